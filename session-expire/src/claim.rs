@@ -1,0 +1,109 @@
+//! How a page tells the endpoints under which policy it was judged, so that nobody can claim more.
+
+use std::time::Duration;
+
+use hmac::{Hmac, Mac};
+use sha2::Sha256;
+
+use crate::{
+    policy::{Limit, Policy, PolicyPatch},
+    registry::Seal,
+};
+
+/// The limits of `policy`, signed with the seal of the login that the page was rendered for.
+///
+/// The seal lives in the registry only: not even whoever reads their own cookie can sign a laxer
+/// policy, and a claim of one login is worth nothing to another. Every process that shares the
+/// registry understands it, also after a restart.
+pub(crate) fn issue(policy: &Policy, seal: &Seal) -> String {
+    let limits = format!(
+        "{}.{}.{}",
+        millis(policy.idle),
+        millis(policy.absolute),
+        policy.warning().map_or_else(|| "-".to_owned(), |warn| warn.as_millis().to_string()),
+    );
+    let signature = signature(&limits, seal).finalize().into_bytes();
+    let signature: String = signature.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{limits}.{signature}")
+}
+
+/// The limits that `claim` names, if this login was really shown a page under them.
+pub(crate) fn redeem(claim: &str, seal: &Seal) -> Option<PolicyPatch> {
+    let (limits, signed) = claim.rsplit_once('.')?;
+    let signed = hex(signed)?;
+    signature(limits, seal).verify_slice(&signed).ok()?;
+    let mut fields = limits.split('.').map(limit);
+    let patch = PolicyPatch::new().idle(fields.next()??).absolute(fields.next()??);
+    Some(patch.warn(fields.next()??))
+}
+
+fn millis(limit: Limit<Duration>) -> String {
+    limit.at().map_or_else(|| "-".to_owned(), |limit| limit.as_millis().to_string())
+}
+
+fn limit(field: &str) -> Option<Limit<Duration>> {
+    match field {
+        "-" => Some(Limit::Off),
+        millis => millis.parse().ok().map(|millis| Limit::At(Duration::from_millis(millis))),
+    }
+}
+
+fn signature(limits: &str, seal: &Seal) -> Hmac<Sha256> {
+    // HMAC takes keys of any length; the empty one it falls back to would sign nothing we accept,
+    // because every seal has 22 letters.
+    let mut mac = Hmac::<Sha256>::new_from_slice(seal.expose().as_bytes())
+        .unwrap_or_else(|_| Hmac::new(&Default::default()));
+    mac.update(limits.as_bytes());
+    mac
+}
+
+fn hex(text: &str) -> Option<[u8; 32]> {
+    let digits = text.as_bytes();
+    let mut bytes = [0; 32];
+    if digits.len() != 2 * bytes.len() || !digits.iter().all(u8::is_ascii_hexdigit) {
+        return None;
+    }
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+    }
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::{hours, minutes};
+
+    #[test]
+    fn a_claim_names_the_limits_it_was_issued_for() {
+        let seal = Seal::random();
+        let policy = Policy::new().idle(hours(1)).absolute(Limit::Off);
+        let patch = redeem(&issue(&policy, &seal), &seal).unwrap();
+        let expected = PolicyPatch::new().idle(hours(1)).absolute(Limit::Off).warn(minutes(2));
+        assert_eq!(patch, expected);
+    }
+
+    #[test]
+    fn nobody_can_claim_more_than_they_were_shown() {
+        let (seal, other) = (Seal::random(), Seal::random());
+        let claim = issue(&Policy::new(), &seal);
+        let (_, signature) = claim.rsplit_once('.').unwrap();
+        assert_eq!(redeem(&claim, &other), None);
+        for forged in [
+            "",
+            ".",
+            "-.-.-",
+            "-.-.-.",
+            "...",
+            "ä",
+            &format!("-.-.-.{signature}"),
+            &format!("-.-.-.{}", "0".repeat(64)),
+            &format!("{claim}0"),
+            &claim[1..],
+            &claim[..claim.len() - 1],
+            &claim.to_uppercase().replace('.', ".."),
+        ] {
+            assert_eq!(redeem(forged, &seal), None, "{forged}");
+        }
+    }
+}

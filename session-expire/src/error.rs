@@ -1,0 +1,157 @@
+//! What can go wrong before the first request, and what a registry can answer.
+
+use std::error::Error as StdError;
+
+/// A mistake in the configuration, found when the policy is read or the middleware is built.
+///
+/// Every text names the option and says the cure.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// A duration that cannot be read.
+    #[error(
+        "{key}: {value:?} is not a duration: {problem}; write one such as \"90s\", \"10m\", \"1h30m\" or \"never\""
+    )]
+    Duration {
+        /// The option.
+        key: &'static str,
+        /// What was written.
+        value: String,
+        /// What is wrong with it.
+        problem: DurationError,
+    },
+    /// A value of the wrong kind.
+    #[error("{key}: {value} is not {expected}")]
+    Value {
+        /// The option.
+        key: &'static str,
+        /// What was written.
+        value: String,
+        /// What can stand here.
+        expected: &'static str,
+    },
+    /// A warning that would come before the session has begun to be idle.
+    #[error(
+        "warn: {warn} is not shorter than {limit_key} = {limit}; warn later, or leave `warn` out"
+    )]
+    WarnTooEarly {
+        /// The warning time.
+        warn: String,
+        /// The limit's name.
+        limit_key: &'static str,
+        /// The limit.
+        limit: String,
+    },
+    /// A limit of zero, which would sign everybody out at once.
+    #[error("{key}: zero would end every session at once; write \"never\" to switch the limit off")]
+    Zero {
+        /// The option.
+        key: &'static str,
+    },
+    /// A path that leads out of this site, or nowhere.
+    #[error(
+        "{key}: {value:?} is not a path of this site; it must start with one \"/\", such as \"/login\""
+    )]
+    NotLocal {
+        /// The option.
+        key: &'static str,
+        /// What was written.
+        value: String,
+    },
+    /// `max_sessions` with a registry that has no way to count.
+    #[error(
+        "max_sessions: this registry cannot count the sessions of a user; leave `max_sessions` out or use a registry that can"
+    )]
+    CannotCount,
+}
+
+/// Why a text is not a duration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DurationError {
+    /// Nothing was written.
+    #[error("it is empty")]
+    Empty,
+    /// A number without a unit, as in `"600"`.
+    #[error("a number lacks its unit")]
+    NoUnit,
+    /// A unit without a number, as in `"m"`.
+    #[error("a unit lacks its number")]
+    NoNumber,
+    /// A unit other than `ms`, `s`, `m`, `h`, `d`.
+    #[error("its units can be d, h, m, s and ms")]
+    UnknownUnit,
+    /// Units twice or in a rising order, as in `"10s1h"`.
+    #[error("its units must go from the largest to the smallest, each once")]
+    Order,
+    /// Zero.
+    #[error("it is zero")]
+    Zero,
+    /// More than a hundred years.
+    #[error("it is longer than a hundred years")]
+    TooLong,
+}
+
+/// A registry that could not answer: the server is gone, the disk is full, the answer is garbage.
+///
+/// Its text is for the log of whoever runs the site; visitors never see it.
+#[derive(Debug, thiserror::Error)]
+#[error("the session registry could not {operation}")]
+pub struct RegistryError {
+    operation: &'static str,
+    source: Box<dyn StdError + Send + Sync>,
+}
+
+impl RegistryError {
+    /// An error met in `operation` ("load a record"), keeping its cause.
+    pub fn new(
+        operation: &'static str,
+        source: impl Into<Box<dyn StdError + Send + Sync>>,
+    ) -> Self {
+        Self { operation, source: source.into() }
+    }
+}
+
+/// The middleware stands in the wrong place; answered as 500, told in full to the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StackError {
+    /// actix-identity is missing, or wrapped outside in.
+    #[error(
+        "IdentityMiddleware is not around SessionExpire: wrap the app with SessionExpire first, then \
+         IdentityMiddleware, then SessionMiddleware (the last `wrap` runs first)"
+    )]
+    NoIdentity,
+    /// actix-session is missing: a login left nothing behind.
+    #[error(
+        "SessionMiddleware is not around SessionExpire, so no login can last: wrap the app with \
+         SessionExpire first, then IdentityMiddleware, then SessionMiddleware (the last `wrap` runs first)"
+    )]
+    NoSession,
+    /// A layer that must be outside was found inside.
+    #[error(
+        "{layer} runs inside SessionExpire, which would let expired sessions through: wrap the app with \
+         SessionExpire first, then IdentityMiddleware, then SessionMiddleware (the last `wrap` runs first)"
+    )]
+    WrongOrder {
+        /// The layer in the wrong place.
+        layer: &'static str,
+    },
+    /// A policy or an extractor without the middleware.
+    #[error(
+        "SessionExpire does not wrap this app, so a session policy, SessionVars or FlashMessages has \
+         nothing to work with: add `.wrap(SessionExpire::builder(policy).build()?)` to the App"
+    )]
+    NoSessionExpire,
+    /// actix-identity keeps the user where we don't look.
+    #[error(
+        "IdentityMiddleware keeps the user under a key of its own: give the same `id_key` to \
+         `SessionExpire::builder(policy).identity_key(…)`"
+    )]
+    IdentityKey,
+    /// SessionExpire wrapped twice around the same handler.
+    #[error(
+        "SessionExpire wraps this handler twice: wrap the App once and give scopes a PolicyPatch"
+    )]
+    Twice,
+}

@@ -1,0 +1,62 @@
+//! What the registry knows of a login, reduced to what judging needs.
+
+use std::fmt;
+
+use crate::time::Timestamp;
+
+/// Why a session is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Reason {
+    /// Nobody used it for too long.
+    Idle,
+    /// It lasted as long as any session may.
+    Absolute,
+    /// A newer login of the same user took its place.
+    Evicted,
+    /// It was ended from elsewhere: a devices page, an administrator, a changed password.
+    Revoked,
+    /// The person signed out.
+    LoggedOut,
+    /// The registry doesn't know it.
+    Unknown,
+}
+
+impl Reason {
+    /// The word for machines: `idle`, `absolute`, `evicted`, `revoked`, `logged_out`, `unknown`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Absolute => "absolute",
+            Self::Evicted => "evicted",
+            Self::Revoked => "revoked",
+            Self::LoggedOut => "logged_out",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What is known of the session of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Facts {
+    /// Nobody is signed in.
+    Nobody,
+    /// Somebody claims to be, with a key that the registry doesn't know.
+    Unknown,
+    /// A login that the registry knows.
+    Login {
+        /// When it began.
+        logged_in_at: Timestamp,
+        /// When the person was last active.
+        last_seen: Timestamp,
+        /// Why it is over, once it is.
+        ended: Option<Reason>,
+    },
+}

@@ -1,0 +1,167 @@
+//! The one place that decides whether a session is still alive.
+
+use std::time::Duration;
+
+use crate::{
+    facts::{Facts, Reason},
+    policy::{Limit, Policy},
+    time::Timestamp,
+};
+
+/// The outcome of [`judge`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Nobody is signed in.
+    Anonymous,
+    /// A living session, with the time it has left.
+    Active(Deadlines),
+    /// A session that is over.
+    Expired(Reason),
+}
+
+/// How long a living session has left: both are above zero, for at zero it is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deadlines {
+    /// Until it has been idle for too long.
+    pub idle_end: Limit<Duration>,
+    /// Until it has lasted too long.
+    pub session_end: Limit<Duration>,
+}
+
+impl Deadlines {
+    /// The time left until whichever comes first.
+    #[must_use]
+    pub fn nearest(&self) -> Limit<Duration> {
+        let both = self.idle_end.at().into_iter().chain(self.session_end.at());
+        both.min().map_or(Limit::Off, Limit::At)
+    }
+}
+
+/// Judges what is known under a policy: a session is over at exactly its limit.
+///
+/// Pure and cheap, so that every layer of a request can judge again. A time that lies in the future
+/// (another machine's clock, or a clock that was set back) counts as now: it never gives a session
+/// more than one limit.
+///
+/// ```
+/// use session_expire::{Facts, Policy, Reason, Timestamp, Verdict, judge, minutes};
+/// let login = Timestamp::from_millis(0);
+/// let facts = Facts::Login { logged_in_at: login, last_seen: login, ended: None };
+/// let policy = Policy::new().idle(minutes(10));
+/// assert!(matches!(judge(&facts, &policy, login.plus(minutes(9))), Verdict::Active(_)));
+/// assert_eq!(judge(&facts, &policy, login.plus(minutes(10))), Verdict::Expired(Reason::Idle));
+/// ```
+#[must_use]
+pub fn judge(facts: &Facts, policy: &Policy, now: Timestamp) -> Verdict {
+    let (logged_in_at, last_seen) = match *facts {
+        Facts::Nobody => return Verdict::Anonymous,
+        Facts::Unknown => return Verdict::Expired(Reason::Unknown),
+        Facts::Login { ended: Some(reason), .. } => return Verdict::Expired(reason),
+        Facts::Login { logged_in_at, last_seen, ended: None } => (logged_in_at, last_seen),
+    };
+    let idle = Clockwork::new(last_seen.max(logged_in_at), policy.idle, now);
+    let session = Clockwork::new(logged_in_at, policy.absolute, now);
+    match (idle, session) {
+        (Clockwork::Over(since), Clockwork::Over(other)) if since < other => {
+            Verdict::Expired(Reason::Idle)
+        }
+        (_, Clockwork::Over(_)) => Verdict::Expired(Reason::Absolute),
+        (Clockwork::Over(_), _) => Verdict::Expired(Reason::Idle),
+        (Clockwork::Left(idle_end), Clockwork::Left(session_end)) => {
+            Verdict::Active(Deadlines { idle_end, session_end })
+        }
+    }
+}
+
+/// One limit, held against the time.
+enum Clockwork {
+    Left(Limit<Duration>),
+    /// Over since then.
+    Over(Timestamp),
+}
+
+impl Clockwork {
+    fn new(start: Timestamp, limit: Limit<Duration>, now: Timestamp) -> Self {
+        let Limit::At(limit) = limit else { return Self::Left(Limit::Off) };
+        let end = start.min(now).plus(limit);
+        if now >= end { Self::Over(end) } else { Self::Left(Limit::At(end.since(now))) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::{hours, minutes, seconds};
+
+    const LOGIN: Timestamp = Timestamp::from_millis(1_700_000_000_000);
+    const MS: Duration = Duration::from_millis(1);
+
+    fn policy() -> Policy {
+        Policy::new().idle(minutes(10)).absolute(hours(8))
+    }
+
+    fn seen(last_seen: Timestamp) -> Facts {
+        Facts::Login { logged_in_at: LOGIN, last_seen, ended: None }
+    }
+
+    fn left(idle_end: Duration, session_end: Duration) -> Verdict {
+        Verdict::Active(Deadlines { idle_end: idle_end.into(), session_end: session_end.into() })
+    }
+
+    #[test]
+    fn a_session_is_over_at_exactly_its_limit() {
+        let late = LOGIN.plus(hours(8));
+        for (facts, now, verdict) in [
+            (seen(LOGIN), LOGIN, left(minutes(10), hours(8))),
+            (seen(LOGIN), LOGIN.plus(minutes(10)).minus(MS), left(MS, hours(8) - minutes(10) + MS)),
+            (seen(LOGIN), LOGIN.plus(minutes(10)), Verdict::Expired(Reason::Idle)),
+            (seen(late), late.minus(MS), left(minutes(10), MS)),
+            (seen(late), late, Verdict::Expired(Reason::Absolute)),
+            (seen(late.minus(minutes(10))), late, Verdict::Expired(Reason::Absolute)),
+            (seen(late.minus(minutes(10)).minus(MS)), late, Verdict::Expired(Reason::Idle)),
+            (seen(LOGIN), late.plus(hours(1)), Verdict::Expired(Reason::Idle)),
+        ] {
+            assert_eq!(judge(&facts, &policy(), now), verdict, "{facts:?} at {now:?}");
+        }
+    }
+
+    #[test]
+    fn nobody_unknown_and_ended_are_told_apart() {
+        let ended =
+            Facts::Login { logged_in_at: LOGIN, last_seen: LOGIN, ended: Some(Reason::Evicted) };
+        assert_eq!(judge(&Facts::Nobody, &policy(), LOGIN), Verdict::Anonymous);
+        assert_eq!(judge(&Facts::Unknown, &policy(), LOGIN), Verdict::Expired(Reason::Unknown));
+        assert_eq!(judge(&ended, &policy(), LOGIN), Verdict::Expired(Reason::Evicted));
+    }
+
+    #[test]
+    fn without_limits_a_session_stays() {
+        let policy = policy().idle(Limit::Off).absolute(Limit::Off);
+        let Verdict::Active(deadlines) = judge(&seen(LOGIN), &policy, LOGIN.plus(hours(1 << 40)))
+        else {
+            panic!("not active");
+        };
+        assert_eq!(deadlines.nearest(), Limit::Off);
+    }
+
+    #[test]
+    fn impossible_times_never_give_more_than_one_limit() {
+        let (first, last) = (Timestamp::from_millis(i64::MIN), Timestamp::from_millis(i64::MAX));
+        let negative = Timestamp::from_millis(-1);
+        for logged_in_at in [first, negative, LOGIN, LOGIN.plus(hours(1)), last] {
+            for last_seen in [first, negative, LOGIN, LOGIN.plus(seconds(1)), last] {
+                for now in [first, negative, LOGIN, last] {
+                    let facts = Facts::Login { logged_in_at, last_seen, ended: None };
+                    if let Verdict::Active(deadlines) = judge(&facts, &policy(), now) {
+                        assert!(deadlines.idle_end.at() <= Some(minutes(10)), "{facts:?} {now:?}");
+                        assert!(deadlines.session_end.at() <= Some(hours(8)), "{facts:?} {now:?}");
+                        assert!(
+                            deadlines.nearest().at() > Some(Duration::ZERO),
+                            "{facts:?} {now:?}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! Which return paths are safe to follow.
+
+/// The longest return path that is followed, in bytes. Longer ones are dropped, not cut.
+pub const LONGEST_PATH: usize = 2_048;
+
+/// `text` itself if it is a path of this very site that is safe to redirect to.
+///
+/// Use it on every `next` that comes from a form or a query: whatever a browser could read as
+/// another host is refused. That is a text that doesn't start with exactly one `/`, holds `//` or a
+/// backslash in its path, or any character outside printable ASCII (tabs and line breaks vanish
+/// from URLs, and Unicode has other dots and slashes), or is longer than [`LONGEST_PATH`].
+///
+/// ```
+/// use session_expire::local_path;
+/// assert_eq!(local_path("/reports?year=2026#total"), Some("/reports?year=2026#total"));
+/// assert_eq!(local_path("//evil.example"), None);
+/// assert_eq!(local_path("https://evil.example"), None);
+/// ```
+#[must_use]
+pub fn local_path(text: &str) -> Option<&str> {
+    let path = text.split(['?', '#']).next().unwrap_or_default();
+    let safe = text.len() <= LONGEST_PATH
+        && path.starts_with('/')
+        && !path.contains("//")
+        && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
+    safe.then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_of_this_site_are_followed() {
+        for path in
+            ["/", "/a", "/a/b?c=//d", "/a?next=https://b.example", "/a#b", "/caf%C3%A9", "/.a"]
+        {
+            assert_eq!(local_path(path), Some(path));
+        }
+    }
+
+    #[test]
+    fn whatever_could_leave_this_site_is_refused() {
+        let long = format!("/{}", "a".repeat(LONGEST_PATH));
+        for path in [
+            "",
+            "a",
+            "?a",
+            "#a",
+            "//b.example",
+            "///b.example",
+            "/\\b.example",
+            "\\\\b.example",
+            "/\t/b.example",
+            "/\n/b.example",
+            "\t//b.example",
+            " /a",
+            "/a b",
+            "https://b.example",
+            "https:/b.example",
+            "javascript:alert(1)",
+            "/..//b.example",
+            "/.//b.example",
+            "/a\u{3002}b",
+            "/caf\u{e9}",
+            "/\u{0}",
+            "@b.example",
+            &long,
+        ] {
+            assert_eq!(local_path(path), None, "{path:?}");
+        }
+    }
+}

@@ -1,0 +1,540 @@
+//! The rules for a request, and how a part of them is changed for some handlers.
+
+use std::{fmt, str::FromStr, sync::Arc, time::Duration};
+
+use serde::{Deserialize, Deserializer, de};
+
+use crate::{
+    error::ConfigError,
+    path::local_path,
+    time::{format_duration, hours, minutes, parse_duration, seconds},
+};
+
+/// A limit, or the decision that there is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Limit<T> {
+    /// No limit: `"never"` for durations, `"unlimited"` or `0` for counts.
+    Off,
+    /// The limit.
+    At(T),
+}
+
+impl<T> Limit<T> {
+    /// The limit, or `None` when there is none.
+    pub fn at(self) -> Option<T> {
+        match self {
+            Self::Off => None,
+            Self::At(limit) => Some(limit),
+        }
+    }
+}
+
+impl From<Duration> for Limit<Duration> {
+    fn from(limit: Duration) -> Self {
+        Self::At(limit)
+    }
+}
+
+impl From<u32> for Limit<u32> {
+    /// Zero means no limit, as in django-expire.
+    fn from(limit: u32) -> Self {
+        if limit == 0 { Self::Off } else { Self::At(limit) }
+    }
+}
+
+/// What happens when a login would exceed `max_sessions`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Overflow {
+    /// The oldest login goes first. The default.
+    #[default]
+    Evict,
+    /// The login that was used longest ago goes first.
+    LeastRecent,
+    /// The new login is refused.
+    Refuse,
+}
+
+/// The complete set of rules for a request.
+///
+/// Reads from TOML, JSON and the like in the words of the attribute; what is left out keeps its
+/// default, and a key that doesn't exist is an error.
+///
+/// ```
+/// use session_expire::{Limit, Policy, hours, minutes};
+/// let policy: Policy = toml::from_str(r#"idle = "10m""#)?;
+/// assert_eq!(policy.idle, Limit::At(minutes(10)));
+/// assert_eq!(policy.absolute, Limit::At(hours(12)));
+/// assert!(toml::from_str::<Policy>(r#"idel = "10m""#).is_err());
+/// # Ok::<(), toml::de::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Policy {
+    /// How long a session may rest between two requests of a person: `30m` by default (the
+    /// inactivity timeout of OWASP ASVS 7.3.1; NIST SP 800-63B-4 asks for at most 1 h at AAL2).
+    pub idle: Limit<Duration>,
+    /// How long a session may last from its login, however busy: `12h` by default (ASVS 7.3.2; NIST
+    /// asks for at most 24 h at AAL2).
+    pub absolute: Limit<Duration>,
+    /// How long before the end the person is warned. `None`, the default, means two minutes, or half
+    /// of a limit that is shorter (WCAG 2.2.1 asks for at least 20 seconds).
+    pub warn: Option<Limit<Duration>>,
+    /// How many sessions a user may have at once: unlimited by default.
+    pub max_sessions: Limit<u32>,
+    /// Who yields when there are too many.
+    pub overflow: Overflow,
+    /// Whether requests are judged without counting as activity: `false` by default.
+    pub passive: bool,
+    /// What a person is told whose session has ended, in place of the text for each reason.
+    pub message: Option<Arc<str>>,
+    /// The login page, a path of this site: `/login` by default.
+    pub login_url: Arc<str>,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            idle: Limit::At(minutes(30)),
+            absolute: Limit::At(hours(12)),
+            warn: None,
+            max_sessions: Limit::Off,
+            overflow: Overflow::Evict,
+            passive: false,
+            message: None,
+            login_url: Arc::from("/login"),
+        }
+    }
+}
+
+/// A partial policy: what is set overrides, what is not set is inherited.
+///
+/// In an Actix application it is also a middleware: `web::scope("/admin").wrap(patch)`.
+///
+/// ```
+/// use session_expire::{Limit, Policy, PolicyPatch, minutes};
+/// let stricter = PolicyPatch::new().idle(minutes(1));
+/// let policy = stricter.over(&Policy::new().absolute(Limit::Off));
+/// assert_eq!((policy.idle, policy.absolute), (Limit::At(minutes(1)), Limit::Off));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct PolicyPatch {
+    /// Overrides [`Policy::idle`].
+    pub idle: Option<Limit<Duration>>,
+    /// Overrides [`Policy::absolute`].
+    pub absolute: Option<Limit<Duration>>,
+    /// Overrides [`Policy::warn`].
+    pub warn: Option<Limit<Duration>>,
+    /// Overrides [`Policy::max_sessions`].
+    pub max_sessions: Option<Limit<u32>>,
+    /// Overrides [`Policy::overflow`].
+    pub overflow: Option<Overflow>,
+    /// Overrides [`Policy::passive`].
+    pub passive: Option<bool>,
+    /// Overrides [`Policy::message`].
+    pub message: Option<Arc<str>>,
+    /// Overrides [`Policy::login_url`].
+    pub login_url: Option<Arc<str>>,
+}
+
+/// The setters that a policy and a patch have in common; `$set` puts a value into a field.
+macro_rules! setters {
+    ($set:expr) => {
+        /// Ends a session that rested this long; `Limit::Off` for never.
+        #[must_use]
+        pub fn idle(mut self, limit: impl Into<Limit<Duration>>) -> Self {
+            self.idle = $set(limit.into());
+            self
+        }
+
+        /// Ends a session this long after its login; `Limit::Off` for never.
+        #[must_use]
+        pub fn absolute(mut self, limit: impl Into<Limit<Duration>>) -> Self {
+            self.absolute = $set(limit.into());
+            self
+        }
+
+        /// Warns this long before the end; `Limit::Off` for never.
+        #[must_use]
+        pub fn warn(mut self, before_end: impl Into<Limit<Duration>>) -> Self {
+            self.warn = Some(before_end.into());
+            self
+        }
+
+        /// Allows a user this many sessions at once; `0` or `Limit::Off` for any number.
+        #[must_use]
+        pub fn max_sessions(mut self, limit: impl Into<Limit<u32>>) -> Self {
+            self.max_sessions = $set(limit.into());
+            self
+        }
+
+        /// Says who yields when there are too many sessions.
+        #[must_use]
+        pub fn overflow(mut self, overflow: Overflow) -> Self {
+            self.overflow = $set(overflow);
+            self
+        }
+
+        /// Judges requests without counting them as activity.
+        #[must_use]
+        pub fn passive(mut self, passive: bool) -> Self {
+            self.passive = $set(passive);
+            self
+        }
+
+        /// Tells this to a person whose session has ended, whatever the reason.
+        #[must_use]
+        pub fn message(mut self, text: impl Into<Arc<str>>) -> Self {
+            self.message = Some(text.into());
+            self
+        }
+
+        /// Sends people to this login page, a path of this site.
+        #[must_use]
+        pub fn login_url(mut self, path: impl Into<Arc<str>>) -> Self {
+            self.login_url = $set(path.into());
+            self
+        }
+    };
+}
+
+/// The warning time where none is set; half of a limit that is shorter.
+const DEFAULT_WARNING: Duration = minutes(2);
+
+const LONGEST_SLACK: Duration = seconds(30);
+
+impl Policy {
+    /// The defaults: 30 minutes idle, 12 hours absolute, any number of sessions.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    setters!(std::convert::identity);
+
+    /// How long before the end the person is warned, if at all. A warning inherited by a stricter
+    /// limit is moved to half of that limit, so that it still comes in time.
+    #[must_use]
+    pub fn warning(&self) -> Option<Duration> {
+        let shortest = self.idle.at().into_iter().chain(self.absolute.at()).min()?;
+        let wanted = self.warn.unwrap_or(Limit::At(DEFAULT_WARNING)).at()?;
+        Some(if wanted < shortest { wanted } else { shortest / 2 })
+    }
+
+    /// By how much `last_seen` may lag behind before it is written: a sixtieth of the idle limit, at
+    /// most 30 seconds. A session may end this much early, never late.
+    #[must_use]
+    pub fn slack(&self) -> Duration {
+        self.idle.at().map_or(LONGEST_SLACK, |idle| LONGEST_SLACK.min(idle / 60))
+    }
+
+    /// Finds what contradicts itself. The middleware calls it when it is built.
+    ///
+    /// # Errors
+    ///
+    /// A [`ConfigError`] that names the option and the cure.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        check(Some(self.idle), Some(self.absolute), self.warn, Some(&self.login_url))
+    }
+}
+
+impl PolicyPatch {
+    /// A patch that changes nothing.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    setters!(Some);
+
+    /// The policy that results when this patch lies over `below`.
+    #[must_use]
+    pub fn over(&self, below: &Policy) -> Policy {
+        Policy {
+            idle: self.idle.unwrap_or(below.idle),
+            absolute: self.absolute.unwrap_or(below.absolute),
+            warn: self.warn.or(below.warn),
+            max_sessions: self.max_sessions.unwrap_or(below.max_sessions),
+            overflow: self.overflow.unwrap_or(below.overflow),
+            passive: self.passive.unwrap_or(below.passive),
+            message: self.message.as_ref().or(below.message.as_ref()).cloned(),
+            login_url: self.login_url.as_ref().unwrap_or(&below.login_url).clone(),
+        }
+    }
+
+    /// Finds what contradicts itself within this patch.
+    ///
+    /// # Errors
+    ///
+    /// A [`ConfigError`] that names the option and the cure.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        check(self.idle, self.absolute, self.warn, self.login_url.as_ref())
+    }
+}
+
+fn check(
+    idle: Option<Limit<Duration>>,
+    absolute: Option<Limit<Duration>>,
+    warn: Option<Limit<Duration>>,
+    login_url: Option<&Arc<str>>,
+) -> Result<(), ConfigError> {
+    for (key, limit) in [("idle", idle), ("absolute", absolute)] {
+        let Some(Limit::At(limit)) = limit else { continue };
+        if limit < Duration::from_millis(1) {
+            return Err(ConfigError::Zero { key });
+        }
+        match warn {
+            Some(Limit::At(warn)) if warn >= limit => {
+                return Err(ConfigError::WarnTooEarly {
+                    warn: format_duration(warn),
+                    limit_key: key,
+                    limit: format_duration(limit),
+                });
+            }
+            _ => {}
+        }
+    }
+    match login_url {
+        Some(url) if local_path(url).is_none() => {
+            Err(ConfigError::NotLocal { key: "login_url", value: url.to_string() })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A value as it stands in a file, before anyone has judged it.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Word {
+    Text(String),
+    Truth(bool),
+    Whole(u64),
+    Other(f64),
+}
+
+impl fmt::Display for Word {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => write!(f, "{text:?}"),
+            Self::Truth(truth) => write!(f, "{truth}"),
+            Self::Whole(number) => write!(f, "{number}"),
+            Self::Other(number) => write!(f, "{number}"),
+        }
+    }
+}
+
+/// [`PolicyPatch`] as it is written in a file.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default, expecting = "a table of policy options")]
+struct Written {
+    idle: Option<Word>,
+    absolute: Option<Word>,
+    warn: Option<Word>,
+    max_sessions: Option<Word>,
+    overflow: Option<Word>,
+    passive: Option<Word>,
+    message: Option<Word>,
+    login_url: Option<Word>,
+}
+
+impl TryFrom<Written> for PolicyPatch {
+    type Error = ConfigError;
+
+    fn try_from(written: Written) -> Result<Self, ConfigError> {
+        let patch = Self {
+            idle: written.idle.map(|word| duration("idle", word)).transpose()?,
+            absolute: written.absolute.map(|word| duration("absolute", word)).transpose()?,
+            warn: written.warn.map(|word| duration("warn", word)).transpose()?,
+            max_sessions: written.max_sessions.map(count).transpose()?,
+            overflow: written.overflow.map(overflow).transpose()?,
+            passive: written.passive.map(truth).transpose()?,
+            message: written.message.map(|word| text("message", word)).transpose()?,
+            login_url: written.login_url.map(|word| text("login_url", word)).transpose()?,
+        };
+        patch.validate().map(|()| patch)
+    }
+}
+
+fn duration(key: &'static str, word: Word) -> Result<Limit<Duration>, ConfigError> {
+    match word {
+        Word::Text(text) => limit(key, &text),
+        other => wrong(key, &other, "a duration in words, such as \"90s\", \"10m\" or \"never\""),
+    }
+}
+
+/// Reads the words of a limit: a duration, or `never`. `key` names the option in the error.
+///
+/// # Errors
+///
+/// [`ConfigError::Duration`], naming `key`.
+pub fn limit(key: &'static str, text: &str) -> Result<Limit<Duration>, ConfigError> {
+    if text == "never" {
+        return Ok(Limit::Off);
+    }
+    parse_duration(text).map(Limit::At).map_err(|problem| ConfigError::Duration {
+        key,
+        value: text.to_owned(),
+        problem,
+    })
+}
+
+fn count(word: Word) -> Result<Limit<u32>, ConfigError> {
+    match word {
+        Word::Text(text) if text == "unlimited" => Ok(Limit::Off),
+        Word::Whole(number) if u32::try_from(number).is_ok() => {
+            Ok(u32::try_from(number).unwrap_or(u32::MAX).into())
+        }
+        other => wrong("max_sessions", &other, "a whole number or \"unlimited\""),
+    }
+}
+
+fn overflow(word: Word) -> Result<Overflow, ConfigError> {
+    match &word {
+        Word::Text(text) => text.parse(),
+        other => wrong("overflow", other, OVERFLOWS),
+    }
+}
+
+const OVERFLOWS: &str = "\"evict\", \"least_recent\" or \"refuse\"";
+
+impl FromStr for Overflow {
+    type Err = ConfigError;
+
+    /// Reads `evict`, `least_recent` (or `least-recent`) and `refuse`.
+    fn from_str(text: &str) -> Result<Self, ConfigError> {
+        match text {
+            "evict" => Ok(Self::Evict),
+            "least_recent" | "least-recent" => Ok(Self::LeastRecent),
+            "refuse" => Ok(Self::Refuse),
+            other => wrong("overflow", &Word::Text(other.to_owned()), OVERFLOWS),
+        }
+    }
+}
+
+fn truth(word: Word) -> Result<bool, ConfigError> {
+    match word {
+        Word::Truth(truth) => Ok(truth),
+        other => wrong("passive", &other, "true or false"),
+    }
+}
+
+fn text(key: &'static str, word: Word) -> Result<Arc<str>, ConfigError> {
+    match word {
+        Word::Text(text) => Ok(text.into()),
+        other => wrong(key, &other, "a text in quotes"),
+    }
+}
+
+fn wrong<T>(key: &'static str, word: &Word, expected: &'static str) -> Result<T, ConfigError> {
+    Err(ConfigError::Value { key, value: word.to_string(), expected })
+}
+
+impl<'de> Deserialize<'de> for PolicyPatch {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Written::deserialize(deserializer)?.try_into().map_err(de::Error::custom)
+    }
+}
+
+impl<'de> Deserialize<'de> for Policy {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let policy = PolicyPatch::deserialize(deserializer)?.over(&Self::default());
+        policy.validate().map_err(de::Error::custom)?;
+        Ok(policy)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_policy_reads_in_the_words_of_the_attribute() {
+        let policy: Policy = toml::from_str(
+            r#"
+            idle = "10m"
+            absolute = "never"
+            warn = "30s"
+            max_sessions = 3
+            overflow = "refuse"
+            passive = true
+            message = "Bye."
+            login_url = "/sign-in"
+            "#,
+        )
+        .unwrap();
+        let expected = Policy::new()
+            .idle(minutes(10))
+            .absolute(Limit::Off)
+            .warn(seconds(30))
+            .max_sessions(3)
+            .overflow(Overflow::Refuse)
+            .passive(true)
+            .message("Bye.")
+            .login_url("/sign-in");
+        assert_eq!(policy, expected);
+    }
+
+    #[test]
+    fn a_patch_reads_only_what_is_there() {
+        let patch: PolicyPatch = serde_json::from_str(r#"{"max_sessions": "unlimited"}"#).unwrap();
+        assert_eq!(patch, PolicyPatch::new().max_sessions(0));
+        assert_eq!(serde_json::from_str::<PolicyPatch>("{}").unwrap(), PolicyPatch::new());
+    }
+
+    #[test]
+    fn every_mistake_in_a_file_names_its_key() {
+        for (json, words) in [
+            (r#"{"idel": "10m"}"#, "unknown field `idel`"),
+            (r#"{"idle": "10"}"#, "idle: \"10\" is not a duration: a number lacks its unit"),
+            (r#"{"idle": 600}"#, "idle: 600 is not a duration in words"),
+            (r#"{"absolute": "forever"}"#, "absolute: \"forever\""),
+            (r#"{"warn": "10m", "idle": "10m"}"#, "warn: 10m is not shorter than idle = 10m"),
+            (r#"{"warn": "2h", "absolute": "1h"}"#, "warn: 2h is not shorter than absolute = 1h"),
+            (r#"{"max_sessions": -1}"#, "max_sessions: -1 is not a whole number"),
+            (r#"{"max_sessions": 4294967296}"#, "max_sessions: 4294967296 is not"),
+            (r#"{"max_sessions": 1.5}"#, "max_sessions: 1.5 is not"),
+            (r#"{"overflow": "explode"}"#, "overflow: \"explode\" is not \"evict\""),
+            (r#"{"passive": "yes"}"#, "passive: \"yes\" is not true or false"),
+            (r#"{"message": 1}"#, "message: 1 is not a text"),
+            (
+                r#"{"login_url": "https://b.example/"}"#,
+                "login_url: \"https://b.example/\" is not a path",
+            ),
+        ] {
+            let patch = serde_json::from_str::<PolicyPatch>(json).unwrap_err().to_string();
+            assert!(patch.contains(words), "{json}: {patch}");
+            let policy = serde_json::from_str::<Policy>(json).unwrap_err().to_string();
+            assert!(policy.contains(words), "{json}: {policy}");
+        }
+    }
+
+    #[test]
+    fn a_zero_limit_is_a_mistake_and_not_a_lockout() {
+        let policy = Policy::new().idle(Duration::ZERO);
+        assert_eq!(policy.validate(), Err(ConfigError::Zero { key: "idle" }));
+    }
+
+    #[test]
+    fn a_warning_comes_in_time_under_every_limit() {
+        for (policy, warning) in [
+            (Policy::new(), Some(minutes(2))),
+            (Policy::new().idle(minutes(1)), Some(seconds(30))),
+            (Policy::new().idle(minutes(5)).absolute(minutes(1)), Some(seconds(30))),
+            (Policy::new().warn(seconds(10)).idle(minutes(1)), Some(seconds(10))),
+            (Policy::new().warn(Limit::Off), None),
+            (Policy::new().idle(Limit::Off).absolute(Limit::Off), None),
+        ] {
+            assert_eq!(policy.warning(), warning, "{policy:?}");
+        }
+    }
+
+    #[test]
+    fn patches_combine_and_the_inner_one_wins() {
+        let app = Policy::new().idle(minutes(10)).message("app");
+        let scope = PolicyPatch::new().idle(minutes(2)).absolute(minutes(30));
+        let handler = PolicyPatch::new().idle(Limit::Off);
+        let policy = handler.over(&scope.over(&app));
+        assert_eq!((policy.idle, policy.absolute), (Limit::Off, Limit::At(minutes(30))));
+        assert_eq!(policy.message.as_deref(), Some("app"));
+    }
+}

@@ -1,0 +1,100 @@
+//! What a person is told whose session has ended.
+
+use crate::facts::Reason;
+
+/// The languages a person reads, most wanted first, in lower case: `["de-at", "en"]`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Languages(Vec<String>);
+
+/// More than any browser sends; a header full of languages must not cost us time.
+const MOST: usize = 16;
+
+impl Languages {
+    /// Reads an `Accept-Language` header. Junk is skipped, never an error.
+    ///
+    /// ```
+    /// use session_expire::Languages;
+    /// let languages = Languages::parse("en;q=0.5, de-AT, fr;q=0, *;q=0.1");
+    /// assert_eq!(languages.best_of(&["en", "de"]), Some("de"));
+    /// ```
+    #[must_use]
+    pub fn parse(header: &str) -> Self {
+        let mut wanted: Vec<(f32, String)> =
+            header.split(',').take(MOST).filter_map(language).filter(|(q, _)| *q > 0.0).collect();
+        wanted.sort_by(|(a, _), (b, _)| b.total_cmp(a));
+        Self(wanted.into_iter().map(|(_, tag)| tag).collect())
+    }
+
+    /// The languages, most wanted first.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+
+    /// The one of `available` that the person wants most: `de` serves `de-at`. `None` if there is none.
+    #[must_use]
+    pub fn best_of<'a>(&self, available: &[&'a str]) -> Option<&'a str> {
+        self.iter().find_map(|wanted| {
+            let primary = wanted.split('-').next().unwrap_or(wanted);
+            let exact = available.iter().find(|have| have.eq_ignore_ascii_case(wanted));
+            exact
+                .or_else(|| available.iter().find(|have| have.eq_ignore_ascii_case(primary)))
+                .copied()
+        })
+    }
+}
+
+fn language(part: &str) -> Option<(f32, String)> {
+    let mut fields = part.split(';').map(str::trim);
+    let tag = fields.next().filter(|tag| is_tag(tag))?.to_ascii_lowercase();
+    let quality = match fields.find_map(|field| field.strip_prefix("q=")) {
+        None => 1.0,
+        Some(q) => q.parse::<f32>().ok().filter(|q| (0.0..=1.0).contains(q))?,
+    };
+    Some((quality, tag))
+}
+
+fn is_tag(text: &str) -> bool {
+    let letters = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    !text.is_empty() && text.len() <= 35 && text.chars().all(letters)
+}
+
+/// The text for a reason where the application has set none.
+pub(crate) fn default_text(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Idle => "You were signed out because you had not been active for a while.",
+        Reason::Absolute => "You were signed out because your session had reached its time limit.",
+        Reason::Evicted => "You were signed out because you signed in somewhere else.",
+        Reason::Revoked => "You were signed out from another device.",
+        Reason::LoggedOut => "You have signed out.",
+        Reason::Unknown => "Your session is no longer valid. Please sign in again.",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn languages_are_read_in_the_order_of_the_persons_wishes() {
+        for (header, expected) in [
+            ("de", vec!["de"]),
+            ("en;q=0.8, de-AT, fr;q=0.9", vec!["de-at", "fr", "en"]),
+            ("en ; q=0.5 , de", vec!["de", "en"]),
+            ("fr;q=0, en", vec!["en"]),
+            ("", vec![]),
+            ("*", vec![]),
+            (",,;;q=1,=,de;q=NaN,en;q=2,it;q=-1,\u{fc}", vec![]),
+        ] {
+            assert_eq!(Languages::parse(header).iter().collect::<Vec<_>>(), expected, "{header}");
+        }
+        assert_eq!(Languages::parse(&"a,".repeat(100_000)).iter().count(), MOST);
+    }
+
+    #[test]
+    fn the_best_language_is_the_first_wanted_one_that_we_have() {
+        let languages = Languages::parse("gsw, de-AT;q=0.9, pt-BR;q=0.8");
+        assert_eq!(languages.best_of(&["en", "pt-BR", "de"]), Some("de"));
+        assert_eq!(languages.best_of(&["pt-br"]), Some("pt-br"));
+        assert_eq!(languages.best_of(&["en"]), None);
+    }
+}

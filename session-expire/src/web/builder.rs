@@ -1,0 +1,155 @@
+//! How the middleware is configured.
+
+use std::{fmt, sync::Arc};
+
+use actix_web::HttpRequest;
+
+use super::{
+    ledger::IDENTITY,
+    middleware::SessionExpire,
+    setup::{Passive, Setup, Texts},
+};
+use crate::{
+    error::ConfigError,
+    event::{Event, Observer},
+    facts::Reason,
+    path::local_path,
+    policy::Policy,
+    registry::{MemoryRegistry, Registry},
+    text::Languages,
+    time::{Clock, SteadyClock, SystemClock},
+};
+
+/// Configures a [`SessionExpire`].
+#[must_use]
+pub struct Builder {
+    policy: Policy,
+    registry: Option<Arc<dyn Registry>>,
+    clock: Arc<dyn Clock>,
+    texts: Option<Texts>,
+    passive: Option<Passive>,
+    observer: Option<Observer>,
+    identity_key: &'static str,
+    prefix: Arc<str>,
+    logout_url: Arc<str>,
+    challenge_anonymous: bool,
+}
+
+impl Builder {
+    pub(crate) fn new(policy: Policy) -> Self {
+        Self {
+            policy,
+            registry: None,
+            clock: Arc::new(SystemClock),
+            texts: None,
+            passive: None,
+            observer: None,
+            identity_key: IDENTITY,
+            prefix: Arc::from("/session"),
+            logout_url: Arc::from("/logout"),
+            challenge_anonymous: true,
+        }
+    }
+
+    /// Where logins are recorded: by default a [`MemoryRegistry`], for one process.
+    pub fn registry(mut self, registry: impl Registry) -> Self {
+        self.registry = Some(Arc::new(registry));
+        self
+    }
+
+    /// What tells the time: by default the [`SystemClock`]. For tests, a [`ManualClock`].
+    ///
+    /// [`ManualClock`]: crate::ManualClock
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// What a person is told whose session has ended, by the reason and the languages they read
+    /// (`Accept-Language`). By default an English sentence for each reason. A policy's
+    /// [`message`](Policy::message) goes before.
+    pub fn texts<F>(mut self, texts: F) -> Self
+    where
+        F: Fn(Reason, &Languages) -> String + Send + Sync + 'static,
+    {
+        self.texts = Some(Arc::new(texts));
+        self
+    }
+
+    /// Which requests are no activity of a person: by default those with an `X-Session-Passive`
+    /// header. It is asked only when activity would be written.
+    pub fn passive_when<F>(mut self, passive: F) -> Self
+    where
+        F: Fn(&HttpRequest) -> bool + Send + Sync + 'static,
+    {
+        self.passive = Some(Arc::new(passive));
+        self
+    }
+
+    /// Who is told of logins, ends, refusals and failures, besides `tracing`.
+    pub fn observer<F>(mut self, observer: F) -> Self
+    where
+        F: Fn(&Event<'_>) + Send + Sync + 'static,
+    {
+        self.observer = Some(Arc::new(observer) as Observer);
+        self
+    }
+
+    /// The `id_key` that `IdentityMiddleware` was given, if it was given one.
+    pub fn identity_key(mut self, key: &'static str) -> Self {
+        self.identity_key = key;
+        self
+    }
+
+    /// Where [`SessionExpire::endpoints`] answer: by default under `/session`.
+    pub fn endpoints_prefix(mut self, path: impl Into<Arc<str>>) -> Self {
+        self.prefix = path.into();
+        self
+    }
+
+    /// The path of the application's own sign-out: by default `/logout`. Whoever posts there with a
+    /// session that has just ended is not told why: they were leaving anyway.
+    pub fn logout_url(mut self, path: impl Into<Arc<str>>) -> Self {
+        self.logout_url = path.into();
+        self
+    }
+
+    /// Whether an empty 401 to an anonymous visitor is turned into a redirect to the login page (or
+    /// a problem report, for programs), as it is for an expired one: by default it is.
+    pub fn challenge_anonymous(mut self, challenge: bool) -> Self {
+        self.challenge_anonymous = challenge;
+        self
+    }
+
+    /// Checks everything and builds the middleware.
+    ///
+    /// # Errors
+    ///
+    /// A [`ConfigError`] that names the option and the cure.
+    pub fn build(self) -> Result<SessionExpire, ConfigError> {
+        self.policy.validate()?;
+        for (key, path) in [("endpoints_prefix", &self.prefix), ("logout_url", &self.logout_url)] {
+            if local_path(path).is_none() {
+                return Err(ConfigError::NotLocal { key, value: path.to_string() });
+            }
+        }
+        Ok(SessionExpire::new(Setup {
+            policy: Arc::new(self.policy),
+            registry: self.registry.unwrap_or_else(|| Arc::new(MemoryRegistry::new())),
+            clock: SteadyClock::new(self.clock),
+            texts: self.texts,
+            passive: self.passive,
+            observer: self.observer,
+            identity_key: self.identity_key,
+            prefix: self.prefix,
+            logout_url: self.logout_url,
+            challenge_anonymous: self.challenge_anonymous,
+        }))
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder").field("policy", &self.policy).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,189 @@
+//! Who is asking, and where they would want to return to.
+
+use actix_web::{
+    HttpRequest,
+    http::{Method, Uri, header::HeaderMap},
+};
+
+use crate::{path::local_path, text::Languages};
+
+/// What kind of answer the asking program can use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A browser that shows the answer as a page: it can be sent elsewhere.
+    Navigation,
+    /// htmx, which follows `HX-Redirect`.
+    Htmx,
+    /// A script or a program: it wants a status and a reason.
+    Program,
+}
+
+/// What must be remembered of a request to answer it when it is gone.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller {
+    pub(crate) kind: Kind,
+    /// The page to come back to, if it is safe to name one.
+    pub(crate) back: Option<String>,
+    pub(crate) languages: Languages,
+    path: String,
+    reads: bool,
+}
+
+impl Caller {
+    pub(crate) fn of(req: &HttpRequest) -> Self {
+        let (headers, reads) = (req.headers(), is_read(req.method()));
+        let kind = kind(headers);
+        let languages = text(headers, "accept-language").map(Languages::parse).unwrap_or_default();
+        Self { kind, back: back(req, kind), languages, path: req.path().to_owned(), reads }
+    }
+
+    /// Whether this is somebody at `login_url` anyway, who must not be sent there again.
+    pub(crate) fn is_at(&self, login_url: &str) -> bool {
+        self.path == path_of(login_url)
+    }
+
+    /// Whether this is somebody who acts (not only reads) at `url`.
+    pub(crate) fn acts_at(&self, url: &str) -> bool {
+        !self.reads && self.is_at(url)
+    }
+}
+
+fn path_of(url: &str) -> &str {
+    url.split(['?', '#']).next().unwrap_or(url)
+}
+
+fn is_read(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD)
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+fn kind(headers: &HeaderMap) -> Kind {
+    if headers.contains_key("hx-request") {
+        return Kind::Htmx;
+    }
+    // Every browser since 2023 says so itself.
+    if let Some(mode) = text(headers, "sec-fetch-mode") {
+        return if mode == "navigate" { Kind::Navigation } else { Kind::Program };
+    }
+    let scripted = text(headers, "x-requested-with").is_some();
+    let wants_page = text(headers, "accept").is_some_and(|accept| accept.contains("text/html"));
+    if wants_page && !scripted { Kind::Navigation } else { Kind::Program }
+}
+
+/// A page that was read is read again; whoever acted returns to the page they acted on, because
+/// following a form's target by GET would show an error or act a second time.
+fn back(req: &HttpRequest, kind: Kind) -> Option<String> {
+    let page = match kind {
+        Kind::Htmx => return same_site_path(req, text(req.headers(), "hx-current-url")?),
+        _ if is_read(req.method()) => req.uri().path_and_query()?.as_str(),
+        _ => return same_site_path(req, text(req.headers(), "referer")?),
+    };
+    local_path(page).map(str::to_owned)
+}
+
+/// The path of `url` if it lies on the host that this request was sent to.
+fn same_site_path(req: &HttpRequest, url: &str) -> Option<String> {
+    let uri: Uri = url.parse().ok()?;
+    let ours = uri.authority()?.as_str() == host(req)?;
+    ours.then(|| uri.path_and_query())
+        .flatten()
+        .and_then(|page| local_path(page.as_str()))
+        .map(str::to_owned)
+}
+
+/// The host that the client addressed. Forwarding headers are not believed: anyone can send them.
+pub(crate) fn host(req: &HttpRequest) -> Option<&str> {
+    text(req.headers(), "host")
+        .or_else(|| req.uri().authority().map(|authority| authority.as_str()))
+}
+
+/// Whether the request comes from a page of another origin, as far as the browser tells. Programs
+/// that are no browsers send neither header, and carry nobody's cookies by accident.
+pub(crate) fn is_cross_site(req: &HttpRequest) -> bool {
+    let headers = req.headers();
+    if let Some(site) = text(headers, "sec-fetch-site") {
+        return !matches!(site, "same-origin" | "none");
+    }
+    match headers.get("origin") {
+        None => false,
+        Some(origin) => {
+            let origin = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
+            origin.map(|(_, authority)| authority) != host(req)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::test::TestRequest;
+
+    fn request(headers: &[(&'static str, &'static str)]) -> TestRequest {
+        let base = TestRequest::with_uri("/page?x=1").insert_header(("host", "site.example"));
+        headers.iter().fold(base, |req, header| req.insert_header(*header))
+    }
+
+    #[test]
+    fn every_kind_of_caller_is_recognised() {
+        for (headers, expected) in [
+            (vec![("sec-fetch-mode", "navigate")], Kind::Navigation),
+            (vec![("sec-fetch-mode", "cors"), ("accept", "text/html")], Kind::Program),
+            (vec![("accept", "text/html,*/*")], Kind::Navigation),
+            (vec![("accept", "text/html"), ("x-requested-with", "XMLHttpRequest")], Kind::Program),
+            (vec![("accept", "application/json")], Kind::Program),
+            (vec![("accept", "*/*")], Kind::Program),
+            (vec![], Kind::Program),
+            (vec![("hx-request", "true"), ("sec-fetch-mode", "cors")], Kind::Htmx),
+        ] {
+            assert_eq!(
+                Caller::of(&request(&headers).to_http_request()).kind,
+                expected,
+                "{headers:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_way_back_is_a_page_of_this_site_that_can_be_read() {
+        let post =
+            |headers| Caller::of(&request(headers).method(Method::POST).to_http_request()).back;
+        let get = |headers| Caller::of(&request(headers).to_http_request()).back;
+        assert_eq!(get(&[]).as_deref(), Some("/page?x=1"));
+        assert_eq!(post(&[]), None);
+        assert_eq!(
+            post(&[("referer", "https://site.example/form?y=2")]).as_deref(),
+            Some("/form?y=2")
+        );
+        assert_eq!(post(&[("referer", "https://evil.example/form")]), None);
+        assert_eq!(post(&[("referer", "https://site.example//evil.example")]), None);
+        assert_eq!(post(&[("referer", "https://site.example@evil.example/")]), None);
+        let htmx = [("hx-request", "true"), ("hx-current-url", "https://site.example/list")];
+        assert_eq!(post(&htmx).as_deref(), Some("/list"));
+    }
+
+    #[test]
+    fn another_origin_is_noticed() {
+        for (headers, expected) in [
+            (vec![], false),
+            (vec![("sec-fetch-site", "same-origin")], false),
+            (vec![("sec-fetch-site", "none")], false),
+            (vec![("sec-fetch-site", "same-site")], true),
+            (vec![("sec-fetch-site", "cross-site")], true),
+            (vec![("sec-fetch-site", "same-origin"), ("origin", "https://evil.example")], false),
+            (vec![("origin", "https://site.example")], false),
+            (vec![("origin", "https://site.example.evil.example")], true),
+            (vec![("origin", "https://sub.site.example")], true),
+            (vec![("origin", "null")], true),
+            (vec![("origin", "")], true),
+        ] {
+            assert_eq!(
+                is_cross_site(&request(&headers).to_http_request()),
+                expected,
+                "{headers:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! What pages ask of the server: status, keep-alive, logout, and the script.
+
+use std::time::Duration;
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    dev::HttpServiceFactory,
+    http::header::{CACHE_CONTROL, CONTENT_TYPE},
+    web,
+};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    caller::{Caller, Kind, is_cross_site},
+    flash::{FlashMessage, Level},
+    gate::{Gate, Standing},
+    middleware::SessionExpire,
+    reply,
+    vars::Seconds,
+};
+use crate::{
+    claim,
+    error::StackError,
+    facts::{Facts, Reason},
+    judge::{Verdict, judge},
+    policy::{Limit, Policy, PolicyPatch},
+};
+
+/// A file that pages load, under a name that changes with its content.
+#[derive(Debug)]
+pub(crate) struct Asset {
+    name: &'static str,
+    content: &'static str,
+}
+
+pub(crate) const REDIRECT_SCRIPT: Asset =
+    Asset { name: "redirect", content: include_str!("../client/redirect.js") };
+
+impl Asset {
+    /// Its path under the prefix: `redirect.0123456789abcdef.js`.
+    pub(crate) fn path(&self) -> String {
+        format!("{}.{:016x}.js", self.name, fnv1a(self.content.as_bytes()))
+    }
+}
+
+/// FNV-1a: tells versions of a file apart, and nothing more is asked of it.
+const fn fnv1a(bytes: &[u8]) -> u64 {
+    let (mut hash, mut at) = (0xcbf2_9ce4_8422_2325_u64, 0);
+    while at < bytes.len() {
+        hash = (hash ^ bytes[at] as u64).wrapping_mul(0x0100_0000_01b3);
+        at += 1;
+    }
+    hash
+}
+
+/// The endpoints under `/session`. With another
+/// [`endpoints_prefix`](crate::Builder::endpoints_prefix), use [`SessionExpire::endpoints`].
+///
+/// | request | answer |
+/// |---|---|
+/// | `GET status` | how the session stands; doesn't count as activity |
+/// | `POST keep-alive` | the same, and notes that the person was active `idle_for` seconds ago |
+/// | `POST logout` | signs out and sends the browser to the login page |
+/// | `GET redirect.….js` | the script of [`SessionVars`](crate::SessionVars) |
+///
+/// Status and keep-alive judge under the policy of the page that asks, which the page's markup
+/// carries, signed. Requests that change something are refused when they come from another origin.
+pub fn endpoints() -> impl HttpServiceFactory + 'static {
+    under("/session")
+}
+
+impl SessionExpire {
+    /// The [`endpoints`], under the configured prefix.
+    pub fn endpoints(&self) -> impl HttpServiceFactory + 'static {
+        under(&self.setup().prefix)
+    }
+}
+
+fn under(prefix: &str) -> impl HttpServiceFactory + 'static {
+    web::scope(prefix)
+        .app_data(web::PayloadConfig::new(4_096))
+        .route("/status", web::get().to(status))
+        .route("/keep-alive", web::post().to(keep_alive))
+        .route("/logout", web::post().to(logout))
+        .route(&REDIRECT_SCRIPT.path(), web::get().to(script))
+        .wrap(PolicyPatch::new().passive(true))
+}
+
+async fn script() -> HttpResponse {
+    HttpResponse::Ok()
+        .insert_header((CONTENT_TYPE, "text/javascript; charset=utf-8"))
+        .insert_header((CACHE_CONTROL, "public, max-age=31536000, immutable"))
+        .body(REDIRECT_SCRIPT.content)
+}
+
+/// How a session stands, for scripts.
+#[derive(Serialize)]
+#[serde(tag = "state", rename_all = "lowercase")]
+enum Status {
+    Active {
+        seconds_until_idle_end: Seconds,
+        seconds_until_session_end: Seconds,
+        warn_seconds: Seconds,
+    },
+    Expired {
+        reason: &'static str,
+        login_url: String,
+    },
+    Anonymous,
+}
+
+impl Status {
+    fn of(verdict: Verdict, policy: &Policy) -> Self {
+        match verdict {
+            Verdict::Anonymous => Self::Anonymous,
+            Verdict::Expired(reason) => {
+                Self::Expired { reason: reason.as_str(), login_url: policy.login_url.to_string() }
+            }
+            Verdict::Active(deadlines) => Self::Active {
+                seconds_until_idle_end: Seconds::of(deadlines.idle_end),
+                seconds_until_session_end: Seconds::of(deadlines.session_end),
+                warn_seconds: Seconds::of(policy.warning().map_or(Limit::Off, Limit::At)),
+            },
+        }
+    }
+
+    fn respond(&self, mut with: actix_web::HttpResponseBuilder) -> HttpResponse {
+        with.insert_header((CACHE_CONTROL, "no-store")).json(self)
+    }
+}
+
+#[derive(Deserialize, Default)]
+struct Asking {
+    policy: Option<String>,
+}
+
+async fn status(
+    req: HttpRequest,
+    asking: Option<web::Query<Asking>>,
+) -> Result<HttpResponse, StackError> {
+    let gate = Gate::of(&req)?;
+    if matches!(*gate.standing(), Standing::Unreachable) {
+        return Ok(reply::unavailable());
+    }
+    judge_as_page(&gate, asking.and_then(|asking| asking.into_inner().policy), &req);
+    Ok(Status::of(gate.verdict(), &gate.policy()).respond(HttpResponse::Ok()))
+}
+
+/// Judges under the limits of the page that asks; without a valid claim, under the app's.
+fn judge_as_page(gate: &Gate, claim: Option<String>, req: &HttpRequest) {
+    let seal = gate.login().map(|(_, record)| record.seal);
+    if let Some(patch) = claim.zip(seal).and_then(|(claim, seal)| claim::redeem(&claim, &seal)) {
+        gate.refine(&patch, req);
+    }
+}
+
+/// The body of a keep-alive, as a form or as JSON.
+#[derive(Deserialize, Default)]
+struct Activity {
+    /// For how many seconds the person has done nothing.
+    #[serde(default)]
+    idle_for: f64,
+    policy: Option<String>,
+}
+
+impl Activity {
+    fn parse(req: &HttpRequest, body: &[u8]) -> Option<(Duration, Option<String>)> {
+        let is_json = req
+            .headers()
+            .get(CONTENT_TYPE)
+            .is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
+        let activity: Self = match (body, is_json) {
+            ([], _) => Self::default(),
+            (json, true) => serde_json::from_slice(json).ok()?,
+            (form, false) => {
+                web::Query::<Self>::from_query(std::str::from_utf8(form).ok()?).ok()?.into_inner()
+            }
+        };
+        let idle_for = match activity.idle_for {
+            // Further back than any session; a Duration can't hold it.
+            long if long.is_finite() && long > 1e12 => Duration::from_secs(1_000_000_000_000),
+            seconds => Duration::try_from_secs_f64(seconds).ok()?,
+        };
+        Some((idle_for, activity.policy))
+    }
+}
+
+async fn keep_alive(req: HttpRequest, body: web::Bytes) -> Result<HttpResponse, StackError> {
+    let gate = Gate::of(&req)?;
+    gate.set_answered();
+    if is_cross_site(&req) {
+        return Ok(reply::cross_site());
+    }
+    let Some((idle_for, claim)) = Activity::parse(&req, &body) else {
+        return Ok(reply::bad_request(
+            "idle_for must be a number of seconds, zero or more, such as 12.5",
+        ));
+    };
+    if matches!(*gate.standing(), Standing::Unreachable) {
+        return Ok(reply::unavailable());
+    }
+    judge_as_page(&gate, claim, &req);
+    Ok(match note_activity(&gate, idle_for).await {
+        Ok(verdict @ Verdict::Active(_)) => {
+            Status::of(verdict, &gate.policy()).respond(HttpResponse::Ok())
+        }
+        Ok(verdict) => Status::of(verdict, &gate.policy()).respond(HttpResponse::Unauthorized()),
+        Err(error) => {
+            gate.setup.registry_failed(&error);
+            reply::unavailable()
+        }
+    })
+}
+
+/// Notes that the person was active `idle_for` ago, and says what the registry makes of it: somebody
+/// else may have ended the session meanwhile.
+async fn note_activity(
+    gate: &Gate,
+    idle_for: Duration,
+) -> Result<Verdict, crate::error::RegistryError> {
+    let (Verdict::Active(_), Some((key, _))) = (gate.verdict(), gate.login()) else {
+        return Ok(gate.verdict());
+    };
+    let registry = &gate.setup.registry;
+    registry.touch(key, gate.now.minus(idle_for), gate.now).await?;
+    let facts = registry.load(key).await?.map_or(Facts::Unknown, |record| record.facts());
+    Ok(judge(&facts, &gate.policy(), gate.now))
+}
+
+async fn logout(req: HttpRequest) -> Result<HttpResponse, StackError> {
+    if is_cross_site(&req) {
+        return Ok(reply::cross_site());
+    }
+    let gate = Gate::of(&req)?;
+    gate.set_leaving();
+    gate.ledger.purge();
+    let (policy, caller) = (gate.policy(), Caller::of(&req));
+    gate.push(
+        FlashMessage::new(Level::Info, gate.text(Reason::LoggedOut, &caller))
+            .with_tags("logged_out"),
+    );
+    Ok(match caller.kind {
+        Kind::Navigation => reply::see_other(&policy.login_url),
+        Kind::Htmx => reply::hx_redirect(&policy.login_url),
+        Kind::Program => Status::Anonymous.respond(HttpResponse::Ok()),
+    })
+}

@@ -1,0 +1,327 @@
+//! The state of one request: what is known, what was judged, what is hidden.
+
+use std::{
+    cell::{Ref, RefCell},
+    rc::Rc,
+    sync::Arc,
+};
+
+use actix_identity::IdentityExt;
+use actix_web::{HttpMessage, HttpRequest};
+
+use super::{
+    caller::Caller,
+    flash::{FlashMessage, Level, Queue},
+    ledger::{Aside, Ledger, Place, Signed},
+    setup::Setup,
+};
+use crate::{
+    error::{RegistryError, StackError},
+    event::Event,
+    facts::{Facts, Reason},
+    judge::{Deadlines, Verdict, judge},
+    policy::{Policy, PolicyPatch},
+    registry::{Login, Record, RecordKey},
+    time::Timestamp,
+};
+
+pub(crate) struct Gate {
+    pub(crate) setup: Arc<Setup>,
+    pub(crate) ledger: Ledger,
+    pub(crate) now: Timestamp,
+    found: Found,
+    state: RefCell<State>,
+    flash: RefCell<Option<Queue>>,
+}
+
+/// What the session and the registry say about who is asking.
+pub(crate) enum Found {
+    Nobody,
+    /// A key that no living or dead login has.
+    Unknown,
+    Login(RecordKey, Record),
+    /// The registry could not be asked.
+    Unreachable,
+}
+
+struct State {
+    /// The policy of the innermost layer so far.
+    policy: Arc<Policy>,
+    standing: Standing,
+    /// What lay hidden for a while and was put back.
+    restored: Option<Aside>,
+    /// Where the user's name lay when the request came in.
+    place: Option<Place>,
+    reason_told: bool,
+    /// Nobody has to be told why a session ended that they are just leaving.
+    leaving: bool,
+    /// The handler has said all there is to say.
+    answered: bool,
+}
+
+/// How the request is treated, for now: a layer further in may judge otherwise.
+pub(crate) enum Standing {
+    Anonymous,
+    Active(Deadlines),
+    /// Expired: those further in see an anonymous visitor.
+    Masked(Reason, Aside, Caller),
+    /// Not trusted and not signed out, until the registry can be asked again.
+    Unreachable,
+}
+
+impl Gate {
+    /// Reads the session, loads the record and judges it under the app's policy.
+    pub(crate) async fn open(setup: Arc<Setup>, req: &HttpRequest) -> Result<Rc<Self>, StackError> {
+        let ledger = Ledger::of(req, setup.identity_key);
+        let now = setup.now();
+        let found = find(&setup, &ledger, req, now).await?;
+        let gate = Rc::new(Self::new(setup, ledger, now, found));
+        gate.rejudge(req);
+        match req.extensions_mut().insert(Rc::clone(&gate)) {
+            Some(_) => Err(StackError::Twice),
+            None => Ok(gate),
+        }
+    }
+
+    /// The gate of a request, made on demand for visitors without a session.
+    pub(crate) fn of(req: &HttpRequest) -> Result<Rc<Self>, StackError> {
+        if let Some(gate) = Self::existing(req) {
+            return Ok(gate);
+        }
+        let setup = Arc::clone(req.app_data::<Arc<Setup>>().ok_or(StackError::NoSessionExpire)?);
+        let (ledger, now) = (Ledger::of(req, setup.identity_key), setup.now());
+        let gate = Rc::new(Self::new(setup, ledger, now, Found::Nobody));
+        req.extensions_mut().insert(Rc::clone(&gate));
+        Ok(gate)
+    }
+
+    pub(crate) fn existing(req: &HttpRequest) -> Option<Rc<Self>> {
+        req.extensions().get::<Rc<Self>>().cloned()
+    }
+
+    fn new(setup: Arc<Setup>, ledger: Ledger, now: Timestamp, found: Found) -> Self {
+        let state = State {
+            policy: Arc::clone(&setup.policy),
+            standing: Standing::Anonymous,
+            restored: None,
+            place: ledger.place_of_user(),
+            reason_told: false,
+            leaving: false,
+            answered: false,
+        };
+        Self { setup, ledger, now, found, state: RefCell::new(state), flash: RefCell::new(None) }
+    }
+
+    pub(crate) fn login(&self) -> Option<(RecordKey, &Record)> {
+        match &self.found {
+            Found::Login(key, record) => Some((*key, record)),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn policy(&self) -> Arc<Policy> {
+        Arc::clone(&self.state.borrow().policy)
+    }
+
+    pub(crate) fn standing(&self) -> Ref<'_, Standing> {
+        Ref::map(self.state.borrow(), |state| &state.standing)
+    }
+
+    pub(crate) fn verdict(&self) -> Verdict {
+        match &*self.standing() {
+            Standing::Active(deadlines) => Verdict::Active(*deadlines),
+            Standing::Masked(reason, ..) => Verdict::Expired(*reason),
+            Standing::Anonymous | Standing::Unreachable => Verdict::Anonymous,
+        }
+    }
+
+    /// Lays a patch over the policy and judges again.
+    pub(crate) fn refine(&self, patch: &PolicyPatch, req: &HttpRequest) {
+        let policy = patch.over(&self.policy());
+        self.judge_under(policy, req);
+    }
+
+    /// Judges again, under `policy`.
+    pub(crate) fn judge_under(&self, policy: Policy, req: &HttpRequest) {
+        self.state.borrow_mut().policy = Arc::new(policy);
+        self.rejudge(req);
+    }
+
+    fn rejudge(&self, req: &HttpRequest) {
+        let facts = match &self.found {
+            Found::Nobody => return,
+            Found::Unreachable => return self.hide_if_unreachable(),
+            Found::Unknown => Facts::Unknown,
+            Found::Login(_, record) => record.facts(),
+        };
+        let verdict = judge(&facts, &self.policy(), self.now);
+        let mut state = self.state.borrow_mut();
+        match verdict {
+            Verdict::Anonymous => {}
+            Verdict::Active(deadlines) => state.admit(deadlines, &self.ledger),
+            Verdict::Expired(reason) => state.mask(reason, &self.ledger, req),
+        }
+    }
+
+    fn hide_if_unreachable(&self) {
+        let mut state = self.state.borrow_mut();
+        if !matches!(state.standing, Standing::Unreachable) {
+            self.ledger.mask();
+            state.standing = Standing::Unreachable;
+        }
+    }
+
+    /// Whether the user was written into the session during this request.
+    pub(crate) fn has_fresh_user(&self) -> bool {
+        let state = self.state.borrow();
+        let place = self.ledger.place_of_user();
+        match state.standing {
+            Standing::Active(_) => place.is_some() && place != state.place,
+            _ => place.is_some(),
+        }
+    }
+
+    /// Whether masking and unmasking is all that happened to the session.
+    pub(crate) fn session_is_as_it_was(&self) -> bool {
+        self.state.borrow().restored.as_ref().is_some_and(|aside| self.ledger.is_as_it_was(aside))
+    }
+
+    /// The person signs out in this request: whatever ended before needs no explaining.
+    pub(crate) fn set_leaving(&self) {
+        self.state.borrow_mut().leaving = true;
+    }
+
+    /// The answer of this request is meant as it is, a 401 included.
+    pub(crate) fn set_answered(&self) {
+        self.state.borrow_mut().answered = true;
+    }
+
+    pub(crate) fn is_answered(&self) -> bool {
+        self.state.borrow().answered
+    }
+
+    /// Whether the caller may wonder why their session has ended. Whoever is just leaving, or at the
+    /// login form, does not.
+    pub(crate) fn explains(&self, caller: &Caller) -> bool {
+        let acts =
+            caller.acts_at(&self.policy().login_url) || caller.acts_at(&self.setup.logout_url);
+        !acts && !self.state.borrow().leaving && self.ledger.place_of_user().is_none()
+    }
+
+    pub(crate) fn text(&self, reason: Reason, caller: &Caller) -> String {
+        self.setup.text(reason, &self.policy(), &caller.languages)
+    }
+
+    /// Puts the reason why the session ended into the messages, once, if it is due.
+    pub(crate) fn tell_reason(&self) {
+        let message = match &*self.standing() {
+            Standing::Masked(reason, _, caller) if self.explains(caller) => {
+                let level = if *reason == Reason::LoggedOut { Level::Info } else { Level::Warning };
+                FlashMessage::new(level, self.text(*reason, caller)).with_tags(reason.as_str())
+            }
+            _ => return,
+        };
+        if !std::mem::replace(&mut self.state.borrow_mut().reason_told, true) {
+            self.push(message);
+        }
+    }
+
+    pub(crate) fn push(&self, message: FlashMessage) {
+        self.with_flash(|queue| queue.push(message));
+    }
+
+    pub(crate) fn with_flash<T>(&self, act: impl FnOnce(&mut Queue) -> T) -> T {
+        let mut flash = self.flash.borrow_mut();
+        act(flash.get_or_insert_with(|| Queue::waiting(self.ledger.flash().unwrap_or_default())))
+    }
+
+    /// Whether anyone has read or written messages in this request.
+    pub(crate) fn has_flash(&self) -> bool {
+        self.flash.borrow().is_some()
+    }
+
+    /// The activity to note for this request, if that needs noting: it is when `last_seen` lags behind
+    /// by more than the policy's slack, or lies in the future.
+    pub(crate) fn activity(&self, record: &Record, req: &HttpRequest) -> Option<Timestamp> {
+        let in_future = record.last_seen.max(record.logged_in_at) > self.now;
+        let lags = self.now.since(record.last_seen) > self.policy().slack();
+        match (in_future || lags) && !self.is_passive(req) {
+            true => Some(self.now),
+            false => in_future.then_some(record.last_seen),
+        }
+    }
+
+    pub(crate) fn is_passive(&self, req: &HttpRequest) -> bool {
+        self.policy().passive || self.setup.is_passive(req)
+    }
+}
+
+impl State {
+    fn admit(&mut self, deadlines: Deadlines, ledger: &Ledger) {
+        if let Standing::Masked(_, aside, _) = &self.standing {
+            // Somebody signed in while the old session lay hidden: it must not come back.
+            if ledger.place_of_user().is_some() || ledger.is_purged() {
+                return;
+            }
+            ledger.unmask(aside);
+            self.place = ledger.place_of_user();
+        }
+        match std::mem::replace(&mut self.standing, Standing::Active(deadlines)) {
+            Standing::Masked(_, aside, _) => self.restored = Some(aside),
+            _ => {}
+        }
+    }
+
+    fn mask(&mut self, reason: Reason, ledger: &Ledger, req: &HttpRequest) {
+        match &mut self.standing {
+            Standing::Masked(old, ..) => *old = reason,
+            _ => {
+                let mut aside = ledger.mask();
+                // What was put back once counts as untouched if it was untouched at first.
+                if let Some(first) = self.restored.take() {
+                    aside = first;
+                }
+                self.standing = Standing::Masked(reason, aside, Caller::of(req));
+            }
+        }
+    }
+}
+
+async fn find(
+    setup: &Setup,
+    ledger: &Ledger,
+    req: &HttpRequest,
+    now: Timestamp,
+) -> Result<Found, StackError> {
+    if ledger.place_of_user().is_none() {
+        return match req.get_identity() {
+            Ok(_) => Err(StackError::IdentityKey),
+            Err(_) => Ok(Found::Nobody),
+        };
+    }
+    let found = match ledger.key() {
+        Signed::Garbage => Ok(Found::Unknown),
+        Signed::Missing => adopt(setup, ledger, now).await,
+        Signed::With(key) => setup.registry.load(key).await.map(|record| match record {
+            Some(record) if ledger.is_user(&record.owner) == Some(true) => {
+                Found::Login(key, record)
+            }
+            _ => Found::Unknown,
+        }),
+    };
+    Ok(found.unwrap_or_else(|error| {
+        setup.registry_failed(&error);
+        Found::Unreachable
+    }))
+}
+
+/// A session from before this middleware was installed counts as a login that happens now.
+async fn adopt(setup: &Setup, ledger: &Ledger, now: Timestamp) -> Result<Found, RegistryError> {
+    let Some(owner) = ledger.user() else { return Ok(Found::Unknown) };
+    let login = Login::new(owner, now);
+    let key = login.key;
+    let record = setup.registry.login(login).await?;
+    setup.tell(&Event::LoggedIn { owner: &record.owner, id: record.id });
+    ledger.set_key(key).map_err(|error| RegistryError::new("adopt a session", error))?;
+    Ok(Found::Login(key, record))
+}

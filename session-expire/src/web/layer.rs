@@ -1,0 +1,170 @@
+//! A policy for some handlers: as a middleware, and as an extractor for where no middleware fits.
+
+use std::{
+    future::{Ready, ready},
+    marker::PhantomData,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll},
+};
+
+use actix_web::{
+    Error, FromRequest, HttpRequest, HttpResponse, Resource, Scope,
+    body::{EitherBody, MessageBody},
+    dev::{
+        HttpServiceFactory, Payload, ServiceFactory, ServiceRequest, ServiceResponse, Transform,
+    },
+};
+use pin_project_lite::pin_project;
+
+use super::{
+    around::{Around, Inside, Reply, Wrapped},
+    gate::Gate,
+};
+use crate::policy::PolicyPatch;
+
+/// The policy of a scope, a resource or a handler: the innermost wins, field by field.
+///
+/// ```
+/// use actix_web::web;
+/// use session_expire::{PolicyPatch, minutes};
+/// let admin = web::scope("/admin").wrap(PolicyPatch::new().idle(minutes(2)));
+/// # let _ = admin.service(web::resource("/").to(actix_web::HttpResponse::Ok));
+/// ```
+impl<S: Inside> Transform<S, ServiceRequest> for PolicyPatch {
+    type Response = ServiceResponse<EitherBody<S::Body>>;
+    type Error = Error;
+    type Transform = Wrapped<Rc<PolicyPatch>, S>;
+    type InitError = ();
+    type Future = Ready<Result<Self::Transform, ()>>;
+
+    fn new_transform(&self, service: S) -> Self::Future {
+        if let Err(error) = self.validate() {
+            tracing::error!("a session policy contradicts itself: {error}");
+            eprintln!("session-expire: a session policy contradicts itself: {error}");
+            return ready(Err(()));
+        }
+        Wrapped::ready(Rc::new(self.clone()), service)
+    }
+}
+
+impl<S: Inside> Around<S> for Rc<PolicyPatch> {
+    type Future = Inward<S::Future, S::Body>;
+
+    fn call(&self, service: &Rc<S>, req: ServiceRequest) -> Self::Future {
+        match Gate::of(req.request()) {
+            Ok(gate) => {
+                gate.refine(self, req.request());
+                Inward::On { inside: service.call(req) }
+            }
+            Err(error) => {
+                let answer =
+                    req.into_response(HttpResponse::from_error(error)).map_into_right_body();
+                Inward::Refused { answer: Some(answer) }
+            }
+        }
+    }
+}
+
+pin_project! {
+    /// A request on its way through a policy.
+    #[project = Way]
+    pub enum Inward<F, B> {
+        /// It goes on.
+        On { #[pin] inside: F },
+        /// There is no middleware to work with.
+        Refused { answer: Option<ServiceResponse<EitherBody<B>>> },
+    }
+}
+
+impl<F, B> Future for Inward<F, B>
+where
+    F: Future<Output = Result<ServiceResponse<B>, Error>>,
+    B: MessageBody,
+{
+    type Output = Reply<B>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project() {
+            Way::On { inside } => inside.poll(cx).map_ok(ServiceResponse::map_into_left_body),
+            // A future is asked once it is ready only by mistake; then it never answers again.
+            Way::Refused { answer } => {
+                answer.take().map_or(Poll::Pending, |answer| Poll::Ready(Ok(answer)))
+            }
+        }
+    }
+}
+
+/// Names the patch of a handler that `#[session_policy]` can't wrap.
+pub trait PatchSource: 'static {
+    /// The patch.
+    fn patch() -> &'static PolicyPatch;
+}
+
+/// The first extractor of such a handler: it judges before any other extractor looks at the session.
+#[derive(Debug)]
+pub struct Patched<P>(PhantomData<P>);
+
+impl<P: PatchSource> FromRequest for Patched<P> {
+    type Error = Error;
+    type Future = Ready<Result<Self, Error>>;
+
+    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let gate = Gate::of(req).map_err(Error::from);
+        ready(gate.map(|gate| {
+            gate.refine(P::patch(), req);
+            Self(PhantomData)
+        }))
+    }
+}
+
+/// What `#[session_policy]` can wrap when a function builds it.
+#[diagnostic::on_unimplemented(
+    message = "`#[session_policy]` cannot change the policy of a `{Self}`",
+    label = "this function must return an actix_web `Scope` or `Resource`",
+    note = "put the attribute on an `async fn` handler, on a function that returns a `Scope` or a `Resource`, or on a module of handlers"
+)]
+pub trait WrapWithPolicy {
+    /// The scope or resource with the policy around it.
+    fn wrap_with_policy(self, patch: PolicyPatch) -> impl HttpServiceFactory + 'static;
+}
+
+impl<T, B> WrapWithPolicy for Scope<T>
+where
+    T: ServiceFactory<
+            ServiceRequest,
+            Config = (),
+            Response = ServiceResponse<B>,
+            Error = Error,
+            InitError = (),
+        > + 'static,
+    B: MessageBody + 'static,
+{
+    fn wrap_with_policy(self, patch: PolicyPatch) -> impl HttpServiceFactory + 'static {
+        self.wrap(patch)
+    }
+}
+
+impl<T, B> WrapWithPolicy for Resource<T>
+where
+    T: ServiceFactory<
+            ServiceRequest,
+            Config = (),
+            Response = ServiceResponse<B>,
+            Error = Error,
+            InitError = (),
+        > + 'static,
+    B: MessageBody + 'static,
+{
+    fn wrap_with_policy(self, patch: PolicyPatch) -> impl HttpServiceFactory + 'static {
+        self.wrap(patch)
+    }
+}
+
+/// Puts a policy around what a function has built.
+pub fn wrap_with_policy<B: WrapWithPolicy>(
+    built: B,
+    patch: PolicyPatch,
+) -> impl HttpServiceFactory + 'static {
+    built.wrap_with_policy(patch)
+}

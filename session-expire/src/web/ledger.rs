@@ -1,0 +1,168 @@
+//! What we keep in the session: the one file that names its keys and knows how actix-session works.
+
+use std::{collections::HashMap, mem};
+
+use actix_session::{Session, SessionExt, SessionInsertError, SessionStatus};
+use actix_web::{HttpMessage, HttpRequest};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::value::RawValue;
+
+use crate::registry::RecordKey;
+
+/// Short, because every byte is encrypted, sent and parsed with every request.
+const KEY: &str = "sx.k";
+const FLASH: &str = "sx.f";
+
+/// Where actix-identity keeps the user unless it is told otherwise.
+pub(crate) const IDENTITY: &str = "actix_identity.user_id";
+
+/// The session of a request.
+pub(crate) struct Ledger {
+    session: Session,
+    identity: &'static str,
+}
+
+/// The record key in a session.
+pub(crate) enum Signed {
+    /// There is none.
+    Missing,
+    /// There is something that no login ever had.
+    Garbage,
+    /// There is one.
+    With(RecordKey),
+}
+
+/// The content of a session, kept aside while it is masked.
+pub(crate) struct Aside {
+    entries: HashMap<String, String>,
+    untouched: bool,
+}
+
+/// Where the user's name lies in memory. Writing the name anew moves it, even when the text is the
+/// same: only so can a new login of the same user be told from a session that was merely renewed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place(usize);
+
+impl Ledger {
+    pub(crate) fn of(req: &HttpRequest, identity: &'static str) -> Self {
+        Self { session: req.get_session(), identity }
+    }
+
+    pub(crate) fn is_blank(&self) -> bool {
+        self.session.entries().is_empty()
+    }
+
+    pub(crate) fn is_unchanged(&self) -> bool {
+        self.session.status() == SessionStatus::Unchanged
+    }
+
+    pub(crate) fn is_purged(&self) -> bool {
+        self.session.status() == SessionStatus::Purged
+    }
+
+    pub(crate) fn key(&self) -> Signed {
+        match self.session.entries().get(KEY) {
+            None => Signed::Missing,
+            Some(json) => {
+                RecordKey::parse(json.trim_matches('"')).map_or(Signed::Garbage, Signed::With)
+            }
+        }
+    }
+
+    pub(crate) fn set_key(&self, key: RecordKey) -> Result<(), SessionInsertError> {
+        self.session.insert(KEY, key.expose())
+    }
+
+    pub(crate) fn drop_key(&self) {
+        if self.session.contains_key(KEY) {
+            self.session.remove(KEY);
+        }
+    }
+
+    /// Whether the signed-in user is `owner`; `None` when nobody is signed in.
+    pub(crate) fn is_user(&self, owner: &str) -> Option<bool> {
+        let entries = self.session.entries();
+        let json = entries.get(self.identity)?;
+        // Most names are their own JSON, and comparing costs no allocation.
+        let same = json.strip_prefix('"').and_then(|json| json.strip_suffix('"')) == Some(owner);
+        Some(same || serde_json::from_str::<String>(json).is_ok_and(|user| user == owner))
+    }
+
+    pub(crate) fn user(&self) -> Option<String> {
+        self.session.get(self.identity).ok().flatten()
+    }
+
+    pub(crate) fn place_of_user(&self) -> Option<Place> {
+        self.session.entries().get(self.identity).map(|json| Place(json.as_ptr().addr()))
+    }
+
+    /// A new session id with the same content, against session fixation.
+    pub(crate) fn renew(&self) {
+        self.session.renew();
+    }
+
+    pub(crate) fn purge(&self) {
+        self.session.purge();
+    }
+
+    /// Hides everything but unread messages from whoever comes further in.
+    pub(crate) fn mask(&self) -> Aside {
+        let aside =
+            Aside { entries: self.session.entries().clone(), untouched: self.is_unchanged() };
+        self.session.clear();
+        if let Some(flash) = aside.entries.get(FLASH) {
+            self.put_back(FLASH, flash);
+        }
+        aside
+    }
+
+    /// Brings the hidden content back. What was written meanwhile stays on top.
+    pub(crate) fn unmask(&self, aside: &Aside) {
+        for (key, json) in &aside.entries {
+            if !self.session.contains_key(key) {
+                self.put_back(key, json);
+            }
+        }
+    }
+
+    fn put_back(&self, key: &str, json: &str) {
+        let raw = RawValue::from_string(json.to_owned());
+        if raw.map(|raw| self.session.insert(key, raw)).is_err() {
+            tracing::warn!(key, "a session entry that is no JSON was dropped");
+        }
+    }
+
+    /// Whether masking and unmasking is all that happened to the session.
+    pub(crate) fn is_as_it_was(&self, aside: &Aside) -> bool {
+        aside.untouched
+            && self.session.status() == SessionStatus::Changed
+            && *self.session.entries() == aside.entries
+    }
+
+    pub(crate) fn flash<T: DeserializeOwned>(&self) -> Option<T> {
+        self.session.get(FLASH).ok().flatten()
+    }
+
+    pub(crate) fn set_flash(&self, messages: &impl Serialize) -> Result<(), SessionInsertError> {
+        self.session.insert(FLASH, messages)
+    }
+
+    pub(crate) fn drop_flash(&self) {
+        if self.session.contains_key(FLASH) {
+            self.session.remove(FLASH);
+        }
+    }
+}
+
+/// Takes the session of `req` away from actix-session, as if this request had not touched it, and
+/// gives it an empty one instead; nothing is saved unless somebody writes to that.
+///
+/// actix-session finds a request's session in the extensions under a type that only it can name. So
+/// an empty one is made beside the full extensions, and laid over them.
+pub(crate) fn forget_changes(req: &HttpRequest, identity: &'static str) -> Ledger {
+    let everything = mem::take(&mut *req.extensions_mut());
+    let blank = Ledger::of(req, identity);
+    let only_blank = mem::replace(&mut *req.extensions_mut(), everything);
+    req.extensions_mut().extend(only_blank);
+    blank
+}

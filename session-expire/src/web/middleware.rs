@@ -1,0 +1,176 @@
+//! The middleware: what an application wraps around itself.
+
+use std::{
+    fmt,
+    future::Ready,
+    pin::Pin,
+    rc::Rc,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use actix_web::{
+    HttpResponse,
+    body::EitherBody,
+    dev::{Extensions, ServiceRequest, ServiceResponse, Transform},
+    http::StatusCode,
+};
+use pin_project_lite::pin_project;
+
+use super::{
+    around::{Around, Inside, Reply, Wrapped},
+    builder::Builder,
+    gate::Gate,
+    ledger::Ledger,
+    settle::{settle, settle_failure},
+    setup::Setup,
+    stack::{self, Stack},
+};
+use crate::policy::Policy;
+
+/// The middleware that ends sessions properly.
+///
+/// Wrap it around the whole [`App`](actix_web::App), then `IdentityMiddleware`, then
+/// `SessionMiddleware`: the last `wrap` runs first. Any other order, and a missing layer, is noticed
+/// and answered with 500; the log says what to change.
+///
+/// Build it once, outside the closure of `HttpServer::new`, and clone it inside: all workers must
+/// share one registry.
+///
+/// # Cost
+///
+/// For a signed-in visitor one look into the registry per request; nothing is written unless
+/// `last_seen` has moved by more than [`Policy::slack`]. For others next to nothing.
+#[derive(Clone)]
+pub struct SessionExpire {
+    setup: Arc<Setup>,
+}
+
+impl SessionExpire {
+    /// Starts to configure the middleware; `policy` holds wherever no [`PolicyPatch`] says otherwise.
+    ///
+    /// [`PolicyPatch`]: crate::PolicyPatch
+    #[must_use]
+    pub fn builder(policy: Policy) -> Builder {
+        Builder::new(policy)
+    }
+
+    pub(crate) fn new(setup: Setup) -> Self {
+        Self { setup: Arc::new(setup) }
+    }
+
+    pub(crate) fn setup(&self) -> &Arc<Setup> {
+        &self.setup
+    }
+}
+
+impl fmt::Debug for SessionExpire {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.setup.fmt(f)
+    }
+}
+
+impl<S: Inside> Transform<S, ServiceRequest> for SessionExpire {
+    type Response = ServiceResponse<EitherBody<S::Body>>;
+    type Error = actix_web::Error;
+    type Transform = Wrapped<Expiring, S>;
+    type InitError = ();
+    type Future = Ready<Result<Self::Transform, ()>>;
+
+    fn new_transform(&self, service: S) -> Self::Future {
+        if let Some(error) = stack::inside_out::<S>() {
+            tracing::error!("{error}");
+            eprintln!("session-expire: {error}");
+            return std::future::ready(Err(()));
+        }
+        let mut shared = Extensions::new();
+        shared.insert(Arc::clone(&self.setup));
+        let layer = Layer {
+            setup: Arc::clone(&self.setup),
+            shared: Rc::new(shared),
+            stack: Stack::default(),
+        };
+        Wrapped::ready(Expiring(Rc::new(layer)), service)
+    }
+}
+
+/// [`SessionExpire`], mounted in one worker.
+#[derive(Debug)]
+pub struct Expiring(Rc<Layer>);
+
+#[derive(Debug)]
+struct Layer {
+    setup: Arc<Setup>,
+    /// Carries the setup to layers and extractors further in.
+    shared: Rc<Extensions>,
+    stack: Stack,
+}
+
+impl<S: Inside> Around<S> for Expiring {
+    type Future = Passage<S>;
+
+    fn call(&self, service: &Rc<S>, mut req: ServiceRequest) -> Self::Future {
+        let layer = Rc::clone(&self.0);
+        if let Err(error) = layer.stack.check(req.request()) {
+            let answer = req.into_response(HttpResponse::from_error(error)).map_into_right_body();
+            return Passage::Story { story: Box::pin(std::future::ready(Ok(answer))) };
+        }
+        req.add_data_container(Rc::clone(&layer.shared));
+        if Ledger::of(req.request(), layer.setup.identity_key).is_blank() {
+            return Passage::Stranger { layer, inside: service.call(req) };
+        }
+        layer.stack.session_was_loaded();
+        Passage::Story { story: Box::pin(pass(layer, Rc::clone(service), req)) }
+    }
+}
+
+/// The whole story of a request that brings a session along.
+async fn pass<S: Inside>(layer: Rc<Layer>, service: Rc<S>, req: ServiceRequest) -> Reply<S::Body> {
+    let gate = match Gate::open(Arc::clone(&layer.setup), req.request()).await {
+        Ok(gate) => gate,
+        Err(error) => {
+            return Ok(req.into_response(HttpResponse::from_error(error)).map_into_right_body());
+        }
+    };
+    match service.call(req).await {
+        Ok(res) => settle(&layer.stack, res.map_into_left_body()).await,
+        Err(error) => Err(settle_failure(&gate, error).await),
+    }
+}
+
+pin_project! {
+    /// A request on its way in and out.
+    #[project = Way]
+    pub enum Passage<S: Inside> {
+        /// Without a session there is nothing to judge, and mostly nothing to settle.
+        Stranger { layer: Rc<Layer>, #[pin] inside: S::Future },
+        /// Everything else.
+        Story { story: Pin<Box<dyn Future<Output = Reply<S::Body>>>> },
+    }
+}
+
+impl<S: Inside> Future for Passage<S> {
+    type Output = Reply<S::Body>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let (layer, res) = match self.as_mut().project() {
+            Way::Story { story } => return story.as_mut().poll(cx),
+            Way::Stranger { layer, inside } => {
+                let res = ready!(inside.poll(cx))?.map_into_left_body();
+                (Rc::clone(layer), res)
+            }
+        };
+        if has_nothing_to_settle(&layer, &res) {
+            return Poll::Ready(Ok(res));
+        }
+        self.set(Self::Story { story: Box::pin(async move { settle(&layer.stack, res).await }) });
+        self.poll(cx)
+    }
+}
+
+fn has_nothing_to_settle<B>(layer: &Layer, res: &ServiceResponse<B>) -> bool {
+    let req = res.request();
+    res.status() != StatusCode::UNAUTHORIZED
+        && Ledger::of(req, layer.setup.identity_key).is_unchanged()
+        && Gate::existing(req).is_none()
+}

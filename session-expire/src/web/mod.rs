@@ -1,0 +1,17 @@
+//! The Actix side: everything that knows of requests and responses.
+
+pub(crate) mod around;
+pub(crate) mod builder;
+pub(crate) mod caller;
+pub(crate) mod endpoints;
+pub(crate) mod flash;
+pub(crate) mod gate;
+pub(crate) mod handle;
+pub(crate) mod layer;
+pub(crate) mod ledger;
+pub(crate) mod middleware;
+pub(crate) mod reply;
+pub(crate) mod settle;
+pub(crate) mod setup;
+pub(crate) mod stack;
+pub(crate) mod vars;

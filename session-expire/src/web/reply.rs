@@ -1,0 +1,229 @@
+//! What a visitor is answered who is not, or no longer, signed in.
+
+use actix_web::{
+    HttpResponse, HttpResponseBuilder, ResponseError,
+    body::{BodySize, BoxBody, EitherBody, MessageBody},
+    dev::ServiceResponse,
+    http::{
+        StatusCode,
+        header::{self, HeaderMap, HeaderName, HeaderValue},
+    },
+};
+use serde::Serialize;
+
+use super::caller::{Caller, Kind};
+use crate::{error::StackError, facts::Reason};
+
+/// Says why a session is over, beside the body.
+const REASON: HeaderName = HeaderName::from_static("x-session-expired");
+const HX_REDIRECT: HeaderName = HeaderName::from_static("hx-redirect");
+
+/// Seconds after which it is worth asking again while the registry is away.
+const RETRY_AFTER: &str = "5";
+
+/// A body of `application/problem+json` (RFC 9457).
+#[derive(Serialize)]
+struct Problem<'a> {
+    r#type: &'static str,
+    title: &'static str,
+    status: u16,
+    detail: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    login_url: Option<&'a str>,
+}
+
+impl Problem<'_> {
+    fn into_response(self) -> HttpResponse {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let body = serde_json::to_string(&self).unwrap_or_default();
+        HttpResponseBuilder::new(status)
+            .insert_header((header::CONTENT_TYPE, "application/problem+json"))
+            .insert_header((header::CACHE_CONTROL, "no-store"))
+            .body(body)
+    }
+}
+
+/// Asks a caller to sign in: a page is sent to the login page, a program learns why.
+pub(crate) fn challenge(
+    caller: &Caller,
+    login_url: &str,
+    why: Option<(Reason, &str)>,
+) -> HttpResponse {
+    let target = login_target(login_url, caller.back.as_deref());
+    let mut response = match caller.kind {
+        Kind::Navigation => see_other(&target),
+        Kind::Htmx | Kind::Program => unauthorized(&target, why),
+    };
+    let headers = response.headers_mut();
+    if let (Kind::Htmx, Ok(target)) = (caller.kind, HeaderValue::from_str(&target)) {
+        headers.insert(HX_REDIRECT, target);
+    }
+    if let Some((reason, _)) = why {
+        headers.insert(REASON, HeaderValue::from_static(reason.as_str()));
+    }
+    response
+}
+
+/// Sends a browser to `target`, to be read there.
+pub(crate) fn see_other(target: &str) -> HttpResponse {
+    HttpResponse::SeeOther()
+        .insert_header((header::LOCATION, target))
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .finish()
+}
+
+/// Sends htmx to `target`.
+pub(crate) fn hx_redirect(target: &str) -> HttpResponse {
+    HttpResponse::Ok().insert_header((HX_REDIRECT, target)).finish()
+}
+
+fn unauthorized(target: &str, why: Option<(Reason, &str)>) -> HttpResponse {
+    let (r#type, title) = match why {
+        Some(_) => ("urn:session-expire:session-expired", "Your session has ended"),
+        None => ("urn:session-expire:signed-out", "You are not signed in"),
+    };
+    let detail = why.map_or("Sign in and try again.", |(_, text)| text);
+    let reason = why.map(|(reason, _)| reason.as_str());
+    Problem { r#type, title, status: 401, detail, reason, login_url: Some(target) }.into_response()
+}
+
+/// The login page with the way back, if there is one and it isn't the login page itself.
+fn login_target(login_url: &str, back: Option<&str>) -> String {
+    let Some(back) = back.filter(|back| *back != "/") else { return login_url.to_owned() };
+    let (page, fragment) = login_url.split_at(login_url.find('#').unwrap_or(login_url.len()));
+    let separator = if page.contains('?') { '&' } else { '?' };
+    format!("{page}{separator}next={}{fragment}", percent_encode(back))
+}
+
+/// Encodes a text as the value of a query parameter; slashes stay readable.
+fn percent_encode(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
+    text.bytes().fold(String::with_capacity(text.len()), |mut encoded, byte| {
+        if plain(byte) {
+            encoded.push(byte.into());
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+        encoded
+    })
+}
+
+/// The registry is away: nobody can be trusted, and trying again will help.
+pub(crate) fn unavailable() -> HttpResponse {
+    let mut response = Problem {
+        r#type: "urn:session-expire:unavailable",
+        title: "Your session could not be checked",
+        status: 503,
+        detail: "Nothing is lost and you have not been signed out. Try again in a few seconds.",
+        reason: None,
+        login_url: None,
+    }
+    .into_response();
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER));
+    response
+}
+
+/// A request from a page of another origin that would have changed something.
+pub(crate) fn cross_site() -> HttpResponse {
+    Problem {
+        r#type: "urn:session-expire:cross-site",
+        title: "Refused",
+        status: 403,
+        detail: "This request came from a page of another site.",
+        reason: None,
+        login_url: None,
+    }
+    .into_response()
+}
+
+/// A request that makes no sense; `detail` says what would.
+pub(crate) fn bad_request(detail: &str) -> HttpResponse {
+    Problem {
+        r#type: "urn:session-expire:bad-request",
+        title: "Bad request",
+        status: 400,
+        detail,
+        reason: None,
+        login_url: None,
+    }
+    .into_response()
+}
+
+impl ResponseError for StackError {
+    fn status_code(&self) -> StatusCode {
+        StatusCode::INTERNAL_SERVER_ERROR
+    }
+
+    /// An opaque answer; whoever runs the site finds the cure in the log.
+    fn error_response(&self) -> HttpResponse {
+        tracing::error!("{self}");
+        Problem {
+            r#type: "about:blank",
+            title: "Internal Server Error",
+            status: 500,
+            detail: "The server is not set up correctly. Its log says what to change.",
+            reason: None,
+            login_url: None,
+        }
+        .into_response()
+    }
+}
+
+/// Puts `answer` in the place of what the handler answered, and keeps the handler's other headers:
+/// cookies and CORS permissions still count.
+pub(crate) fn replace<B>(
+    res: ServiceResponse<EitherBody<B>>,
+    answer: HttpResponse,
+) -> ServiceResponse<EitherBody<B>> {
+    let (req, old) = res.into_parts();
+    let mut answer: HttpResponse<BoxBody> = answer;
+    for (name, value) in old.headers() {
+        if !describes_body(name) && !answer.headers().contains_key(name) {
+            answer.headers_mut().append(name.clone(), value.clone());
+        }
+    }
+    ServiceResponse::new(req, answer.map_into_right_body())
+}
+
+fn describes_body(name: &HeaderName) -> bool {
+    name.as_str().starts_with("content-") && name != header::CONTENT_SECURITY_POLICY
+        || [
+            header::ETAG,
+            header::LAST_MODIFIED,
+            header::TRANSFER_ENCODING,
+            header::WWW_AUTHENTICATE,
+        ]
+        .contains(name)
+}
+
+/// Whether a handler has said nothing but a status.
+pub(crate) fn is_bare<B: MessageBody>(res: &ServiceResponse<B>) -> bool {
+    matches!(res.response().body().size(), BodySize::None | BodySize::Sized(0))
+}
+
+/// Keeps the pages of a signed-in person out of every cache, the browser's included, unless the
+/// handler has decided otherwise.
+pub(crate) fn forbid_caching(headers: &mut HeaderMap) {
+    if !headers.contains_key(header::CACHE_CONTROL) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_way_back_is_encoded_into_the_login_page() {
+        for (login_url, back, target) in [
+            ("/login", None, "/login"),
+            ("/login", Some("/"), "/login"),
+            ("/login", Some("/a?b=c&d=%20"), "/login?next=/a%3Fb%3Dc%26d%3D%2520"),
+            ("/login?lang=de#form", Some("/a"), "/login?lang=de&next=/a#form"),
+        ] {
+            assert_eq!(login_target(login_url, back), target);
+        }
+    }
+}

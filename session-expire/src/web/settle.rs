@@ -1,0 +1,311 @@
+//! What happens after the handler, once per request.
+
+use actix_session::SessionInsertError;
+use actix_web::{
+    Error, HttpRequest, HttpResponse,
+    body::{EitherBody, MessageBody},
+    dev::ServiceResponse,
+    error::InternalError,
+    http::StatusCode,
+};
+
+use super::{
+    around::Reply,
+    caller::Caller,
+    gate::{Gate, Standing},
+    ledger::{Ledger, Signed, forget_changes},
+    reply,
+    stack::Stack,
+};
+use crate::{
+    error::RegistryError,
+    event::Event,
+    facts::Reason,
+    registry::{Ended, Login, RecordKey},
+};
+
+/// What there is to do, decided before anything is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Plan {
+    /// Nothing but storing messages.
+    Keep,
+    /// The person goes on: note that they were active.
+    Stay,
+    /// Somebody signed in.
+    Login,
+    /// The session is over.
+    End(Reason),
+    /// Nothing could be asked: leave the session as it came in.
+    PutBack,
+}
+
+/// Whom the session names after the handler.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum User {
+    Nobody,
+    Same,
+    /// Somebody who signed in during this request.
+    Fresh,
+}
+
+fn plan(standing: &Standing, user: User) -> Plan {
+    match (standing, user) {
+        (_, User::Fresh) => Plan::Login,
+        (Standing::Unreachable, _) => Plan::PutBack,
+        (Standing::Masked(reason, ..), _) => Plan::End(*reason),
+        (Standing::Active(_), User::Same) => Plan::Stay,
+        (Standing::Active(_), User::Nobody) => Plan::End(Reason::LoggedOut),
+        (Standing::Anonymous, _) => Plan::Keep,
+    }
+}
+
+impl Plan {
+    fn of(gate: &Gate) -> Self {
+        let user = match gate.ledger.place_of_user() {
+            None => User::Nobody,
+            Some(_) if gate.has_fresh_user() => User::Fresh,
+            Some(_) => User::Same,
+        };
+        plan(&gate.standing(), user)
+    }
+}
+
+/// Settles a request that was answered.
+pub(crate) async fn settle<B: MessageBody + 'static>(
+    stack: &Stack,
+    res: ServiceResponse<EitherBody<B>>,
+) -> Reply<B> {
+    let gate = match Gate::of(res.request()) {
+        Ok(gate) => gate,
+        Err(error) => return Ok(reply::replace(res, HttpResponse::from_error(error))),
+    };
+    let plan = Plan::of(&gate);
+    let instead = match carry_out(plan, &gate, stack, res.request()).await {
+        Ok(()) => challenge_if_due(&gate, plan, &res),
+        Err(refusal) => Some(refusal),
+    };
+    let mut res = match instead {
+        Some(answer) => reply::replace(res, answer),
+        None => res,
+    };
+    if matches!(plan, Plan::Stay | Plan::Login | Plan::End(_)) {
+        reply::forbid_caching(res.headers_mut());
+    }
+    Ok(res)
+}
+
+/// Settles a request that a middleware further in has failed. actix-session saves nothing then, so
+/// only the registry is told; the session tells its reason when it comes in again.
+pub(crate) async fn settle_failure(gate: &Gate, error: Error) -> Error {
+    match Plan::of(gate) {
+        Plan::End(reason) => drop(end(gate, reason).await),
+        Plan::Keep | Plan::Stay | Plan::Login | Plan::PutBack => {}
+    }
+    if error.as_response_error().status_code() != StatusCode::UNAUTHORIZED {
+        return error;
+    }
+    let answer = match &*gate.standing() {
+        Standing::Unreachable => reply::unavailable(),
+        Standing::Masked(reason, _, caller) => {
+            let text = gate.text(*reason, caller);
+            reply::challenge(caller, &gate.policy().login_url, Some((*reason, &text)))
+        }
+        Standing::Anonymous | Standing::Active(_) => return error,
+    };
+    InternalError::from_response(error, answer).into()
+}
+
+async fn carry_out(
+    plan: Plan,
+    gate: &Gate,
+    stack: &Stack,
+    req: &HttpRequest,
+) -> Result<(), HttpResponse> {
+    match plan {
+        Plan::Keep => keep_messages(gate, req),
+        Plan::Stay => stay(gate, req).await,
+        Plan::Login => return login(gate, stack, req).await,
+        Plan::End(reason) => return sign_out(gate, reason, req).await,
+        Plan::PutBack => drop(forget(gate, req)),
+    }
+    Ok(())
+}
+
+fn forget(gate: &Gate, req: &HttpRequest) -> Ledger {
+    forget_changes(req, gate.setup.identity_key)
+}
+
+/// Writes activity and messages, each only if there is something new.
+async fn stay(gate: &Gate, req: &HttpRequest) {
+    let Some((key, record)) = gate.login() else { return };
+    if let Some(seen) = gate.activity(record, req) {
+        let touched = gate.setup.registry.touch(key, seen, gate.now).await;
+        touched.unwrap_or_else(|error| gate.setup.registry_failed(&error));
+    }
+    if !gate.ledger.is_unchanged() && matches!(gate.ledger.key(), Signed::Missing) {
+        store(gate.ledger.set_key(key));
+    }
+    keep_messages(gate, req);
+    if gate.session_is_as_it_was() {
+        forget(gate, req);
+    }
+}
+
+async fn login(gate: &Gate, stack: &Stack, req: &HttpRequest) -> Result<(), HttpResponse> {
+    let Some(owner) = gate.ledger.user() else {
+        tracing::error!("the identity in the session is no text; it was dropped");
+        gate.ledger.purge();
+        return Ok(());
+    };
+    stack.watch_login(req, &gate.setup).map_err(HttpResponse::from_error)?;
+    match register(gate, owner).await {
+        Ok(key) => {
+            store(gate.ledger.set_key(key));
+            gate.ledger.renew();
+            keep_messages(gate, req);
+            Ok(())
+        }
+        Err(error) => Err(give_up(gate, &error, req)),
+    }
+}
+
+async fn register(gate: &Gate, owner: String) -> Result<RecordKey, RegistryError> {
+    let setup = &gate.setup;
+    let why_old_ended = match &*gate.standing() {
+        Standing::Masked(reason, ..) => *reason,
+        _ => Reason::LoggedOut,
+    };
+    end(gate, why_old_ended).await?;
+    let mut login = Login::new(owner, setup.now());
+    login.replaces = gate.login().map(|(key, _)| key);
+    let key = login.key;
+    let record = setup.registry.login(login).await?;
+    setup.tell(&Event::LoggedIn { owner: &record.owner, id: record.id });
+    Ok(key)
+}
+
+async fn sign_out(gate: &Gate, reason: Reason, req: &HttpRequest) -> Result<(), HttpResponse> {
+    let leaving = matches!(*gate.standing(), Standing::Active(_));
+    match end(gate, reason).await {
+        Ok(()) => {
+            close_session(gate, req);
+            Ok(())
+        }
+        // "You have signed out" would be a lie while a copy of the cookie still works.
+        Err(error) if leaving => Err(give_up(gate, &error, req)),
+        Err(error) => {
+            give_up(gate, &error, req);
+            Ok(())
+        }
+    }
+}
+
+fn give_up(gate: &Gate, error: &RegistryError, req: &HttpRequest) -> HttpResponse {
+    gate.setup.registry_failed(error);
+    forget(gate, req);
+    reply::unavailable()
+}
+
+/// Ends the record of this request, if it has one that lives, and tells of it.
+async fn end(gate: &Gate, reason: Reason) -> Result<(), RegistryError> {
+    let setup = &gate.setup;
+    if let Some((key, record)) = gate.login() {
+        let ended = Ended { at: setup.now(), reason };
+        if setup.registry.end(key, ended).await? {
+            setup.tell(&Event::Ended { owner: &record.owner, id: record.id, reason });
+            return Ok(());
+        }
+    }
+    if let Standing::Masked(reason, ..) = &*gate.standing() {
+        setup.tell(&Event::Refused { reason: *reason });
+    }
+    Ok(())
+}
+
+/// Leaves nothing in the session but messages and what an anonymous handler wrote.
+fn close_session(gate: &Gate, req: &HttpRequest) {
+    gate.tell_reason();
+    gate.ledger.drop_key();
+    keep_messages(gate, req);
+    if gate.ledger.is_blank() { gate.ledger.purge() } else { gate.ledger.renew() }
+}
+
+fn keep_messages(gate: &Gate, req: &HttpRequest) {
+    if !gate.has_flash() {
+        return;
+    }
+    if gate.ledger.is_purged() {
+        return keep_messages_after_purge(gate, req);
+    }
+    gate.with_flash(|queue| match queue.to_keep() {
+        None => {}
+        Some([]) => gate.ledger.drop_flash(),
+        Some(messages) => store(gate.ledger.set_flash(&messages)),
+    });
+    if gate.ledger.is_blank() && !gate.ledger.is_unchanged() {
+        gate.ledger.purge();
+    }
+}
+
+/// actix-session drops what is written after a purge, so the messages go into a new session.
+fn keep_messages_after_purge(gate: &Gate, req: &HttpRequest) {
+    let messages = gate.with_flash(|queue| queue.unshown().to_vec());
+    if !messages.is_empty() {
+        let blank = forget(gate, req);
+        store(blank.set_flash(&messages));
+        blank.renew();
+    }
+}
+
+fn store(stored: Result<(), SessionInsertError>) {
+    if let Err(error) = stored {
+        tracing::error!(%error, "the session could not be written");
+    }
+}
+
+/// What a 401 becomes, if anything.
+fn challenge_if_due<B: MessageBody + 'static>(
+    gate: &Gate,
+    plan: Plan,
+    res: &ServiceResponse<B>,
+) -> Option<HttpResponse> {
+    if res.status() != StatusCode::UNAUTHORIZED || plan == Plan::Login || gate.is_answered() {
+        return None;
+    }
+    let policy = gate.policy();
+    match &*gate.standing() {
+        Standing::Active(_) => None,
+        Standing::Unreachable => Some(reply::unavailable()),
+        Standing::Masked(_, _, caller) if caller.is_at(&policy.login_url) => None,
+        Standing::Masked(reason, _, caller) => {
+            let text = gate.text(*reason, caller);
+            let why = gate.explains(caller).then_some((*reason, text.as_str()));
+            Some(reply::challenge(caller, &policy.login_url, why))
+        }
+        Standing::Anonymous => {
+            let caller = Caller::of(res.request());
+            let due = gate.setup.challenge_anonymous && !caller.is_at(&policy.login_url);
+            (due && reply::is_bare(res)).then(|| reply::challenge(&caller, &policy.login_url, None))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{judge::Deadlines, policy::Limit};
+
+    #[test]
+    fn every_standing_and_every_user_has_one_plan() {
+        let active = Standing::Active(Deadlines { idle_end: Limit::Off, session_end: Limit::Off });
+        for (standing, user, expected) in [
+            (&Standing::Anonymous, User::Nobody, Plan::Keep),
+            (&Standing::Anonymous, User::Fresh, Plan::Login),
+            (&active, User::Nobody, Plan::End(Reason::LoggedOut)),
+            (&active, User::Same, Plan::Stay),
+            (&active, User::Fresh, Plan::Login),
+        ] {
+            assert_eq!(plan(standing, user), expected, "{user:?}");
+        }
+    }
+}
