@@ -36,8 +36,8 @@ pub enum Event<'a> {
     },
 }
 
-/// Receives every [`Event`], on the thread of the request: keep it short.
-pub type Observer = Arc<dyn Fn(&Event<'_>) + Send + Sync>;
+/// Receives every [`Event`], on the thread of the request.
+pub(crate) type Observer = Arc<dyn Fn(&Event<'_>) + Send + Sync>;
 
 impl Event<'_> {
     /// Writes the event to the log. User names are quoted, so that no name can forge a line.

@@ -1,4 +1,46 @@
-//! stub
+//! Ends the sessions of an [Actix Web](actix_web) application properly.
+//!
+//! ```no_run
+//! use actix_identity::{Identity, IdentityMiddleware};
+//! use actix_session::{SessionMiddleware, storage::CookieSessionStore};
+//! use actix_web::{App, HttpServer, Responder, cookie::Key, get};
+//! use session_expire::{Policy, SessionExpire, hours, minutes, session_policy};
+//!
+//! #[get("/")]
+//! async fn dashboard(user: Identity) -> impl Responder {
+//!     format!("Hello {}", user.id().unwrap_or_default())
+//! }
+//!
+//! #[session_policy(idle = "1m")]
+//! #[get("/vault")]
+//! async fn vault(_user: Identity) -> impl Responder {
+//!     "whoever rests for a minute has to sign in again"
+//! }
+//!
+//! #[actix_web::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let key = Key::generate();
+//!     let expire = SessionExpire::builder(Policy::new().idle(minutes(10)).absolute(hours(8))).build()?;
+//!     let app = move || {
+//!         App::new()
+//!             .service(dashboard)
+//!             .service(vault)
+//!             .service(expire.endpoints())
+//!             .wrap(expire.clone())
+//!             .wrap(IdentityMiddleware::default())
+//!             .wrap(SessionMiddleware::new(CookieSessionStore::default(), key.clone()))
+//!     };
+//!     HttpServer::new(app).bind(("127.0.0.1", 8080))?.run().await?;
+//!     Ok(())
+//! }
+//! ```
+//!
+//! - What a session may do is a [`Policy`]; a [`PolicyPatch`] or [`session_policy`] changes it for
+//!   some handlers. [`judge`] holds it against what the [`Registry`] knows.
+//! - [`SessionExpire`] is the middleware; its [`Builder`] has the options.
+//! - Handlers ask [`SessionHandle`], [`SessionVars`] and [`FlashMessages`]; pages ask the
+//!   [`endpoints`].
+
 mod claim;
 mod error;
 mod event;
@@ -10,16 +52,22 @@ mod registry;
 mod text;
 mod time;
 mod web;
-pub use error::*;
-pub use event::*;
-pub use facts::*;
-pub use judge::*;
-pub use path::*;
-pub use policy::*;
-pub use registry::*;
-pub use session_expire_macros::*;
+
+pub use error::{ConfigError, DurationError, RegistryError, StackError};
+pub use event::Event;
+pub use facts::{Facts, Reason};
+pub use judge::{Deadlines, Verdict, judge};
+pub use path::{LONGEST_PATH, local_path};
+pub use policy::{Limit, Overflow, Policy, PolicyPatch, limit};
+pub use registry::{
+    Answer, Ended, Login, MemoryRegistry, PublicId, Record, RecordKey, Registry, Seal,
+};
+pub use session_expire_macros::session_policy;
 pub use text::Languages;
-pub use time::*;
+pub use time::{
+    Clock, ManualClock, SystemClock, Timestamp, format_duration, hours, minutes, parse_duration,
+    seconds,
+};
 pub use web::{
     builder::Builder,
     endpoints::endpoints,
@@ -28,8 +76,10 @@ pub use web::{
     middleware::SessionExpire,
     vars::{FlashMessages, Markup, Seconds, SessionVars},
 };
+
+/// What the output of `#[session_policy]` names. Not for use by hand: it changes without notice.
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::web::layer::{PatchSource, Patched, WrapWithPolicy, wrap_with_policy};
+    pub use crate::web::layer::{PatchSource, Patched, WrapWithPolicy};
     pub use actix_web;
 }

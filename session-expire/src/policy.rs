@@ -389,9 +389,9 @@ fn count(word: Word) -> Result<Limit<u32>, ConfigError> {
 }
 
 fn overflow(word: Word) -> Result<Overflow, ConfigError> {
-    match &word {
+    match word {
         Word::Text(text) => text.parse(),
-        other => wrong("overflow", other, OVERFLOWS),
+        other => wrong("overflow", &other, OVERFLOWS),
     }
 }
 

@@ -6,7 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicI64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use chrono::{DateTime, Utc};
@@ -165,13 +165,25 @@ pub trait Clock: Send + Sync + fmt::Debug + 'static {
     fn now(&self) -> Timestamp;
 }
 
-/// The wall clock of the machine.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct SystemClock;
+/// The clock of the machine: its wall clock, held up by its monotonic clock.
+///
+/// The wall clock alone could be set back under a running process, which would give every session
+/// that much more; the monotonic clock alone may stand still while the machine sleeps.
+#[derive(Debug, Clone, Copy)]
+pub struct SystemClock {
+    started: (Instant, Timestamp),
+}
+
+impl Default for SystemClock {
+    fn default() -> Self {
+        Self { started: (Instant::now(), Utc::now().into()) }
+    }
+}
 
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
-        Utc::now().into()
+        let (instant, wall) = self.started;
+        wall.plus(instant.elapsed()).max(Utc::now().into())
     }
 }
 
@@ -198,12 +210,17 @@ impl ManualClock {
 
     /// Turns the clock forward.
     pub fn advance(&self, by: Duration) {
-        self.0.fetch_add(millis(by), Ordering::SeqCst);
+        self.turn(|now| now.plus(by));
     }
 
     /// Turns the clock back, as a wrong time server would.
     pub fn step_back(&self, by: Duration) {
-        self.0.fetch_sub(millis(by), Ordering::SeqCst);
+        self.turn(|now| now.minus(by));
+    }
+
+    fn turn(&self, turn: impl Fn(Timestamp) -> Timestamp) {
+        let turned = |now| Some(turn(Timestamp(now)).0);
+        let _ = self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, turned);
     }
 }
 
@@ -246,8 +263,9 @@ impl SteadyClock {
         }
         // Threads that race by a millisecond are no step; and of two that see the same step only
         // one may add it, or time would jump ahead by as much as it fell back.
-        if latest - shown > RACE {
-            let caught_up = lag.saturating_add(latest - shown);
+        let behind = latest.saturating_sub(shown);
+        if behind > RACE {
+            let caught_up = lag.saturating_add(behind);
             let _ = self.lag.compare_exchange(lag, caught_up, Ordering::AcqRel, Ordering::Acquire);
         }
         Timestamp(latest)

@@ -35,12 +35,20 @@ pub struct Builder {
     challenge_anonymous: bool,
 }
 
+impl SessionExpire {
+    /// Starts to configure the middleware; `policy` holds wherever no
+    /// [`PolicyPatch`](crate::PolicyPatch) says otherwise.
+    pub fn builder(policy: Policy) -> Builder {
+        Builder::new(policy)
+    }
+}
+
 impl Builder {
-    pub(crate) fn new(policy: Policy) -> Self {
+    fn new(policy: Policy) -> Self {
         Self {
             policy,
             registry: None,
-            clock: Arc::new(SystemClock),
+            clock: Arc::new(SystemClock::default()),
             texts: None,
             passive: None,
             observer: None,

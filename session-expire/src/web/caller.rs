@@ -2,7 +2,7 @@
 
 use actix_web::{
     HttpRequest,
-    http::{Method, Uri, header::HeaderMap},
+    http::{Method, Uri, header::HeaderMap, uri::Authority},
 };
 
 use crate::{path::local_path, text::Languages};
@@ -96,8 +96,7 @@ fn same_site_path(req: &HttpRequest, url: &str) -> Option<String> {
 
 /// The host that the client addressed. Forwarding headers are not believed: anyone can send them.
 pub(crate) fn host(req: &HttpRequest) -> Option<&str> {
-    text(req.headers(), "host")
-        .or_else(|| req.uri().authority().map(|authority| authority.as_str()))
+    text(req.headers(), "host").or_else(|| req.uri().authority().map(Authority::as_str))
 }
 
 /// Whether the request comes from a page of another origin, as far as the browser tells. Programs

@@ -191,6 +191,10 @@ impl Gate {
         self.state.borrow_mut().leaving = true;
     }
 
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.state.borrow().leaving
+    }
+
     /// The answer of this request is meant as it is, a 401 included.
     pub(crate) fn set_answered(&self) {
         self.state.borrow_mut().answered = true;
@@ -266,9 +270,9 @@ impl State {
             ledger.unmask(aside);
             self.place = ledger.place_of_user();
         }
-        match std::mem::replace(&mut self.standing, Standing::Active(deadlines)) {
-            Standing::Masked(_, aside, _) => self.restored = Some(aside),
-            _ => {}
+        let before = std::mem::replace(&mut self.standing, Standing::Active(deadlines));
+        if let Standing::Masked(_, aside, _) = before {
+            self.restored = Some(aside);
         }
     }
 

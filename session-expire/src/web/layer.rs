@@ -160,11 +160,3 @@ where
         self.wrap(patch)
     }
 }
-
-/// Puts a policy around what a function has built.
-pub fn wrap_with_policy<B: WrapWithPolicy>(
-    built: B,
-    patch: PolicyPatch,
-) -> impl HttpServiceFactory + 'static {
-    built.wrap_with_policy(patch)
-}

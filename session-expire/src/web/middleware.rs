@@ -19,15 +19,12 @@ use pin_project_lite::pin_project;
 
 use super::{
     around::{Around, Inside, Reply, Wrapped},
-    builder::Builder,
     gate::Gate,
     ledger::Ledger,
     settle::{settle, settle_failure},
     setup::Setup,
     stack::{self, Stack},
 };
-use crate::policy::Policy;
-
 /// The middleware that ends sessions properly.
 ///
 /// Wrap it around the whole [`App`](actix_web::App), then `IdentityMiddleware`, then
@@ -40,21 +37,13 @@ use crate::policy::Policy;
 /// # Cost
 ///
 /// For a signed-in visitor one look into the registry per request; nothing is written unless
-/// `last_seen` has moved by more than [`Policy::slack`]. For others next to nothing.
+/// `last_seen` has moved by more than [`Policy::slack`](crate::Policy::slack). For others next to nothing.
 #[derive(Clone)]
 pub struct SessionExpire {
     setup: Arc<Setup>,
 }
 
 impl SessionExpire {
-    /// Starts to configure the middleware; `policy` holds wherever no [`PolicyPatch`] says otherwise.
-    ///
-    /// [`PolicyPatch`]: crate::PolicyPatch
-    #[must_use]
-    pub fn builder(policy: Policy) -> Builder {
-        Builder::new(policy)
-    }
-
     pub(crate) fn new(setup: Setup) -> Self {
         Self { setup: Arc::new(setup) }
     }

@@ -179,8 +179,9 @@ pub(crate) fn replace<B>(
 ) -> ServiceResponse<EitherBody<B>> {
     let (req, old) = res.into_parts();
     let mut answer: HttpResponse<BoxBody> = answer;
+    let ours: Vec<HeaderName> = answer.headers().keys().cloned().collect();
     for (name, value) in old.headers() {
-        if !describes_body(name) && !answer.headers().contains_key(name) {
+        if !describes_body(name) && !ours.contains(name) {
             answer.headers_mut().append(name.clone(), value.clone());
         }
     }

@@ -126,7 +126,11 @@ async fn carry_out(
         Plan::Stay => stay(gate, req).await,
         Plan::Login => return login(gate, stack, req).await,
         Plan::End(reason) => return sign_out(gate, reason, req).await,
-        Plan::PutBack => drop(forget(gate, req)),
+        Plan::PutBack => {
+            forget(gate, req);
+            // Whoever wanted to leave must not believe that they have.
+            return if gate.is_leaving() { Err(reply::unavailable()) } else { Ok(()) };
+        }
     }
     Ok(())
 }

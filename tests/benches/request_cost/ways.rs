@@ -1,0 +1,199 @@
+//! The ways in which the same page is asked for, and whether the answers are right.
+
+use std::{
+    fmt::{self, Debug},
+    str::FromStr,
+    time::Duration,
+};
+
+use actix_identity::IdentityMiddleware;
+use actix_web::http::{StatusCode, header};
+use session_expire::{ManualClock, Policy, SessionExpire, hours};
+
+use crate::{
+    Outcome,
+    site::{self, Answer, Site, USER, WELCOME, Wish},
+};
+
+/// One thing differs from each to another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    Bare,
+    BareWithKey,
+    With,
+    Deadlines,
+    AnonymousBare,
+    AnonymousWith,
+    OneLayer,
+    TwoLayers,
+    ExpiredAtPublicPage,
+    ExpiredAtPage,
+}
+
+impl Way {
+    pub(crate) const ALL: [Self; 10] = [
+        Self::Bare,
+        Self::BareWithKey,
+        Self::With,
+        Self::OneLayer,
+        Self::TwoLayers,
+        Self::Deadlines,
+        Self::ExpiredAtPublicPage,
+        Self::ExpiredAtPage,
+        Self::AnonymousBare,
+        Self::AnonymousWith,
+    ];
+
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            Self::Bare => "signed in, without session-expire",
+            Self::BareWithKey => "  + a session key as long as ours",
+            Self::With => "signed in, with session-expire",
+            Self::OneLayer => "  + one policy layer",
+            Self::TwoLayers => "  + two policy layers",
+            Self::Deadlines => "signed in, actix-identity's deadlines",
+            Self::ExpiredAtPublicPage => "expired, at a public page",
+            Self::ExpiredAtPage => "expired, sent to the login page",
+            Self::AnonymousBare => "anonymous, without session-expire",
+            Self::AnonymousWith => "anonymous, with session-expire",
+        }
+    }
+
+    /// What this way is held against.
+    pub(crate) fn base(self) -> Self {
+        match self {
+            Self::AnonymousBare | Self::AnonymousWith => Self::AnonymousBare,
+            _ => Self::Bare,
+        }
+    }
+
+    /// Starts the site, signs in, and makes sure that the answers are what they should be.
+    pub(crate) async fn open(self) -> Outcome<Visits> {
+        let clock = ManualClock::default();
+        let site = self.start(&clock).await?;
+        let wishes = self.wishes(site.as_ref()).await?;
+        if matches!(self, Self::ExpiredAtPublicPage | Self::ExpiredAtPage) {
+            clock.advance(hours(1));
+        }
+        // The first answer to an expired session ends it, the second finds it ended.
+        for wish in wishes.iter().chain(&wishes) {
+            self.check(&site.ask(wish).await?)?;
+        }
+        Ok(Visits { site, wishes })
+    }
+
+    async fn start(self, clock: &ManualClock) -> Outcome<Box<dyn Site>> {
+        let expire = SessionExpire::builder(Policy::default());
+        Ok(match self {
+            Self::Bare | Self::BareWithKey | Self::AnonymousBare => {
+                site::start_bare(IdentityMiddleware::default()).await
+            }
+            Self::Deadlines => site::start_bare(with_deadlines()).await,
+            Self::With | Self::AnonymousWith => site::start_with(expire.build()?, 0).await,
+            Self::OneLayer => site::start_with(expire.build()?, 1).await,
+            Self::TwoLayers => site::start_with(expire.build()?, 2).await,
+            Self::ExpiredAtPublicPage | Self::ExpiredAtPage => {
+                site::start_with(expire.clock(clock.clone()).build()?, 0).await
+            }
+        })
+    }
+
+    /// Several logins, because what is random in a cookie makes a small difference.
+    async fn wishes(self, site: &dyn Site) -> Outcome<Vec<Wish>> {
+        let (login, page) = match self {
+            Self::AnonymousBare | Self::AnonymousWith => {
+                return Ok(vec![Wish { page: "/welcome", cookie: None }]);
+            }
+            Self::BareWithKey => ("/login-with-more", "/page"),
+            Self::ExpiredAtPublicPage => ("/login", "/welcome"),
+            _ => ("/login", "/page"),
+        };
+        let mut wishes = Vec::new();
+        for _ in 0..64 {
+            let answer = site.ask(&Wish { page: login, cookie: None }).await?;
+            let cookie = cookie(&answer).ok_or("signing in set no cookie")?;
+            wishes.push(Wish { page, cookie: Some(cookie) });
+        }
+        Ok(wishes)
+    }
+
+    fn check(self, answer: &Answer) -> Outcome<()> {
+        let (status, body, sets_cookie) = match self {
+            Self::Deadlines => (StatusCode::OK, USER, true),
+            Self::ExpiredAtPublicPage => (StatusCode::OK, WELCOME, true),
+            Self::ExpiredAtPage => (StatusCode::SEE_OTHER, "", true),
+            Self::AnonymousBare | Self::AnonymousWith => (StatusCode::OK, WELCOME, false),
+            _ => (StatusCode::OK, USER, false),
+        };
+        self.expect("the status", answer.status, status)?;
+        self.expect("the body", answer.body.as_str(), body)?;
+        self.expect("a cookie is set", cookie(answer).is_some(), sets_cookie)?;
+        // What only session-expire does: the signs that it is there at all.
+        let forbids_caching = answer.headers.get(header::CACHE_CONTROL).is_some();
+        self.expect("caching is forbidden", forbids_caching, self.is_watched())
+    }
+
+    /// Whether session-expire has a session to judge.
+    fn is_watched(self) -> bool {
+        use Way::{ExpiredAtPage, ExpiredAtPublicPage, OneLayer, TwoLayers, With};
+        matches!(self, With | OneLayer | TwoLayers | ExpiredAtPublicPage | ExpiredAtPage)
+    }
+
+    fn expect<T: Copy + PartialEq + Debug>(self, what: &str, found: T, expected: T) -> Outcome<()> {
+        if found == expected {
+            return Ok(());
+        }
+        Err(format!("{self}: {what} should be {expected:?} and is {found:?}").into())
+    }
+}
+
+impl fmt::Display for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Debug::fmt(self, f)
+    }
+}
+
+impl FromStr for Way {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let mut all = Self::ALL.into_iter();
+        all.find(|way| way.to_string() == name).ok_or_else(|| format!("there is no way {name:?}"))
+    }
+}
+
+/// A started site and the requests that are sent to it over and over.
+pub(crate) struct Visits {
+    site: Box<dyn Site>,
+    wishes: Vec<Wish>,
+}
+
+impl Visits {
+    /// Sends the requests, and says how long it took to answer them.
+    pub(crate) fn replay(&self, times: usize) -> Outcome<Duration> {
+        self.site.replay(&self.wishes, times)
+    }
+}
+
+/// Opens all ways, side by side.
+pub(crate) async fn open_all() -> Outcome<Vec<Visits>> {
+    let mut visits = Vec::new();
+    for way in Way::ALL {
+        visits.push(way.open().await?);
+    }
+    Ok(visits)
+}
+
+/// The two limits that actix-identity keeps by itself, as long as ours.
+fn with_deadlines() -> IdentityMiddleware {
+    let policy = Policy::default();
+    IdentityMiddleware::builder()
+        .login_deadline(policy.absolute.at())
+        .visit_deadline(policy.idle.at())
+        .build()
+}
+
+fn cookie(answer: &Answer) -> Option<String> {
+    let line = answer.headers.get(header::SET_COOKIE)?.to_str().ok()?;
+    line.split(';').next().map(str::to_owned)
+}

@@ -1,0 +1,11 @@
+//! What the tests drive the library with: a [`Site`] on a free port with a clock to turn, and a
+//! [`Browser`] with verbs.
+
+mod browser;
+mod pages;
+mod probe;
+mod site;
+
+pub use browser::{Answer, Browser, Request};
+pub use probe::Probe;
+pub use site::{Site, SiteBuilder};

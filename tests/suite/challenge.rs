@@ -1,0 +1,169 @@
+//! Whoever is not signed in any more is told in a way they can use.
+
+use actix_web::{HttpResponse, web};
+use session_expire::minutes;
+use session_expire_tests::{Browser, Site};
+
+fn expired(site: &Site) -> Browser {
+    let browser = site.signed_in("alice");
+    site.pass(minutes(10));
+    browser
+}
+
+#[test]
+fn a_browser_is_sent_to_the_login_page_with_the_way_back() {
+    let site = Site::start();
+    let alice = expired(&site);
+    let answer = alice.get("/private?a=1&b=%2F");
+    assert_eq!(answer.redirect(), (303, "/login?next=/private%3Fa%3D1%26b%3D%252F"));
+    assert_eq!(answer.header("x-session-expired"), "idle");
+    assert_eq!(answer.header("cache-control"), "no-store");
+}
+
+#[test]
+fn the_way_back_leads_back() {
+    let site = Site::start();
+    let alice = expired(&site);
+    assert_eq!(alice.get("/private?a=1").status, 303);
+    let answer = alice.post("/login", "user=alice&next=/private%3Fa%3D1");
+    assert_eq!(answer.redirect(), (303, "/private?a=1"));
+}
+
+#[test]
+fn a_form_that_comes_too_late_returns_to_its_page_and_not_to_its_target() {
+    let site = Site::start();
+    let alice = expired(&site);
+    assert_eq!(alice.post("/private", "x=1").redirect(), (303, "/login?next=/form"));
+    let no_referer = site.browser().request("POST", "/private").form("x=1").send();
+    assert_eq!(no_referer.redirect(), (303, "/login"));
+    for foreign in
+        ["https://evil.example/form", "//evil.example", "/form", "javascript:alert(1)", "\u{fc}"]
+    {
+        let browser = site.browser();
+        let post = browser.request("POST", "/private").header("referer", foreign);
+        assert_eq!(post.form("x=1").send().redirect(), (303, "/login"), "{foreign}");
+    }
+}
+
+#[test]
+fn a_path_that_a_browser_could_read_as_another_host_is_no_way_back() {
+    let site = Site::start();
+    for path in ["//evil.example/private", "/private//evil.example"] {
+        let answer = site.browser().get(path);
+        assert!(!answer.header("location").contains("evil"), "{path}: {answer:?}");
+    }
+}
+
+#[test]
+fn a_script_gets_a_problem_that_names_the_reason() {
+    let site = Site::start();
+    let alice = expired(&site);
+    let answer = alice.fetch("/private");
+    assert_eq!(answer.status, 401);
+    assert_eq!(answer.header("content-type"), "application/problem+json");
+    assert_eq!(answer.header("x-session-expired"), "idle");
+    let problem = answer.json();
+    assert_eq!(problem["status"], 401);
+    assert_eq!(problem["reason"], "idle");
+    assert_eq!(problem["login_url"], "/login?next=/private");
+    assert!(problem["detail"].as_str().unwrap().contains("not been active"), "{problem}");
+}
+
+#[test]
+fn everything_that_is_no_navigation_gets_the_problem() {
+    for (name, value) in [
+        ("accept", "application/json"),
+        ("accept", "*/*"),
+        ("x-requested-with", "XMLHttpRequest"),
+        ("sec-fetch-mode", "cors"),
+        ("sec-fetch-mode", "no-cors"),
+    ] {
+        let site = Site::start();
+        let alice = expired(&site);
+        let request = alice.request("GET", "/private").without("sec-fetch-mode");
+        assert_eq!(request.header(name, value).send().status, 401, "{name}: {value}");
+    }
+}
+
+#[test]
+fn an_old_browser_is_known_by_what_it_accepts() {
+    let site = Site::start();
+    let alice = expired(&site);
+    let request = alice.request("GET", "/private").without("sec-fetch-mode");
+    assert_eq!(request.header("accept", "text/html,*/*;q=0.8").send().status, 303);
+}
+
+#[test]
+fn htmx_is_told_where_to_go_and_to_come_back_to_the_page_and_not_the_fragment() {
+    let site = Site::start();
+    let alice = expired(&site);
+    let page = format!("{}/list?page=2", alice.base());
+    let request = alice.request("GET", "/private").script().header("hx-request", "true");
+    let answer = request.header("hx-current-url", &page).send();
+    assert_eq!(
+        (answer.status, answer.header("hx-redirect")),
+        (401, "/login?next=/list%3Fpage%3D2")
+    );
+}
+
+#[test]
+fn a_stranger_gets_the_same_challenge_without_a_reason() {
+    let site = Site::start();
+    let page = site.browser().get("/private");
+    assert_eq!(page.redirect(), (303, "/login?next=/private"));
+    assert_eq!(page.header("x-session-expired"), "");
+    let script = site.browser().fetch("/private");
+    assert_eq!((script.status, script.json()["reason"].is_null()), (401, true));
+    assert_eq!(script.json()["title"], "You are not signed in");
+}
+
+#[test]
+fn the_challenge_of_strangers_can_be_switched_off() {
+    let site = Site::builder().customise(|builder| builder.challenge_anonymous(false)).start();
+    assert_eq!(site.browser().get("/private").status, 401);
+    assert_eq!(expired(&site).get("/private").status, 303);
+}
+
+#[test]
+fn a_wrong_password_stays_what_the_login_page_says_it_is() {
+    let site = Site::start();
+    for browser in [site.browser(), expired(&site)] {
+        let answer = browser.post("/login", "user=wrong");
+        assert_eq!((answer.status, answer.body.as_str()), (401, "wrong password"));
+    }
+}
+
+#[test]
+fn a_stranger_s_401_with_words_of_its_own_is_left_alone() {
+    let routes: fn(&mut web::ServiceConfig) = |cfg| {
+        cfg.route(
+            "/words",
+            web::get().to(|| async { HttpResponse::Unauthorized().body("Ask Bob.") }),
+        );
+        cfg.route("/forbidden", web::get().to(|| async { HttpResponse::Forbidden().finish() }));
+    };
+    let site = Site::builder().routes(routes).start();
+    assert_eq!(site.browser().get("/words").body, "Ask Bob.");
+    let alice = expired(&site);
+    assert_eq!(alice.get("/forbidden").status, 403);
+}
+
+#[test]
+fn other_headers_of_the_handler_survive_the_challenge() {
+    let routes: fn(&mut web::ServiceConfig) = |cfg| {
+        let answer = || async {
+            HttpResponse::Unauthorized()
+                .insert_header(("access-control-allow-origin", "https://app.example"))
+                .append_header(("set-cookie", "theme=dark"))
+                .append_header(("set-cookie", "lang=de"))
+                .insert_header(("etag", "\"1\""))
+                .finish()
+        };
+        cfg.route("/cors", web::get().to(answer));
+    };
+    let site = Site::builder().routes(routes).start();
+    let answer = site.browser().fetch("/cors");
+    assert_eq!(answer.header("access-control-allow-origin"), "https://app.example");
+    assert_eq!(answer.cookies(), ["theme=dark", "lang=de"]);
+    assert_eq!(answer.header("etag"), "");
+}

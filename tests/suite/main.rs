@@ -1,0 +1,14 @@
+//! One file per promise, over HTTP, with a clock to turn.
+
+mod challenge;
+mod clock;
+mod endpoints;
+mod expiry;
+mod handlers;
+mod messages;
+mod outage;
+mod policies;
+mod quiet;
+mod revival;
+mod stack;
+mod vars;

@@ -1,0 +1,95 @@
+//! When the registry is away nobody is trusted and nobody is signed out.
+
+use session_expire::{hours, minutes};
+use session_expire_tests::{Answer, Site};
+
+fn assert_unavailable(answer: &Answer) {
+    assert_eq!((answer.status, answer.header("retry-after")), (503, "5"), "{answer:?}");
+    assert!(answer.cookies().is_empty(), "{answer:?}");
+    assert!(!format!("{answer:?}").contains("secrecy"), "the cause leaked: {answer:?}");
+}
+
+#[test]
+fn an_outage_signs_nobody_out_and_lets_nobody_in() {
+    let site = Site::start();
+    let alice = site.signed_in("alice");
+    site.registry.set_down(true);
+    for path in ["/private", "/looser", "/stricter", "/poll"] {
+        assert_unavailable(&alice.get(path));
+        assert_unavailable(&alice.fetch(path));
+    }
+    site.registry.set_down(false);
+    assert_eq!(alice.user_at("/private").as_deref(), Some("alice"));
+}
+
+#[test]
+fn public_pages_are_served_through_an_outage_and_leave_the_session_alone() {
+    let site = Site::start();
+    let alice = site.signed_in("alice");
+    alice.get("/visits");
+    site.registry.set_down(true);
+    for path in ["/public", "/messages", "/vars", "/visits"] {
+        let answer = alice.get(path);
+        assert_eq!((answer.status, answer.cookies().len()), (200, 0), "{path}");
+    }
+    assert_eq!(alice.get("/public").body, "anonymous");
+    site.registry.set_down(false);
+    assert_eq!(
+        alice.get("/visits").body,
+        "2",
+        "what the stranger wrote is gone, what was there is not"
+    );
+}
+
+#[test]
+fn a_login_that_cannot_be_recorded_is_no_login() {
+    let site = Site::start();
+    let browser = site.browser();
+    site.registry.set_down(true);
+    assert_unavailable(&browser.post("/login", "user=alice"));
+    site.registry.set_down(false);
+    assert_eq!(browser.user_at("/private"), None);
+}
+
+#[test]
+fn a_sign_out_that_cannot_be_recorded_is_not_called_done() {
+    let site = Site::builder().start();
+    let alice = site.signed_in("alice");
+    std::thread::scope(|scope| {
+        let slow = scope.spawn(|| alice.get("/slow"));
+        site.wait_for_slow(1);
+        site.registry.set_down(true);
+        site.release_slow();
+        assert_eq!(
+            slow.join().unwrap().status,
+            200,
+            "what was loaded before the outage is answered"
+        );
+    });
+    assert_unavailable(&alice.post("/session/logout", ""));
+    site.registry.set_down(false);
+    assert_eq!(alice.user_at("/private").as_deref(), Some("alice"));
+}
+
+#[test]
+fn an_expired_session_is_told_its_reason_after_the_outage() {
+    let site = Site::start();
+    let alice = site.signed_in("alice");
+    site.registry.set_down(true);
+    site.pass(minutes(10));
+    assert_unavailable(&alice.get("/private"));
+    site.registry.set_down(false);
+    assert_eq!(alice.fetch("/private").header("x-session-expired"), "idle");
+}
+
+#[test]
+fn status_and_keep_alive_do_not_pretend_to_know() {
+    let site = Site::start();
+    let alice = site.signed_in("alice");
+    site.registry.set_down(true);
+    assert_unavailable(&alice.fetch("/session/status"));
+    assert_unavailable(&alice.request("POST", "/session/keep-alive").script().send());
+    site.registry.set_down(false);
+    site.pass(hours(1));
+    assert_eq!(alice.fetch("/session/status").json()["state"], "expired");
+}

@@ -1,0 +1,81 @@
+//! An ordinary request writes nothing, and parallel ones lose nothing.
+
+use std::thread;
+
+use session_expire::{minutes, seconds};
+use session_expire_tests::Site;
+
+#[test]
+fn an_ordinary_request_sets_no_cookie_and_writes_nothing() {
+    let site = Site::start();
+    let alice = site.signed_in("alice");
+    site.registry.asked();
+    for path in ["/private", "/public", "/looser", "/vars", "/messages"] {
+        site.pass(seconds(2));
+        let answer = alice.get(path);
+        assert_eq!((answer.status, answer.cookies().len()), (200, 0), "{path}");
+        assert_eq!(site.registry.asked(), ["load"], "{path}");
+    }
+}
+
+#[test]
+fn activity_is_written_only_when_it_has_moved_by_a_sixtieth_of_the_limit() {
+    let site = Site::start();
+    let alice = site.signed_in("alice");
+    site.registry.asked();
+    site.pass(seconds(10));
+    alice.get("/private");
+    assert_eq!(site.registry.asked(), ["load"]);
+    site.pass(seconds(1));
+    alice.get("/private");
+    assert_eq!(site.registry.asked(), ["load", "touch"]);
+}
+
+#[test]
+fn a_stranger_costs_the_registry_nothing_and_gets_no_cookie() {
+    let site = Site::start();
+    for path in ["/public", "/messages", "/vars", "/looser", "/nowhere"] {
+        let answer = site.browser().get(path);
+        assert!(answer.cookies().is_empty(), "{path}");
+    }
+    assert!(site.registry.asked().is_empty());
+}
+
+#[test]
+fn parallel_requests_lose_neither_activity_nor_session() {
+    let site = Site::start();
+    let alice = site.signed_in("alice");
+    for _ in 0..20 {
+        site.pass(minutes(5));
+        thread::scope(|scope| {
+            for path in ["/private", "/poll", "/public", "/vars", "/looser", "/messages"] {
+                let alice = &alice;
+                scope.spawn(move || assert_eq!(alice.get(path).status, 200, "{path}"));
+            }
+        });
+    }
+}
+
+#[test]
+fn a_late_answer_does_not_take_activity_back() {
+    let site = Site::start();
+    let alice = site.signed_in("alice");
+    thread::scope(|scope| {
+        let slow = scope.spawn(|| alice.get("/slow"));
+        site.wait_for_slow(1);
+        site.pass(minutes(9));
+        assert_eq!(alice.user_at("/private").as_deref(), Some("alice"));
+        site.release_slow();
+        assert_eq!(slow.join().map(|answer| answer.status).ok(), Some(200));
+    });
+    site.pass(minutes(9));
+    assert_eq!(alice.user_at("/private").as_deref(), Some("alice"));
+}
+
+#[test]
+fn pages_of_a_signed_in_person_stay_out_of_caches() {
+    let site = Site::start();
+    let alice = site.signed_in("alice");
+    assert_eq!(alice.get("/private").header("cache-control"), "no-store");
+    assert_eq!(site.browser().get("/public").header("cache-control"), "");
+}

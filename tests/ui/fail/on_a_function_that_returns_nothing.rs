@@ -1,0 +1,6 @@
+use session_expire::session_policy;
+
+#[session_policy(idle = "1m")]
+fn vault() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use actix_web::{Responder, get};
+
+#[get("/vault")]
+async fn vault() -> impl Responder {
+    "gold"
+}

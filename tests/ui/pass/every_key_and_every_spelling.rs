@@ -1,0 +1,66 @@
+#![deny(warnings)]
+
+#[path = "../visit.rs"]
+mod visit;
+
+use actix_web::{HttpResponse, get, web};
+use session_expire::session_policy;
+
+#[session_policy(
+    idle = "1m",
+    absolute = "1d2h3m4s5ms",
+    warn = "250ms",
+    max_sessions = 1,
+    overflow = "evict",
+    passive,
+    message = "Say \"hello\" \\ {again} \n é",
+    login_url = "/in/all?from=//here"
+)]
+#[get("/all")]
+async fn all() -> HttpResponse {
+    visit::sign_in_first()
+}
+
+#[session_policy(
+    idle = "never",
+    absolute = "never",
+    warn = "never",
+    max_sessions = "unlimited",
+    overflow = "least-recent",
+    passive = false,
+    login_url = "/in/off"
+)]
+#[get("/off")]
+async fn off() -> HttpResponse {
+    visit::sign_in_first()
+}
+
+#[session_policy(
+    max_sessions = 0,
+    overflow = "least_recent",
+    passive = true,
+    login_url = "/in/zero"
+)]
+async fn zero() -> HttpResponse {
+    visit::sign_in_first()
+}
+
+#[get("/refuse")]
+#[session_policy(overflow = "refuse", login_url = r"/in/refuse")]
+async fn refuse() -> HttpResponse {
+    visit::sign_in_first()
+}
+
+#[actix_web::main]
+async fn main() {
+    let site = |site: &mut web::ServiceConfig| {
+        site.service((all, off, refuse)).route("/zero", web::get().to(zero));
+    };
+    let expected = [
+        ("GET /all", "/in/all?from=//here"),
+        ("GET /off", "/in/off"),
+        ("GET /zero", "/in/zero"),
+        ("GET /refuse", "/in/refuse"),
+    ];
+    visit::expect(site, &expected).await;
+}
