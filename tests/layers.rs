@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 /// A file may use only files that stand before it.
-const ORDER: [&str; 27] = [
+const ORDER: [&str; 28] = [
     "error",
     "time",
     "path",
@@ -17,6 +17,7 @@ const ORDER: [&str; 27] = [
     "claim",
     "event",
     "web::around",
+    "web::asset",
     "web::ledger",
     "web::flash",
     "web::caller",

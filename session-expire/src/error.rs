@@ -149,6 +149,9 @@ pub enum StackError {
          `SessionExpire::builder(policy).identity_key(…)`"
     )]
     IdentityKey,
+    /// A handler's policy sets `max_sessions`, and the registry has no way to count.
+    #[error("the policy of this handler sets `max_sessions`: {}", ConfigError::CannotCount)]
+    CannotCount,
     /// SessionExpire wrapped twice around the same handler.
     #[error(
         "SessionExpire wraps this handler twice: wrap the App once and give scopes a PolicyPatch"

@@ -9,3 +9,8 @@ mod site;
 pub use browser::{Answer, Browser, Request};
 pub use probe::Probe;
 pub use site::{Site, SiteBuilder};
+
+/// The README's example compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -153,3 +153,35 @@ fn a_limit_can_be_switched_off_for_one_handler() {
     site.pass(hours(11));
     assert_eq!(alice.user_at("/wall").as_deref(), Some("alice"));
 }
+
+#[test]
+fn a_picture_on_a_looser_page_does_not_end_the_session_of_the_page() {
+    let site = Site::start();
+    let alice = site.signed_in("alice");
+    site.pass(minutes(30));
+    let picture = |path| {
+        let request = alice.request("GET", path).header("sec-fetch-mode", "no-cors");
+        request.header("sec-fetch-dest", "image").send()
+    };
+    for path in ["/public", "/favicon.ico"] {
+        assert_eq!(picture(path).cookies().len(), 0, "{path}");
+    }
+    assert_eq!(alice.user_at("/looser").as_deref(), Some("alice"));
+    site.pass(minutes(30));
+    assert_eq!(
+        picture("/private").status,
+        401,
+        "what needs a user refuses it, and ends what it refuses"
+    );
+    assert_eq!(alice.user_at("/looser"), None);
+}
+
+#[test]
+fn what_a_picture_writes_into_an_expired_session_is_kept() {
+    let site = Site::start();
+    let alice = site.signed_in("alice");
+    site.pass(minutes(10));
+    let request = alice.request("GET", "/visits").header("sec-fetch-mode", "no-cors");
+    assert_eq!(request.header("sec-fetch-dest", "image").send().body, "1");
+    assert_eq!(alice.get("/visits").body, "2");
+}

@@ -94,8 +94,8 @@ fn two_middlewares_around_one_handler_are_an_error() {
 async fn a_policy_or_an_extractor_without_the_middleware_is_an_error_and_never_a_no_op() {
     let app = App::new()
         .service(web::resource("/patch").wrap(PolicyPatch::new()).to(HttpResponse::Ok))
-        .route("/vars", web::get().to(|_: SessionVars| async { HttpResponse::Ok() }))
-        .route("/messages", web::get().to(|_: FlashMessages| async { HttpResponse::Ok() }))
+        .route("/vars", web::get().to(|_: SessionVars| async { HttpResponse::Ok().finish() }))
+        .route("/messages", web::get().to(|_: FlashMessages| async { HttpResponse::Ok().finish() }))
         .wrap(IdentityMiddleware::default())
         .wrap(sessions());
     let app = init_service(app).await;
@@ -119,7 +119,7 @@ async fn an_identity_under_another_key_is_found_or_refused() {
     ] {
         let app = App::new()
             .route("/login", web::get().to(login))
-            .route("/", web::get().to(|_: Identity| async { HttpResponse::Ok() }))
+            .route("/", web::get().to(|_: Identity| async { HttpResponse::Ok().finish() }))
             .wrap(expire)
             .wrap(identity())
             .wrap(sessions());
@@ -147,6 +147,10 @@ fn a_configuration_that_contradicts_itself_is_refused_with_its_cure() {
             "warn: 1m is not shorter than idle = 1m",
         ),
         (SessionExpire::builder(Policy::new().idle(minutes(0))).build(), "idle: zero"),
+        (
+            SessionExpire::builder(Policy::new().max_sessions(1)).build(),
+            "max_sessions: this registry cannot",
+        ),
         (
             SessionExpire::builder(Policy::new().login_url("https://evil.example/")).build(),
             "login_url: ",

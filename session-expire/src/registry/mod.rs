@@ -77,4 +77,10 @@ pub trait Registry: Send + Sync + 'static {
 
     /// Ends a record, by the rule of [`Record::end`]: `true` if this call ended it.
     fn end(&self, key: RecordKey, ended: Ended) -> Answer<'_, bool>;
+
+    /// Whether it keeps to `max_sessions`. With a registry that doesn't, which is the default, a policy
+    /// that sets it is an error: a limit that nobody enforces must not look like one.
+    fn counts(&self) -> bool {
+        false
+    }
 }

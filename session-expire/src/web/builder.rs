@@ -14,7 +14,7 @@ use crate::{
     event::{Event, Observer},
     facts::Reason,
     path::local_path,
-    policy::Policy,
+    policy::{Limit, Policy},
     registry::{MemoryRegistry, Registry},
     text::Languages,
     time::{Clock, SteadyClock, SystemClock},
@@ -136,6 +136,10 @@ impl Builder {
     /// A [`ConfigError`] that names the option and the cure.
     pub fn build(self) -> Result<SessionExpire, ConfigError> {
         self.policy.validate()?;
+        let registry = self.registry.unwrap_or_else(|| Arc::new(MemoryRegistry::new()));
+        if self.policy.max_sessions != Limit::Off && !registry.counts() {
+            return Err(ConfigError::CannotCount);
+        }
         for (key, path) in [("endpoints_prefix", &self.prefix), ("logout_url", &self.logout_url)] {
             if local_path(path).is_none() {
                 return Err(ConfigError::NotLocal { key, value: path.to_string() });
@@ -143,7 +147,7 @@ impl Builder {
         }
         Ok(SessionExpire::new(Setup {
             policy: Arc::new(self.policy),
-            registry: self.registry.unwrap_or_else(|| Arc::new(MemoryRegistry::new())),
+            registry,
             clock: SteadyClock::new(self.clock),
             texts: self.texts,
             passive: self.passive,

@@ -16,6 +16,8 @@ pub(crate) enum Kind {
     Htmx,
     /// A script or a program: it wants a status and a reason.
     Program,
+    /// A picture, a style, a font: part of a page, where nobody reads a reason.
+    Resource,
 }
 
 /// What must be remembered of a request to answer it when it is gone.
@@ -65,8 +67,11 @@ fn kind(headers: &HeaderMap) -> Kind {
         return Kind::Htmx;
     }
     // Every browser since 2023 says so itself.
-    if let Some(mode) = text(headers, "sec-fetch-mode") {
-        return if mode == "navigate" { Kind::Navigation } else { Kind::Program };
+    match (text(headers, "sec-fetch-mode"), text(headers, "sec-fetch-dest")) {
+        (Some("navigate"), _) => return Kind::Navigation,
+        (Some(_), None | Some("empty")) => return Kind::Program,
+        (Some(_), Some(_)) => return Kind::Resource,
+        (None, _) => {}
     }
     let scripted = text(headers, "x-requested-with").is_some();
     let wants_page = text(headers, "accept").is_some_and(|accept| accept.contains("text/html"));
@@ -130,6 +135,9 @@ mod tests {
         for (headers, expected) in [
             (vec![("sec-fetch-mode", "navigate")], Kind::Navigation),
             (vec![("sec-fetch-mode", "cors"), ("accept", "text/html")], Kind::Program),
+            (vec![("sec-fetch-mode", "cors"), ("sec-fetch-dest", "empty")], Kind::Program),
+            (vec![("sec-fetch-mode", "no-cors"), ("sec-fetch-dest", "image")], Kind::Resource),
+            (vec![("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "iframe")], Kind::Navigation),
             (vec![("accept", "text/html,*/*")], Kind::Navigation),
             (vec![("accept", "text/html"), ("x-requested-with", "XMLHttpRequest")], Kind::Program),
             (vec![("accept", "application/json")], Kind::Program),

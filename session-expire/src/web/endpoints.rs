@@ -11,6 +11,7 @@ use actix_web::{
 use serde::{Deserialize, Serialize};
 
 use super::{
+    asset::REDIRECT_SCRIPT,
     caller::{Caller, Kind, is_cross_site},
     flash::{FlashMessage, Level},
     gate::{Gate, Standing},
@@ -25,33 +26,6 @@ use crate::{
     judge::{Verdict, judge},
     policy::{Limit, Policy, PolicyPatch},
 };
-
-/// A file that pages load, under a name that changes with its content.
-#[derive(Debug)]
-pub(crate) struct Asset {
-    name: &'static str,
-    content: &'static str,
-}
-
-pub(crate) const REDIRECT_SCRIPT: Asset =
-    Asset { name: "redirect", content: include_str!("../client/redirect.js") };
-
-impl Asset {
-    /// Its path under the prefix: `redirect.0123456789abcdef.js`.
-    pub(crate) fn path(&self) -> String {
-        format!("{}.{:016x}.js", self.name, fnv1a(self.content.as_bytes()))
-    }
-}
-
-/// FNV-1a: tells versions of a file apart, and nothing more is asked of it.
-const fn fnv1a(bytes: &[u8]) -> u64 {
-    let (mut hash, mut at) = (0xcbf2_9ce4_8422_2325_u64, 0);
-    while at < bytes.len() {
-        hash = (hash ^ bytes[at] as u64).wrapping_mul(0x0100_0000_01b3);
-        at += 1;
-    }
-    hash
-}
 
 /// The endpoints under `/session`. With another
 /// [`endpoints_prefix`](crate::Builder::endpoints_prefix), use [`SessionExpire::endpoints`].
@@ -90,7 +64,7 @@ async fn script() -> HttpResponse {
     HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, "text/javascript; charset=utf-8"))
         .insert_header((CACHE_CONTROL, "public, max-age=31536000, immutable"))
-        .body(REDIRECT_SCRIPT.content)
+        .body(REDIRECT_SCRIPT.content())
 }
 
 /// How a session stands, for scripts.
@@ -142,16 +116,15 @@ async fn status(
     if matches!(*gate.standing(), Standing::Unreachable) {
         return Ok(reply::unavailable());
     }
-    judge_as_page(&gate, asking.and_then(|asking| asking.into_inner().policy), &req);
+    judge_as_page(&gate, asking.and_then(|asking| asking.into_inner().policy), &req)?;
     Ok(Status::of(gate.verdict(), &gate.policy()).respond(HttpResponse::Ok()))
 }
 
 /// Judges under the limits of the page that asks; without a valid claim, under the app's.
-fn judge_as_page(gate: &Gate, claim: Option<String>, req: &HttpRequest) {
+fn judge_as_page(gate: &Gate, claim: Option<String>, req: &HttpRequest) -> Result<(), StackError> {
     let seal = gate.login().map(|(_, record)| record.seal);
-    if let Some(patch) = claim.zip(seal).and_then(|(claim, seal)| claim::redeem(&claim, &seal)) {
-        gate.refine(&patch, req);
-    }
+    let patch = claim.zip(seal).and_then(|(claim, seal)| claim::redeem(&claim, &seal));
+    patch.map_or(Ok(()), |patch| gate.refine(&patch, req))
 }
 
 /// The body of a keep-alive, as a form or as JSON.
@@ -199,7 +172,7 @@ async fn keep_alive(req: HttpRequest, body: web::Bytes) -> Result<HttpResponse, 
     if matches!(*gate.standing(), Standing::Unreachable) {
         return Ok(reply::unavailable());
     }
-    judge_as_page(&gate, claim, &req);
+    judge_as_page(&gate, claim, &req)?;
     Ok(match note_activity(&gate, idle_for).await {
         Ok(verdict @ Verdict::Active(_)) => {
             Status::of(verdict, &gate.policy()).respond(HttpResponse::Ok())
@@ -242,6 +215,6 @@ async fn logout(req: HttpRequest) -> Result<HttpResponse, StackError> {
     Ok(match caller.kind {
         Kind::Navigation => reply::see_other(&policy.login_url),
         Kind::Htmx => reply::hx_redirect(&policy.login_url),
-        Kind::Program => Status::Anonymous.respond(HttpResponse::Ok()),
+        Kind::Program | Kind::Resource => Status::Anonymous.respond(HttpResponse::Ok()),
     })
 }

@@ -10,7 +10,7 @@ use actix_identity::IdentityExt;
 use actix_web::{HttpMessage, HttpRequest};
 
 use super::{
-    caller::Caller,
+    caller::{Caller, Kind},
     flash::{FlashMessage, Level, Queue},
     ledger::{Aside, Ledger, Place, Signed},
     setup::Setup,
@@ -20,7 +20,7 @@ use crate::{
     event::Event,
     facts::{Facts, Reason},
     judge::{Deadlines, Verdict, judge},
-    policy::{Policy, PolicyPatch},
+    policy::{Limit, Policy, PolicyPatch},
     registry::{Login, Record, RecordKey},
     time::Timestamp,
 };
@@ -136,15 +136,14 @@ impl Gate {
     }
 
     /// Lays a patch over the policy and judges again.
-    pub(crate) fn refine(&self, patch: &PolicyPatch, req: &HttpRequest) {
+    pub(crate) fn refine(&self, patch: &PolicyPatch, req: &HttpRequest) -> Result<(), StackError> {
+        if matches!(patch.max_sessions, Some(Limit::At(_))) && !self.setup.registry.counts() {
+            return Err(StackError::CannotCount);
+        }
         let policy = patch.over(&self.policy());
-        self.judge_under(policy, req);
-    }
-
-    /// Judges again, under `policy`.
-    pub(crate) fn judge_under(&self, policy: Policy, req: &HttpRequest) {
         self.state.borrow_mut().policy = Arc::new(policy);
         self.rejudge(req);
+        Ok(())
     }
 
     fn rejudge(&self, req: &HttpRequest) {
@@ -202,6 +201,14 @@ impl Gate {
 
     pub(crate) fn is_answered(&self) -> bool {
         self.state.borrow().answered
+    }
+
+    /// Whether an expired request was part of a page, and has neither said nor written anything. It
+    /// must not end a session that the page itself, under a laxer policy, still accepts.
+    pub(crate) fn goes_unnoticed(&self) -> bool {
+        let standing = self.standing();
+        let Standing::Masked(_, _, caller) = &*standing else { return false };
+        caller.kind == Kind::Resource && self.ledger.is_bare() && !self.has_flash()
     }
 
     /// Whether the caller may wonder why their session has ended. Whoever is just leaving, or at the

@@ -21,7 +21,7 @@ use super::{
     around::{Around, Inside, Reply, Wrapped},
     gate::Gate,
 };
-use crate::policy::PolicyPatch;
+use crate::{error::StackError, policy::PolicyPatch};
 
 /// The policy of a scope, a resource or a handler: the innermost wins, field by field.
 ///
@@ -52,11 +52,8 @@ impl<S: Inside> Around<S> for Rc<PolicyPatch> {
     type Future = Inward<S::Future, S::Body>;
 
     fn call(&self, service: &Rc<S>, req: ServiceRequest) -> Self::Future {
-        match Gate::of(req.request()) {
-            Ok(gate) => {
-                gate.refine(self, req.request());
-                Inward::On { inside: service.call(req) }
-            }
+        match refine(self, req.request()) {
+            Ok(()) => Inward::On { inside: service.call(req) },
             Err(error) => {
                 let answer =
                     req.into_response(HttpResponse::from_error(error)).map_into_right_body();
@@ -64,6 +61,10 @@ impl<S: Inside> Around<S> for Rc<PolicyPatch> {
             }
         }
     }
+}
+
+fn refine(patch: &PolicyPatch, req: &HttpRequest) -> Result<(), StackError> {
+    Gate::of(req)?.refine(patch, req)
 }
 
 pin_project! {
@@ -110,11 +111,7 @@ impl<P: PatchSource> FromRequest for Patched<P> {
     type Future = Ready<Result<Self, Error>>;
 
     fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let gate = Gate::of(req).map_err(Error::from);
-        ready(gate.map(|gate| {
-            gate.refine(P::patch(), req);
-            Self(PhantomData)
-        }))
+        ready(refine(P::patch(), req).map(|()| Self(PhantomData)).map_err(Error::from))
     }
 }
 

@@ -52,6 +52,11 @@ impl Ledger {
         self.session.entries().is_empty()
     }
 
+    /// Whether a masked session is still as empty as masking has made it.
+    pub(crate) fn is_bare(&self) -> bool {
+        !self.is_purged() && self.session.entries().keys().all(|key| key == FLASH)
+    }
+
     pub(crate) fn is_unchanged(&self) -> bool {
         self.session.status() == SessionStatus::Unchanged
     }

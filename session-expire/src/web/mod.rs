@@ -1,6 +1,7 @@
 //! The Actix side: everything that knows of requests and responses.
 
 pub(crate) mod around;
+pub(crate) mod asset;
 pub(crate) mod builder;
 pub(crate) mod caller;
 pub(crate) mod endpoints;

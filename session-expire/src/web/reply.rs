@@ -54,7 +54,7 @@ pub(crate) fn challenge(
     let target = login_target(login_url, caller.back.as_deref());
     let mut response = match caller.kind {
         Kind::Navigation => see_other(&target),
-        Kind::Htmx | Kind::Program => unauthorized(&target, why),
+        Kind::Htmx | Kind::Program | Kind::Resource => unauthorized(&target, why),
     };
     let headers = response.headers_mut();
     if let (Kind::Htmx, Ok(target)) = (caller.kind, HeaderValue::from_str(&target)) {

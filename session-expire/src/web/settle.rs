@@ -79,7 +79,12 @@ pub(crate) async fn settle<B: MessageBody + 'static>(
         Ok(gate) => gate,
         Err(error) => return Ok(reply::replace(res, HttpResponse::from_error(error))),
     };
-    let plan = Plan::of(&gate);
+    let plan = match Plan::of(&gate) {
+        Plan::End(_) if gate.goes_unnoticed() && res.status() != StatusCode::UNAUTHORIZED => {
+            Plan::PutBack
+        }
+        plan => plan,
+    };
     let instead = match carry_out(plan, &gate, stack, res.request()).await {
         Ok(()) => challenge_if_due(&gate, plan, &res),
         Err(refusal) => Some(refusal),

@@ -12,8 +12,8 @@ use actix_web::{Error, FromRequest, HttpRequest, dev::Payload, http::Method};
 use serde::Serialize;
 
 use super::{
+    asset::REDIRECT_SCRIPT,
     caller::Caller,
-    endpoints::REDIRECT_SCRIPT,
     flash::{FlashMessage, Level},
     gate::Gate,
 };

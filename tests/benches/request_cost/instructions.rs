@@ -2,13 +2,13 @@
 
 use std::{env, process::Command, thread};
 
-use crate::{Outcome, site, ways::Way};
+use crate::{
+    Outcome, site,
+    ways::{LOGINS, Way},
+};
 
 /// Tells this program to be the one that is counted: `--count <way>`.
 pub(crate) const FLAG: &str = "--count";
-
-/// Requests of each way, all cookies in turn.
-pub(crate) const REQUESTS: u16 = 2_048;
 
 /// Fails, with the cure, where there is no valgrind.
 pub(crate) fn find_valgrind() -> Outcome<()> {
@@ -27,7 +27,7 @@ pub(crate) fn count_all() -> Outcome<Vec<f64>> {
         let counters = Way::ALL.map(|way| scope.spawn(move || count(way)));
         counters.map(|counter| counter.join().unwrap_or_else(|_| Err("a counter died".to_owned())))
     });
-    counts.into_iter().map(|count| Ok(count? / f64::from(REQUESTS))).collect()
+    counts.into_iter().map(|count| Ok(count? / f64::from(LOGINS))).collect()
 }
 
 /// The instructions that a run of this program spends on answering.

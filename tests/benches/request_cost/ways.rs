@@ -15,6 +15,10 @@ use crate::{
     site::{self, Answer, Site, USER, WELCOME, Wish},
 };
 
+/// The logins of each way. What is random in a cookie makes a difference of some percent from one to
+/// another, because more or less of it has to be decoded; over so many it averages out.
+pub(crate) const LOGINS: u16 = 2_048;
+
 /// One thing differs from each to another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Way {
@@ -98,7 +102,7 @@ impl Way {
         })
     }
 
-    /// Several logins, because what is random in a cookie makes a small difference.
+    /// One wish per login.
     async fn wishes(self, site: &dyn Site) -> Outcome<Vec<Wish>> {
         let (login, page) = match self {
             Self::AnonymousBare | Self::AnonymousWith => {
@@ -109,7 +113,7 @@ impl Way {
             _ => ("/login", "/page"),
         };
         let mut wishes = Vec::new();
-        for _ in 0..64 {
+        for _ in 0..LOGINS {
             let answer = site.ask(&Wish { page: login, cookie: None }).await?;
             let cookie = cookie(&answer).ok_or("signing in set no cookie")?;
             wishes.push(Wish { page, cookie: Some(cookie) });

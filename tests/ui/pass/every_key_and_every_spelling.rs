@@ -10,7 +10,7 @@ use session_expire::session_policy;
     idle = "1m",
     absolute = "1d2h3m4s5ms",
     warn = "250ms",
-    max_sessions = 1,
+    max_sessions = 0,
     overflow = "evict",
     passive,
     message = "Say \"hello\" \\ {again} \n é",
@@ -36,7 +36,7 @@ async fn off() -> HttpResponse {
 }
 
 #[session_policy(
-    max_sessions = 0,
+    max_sessions = "unlimited",
     overflow = "least_recent",
     passive = true,
     login_url = "/in/zero"
@@ -51,16 +51,24 @@ async fn refuse() -> HttpResponse {
     visit::sign_in_first()
 }
 
+/// Only a registry that can count lets anyone through here.
+#[session_policy(max_sessions = 1)]
+#[get("/one")]
+async fn one() -> HttpResponse {
+    visit::sign_in_first()
+}
+
 #[actix_web::main]
 async fn main() {
     let site = |site: &mut web::ServiceConfig| {
-        site.service((all, off, refuse)).route("/zero", web::get().to(zero));
+        site.service((all, off, refuse, one)).route("/zero", web::get().to(zero));
     };
     let expected = [
         ("GET /all", "/in/all?from=//here"),
         ("GET /off", "/in/off"),
         ("GET /zero", "/in/zero"),
         ("GET /refuse", "/in/refuse"),
+        ("GET /one", "500 Internal Server Error"),
     ];
     visit::expect(site, &expected).await;
 }
