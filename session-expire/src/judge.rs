@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     facts::{Facts, Reason},
-    policy::{Limit, Policy},
+    policy::{Limit, Limits, Policy},
     time::Timestamp,
 };
 
@@ -53,14 +53,18 @@ impl Deadlines {
 /// ```
 #[must_use]
 pub fn judge(facts: &Facts, policy: &Policy, now: Timestamp) -> Verdict {
+    judge_limits(facts, policy.limits(), now)
+}
+
+pub(crate) fn judge_limits(facts: &Facts, limits: Limits, now: Timestamp) -> Verdict {
     let (logged_in_at, last_seen) = match *facts {
         Facts::Nobody => return Verdict::Anonymous,
         Facts::Unknown => return Verdict::Expired(Reason::Unknown),
         Facts::Login { ended: Some(reason), .. } => return Verdict::Expired(reason),
         Facts::Login { logged_in_at, last_seen, ended: None } => (logged_in_at, last_seen),
     };
-    let idle = Clockwork::new(last_seen.max(logged_in_at), policy.idle, now);
-    let session = Clockwork::new(logged_in_at, policy.absolute, now);
+    let idle = Clockwork::new(last_seen.max(logged_in_at), limits.idle, now);
+    let session = Clockwork::new(logged_in_at, limits.absolute, now);
     match (idle, session) {
         (Clockwork::Over(since), Clockwork::Over(other)) if since < other => {
             Verdict::Expired(Reason::Idle)

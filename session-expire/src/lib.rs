@@ -58,9 +58,12 @@ pub use event::Event;
 pub use facts::{Facts, Reason};
 pub use judge::{Deadlines, Verdict, judge};
 pub use path::{LONGEST_PATH, local_path};
-pub use policy::{Limit, Overflow, Policy, PolicyPatch, limit};
+pub use policy::{Limit, Limits, Overflow, Policy, PolicyPatch, limit};
 pub use registry::{
-    Answer, Ended, Login, MemoryRegistry, PublicId, Record, RecordKey, Registry, Seal,
+    Admission, Answer, Change, Loaded, Query, Registry, Target,
+    memory::MemoryRegistry,
+    record::{Client, Ended, Login, PublicId, Record, RecordKey, Seal, owner_tag},
+    room::{Room, Seat},
 };
 pub use session_expire_macros::session_policy;
 pub use text::Languages;

@@ -54,6 +54,15 @@ pub enum Overflow {
     Refuse,
 }
 
+/// The two limits of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// See [`Policy::idle`].
+    pub idle: Limit<Duration>,
+    /// See [`Policy::absolute`].
+    pub absolute: Limit<Duration>,
+}
+
 /// The complete set of rules for a request.
 ///
 /// Reads from TOML, JSON and the like in the words of the attribute; what is left out keeps its
@@ -211,6 +220,12 @@ impl Policy {
     }
 
     setters!(std::convert::identity);
+
+    /// The two limits.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        Limits { idle: self.idle, absolute: self.absolute }
+    }
 
     /// How long before the end the person is warned, if at all. A warning inherited by a stricter
     /// limit is moved to half of that limit, so that it still comes in time.

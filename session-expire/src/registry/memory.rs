@@ -1,50 +1,78 @@
 //! Records in the memory of one process.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fmt,
     future::ready,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use super::{Answer, Ended, Login, Record, RecordKey, Registry};
+use super::{
+    Admission, Answer, Change, Loaded, Query, Registry, Target,
+    record::{Ended, Login, Record, RecordKey, owner_tag},
+    room::{Room, Seat},
+};
 use crate::{
     facts::Reason,
+    policy::Limit,
     time::{Timestamp, hours},
 };
 
 /// Enough that threads seldom meet at one lock.
-const SHARDS: usize = 64;
+const SHARDS: usize = 256;
 
 /// A shard is swept at most this often, by a login that comes by.
 const SWEEP_EVERY: Duration = hours(1);
 
-/// Ended records are remembered this long, so that a late visitor still learns why.
+/// Ended records that are not kept in the log are remembered this long, so that a late visitor still
+/// learns why.
 const REMEMBER_ENDED: Duration = hours(24);
 
-/// Living records that nobody has used for this long are forgotten, whatever the policy.
+/// Nothing is remembered for longer than this after its last use, whatever the policy.
 const REMEMBER_UNUSED: Duration = hours(24 * 90);
 
 /// Keeps records in memory: the default, for one process.
 ///
-/// Every operation takes constant time. A restart forgets everything, which signs everyone out; an
-/// ended record is forgotten after a day, and a living one that nobody used for 90 days.
+/// Every operation takes time in the number of the user's own records, never of all records; listing
+/// those of all users reads them all. A restart forgets everything, which signs everyone out.
+///
+/// Of each user the last 20 ended logins are kept for [`find`](Registry::find), and nothing for longer
+/// than 90 days after its last use.
 pub struct MemoryRegistry {
-    shards: [Mutex<Shard>; SHARDS],
+    shards: Vec<Mutex<Shard>>,
+    log_limit: Limit<u32>,
 }
 
+/// All records of a user lie in one shard, so that one lock makes every operation one step.
 #[derive(Default)]
 struct Shard {
-    records: HashMap<RecordKey, Record>,
+    records: HashMap<RecordKey, Box<Record>>,
+    owners: HashMap<Arc<str>, Owner>,
+    devices: HashSet<Arc<str>>,
     swept_at: Option<Timestamp>,
+}
+
+/// The records of one user, oldest login first; ended ones as far as the log reaches.
+#[derive(Default)]
+struct Owner {
+    keys: Vec<RecordKey>,
+    open: u32,
 }
 
 impl MemoryRegistry {
     /// An empty registry.
     #[must_use]
     pub fn new() -> Self {
-        Self { shards: std::array::from_fn(|_| Mutex::default()) }
+        Self { shards: (0..SHARDS).map(|_| Mutex::default()).collect(), log_limit: Limit::At(20) }
+    }
+
+    /// Keeps this many ended logins of each user in the log; `Limit::At(0)` for none, `Limit::Off` for
+    /// all of the last 90 days.
+    #[must_use]
+    pub fn log_limit(mut self, limit: Limit<u32>) -> Self {
+        self.log_limit = limit;
+        self
     }
 
     /// The number of records, ended ones included, that have not been swept yet.
@@ -59,13 +87,27 @@ impl MemoryRegistry {
         self.len() == 0
     }
 
-    fn shard(&self, key: &RecordKey) -> MutexGuard<'_, Shard> {
-        let letter = key.expose().bytes().next().unwrap_or_default();
-        unpoisoned(&self.shards[usize::from(letter) % SHARDS])
+    fn shard(&self, tag: &str) -> MutexGuard<'_, Shard> {
+        let place = tag.bytes().fold(0_usize, |place, byte| place * 62 + usize::from(byte));
+        unpoisoned(&self.shards[place % SHARDS])
     }
 
-    fn with<T>(&self, key: &RecordKey, act: impl FnOnce(&mut Record) -> T) -> Option<T> {
-        self.shard(key).records.get_mut(key).map(act)
+    fn admit(&self, mut login: Login) -> Admission {
+        let mut shard = self.shard(login.key.tag());
+        shard.sweep(login.at);
+        login.client.device = shard.intern(&login.client.device);
+        let seats = shard.seats(&login.owner, login.replaces, login.at);
+        if login.room.refuses(&seats) {
+            return Admission::Refused { holders: shard.holders(&seats) };
+        }
+        let replaced =
+            login.replaces.and_then(|key| shard.end(key, Ended::new(Reason::LoggedOut, login.at)));
+        let mut ended: Vec<_> = replaced.into_iter().collect();
+        ended.extend(shard.give_way(login.room.yielding(seats), &login.evicts()));
+        let record = Record::new(&login);
+        shard.open(login.key, record.clone());
+        shard.trim(&login.owner, self.log_limit);
+        Admission::Admitted { record, ended }
     }
 }
 
@@ -75,16 +117,117 @@ fn unpoisoned(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
 }
 
 impl Shard {
+    fn intern(&mut self, device: &Arc<str>) -> Arc<str> {
+        if let Some(known) = self.devices.get(device) {
+            return Arc::clone(known);
+        }
+        // Names come from a header that anyone can send: they must not pile up.
+        if self.devices.len() < 1_000 {
+            self.devices.insert(Arc::clone(device));
+        }
+        Arc::clone(device)
+    }
+
+    /// The open sessions of `owner` but one, oldest login first.
+    fn seats(&self, owner: &str, but: Option<RecordKey>, now: Timestamp) -> Vec<Seat> {
+        let keys = self.owners.get(owner).map(|owner| owner.keys.as_slice()).unwrap_or_default();
+        let others = keys.iter().filter(|key| Some(**key) != but);
+        others.filter_map(|key| Seat::of(*key, self.records.get(key)?, now)).collect()
+    }
+
+    fn holders(&self, seats: &[Seat]) -> Vec<Record> {
+        let alive = seats.iter().filter(|seat| seat.ran_out.is_none());
+        alive
+            .filter_map(|seat| self.records.get(&seat.key))
+            .map(|record| Record::clone(record))
+            .collect()
+    }
+
+    fn open(&mut self, key: RecordKey, record: Record) {
+        let owner = self.owners.entry(Arc::clone(&record.owner)).or_default();
+        owner.keys.push(key);
+        owner.open += 1;
+        self.records.insert(key, Box::new(record));
+    }
+
+    fn end(&mut self, key: RecordKey, ended: Ended) -> Option<Record> {
+        let record = self.records.get_mut(&key)?;
+        if !record.end(ended) {
+            return None;
+        }
+        if let Some(owner) = self.owners.get_mut(&record.owner) {
+            owner.open = owner.open.saturating_sub(1);
+        }
+        Some(Record::clone(record))
+    }
+
+    fn give_way(&mut self, yielding: Vec<Seat>, ended: &Ended) -> Vec<Record> {
+        yielding.into_iter().filter_map(|seat| self.end(seat.key, seat.end(ended))).collect()
+    }
+
+    /// Takes the oldest ended records of `owner` out of the log. They are remembered until the next
+    /// sweep after a day, because their browsers don't know yet why they are out.
+    fn trim(&mut self, owner: &str, limit: Limit<u32>) {
+        let (Limit::At(limit), Some(owner)) = (limit, self.owners.get_mut(owner)) else { return };
+        let past = owner.keys.len().saturating_sub(owner.open as usize);
+        let mut surplus = past.saturating_sub(limit as usize);
+        if surplus == 0 {
+            return;
+        }
+        let records = &self.records;
+        owner.keys.retain(|key| {
+            let past = records.get(key).is_none_or(|record| record.ended.is_some());
+            let drop = past && surplus > 0;
+            surplus -= usize::from(drop);
+            !drop
+        });
+    }
+
+    /// Forgets what nobody will ask for again.
     fn sweep(&mut self, now: Timestamp) {
         let swept_at = *self.swept_at.get_or_insert(now);
         if now.since(swept_at) < SWEEP_EVERY {
             return;
         }
         self.swept_at = Some(now);
-        self.records.retain(|_, record| match record.ended {
-            Some(ended) => now.since(ended.at) < REMEMBER_ENDED,
-            None => now.since(record.last_seen) < REMEMBER_UNUSED,
+        let logged: HashSet<_> =
+            self.owners.values().flat_map(|owner| owner.keys.iter().copied()).collect();
+        self.records.retain(|key, record| {
+            let last_use = record.ended.as_ref().map_or(record.last_seen, |ended| ended.at);
+            let keep = if logged.contains(key) { REMEMBER_UNUSED } else { REMEMBER_ENDED };
+            now.since(last_use) < keep
         });
+        let records = &self.records;
+        self.owners.retain(|_, owner| {
+            owner.keys.retain(|key| records.contains_key(key));
+            let open =
+                owner.keys.iter().filter_map(|key| records.get(key)).filter(|r| r.ended.is_none());
+            owner.open = u32::try_from(open.count()).unwrap_or(u32::MAX);
+            !owner.keys.is_empty()
+        });
+    }
+
+    fn targets(&self, target: &Target) -> Vec<RecordKey> {
+        let owner = match target {
+            Target::Key(key) => return vec![*key],
+            Target::Id(owner, _) | Target::Others(owner, _) | Target::All(owner) => owner,
+        };
+        let keys = self.owners.get(owner).map(|owner| owner.keys.as_slice()).unwrap_or_default();
+        let covered = |key: &&RecordKey| {
+            self.records.get(*key).is_some_and(|record| target.covers(key, record))
+        };
+        keys.iter().filter(covered).copied().collect()
+    }
+
+    fn find(&self, query: &Query) -> Vec<Record> {
+        let owners: Vec<_> = match &query.owner {
+            Some(owner) => self.owners.get(owner).into_iter().collect(),
+            None => self.owners.values().collect(),
+        };
+        let keys = owners.into_iter().flat_map(|owner| &owner.keys);
+        let records =
+            keys.filter_map(|key| self.records.get(key)).filter(|record| query.covers(record));
+        records.map(|record| Record::clone(record)).collect()
     }
 }
 
@@ -100,61 +243,66 @@ impl fmt::Debug for MemoryRegistry {
     }
 }
 
-impl Registry for MemoryRegistry {
-    fn login(&self, login: Login) -> Answer<'_, Record> {
-        if let Some(old) = login.replaces {
-            let ended = Ended { at: login.at, reason: Reason::LoggedOut };
-            self.with(&old, |record| record.end(ended));
-        }
-        let record = Record::new(&login);
-        let mut shard = self.shard(&login.key);
-        shard.sweep(login.at);
-        shard.records.insert(login.key, record.clone());
-        Box::pin(ready(Ok(record)))
-    }
-
-    fn load(&self, key: RecordKey) -> Answer<'_, Option<Record>> {
-        let record = self.with(&key, |record| record.clone());
-        Box::pin(ready(Ok(record)))
-    }
-
-    fn touch(&self, key: RecordKey, seen: Timestamp, now: Timestamp) -> Answer<'_, ()> {
-        self.with(&key, |record| record.touch(seen, now));
-        Box::pin(ready(Ok(())))
-    }
-
-    fn end(&self, key: RecordKey, ended: Ended) -> Answer<'_, bool> {
-        let did = self.with(&key, |record| record.end(ended));
-        Box::pin(ready(Ok(did.unwrap_or(false))))
-    }
+fn now<'a, T: Send + 'a>(answer: T) -> Answer<'a, T> {
+    Box::pin(ready(Ok(answer)))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const NOON: Timestamp = Timestamp::from_millis(1_767_268_800_000);
-
-    fn login(registry: &MemoryRegistry, at: Timestamp) -> RecordKey {
-        let login = Login::new("alice", at);
-        let key = login.key;
-        drop(registry.login(login));
-        key
+impl Registry for MemoryRegistry {
+    fn login(&self, login: Login) -> Answer<'_, Admission> {
+        now(self.admit(login))
     }
 
-    #[test]
-    fn ended_records_are_swept_after_a_day_and_living_ones_stay() {
-        let registry = MemoryRegistry::new();
-        let living = login(&registry, NOON);
-        for _ in 0..1_000 {
-            let key = login(&registry, NOON);
-            drop(registry.end(key, Ended { at: NOON, reason: Reason::LoggedOut }));
+    fn load(&self, key: RecordKey) -> Answer<'_, Option<Loaded>> {
+        let shard = self.shard(key.tag());
+        now(shard.records.get(&key).map(|record| {
+            let open = shard.owners.get(&record.owner).map_or(0, |owner| owner.open);
+            Loaded { record: Record::clone(record), open }
+        }))
+    }
+
+    fn touch(&self, key: RecordKey, change: Change) -> Answer<'_, ()> {
+        let mut shard = self.shard(key.tag());
+        if let Some(record) = shard.records.get_mut(&key) {
+            record.touch(&change);
         }
-        for _ in 0..2_000 {
-            let key = login(&registry, NOON.plus(hours(25)));
-            drop(registry.end(key, Ended { at: NOON.plus(hours(25)), reason: Reason::LoggedOut }));
+        now(())
+    }
+
+    fn end(&self, target: Target, ended: Ended) -> Answer<'_, Vec<Record>> {
+        let tag = match &target {
+            Target::Key(key) => key.tag().to_owned(),
+            Target::Id(owner, _) | Target::Others(owner, _) | Target::All(owner) => {
+                owner_tag(owner)
+            }
+        };
+        let mut shard = self.shard(&tag);
+        let targets = shard.targets(&target);
+        let over: Vec<_> =
+            targets.into_iter().filter_map(|key| shard.end(key, ended.clone())).collect();
+        if let Some(record) = over.first() {
+            shard.trim(&record.owner, self.log_limit);
         }
-        assert_eq!(registry.len(), 2_001);
-        assert!(registry.with(&living, |record| record.ended.is_none()).unwrap());
+        now(over)
+    }
+
+    fn make_room(&self, key: RecordKey, room: Room, ended: Ended) -> Answer<'_, Vec<Record>> {
+        let mut shard = self.shard(key.tag());
+        let Some(owner) =
+            shard.records.get(&key).filter(|r| r.ended.is_none()).map(|r| Arc::clone(&r.owner))
+        else {
+            return now(vec![]);
+        };
+        let yielding = room.yielding(shard.seats(&owner, Some(key), ended.at));
+        let over = shard.give_way(yielding, &ended);
+        shard.trim(&owner, self.log_limit);
+        now(over)
+    }
+
+    fn find(&self, query: Query) -> Answer<'_, Vec<Record>> {
+        let found = match &query.owner {
+            Some(owner) => self.shard(&owner_tag(owner)).find(&query),
+            None => self.shards.iter().flat_map(|shard| unpoisoned(shard).find(&query)).collect(),
+        };
+        now(query.page(found))
     }
 }

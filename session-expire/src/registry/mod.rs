@@ -1,86 +1,247 @@
 //! Where logins are recorded: the one truth about who is signed in.
 
-mod memory;
-mod record;
+pub(crate) mod memory;
+pub(crate) mod record;
+pub(crate) mod room;
 
-use std::pin::Pin;
+use std::{pin::Pin, sync::Arc};
 
-pub use memory::MemoryRegistry;
-pub use record::{Ended, Login, PublicId, Record, RecordKey, Seal};
+use record::{Ended, Login, PublicId, Record, RecordKey};
+use room::Room;
 
-use crate::{error::RegistryError, time::Timestamp};
+use crate::{error::RegistryError, policy::PolicyPatch, time::Timestamp};
 
 /// The answer of a registry, when it comes.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, RegistryError>> + Send + 'a>>;
+
+/// What became of a login.
+#[derive(Debug, Clone)]
+pub enum Admission {
+    /// It was recorded.
+    Admitted {
+        /// Its record.
+        record: Record,
+        /// The records that it has ended: the one it replaces, and those that yielded.
+        ended: Vec<Record>,
+    },
+    /// There is no room, and nothing was changed.
+    Refused {
+        /// The records that hold the places, oldest login first.
+        holders: Vec<Record>,
+    },
+}
+
+/// A record as it was loaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loaded {
+    /// The record.
+    pub record: Record,
+    /// How many records of this user have not ended, this one included if it hasn't. Some of them may
+    /// have run out since.
+    pub open: u32,
+}
+
+/// What a request changes in the record it came with.
+#[derive(Debug, Clone)]
+pub struct Change {
+    /// When the person was active.
+    pub seen: Timestamp,
+    /// The time now.
+    pub now: Timestamp,
+    /// What the user has of their own from now on, if that was asked anew.
+    pub patch: Option<Option<Arc<PolicyPatch>>>,
+}
+
+/// Which records to end.
+#[derive(Debug, Clone)]
+pub enum Target {
+    /// The one with this key.
+    Key(RecordKey),
+    /// The one with this id, if it is one of this user's.
+    Id(Arc<str>, PublicId),
+    /// All of this user's but the one with this id.
+    Others(Arc<str>, PublicId),
+    /// All of this user's.
+    All(Arc<str>),
+}
+
+/// Which records to list.
+#[derive(Debug, Clone, Default)]
+pub struct Query {
+    /// Those of one user, or of all.
+    pub owner: Option<Arc<str>>,
+    /// Those that have ended (`true`), those that have not, or both.
+    pub ended: Option<bool>,
+    /// Those that come after this one in the list: the last one of the page before.
+    pub after: Option<(Timestamp, PublicId)>,
+    /// At most this many; `None` for all.
+    pub limit: Option<usize>,
+}
+
+impl Query {
+    /// The open records of `owner`.
+    pub fn open(owner: impl Into<Arc<str>>) -> Self {
+        Self { owner: Some(owner.into()), ended: Some(false), ..Self::default() }
+    }
+
+    /// The ended records of `owner`.
+    pub fn past(owner: impl Into<Arc<str>>) -> Self {
+        Self { owner: Some(owner.into()), ended: Some(true), ..Self::default() }
+    }
+
+    /// Whether `record` belongs into the list.
+    #[must_use]
+    pub fn covers(&self, record: &Record) -> bool {
+        self.owner.as_ref().is_none_or(|owner| *owner == record.owner)
+            && self.ended.is_none_or(|ended| ended == record.ended.is_some())
+            && self.after.is_none_or(|after| Self::place(record) < after)
+    }
+
+    /// Sorts what it covers, newest login first, and cuts off what is too much.
+    #[must_use]
+    pub fn page(&self, mut records: Vec<Record>) -> Vec<Record> {
+        records.sort_by_key(|record| std::cmp::Reverse(Self::place(record)));
+        records.truncate(self.limit.unwrap_or(usize::MAX));
+        records
+    }
+
+    /// The place of a record in the list; hand that of the last one of a page to
+    /// [`after`](Self::after).
+    #[must_use]
+    pub fn place(record: &Record) -> (Timestamp, PublicId) {
+        (record.logged_in_at, record.id)
+    }
+}
 
 /// Keeps the records of logins.
 ///
 /// The session carries only a record's key; whether that login still counts is known here and
 /// nowhere else. An error means "could not ask": the visitor is then not trusted and not signed out.
 ///
-/// A complete registry, with a lock around a map:
+/// Every operation is one step that others see either whole or not at all; `login` above all: of any
+/// number of simultaneous logins no more than the [`Room`] allows are left.
+///
+/// A complete registry, with a lock around a list:
 ///
 /// ```
-/// use std::{collections::HashMap, future::ready, sync::Mutex};
-/// use session_expire::{Answer, Ended, Login, Reason, Record, RecordKey, Registry, Timestamp};
+/// use std::{future::ready, sync::Mutex};
+/// use session_expire::{
+///     Admission, Answer, Change, Ended, Loaded, Login, Query, Reason, Record, RecordKey, Registry,
+///     RegistryError, Room, Seat, Target,
+/// };
 ///
 /// #[derive(Default)]
-/// struct Plain(Mutex<HashMap<RecordKey, Record>>);
+/// struct Plain(Mutex<Vec<(RecordKey, Record)>>);
 ///
 /// impl Plain {
-///     fn with<T>(&self, act: impl FnOnce(&mut HashMap<RecordKey, Record>) -> T) -> T {
-///         act(&mut self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()))
+///     fn with<'a, T: Send + 'a>(&self, act: impl FnOnce(&mut Vec<(RecordKey, Record)>) -> T) -> Answer<'a, T> {
+///         let done = act(&mut self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()));
+///         Box::pin(ready(Ok(done)))
 ///     }
 /// }
 ///
+/// fn end(records: &mut [(RecordKey, Record)], which: impl Fn(&RecordKey, &Record) -> bool, ended: &Ended) -> Vec<Record> {
+///     let chosen = records.iter_mut().filter(|(key, record)| which(key, record));
+///     chosen.filter_map(|(_, record)| record.end(ended.clone()).then(|| record.clone())).collect()
+/// }
+///
+/// fn make_room(records: &mut [(RecordKey, Record)], owner: &str, but: &RecordKey, room: Room, ended: &Ended) -> Vec<Record> {
+///     let others = records.iter().filter(|(key, record)| key != but && *record.owner == *owner);
+///     let seats = others.filter_map(|(key, record)| Seat::of(*key, record, ended.at)).collect();
+///     let yielding = room.yielding(seats).into_iter();
+///     yielding.flat_map(|seat| end(records, |key, _| *key == seat.key, &seat.end(ended))).collect()
+/// }
+///
 /// impl Registry for Plain {
-///     fn login(&self, login: Login) -> Answer<'_, Record> {
-///         let record = Record::new(&login);
+///     fn login(&self, login: Login) -> Answer<'_, Admission> {
 ///         self.with(|records| {
-///             if let Some(old) = login.replaces.and_then(|key| records.get_mut(&key)) {
-///                 old.end(Ended { at: login.at, reason: Reason::LoggedOut });
+///             let others = records.iter().filter(|(key, record)| Some(*key) != login.replaces && record.owner == login.owner);
+///             let seats: Vec<_> = others.filter_map(|(key, record)| Seat::of(*key, record, login.at)).collect();
+///             if login.room.refuses(&seats) {
+///                 let alive = |key: &RecordKey| seats.iter().any(|seat| seat.key == *key && seat.ran_out.is_none());
+///                 let holders = records.iter().filter(|(key, _)| alive(key)).map(|(_, record)| record.clone()).collect();
+///                 return Admission::Refused { holders };
 ///             }
-///             records.insert(login.key, record.clone());
-///         });
-///         Box::pin(ready(Ok(record)))
+///             let replaced = Ended::new(Reason::LoggedOut, login.at);
+///             let mut ended = end(records, |key, _| Some(*key) == login.replaces, &replaced);
+///             ended.extend(make_room(records, &login.owner, &login.key, login.room, &login.evicts()));
+///             let record = Record::new(&login);
+///             records.push((login.key, record.clone()));
+///             Admission::Admitted { record, ended }
+///         })
 ///     }
 ///
-///     fn load(&self, key: RecordKey) -> Answer<'_, Option<Record>> {
-///         let record = self.with(|records| records.get(&key).cloned());
-///         Box::pin(ready(Ok(record)))
-///     }
-///
-///     fn touch(&self, key: RecordKey, seen: Timestamp, now: Timestamp) -> Answer<'_, ()> {
+///     fn load(&self, key: RecordKey) -> Answer<'_, Option<Loaded>> {
 ///         self.with(|records| {
-///             if let Some(record) = records.get_mut(&key) {
-///                 record.touch(seen, now);
-///             }
-///         });
-///         Box::pin(ready(Ok(())))
+///             let (_, record) = records.iter().find(|(known, _)| *known == key)?;
+///             let open = records.iter().filter(|(_, other)| other.owner == record.owner && other.ended.is_none());
+///             Some(Loaded { record: record.clone(), open: open.count().try_into().unwrap_or(u32::MAX) })
+///         })
 ///     }
 ///
-///     fn end(&self, key: RecordKey, ended: Ended) -> Answer<'_, bool> {
-///         let did = self.with(|records| records.get_mut(&key).is_some_and(|r| r.end(ended)));
-///         Box::pin(ready(Ok(did)))
+///     fn touch(&self, key: RecordKey, change: Change) -> Answer<'_, ()> {
+///         self.with(|records| {
+///             records.iter_mut().filter(|(known, _)| *known == key).for_each(|(_, record)| record.touch(&change));
+///         })
+///     }
+///
+///     fn end(&self, target: Target, ended: Ended) -> Answer<'_, Vec<Record>> {
+///         self.with(|records| end(records, |key, record| target.covers(key, record), &ended))
+///     }
+///
+///     fn make_room(&self, key: RecordKey, room: Room, ended: Ended) -> Answer<'_, Vec<Record>> {
+///         self.with(|records| match records.iter().find(|(known, _)| *known == key) {
+///             Some((_, record)) if record.ended.is_none() => {
+///                 let owner = record.owner.clone();
+///                 make_room(records, &owner, &key, room, &ended)
+///             }
+///             _ => vec![],
+///         })
+///     }
+///
+///     fn find(&self, query: Query) -> Answer<'_, Vec<Record>> {
+///         self.with(|records| query.page(records.iter().map(|(_, record)| record.clone()).filter(|record| query.covers(record)).collect()))
 ///     }
 /// }
 /// ```
 pub trait Registry: Send + Sync + 'static {
-    /// Opens a record, and ends the one that it [replaces](Login::replaces) in the same step.
-    fn login(&self, login: Login) -> Answer<'_, Record>;
+    /// Opens a record, ends the one that it [replaces](Login::replaces) and those that have to yield, or
+    /// refuses; all in one step. The replaced one holds no place.
+    fn login(&self, login: Login) -> Answer<'_, Admission>;
 
     /// The record of `key`, ended or not; `None` for one that was never there or is forgotten.
-    fn load(&self, key: RecordKey) -> Answer<'_, Option<Record>>;
+    fn load(&self, key: RecordKey) -> Answer<'_, Option<Loaded>>;
 
-    /// Notes activity at `seen`, by the rule of [`Record::touch`]; nothing for an unknown key.
-    fn touch(&self, key: RecordKey, seen: Timestamp, now: Timestamp) -> Answer<'_, ()>;
+    /// Notes activity, by the rule of [`Record::touch`]; nothing for an unknown key.
+    fn touch(&self, key: RecordKey, change: Change) -> Answer<'_, ()>;
 
-    /// Ends a record, by the rule of [`Record::end`]: `true` if this call ended it.
-    fn end(&self, key: RecordKey, ended: Ended) -> Answer<'_, bool>;
+    /// Ends records, by the rule of [`Record::end`], and answers those that this call has ended.
+    fn end(&self, target: Target, ended: Ended) -> Answer<'_, Vec<Record>>;
 
-    /// Whether it keeps to `max_sessions`. With a registry that doesn't, which is the default, a policy
-    /// that sets it is an error: a limit that nobody enforces must not look like one.
+    /// Ends as many other sessions of the user of `key` as it takes for `room`, and answers them.
+    /// Nothing happens if that session itself has ended. `ended` is the end of those that must yield;
+    /// whoever ran out ends for that reason.
+    fn make_room(&self, key: RecordKey, room: Room, ended: Ended) -> Answer<'_, Vec<Record>>;
+
+    /// Lists records, newest login first.
+    fn find(&self, query: Query) -> Answer<'_, Vec<Record>>;
+
+    /// Whether it keeps to `max_sessions`, as it should. For a registry that says no, a policy with
+    /// `max_sessions` is an error: a limit that nobody enforces must not look like one.
     fn counts(&self) -> bool {
-        false
+        true
+    }
+}
+
+impl Target {
+    /// Whether `record` under `key` is to be ended.
+    #[must_use]
+    pub fn covers(&self, key: &RecordKey, record: &Record) -> bool {
+        match self {
+            Self::Key(wanted) => key == wanted,
+            Self::Id(owner, id) => record.owner == *owner && record.id == *id,
+            Self::Others(owner, keep) => record.owner == *owner && record.id != *keep,
+            Self::All(owner) => record.owner == *owner,
+        }
     }
 }

@@ -15,7 +15,7 @@ use crate::{
     facts::Reason,
     path::local_path,
     policy::{Limit, Policy},
-    registry::{MemoryRegistry, Registry},
+    registry::{Registry, memory::MemoryRegistry},
     text::Languages,
     time::{Clock, SteadyClock, SystemClock},
 };

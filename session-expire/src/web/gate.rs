@@ -21,7 +21,7 @@ use crate::{
     facts::{Facts, Reason},
     judge::{Deadlines, Verdict, judge},
     policy::{Limit, Policy, PolicyPatch},
-    registry::{Login, Record, RecordKey},
+    registry::record::{Login, Record, RecordKey},
     time::Timestamp,
 };
 

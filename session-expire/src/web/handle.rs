@@ -10,7 +10,7 @@ use std::{
 use actix_web::{Error, FromRequest, HttpRequest, dev::Payload};
 
 use super::gate::Gate;
-use crate::{judge::Verdict, policy::Policy, registry::PublicId};
+use crate::{judge::Verdict, policy::Policy, registry::record::PublicId};
 
 /// The session of this request, for handlers that want to know more than who is signed in.
 ///

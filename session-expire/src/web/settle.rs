@@ -21,7 +21,7 @@ use crate::{
     error::RegistryError,
     event::Event,
     facts::Reason,
-    registry::{Ended, Login, RecordKey},
+    registry::record::{Ended, Login, RecordKey},
 };
 
 /// What there is to do, decided before anything is done.

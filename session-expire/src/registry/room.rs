@@ -1,0 +1,136 @@
+//! How many sessions a user may have, and who yields: the rule that every registry keeps.
+
+use super::record::{Ended, Record, RecordKey};
+use crate::{
+    facts::Reason,
+    policy::{Limit, Overflow, Policy},
+    time::Timestamp,
+};
+
+/// How many sessions a user may have, and who yields.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// The limit; `At(0)` means none, too.
+    pub max_sessions: Limit<u32>,
+    /// Who yields when there are too many.
+    pub overflow: Overflow,
+}
+
+/// One open session of a user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seat {
+    /// Whose seat.
+    pub key: RecordKey,
+    /// When it was taken.
+    pub logged_in_at: Timestamp,
+    /// When it was last used.
+    pub last_seen: Timestamp,
+    /// Why it is free, if nobody has noticed yet that its session ran out.
+    pub ran_out: Option<Reason>,
+}
+
+impl Seat {
+    /// The seat of `record`, if it is open.
+    #[must_use]
+    pub fn of(key: RecordKey, record: &Record, now: Timestamp) -> Option<Self> {
+        record.ended.is_none().then(|| Self {
+            key,
+            logged_in_at: record.logged_in_at,
+            last_seen: record.last_seen,
+            ran_out: record.ran_out(now),
+        })
+    }
+}
+
+impl Seat {
+    /// The end of this session when it must yield: `yielding`, or the reason for which it ran out.
+    #[must_use]
+    pub fn end(&self, yielding: &Ended) -> Ended {
+        self.ran_out.map_or_else(|| yielding.clone(), |reason| Ended::new(reason, yielding.at))
+    }
+}
+
+impl Room {
+    /// The room that `policy` grants.
+    #[must_use]
+    pub fn of(policy: &Policy) -> Self {
+        Self { max_sessions: policy.max_sessions, overflow: policy.overflow }
+    }
+
+    /// How many may sit, if that is limited.
+    #[must_use]
+    pub fn places(self) -> Option<usize> {
+        let places = self.max_sessions.at().filter(|places| *places > 0)?;
+        usize::try_from(places).ok()
+    }
+
+    /// Whether one more login must be refused, given who sits already.
+    #[must_use]
+    pub fn refuses(self, seats: &[Seat]) -> bool {
+        let alive = seats.iter().filter(|seat| seat.ran_out.is_none()).count();
+        self.overflow == Overflow::Refuse && self.places().is_some_and(|places| alive >= places)
+    }
+
+    /// Who of the others has to go so that one more has a place: first those that ran out, whom it
+    /// costs nothing, then the oldest, or the longest unused. Among equals the first in `others` goes.
+    #[must_use]
+    pub fn yielding(self, mut others: Vec<Seat>) -> Vec<Seat> {
+        let Some(places) = self.places() else { return vec![] };
+        let surplus = (others.len() + 1).saturating_sub(places);
+        others.sort_by_key(|seat| {
+            let age = match self.overflow {
+                Overflow::LeastRecent => seat.last_seen,
+                Overflow::Evict | Overflow::Refuse => seat.logged_in_at,
+            };
+            (seat.ran_out.is_none(), age)
+        });
+        others.truncate(surplus);
+        others
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seat(name: char, logged_in_at: i64, last_seen: i64) -> Seat {
+        let (logged_in_at, last_seen) =
+            (Timestamp::from_millis(logged_in_at), Timestamp::from_millis(last_seen));
+        let Some(key) = RecordKey::parse(&name.to_string().repeat(26)) else { unreachable!() };
+        Seat { key, logged_in_at, last_seen, ran_out: None }
+    }
+
+    fn names(seats: &[Seat]) -> String {
+        seats.iter().map(|seat| &seat.key.expose()[..1]).collect()
+    }
+
+    #[test]
+    fn the_right_ones_yield() {
+        let gone = Seat { ran_out: Some(Reason::Idle), ..seat('g', 9, 9) };
+        let seats = vec![seat('a', 1, 5), seat('b', 2, 3), gone, seat('c', 3, 4), seat('d', 3, 4)];
+        for (places, overflow, expected) in [
+            (Limit::Off, Overflow::Evict, ""),
+            (Limit::At(0), Overflow::Evict, ""),
+            (Limit::At(6), Overflow::Evict, ""),
+            (Limit::At(5), Overflow::Evict, "g"),
+            (Limit::At(4), Overflow::Evict, "ga"),
+            (Limit::At(4), Overflow::LeastRecent, "gb"),
+            (Limit::At(2), Overflow::LeastRecent, "gbcd"),
+            (Limit::At(1), Overflow::Evict, "gabcd"),
+            (Limit::At(5), Overflow::Refuse, "g"),
+        ] {
+            let room = Room { max_sessions: places, overflow };
+            assert_eq!(names(&room.yielding(seats.clone())), expected, "{room:?}");
+        }
+    }
+
+    #[test]
+    fn only_living_sessions_refuse_a_login() {
+        let gone = Seat { ran_out: Some(Reason::Idle), ..seat('g', 9, 9) };
+        let room = Room { max_sessions: Limit::At(2), overflow: Overflow::Refuse };
+        assert!(!room.refuses(&[seat('a', 1, 1), gone]));
+        assert!(room.refuses(&[seat('a', 1, 1), gone, seat('b', 2, 2)]));
+        let evicting = Room { overflow: Overflow::Evict, ..room };
+        assert!(!evicting.refuses(&[seat('a', 1, 1), seat('b', 2, 2), seat('c', 3, 3)]));
+    }
+}
