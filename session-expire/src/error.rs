@@ -50,7 +50,7 @@ pub enum ConfigError {
     },
     /// A path that leads out of this site, or nowhere.
     #[error(
-        "{key}: {value:?} is not a path of this site; it must start with one \"/\", such as \"/login\""
+        "{key}: {value:?} is not a path of this site; it must start with one \"/\" and not end with one, such as \"/login\""
     )]
     NotLocal {
         /// The option.

@@ -138,6 +138,11 @@ impl Browser {
             .join("; ")
     }
 
+    /// Plants a cookie.
+    pub fn set_cookie(&self, name: &str, value: &str) {
+        self.jar().insert(name.to_owned(), value.to_owned());
+    }
+
     fn keep(&self, answer: &Answer) {
         for cookie in answer.cookies() {
             let (pair, attributes) = cookie.split_once(';').unwrap_or((cookie, ""));

@@ -8,7 +8,7 @@ mod site;
 
 pub use browser::{Answer, Browser, Request};
 pub use probe::Probe;
-pub use site::{Site, SiteBuilder};
+pub use site::{Site, SiteBuilder, sealed};
 
 /// The README's example compiles.
 #[cfg(doctest)]

@@ -9,7 +9,12 @@ use std::{
 
 use actix_identity::IdentityMiddleware;
 use actix_session::{SessionMiddleware, storage::CookieSessionStore};
-use actix_web::{App, HttpServer, cookie::Key, dev::ServerHandle, web};
+use actix_web::{
+    App, HttpServer,
+    cookie::{Cookie, CookieJar, Key},
+    dev::ServerHandle,
+    web,
+};
 use session_expire::{
     Builder, Event, ManualClock, Policy, SessionExpire, Timestamp, hours, minutes,
 };
@@ -166,6 +171,17 @@ impl SiteBuilder {
             registry: self.probe,
         }
     }
+}
+
+/// A session of this content, as the site's session layer puts it into its cookie.
+#[must_use]
+pub fn sealed(state: &str) -> String {
+    let mut jar = CookieJar::new();
+    jar.private_mut(&key()).add(Cookie::new("id", state.to_owned()));
+    jar.get("id")
+        .map(|cookie| cookie.encoded().stripped().to_string())
+        .unwrap_or_default()
+        .replace("id=", "")
 }
 
 /// The same for every site, so that a cookie of one is readable at another with the same registry.

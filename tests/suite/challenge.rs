@@ -1,7 +1,7 @@
 //! Whoever is not signed in any more is told in a way they can use.
 
 use actix_web::{HttpResponse, web};
-use session_expire::minutes;
+use session_expire::{SessionHandle, minutes};
 use session_expire_tests::{Browser, Site};
 
 fn expired(site: &Site) -> Browser {
@@ -166,4 +166,23 @@ fn other_headers_of_the_handler_survive_the_challenge() {
     assert_eq!(answer.header("access-control-allow-origin"), "https://app.example");
     assert_eq!(answer.cookies(), ["theme=dark", "lang=de"]);
     assert_eq!(answer.header("etag"), "");
+}
+
+#[test]
+fn a_401_of_another_scheme_and_one_that_is_meant_as_it_is_are_left_alone() {
+    let routes: fn(&mut web::ServiceConfig) = |cfg| {
+        let basic = || async {
+            HttpResponse::Unauthorized().insert_header(("www-authenticate", "Basic")).finish()
+        };
+        let login = |session: SessionHandle| async move {
+            session.keep_answer();
+            HttpResponse::Unauthorized().body("wrong password")
+        };
+        cfg.route("/basic", web::get().to(basic)).route("/api/login", web::post().to(login));
+    };
+    let site = Site::builder().routes(routes).start();
+    assert_eq!(site.browser().get("/basic").header("www-authenticate"), "Basic");
+    for browser in [site.browser(), expired(&site)] {
+        assert_eq!(browser.post("/api/login", "").body, "wrong password");
+    }
 }

@@ -166,7 +166,7 @@ fn a_forged_claim_keeps_nobody_signed_in() {
         site.pass(minutes(30));
         let answer = keep_alive(&alice, &format!("idle_for=0&{forged}"));
         assert_eq!(answer.status, 401, "{forged}");
-        assert_eq!(alice.user_at("/looser"), None, "{forged}");
+        assert_eq!(alice.user_at("/private"), None, "{forged}");
     }
 }
 
@@ -243,4 +243,43 @@ fn a_looser_page_s_status_is_asked_without_ending_its_session() {
     }
     site.pass(hours(1));
     assert_eq!(status(&alice, &format!("?{claim}"))["state"], "expired");
+}
+
+#[test]
+fn asking_ends_nothing_that_another_page_still_accepts() {
+    let site = Site::start();
+    let alice = site.signed_in("alice");
+    let script = vars_script(&alice);
+    site.pass(minutes(30));
+    assert_eq!(status(&alice, "")["state"], "expired");
+    assert_eq!(keep_alive(&alice, "").status, 401);
+    let answer = alice.fetch(&script);
+    assert_eq!((answer.status, answer.cookies().len()), (200, 0));
+    assert_eq!(alice.user_at("/looser").as_deref(), Some("alice"));
+}
+
+fn vars_script(browser: &Browser) -> String {
+    let markup = browser.get("/vars").json()["script"].as_str().unwrap_or_default().to_owned();
+    markup.split('"').nth(1).unwrap_or_default().to_owned()
+}
+
+#[test]
+fn every_tab_that_asks_is_told_the_same() {
+    let site = Site::start();
+    let alice = site.signed_in("alice");
+    site.pass(minutes(10));
+    for _ in 0..3 {
+        assert_eq!(status(&alice, "")["reason"], "idle");
+        assert_eq!(alice.fetch("/private").header("x-session-expired"), "idle");
+    }
+}
+
+#[test]
+fn a_script_opened_as_a_page_by_an_ended_session_is_not_cached_with_its_cookie() {
+    let site = Site::start();
+    let alice = site.signed_in("alice");
+    let (thief, script) = (alice.stolen(), vars_script(&alice));
+    alice.post("/logout", "");
+    let answer = thief.get(&script);
+    assert_eq!((answer.cookies().len(), answer.header("cache-control")), (1, "no-store"));
 }

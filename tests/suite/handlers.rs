@@ -50,6 +50,13 @@ async fn switches(req: HttpRequest, user: Identity) -> actix_web::Result<String>
     Ok(format!("{old} -> {}", new.id()?))
 }
 
+async fn leaves_and_comes_back(req: HttpRequest, session: Session) -> &'static str {
+    // What actix-identity does at logout when it is told to delete only its keys.
+    session.remove("actix_identity.user_id");
+    Identity::login(&req.extensions(), "bobby".to_owned()).unwrap();
+    "back"
+}
+
 async fn flips(req: HttpRequest) -> &'static str {
     for user in ["bob", "carol", "alice"] {
         Identity::login(&req.extensions(), user.to_owned()).unwrap();
@@ -75,6 +82,7 @@ fn routes(cfg: &mut web::ServiceConfig) {
         .route("/purges", web::get().to(purges))
         .route("/writes-user", web::get().to(writes_user))
         .route("/switches", web::get().to(switches))
+        .route("/leaves-and-comes-back", web::get().to(leaves_and_comes_back))
         .route("/flips", web::get().to(flips))
         .route("/logs-in-and-fails", web::get().to(logs_in_and_fails))
         .service(web::scope("/guarded").wrap_fn(fails).route("/page", web::get().to(note)));
@@ -159,6 +167,15 @@ fn switching_accounts_ends_the_one_and_begins_the_other() {
         site.events(),
         ["alice signed in", "alice ended: logged_out", "bob signed in", "refused: logged_out"]
     );
+}
+
+#[test]
+fn a_user_of_the_same_length_at_the_same_place_in_memory_is_another_user() {
+    let site = site();
+    let browser = site.signed_in("alice");
+    browser.get("/leaves-and-comes-back");
+    assert_eq!(browser.user_at("/private").as_deref(), Some("bobby"));
+    assert_eq!(site.events()[1..], ["alice ended: logged_out", "bobby signed in"]);
 }
 
 #[test]

@@ -149,7 +149,8 @@ fn a_function_of_reason_and_language_can_replace_the_texts() {
         let answer =
             alice.request("GET", "/private").script().header("accept-language", header).send();
         assert_eq!(answer.json()["detail"], text, "{header}");
-        assert_eq!(alice.messages(), format!("[idle warning] {text}"), "{header}");
+        let page = alice.request("GET", "/messages").header("accept-language", header).send();
+        assert_eq!(page.body, format!("[idle warning] {text}"), "{header}");
     }
 }
 
@@ -185,4 +186,18 @@ fn what_is_pushed_after_the_page_has_shown_its_messages_waits_for_the_next_page(
     let browser = site.browser();
     assert_eq!(browser.get("/mixed").body, "a b debug");
     assert_eq!(browser.messages(), "[error] after");
+}
+
+#[test]
+fn a_page_that_is_replaced_by_the_challenge_has_shown_nothing() {
+    let routes: fn(&mut web::ServiceConfig) = |cfg| {
+        let page = |messages: FlashMessages| async move {
+            HttpResponse::Unauthorized().body(format!("{:?}", messages.show()))
+        };
+        cfg.route("/own-401", web::get().to(page));
+    };
+    let site = Site::builder().routes(routes).start();
+    let alice = expired(&site);
+    assert_eq!(alice.get("/own-401").status, 303);
+    assert_eq!(alice.messages(), IDLE);
 }

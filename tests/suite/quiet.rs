@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use session_expire::{minutes, seconds};
+use session_expire::{Policy, minutes, seconds};
 use session_expire_tests::Site;
 
 #[test]
@@ -11,7 +11,7 @@ fn an_ordinary_request_sets_no_cookie_and_writes_nothing() {
     let alice = site.signed_in("alice");
     site.registry.asked();
     for path in ["/private", "/public", "/looser", "/vars", "/messages"] {
-        site.pass(seconds(2));
+        site.pass(std::time::Duration::from_millis(100));
         let answer = alice.get(path);
         assert_eq!((answer.status, answer.cookies().len()), (200, 0), "{path}");
         assert_eq!(site.registry.asked(), ["load"], "{path}");
@@ -19,13 +19,13 @@ fn an_ordinary_request_sets_no_cookie_and_writes_nothing() {
 }
 
 #[test]
-fn activity_is_written_only_when_it_has_moved_by_a_sixtieth_of_the_limit() {
+fn activity_is_written_only_when_it_has_moved_by_a_sixtieth_of_the_strictest_limit() {
     let site = Site::start();
     let alice = site.signed_in("alice");
     site.registry.asked();
-    site.pass(seconds(10));
+    site.pass(seconds(1));
     alice.get("/private");
-    assert_eq!(site.registry.asked(), ["load"]);
+    assert_eq!(site.registry.asked(), ["load"], "the strictest page of this site has one minute");
     site.pass(seconds(1));
     alice.get("/private");
     assert_eq!(site.registry.asked(), ["load", "touch"]);
@@ -78,4 +78,25 @@ fn pages_of_a_signed_in_person_stay_out_of_caches() {
     let alice = site.signed_in("alice");
     assert_eq!(alice.get("/private").header("cache-control"), "no-store");
     assert_eq!(site.browser().get("/public").header("cache-control"), "");
+}
+
+#[test]
+fn activity_anywhere_counts_on_the_strictest_page() {
+    let site = Site::builder().policy(Policy::new().idle(minutes(30))).start();
+    let alice = site.signed_in("alice");
+    site.pass(seconds(30));
+    alice.get("/private");
+    site.pass(seconds(58));
+    assert_eq!(alice.user_at("/stricter").as_deref(), Some("alice"));
+}
+
+#[test]
+fn a_late_poll_does_not_take_a_new_login_away() {
+    let site = Site::start();
+    let alice = site.signed_in("alice");
+    let tab = alice.stolen();
+    site.pass(minutes(10));
+    alice.sign_in("alice");
+    let late = tab.fetch("/poll");
+    assert_eq!((late.status, late.cookies().len()), (401, 0));
 }

@@ -115,3 +115,36 @@ fn a_secret_key_is_shown_nowhere() {
         assert!(!answer.contains(keys[0].expose()), "{path}");
     }
 }
+
+#[test]
+fn a_session_without_a_key_is_nobody_s_unless_it_is_adopted() {
+    let site = Site::start();
+    let old = without_key(&site);
+    assert_eq!(old.fetch("/private").header("x-session-expired"), "unknown");
+}
+
+/// A browser whose session names alice and carries no key: made by hand, as an older version would.
+fn without_key(site: &Site) -> session_expire_tests::Browser {
+    let browser = site.browser();
+    browser.set_cookie(
+        "id",
+        &session_expire_tests::sealed(r#"{"actix_identity.user_id":"\"alice\""}"#),
+    );
+    browser
+}
+
+#[test]
+fn a_session_from_before_is_adopted_until_the_day_that_was_set() {
+    let noon = session_expire::Timestamp::from_millis(1_767_268_800_000);
+    let site =
+        Site::builder().customise(move |builder| builder.adopt_until(noon.plus(hours(24)))).start();
+    let (early, late) = (without_key(&site), without_key(&site));
+    let answer = early.get("/private");
+    assert_eq!((answer.status, answer.cookies().len()), (200, 1));
+    site.pass(minutes(9));
+    assert_eq!(early.user_at("/private").as_deref(), Some("alice"));
+    site.pass(minutes(10));
+    assert_eq!(early.user_at("/private"), None);
+    site.pass(hours(24));
+    assert_eq!(late.user_at("/private"), None);
+}

@@ -156,7 +156,7 @@ fn a_configuration_that_contradicts_itself_is_refused_with_its_cure() {
             "login_url: ",
         ),
         (
-            SessionExpire::builder(Policy::new()).endpoints_prefix("session").build(),
+            SessionExpire::builder(Policy::new()).endpoints_prefix("session/").build(),
             "endpoints_prefix: ",
         ),
         (SessionExpire::builder(Policy::new()).logout_url("//x").build(), "logout_url: "),

@@ -28,16 +28,19 @@
     wait();
   };
 
-  // Another tab may have kept the session alive, so the server has the last word.
+  // Another tab may have kept the session alive, so the server has the last word. While it can't be
+  // asked (a machine that wakes before its network, a server that restarts) the count goes on.
   const ask = async () => {
     asked = performance.now();
     try {
-      const answer = await (await fetch(status, { cache: "no-store" })).json();
-      if (answer.state !== "active") return leave();
-      const ends = [answer.seconds_until_idle_end, answer.seconds_until_session_end];
-      count(Math.min(...ends.map((left) => left ?? Infinity)));
+      const answer = await fetch(status, { cache: "no-store" });
+      if (!answer.ok) throw answer;
+      const { state, ...left } = await answer.json();
+      if (state !== "active") return leave();
+      count(Math.min(left.seconds_until_idle_end ?? Infinity, left.seconds_until_session_end ?? Infinity));
     } catch {
-      leave();
+      if (performance.now() < end) wait();
+      else leave();
     }
   };
 

@@ -17,7 +17,7 @@ use crate::{
     policy::{Limit, Policy},
     registry::{Registry, memory::MemoryRegistry},
     text::Languages,
-    time::{Clock, SteadyClock, SystemClock},
+    time::{Clock, SteadyClock, SystemClock, Timestamp},
 };
 
 /// Configures a [`SessionExpire`].
@@ -33,6 +33,7 @@ pub struct Builder {
     prefix: Arc<str>,
     logout_url: Arc<str>,
     challenge_anonymous: bool,
+    adopt_until: Option<Timestamp>,
 }
 
 impl SessionExpire {
@@ -56,6 +57,7 @@ impl Builder {
             prefix: Arc::from("/session"),
             logout_url: Arc::from("/logout"),
             challenge_anonymous: true,
+            adopt_until: None,
         }
     }
 
@@ -129,6 +131,17 @@ impl Builder {
         self
     }
 
+    /// Until when a signed-in session from before this middleware was installed counts as a login that
+    /// happens now: by default such sessions have to sign in again.
+    ///
+    /// Set it when you add this crate to a running application, a few days ahead. It must end some day:
+    /// an old cookie that a thief has copied can be adopted again and again until then, because nothing
+    /// in it can be ended.
+    pub fn adopt_until(mut self, end: impl Into<Timestamp>) -> Self {
+        self.adopt_until = Some(end.into());
+        self
+    }
+
     /// Checks everything and builds the middleware.
     ///
     /// # Errors
@@ -141,7 +154,7 @@ impl Builder {
             return Err(ConfigError::CannotCount);
         }
         for (key, path) in [("endpoints_prefix", &self.prefix), ("logout_url", &self.logout_url)] {
-            if local_path(path).is_none() {
+            if local_path(path).is_none() || path.ends_with('/') {
                 return Err(ConfigError::NotLocal { key, value: path.to_string() });
             }
         }
@@ -156,6 +169,7 @@ impl Builder {
             prefix: self.prefix,
             logout_url: self.logout_url,
             challenge_anonymous: self.challenge_anonymous,
+            adopt_until: self.adopt_until,
         }))
     }
 }

@@ -38,7 +38,7 @@ use crate::{
 /// | `GET redirect.….js` | the script of [`SessionVars`](crate::SessionVars) |
 ///
 /// Status and keep-alive judge under the policy of the page that asks, which the page's markup
-/// carries, signed. Requests that change something are refused when they come from another origin.
+/// carries, signed; neither ends a session that a page under another policy may still accept. Requests that change something are refused when they come from another origin.
 pub fn endpoints() -> impl HttpServiceFactory + 'static {
     under("/session")
 }
@@ -56,7 +56,11 @@ fn under(prefix: &str) -> impl HttpServiceFactory + 'static {
         .route("/status", web::get().to(status))
         .route("/keep-alive", web::post().to(keep_alive))
         .route("/logout", web::post().to(logout))
-        .route(&REDIRECT_SCRIPT.path(), web::get().to(script))
+        .service(
+            web::resource(REDIRECT_SCRIPT.path())
+                .wrap(PolicyPatch::new().idle(Limit::Off).absolute(Limit::Off))
+                .route(web::get().to(script)),
+        )
         .wrap(PolicyPatch::new().passive(true))
 }
 
@@ -113,6 +117,7 @@ async fn status(
     asking: Option<web::Query<Asking>>,
 ) -> Result<HttpResponse, StackError> {
     let gate = Gate::of(&req)?;
+    gate.set_answered();
     if matches!(*gate.standing(), Standing::Unreachable) {
         return Ok(reply::unavailable());
     }

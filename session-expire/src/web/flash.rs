@@ -115,6 +115,11 @@ impl Queue {
         fresh
     }
 
+    /// Takes back that anything was shown.
+    pub(crate) fn unshow(&mut self) {
+        self.shown = 0;
+    }
+
     /// What must be kept for a later page, if that is not what the session holds already.
     pub(crate) fn to_keep(&self) -> Option<&[FlashMessage]> {
         self.changed.then(|| within_bounds(&self.messages[self.shown..]))

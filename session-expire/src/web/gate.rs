@@ -3,7 +3,11 @@
 use std::{
     cell::{Ref, RefCell},
     rc::Rc,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use actix_identity::IdentityExt;
@@ -141,6 +145,7 @@ impl Gate {
             return Err(StackError::CannotCount);
         }
         let policy = patch.over(&self.policy());
+        note_slack(&policy);
         self.state.borrow_mut().policy = Arc::new(policy);
         self.rejudge(req);
         Ok(())
@@ -174,8 +179,12 @@ impl Gate {
     pub(crate) fn has_fresh_user(&self) -> bool {
         let state = self.state.borrow();
         let place = self.ledger.place_of_user();
-        match state.standing {
-            Standing::Active(_) => place.is_some() && place != state.place,
+        match (&state.standing, self.login()) {
+            (Standing::Active(_), Some((_, record))) => {
+                // The text counts, too: memory that was freed in between may be used again.
+                place.is_some()
+                    && (place != state.place || self.ledger.is_user(&record.owner) != Some(true))
+            }
             _ => place.is_some(),
         }
     }
@@ -203,12 +212,16 @@ impl Gate {
         self.state.borrow().answered
     }
 
-    /// Whether an expired request was part of a page, and has neither said nor written anything. It
-    /// must not end a session that the page itself, under a laxer policy, still accepts.
-    pub(crate) fn goes_unnoticed(&self) -> bool {
+    /// Whether an expired request came from no person, and has neither said nor written anything.
+    ///
+    /// Such a request leaves the session alone. A poll that is answered late could otherwise put an
+    /// anonymous session in the place of a login that came in between; and the reason waits for the
+    /// next page that a person sees.
+    pub(crate) fn goes_unnoticed(&self) -> Option<Kind> {
         let standing = self.standing();
-        let Standing::Masked(_, _, caller) = &*standing else { return false };
-        caller.kind == Kind::Resource && self.ledger.is_bare() && !self.has_flash()
+        let Standing::Masked(_, _, caller) = &*standing else { return None };
+        let by_itself = matches!(caller.kind, Kind::Program | Kind::Resource);
+        (by_itself && self.ledger.is_bare() && !self.has_flash()).then_some(caller.kind)
     }
 
     /// Whether the caller may wonder why their session has ended. Whoever is just leaving, or at the
@@ -246,6 +259,13 @@ impl Gate {
         act(flash.get_or_insert_with(|| Queue::waiting(self.ledger.flash().unwrap_or_default())))
     }
 
+    /// The page on which messages were shown is not going to be seen.
+    pub(crate) fn unshow(&self) {
+        if self.has_flash() {
+            self.with_flash(Queue::unshow);
+        }
+    }
+
     /// Whether anyone has read or written messages in this request.
     pub(crate) fn has_flash(&self) -> bool {
         self.flash.borrow().is_some()
@@ -255,7 +275,8 @@ impl Gate {
     /// by more than the policy's slack, or lies in the future.
     pub(crate) fn activity(&self, record: &Record, req: &HttpRequest) -> Option<Timestamp> {
         let in_future = record.last_seen.max(record.logged_in_at) > self.now;
-        let lags = self.now.since(record.last_seen) > self.policy().slack();
+        let slack = self.policy().slack().min(tightest_slack());
+        let lags = self.now.since(record.last_seen) > slack;
         match (in_future || lags) && !self.is_passive(req) {
             true => Some(self.now),
             false => in_future.then_some(record.last_seen),
@@ -298,6 +319,21 @@ impl State {
     }
 }
 
+/// The smallest slack of all policies that this process has met, in milliseconds. Activity must be
+/// noted finely enough for the strictest of them, whichever page it happens on.
+static TIGHTEST_SLACK: AtomicU64 = AtomicU64::new(u64::MAX);
+
+pub(crate) fn note_slack(policy: &Policy) {
+    let slack = u64::try_from(policy.slack().as_millis()).unwrap_or(u64::MAX);
+    if slack < TIGHTEST_SLACK.load(Ordering::Relaxed) {
+        TIGHTEST_SLACK.fetch_min(slack, Ordering::Relaxed);
+    }
+}
+
+fn tightest_slack() -> Duration {
+    Duration::from_millis(TIGHTEST_SLACK.load(Ordering::Relaxed))
+}
+
 async fn find(
     setup: &Setup,
     ledger: &Ledger,
@@ -312,7 +348,10 @@ async fn find(
     }
     let found = match ledger.key() {
         Signed::Garbage => Ok(Found::Unknown),
-        Signed::Missing => adopt(setup, ledger, now).await,
+        Signed::Missing if setup.adopt_until.is_some_and(|end| now < end) => {
+            adopt(setup, ledger, now).await
+        }
+        Signed::Missing => Ok(Found::Unknown),
         Signed::With(key) => setup.registry.load(key).await.map(|record| match record {
             Some(record) if ledger.is_user(&record.owner) == Some(true) => {
                 Found::Login(key, record)

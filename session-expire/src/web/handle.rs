@@ -37,6 +37,12 @@ impl SessionHandle {
         self.0.login().map(|(_, record)| record.id)
     }
 
+    /// Leaves the answer of this request as the handler gives it, a 401 included: for a login that an
+    /// API offers beside the login page, whose "wrong password" is no challenge.
+    pub fn keep_answer(&self) {
+        self.0.set_answered();
+    }
+
     /// Signs the person out and empties the session, like `Identity::logout`; and it works where no
     /// identity is left: whoever signs out of a session that has just expired is not told why.
     pub fn sign_out(&self) {

@@ -19,11 +19,17 @@ use pin_project_lite::pin_project;
 
 use super::{
     around::{Around, Inside, Reply, Wrapped},
-    gate::Gate,
+    gate::{Gate, note_slack},
 };
-use crate::{error::StackError, policy::PolicyPatch};
+use crate::{
+    error::StackError,
+    policy::{Limit, Policy, PolicyPatch},
+};
 
 /// The policy of a scope, a resource or a handler: the innermost wins, field by field.
+///
+/// Session and identity are hidden from those further in when the session is over under this policy.
+/// What a middleware further out has read from them before is not: read the user inside the policy.
 ///
 /// ```
 /// use actix_web::web;
@@ -44,6 +50,7 @@ impl<S: Inside> Transform<S, ServiceRequest> for PolicyPatch {
             eprintln!("session-expire: a session policy contradicts itself: {error}");
             return ready(Err(()));
         }
+        note_slack(&self.over(&Policy::new().idle(Limit::Off)));
         Wrapped::ready(Rc::new(self.clone()), service)
     }
 }

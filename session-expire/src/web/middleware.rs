@@ -29,7 +29,9 @@ use super::{
 ///
 /// Wrap it around the whole [`App`](actix_web::App), then `IdentityMiddleware`, then
 /// `SessionMiddleware`: the last `wrap` runs first. Any other order, and a missing layer, is noticed
-/// and answered with 500; the log says what to change.
+/// and answered with 500; the log says what to change. Nothing that writes to the session may stand
+/// between `SessionExpire` and `IdentityMiddleware`, and all of the application must lie inside, the
+/// login above all.
 ///
 /// Build it once, outside the closure of `HttpServer::new`, and clone it inside: all workers must
 /// share one registry.

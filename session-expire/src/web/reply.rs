@@ -199,17 +199,23 @@ fn describes_body(name: &HeaderName) -> bool {
         .contains(name)
 }
 
-/// Whether a handler has said nothing but a status.
+/// Whether a handler has said nothing but a status. A 401 of another scheme (Basic, Bearer) says more.
 pub(crate) fn is_bare<B: MessageBody>(res: &ServiceResponse<B>) -> bool {
     matches!(res.response().body().size(), BodySize::None | BodySize::Sized(0))
+        && !res.headers().contains_key(header::WWW_AUTHENTICATE)
 }
 
 /// Keeps the pages of a signed-in person out of every cache, the browser's included, unless the
 /// handler has decided otherwise.
 pub(crate) fn forbid_caching(headers: &mut HeaderMap) {
     if !headers.contains_key(header::CACHE_CONTROL) {
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        never_cache(headers);
     }
+}
+
+/// Keeps an answer out of every cache.
+pub(crate) fn never_cache(headers: &mut HeaderMap) {
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
 }
 
 #[cfg(test)]

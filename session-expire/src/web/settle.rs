@@ -11,7 +11,7 @@ use actix_web::{
 
 use super::{
     around::Reply,
-    caller::Caller,
+    caller::{Caller, Kind},
     gate::{Gate, Standing},
     ledger::{Ledger, Signed, forget_changes},
     reply,
@@ -35,6 +35,8 @@ enum Plan {
     Login,
     /// The session is over.
     End(Reason),
+    /// The session is over, and a person will be told later.
+    EndUnnoticed(Reason),
     /// Nothing could be asked: leave the session as it came in.
     PutBack,
 }
@@ -79,22 +81,34 @@ pub(crate) async fn settle<B: MessageBody + 'static>(
         Ok(gate) => gate,
         Err(error) => return Ok(reply::replace(res, HttpResponse::from_error(error))),
     };
-    let plan = match Plan::of(&gate) {
-        Plan::End(_) if gate.goes_unnoticed() && res.status() != StatusCode::UNAUTHORIZED => {
-            Plan::PutBack
-        }
-        plan => plan,
+    let refused = res.status() == StatusCode::UNAUTHORIZED;
+    let plan = match (Plan::of(&gate), gate.goes_unnoticed()) {
+        // Whoever only asks how a session stands must not end it for the pages that still accept it.
+        (Plan::End(_), _) if gate.is_answered() => Plan::PutBack,
+        // A picture on a page under a laxer policy must not end the session of the page.
+        (Plan::End(_), Some(Kind::Resource)) if !refused => Plan::PutBack,
+        (Plan::End(reason), Some(_)) => Plan::EndUnnoticed(reason),
+        (plan, _) => plan,
     };
+    let challenge = challenge_if_due(&gate, plan, &res);
+    if challenge.is_some() {
+        gate.unshow();
+    }
     let instead = match carry_out(plan, &gate, stack, res.request()).await {
-        Ok(()) => challenge_if_due(&gate, plan, &res),
+        Ok(()) => challenge,
         Err(refusal) => Some(refusal),
     };
     let mut res = match instead {
         Some(answer) => reply::replace(res, answer),
         None => res,
     };
-    if matches!(plan, Plan::Stay | Plan::Login | Plan::End(_)) {
-        reply::forbid_caching(res.headers_mut());
+    match plan {
+        Plan::Stay | Plan::Login | Plan::EndUnnoticed(_) => {
+            reply::forbid_caching(res.headers_mut())
+        }
+        // This answer carries a cookie, so not even the handler can want it in a cache.
+        Plan::End(_) => reply::never_cache(res.headers_mut()),
+        Plan::Keep | Plan::PutBack => {}
     }
     Ok(res)
 }
@@ -104,7 +118,7 @@ pub(crate) async fn settle<B: MessageBody + 'static>(
 pub(crate) async fn settle_failure(gate: &Gate, error: Error) -> Error {
     match Plan::of(gate) {
         Plan::End(reason) => drop(end(gate, reason).await),
-        Plan::Keep | Plan::Stay | Plan::Login | Plan::PutBack => {}
+        Plan::Keep | Plan::Stay | Plan::Login | Plan::EndUnnoticed(_) | Plan::PutBack => {}
     }
     if error.as_response_error().status_code() != StatusCode::UNAUTHORIZED {
         return error;
@@ -131,6 +145,10 @@ async fn carry_out(
         Plan::Stay => stay(gate, req).await,
         Plan::Login => return login(gate, stack, req).await,
         Plan::End(reason) => return sign_out(gate, reason, req).await,
+        Plan::EndUnnoticed(reason) => {
+            end(gate, reason).await.unwrap_or_else(|error| gate.setup.registry_failed(&error));
+            forget(gate, req);
+        }
         Plan::PutBack => {
             forget(gate, req);
             // Whoever wanted to leave must not believe that they have.
@@ -166,9 +184,12 @@ async fn login(gate: &Gate, stack: &Stack, req: &HttpRequest) -> Result<(), Http
         gate.ledger.purge();
         return Ok(());
     };
-    stack.watch_login(req, &gate.setup).map_err(HttpResponse::from_error)?;
     match register(gate, owner).await {
         Ok(key) => {
+            if let Err(error) = stack.watch_login(req, &gate.setup) {
+                forget(gate, req);
+                return Err(HttpResponse::from_error(error));
+            }
             store(gate.ledger.set_key(key));
             gate.ledger.renew();
             keep_messages(gate, req);

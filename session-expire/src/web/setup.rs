@@ -31,6 +31,7 @@ pub(crate) struct Setup {
     pub(crate) prefix: Arc<str>,
     pub(crate) logout_url: Arc<str>,
     pub(crate) challenge_anonymous: bool,
+    pub(crate) adopt_until: Option<Timestamp>,
 }
 
 impl Setup {

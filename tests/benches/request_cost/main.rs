@@ -47,7 +47,7 @@ fn run(args: &[String]) -> Outcome<()> {
     let has = |flag| args.iter().any(|arg| arg == flag);
     match args {
         [flag, way] if flag == instructions::FLAG => System::new().block_on(serve(way.parse()?)),
-        _ if has("--bench") => measure(if has("--quick") { 20 } else { 200 }),
+        _ if has("--bench") => measure(if has("--quick") { 100 } else { 1_000 }),
         _ => {
             System::new().block_on(ways::open_all())?;
             println!("all {} ways answer as they should", Way::ALL.len());

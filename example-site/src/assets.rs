@@ -1,0 +1,66 @@
+//! The files of the site: one stylesheet, one script, one icon. They come from its own address, as
+//! its content security policy demands.
+
+use std::fmt;
+
+use actix_web::{
+    HttpResponse,
+    dev::HttpServiceFactory,
+    http::header::{CACHE_CONTROL, CONTENT_TYPE},
+    web,
+};
+use session_expire::{Limit, PolicyPatch};
+
+/// A file, and the kind of its content. Prints as its address.
+pub(crate) struct Asset {
+    name: &'static str,
+    kind: &'static str,
+    content: &'static str,
+}
+
+pub(crate) const STYLE: Asset = Asset {
+    name: "site.css",
+    kind: "text/css; charset=utf-8",
+    content: include_str!("../static/site.css"),
+};
+
+pub(crate) const COUNTDOWN: Asset = Asset {
+    name: "countdown.js",
+    kind: "text/javascript; charset=utf-8",
+    content: include_str!("../static/countdown.js"),
+};
+
+pub(crate) const ICON: Asset =
+    Asset { name: "icon.svg", kind: "image/svg+xml", content: include_str!("../static/icon.svg") };
+
+impl fmt::Display for Asset {
+    /// The address changes with the content, so that browsers may keep the file for good.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "/static/{}?v={:016x}", self.name, fnv1a(self.content.as_bytes()))
+    }
+}
+
+fn fnv1a(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+/// Serves the files. That a browser loads one doesn't mean that somebody is there, so it is passive;
+/// and it must not end a session that the page it belongs to would still let live.
+pub(crate) fn service() -> impl HttpServiceFactory + 'static {
+    let files = [STYLE, COUNTDOWN, ICON].into_iter();
+    files
+        .fold(web::scope("/static"), |scope, file| {
+            let Asset { name, kind, content } = file;
+            scope.route(name, web::get().to(move || send(kind, content)))
+        })
+        .wrap(PolicyPatch::new().passive(true).idle(Limit::Off).absolute(Limit::Off))
+}
+
+async fn send(kind: &'static str, content: &'static str) -> HttpResponse {
+    HttpResponse::Ok()
+        .insert_header((CONTENT_TYPE, kind))
+        .insert_header((CACHE_CONTROL, "public, max-age=31536000, immutable"))
+        .body(content)
+}

@@ -1,0 +1,42 @@
+//! Starts the example site: `cargo run -p example-site -- --help`.
+
+use std::{
+    io::{self, Write},
+    net::SocketAddr,
+    process::ExitCode,
+};
+
+use clap::Parser;
+use example_site::{Flags, Site, SiteError, USERS};
+use tracing::Level;
+
+#[actix_web::main]
+async fn main() -> ExitCode {
+    let flags = Flags::parse();
+    tracing_subscriber::fmt().with_max_level(Level::INFO).with_writer(io::stderr).init();
+    match serve(flags).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn serve(flags: Flags) -> Result<(), SiteError> {
+    let site = Site::start(flags.into_settings()?)?;
+    // Whoever started the site may have stopped reading what it says; it serves all the same.
+    announce(site.address).ok();
+    site.server.await.map_err(SiteError::Stopped)
+}
+
+/// The first line is for programs, the rest for people.
+fn announce(address: SocketAddr) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "listening on http://{address}")?;
+    writeln!(out, "\nDemo accounts (name / password):")?;
+    for user in &USERS {
+        writeln!(out, "  {} / {}{}", user.name, user.password, user.note())?;
+    }
+    out.flush()
+}

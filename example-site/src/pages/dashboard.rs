@@ -1,0 +1,31 @@
+//! The page that shows the time running.
+
+use actix_identity::Identity;
+use actix_web::{HttpResponse, Result, get};
+use askama::Template;
+use session_expire::{FlashMessages, PublicId, SessionHandle, SessionVars};
+
+use super::html;
+use crate::{users::User, words::Limits};
+
+#[derive(Template)]
+#[template(path = "dashboard.html")]
+struct Dashboard {
+    user: Option<&'static User>,
+    session: SessionVars,
+    messages: FlashMessages,
+    limits: Limits,
+    login_id: Option<PublicId>,
+}
+
+#[get("/dashboard")]
+pub(super) async fn dashboard(
+    user: Identity,
+    session: SessionVars,
+    messages: FlashMessages,
+    limits: Limits,
+    handle: SessionHandle,
+) -> Result<HttpResponse> {
+    let user = Some(User::of(&user)?);
+    html(&Dashboard { user, session, messages, limits, login_id: handle.id() })
+}

@@ -1,0 +1,98 @@
+//! A long form, and more time to fill it in.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use actix_identity::Identity;
+use actix_web::{HttpResponse, Resource, Result, web};
+use askama::Template;
+use serde::Deserialize;
+use session_expire::{FlashMessages, Limit, PolicyPatch, SessionVars, session_policy};
+
+use super::{html, see_other};
+use crate::{same_site::SameSite, users::User, words::Limits};
+
+/// What somebody has written.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(default)]
+struct Draft {
+    title: String,
+    audience: String,
+    summary: String,
+    body: String,
+}
+
+/// The drafts of everyone, until the site stops.
+#[derive(Debug, Default)]
+pub(crate) struct Drafts(Mutex<HashMap<&'static str, Draft>>);
+
+impl Drafts {
+    fn of(&self, user: &User) -> Draft {
+        self.with(|drafts| drafts.get(user.name).cloned().unwrap_or_default())
+    }
+
+    fn save(&self, user: &User, draft: Draft) {
+        self.with(|drafts| drafts.insert(user.name, draft));
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut HashMap<&'static str, Draft>) -> T) -> T {
+        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Looser than the application's policy, by attribute on a function that builds a resource.
+#[session_policy(idle = "1h")]
+fn service() -> Resource {
+    resource()
+}
+
+fn resource() -> Resource {
+    web::resource("/editor").get(form).post(save)
+}
+
+pub(super) fn configure(config: &mut web::ServiceConfig, idle: Option<Limit<Duration>>) {
+    match idle {
+        None => config.service(service()),
+        Some(idle) => config.service(resource().wrap(PolicyPatch::new().idle(idle))),
+    };
+}
+
+#[derive(Template)]
+#[template(path = "editor.html")]
+struct Editor {
+    user: Option<&'static User>,
+    session: SessionVars,
+    messages: FlashMessages,
+    limits: Limits,
+    draft: Draft,
+    audiences: [&'static str; 3],
+}
+
+const AUDIENCES: [&str; 3] = ["Everyone", "My team", "Only me"];
+
+async fn form(
+    user: Identity,
+    session: SessionVars,
+    messages: FlashMessages,
+    limits: Limits,
+    drafts: web::Data<Drafts>,
+) -> Result<HttpResponse> {
+    let user = User::of(&user)?;
+    let draft = drafts.of(user);
+    html(&Editor { user: Some(user), session, messages, limits, draft, audiences: AUDIENCES })
+}
+
+async fn save(
+    _: SameSite,
+    user: Identity,
+    form: web::Form<Draft>,
+    messages: FlashMessages,
+    drafts: web::Data<Drafts>,
+) -> Result<HttpResponse> {
+    drafts.save(User::of(&user)?, form.into_inner());
+    messages.success("Saved.");
+    Ok(see_other("/editor"))
+}

@@ -1,0 +1,26 @@
+//! The home page, for everyone.
+
+use actix_identity::Identity;
+use actix_web::{HttpResponse, Result, get};
+use askama::Template;
+use session_expire::FlashMessages;
+
+use super::html;
+use crate::{users::User, words::Limits};
+
+#[derive(Template)]
+#[template(path = "home.html")]
+struct Home {
+    user: Option<&'static User>,
+    messages: FlashMessages,
+    limits: Limits,
+}
+
+#[get("/")]
+pub(super) async fn home(
+    user: Option<Identity>,
+    messages: FlashMessages,
+    limits: Limits,
+) -> Result<HttpResponse> {
+    html(&Home { user: User::of_visitor(user.as_ref()), messages, limits })
+}

@@ -1,0 +1,51 @@
+//! Secrets, and less time to leave them open.
+
+use std::time::Duration;
+
+use actix_identity::Identity;
+use actix_web::{HttpResponse, Result, get, web};
+use askama::Template;
+use session_expire::{FlashMessages, Limit, PolicyPatch, SessionVars, session_policy};
+
+use super::html;
+use crate::{users::User, words::Limits};
+
+#[derive(Template)]
+#[template(path = "vault.html")]
+struct Vault {
+    user: Option<&'static User>,
+    session: SessionVars,
+    messages: FlashMessages,
+    limits: Limits,
+}
+
+/// Stricter than the application's policy, by attribute on the handler.
+#[session_policy(idle = "1m")]
+#[get("/vault")]
+async fn vault(
+    user: Identity,
+    session: SessionVars,
+    messages: FlashMessages,
+    limits: Limits,
+) -> Result<HttpResponse> {
+    open(user, session, messages, limits).await
+}
+
+async fn open(
+    user: Identity,
+    session: SessionVars,
+    messages: FlashMessages,
+    limits: Limits,
+) -> Result<HttpResponse> {
+    html(&Vault { user: Some(User::of(&user)?), session, messages, limits })
+}
+
+pub(super) fn configure(config: &mut web::ServiceConfig, idle: Option<Limit<Duration>>) {
+    match idle {
+        None => config.service(vault),
+        Some(idle) => {
+            let patch = PolicyPatch::new().idle(idle);
+            config.service(web::resource("/vault").get(open).wrap(patch))
+        }
+    };
+}

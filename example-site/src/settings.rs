@@ -1,0 +1,159 @@
+//! The flags of the command line, and the settings they become.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use actix_web::cookie::Key;
+use clap::{Parser, ValueEnum};
+use session_expire::{Limit, ManualClock, Policy, hours, limit, minutes};
+
+use crate::{error::SiteError, key_file};
+
+/// The example site of session-expire.
+///
+/// Durations are written like 90s, 10m or 1h30m; "never" switches a limit off.
+#[derive(Debug, Clone, Parser)]
+#[command(version)]
+pub struct Flags {
+    /// Address to listen on; port 0 takes a free one
+    #[arg(long, env = "SESSION_EXPIRE_BIND", default_value = "127.0.0.1:8080")]
+    pub bind: SocketAddr,
+
+    /// Sign out after this long without activity
+    #[arg(long, env = "SESSION_EXPIRE_IDLE", default_value = "10m", value_parser = idle)]
+    pub idle: Limit<Duration>,
+
+    /// Sign out this long after signing in, however active
+    #[arg(long, env = "SESSION_EXPIRE_ABSOLUTE", default_value = "8h", value_parser = absolute)]
+    pub absolute: Limit<Duration>,
+
+    /// Warn this long before the end [default: 2m, or half of a shorter limit]
+    #[arg(long, env = "SESSION_EXPIRE_WARN", value_parser = warn)]
+    pub warn: Option<Limit<Duration>>,
+
+    /// The idle limit of /editor [default: 1h]
+    #[arg(long, env = "SESSION_EXPIRE_EDITOR_IDLE", value_parser = idle)]
+    pub editor_idle: Option<Limit<Duration>>,
+
+    /// The idle limit of /vault [default: 1m]
+    #[arg(long, env = "SESSION_EXPIRE_VAULT_IDLE", value_parser = idle)]
+    pub vault_idle: Option<Limit<Duration>>,
+
+    /// The idle limit of /admin/ [default: 2m]
+    #[arg(long, env = "SESSION_EXPIRE_ADMIN_IDLE", value_parser = idle)]
+    pub admin_idle: Option<Limit<Duration>>,
+
+    /// Where logins are recorded
+    #[arg(long, env = "SESSION_EXPIRE_REGISTRY", default_value = "memory")]
+    pub registry: RegistryKind,
+
+    /// Where actix-session keeps what sessions hold
+    #[arg(long, env = "SESSION_EXPIRE_SESSIONS", default_value = "cookie")]
+    pub sessions: SessionsKind,
+
+    /// The cookie key; created if the file is missing
+    #[arg(long, env = "SESSION_EXPIRE_KEY_FILE", default_value = "example-site.key")]
+    pub key_file: PathBuf,
+}
+
+/// The registries that this site can use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[non_exhaustive]
+pub enum RegistryKind {
+    /// In this process; a restart signs everyone out
+    Memory,
+}
+
+/// The session stores that this site can use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[non_exhaustive]
+pub enum SessionsKind {
+    /// In the visitor's cookie, encrypted
+    Cookie,
+}
+
+impl Flags {
+    /// The settings, with the key read from its file.
+    ///
+    /// # Errors
+    ///
+    /// [`SiteError::KeyFile`] or [`SiteError::NoKey`].
+    pub fn into_settings(self) -> Result<Settings, SiteError> {
+        let mut policy = Policy::new().idle(self.idle).absolute(self.absolute);
+        // Without the flag the library finds a warning time that fits the limits.
+        policy.warn = self.warn;
+        let idles =
+            PageIdles { editor: self.editor_idle, vault: self.vault_idle, admin: self.admin_idle };
+        let key = key_file::read_or_create(&self.key_file)?;
+        Ok(Settings { bind: self.bind, policy, idles, key, clock: None })
+    }
+}
+
+fn idle(text: &str) -> Result<Limit<Duration>, session_expire::ConfigError> {
+    limit("idle", text)
+}
+
+fn absolute(text: &str) -> Result<Limit<Duration>, session_expire::ConfigError> {
+    limit("absolute", text)
+}
+
+fn warn(text: &str) -> Result<Limit<Duration>, session_expire::ConfigError> {
+    limit("warn", text)
+}
+
+/// Idle limits in the place of those that the pages name in their attributes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PageIdles {
+    /// For `/editor`.
+    pub editor: Option<Limit<Duration>>,
+    /// For `/vault`.
+    pub vault: Option<Limit<Duration>>,
+    /// For `/admin/`.
+    pub admin: Option<Limit<Duration>>,
+}
+
+/// Everything that makes one site different from another.
+pub struct Settings {
+    /// Where to listen.
+    pub bind: SocketAddr,
+    /// The application's policy.
+    pub policy: Policy,
+    /// The pages with limits of their own.
+    pub idles: PageIdles,
+    /// What cookies are encrypted with.
+    pub key: Key,
+    /// A clock to turn, for tests; without one it is the machine's.
+    pub clock: Option<ManualClock>,
+}
+
+impl Default for Settings {
+    /// The policy of the flags' defaults, a free port of this machine and a key of its own.
+    fn default() -> Self {
+        Self {
+            bind: SocketAddr::from(([127, 0, 0, 1], 0)),
+            policy: Policy::new().idle(minutes(10)).absolute(hours(8)),
+            idles: PageIdles::default(),
+            key: Key::generate(),
+            clock: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_flags_are_as_they_are_documented() {
+        let flags = Flags::try_parse_from(["example-site"]).unwrap();
+        assert_eq!(flags.bind, SocketAddr::from(([127, 0, 0, 1], 8080)));
+        assert_eq!(flags.idle, Limit::At(minutes(10)));
+        assert_eq!(flags.absolute, Limit::At(hours(8)));
+        assert_eq!(flags.warn, None);
+    }
+
+    #[test]
+    fn a_wrong_duration_is_refused_with_the_cure() {
+        let error = Flags::try_parse_from(["example-site", "--vault-idle", "60"]).unwrap_err();
+        assert!(error.to_string().contains("a number lacks its unit"), "{error}");
+    }
+}
