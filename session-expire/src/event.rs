@@ -29,6 +29,11 @@ pub enum Event<'a> {
         /// Why.
         reason: Reason,
     },
+    /// A login was refused, because all places are taken.
+    LoginRefused {
+        /// The user.
+        owner: &'a str,
+    },
     /// The registry could not be asked; the request went on as an anonymous visitor's.
     RegistryFailed {
         /// What was tried, and its cause.
@@ -48,6 +53,9 @@ impl Event<'_> {
             }
             Self::Ended { owner, id, reason } => {
                 tracing::info!(user = ?owner, session = %id, %reason, "session ended");
+            }
+            Self::LoginRefused { owner } => {
+                tracing::info!(user = ?owner, "login refused: too many sessions");
             }
             Self::Refused { reason } => tracing::info!(%reason, "session refused"),
             Self::RegistryFailed { error } => {

@@ -1,6 +1,6 @@
 //! What the registry knows of a login, reduced to what judging needs.
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 use crate::time::Timestamp;
 
@@ -36,6 +36,23 @@ impl Reason {
         }
     }
 }
+
+impl FromStr for Reason {
+    type Err = UnknownReason;
+
+    /// Reads the word for machines.
+    fn from_str(word: &str) -> Result<Self, UnknownReason> {
+        [Self::Idle, Self::Absolute, Self::Evicted, Self::Revoked, Self::LoggedOut, Self::Unknown]
+            .into_iter()
+            .find(|reason| reason.as_str() == word)
+            .ok_or(UnknownReason)
+    }
+}
+
+/// A word that names no [`Reason`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("no reason is called so")]
+pub struct UnknownReason;
 
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

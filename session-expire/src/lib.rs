@@ -42,6 +42,7 @@
 //!   [`endpoints`].
 
 mod claim;
+mod device;
 mod error;
 mod event;
 mod facts;
@@ -49,16 +50,24 @@ mod judge;
 mod path;
 mod policy;
 mod registry;
+mod sessions;
 mod text;
 mod time;
 mod web;
 
+pub use device::device_name;
 pub use error::{ConfigError, DurationError, RegistryError, StackError};
 pub use event::Event;
-pub use facts::{Facts, Reason};
+pub use facts::{Facts, Reason, UnknownReason};
 pub use judge::{Deadlines, Verdict, judge};
 pub use path::{LONGEST_PATH, local_path};
 pub use policy::{Limit, Limits, Overflow, Policy, PolicyPatch, limit};
+#[cfg(feature = "conformance")]
+pub use registry::conformance;
+#[cfg(feature = "redis")]
+pub use registry::redis::RedisRegistry;
+#[cfg(feature = "sqlite")]
+pub use registry::sqlite::SqliteRegistry;
 pub use registry::{
     Admission, Answer, Change, Loaded, Query, Registry, Target,
     memory::MemoryRegistry,
@@ -66,16 +75,18 @@ pub use registry::{
     room::{Room, Seat},
 };
 pub use session_expire_macros::session_policy;
-pub use text::Languages;
+pub use sessions::Sessions;
+pub use text::{Languages, Notice};
 pub use time::{
     Clock, ManualClock, SystemClock, Timestamp, format_duration, hours, minutes, parse_duration,
     seconds,
 };
 pub use web::{
     builder::Builder,
+    client::Proxy,
     endpoints::endpoints,
     flash::{FlashMessage, Level},
-    handle::SessionHandle,
+    handle::{SessionHandle, SignInError},
     middleware::SessionExpire,
     vars::{FlashMessages, Markup, Seconds, SessionVars},
 };

@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr, sync::Arc, time::Duration};
 
-use serde::{Deserialize, Deserializer, de};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser::SerializeMap};
 
 use crate::{
     error::ConfigError,
@@ -277,6 +277,21 @@ impl PolicyPatch {
         }
     }
 
+    /// The patch that results when this one lies over `below`.
+    #[must_use]
+    pub fn on_top_of(&self, below: &Self) -> Self {
+        Self {
+            idle: self.idle.or(below.idle),
+            absolute: self.absolute.or(below.absolute),
+            warn: self.warn.or(below.warn),
+            max_sessions: self.max_sessions.or(below.max_sessions),
+            overflow: self.overflow.or(below.overflow),
+            passive: self.passive.or(below.passive),
+            message: self.message.as_ref().or(below.message.as_ref()).cloned(),
+            login_url: self.login_url.as_ref().or(below.login_url.as_ref()).cloned(),
+        }
+    }
+
     /// Finds what contradicts itself within this patch.
     ///
     /// # Errors
@@ -412,6 +427,18 @@ fn overflow(word: Word) -> Result<Overflow, ConfigError> {
 
 const OVERFLOWS: &str = "\"evict\", \"least_recent\" or \"refuse\"";
 
+impl Overflow {
+    /// The word for it: `evict`, `least_recent`, `refuse`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Evict => "evict",
+            Self::LeastRecent => "least_recent",
+            Self::Refuse => "refuse",
+        }
+    }
+}
+
 impl FromStr for Overflow {
     type Err = ConfigError;
 
@@ -442,6 +469,36 @@ fn text(key: &'static str, word: Word) -> Result<Arc<str>, ConfigError> {
 
 fn wrong<T>(key: &'static str, word: &Word, expected: &'static str) -> Result<T, ConfigError> {
     Err(ConfigError::Value { key, value: word.to_string(), expected })
+}
+
+impl Serialize for PolicyPatch {
+    /// Writes what it sets, in the words it is read from.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let words =
+            |limit: Limit<Duration>| limit.at().map_or_else(|| "never".to_owned(), format_duration);
+        let mut map = serializer.serialize_map(None)?;
+        for (key, limit) in [("idle", self.idle), ("absolute", self.absolute), ("warn", self.warn)]
+        {
+            if let Some(limit) = limit {
+                map.serialize_entry(key, &words(limit))?;
+            }
+        }
+        if let Some(limit) = self.max_sessions {
+            map.serialize_entry("max_sessions", &limit.at().unwrap_or(0))?;
+        }
+        if let Some(overflow) = self.overflow {
+            map.serialize_entry("overflow", overflow.as_str())?;
+        }
+        if let Some(passive) = self.passive {
+            map.serialize_entry("passive", &passive)?;
+        }
+        for (key, text) in [("message", &self.message), ("login_url", &self.login_url)] {
+            if let Some(text) = text {
+                map.serialize_entry(key, &**text)?;
+            }
+        }
+        map.end()
+    }
 }
 
 impl<'de> Deserialize<'de> for PolicyPatch {
@@ -487,6 +544,23 @@ mod tests {
             .message("Bye.")
             .login_url("/sign-in");
         assert_eq!(policy, expected);
+    }
+
+    #[test]
+    fn a_patch_reads_back_what_it_writes() {
+        let full = PolicyPatch::new()
+            .idle(minutes(90))
+            .absolute(Limit::Off)
+            .warn(Duration::from_millis(250))
+            .max_sessions(3)
+            .overflow(Overflow::LeastRecent)
+            .passive(false)
+            .message("Bye \"bye\"")
+            .login_url("/in");
+        for patch in [full, PolicyPatch::new(), PolicyPatch::new().max_sessions(0)] {
+            let json = serde_json::to_string(&patch).unwrap();
+            assert_eq!(serde_json::from_str::<PolicyPatch>(&json).unwrap(), patch, "{json}");
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What a person is told whose session has ended.
 
-use crate::facts::Reason;
+use crate::{facts::Reason, time::Timestamp};
 
 /// The languages a person reads, most wanted first, in lower case: `["de-at", "en"]`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -58,15 +58,42 @@ fn is_tag(text: &str) -> bool {
     !text.is_empty() && text.len() <= 35 && text.chars().all(letters)
 }
 
-/// The text for a reason where the application has set none.
-pub(crate) fn default_text(reason: Reason) -> &'static str {
-    match reason {
+/// A session has ended, and a person is about to be told.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Notice<'a> {
+    /// Why.
+    pub reason: Reason,
+    /// What the person reads.
+    pub languages: &'a Languages,
+    /// The device whose login took the place of this one, where that is known: `Firefox on Linux`.
+    pub device: Option<&'a str>,
+    /// When it ended, where that is known.
+    pub at: Option<Timestamp>,
+}
+
+/// The text where the application has set none.
+pub(crate) fn default_text(notice: &Notice<'_>) -> String {
+    let text = match notice.reason {
         Reason::Idle => "You were signed out because you had not been active for a while.",
         Reason::Absolute => "You were signed out because your session had reached its time limit.",
-        Reason::Evicted => "You were signed out because you signed in somewhere else.",
+        Reason::Evicted => return evicted_text(notice),
         Reason::Revoked => "You were signed out from another device.",
         Reason::LoggedOut => "You have signed out.",
         Reason::Unknown => "Your session is no longer valid. Please sign in again.",
+    };
+    text.to_owned()
+}
+
+/// Times of day are told in UTC: a server doesn't know where its visitor's clock stands.
+fn evicted_text(notice: &Notice<'_>) -> String {
+    let said = "You were signed out because you signed in on another device";
+    let time = notice.at.map(|at| at.to_utc().format("%H:%M UTC").to_string());
+    match (notice.device.filter(|device| !device.is_empty()), time) {
+        (Some(device), Some(time)) => format!("{said} ({device}, {time})."),
+        (Some(only), None) => format!("{said} ({only})."),
+        (None, Some(only)) => format!("{said} ({only})."),
+        (None, None) => format!("{said}."),
     }
 }
 

@@ -14,7 +14,6 @@ use super::{
     room::{Room, Seat},
 };
 use crate::{
-    facts::Reason,
     policy::Limit,
     time::{Timestamp, hours},
 };
@@ -96,12 +95,13 @@ impl MemoryRegistry {
         let mut shard = self.shard(login.key.tag());
         shard.sweep(login.at);
         login.client.device = shard.intern(&login.client.device);
-        let seats = shard.seats(&login.owner, login.replaces, login.at);
+        let replaced = login.replaces.map(|(key, _)| key);
+        let seats = shard.seats(&login.owner, replaced, login.at);
         if login.room.refuses(&seats) {
             return Admission::Refused { holders: shard.holders(&seats) };
         }
         let replaced =
-            login.replaces.and_then(|key| shard.end(key, Ended::new(Reason::LoggedOut, login.at)));
+            login.replaces.and_then(|(key, reason)| shard.end(key, Ended::new(reason, login.at)));
         let mut ended: Vec<_> = replaced.into_iter().collect();
         ended.extend(shard.give_way(login.room.yielding(seats), &login.evicts()));
         let record = Record::new(&login);

@@ -1,8 +1,14 @@
 //! Where logins are recorded: the one truth about who is signed in.
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub(crate) mod memory;
 pub(crate) mod record;
+#[cfg(feature = "redis")]
+pub(crate) mod redis;
 pub(crate) mod room;
+#[cfg(feature = "sqlite")]
+pub(crate) mod sqlite;
 
 use std::{pin::Pin, sync::Arc};
 
@@ -154,16 +160,17 @@ impl Query {
 ///
 /// impl Registry for Plain {
 ///     fn login(&self, login: Login) -> Answer<'_, Admission> {
+///         let (replaced, reason) = login.replaces.unzip();
 ///         self.with(|records| {
-///             let others = records.iter().filter(|(key, record)| Some(*key) != login.replaces && record.owner == login.owner);
+///             let others = records.iter().filter(|(key, record)| Some(*key) != replaced && record.owner == login.owner);
 ///             let seats: Vec<_> = others.filter_map(|(key, record)| Seat::of(*key, record, login.at)).collect();
 ///             if login.room.refuses(&seats) {
 ///                 let alive = |key: &RecordKey| seats.iter().any(|seat| seat.key == *key && seat.ran_out.is_none());
 ///                 let holders = records.iter().filter(|(key, _)| alive(key)).map(|(_, record)| record.clone()).collect();
 ///                 return Admission::Refused { holders };
 ///             }
-///             let replaced = Ended::new(Reason::LoggedOut, login.at);
-///             let mut ended = end(records, |key, _| Some(*key) == login.replaces, &replaced);
+///             let end_of_replaced = Ended::new(reason.unwrap_or(Reason::LoggedOut), login.at);
+///             let mut ended = end(records, |key, _| Some(*key) == replaced, &end_of_replaced);
 ///             ended.extend(make_room(records, &login.owner, &login.key, login.room, &login.evicts()));
 ///             let record = Record::new(&login);
 ///             records.push((login.key, record.clone()));

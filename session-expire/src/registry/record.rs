@@ -170,8 +170,9 @@ pub struct Login {
     pub at: Timestamp,
     /// From where.
     pub client: Client,
-    /// The login that this browser had before, whose place the new one takes.
-    pub replaces: Option<RecordKey>,
+    /// The login of the same user that this browser had before, whose place the new one takes, and why
+    /// it ends now at the latest.
+    pub replaces: Option<(RecordKey, Reason)>,
     /// How many sessions the user may have, this one included.
     pub room: Room,
     /// The limits under which this session counts as alive when places are counted.

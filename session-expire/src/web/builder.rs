@@ -5,18 +5,18 @@ use std::{fmt, sync::Arc};
 use actix_web::HttpRequest;
 
 use super::{
+    client::Proxy,
     ledger::IDENTITY,
     middleware::SessionExpire,
-    setup::{Passive, Setup, Texts},
+    setup::{Passive, Setup, Texts, UserPolicy},
 };
 use crate::{
     error::ConfigError,
     event::{Event, Observer},
-    facts::Reason,
     path::local_path,
-    policy::{Limit, Policy},
+    policy::{Limit, Policy, PolicyPatch},
     registry::{Registry, memory::MemoryRegistry},
-    text::Languages,
+    text::Notice,
     time::{Clock, SteadyClock, SystemClock, Timestamp},
 };
 
@@ -34,6 +34,8 @@ pub struct Builder {
     logout_url: Arc<str>,
     challenge_anonymous: bool,
     adopt_until: Option<Timestamp>,
+    user_policy: Option<UserPolicy>,
+    proxies: Vec<Proxy>,
 }
 
 impl SessionExpire {
@@ -58,6 +60,8 @@ impl Builder {
             logout_url: Arc::from("/logout"),
             challenge_anonymous: true,
             adopt_until: None,
+            user_policy: None,
+            proxies: vec![],
         }
     }
 
@@ -75,12 +79,49 @@ impl Builder {
         self
     }
 
+    /// What each user has of their own, asked at every login and kept with it; it has the last word over
+    /// all policies. By default nothing.
+    ///
+    /// ```
+    /// use session_expire::{Limit, Policy, PolicyPatch, SessionExpire};
+    /// let expire = SessionExpire::builder(Policy::new().max_sessions(3))
+    ///     .user_policy(|user| async move {
+    ///         match user.as_str() {
+    ///             "root" => PolicyPatch::new().max_sessions(Limit::Off),
+    ///             _ => PolicyPatch::new(),
+    ///         }
+    ///     })
+    ///     .build()?;
+    /// # Ok::<(), session_expire::ConfigError>(())
+    /// ```
+    pub fn user_policy<F, P>(mut self, user_policy: F) -> Self
+    where
+        F: Fn(String) -> P + Send + Sync + 'static,
+        P: Future<Output = PolicyPatch> + 'static,
+    {
+        self.user_policy = Some(Arc::new(move |user| Box::pin(user_policy(user))));
+        self
+    }
+
+    /// The peers whose `X-Forwarded-For` is believed, for the address in the login log: by default none.
+    ///
+    /// ```
+    /// use session_expire::{Policy, SessionExpire};
+    /// let proxies = ["10.0.0.0/8".parse()?, "2001:db8::1".parse()?];
+    /// let expire = SessionExpire::builder(Policy::new()).trusted_proxies(proxies).build()?;
+    /// # Ok::<(), session_expire::ConfigError>(())
+    /// ```
+    pub fn trusted_proxies(mut self, proxies: impl IntoIterator<Item = Proxy>) -> Self {
+        self.proxies = proxies.into_iter().collect();
+        self
+    }
+
     /// What a person is told whose session has ended, by the reason and the languages they read
     /// (`Accept-Language`). By default an English sentence for each reason. A policy's
     /// [`message`](Policy::message) goes before.
     pub fn texts<F>(mut self, texts: F) -> Self
     where
-        F: Fn(Reason, &Languages) -> String + Send + Sync + 'static,
+        F: Fn(&Notice<'_>) -> String + Send + Sync + 'static,
     {
         self.texts = Some(Arc::new(texts));
         self
@@ -170,6 +211,8 @@ impl Builder {
             logout_url: self.logout_url,
             challenge_anonymous: self.challenge_anonymous,
             adopt_until: self.adopt_until,
+            user_policy: self.user_policy,
+            proxies: self.proxies,
         }))
     }
 }

@@ -25,6 +25,7 @@ use crate::{
     facts::{Facts, Reason},
     judge::{Verdict, judge},
     policy::{Limit, Policy, PolicyPatch},
+    registry::Change,
 };
 
 /// The endpoints under `/session`. With another
@@ -200,8 +201,9 @@ async fn note_activity(
         return Ok(gate.verdict());
     };
     let registry = &gate.setup.registry;
-    registry.touch(key, gate.now.minus(idle_for), gate.now).await?;
-    let facts = registry.load(key).await?.map_or(Facts::Unknown, |record| record.facts());
+    let change = Change { seen: gate.now.minus(idle_for), now: gate.now, patch: None };
+    registry.touch(key, change).await?;
+    let facts = registry.load(key).await?.map_or(Facts::Unknown, |loaded| loaded.record.facts());
     Ok(judge(&facts, &gate.policy(), gate.now))
 }
 

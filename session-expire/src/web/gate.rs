@@ -15,17 +15,22 @@ use actix_web::{HttpMessage, HttpRequest};
 
 use super::{
     caller::{Caller, Kind},
+    client::client,
     flash::{FlashMessage, Level, Queue},
     ledger::{Aside, Ledger, Place, Signed},
     setup::Setup,
 };
 use crate::{
-    error::{RegistryError, StackError},
+    error::StackError,
     event::Event,
     facts::{Facts, Reason},
     judge::{Deadlines, Verdict, judge},
     policy::{Limit, Policy, PolicyPatch},
-    registry::record::{Login, Record, RecordKey},
+    registry::{
+        Admission, Loaded,
+        record::{Login, Record, RecordKey},
+    },
+    text::Notice,
     time::Timestamp,
 };
 
@@ -43,13 +48,16 @@ pub(crate) enum Found {
     Nobody,
     /// A key that no living or dead login has.
     Unknown,
-    Login(RecordKey, Record),
-    /// The registry could not be asked.
-    Unreachable,
+    /// The record, and how many the user has that are open.
+    Login(RecordKey, Record, u32),
+    /// The registry could not be asked, perhaps about this key.
+    Unreachable(Option<RecordKey>),
 }
 
 struct State {
     /// The policy of the innermost layer so far.
+    layered: Arc<Policy>,
+    /// The same, with what the user has of their own on top.
     policy: Arc<Policy>,
     standing: Standing,
     /// What lay hidden for a while and was put back.
@@ -61,6 +69,8 @@ struct State {
     leaving: bool,
     /// The handler has said all there is to say.
     answered: bool,
+    /// The login that a handler has already registered itself.
+    registered: Option<RecordKey>,
 }
 
 /// How the request is treated, for now: a layer further in may judge otherwise.
@@ -105,22 +115,33 @@ impl Gate {
 
     fn new(setup: Arc<Setup>, ledger: Ledger, now: Timestamp, found: Found) -> Self {
         let state = State {
-            policy: Arc::clone(&setup.policy),
+            layered: Arc::clone(&setup.policy),
+            policy: found.topped(&setup.policy),
             standing: Standing::Anonymous,
             restored: None,
             place: ledger.place_of_user(),
             reason_told: false,
             leaving: false,
             answered: false,
+            registered: None,
         };
         Self { setup, ledger, now, found, state: RefCell::new(state), flash: RefCell::new(None) }
     }
 
     pub(crate) fn login(&self) -> Option<(RecordKey, &Record)> {
         match &self.found {
-            Found::Login(key, record) => Some((*key, record)),
+            Found::Login(key, record, _) => Some((*key, record)),
             _ => None,
         }
+    }
+
+    pub(crate) fn found(&self) -> &Found {
+        &self.found
+    }
+
+    /// The policy for whoever signs in here, without what the present user has of their own.
+    pub(crate) fn layered(&self) -> Arc<Policy> {
+        Arc::clone(&self.state.borrow().layered)
     }
 
     pub(crate) fn policy(&self) -> Arc<Policy> {
@@ -144,9 +165,12 @@ impl Gate {
         if matches!(patch.max_sessions, Some(Limit::At(_))) && !self.setup.registry.counts() {
             return Err(StackError::CannotCount);
         }
-        let policy = patch.over(&self.policy());
-        note_slack(&policy);
-        self.state.borrow_mut().policy = Arc::new(policy);
+        let layered = Arc::new(patch.over(&self.layered()));
+        note_slack(&layered);
+        let mut state = self.state.borrow_mut();
+        state.policy = self.found.topped(&layered);
+        state.layered = layered;
+        drop(state);
         self.rejudge(req);
         Ok(())
     }
@@ -154,9 +178,9 @@ impl Gate {
     fn rejudge(&self, req: &HttpRequest) {
         let facts = match &self.found {
             Found::Nobody => return,
-            Found::Unreachable => return self.hide_if_unreachable(),
+            Found::Unreachable(_) => return self.hide_if_unreachable(),
             Found::Unknown => Facts::Unknown,
-            Found::Login(_, record) => record.facts(),
+            Found::Login(_, record, _) => record.facts(),
         };
         let verdict = judge(&facts, &self.policy(), self.now);
         let mut state = self.state.borrow_mut();
@@ -233,7 +257,22 @@ impl Gate {
     }
 
     pub(crate) fn text(&self, reason: Reason, caller: &Caller) -> String {
-        self.setup.text(reason, &self.policy(), &caller.languages)
+        let ended = self.login().and_then(|(_, record)| record.ended.as_ref());
+        let notice = Notice {
+            reason,
+            languages: &caller.languages,
+            device: ended.and_then(|ended| ended.by.as_deref()),
+            at: ended.map(|ended| ended.at),
+        };
+        self.setup.text(&notice, &self.policy())
+    }
+
+    pub(crate) fn set_registered(&self, key: RecordKey) {
+        self.state.borrow_mut().registered = Some(key);
+    }
+
+    pub(crate) fn registered(&self) -> Option<RecordKey> {
+        self.state.borrow().registered
     }
 
     /// Puts the reason why the session ended into the messages, once, if it is due.
@@ -285,6 +324,16 @@ impl Gate {
 
     pub(crate) fn is_passive(&self, req: &HttpRequest) -> bool {
         self.policy().passive || self.setup.is_passive(req)
+    }
+}
+
+impl Found {
+    /// `policy` with what the user of this login has of their own on top.
+    fn topped(&self, policy: &Arc<Policy>) -> Arc<Policy> {
+        match self {
+            Self::Login(_, Record { patch: Some(patch), .. }, _) => Arc::new(patch.over(policy)),
+            _ => Arc::clone(policy),
+        }
     }
 }
 
@@ -346,32 +395,47 @@ async fn find(
             Err(_) => Ok(Found::Nobody),
         };
     }
-    let found = match ledger.key() {
-        Signed::Garbage => Ok(Found::Unknown),
+    Ok(match ledger.key() {
+        Signed::With(key) => load(setup, ledger, key).await,
         Signed::Missing if setup.adopt_until.is_some_and(|end| now < end) => {
-            adopt(setup, ledger, now).await
+            adopt(setup, ledger, req, now).await
         }
-        Signed::Missing => Ok(Found::Unknown),
-        Signed::With(key) => setup.registry.load(key).await.map(|record| match record {
-            Some(record) if ledger.is_user(&record.owner) == Some(true) => {
-                Found::Login(key, record)
-            }
-            _ => Found::Unknown,
-        }),
-    };
-    Ok(found.unwrap_or_else(|error| {
-        setup.registry_failed(&error);
-        Found::Unreachable
-    }))
+        Signed::Missing | Signed::Garbage => Found::Unknown,
+    })
+}
+
+async fn load(setup: &Setup, ledger: &Ledger, key: RecordKey) -> Found {
+    match setup.registry.load(key).await {
+        Ok(Some(Loaded { record, open })) if ledger.is_user(&record.owner) == Some(true) => {
+            Found::Login(key, record, open)
+        }
+        Ok(_) => Found::Unknown,
+        Err(error) => {
+            setup.registry_failed(&error);
+            Found::Unreachable(Some(key))
+        }
+    }
 }
 
 /// A session from before this middleware was installed counts as a login that happens now.
-async fn adopt(setup: &Setup, ledger: &Ledger, now: Timestamp) -> Result<Found, RegistryError> {
-    let Some(owner) = ledger.user() else { return Ok(Found::Unknown) };
-    let login = Login::new(owner, now);
+async fn adopt(setup: &Setup, ledger: &Ledger, req: &HttpRequest, now: Timestamp) -> Found {
+    let Some(owner) = ledger.user() else { return Found::Unknown };
+    let patch = setup.patch_of(&owner, PolicyPatch::new()).await;
+    let policy =
+        patch.as_deref().map_or_else(|| (*setup.policy).clone(), |patch| patch.over(&setup.policy));
+    let mut login = Login::new(owner, now, &policy);
+    (login.client, login.patch) = (client(req, &setup.proxies), patch);
     let key = login.key;
-    let record = setup.registry.login(login).await?;
-    setup.tell(&Event::LoggedIn { owner: &record.owner, id: record.id });
-    ledger.set_key(key).map_err(|error| RegistryError::new("adopt a session", error))?;
-    Ok(Found::Login(key, record))
+    let admission = setup.registry.login(login).await;
+    match admission {
+        Ok(Admission::Admitted { record, .. }) if ledger.set_key(key).is_ok() => {
+            setup.tell(&Event::LoggedIn { owner: &record.owner, id: record.id });
+            Found::Login(key, record, 1)
+        }
+        Ok(_) => Found::Unknown,
+        Err(error) => {
+            setup.registry_failed(&error);
+            Found::Unreachable(None)
+        }
+    }
 }

@@ -25,6 +25,7 @@ use super::{
     setup::Setup,
     stack::{self, Stack},
 };
+use crate::sessions::Sessions;
 /// The middleware that ends sessions properly.
 ///
 /// Wrap it around the whole [`App`](actix_web::App), then `IdentityMiddleware`, then
@@ -48,6 +49,13 @@ pub struct SessionExpire {
 impl SessionExpire {
     pub(crate) fn new(setup: Setup) -> Self {
         Self { setup: Arc::new(setup) }
+    }
+
+    /// The sessions of users, for whatever is no request: a job, a command line, a test. Times are those
+    /// of this moment; ask again for each use.
+    #[must_use]
+    pub fn sessions(&self) -> Sessions {
+        self.setup.sessions()
     }
 
     pub(crate) fn setup(&self) -> &Arc<Setup> {

@@ -12,7 +12,7 @@ use actix_web::{
 use serde::Serialize;
 
 use super::caller::{Caller, Kind};
-use crate::{error::StackError, facts::Reason};
+use crate::{error::StackError, facts::Reason, registry::record::Record, time::Timestamp};
 
 /// Says why a session is over, beside the body.
 const REASON: HeaderName = HeaderName::from_static("x-session-expired");
@@ -123,6 +123,60 @@ pub(crate) fn unavailable() -> HttpResponse {
     .into_response();
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER));
     response
+}
+
+/// A login for which there is no place. Says which sessions hold the places.
+pub(crate) fn refused(caller: &Caller, holders: &[Record], login_url: &str) -> HttpResponse {
+    match caller.kind {
+        Kind::Navigation => refused_page(&who_sits(holders), login_url),
+        Kind::Htmx | Kind::Program | Kind::Resource => too_many(holders),
+    }
+}
+
+fn who_sits(holders: &[Record]) -> String {
+    let places: Vec<_> = holders.iter().map(place).collect();
+    format!(
+        "You are already signed in as often as you may be: {}. Sign out there first, then sign in again.",
+        places.join("; ")
+    )
+}
+
+/// The same for programs.
+pub(crate) fn too_many(holders: &[Record]) -> HttpResponse {
+    let detail = who_sits(holders);
+    Problem {
+        r#type: "urn:session-expire:too-many-sessions",
+        title: "Too many sessions",
+        status: 409,
+        detail: &detail,
+        reason: None,
+        login_url: None,
+    }
+    .into_response()
+}
+
+fn place(record: &Record) -> String {
+    let time = |at: Timestamp| at.to_utc().format("%Y-%m-%d %H:%M UTC");
+    let device =
+        if record.client.device.is_empty() { "Unknown device" } else { &record.client.device };
+    format!("{device} since {}, last used {}", time(record.logged_in_at), time(record.last_seen))
+}
+
+/// The plainest page that does it; an application shows its own with `SessionHandle::sign_in`.
+fn refused_page(detail: &str, login_url: &str) -> HttpResponse {
+    let (detail, login_url) = (escape(detail), escape(login_url));
+    HttpResponse::Conflict()
+        .insert_header((header::CONTENT_TYPE, "text/html; charset=utf-8"))
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .body(format!(
+            "<!doctype html><html lang=\"en\"><title>Too many sessions</title><h1>Too many sessions</h1>\
+             <p>{detail}</p><p><a href=\"{login_url}\">Back to the login page</a></p>"
+        ))
+}
+
+/// Escapes a text for HTML, and for an attribute in double quotes.
+pub(crate) fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('"', "&quot;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 /// A request from a page of another origin that would have changed something.

@@ -12,16 +12,17 @@ use actix_web::{
 use super::{
     around::Reply,
     caller::{Caller, Kind},
-    gate::{Gate, Standing},
+    gate::{Found, Gate, Standing},
     ledger::{Ledger, Signed, forget_changes},
+    login::{Entry, end_own, make_room, register},
     reply,
     stack::Stack,
 };
 use crate::{
     error::RegistryError,
-    event::Event,
     facts::Reason,
-    registry::record::{Ended, Login, RecordKey},
+    policy::PolicyPatch,
+    registry::{Change, record::RecordKey},
 };
 
 /// What there is to do, decided before anything is done.
@@ -117,7 +118,7 @@ pub(crate) async fn settle<B: MessageBody + 'static>(
 /// only the registry is told; the session tells its reason when it comes in again.
 pub(crate) async fn settle_failure(gate: &Gate, error: Error) -> Error {
     match Plan::of(gate) {
-        Plan::End(reason) => drop(end(gate, reason).await),
+        Plan::End(reason) => drop(end_own(gate, reason).await),
         Plan::Keep | Plan::Stay | Plan::Login | Plan::EndUnnoticed(_) | Plan::PutBack => {}
     }
     if error.as_response_error().status_code() != StatusCode::UNAUTHORIZED {
@@ -146,7 +147,7 @@ async fn carry_out(
         Plan::Login => return login(gate, stack, req).await,
         Plan::End(reason) => return sign_out(gate, reason, req).await,
         Plan::EndUnnoticed(reason) => {
-            end(gate, reason).await.unwrap_or_else(|error| gate.setup.registry_failed(&error));
+            end_own(gate, reason).await.unwrap_or_else(|error| gate.setup.registry_failed(&error));
             forget(gate, req);
         }
         Plan::PutBack => {
@@ -166,8 +167,13 @@ fn forget(gate: &Gate, req: &HttpRequest) -> Ledger {
 async fn stay(gate: &Gate, req: &HttpRequest) {
     let Some((key, record)) = gate.login() else { return };
     if let Some(seen) = gate.activity(record, req) {
-        let touched = gate.setup.registry.touch(key, seen, gate.now).await;
+        let change = Change { seen, now: gate.now, patch: None };
+        let touched = gate.setup.registry.touch(key, change).await;
         touched.unwrap_or_else(|error| gate.setup.registry_failed(&error));
+    }
+    if let Found::Login(.., open) = gate.found() {
+        let made = make_room(gate, key, *open).await;
+        made.unwrap_or_else(|error| gate.setup.registry_failed(&error));
     }
     if !gate.ledger.is_unchanged() && matches!(gate.ledger.key(), Signed::Missing) {
         store(gate.ledger.set_key(key));
@@ -179,44 +185,40 @@ async fn stay(gate: &Gate, req: &HttpRequest) {
 }
 
 async fn login(gate: &Gate, stack: &Stack, req: &HttpRequest) -> Result<(), HttpResponse> {
-    let Some(owner) = gate.ledger.user() else {
-        tracing::error!("the identity in the session is no text; it was dropped");
-        gate.ledger.purge();
-        return Ok(());
+    let key = match gate.registered() {
+        Some(key) => key,
+        None => register_now(gate, req).await?,
     };
-    match register(gate, owner).await {
-        Ok(key) => {
-            if let Err(error) = stack.watch_login(req, &gate.setup) {
-                forget(gate, req);
-                return Err(HttpResponse::from_error(error));
-            }
-            store(gate.ledger.set_key(key));
-            gate.ledger.renew();
-            keep_messages(gate, req);
-            Ok(())
+    if let Err(error) = stack.watch_login(req, &gate.setup) {
+        forget(gate, req);
+        return Err(HttpResponse::from_error(error));
+    }
+    store(gate.ledger.set_key(key));
+    gate.ledger.renew();
+    keep_messages(gate, req);
+    Ok(())
+}
+
+/// Registers whom the handler has signed in with actix-identity alone.
+async fn register_now(gate: &Gate, req: &HttpRequest) -> Result<RecordKey, HttpResponse> {
+    let Some(owner) = gate.ledger.user() else {
+        tracing::error!("the identity in the session is no text, so nobody was signed in");
+        forget(gate, req);
+        return Err(reply::unavailable());
+    };
+    match register(gate, owner, PolicyPatch::new(), req).await {
+        Ok(Entry::Admitted(key, _)) => Ok(key),
+        Ok(Entry::Refused(holders)) => {
+            forget(gate, req);
+            Err(reply::refused(&Caller::of(req), &holders, &gate.policy().login_url))
         }
         Err(error) => Err(give_up(gate, &error, req)),
     }
 }
 
-async fn register(gate: &Gate, owner: String) -> Result<RecordKey, RegistryError> {
-    let setup = &gate.setup;
-    let why_old_ended = match &*gate.standing() {
-        Standing::Masked(reason, ..) => *reason,
-        _ => Reason::LoggedOut,
-    };
-    end(gate, why_old_ended).await?;
-    let mut login = Login::new(owner, setup.now());
-    login.replaces = gate.login().map(|(key, _)| key);
-    let key = login.key;
-    let record = setup.registry.login(login).await?;
-    setup.tell(&Event::LoggedIn { owner: &record.owner, id: record.id });
-    Ok(key)
-}
-
 async fn sign_out(gate: &Gate, reason: Reason, req: &HttpRequest) -> Result<(), HttpResponse> {
     let leaving = matches!(*gate.standing(), Standing::Active(_));
-    match end(gate, reason).await {
+    match end_own(gate, reason).await {
         Ok(()) => {
             close_session(gate, req);
             Ok(())
@@ -234,22 +236,6 @@ fn give_up(gate: &Gate, error: &RegistryError, req: &HttpRequest) -> HttpRespons
     gate.setup.registry_failed(error);
     forget(gate, req);
     reply::unavailable()
-}
-
-/// Ends the record of this request, if it has one that lives, and tells of it.
-async fn end(gate: &Gate, reason: Reason) -> Result<(), RegistryError> {
-    let setup = &gate.setup;
-    if let Some((key, record)) = gate.login() {
-        let ended = Ended { at: setup.now(), reason };
-        if setup.registry.end(key, ended).await? {
-            setup.tell(&Event::Ended { owner: &record.owner, id: record.id, reason });
-            return Ok(());
-        }
-    }
-    if let Standing::Masked(reason, ..) = &*gate.standing() {
-        setup.tell(&Event::Refused { reason: *reason });
-    }
-    Ok(())
 }
 
 /// Leaves nothing in the session but messages and what an anonymous handler wrote.

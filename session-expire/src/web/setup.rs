@@ -1,21 +1,26 @@
 //! What the application has configured, shared by all its workers.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, pin::Pin, sync::Arc};
 
 use actix_web::HttpRequest;
 
+use super::client::Proxy;
 use crate::{
     error::RegistryError,
     event::{Event, Observer},
-    facts::Reason,
-    policy::Policy,
+    policy::{Policy, PolicyPatch},
     registry::Registry,
-    text::{Languages, default_text},
+    sessions::Sessions,
+    text::{Notice, default_text},
     time::{SteadyClock, Timestamp},
 };
 
-/// Answers what a person is told, from the reason and the languages they read.
-pub(crate) type Texts = Arc<dyn Fn(Reason, &Languages) -> String + Send + Sync>;
+/// Answers what a person is told whose session has ended.
+pub(crate) type Texts = Arc<dyn Fn(&Notice<'_>) -> String + Send + Sync>;
+
+/// Answers what a user has of their own.
+pub(crate) type UserPolicy = Arc<dyn Fn(String) -> LocalPatch + Send + Sync>;
+pub(crate) type LocalPatch = Pin<Box<dyn Future<Output = PolicyPatch>>>;
 
 /// Tells whether a request is no activity of a person.
 pub(crate) type Passive = Arc<dyn Fn(&HttpRequest) -> bool + Send + Sync>;
@@ -32,6 +37,8 @@ pub(crate) struct Setup {
     pub(crate) logout_url: Arc<str>,
     pub(crate) challenge_anonymous: bool,
     pub(crate) adopt_until: Option<Timestamp>,
+    pub(crate) user_policy: Option<UserPolicy>,
+    pub(crate) proxies: Vec<Proxy>,
 }
 
 impl Setup {
@@ -46,6 +53,12 @@ impl Setup {
         }
     }
 
+    pub(crate) fn sessions(self: &Arc<Self>) -> Sessions {
+        let setup = Arc::clone(self);
+        let tell = Arc::new(move |event: &Event<'_>| setup.tell(event));
+        Sessions { registry: Arc::clone(&self.registry), now: self.now(), tell }
+    }
+
     pub(crate) fn registry_failed(&self, error: &RegistryError) {
         self.tell(&Event::RegistryFailed { error });
     }
@@ -58,12 +71,25 @@ impl Setup {
     }
 
     /// What a person is told: the policy's one message, the application's text, or ours.
-    pub(crate) fn text(&self, reason: Reason, policy: &Policy, languages: &Languages) -> String {
+    pub(crate) fn text(&self, notice: &Notice<'_>, policy: &Policy) -> String {
         match (&policy.message, &self.texts) {
             (Some(message), _) => message.to_string(),
-            (None, Some(texts)) => texts(reason, languages),
-            (None, None) => default_text(reason).to_owned(),
+            (None, Some(texts)) => texts(notice),
+            (None, None) => default_text(notice),
         }
+    }
+
+    /// What `owner`, or this login of theirs, has of their own: the user's rule has the last word.
+    pub(crate) async fn patch_of(
+        &self,
+        owner: &str,
+        login: PolicyPatch,
+    ) -> Option<Arc<PolicyPatch>> {
+        let patch = match &self.user_policy {
+            Some(user_policy) => user_policy(owner.to_owned()).await.on_top_of(&login),
+            None => login,
+        };
+        (patch != PolicyPatch::new()).then(|| Arc::new(patch))
     }
 }
 

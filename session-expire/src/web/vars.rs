@@ -16,11 +16,13 @@ use super::{
     caller::Caller,
     flash::{FlashMessage, Level},
     gate::Gate,
+    reply::escape,
 };
 use crate::{
     claim,
     judge::{Deadlines, Verdict, judge},
     policy::Limit,
+    registry::Change,
 };
 
 /// A number of whole seconds for a page. Prints as `null` when there is none, so that it can stand
@@ -97,7 +99,8 @@ impl SessionVars {
 fn after_this_request(gate: &Gate, req: &HttpRequest) -> Option<Deadlines> {
     let (_, record) = gate.login()?;
     let mut record = record.clone();
-    record.touch(gate.activity(&record, req)?, gate.now);
+    let seen = gate.activity(&record, req)?;
+    record.touch(&Change { seen, now: gate.now, patch: None });
     match judge(&record.facts(), &gate.policy(), gate.now) {
         Verdict::Active(deadlines) => Some(deadlines),
         _ => None,
@@ -122,11 +125,6 @@ fn script(gate: &Gate, req: &HttpRequest, deadlines: Deadlines) -> Markup {
         "<script src=\"{prefix}/{source}\" data-status=\"{prefix}/status?policy={claim}\" \
          data-seconds=\"{seconds}\" data-login=\"{login}\"{next} defer></script>"
     ))
-}
-
-/// Escapes a text for an attribute in double quotes.
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('"', "&quot;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 impl FromRequest for SessionVars {

@@ -1,0 +1,5 @@
+//! Not written yet.
+
+/// Not written yet.
+#[derive(Debug)]
+pub struct SqliteRegistry;
