@@ -65,7 +65,7 @@ pub use policy::{Limit, Limits, Overflow, Policy, PolicyPatch, limit};
 #[cfg(feature = "conformance")]
 pub use registry::conformance;
 #[cfg(feature = "redis")]
-pub use registry::redis::RedisRegistry;
+pub use registry::redis::{RedisConnectError, RedisRegistry};
 #[cfg(feature = "sqlite")]
 pub use registry::sqlite::SqliteRegistry;
 pub use registry::{

@@ -1,0 +1,95 @@
+-- What the scripts that write have in common. Numbers travel as text, because cjson would round them.
+local records, open, past, due = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local ask = cjson.decode(ARGV[1])
+local now = tonumber(ask.at)
+local LAST = 9223372036854775807
+local CENTURY = 3155760000000
+local longest = 0
+
+local function read(name)
+  local text = redis.call('HGET', records, name)
+  local fine, record = pcall(cjson.decode, text or '')
+  if fine and type(record) == 'table' and type(record.place) == 'string' then return record, text end
+end
+
+-- An owner's entries in `open` and `past` are `owner:place:name`, oldest login first.
+local function entry(record, name)
+  return record.place .. ':' .. name
+end
+
+local function owner_of(record)
+  return string.sub(record.place, 1, 32)
+end
+
+local function name_of(member)
+  return string.sub(member, -32)
+end
+
+local function members(index, owner, count)
+  return redis.call('ZRANGEBYLEX', index, '[' .. owner .. ':', '(' .. owner .. ';', 'LIMIT', 0, count or -1)
+end
+
+local function remember(name, keep)
+  redis.call('ZADD', due, string.format('%.0f', now + keep), name)
+  longest = math.max(longest, keep)
+end
+
+-- Whatever is written last: no key stays when nobody comes any more.
+local function stay()
+  local keep = math.min(longest, CENTURY)
+  for _, key in ipairs(KEYS) do
+    local left = redis.call('PTTL', key)
+    if left == -1 or (left >= 0 and left < keep) then
+      redis.call('PEXPIRE', key, string.format('%.0f', math.max(keep, 1)))
+    end
+  end
+end
+
+-- A server whose memory is full refuses a script's first write, unless that write needs none. People must
+-- be able to sign out of a full server.
+local function even_when_full()
+  redis.call('HDEL', records, '')
+end
+
+local function write(name, record)
+  local text = cjson.encode(record)
+  redis.call('HSET', records, name, text)
+  return text
+end
+
+-- Forgets what nobody will ask for again; a few at a time, so that no request pays for many.
+local function sweep()
+  for _, name in ipairs(redis.call('ZRANGEBYSCORE', due, '-inf', ask.at, 'LIMIT', 0, 100)) do
+    local record = read(name)
+    if record then
+      redis.call('ZREM', open, entry(record, name))
+      redis.call('ZREM', past, entry(record, name))
+    end
+    redis.call('HDEL', records, name)
+    redis.call('ZREM', due, name)
+  end
+end
+
+-- `Record::end`: the first reason stays.
+local function finish(over, name, reason, by)
+  local record = read(name)
+  if not record or record.ended then return end
+  record.ended, record.reason, record.by = ask.at, reason, by
+  redis.call('ZREM', open, entry(record, name))
+  redis.call('ZADD', past, 0, entry(record, name))
+  remember(name, tonumber(ask.keep_logged))
+  over[#over + 1] = write(name, record)
+  return record
+end
+
+-- Takes the oldest ended records out of the log. Their browsers don't know yet why they are out.
+local function trim(owner)
+  if not ask.log_limit then return end
+  local count = redis.call('ZLEXCOUNT', past, '[' .. owner .. ':', '(' .. owner .. ';')
+  local surplus = count - tonumber(ask.log_limit)
+  if surplus <= 0 then return end
+  for _, member in ipairs(members(past, owner, surplus)) do
+    redis.call('ZREM', past, member)
+    remember(name_of(member), tonumber(ask.keep_unlogged))
+  end
+end

@@ -1,0 +1,234 @@
+//! The connection to the server: one for all requests of the process, replaced when it fails.
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use redis::{
+    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ErrorKind, RedisError, Value,
+    aio::MultiplexedConnection,
+};
+
+use super::script::Script;
+use crate::time::format_duration;
+
+/// How long the start of an application waits for its server.
+const START: Duration = Duration::from_secs(5);
+
+/// Why [`RedisRegistry::connect`](super::RedisRegistry::connect) failed. Its text names the server
+/// without a password.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RedisConnectError {
+    /// The URL cannot be used. It isn't shown, because it may hold a password.
+    #[error(
+        "the Redis URL cannot be used; write one such as \"redis://user:password@host:6379/0\" or \
+         \"unix:///path\"; \"rediss://\" needs the crate redis 0.32 with its feature `tokio-rustls-comp`"
+    )]
+    Url(#[source] RedisError),
+    /// There is no server at this address, or it doesn't let us in.
+    #[error(
+        "cannot use the Redis server at {server}; is it running there, and are user and password right?"
+    )]
+    Server {
+        /// The address.
+        server: String,
+        /// What it said.
+        source: RedisError,
+    },
+    /// Whatever is at this address said nothing.
+    #[error(
+        "no answer from the Redis server at {server} within 5 seconds; is the address right, and does \
+         a firewall let it through?"
+    )]
+    Silent {
+        /// The address.
+        server: String,
+    },
+}
+
+/// Why an operation failed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    #[error(transparent)]
+    Redis(#[from] RedisError),
+    #[error(
+        "Redis did not answer within {}; `RedisRegistry::timeout` sets the limit",
+        format_duration(*.0)
+    )]
+    Slow(Duration),
+    #[error("a record cannot be read or written as JSON")]
+    Garbage(#[source] serde_json::Error),
+    // Without the answer: it may hold what nobody should read in a log.
+    #[error("Redis answered something that is not a record")]
+    Strange,
+}
+
+/// The one connection, and which it is, counted from the first.
+#[derive(Clone)]
+struct Live {
+    number: u64,
+    connection: MultiplexedConnection,
+}
+
+/// redis-rs has a connection that reconnects, but it keeps one that is dead without saying so (a
+/// firewall forgot it, the other machine lost its power) until the kernel gives up after a quarter of
+/// an hour, and it waits a minute between two attempts.
+pub(super) struct Link {
+    client: Client,
+    live: Mutex<Slot>,
+    /// Held while connecting, so that of many requests only one does.
+    connecting: tokio::sync::Mutex<()>,
+}
+
+#[derive(Default)]
+struct Slot {
+    live: Option<Live>,
+    opened: u64,
+}
+
+impl Link {
+    pub(super) async fn open(url: &str) -> Result<Self, RedisConnectError> {
+        let client = Client::open(url).map_err(RedisConnectError::Url)?;
+        let link =
+            Self { client, live: Mutex::default(), connecting: tokio::sync::Mutex::default() };
+        let server = link.address();
+        match tokio::time::timeout(START, link.greet()).await {
+            Ok(Ok(())) => Ok(link),
+            Ok(Err(source)) => Err(RedisConnectError::Server { server, source }),
+            Err(_) => Err(RedisConnectError::Silent { server }),
+        }
+    }
+
+    /// Whether the server would serve us; and says in the log if it may throw sessions away.
+    async fn greet(&self) -> Result<(), RedisError> {
+        let mut connection = self.live().await?.connection;
+        redis::cmd("PING").exec_async(&mut connection).await?;
+        let memory = redis::cmd("INFO").arg("memory").query_async::<String>(&mut connection).await;
+        let memory = memory.unwrap_or_default();
+        let says = |line: &str| memory.lines().any(|said| said == line);
+        if memory.contains("maxmemory_policy:")
+            && !says("maxmemory_policy:noeviction")
+            && !says("maxmemory:0")
+        {
+            tracing::warn!(
+                server = self.address(),
+                "Redis throws keys away when its memory is full, which signs people out: set \
+                 `maxmemory-policy noeviction`"
+            );
+        }
+        Ok(())
+    }
+
+    /// The server's address, without user and password.
+    pub(super) fn address(&self) -> String {
+        let info = self.client.get_connection_info();
+        match &info.addr {
+            ConnectionAddr::Unix(path) => format!("unix://{}", path.display()),
+            ConnectionAddr::Tcp(..) => format!("redis://{}/{}", info.addr, info.redis.db),
+            ConnectionAddr::TcpTls { .. } => format!("rediss://{}/{}", info.addr, info.redis.db),
+        }
+    }
+
+    /// Runs a script; by its name, if the server knows it by now.
+    pub(super) async fn run(
+        &self,
+        script: &Script,
+        keys: &[String],
+        arguments: &[&str],
+        limit: Duration,
+    ) -> Result<Value, Failure> {
+        let command = |verb, what: &str| {
+            let mut command = redis::cmd(verb);
+            command.arg(what).arg(keys.len()).arg(keys).arg(arguments);
+            command
+        };
+        let work = async {
+            match self.send(&command("EVALSHA", &script.hash)).await {
+                Err(error) if error.kind() == ErrorKind::NoScriptError => {
+                    self.send(&command("EVAL", &script.code)).await
+                }
+                answer => answer,
+            }
+        };
+        self.within(limit, work).await
+    }
+
+    /// Sends a command that changes nothing.
+    pub(super) async fn ask(&self, command: &Cmd, limit: Duration) -> Result<Value, Failure> {
+        self.within(limit, self.send(command)).await
+    }
+
+    async fn within(
+        &self,
+        limit: Duration,
+        work: impl Future<Output = Result<Value, RedisError>>,
+    ) -> Result<Value, Failure> {
+        let number = self.slot().opened;
+        match tokio::time::timeout(limit, work).await {
+            Ok(answer) => Ok(answer?),
+            Err(_) => {
+                // It may be dead without saying so.
+                self.forget(number);
+                Err(Failure::Slow(limit))
+            }
+        }
+    }
+
+    /// A connection that was closed since the last request is noticed only now, so one that fails is
+    /// replaced once. Every script may run twice: the second time it finds its work done.
+    async fn send(&self, command: &Cmd) -> Result<Value, RedisError> {
+        match self.send_once(command).await {
+            Err(error) if error.is_unrecoverable_error() && !error.is_connection_refusal() => {
+                self.send_once(command).await
+            }
+            answer => answer,
+        }
+    }
+
+    async fn send_once(&self, command: &Cmd) -> Result<Value, RedisError> {
+        let Live { number, mut connection } = self.live().await?;
+        let answer = connection.send_packed_command(command).await;
+        if let Err(error) = &answer {
+            // A primary that became a replica is no longer the one behind its name.
+            if error.is_unrecoverable_error() || error.kind() == ErrorKind::ReadOnly {
+                self.forget(number);
+            }
+        }
+        answer.and_then(Value::extract_error)
+    }
+
+    /// The connection, after connecting if there is none.
+    async fn live(&self) -> Result<Live, RedisError> {
+        if let Some(live) = self.current() {
+            return Ok(live);
+        }
+        let _alone = self.connecting.lock().await;
+        if let Some(live) = self.current() {
+            return Ok(live);
+        }
+        let config = AsyncConnectionConfig::new();
+        let connection = self.client.get_multiplexed_async_connection_with_config(&config).await?;
+        let mut slot = self.slot();
+        slot.opened += 1;
+        let live = Live { number: slot.opened, connection };
+        slot.live = Some(live.clone());
+        Ok(live)
+    }
+
+    fn current(&self) -> Option<Live> {
+        self.slot().live.clone()
+    }
+
+    fn forget(&self, number: u64) {
+        let mut slot = self.slot();
+        if slot.live.as_ref().is_some_and(|live| live.number == number) {
+            slot.live = None;
+        }
+    }
+
+    fn slot(&self) -> std::sync::MutexGuard<'_, Slot> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,23 @@
+-- Whoever asks again because the answer was lost is not a second login.
+local _, known = read(ask.name)
+if known then return { 'admitted', known } end
+sweep()
+local others = seats(ask.owner, ask.replaces)
+if places > 0 and ask.overflow == 'refuse' then
+  local holders = { 'refused' }
+  for _, seat in ipairs(others) do
+    if not seat.gone then holders[#holders + 1] = seat.text end
+  end
+  if #holders > places then return holders end
+end
+
+-- Before anything ends: if memory is full this fails, and nothing has changed.
+ask.record.place = string.format('%s:%016d', ask.owner, redis.call('HINCRBY', records, 'logins', 1))
+local answer = { 'admitted', write(ask.name, ask.record) }
+redis.call('ZADD', open, 0, entry(ask.record, ask.name))
+remember(ask.name, tonumber(ask.record.keep))
+if ask.replaces then finish(answer, ask.replaces, ask.replaces_for) end
+make_room(answer, others)
+trim(ask.owner)
+stay()
+return answer

@@ -1,0 +1,26 @@
+//! What `RedisRegistry` promises, against servers of the tests' own.
+//!
+//! Needs `redis-server` on the path, or its path in `REDIS_SERVER`.
+
+#![allow(missing_docs)]
+
+mod outage;
+mod promises;
+mod races;
+mod server;
+mod traffic;
+
+use session_expire::{Admission, Login, Policy, Record, Timestamp};
+
+pub const NOON: Timestamp = Timestamp::from_millis(1_767_268_800_000);
+
+pub fn admitted(admission: Admission) -> (Record, Vec<Record>) {
+    match admission {
+        Admission::Admitted { record, ended } => (record, ended),
+        Admission::Refused { .. } => panic!("refused"),
+    }
+}
+
+pub fn login(owner: &str, policy: &Policy) -> Login {
+    Login::new(owner, NOON, policy)
+}
