@@ -12,7 +12,8 @@ struct Dice(u64);
 
 impl Dice {
     fn roll(&mut self, sides: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % sides
     }
 }
@@ -29,8 +30,7 @@ fn random_login(dice: &mut Dice, keys: &[RecordKey], now: session_expire::Timest
     let idle = [Limit::Off, Limit::At(minutes(10))][dice.roll(2) as usize];
     let absolute = [Limit::Off, Limit::At(minutes(30))][dice.roll(2) as usize];
     let limit = [0, 1, 3, 5][dice.roll(4) as usize];
-    let policy =
-        Policy::new().idle(idle).absolute(absolute).max_sessions(limit).overflow(overflow);
+    let policy = Policy::new().idle(idle).absolute(absolute).max_sessions(limit).overflow(overflow);
     let mut login = Login::new(owner, now, &policy);
     login.client = Client { ip: "2001:db8::1".parse().ok(), device: format!("d{}", dice.0).into() };
     if dice.roll(4) == 0 {
@@ -118,7 +118,18 @@ async fn owners_may_have_any_characters() {
     let registry = server.registry().await;
     let long = "ü".repeat(5_000);
     let owners = [
-        "", " ", "a b", "{a}", "}{", "a\nb\r\n", "a\0b", "*", "a:b;c", "\\u0000\"'", "日本 🦀", &long,
+        "",
+        " ",
+        "a b",
+        "{a}",
+        "}{",
+        "a\nb\r\n",
+        "a\0b",
+        "*",
+        "a:b;c",
+        "\\u0000\"'",
+        "日本 🦀",
+        &long,
     ];
     let policy = Policy::new().max_sessions(1);
     for owner in owners {
@@ -193,7 +204,10 @@ async fn nothing_stays_for_ever() {
                 kept.push(login.key);
                 registry.login(login).await.unwrap();
             }
-            registry.end(Target::All(owner.into()), Ended::new(Reason::Revoked, NOON)).await.unwrap();
+            registry
+                .end(Target::All(owner.into()), Ended::new(Reason::Revoked, NOON))
+                .await
+                .unwrap();
             let last = login(owner, &policy);
             kept.push(last.key);
             registry.login(last).await.unwrap();
