@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 /// A file may use only files that stand before it.
-const ORDER: [&str; 28] = [
+const ORDER: [&str; 38] = [
     "error",
     "time",
     "path",
@@ -11,19 +11,29 @@ const ORDER: [&str; 28] = [
     "facts",
     "judge",
     "text",
+    "device",
+    "registry::key",
     "registry::record",
+    "registry::room",
+    "registry::login",
     "registry",
     "registry::memory",
+    "registry::sqlite",
+    "registry::redis",
+    "registry::conformance",
     "claim",
     "event",
+    "sessions",
     "web::around",
     "web::asset",
     "web::ledger",
     "web::flash",
     "web::caller",
+    "web::client",
     "web::setup",
     "web::stack",
     "web::gate",
+    "web::login",
     "web::reply",
     "web::settle",
     "web::middleware",
@@ -109,6 +119,7 @@ fn top_level(list: &str) -> Vec<String> {
         }
     }
     entries.push(entry);
+    entries.retain(|entry| !entry.is_empty());
     entries
 }
 

@@ -69,9 +69,11 @@ pub use registry::redis::RedisRegistry;
 #[cfg(feature = "sqlite")]
 pub use registry::sqlite::SqliteRegistry;
 pub use registry::{
-    Admission, Answer, Change, Loaded, Query, Registry, Target,
+    Admission, Answer, Loaded, Query, Registry, Target,
+    key::{PublicId, RecordKey, Seal, owner_tag},
+    login::Login,
     memory::MemoryRegistry,
-    record::{Client, Ended, Login, PublicId, Record, RecordKey, Seal, owner_tag},
+    record::{Change, Client, Ended, Record},
     room::{Room, Seat},
 };
 pub use session_expire_macros::session_policy;

@@ -25,7 +25,7 @@ use crate::{
     facts::{Facts, Reason},
     judge::{Verdict, judge},
     policy::{Limit, Policy, PolicyPatch},
-    registry::Change,
+    registry::record::Change,
 };
 
 /// The endpoints under `/session`. With another

@@ -26,10 +26,7 @@ use crate::{
     facts::{Facts, Reason},
     judge::{Deadlines, Verdict, judge},
     policy::{Limit, Policy, PolicyPatch},
-    registry::{
-        Admission, Loaded,
-        record::{Login, Record, RecordKey},
-    },
+    registry::{Admission, Loaded, key::RecordKey, login::Login, record::Record},
     text::Notice,
     time::Timestamp,
 };

@@ -22,8 +22,8 @@ use crate::{
     judge::Verdict,
     policy::{Policy, PolicyPatch},
     registry::{
-        Change,
-        record::{PublicId, Record},
+        key::PublicId,
+        record::{Change, Record},
     },
     sessions::Sessions,
 };

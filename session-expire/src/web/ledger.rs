@@ -7,7 +7,7 @@ use actix_web::{HttpMessage, HttpRequest};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
-use crate::registry::record::RecordKey;
+use crate::registry::key::RecordKey;
 
 /// Short, because every byte is encrypted, sent and parsed with every request.
 const KEY: &str = "sx.k";

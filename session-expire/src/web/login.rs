@@ -15,7 +15,9 @@ use crate::{
     policy::PolicyPatch,
     registry::{
         Admission, Target,
-        record::{Ended, Login, Record, RecordKey},
+        key::RecordKey,
+        login::Login,
+        record::{Ended, Record},
         room::Room,
     },
 };

@@ -22,7 +22,7 @@ use crate::{
     error::RegistryError,
     facts::Reason,
     policy::PolicyPatch,
-    registry::{Change, record::RecordKey},
+    registry::{key::RecordKey, record::Change},
 };
 
 /// What there is to do, decided before anything is done.
