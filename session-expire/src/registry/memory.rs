@@ -60,8 +60,7 @@ impl MemoryRegistry {
     }
 
     fn shard(&self, key: &RecordKey) -> MutexGuard<'_, Shard> {
-        let letter = key.expose().bytes().next().unwrap_or_default();
-        unpoisoned(&self.shards[usize::from(letter) % SHARDS])
+        unpoisoned(&self.shards[usize::from(key.first_byte()) % SHARDS])
     }
 
     fn with<T>(&self, key: &RecordKey, act: impl FnOnce(&mut Record) -> T) -> Option<T> {
