@@ -6,7 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicI64, Ordering},
     },
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use chrono::{DateTime, Utc};
@@ -176,14 +176,22 @@ pub struct SystemClock {
 
 impl Default for SystemClock {
     fn default() -> Self {
-        Self { started: (Instant::now(), Utc::now().into()) }
+        Self { started: (Instant::now(), wall_clock()) }
     }
 }
 
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         let (instant, wall) = self.started;
-        wall.plus(instant.elapsed()).max(Utc::now().into())
+        wall.plus(instant.elapsed()).max(wall_clock())
+    }
+}
+
+/// `Utc::now` would first take the moment apart into a date.
+fn wall_clock() -> Timestamp {
+    match SystemTime::now().duration_since(UNIX_EPOCH) {
+        Ok(since) => Timestamp(millis(since)),
+        Err(before) => Timestamp(-millis(before.duration())),
     }
 }
 

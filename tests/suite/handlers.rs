@@ -165,7 +165,7 @@ fn switching_accounts_ends_the_one_and_begins_the_other() {
     assert_eq!(thief.user_at("/private"), None);
     assert_eq!(
         site.events(),
-        ["alice signed in", "alice ended: logged_out", "bob signed in", "refused: logged_out"]
+        ["alice signed in", "bob signed in", "alice ended: logged_out", "refused: logged_out"]
     );
 }
 
@@ -175,7 +175,7 @@ fn a_user_of_the_same_length_at_the_same_place_in_memory_is_another_user() {
     let browser = site.signed_in("alice");
     browser.get("/leaves-and-comes-back");
     assert_eq!(browser.user_at("/private").as_deref(), Some("bobby"));
-    assert_eq!(site.events()[1..], ["alice ended: logged_out", "bobby signed in"]);
+    assert_eq!(site.events()[1..], ["bobby signed in", "alice ended: logged_out"]);
 }
 
 #[test]
@@ -193,7 +193,7 @@ fn a_user_written_by_hand_is_a_login_of_that_user() {
     let browser = site.signed_in("alice");
     browser.get("/writes-user");
     assert_eq!(browser.user_at("/private").as_deref(), Some("mallory"));
-    assert_eq!(site.events()[1..], ["alice ended: logged_out", "mallory signed in"]);
+    assert_eq!(site.events()[1..], ["mallory signed in", "alice ended: logged_out"]);
 }
 
 #[test]

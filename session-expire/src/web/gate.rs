@@ -26,7 +26,7 @@ use crate::{
     facts::{Facts, Reason},
     judge::{Deadlines, Verdict, judge},
     policy::{Limit, Policy, PolicyPatch},
-    registry::{Admission, Loaded, key::RecordKey, login::Login, record::Record},
+    registry::{Admission, Loaded, key::RecordKey, login::Login, record::Record, room::Room},
     text::Notice,
     time::Timestamp,
 };
@@ -82,8 +82,11 @@ pub(crate) enum Standing {
 
 impl Gate {
     /// Reads the session, loads the record and judges it under the app's policy.
-    pub(crate) async fn open(setup: Arc<Setup>, req: &HttpRequest) -> Result<Rc<Self>, StackError> {
-        let ledger = Ledger::of(req, setup.identity_key);
+    pub(crate) async fn open(
+        setup: Arc<Setup>,
+        ledger: Ledger,
+        req: &HttpRequest,
+    ) -> Result<Rc<Self>, StackError> {
         let now = setup.now();
         let found = find(&setup, &ledger, req, now).await?;
         let gate = Rc::new(Self::new(setup, ledger, now, found));
@@ -110,6 +113,10 @@ impl Gate {
         req.extensions().get::<Rc<Self>>().cloned()
     }
 
+    pub(crate) fn exists(req: &HttpRequest) -> bool {
+        req.extensions().contains::<Rc<Self>>()
+    }
+
     fn new(setup: Arc<Setup>, ledger: Ledger, now: Timestamp, found: Found) -> Self {
         let state = State {
             layered: Arc::clone(&setup.policy),
@@ -130,6 +137,13 @@ impl Gate {
             Found::Login(key, record, _) => Some((*key, record)),
             _ => None,
         }
+    }
+
+    /// Whether the user has more sessions open than the policy of this request allows.
+    pub(crate) fn is_crowded(&self) -> bool {
+        let Found::Login(.., open) = &self.found else { return false };
+        let places = Room::of(&self.state.borrow().policy).places();
+        places.is_some_and(|places| usize::try_from(*open).is_ok_and(|open| open > places))
     }
 
     pub(crate) fn found(&self) -> &Found {
@@ -159,11 +173,20 @@ impl Gate {
 
     /// Lays a patch over the policy and judges again.
     pub(crate) fn refine(&self, patch: &PolicyPatch, req: &HttpRequest) -> Result<(), StackError> {
+        self.refine_with(patch, |below| lay(patch, below), req)
+    }
+
+    /// The same, when the caller may know already what results from the policy below.
+    pub(crate) fn refine_with(
+        &self,
+        patch: &PolicyPatch,
+        lay_over: impl FnOnce(&Arc<Policy>) -> Arc<Policy>,
+        req: &HttpRequest,
+    ) -> Result<(), StackError> {
         if matches!(patch.max_sessions, Some(Limit::At(_))) && !self.setup.registry.counts() {
             return Err(StackError::CannotCount);
         }
-        let layered = Arc::new(patch.over(&self.layered()));
-        note_slack(&layered);
+        let layered = lay_over(&self.state.borrow().layered);
         let mut state = self.state.borrow_mut();
         state.policy = self.found.topped(&layered);
         state.layered = layered;
@@ -179,7 +202,7 @@ impl Gate {
             Found::Unknown => Facts::Unknown,
             Found::Login(_, record, _) => record.facts(),
         };
-        let verdict = judge(&facts, &self.policy(), self.now);
+        let verdict = judge(&facts, &self.state.borrow().policy, self.now);
         let mut state = self.state.borrow_mut();
         match verdict {
             Verdict::Anonymous => {}
@@ -196,17 +219,15 @@ impl Gate {
         }
     }
 
-    /// Whether the user was written into the session during this request.
-    pub(crate) fn has_fresh_user(&self) -> bool {
+    /// Whether the user who lies at `place` was written there during this request.
+    pub(crate) fn is_fresh_user(&self, place: Place) -> bool {
         let state = self.state.borrow();
-        let place = self.ledger.place_of_user();
         match (&state.standing, self.login()) {
             (Standing::Active(_), Some((_, record))) => {
                 // The text counts, too: memory that was freed in between may be used again.
-                place.is_some()
-                    && (place != state.place || self.ledger.is_user(&record.owner) != Some(true))
+                state.place != Some(place) || self.ledger.is_user(&record.owner) != Some(true)
             }
-            _ => place.is_some(),
+            _ => true,
         }
     }
 
@@ -311,7 +332,7 @@ impl Gate {
     /// by more than the policy's slack, or lies in the future.
     pub(crate) fn activity(&self, record: &Record, req: &HttpRequest) -> Option<Timestamp> {
         let in_future = record.last_seen.max(record.logged_in_at) > self.now;
-        let slack = self.policy().slack().min(tightest_slack());
+        let slack = self.state.borrow().policy.slack().min(tightest_slack());
         let lags = self.now.since(record.last_seen) > slack;
         match (in_future || lags) && !self.is_passive(req) {
             true => Some(self.now),
@@ -363,6 +384,13 @@ impl State {
             }
         }
     }
+}
+
+/// The policy that results when `patch` lies over `below`.
+pub(crate) fn lay(patch: &PolicyPatch, below: &Policy) -> Arc<Policy> {
+    let policy = patch.over(below);
+    note_slack(&policy);
+    Arc::new(policy)
 }
 
 /// The smallest slack of all policies that this process has met, in milliseconds. Activity must be

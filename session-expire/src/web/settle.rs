@@ -12,7 +12,7 @@ use actix_web::{
 use super::{
     around::Reply,
     caller::{Caller, Kind},
-    gate::{Found, Gate, Standing},
+    gate::{Gate, Standing},
     ledger::{Ledger, Signed, forget_changes},
     login::{Entry, end_own, make_room, register},
     reply,
@@ -66,11 +66,21 @@ impl Plan {
     fn of(gate: &Gate) -> Self {
         let user = match gate.ledger.place_of_user() {
             None => User::Nobody,
-            Some(_) if gate.has_fresh_user() => User::Fresh,
+            Some(place) if gate.is_fresh_user(place) => User::Fresh,
             Some(_) => User::Same,
         };
         plan(&gate.standing(), user)
     }
+}
+
+/// Whether the person goes on and there is nothing new to write: the common case, for which it is not
+/// worth to start on the whole of [`settle`].
+pub(crate) fn is_settled(gate: &Gate, req: &HttpRequest) -> bool {
+    gate.ledger.is_unchanged()
+        && !gate.has_flash()
+        && Plan::of(gate) == Plan::Stay
+        && !gate.is_crowded()
+        && gate.login().is_some_and(|(_, record)| gate.activity(record, req).is_none())
 }
 
 /// Settles a request that was answered.
@@ -105,7 +115,7 @@ pub(crate) async fn settle<B: MessageBody + 'static>(
     };
     match plan {
         Plan::Stay | Plan::Login | Plan::EndUnnoticed(_) => {
-            reply::forbid_caching(res.headers_mut())
+            reply::forbid_caching(res.headers_mut());
         }
         // This answer carries a cookie, so not even the handler can want it in a cache.
         Plan::End(_) => reply::never_cache(res.headers_mut()),
@@ -171,8 +181,8 @@ async fn stay(gate: &Gate, req: &HttpRequest) {
         let touched = gate.setup.registry.touch(key, change).await;
         touched.unwrap_or_else(|error| gate.setup.registry_failed(&error));
     }
-    if let Found::Login(.., open) = gate.found() {
-        let made = make_room(gate, key, *open).await;
+    if gate.is_crowded() {
+        let made = make_room(gate, key).await;
         made.unwrap_or_else(|error| gate.setup.registry_failed(&error));
     }
     if !gate.ledger.is_unchanged() && matches!(gate.ledger.key(), Signed::Missing) {
