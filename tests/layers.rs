@@ -3,11 +3,13 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 /// A file may use only files that stand before it.
-const ORDER: [&str; 38] = [
+const ORDER: [&str; 47] = [
     "error",
     "time",
     "path",
+    "clock",
     "policy",
+    "words",
     "facts",
     "judge",
     "text",
@@ -32,9 +34,16 @@ const ORDER: [&str; 38] = [
     "web::client",
     "web::setup",
     "web::stack",
+    "web::found",
+    "web::slack",
+    "web::standing",
     "web::gate",
+    "web::messages",
     "web::login",
+    "web::problem",
     "web::reply",
+    "web::challenge",
+    "web::farewell",
     "web::settle",
     "web::middleware",
     "web::builder",

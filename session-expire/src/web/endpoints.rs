@@ -14,9 +14,10 @@ use super::{
     asset::REDIRECT_SCRIPT,
     caller::{Caller, Kind, is_cross_site},
     flash::{FlashMessage, Level},
-    gate::{Gate, Standing},
+    gate::Gate,
     middleware::SessionExpire,
-    reply,
+    problem, reply,
+    standing::Standing,
     vars::Seconds,
 };
 use crate::{
@@ -120,7 +121,7 @@ async fn status(
     let gate = Gate::of(&req)?;
     gate.set_answered();
     if matches!(*gate.standing(), Standing::Unreachable) {
-        return Ok(reply::unavailable());
+        return Ok(problem::unavailable());
     }
     judge_as_page(&gate, asking.and_then(|asking| asking.into_inner().policy), &req)?;
     Ok(Status::of(gate.verdict(), &gate.policy()).respond(HttpResponse::Ok()))
@@ -168,15 +169,15 @@ async fn keep_alive(req: HttpRequest, body: web::Bytes) -> Result<HttpResponse, 
     let gate = Gate::of(&req)?;
     gate.set_answered();
     if is_cross_site(&req) {
-        return Ok(reply::cross_site());
+        return Ok(problem::cross_site());
     }
     let Some((idle_for, claim)) = Activity::parse(&req, &body) else {
-        return Ok(reply::bad_request(
+        return Ok(problem::bad_request(
             "idle_for must be a number of seconds, zero or more, such as 12.5",
         ));
     };
     if matches!(*gate.standing(), Standing::Unreachable) {
-        return Ok(reply::unavailable());
+        return Ok(problem::unavailable());
     }
     judge_as_page(&gate, claim, &req)?;
     Ok(match note_activity(&gate, idle_for).await {
@@ -186,7 +187,7 @@ async fn keep_alive(req: HttpRequest, body: web::Bytes) -> Result<HttpResponse, 
         Ok(verdict) => Status::of(verdict, &gate.policy()).respond(HttpResponse::Unauthorized()),
         Err(error) => {
             gate.setup.registry_failed(&error);
-            reply::unavailable()
+            problem::unavailable()
         }
     })
 }
@@ -209,7 +210,7 @@ async fn note_activity(
 
 async fn logout(req: HttpRequest) -> Result<HttpResponse, StackError> {
     if is_cross_site(&req) {
-        return Ok(reply::cross_site());
+        return Ok(problem::cross_site());
     }
     let gate = Gate::of(&req)?;
     gate.set_leaving();

@@ -21,7 +21,8 @@ use pin_project_lite::pin_project;
 
 use super::{
     around::{Around, Inside, Reply, Wrapped},
-    gate::{Gate, lay, note_slack},
+    gate::Gate,
+    slack::{lay, note_slack},
 };
 use crate::{
     error::StackError,

@@ -4,10 +4,7 @@ use std::sync::Arc;
 
 use actix_web::HttpRequest;
 
-use super::{
-    client::client,
-    gate::{Found, Gate, Standing},
-};
+use super::{client::client, found::Found, gate::Gate, standing::Standing};
 use crate::{
     error::RegistryError,
     event::Event,
