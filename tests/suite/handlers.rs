@@ -8,7 +8,7 @@ use actix_web::{
     error::{ErrorImATeapot, ErrorUnauthorized},
     web,
 };
-use session_expire::{Limit, Policy, hours, minutes};
+use session_expire::{Limit, Policy, SessionHandle, hours, minutes};
 use session_expire_tests::Site;
 
 async fn panics(user: Identity) -> HttpResponse {
@@ -57,6 +57,12 @@ async fn leaves_and_comes_back(req: HttpRequest, session: Session) -> &'static s
     "back"
 }
 
+async fn leaves_and_means_it(session: SessionHandle) -> HttpResponse {
+    session.keep_answer();
+    session.sign_out();
+    HttpResponse::Unauthorized().body("gone")
+}
+
 async fn flips(req: HttpRequest) -> &'static str {
     for user in ["bob", "carol", "alice"] {
         Identity::login(&req.extensions(), user.to_owned()).unwrap();
@@ -83,6 +89,7 @@ fn routes(cfg: &mut web::ServiceConfig) {
         .route("/writes-user", web::get().to(writes_user))
         .route("/switches", web::get().to(switches))
         .route("/leaves-and-comes-back", web::get().to(leaves_and_comes_back))
+        .route("/leaves-and-means-it", web::get().to(leaves_and_means_it))
         .route("/flips", web::get().to(flips))
         .route("/logs-in-and-fails", web::get().to(logs_in_and_fails))
         .service(web::scope("/guarded").wrap_fn(fails).route("/page", web::get().to(note)));
@@ -176,6 +183,15 @@ fn a_user_of_the_same_length_at_the_same_place_in_memory_is_another_user() {
     browser.get("/leaves-and-comes-back");
     assert_eq!(browser.user_at("/private").as_deref(), Some("bobby"));
     assert_eq!(site.events()[1..], ["bobby signed in", "alice ended: logged_out"]);
+}
+
+#[test]
+fn an_answer_that_is_meant_as_it_is_still_signs_out() {
+    let site = site();
+    let alice = site.signed_in("alice");
+    let thief = alice.stolen();
+    assert_eq!(alice.get("/leaves-and-means-it").body, "gone");
+    assert_eq!(thief.user_at("/private"), None);
 }
 
 #[test]

@@ -119,7 +119,7 @@ async fn status(
     asking: Option<web::Query<Asking>>,
 ) -> Result<HttpResponse, StackError> {
     let gate = Gate::of(&req)?;
-    gate.set_answered();
+    gate.set_asking();
     if matches!(*gate.standing(), Standing::Unreachable) {
         return Ok(problem::unavailable());
     }
@@ -167,7 +167,7 @@ impl Activity {
 
 async fn keep_alive(req: HttpRequest, body: web::Bytes) -> Result<HttpResponse, StackError> {
     let gate = Gate::of(&req)?;
-    gate.set_answered();
+    gate.set_asking();
     if is_cross_site(&req) {
         return Ok(problem::cross_site());
     }

@@ -46,6 +46,8 @@ pub(super) struct State {
     pub(super) leaving: bool,
     /// The handler has said all there is to say.
     answered: bool,
+    /// It only asks how the session stands.
+    asking: bool,
     /// The login that a handler has already registered itself.
     registered: Option<RecordKey>,
 }
@@ -99,6 +101,7 @@ impl Gate {
             reason_told: false,
             leaving: false,
             answered: false,
+            asking: false,
             registered: None,
         };
         Self { setup, ledger, now, found, state: RefCell::new(state), flash: RefCell::new(None) }
@@ -217,6 +220,16 @@ impl Gate {
     /// The answer of this request is meant as it is, a 401 included.
     pub(crate) fn set_answered(&self) {
         self.state.borrow_mut().answered = true;
+    }
+
+    /// The request only asks how the session stands, and its answer is meant as it is.
+    pub(crate) fn set_asking(&self) {
+        self.set_answered();
+        self.state.borrow_mut().asking = true;
+    }
+
+    pub(crate) fn is_asking(&self) -> bool {
+        self.state.borrow().asking
     }
 
     pub(crate) fn is_answered(&self) -> bool {

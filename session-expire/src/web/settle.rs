@@ -97,7 +97,7 @@ pub(crate) async fn settle<B: MessageBody + 'static>(
     let refused = res.status() == StatusCode::UNAUTHORIZED;
     let plan = match (Plan::of(&gate), gate.goes_unnoticed()) {
         // Whoever only asks how a session stands must not end it for the pages that still accept it.
-        (Plan::End(_), _) if gate.is_answered() => Plan::PutBack,
+        (Plan::End(_), _) if gate.is_asking() => Plan::PutBack,
         // A picture on a page under a laxer policy must not end the session of the page.
         (Plan::End(_), Some(Kind::Resource)) if !refused => Plan::PutBack,
         (Plan::End(reason), Some(_)) => Plan::EndUnnoticed(reason),
