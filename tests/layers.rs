@@ -3,28 +3,50 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 /// A file may use only files that stand before it.
-const ORDER: [&str; 28] = [
+const ORDER: [&str; 50] = [
     "error",
     "time",
     "path",
+    "clock",
     "policy",
+    "words",
     "facts",
     "judge",
     "text",
+    "device",
+    "registry::key",
     "registry::record",
+    "registry::room",
+    "registry::login",
     "registry",
     "registry::memory",
+    "registry::sqlite",
+    "registry::redis::link",
+    "registry::redis::script",
+    "registry::redis::stored",
+    "registry::redis",
+    "registry::conformance",
     "claim",
     "event",
+    "sessions",
     "web::around",
     "web::asset",
     "web::ledger",
     "web::flash",
     "web::caller",
+    "web::client",
     "web::setup",
     "web::stack",
+    "web::found",
+    "web::slack",
+    "web::standing",
     "web::gate",
+    "web::messages",
+    "web::login",
+    "web::problem",
     "web::reply",
+    "web::challenge",
+    "web::farewell",
     "web::settle",
     "web::middleware",
     "web::builder",
@@ -46,7 +68,7 @@ fn modules(folder: &Path, prefix: &str) -> Vec<(String, String)> {
             let name = entry.file_name().into_string().unwrap();
             match name.strip_suffix(".rs") {
                 None if entry.path().is_dir() && name != "client" => {
-                    modules(&entry.path(), &format!("{name}::"))
+                    modules(&entry.path(), &format!("{prefix}{name}::"))
                 }
                 None => vec![],
                 Some(stem) => {
@@ -109,6 +131,7 @@ fn top_level(list: &str) -> Vec<String> {
         }
     }
     entries.push(entry);
+    entries.retain(|entry| !entry.is_empty());
     entries
 }
 

@@ -7,7 +7,7 @@ use sha2::Sha256;
 
 use crate::{
     policy::{Limit, Policy, PolicyPatch},
-    registry::record::Seal,
+    registry::key::Seal,
 };
 
 /// The limits of `policy`, signed with the seal of the login that the page was rendered for.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{error::RegistryError, facts::Reason, registry::record::PublicId};
+use crate::{error::RegistryError, facts::Reason, registry::key::PublicId};
 
 /// Something that happened to a session. Every event is also a `tracing` event.
 #[derive(Debug)]

@@ -42,6 +42,7 @@
 //!   [`endpoints`].
 
 mod claim;
+mod clock;
 mod device;
 mod error;
 mod event;
@@ -54,14 +55,16 @@ mod sessions;
 mod text;
 mod time;
 mod web;
+mod words;
 
+pub use clock::{Clock, ManualClock, SystemClock};
 pub use device::device_name;
 pub use error::{ConfigError, DurationError, RegistryError, StackError};
 pub use event::Event;
 pub use facts::{Facts, Reason, UnknownReason};
 pub use judge::{Deadlines, Verdict, judge};
 pub use path::{LONGEST_PATH, local_path};
-pub use policy::{Limit, Limits, Overflow, Policy, PolicyPatch, limit};
+pub use policy::{Limit, Limits, Overflow, Policy, PolicyPatch};
 #[cfg(feature = "conformance")]
 pub use registry::conformance;
 #[cfg(feature = "redis")]
@@ -69,18 +72,17 @@ pub use registry::redis::{RedisConnectError, RedisRegistry};
 #[cfg(feature = "sqlite")]
 pub use registry::sqlite::SqliteRegistry;
 pub use registry::{
-    Admission, Answer, Change, Loaded, Query, Registry, Target,
+    Admission, Answer, Loaded, Query, Registry, Target,
+    key::{PublicId, RecordKey, Seal, owner_tag},
+    login::Login,
     memory::MemoryRegistry,
-    record::{Client, Ended, Login, PublicId, Record, RecordKey, Seal, owner_tag},
+    record::{Change, Client, Ended, Record},
     room::{Room, Seat},
 };
 pub use session_expire_macros::session_policy;
 pub use sessions::Sessions;
 pub use text::{Languages, Notice};
-pub use time::{
-    Clock, ManualClock, SystemClock, Timestamp, format_duration, hours, minutes, parse_duration,
-    seconds,
-};
+pub use time::{Timestamp, format_duration, hours, minutes, parse_duration, seconds};
 pub use web::{
     builder::Builder,
     client::Proxy,
@@ -90,6 +92,8 @@ pub use web::{
     middleware::SessionExpire,
     vars::{FlashMessages, Markup, Seconds, SessionVars},
 };
+
+pub use words::limit;
 
 /// What the output of `#[session_policy]` names. Not for use by hand: it changes without notice.
 #[doc(hidden)]

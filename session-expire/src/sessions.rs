@@ -8,7 +8,8 @@ use crate::{
     facts::Reason,
     registry::{
         Query, Registry, Target,
-        record::{Ended, PublicId, Record},
+        key::PublicId,
+        record::{Ended, Record},
     },
     time::Timestamp,
 };

@@ -1,13 +1,6 @@
-//! Points in time, durations in words, and clocks that can be turned.
+//! Points in time, and durations in words.
 
-use std::{
-    fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicI64, Ordering},
-    },
-    time::{Duration, Instant},
-};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
@@ -158,123 +151,6 @@ pub fn format_duration(duration: Duration) -> String {
     if text.is_empty() { "0s".to_owned() } else { text }
 }
 
-/// Tells the time. Everything in this crate that needs to know it asks the one clock of the
-/// middleware, so that a test can turn it.
-pub trait Clock: Send + Sync + fmt::Debug + 'static {
-    /// The time now.
-    fn now(&self) -> Timestamp;
-}
-
-/// The clock of the machine: its wall clock, held up by its monotonic clock.
-///
-/// The wall clock alone could be set back under a running process, which would give every session
-/// that much more; the monotonic clock alone may stand still while the machine sleeps.
-#[derive(Debug, Clone, Copy)]
-pub struct SystemClock {
-    started: (Instant, Timestamp),
-}
-
-impl Default for SystemClock {
-    fn default() -> Self {
-        Self { started: (Instant::now(), Utc::now().into()) }
-    }
-}
-
-impl Clock for SystemClock {
-    fn now(&self) -> Timestamp {
-        let (instant, wall) = self.started;
-        wall.plus(instant.elapsed()).max(Utc::now().into())
-    }
-}
-
-/// A clock that stands still until it is turned: for tests of an application's own timeouts.
-///
-/// Clones show the same time.
-///
-/// ```
-/// use session_expire::{Clock, ManualClock, minutes};
-/// let clock = ManualClock::default();
-/// let before = clock.now();
-/// clock.advance(minutes(10));
-/// assert_eq!(clock.now().since(before), minutes(10));
-/// ```
-#[derive(Debug, Clone)]
-pub struct ManualClock(Arc<AtomicI64>);
-
-impl ManualClock {
-    /// A clock that shows `start`.
-    #[must_use]
-    pub fn new(start: Timestamp) -> Self {
-        Self(Arc::new(AtomicI64::new(start.0)))
-    }
-
-    /// Turns the clock forward.
-    pub fn advance(&self, by: Duration) {
-        self.turn(|now| now.plus(by));
-    }
-
-    /// Turns the clock back, as a wrong time server would.
-    pub fn step_back(&self, by: Duration) {
-        self.turn(|now| now.minus(by));
-    }
-
-    fn turn(&self, turn: impl Fn(Timestamp) -> Timestamp) {
-        let turned = |now| Some(turn(Timestamp(now)).0);
-        let _ = self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, turned);
-    }
-}
-
-impl Default for ManualClock {
-    /// Noon of 1 January 2026.
-    fn default() -> Self {
-        Self::new(Timestamp(1_767_268_800_000))
-    }
-}
-
-impl Clock for ManualClock {
-    fn now(&self) -> Timestamp {
-        Timestamp(self.0.load(Ordering::SeqCst))
-    }
-}
-
-/// A clock that never runs backward.
-///
-/// When the clock below steps back, time goes on from the latest moment that was seen. Without
-/// this, an unattended browser would stay signed in for as long as the step was wide.
-#[derive(Debug)]
-pub(crate) struct SteadyClock {
-    below: Arc<dyn Clock>,
-    latest: AtomicI64,
-    lag: AtomicI64,
-}
-
-impl SteadyClock {
-    pub(crate) fn new(below: Arc<dyn Clock>) -> Self {
-        Self { below, latest: AtomicI64::new(i64::MIN), lag: AtomicI64::new(0) }
-    }
-
-    pub(crate) fn now(&self) -> Timestamp {
-        let lag = self.lag.load(Ordering::Acquire);
-        let shown = self.below.now().0.saturating_add(lag);
-        let latest = self.latest.load(Ordering::Acquire);
-        if shown >= latest {
-            self.latest.fetch_max(shown, Ordering::AcqRel);
-            return Timestamp(shown);
-        }
-        // Threads that race by a millisecond are no step; and of two that see the same step only
-        // one may add it, or time would jump ahead by as much as it fell back.
-        let behind = latest.saturating_sub(shown);
-        if behind > RACE {
-            let caught_up = lag.saturating_add(behind);
-            let _ = self.lag.compare_exchange(lag, caught_up, Ordering::AcqRel, Ordering::Acquire);
-        }
-        Timestamp(latest)
-    }
-}
-
-/// Milliseconds by which two threads may disagree about the time.
-const RACE: i64 = 1_000;
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -325,16 +201,5 @@ mod tests {
         assert_eq!(first.since(last), Duration::ZERO);
         assert_eq!(last.since(first), Duration::from_millis(i64::MAX.unsigned_abs()));
         assert_eq!(last.to_utc(), DateTime::<Utc>::default());
-    }
-
-    #[test]
-    fn a_steady_clock_goes_on_where_a_step_back_happened() {
-        let hand = ManualClock::default();
-        let steady = SteadyClock::new(Arc::new(hand.clone()));
-        let start = steady.now();
-        hand.step_back(hours(1));
-        assert_eq!(steady.now(), start);
-        hand.advance(minutes(10));
-        assert_eq!(steady.now().since(start), minutes(10));
     }
 }

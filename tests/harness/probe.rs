@@ -6,7 +6,8 @@ use std::sync::{
 };
 
 use session_expire::{
-    Answer, Ended, Login, MemoryRegistry, Record, RecordKey, Registry, RegistryError, Timestamp,
+    Admission, Answer, Change, Ended, Loaded, Login, MemoryRegistry, Query, Record, RecordKey,
+    Registry, RegistryError, Room, Target,
 };
 
 /// A [`MemoryRegistry`] that is watched.
@@ -60,20 +61,28 @@ fn unpoisoned<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Registry for Probe {
-    fn login(&self, login: Login) -> Answer<'_, Record> {
+    fn login(&self, login: Login) -> Answer<'_, Admission> {
         unpoisoned(&self.keys).push(login.key);
         self.ask("login", || self.below.login(login))
     }
 
-    fn load(&self, key: RecordKey) -> Answer<'_, Option<Record>> {
+    fn load(&self, key: RecordKey) -> Answer<'_, Option<Loaded>> {
         self.ask("load", || self.below.load(key))
     }
 
-    fn touch(&self, key: RecordKey, seen: Timestamp, now: Timestamp) -> Answer<'_, ()> {
-        self.ask("touch", || self.below.touch(key, seen, now))
+    fn touch(&self, key: RecordKey, change: Change) -> Answer<'_, ()> {
+        self.ask("touch", || self.below.touch(key, change))
     }
 
-    fn end(&self, key: RecordKey, ended: Ended) -> Answer<'_, bool> {
-        self.ask("end", || self.below.end(key, ended))
+    fn end(&self, target: Target, ended: Ended) -> Answer<'_, Vec<Record>> {
+        self.ask("end", || self.below.end(target, ended))
+    }
+
+    fn make_room(&self, key: RecordKey, room: Room, ended: Ended) -> Answer<'_, Vec<Record>> {
+        self.ask("make_room", || self.below.make_room(key, room, ended))
+    }
+
+    fn find(&self, query: Query) -> Answer<'_, Vec<Record>> {
+        self.ask("find", || self.below.find(query))
     }
 }

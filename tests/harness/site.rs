@@ -224,6 +224,7 @@ fn name(event: &Event<'_>) -> String {
         Event::LoggedIn { owner, .. } => format!("{owner} signed in"),
         Event::Ended { owner, reason, .. } => format!("{owner} ended: {reason}"),
         Event::Refused { reason } => format!("refused: {reason}"),
+        Event::LoginRefused { owner } => format!("{owner} refused"),
         Event::RegistryFailed { .. } => "registry failed".to_owned(),
         _ => "something new".to_owned(),
     }

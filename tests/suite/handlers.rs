@@ -8,7 +8,7 @@ use actix_web::{
     error::{ErrorImATeapot, ErrorUnauthorized},
     web,
 };
-use session_expire::{Limit, Policy, hours, minutes};
+use session_expire::{Limit, Policy, SessionHandle, hours, minutes};
 use session_expire_tests::Site;
 
 async fn panics(user: Identity) -> HttpResponse {
@@ -57,6 +57,12 @@ async fn leaves_and_comes_back(req: HttpRequest, session: Session) -> &'static s
     "back"
 }
 
+async fn leaves_and_means_it(session: SessionHandle) -> HttpResponse {
+    session.keep_answer();
+    session.sign_out();
+    HttpResponse::Unauthorized().body("gone")
+}
+
 async fn flips(req: HttpRequest) -> &'static str {
     for user in ["bob", "carol", "alice"] {
         Identity::login(&req.extensions(), user.to_owned()).unwrap();
@@ -83,6 +89,7 @@ fn routes(cfg: &mut web::ServiceConfig) {
         .route("/writes-user", web::get().to(writes_user))
         .route("/switches", web::get().to(switches))
         .route("/leaves-and-comes-back", web::get().to(leaves_and_comes_back))
+        .route("/leaves-and-means-it", web::get().to(leaves_and_means_it))
         .route("/flips", web::get().to(flips))
         .route("/logs-in-and-fails", web::get().to(logs_in_and_fails))
         .service(web::scope("/guarded").wrap_fn(fails).route("/page", web::get().to(note)));
@@ -165,7 +172,7 @@ fn switching_accounts_ends_the_one_and_begins_the_other() {
     assert_eq!(thief.user_at("/private"), None);
     assert_eq!(
         site.events(),
-        ["alice signed in", "alice ended: logged_out", "bob signed in", "refused: logged_out"]
+        ["alice signed in", "bob signed in", "alice ended: logged_out", "refused: logged_out"]
     );
 }
 
@@ -175,7 +182,16 @@ fn a_user_of_the_same_length_at_the_same_place_in_memory_is_another_user() {
     let browser = site.signed_in("alice");
     browser.get("/leaves-and-comes-back");
     assert_eq!(browser.user_at("/private").as_deref(), Some("bobby"));
-    assert_eq!(site.events()[1..], ["alice ended: logged_out", "bobby signed in"]);
+    assert_eq!(site.events()[1..], ["bobby signed in", "alice ended: logged_out"]);
+}
+
+#[test]
+fn an_answer_that_is_meant_as_it_is_still_signs_out() {
+    let site = site();
+    let alice = site.signed_in("alice");
+    let thief = alice.stolen();
+    assert_eq!(alice.get("/leaves-and-means-it").body, "gone");
+    assert_eq!(thief.user_at("/private"), None);
 }
 
 #[test]
@@ -193,7 +209,7 @@ fn a_user_written_by_hand_is_a_login_of_that_user() {
     let browser = site.signed_in("alice");
     browser.get("/writes-user");
     assert_eq!(browser.user_at("/private").as_deref(), Some("mallory"));
-    assert_eq!(site.events()[1..], ["alice ended: logged_out", "mallory signed in"]);
+    assert_eq!(site.events()[1..], ["mallory signed in", "alice ended: logged_out"]);
 }
 
 #[test]

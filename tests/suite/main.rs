@@ -5,6 +5,7 @@ mod clock;
 mod endpoints;
 mod expiry;
 mod handlers;
+mod limits;
 mod messages;
 mod outage;
 mod policies;

@@ -134,7 +134,7 @@ fn one_message_can_replace_all_texts() {
 fn a_function_of_reason_and_language_can_replace_the_texts() {
     let site = Site::builder()
         .customise(|builder| {
-            builder.texts(|reason, languages| match (reason, languages.best_of(&["en", "de"])) {
+            builder.texts(|notice| match (notice.reason, notice.languages.best_of(&["en", "de"])) {
                 (Reason::Idle, Some("de")) => "Sie waren zu lange untätig.".to_owned(),
                 (reason, _) => format!("Over: {reason}"),
             })

@@ -11,7 +11,10 @@ use actix_web::{
     test::{TestRequest, call_service, init_service},
     web,
 };
-use session_expire::{FlashMessages, Policy, PolicyPatch, SessionExpire, SessionVars};
+use session_expire::{
+    Admission, Answer, Change, Ended, FlashMessages, Loaded, Login, Policy, PolicyPatch, Query,
+    Record, RecordKey, Registry, Room, SessionExpire, SessionVars, Target,
+};
 
 fn expire() -> SessionExpire {
     SessionExpire::builder(Policy::new()).build().unwrap()
@@ -148,7 +151,7 @@ fn a_configuration_that_contradicts_itself_is_refused_with_its_cure() {
         ),
         (SessionExpire::builder(Policy::new().idle(minutes(0))).build(), "idle: zero"),
         (
-            SessionExpire::builder(Policy::new().max_sessions(1)).build(),
+            SessionExpire::builder(Policy::new().max_sessions(1)).registry(Uncounting).build(),
             "max_sessions: this registry cannot",
         ),
         (
@@ -164,4 +167,51 @@ fn a_configuration_that_contradicts_itself_is_refused_with_its_cure() {
         let error = result.unwrap_err().to_string();
         assert!(error.contains(words), "{error}");
     }
+}
+
+/// A registry whose author has left counting out.
+struct Uncounting;
+
+impl Registry for Uncounting {
+    fn login(&self, _: Login) -> Answer<'_, Admission> {
+        unreachable!()
+    }
+
+    fn load(&self, _: RecordKey) -> Answer<'_, Option<Loaded>> {
+        unreachable!()
+    }
+
+    fn touch(&self, _: RecordKey, _: Change) -> Answer<'_, ()> {
+        unreachable!()
+    }
+
+    fn end(&self, _: Target, _: Ended) -> Answer<'_, Vec<Record>> {
+        unreachable!()
+    }
+
+    fn make_room(&self, _: RecordKey, _: Room, _: Ended) -> Answer<'_, Vec<Record>> {
+        unreachable!()
+    }
+
+    fn find(&self, _: Query) -> Answer<'_, Vec<Record>> {
+        unreachable!()
+    }
+
+    fn counts(&self) -> bool {
+        false
+    }
+}
+
+#[actix_web::test]
+async fn a_handler_s_limit_that_nobody_enforces_is_an_error() {
+    let app = App::new()
+        .service(
+            web::resource("/one").wrap(PolicyPatch::new().max_sessions(1)).to(HttpResponse::Ok),
+        )
+        .wrap(SessionExpire::builder(Policy::new()).registry(Uncounting).build().unwrap())
+        .wrap(IdentityMiddleware::default())
+        .wrap(sessions());
+    let app = init_service(app).await;
+    let answer = call_service(&app, TestRequest::with_uri("/one").to_request()).await;
+    assert_eq!(answer.status(), BROKEN);
 }

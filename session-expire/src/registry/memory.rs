@@ -9,8 +9,10 @@ use std::{
 };
 
 use super::{
-    Admission, Answer, Change, Loaded, Query, Registry, Target,
-    record::{Ended, Login, Record, RecordKey, owner_tag},
+    Admission, Answer, Loaded, Query, Registry, Target,
+    key::{RecordKey, owner_tag},
+    login::Login,
+    record::{Change, Ended, Record},
     room::{Room, Seat},
 };
 use crate::{

@@ -2,6 +2,8 @@
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
+pub(crate) mod key;
+pub(crate) mod login;
 pub(crate) mod memory;
 pub(crate) mod record;
 #[cfg(feature = "redis")]
@@ -12,10 +14,12 @@ pub(crate) mod sqlite;
 
 use std::{pin::Pin, sync::Arc};
 
-use record::{Ended, Login, PublicId, Record, RecordKey};
+use key::{PublicId, RecordKey};
+use login::Login;
+use record::{Change, Ended, Record};
 use room::Room;
 
-use crate::{error::RegistryError, policy::PolicyPatch, time::Timestamp};
+use crate::{error::RegistryError, time::Timestamp};
 
 /// The answer of a registry, when it comes.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, RegistryError>> + Send + 'a>>;
@@ -45,17 +49,6 @@ pub struct Loaded {
     /// How many records of this user have not ended, this one included if it hasn't. Some of them may
     /// have run out since.
     pub open: u32,
-}
-
-/// What a request changes in the record it came with.
-#[derive(Debug, Clone)]
-pub struct Change {
-    /// When the person was active.
-    pub seen: Timestamp,
-    /// The time now.
-    pub now: Timestamp,
-    /// What the user has of their own from now on, if that was asked anew.
-    pub patch: Option<Option<Arc<PolicyPatch>>>,
 }
 
 /// Which records to end.

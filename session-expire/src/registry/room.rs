@@ -1,6 +1,9 @@
 //! How many sessions a user may have, and who yields: the rule that every registry keeps.
 
-use super::record::{Ended, Record, RecordKey};
+use super::{
+    key::RecordKey,
+    record::{Ended, Record},
+};
 use crate::{
     facts::Reason,
     policy::{Limit, Overflow, Policy},

@@ -11,13 +11,14 @@ use super::{
     setup::{Passive, Setup, Texts, UserPolicy},
 };
 use crate::{
+    clock::{Clock, SteadyClock, SystemClock},
     error::ConfigError,
     event::{Event, Observer},
     path::local_path,
     policy::{Limit, Policy, PolicyPatch},
     registry::{Registry, memory::MemoryRegistry},
     text::Notice,
-    time::{Clock, SteadyClock, SystemClock, Timestamp},
+    time::Timestamp,
 };
 
 /// Configures a [`SessionExpire`].

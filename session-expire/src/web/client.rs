@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, str::FromStr};
 
-use actix_web::HttpRequest;
+use actix_web::{HttpRequest, http::header::HeaderValue};
 
 use crate::{device::device_name, error::ConfigError, registry::record::Client};
 
@@ -62,7 +62,7 @@ pub(crate) fn client(req: &HttpRequest, proxies: &[Proxy]) -> Client {
     let peer = req.peer_addr().map(|peer| peer.ip());
     let hops = req.headers().get_all("x-forwarded-for").filter_map(|value| value.to_str().ok());
     let hops: Vec<_> = hops.flat_map(|value| value.split(',')).map(str::trim).collect();
-    let agent = req.headers().get("user-agent").map(|agent| agent.as_bytes()).unwrap_or_default();
+    let agent = req.headers().get("user-agent").map(HeaderValue::as_bytes).unwrap_or_default();
     let agent = String::from_utf8_lossy(&agent[..agent.len().min(LONGEST_AGENT)]);
     let ip = peer.map(|peer| origin(peer, &hops, proxies).to_canonical());
     Client { ip, device: device_name(&agent).into() }

@@ -14,9 +14,10 @@ use super::{
     asset::REDIRECT_SCRIPT,
     caller::{Caller, Kind, is_cross_site},
     flash::{FlashMessage, Level},
-    gate::{Gate, Standing},
+    gate::Gate,
     middleware::SessionExpire,
-    reply,
+    problem, reply,
+    standing::Standing,
     vars::Seconds,
 };
 use crate::{
@@ -25,7 +26,7 @@ use crate::{
     facts::{Facts, Reason},
     judge::{Verdict, judge},
     policy::{Limit, Policy, PolicyPatch},
-    registry::Change,
+    registry::record::Change,
 };
 
 /// The endpoints under `/session`. With another
@@ -118,9 +119,9 @@ async fn status(
     asking: Option<web::Query<Asking>>,
 ) -> Result<HttpResponse, StackError> {
     let gate = Gate::of(&req)?;
-    gate.set_answered();
+    gate.set_asking();
     if matches!(*gate.standing(), Standing::Unreachable) {
-        return Ok(reply::unavailable());
+        return Ok(problem::unavailable());
     }
     judge_as_page(&gate, asking.and_then(|asking| asking.into_inner().policy), &req)?;
     Ok(Status::of(gate.verdict(), &gate.policy()).respond(HttpResponse::Ok()))
@@ -166,17 +167,17 @@ impl Activity {
 
 async fn keep_alive(req: HttpRequest, body: web::Bytes) -> Result<HttpResponse, StackError> {
     let gate = Gate::of(&req)?;
-    gate.set_answered();
+    gate.set_asking();
     if is_cross_site(&req) {
-        return Ok(reply::cross_site());
+        return Ok(problem::cross_site());
     }
     let Some((idle_for, claim)) = Activity::parse(&req, &body) else {
-        return Ok(reply::bad_request(
+        return Ok(problem::bad_request(
             "idle_for must be a number of seconds, zero or more, such as 12.5",
         ));
     };
     if matches!(*gate.standing(), Standing::Unreachable) {
-        return Ok(reply::unavailable());
+        return Ok(problem::unavailable());
     }
     judge_as_page(&gate, claim, &req)?;
     Ok(match note_activity(&gate, idle_for).await {
@@ -186,7 +187,7 @@ async fn keep_alive(req: HttpRequest, body: web::Bytes) -> Result<HttpResponse, 
         Ok(verdict) => Status::of(verdict, &gate.policy()).respond(HttpResponse::Unauthorized()),
         Err(error) => {
             gate.setup.registry_failed(&error);
-            reply::unavailable()
+            problem::unavailable()
         }
     })
 }
@@ -209,7 +210,7 @@ async fn note_activity(
 
 async fn logout(req: HttpRequest) -> Result<HttpResponse, StackError> {
     if is_cross_site(&req) {
-        return Ok(reply::cross_site());
+        return Ok(problem::cross_site());
     }
     let gate = Gate::of(&req)?;
     gate.set_leaving();

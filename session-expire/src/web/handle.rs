@@ -15,15 +15,15 @@ use actix_web::{
 use super::{
     gate::Gate,
     login::{Entry, register},
-    reply,
+    problem, reply,
 };
 use crate::{
     error::RegistryError,
     judge::Verdict,
     policy::{Policy, PolicyPatch},
     registry::{
-        Change,
-        record::{PublicId, Record},
+        key::PublicId,
+        record::{Change, Record},
     },
     sessions::Sessions,
 };
@@ -55,7 +55,7 @@ impl ResponseError for SignInError {
     fn error_response(&self) -> HttpResponse {
         match self {
             Self::Refused(holders) => reply::too_many(holders),
-            Self::Registry(_) => reply::unavailable(),
+            Self::Registry(_) => problem::unavailable(),
             Self::Session(_) => HttpResponse::InternalServerError().finish(),
         }
     }

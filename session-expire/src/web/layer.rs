@@ -1,10 +1,12 @@
 //! A policy for some handlers: as a middleware, and as an extractor for where no middleware fits.
 
 use std::{
+    cell::RefCell,
     future::{Ready, ready},
     marker::PhantomData,
     pin::Pin,
     rc::Rc,
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -19,7 +21,8 @@ use pin_project_lite::pin_project;
 
 use super::{
     around::{Around, Inside, Reply, Wrapped},
-    gate::{Gate, note_slack},
+    gate::Gate,
+    slack::{lay, note_slack},
 };
 use crate::{
     error::StackError,
@@ -40,7 +43,7 @@ use crate::{
 impl<S: Inside> Transform<S, ServiceRequest> for PolicyPatch {
     type Response = ServiceResponse<EitherBody<S::Body>>;
     type Error = Error;
-    type Transform = Wrapped<Rc<PolicyPatch>, S>;
+    type Transform = Wrapped<Layer, S>;
     type InitError = ();
     type Future = Ready<Result<Self::Transform, ()>>;
 
@@ -51,15 +54,40 @@ impl<S: Inside> Transform<S, ServiceRequest> for PolicyPatch {
             return ready(Err(()));
         }
         note_slack(&self.over(&Policy::new().idle(Limit::Off)));
-        Wrapped::ready(Rc::new(self.clone()), service)
+        Wrapped::ready(Layer { patch: self.clone(), last: RefCell::default() }, service)
     }
 }
 
-impl<S: Inside> Around<S> for Rc<PolicyPatch> {
+/// A [`PolicyPatch`], mounted in one worker. The policy below it is almost always the same, so what
+/// results is kept.
+#[derive(Debug)]
+pub struct Layer {
+    patch: PolicyPatch,
+    /// The policy below, and the one that resulted.
+    last: RefCell<Option<(Arc<Policy>, Arc<Policy>)>>,
+}
+
+impl Layer {
+    fn refine(&self, req: &HttpRequest) -> Result<(), StackError> {
+        Gate::of(req)?.refine_with(&self.patch, |below| self.over(below), req)
+    }
+
+    fn over(&self, below: &Arc<Policy>) -> Arc<Policy> {
+        match &*self.last.borrow() {
+            Some((known, result)) if Arc::ptr_eq(known, below) => return Arc::clone(result),
+            _ => {}
+        }
+        let result = lay(&self.patch, below);
+        self.last.replace(Some((Arc::clone(below), Arc::clone(&result))));
+        result
+    }
+}
+
+impl<S: Inside> Around<S> for Layer {
     type Future = Inward<S::Future, S::Body>;
 
     fn call(&self, service: &Rc<S>, req: ServiceRequest) -> Self::Future {
-        match refine(self, req.request()) {
+        match self.refine(req.request()) {
             Ok(()) => Inward::On { inside: service.call(req) },
             Err(error) => {
                 let answer =

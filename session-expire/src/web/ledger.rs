@@ -1,13 +1,13 @@
 //! What we keep in the session: the one file that names its keys and knows how actix-session works.
 
-use std::{collections::HashMap, mem};
+use std::{borrow::Cow, collections::HashMap, mem};
 
 use actix_session::{Session, SessionExt, SessionInsertError, SessionStatus};
 use actix_web::{HttpMessage, HttpRequest};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
-use crate::registry::record::RecordKey;
+use crate::registry::key::RecordKey;
 
 /// Short, because every byte is encrypted, sent and parsed with every request.
 const KEY: &str = "sx.k";
@@ -66,16 +66,17 @@ impl Ledger {
     }
 
     pub(crate) fn key(&self) -> Signed {
-        match self.session.entries().get(KEY) {
-            None => Signed::Missing,
-            Some(json) => {
-                RecordKey::parse(json.trim_matches('"')).map_or(Signed::Garbage, Signed::With)
-            }
-        }
+        let entries = self.session.entries();
+        let Some(json) = find(&entries, KEY) else { return Signed::Missing };
+        let owner = find(&entries, self.identity).and_then(|json| text(json));
+        let key = owner
+            .zip(unquoted(json))
+            .and_then(|(owner, secret)| RecordKey::with_secret(&owner, secret));
+        key.map_or(Signed::Garbage, Signed::With)
     }
 
     pub(crate) fn set_key(&self, key: RecordKey) -> Result<(), SessionInsertError> {
-        self.session.insert(KEY, key.expose())
+        self.session.insert(KEY, key.secret())
     }
 
     pub(crate) fn drop_key(&self) {
@@ -87,10 +88,8 @@ impl Ledger {
     /// Whether the signed-in user is `owner`; `None` when nobody is signed in.
     pub(crate) fn is_user(&self, owner: &str) -> Option<bool> {
         let entries = self.session.entries();
-        let json = entries.get(self.identity)?;
-        // Most names are their own JSON, and comparing costs no allocation.
-        let same = json.strip_prefix('"').and_then(|json| json.strip_suffix('"')) == Some(owner);
-        Some(same || serde_json::from_str::<String>(json).is_ok_and(|user| user == owner))
+        let json = find(&entries, self.identity)?;
+        Some(text(json).is_some_and(|user| user == owner))
     }
 
     pub(crate) fn user(&self) -> Option<String> {
@@ -98,7 +97,8 @@ impl Ledger {
     }
 
     pub(crate) fn place_of_user(&self) -> Option<Place> {
-        self.session.entries().get(self.identity).map(|json| Place(json.as_ptr().addr()))
+        let entries = self.session.entries();
+        find(&entries, self.identity).map(|json| Place(json.as_ptr().addr()))
     }
 
     /// A new session id with the same content, against session fixation.
@@ -157,6 +157,27 @@ impl Ledger {
             self.session.remove(FLASH);
         }
     }
+}
+
+/// The text that a JSON string stands for. Most are their own JSON, and then nothing is allocated.
+fn text(json: &str) -> Option<Cow<'_, str>> {
+    match unquoted(json) {
+        Some(plain) if !plain.contains('\\') => Some(Cow::Borrowed(plain)),
+        _ => serde_json::from_str(json).ok().map(Cow::Owned),
+    }
+}
+
+fn unquoted(json: &str) -> Option<&str> {
+    json.strip_prefix('"')?.strip_suffix('"')
+}
+
+/// Looks an entry up. In the few entries that a session has, looking at each is several times faster
+/// than hashing the name.
+fn find<'a>(entries: &'a HashMap<String, String>, name: &str) -> Option<&'a String> {
+    if entries.len() > 16 {
+        return entries.get(name);
+    }
+    entries.iter().find(|(key, _)| *key == name).map(|(_, json)| json)
 }
 
 /// Takes the session of `req` away from actix-session, as if this request had not touched it, and

@@ -4,10 +4,7 @@ use std::sync::Arc;
 
 use actix_web::HttpRequest;
 
-use super::{
-    client::client,
-    gate::{Found, Gate, Standing},
-};
+use super::{client::client, found::Found, gate::Gate, standing::Standing};
 use crate::{
     error::RegistryError,
     event::Event,
@@ -15,7 +12,9 @@ use crate::{
     policy::PolicyPatch,
     registry::{
         Admission, Target,
-        record::{Ended, Login, Record, RecordKey},
+        key::RecordKey,
+        login::Login,
+        record::{Ended, Record},
         room::Room,
     },
 };
@@ -97,13 +96,9 @@ pub(crate) async fn end_own(gate: &Gate, reason: Reason) -> Result<(), RegistryE
     Ok(())
 }
 
-/// Ends other sessions of the user if there are more than the policy of this request allows.
-pub(crate) async fn make_room(gate: &Gate, key: RecordKey, open: u32) -> Result<(), RegistryError> {
+/// Ends other sessions of the user, of whom there are more than the policy of this request allows.
+pub(crate) async fn make_room(gate: &Gate, key: RecordKey) -> Result<(), RegistryError> {
     let room = Room::of(&gate.policy());
-    let Some(places) = room.places() else { return Ok(()) };
-    if usize::try_from(open).is_ok_and(|open| open <= places) {
-        return Ok(());
-    }
     let mut ended = Ended::new(Reason::Evicted, gate.setup.now());
     ended.by = gate.login().map(|(_, record)| Arc::clone(&record.client.device));
     let over = gate.setup.registry.make_room(key, room, ended).await?;

@@ -21,7 +21,8 @@ use super::{
     around::{Around, Inside, Reply, Wrapped},
     gate::Gate,
     ledger::Ledger,
-    settle::{settle, settle_failure},
+    reply,
+    settle::{is_settled, settle, settle_failure},
     setup::Setup,
     stack::{self, Stack},
 };
@@ -115,25 +116,39 @@ impl<S: Inside> Around<S> for Expiring {
             return Passage::Story { story: Box::pin(std::future::ready(Ok(answer))) };
         }
         req.add_data_container(Rc::clone(&layer.shared));
-        if Ledger::of(req.request(), layer.setup.identity_key).is_blank() {
-            return Passage::Stranger { layer, inside: service.call(req) };
+        let ledger = Ledger::of(req.request(), layer.setup.identity_key);
+        if ledger.is_blank() {
+            return Passage::Stranger { layer, ledger, inside: service.call(req) };
         }
         layer.stack.session_was_loaded();
-        Passage::Story { story: Box::pin(pass(layer, Rc::clone(service), req)) }
+        Passage::Story { story: Box::pin(pass(layer, Rc::clone(service), req, ledger)) }
     }
 }
 
 /// The whole story of a request that brings a session along.
-async fn pass<S: Inside>(layer: Rc<Layer>, service: Rc<S>, req: ServiceRequest) -> Reply<S::Body> {
-    let gate = match Gate::open(Arc::clone(&layer.setup), req.request()).await {
+async fn pass<S: Inside>(
+    layer: Rc<Layer>,
+    service: Rc<S>,
+    req: ServiceRequest,
+    ledger: Ledger,
+) -> Reply<S::Body> {
+    let gate = match Gate::open(Arc::clone(&layer.setup), ledger, req.request()).await {
         Ok(gate) => gate,
         Err(error) => {
             return Ok(req.into_response(HttpResponse::from_error(error)).map_into_right_body());
         }
     };
     match service.call(req).await {
-        Ok(res) => settle(&layer.stack, res.map_into_left_body()).await,
-        Err(error) => Err(settle_failure(&gate, error).await),
+        Ok(res) => {
+            let mut res = res.map_into_left_body();
+            if is_settled(&gate, res.request()) {
+                reply::forbid_caching(res.headers_mut());
+                return Ok(res);
+            }
+            // Boxed, so that the future of the common case stays small enough to be allocated fast.
+            Box::pin(settle(&layer.stack, res)).await
+        }
+        Err(error) => Err(Box::pin(settle_failure(&gate, error)).await),
     }
 }
 
@@ -142,7 +157,7 @@ pin_project! {
     #[project = Way]
     pub enum Passage<S: Inside> {
         /// Without a session there is nothing to judge, and mostly nothing to settle.
-        Stranger { layer: Rc<Layer>, #[pin] inside: S::Future },
+        Stranger { layer: Rc<Layer>, ledger: Ledger, #[pin] inside: S::Future },
         /// Everything else.
         Story { story: Pin<Box<dyn Future<Output = Reply<S::Body>>>> },
     }
@@ -154,22 +169,21 @@ impl<S: Inside> Future for Passage<S> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let (layer, res) = match self.as_mut().project() {
             Way::Story { story } => return story.as_mut().poll(cx),
-            Way::Stranger { layer, inside } => {
+            Way::Stranger { layer, ledger, inside } => {
                 let res = ready!(inside.poll(cx))?.map_into_left_body();
+                if has_nothing_to_settle(ledger, &res) {
+                    return Poll::Ready(Ok(res));
+                }
                 (Rc::clone(layer), res)
             }
         };
-        if has_nothing_to_settle(&layer, &res) {
-            return Poll::Ready(Ok(res));
-        }
         self.set(Self::Story { story: Box::pin(async move { settle(&layer.stack, res).await }) });
         self.poll(cx)
     }
 }
 
-fn has_nothing_to_settle<B>(layer: &Layer, res: &ServiceResponse<B>) -> bool {
-    let req = res.request();
+fn has_nothing_to_settle<B>(ledger: &Ledger, res: &ServiceResponse<B>) -> bool {
     res.status() != StatusCode::UNAUTHORIZED
-        && Ledger::of(req, layer.setup.identity_key).is_unchanged()
-        && Gate::existing(req).is_none()
+        && ledger.is_unchanged()
+        && !Gate::exists(res.request())
 }

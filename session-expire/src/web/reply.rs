@@ -1,49 +1,21 @@
 //! What a visitor is answered who is not, or no longer, signed in.
 
 use actix_web::{
-    HttpResponse, HttpResponseBuilder, ResponseError,
+    HttpResponse,
     body::{BodySize, BoxBody, EitherBody, MessageBody},
     dev::ServiceResponse,
-    http::{
-        StatusCode,
-        header::{self, HeaderMap, HeaderName, HeaderValue},
-    },
+    http::header::{self, HeaderMap, HeaderName, HeaderValue},
 };
-use serde::Serialize;
 
-use super::caller::{Caller, Kind};
-use crate::{error::StackError, facts::Reason, registry::record::Record, time::Timestamp};
+use super::{
+    caller::{Caller, Kind},
+    problem::Problem,
+};
+use crate::{facts::Reason, registry::record::Record, time::Timestamp};
 
 /// Says why a session is over, beside the body.
 const REASON: HeaderName = HeaderName::from_static("x-session-expired");
 const HX_REDIRECT: HeaderName = HeaderName::from_static("hx-redirect");
-
-/// Seconds after which it is worth asking again while the registry is away.
-const RETRY_AFTER: &str = "5";
-
-/// A body of `application/problem+json` (RFC 9457).
-#[derive(Serialize)]
-struct Problem<'a> {
-    r#type: &'static str,
-    title: &'static str,
-    status: u16,
-    detail: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    login_url: Option<&'a str>,
-}
-
-impl Problem<'_> {
-    fn into_response(self) -> HttpResponse {
-        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let body = serde_json::to_string(&self).unwrap_or_default();
-        HttpResponseBuilder::new(status)
-            .insert_header((header::CONTENT_TYPE, "application/problem+json"))
-            .insert_header((header::CACHE_CONTROL, "no-store"))
-            .body(body)
-    }
-}
 
 /// Asks a caller to sign in: a page is sent to the login page, a program learns why.
 pub(crate) fn challenge(
@@ -110,21 +82,6 @@ fn percent_encode(text: &str) -> String {
     })
 }
 
-/// The registry is away: nobody can be trusted, and trying again will help.
-pub(crate) fn unavailable() -> HttpResponse {
-    let mut response = Problem {
-        r#type: "urn:session-expire:unavailable",
-        title: "Your session could not be checked",
-        status: 503,
-        detail: "Nothing is lost and you have not been signed out. Try again in a few seconds.",
-        reason: None,
-        login_url: None,
-    }
-    .into_response();
-    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER));
-    response
-}
-
 /// A login for which there is no place. Says which sessions hold the places.
 pub(crate) fn refused(caller: &Caller, holders: &[Record], login_url: &str) -> HttpResponse {
     match caller.kind {
@@ -177,52 +134,6 @@ fn refused_page(detail: &str, login_url: &str) -> HttpResponse {
 /// Escapes a text for HTML, and for an attribute in double quotes.
 pub(crate) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('"', "&quot;").replace('<', "&lt;").replace('>', "&gt;")
-}
-
-/// A request from a page of another origin that would have changed something.
-pub(crate) fn cross_site() -> HttpResponse {
-    Problem {
-        r#type: "urn:session-expire:cross-site",
-        title: "Refused",
-        status: 403,
-        detail: "This request came from a page of another site.",
-        reason: None,
-        login_url: None,
-    }
-    .into_response()
-}
-
-/// A request that makes no sense; `detail` says what would.
-pub(crate) fn bad_request(detail: &str) -> HttpResponse {
-    Problem {
-        r#type: "urn:session-expire:bad-request",
-        title: "Bad request",
-        status: 400,
-        detail,
-        reason: None,
-        login_url: None,
-    }
-    .into_response()
-}
-
-impl ResponseError for StackError {
-    fn status_code(&self) -> StatusCode {
-        StatusCode::INTERNAL_SERVER_ERROR
-    }
-
-    /// An opaque answer; whoever runs the site finds the cure in the log.
-    fn error_response(&self) -> HttpResponse {
-        tracing::error!("{self}");
-        Problem {
-            r#type: "about:blank",
-            title: "Internal Server Error",
-            status: 500,
-            detail: "The server is not set up correctly. Its log says what to change.",
-            reason: None,
-            login_url: None,
-        }
-        .into_response()
-    }
 }
 
 /// Puts `answer` in the place of what the handler answered, and keeps the handler's other headers:

@@ -1,6 +1,5 @@
 //! What happens after the handler, once per request.
 
-use actix_session::SessionInsertError;
 use actix_web::{
     Error, HttpRequest, HttpResponse,
     body::{EitherBody, MessageBody},
@@ -12,17 +11,20 @@ use actix_web::{
 use super::{
     around::Reply,
     caller::{Caller, Kind},
-    gate::{Found, Gate, Standing},
-    ledger::{Ledger, Signed, forget_changes},
+    challenge::challenge_if_due,
+    farewell::{close_session, forget, keep_messages, store},
+    gate::Gate,
+    ledger::Signed,
     login::{Entry, end_own, make_room, register},
-    reply,
+    problem, reply,
     stack::Stack,
+    standing::Standing,
 };
 use crate::{
     error::RegistryError,
     facts::Reason,
     policy::PolicyPatch,
-    registry::{Change, record::RecordKey},
+    registry::{key::RecordKey, record::Change},
 };
 
 /// What there is to do, decided before anything is done.
@@ -66,11 +68,21 @@ impl Plan {
     fn of(gate: &Gate) -> Self {
         let user = match gate.ledger.place_of_user() {
             None => User::Nobody,
-            Some(_) if gate.has_fresh_user() => User::Fresh,
+            Some(place) if gate.is_fresh_user(place) => User::Fresh,
             Some(_) => User::Same,
         };
         plan(&gate.standing(), user)
     }
+}
+
+/// Whether the person goes on and there is nothing new to write: the common case, for which it is not
+/// worth to start on the whole of [`settle`].
+pub(crate) fn is_settled(gate: &Gate, req: &HttpRequest) -> bool {
+    gate.ledger.is_unchanged()
+        && !gate.has_flash()
+        && Plan::of(gate) == Plan::Stay
+        && !gate.is_crowded()
+        && gate.login().is_some_and(|(_, record)| gate.activity(record, req).is_none())
 }
 
 /// Settles a request that was answered.
@@ -85,13 +97,13 @@ pub(crate) async fn settle<B: MessageBody + 'static>(
     let refused = res.status() == StatusCode::UNAUTHORIZED;
     let plan = match (Plan::of(&gate), gate.goes_unnoticed()) {
         // Whoever only asks how a session stands must not end it for the pages that still accept it.
-        (Plan::End(_), _) if gate.is_answered() => Plan::PutBack,
+        (Plan::End(_), _) if gate.is_asking() => Plan::PutBack,
         // A picture on a page under a laxer policy must not end the session of the page.
         (Plan::End(_), Some(Kind::Resource)) if !refused => Plan::PutBack,
         (Plan::End(reason), Some(_)) => Plan::EndUnnoticed(reason),
         (plan, _) => plan,
     };
-    let challenge = challenge_if_due(&gate, plan, &res);
+    let challenge = challenge_if_due(&gate, &res);
     if challenge.is_some() {
         gate.unshow();
     }
@@ -105,7 +117,7 @@ pub(crate) async fn settle<B: MessageBody + 'static>(
     };
     match plan {
         Plan::Stay | Plan::Login | Plan::EndUnnoticed(_) => {
-            reply::forbid_caching(res.headers_mut())
+            reply::forbid_caching(res.headers_mut());
         }
         // This answer carries a cookie, so not even the handler can want it in a cache.
         Plan::End(_) => reply::never_cache(res.headers_mut()),
@@ -125,7 +137,7 @@ pub(crate) async fn settle_failure(gate: &Gate, error: Error) -> Error {
         return error;
     }
     let answer = match &*gate.standing() {
-        Standing::Unreachable => reply::unavailable(),
+        Standing::Unreachable => problem::unavailable(),
         Standing::Masked(reason, _, caller) => {
             let text = gate.text(*reason, caller);
             reply::challenge(caller, &gate.policy().login_url, Some((*reason, &text)))
@@ -153,14 +165,10 @@ async fn carry_out(
         Plan::PutBack => {
             forget(gate, req);
             // Whoever wanted to leave must not believe that they have.
-            return if gate.is_leaving() { Err(reply::unavailable()) } else { Ok(()) };
+            return if gate.is_leaving() { Err(problem::unavailable()) } else { Ok(()) };
         }
     }
     Ok(())
-}
-
-fn forget(gate: &Gate, req: &HttpRequest) -> Ledger {
-    forget_changes(req, gate.setup.identity_key)
 }
 
 /// Writes activity and messages, each only if there is something new.
@@ -171,8 +179,8 @@ async fn stay(gate: &Gate, req: &HttpRequest) {
         let touched = gate.setup.registry.touch(key, change).await;
         touched.unwrap_or_else(|error| gate.setup.registry_failed(&error));
     }
-    if let Found::Login(.., open) = gate.found() {
-        let made = make_room(gate, key, *open).await;
+    if gate.is_crowded() {
+        let made = make_room(gate, key).await;
         made.unwrap_or_else(|error| gate.setup.registry_failed(&error));
     }
     if !gate.ledger.is_unchanged() && matches!(gate.ledger.key(), Signed::Missing) {
@@ -204,7 +212,7 @@ async fn register_now(gate: &Gate, req: &HttpRequest) -> Result<RecordKey, HttpR
     let Some(owner) = gate.ledger.user() else {
         tracing::error!("the identity in the session is no text, so nobody was signed in");
         forget(gate, req);
-        return Err(reply::unavailable());
+        return Err(problem::unavailable());
     };
     match register(gate, owner, PolicyPatch::new(), req).await {
         Ok(Entry::Admitted(key, _)) => Ok(key),
@@ -235,75 +243,7 @@ async fn sign_out(gate: &Gate, reason: Reason, req: &HttpRequest) -> Result<(), 
 fn give_up(gate: &Gate, error: &RegistryError, req: &HttpRequest) -> HttpResponse {
     gate.setup.registry_failed(error);
     forget(gate, req);
-    reply::unavailable()
-}
-
-/// Leaves nothing in the session but messages and what an anonymous handler wrote.
-fn close_session(gate: &Gate, req: &HttpRequest) {
-    gate.tell_reason();
-    gate.ledger.drop_key();
-    keep_messages(gate, req);
-    if gate.ledger.is_blank() { gate.ledger.purge() } else { gate.ledger.renew() }
-}
-
-fn keep_messages(gate: &Gate, req: &HttpRequest) {
-    if !gate.has_flash() {
-        return;
-    }
-    if gate.ledger.is_purged() {
-        return keep_messages_after_purge(gate, req);
-    }
-    gate.with_flash(|queue| match queue.to_keep() {
-        None => {}
-        Some([]) => gate.ledger.drop_flash(),
-        Some(messages) => store(gate.ledger.set_flash(&messages)),
-    });
-    if gate.ledger.is_blank() && !gate.ledger.is_unchanged() {
-        gate.ledger.purge();
-    }
-}
-
-/// actix-session drops what is written after a purge, so the messages go into a new session.
-fn keep_messages_after_purge(gate: &Gate, req: &HttpRequest) {
-    let messages = gate.with_flash(|queue| queue.unshown().to_vec());
-    if !messages.is_empty() {
-        let blank = forget(gate, req);
-        store(blank.set_flash(&messages));
-        blank.renew();
-    }
-}
-
-fn store(stored: Result<(), SessionInsertError>) {
-    if let Err(error) = stored {
-        tracing::error!(%error, "the session could not be written");
-    }
-}
-
-/// What a 401 becomes, if anything.
-fn challenge_if_due<B: MessageBody + 'static>(
-    gate: &Gate,
-    plan: Plan,
-    res: &ServiceResponse<B>,
-) -> Option<HttpResponse> {
-    if res.status() != StatusCode::UNAUTHORIZED || plan == Plan::Login || gate.is_answered() {
-        return None;
-    }
-    let policy = gate.policy();
-    match &*gate.standing() {
-        Standing::Active(_) => None,
-        Standing::Unreachable => Some(reply::unavailable()),
-        Standing::Masked(_, _, caller) if caller.is_at(&policy.login_url) => None,
-        Standing::Masked(reason, _, caller) => {
-            let text = gate.text(*reason, caller);
-            let why = gate.explains(caller).then_some((*reason, text.as_str()));
-            Some(reply::challenge(caller, &policy.login_url, why))
-        }
-        Standing::Anonymous => {
-            let caller = Caller::of(res.request());
-            let due = gate.setup.challenge_anonymous && !caller.is_at(&policy.login_url);
-            (due && reply::is_bare(res)).then(|| reply::challenge(&caller, &policy.login_url, None))
-        }
-    }
+    problem::unavailable()
 }
 
 #[cfg(test)]

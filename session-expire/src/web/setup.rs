@@ -6,13 +6,14 @@ use actix_web::HttpRequest;
 
 use super::client::Proxy;
 use crate::{
+    clock::SteadyClock,
     error::RegistryError,
     event::{Event, Observer},
     policy::{Policy, PolicyPatch},
     registry::Registry,
     sessions::Sessions,
     text::{Notice, default_text},
-    time::{SteadyClock, Timestamp},
+    time::Timestamp,
 };
 
 /// Answers what a person is told whose session has ended.

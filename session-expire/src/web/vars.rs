@@ -22,7 +22,7 @@ use crate::{
     claim,
     judge::{Deadlines, Verdict, judge},
     policy::Limit,
-    registry::Change,
+    registry::record::Change,
 };
 
 /// A number of whole seconds for a page. Prints as `null` when there is none, so that it can stand

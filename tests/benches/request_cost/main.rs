@@ -1,14 +1,15 @@
 //! What a request costs with session-expire, next to what it costs without.
 //!
 //! One small site, asked for the same page in ways that differ in a single thing: without us, with
-//! us, with the deadlines that actix-identity itself offers, and so on. The site runs in this process
-//! and no socket is involved, so that nothing but the application is measured.
+//! us, with the deadlines that actix-identity itself offers, and so on. The site runs in this
+//! process and no socket is involved, so that nothing but the application is measured.
 //!
-//! Two things are counted. Instructions, because they are the same on a busy machine and a quiet
-//! one: valgrind runs this program again, and counts what is done between a request and its answer. And nanoseconds, because instructions are not time.
+//! Two things are measured. Instructions, because they are the same on a busy machine and a quiet
+//! one: valgrind runs this program again, and counts what is done between a request and its answer.
+//! And nanoseconds, because instructions are not time.
 //!
 //! ```text
-//! cargo bench --bench request_cost              # about two minutes
+//! cargo bench --bench request_cost              # about a minute
 //! cargo bench --bench request_cost -- --quick   # fewer rounds
 //! ```
 //!

@@ -15,8 +15,8 @@ use crate::{
     site::{self, Answer, Site, USER, WELCOME, Wish},
 };
 
-/// The logins of each way. What is random in a cookie makes a difference of some percent from one to
-/// another, because more or less of it has to be decoded; over so many it averages out.
+/// The logins of each way. What is random in a cookie makes a difference of some percent from one
+/// to another, because more or less of it has to be decoded; over so many it averages out.
 pub(crate) const LOGINS: u16 = 2_048;
 
 /// One thing differs from each to another.

@@ -51,8 +51,7 @@ async fn refuse() -> HttpResponse {
     visit::sign_in_first()
 }
 
-/// Only a registry that can count lets anyone through here.
-#[session_policy(max_sessions = 1)]
+#[session_policy(max_sessions = 1, login_url = "/in/one")]
 #[get("/one")]
 async fn one() -> HttpResponse {
     visit::sign_in_first()
@@ -68,7 +67,7 @@ async fn main() {
         ("GET /off", "/in/off"),
         ("GET /zero", "/in/zero"),
         ("GET /refuse", "/in/refuse"),
-        ("GET /one", "500 Internal Server Error"),
+        ("GET /one", "/in/one"),
     ];
     visit::expect(site, &expected).await;
 }

@@ -29,8 +29,10 @@ use self::{
     stored::{Ask, Stored, Text},
 };
 use super::{
-    Admission, Answer, Change, Loaded, Query, Registry, Target,
-    record::{Ended, Login, Record, RecordKey, owner_tag},
+    Admission, Answer, Loaded, Query, Registry, Target,
+    key::{RecordKey, owner_tag},
+    login::Login,
+    record::{Change, Ended, Record},
     room::Room,
 };
 use crate::{

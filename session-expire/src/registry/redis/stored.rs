@@ -12,7 +12,8 @@ use crate::{
     facts::Reason,
     policy::{Limit, Limits, PolicyPatch},
     registry::{
-        record::{Client, Ended, PublicId, Record, Seal},
+        key::{PublicId, Seal},
+        record::{Client, Ended, Record},
         room::Room,
     },
     time::Timestamp,

@@ -1,0 +1,195 @@
+//! The names of a login: a secret one and a public one; and the secret that signs for it.
+
+use std::{
+    fmt,
+    hash::{Hash, Hasher},
+    str,
+};
+
+use rand::{Rng, distr::Alphanumeric};
+
+/// The secret name of a login: 4 letters that all logins of one user share, then 22 random letters and
+/// digits (131 bits; OWASP ASVS 7.2.3 asks for 128).
+///
+/// It lives in the session and nowhere else that a person or a log can see; its `Debug` output hides it.
+/// The shared letters let a registry keep the records of one user together, knowing only a key.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct RecordKey([u8; 26]);
+
+/// The first of the random letters suffice.
+impl Hash for RecordKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let letters = &self.0[TAG..TAG + 8];
+        state.write_u64(letters.iter().fold(0, |sum, letter| sum << 8 | u64::from(*letter)));
+    }
+}
+
+/// How many letters the logins of one user share.
+const TAG: usize = 4;
+
+impl RecordKey {
+    /// A new key for a login of `owner`, from the thread's cryptographic generator.
+    #[must_use]
+    pub fn random(owner: &str) -> Self {
+        Self::join(owner, random_letters())
+    }
+
+    /// The key of a login of `owner`, from its [secret](Self::secret) part; `None` for what cannot be one.
+    #[must_use]
+    pub fn with_secret(owner: &str, secret: &str) -> Option<Self> {
+        letters(secret).map(|secret| Self::join(owner, secret))
+    }
+
+    fn join(owner: &str, secret: [u8; 22]) -> Self {
+        let mut letters = [0; 26];
+        letters[..TAG].copy_from_slice(&tag_of(owner));
+        letters[TAG..].copy_from_slice(&secret);
+        Self(letters)
+    }
+
+    /// What the session carries: the key without the letters that follow from the user's name.
+    #[must_use]
+    pub fn secret(&self) -> &str {
+        &self.expose()[TAG..]
+    }
+
+    /// The letters that all logins of one user share: one of 14 million combinations.
+    #[must_use]
+    pub fn tag(&self) -> &str {
+        &self.expose()[..TAG]
+    }
+
+    /// Reads a key back; `None` for what cannot be one.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        letters(text).map(Self)
+    }
+
+    /// The whole key, for a registry to store. Don't log it.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for RecordKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RecordKey(…)")
+    }
+}
+
+/// The public name of a login, for pages, URLs and logs: 16 random letters and digits. Knowing it
+/// gives no access.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PublicId([u8; 16]);
+
+impl PublicId {
+    /// A new id.
+    #[must_use]
+    pub fn random() -> Self {
+        Self(random_letters())
+    }
+
+    /// Reads an id back; `None` for what cannot be one.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        letters(text).map(Self)
+    }
+
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for PublicId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The secret under which the registry signs what a page may claim; it never leaves the server.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Seal([u8; 22]);
+
+impl Seal {
+    /// A new secret.
+    #[must_use]
+    pub fn random() -> Self {
+        Self(random_letters())
+    }
+
+    /// Reads a secret back; `None` for what cannot be one.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        letters(text).map(Self)
+    }
+
+    /// The secret itself, for a registry to store. Don't log it.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for Seal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Seal(…)")
+    }
+}
+
+/// FNV-1a, written in letters: it only has to be the same on every machine and spread well.
+fn tag_of(owner: &str) -> [u8; TAG] {
+    const LETTERS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    let hash = owner.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    let mut rest = hash ^ (hash >> 32);
+    [(); TAG].map(|()| {
+        let letter = LETTERS[usize::try_from(rest % 62).unwrap_or(0)];
+        rest /= 62;
+        letter
+    })
+}
+
+/// The letters that all keys of `owner` begin with; see [`RecordKey::tag`].
+#[must_use]
+pub fn owner_tag(owner: &str) -> String {
+    String::from_utf8_lossy(&tag_of(owner)).into_owned()
+}
+
+fn random_letters<const N: usize>() -> [u8; N] {
+    let mut rng = rand::rng();
+    std::array::from_fn(|_| rng.sample(Alphanumeric))
+}
+
+fn letters<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let letters: [u8; N] = text.as_bytes().try_into().ok()?;
+    // Without an early end, the compiler looks at many letters at once.
+    let plain = letters.iter().fold(true, |plain, byte| plain & byte.is_ascii_alphanumeric());
+    plain.then_some(letters)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_reads_back_and_hides_from_debug() {
+        let key = RecordKey::random("alice");
+        assert_eq!(RecordKey::parse(key.expose()), Some(key));
+        assert_eq!(RecordKey::with_secret("alice", key.secret()), Some(key));
+        assert_ne!(RecordKey::with_secret("bob", key.secret()), Some(key));
+        assert!(!format!("{key:?}").contains(key.expose()));
+        for junk in [
+            "",
+            "short",
+            "01234567890123456789012345x",
+            "0123456789012345678901234\u{0}",
+            "ééééééééééééé",
+        ] {
+            assert_eq!(RecordKey::parse(junk), None, "{junk:?}");
+        }
+    }
+}

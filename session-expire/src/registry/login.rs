@@ -1,0 +1,83 @@
+//! A login, on its way into a registry.
+
+use std::sync::Arc;
+
+use super::{
+    key::{PublicId, RecordKey, Seal},
+    record::{Client, Ended, Record},
+    room::Room,
+};
+use crate::{
+    facts::Reason,
+    policy::{Limits, Policy, PolicyPatch},
+    time::Timestamp,
+};
+
+/// A login as it is handed to a registry.
+#[derive(Debug, Clone)]
+pub struct Login {
+    /// The secret name of the new record.
+    pub key: RecordKey,
+    /// The public name of the new record.
+    pub id: PublicId,
+    /// The secret that signs the claims of this login's pages.
+    pub seal: Seal,
+    /// The user, as actix-identity knows them.
+    pub owner: Arc<str>,
+    /// When.
+    pub at: Timestamp,
+    /// From where.
+    pub client: Client,
+    /// The login of the same user that this browser had before, whose place the new one takes, and why
+    /// it ends now at the latest.
+    pub replaces: Option<(RecordKey, Reason)>,
+    /// How many sessions the user may have, this one included.
+    pub room: Room,
+    /// The limits under which this session counts as alive when places are counted.
+    pub limits: Limits,
+    /// What the user, or this login, has of their own; it has the last word.
+    pub patch: Option<Arc<PolicyPatch>>,
+}
+
+impl Login {
+    /// A login of `owner` at `at`, with new names, under the limits of `policy`.
+    pub fn new(owner: impl Into<Arc<str>>, at: Timestamp, policy: &Policy) -> Self {
+        let owner = owner.into();
+        Self {
+            key: RecordKey::random(&owner),
+            id: PublicId::random(),
+            seal: Seal::random(),
+            owner,
+            at,
+            client: Client::default(),
+            replaces: None,
+            room: Room::of(policy),
+            limits: policy.limits(),
+            patch: None,
+        }
+    }
+
+    /// How this login is written into the record of one that yields to it.
+    #[must_use]
+    pub fn evicts(&self) -> Ended {
+        Ended { at: self.at, reason: Reason::Evicted, by: Some(Arc::clone(&self.client.device)) }
+    }
+}
+
+impl Record {
+    /// A record of a login that has just happened.
+    #[must_use]
+    pub fn new(login: &Login) -> Self {
+        Self {
+            id: login.id,
+            seal: login.seal,
+            owner: Arc::clone(&login.owner),
+            client: login.client.clone(),
+            logged_in_at: login.at,
+            last_seen: login.at,
+            ended: None,
+            limits: login.limits,
+            patch: login.patch.clone(),
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! Who is asking, by the session and the registry.
+
+use std::sync::Arc;
+
+use actix_identity::IdentityExt;
+use actix_web::HttpRequest;
+
+use super::{
+    client::client,
+    ledger::{Ledger, Signed},
+    setup::Setup,
+};
+use crate::{
+    error::StackError,
+    event::Event,
+    facts::Facts,
+    policy::{Policy, PolicyPatch},
+    registry::{Admission, Loaded, key::RecordKey, login::Login, record::Record},
+    time::Timestamp,
+};
+
+/// What the session and the registry say about who is asking.
+pub(crate) enum Found {
+    Nobody,
+    /// A key that no living or dead login has.
+    Unknown,
+    /// The record, and how many the user has that are open.
+    Login(RecordKey, Record, u32),
+    /// The registry could not be asked, perhaps about this key.
+    Unreachable(Option<RecordKey>),
+}
+
+impl Found {
+    /// What there is to judge; `None` while that cannot be asked.
+    pub(crate) fn facts(&self) -> Option<Facts> {
+        match self {
+            Self::Nobody => Some(Facts::Nobody),
+            Self::Unknown => Some(Facts::Unknown),
+            Self::Login(_, record, _) => Some(record.facts()),
+            Self::Unreachable(_) => None,
+        }
+    }
+
+    pub(crate) fn login(&self) -> Option<(RecordKey, &Record)> {
+        match self {
+            Self::Login(key, record, _) => Some((*key, record)),
+            _ => None,
+        }
+    }
+
+    /// How many sessions the user has open.
+    pub(crate) fn open(&self) -> usize {
+        match self {
+            Self::Login(.., open) => usize::try_from(*open).unwrap_or(usize::MAX),
+            _ => 0,
+        }
+    }
+
+    /// `policy` with what the user of this login has of their own on top.
+    pub(crate) fn topped(&self, policy: &Arc<Policy>) -> Arc<Policy> {
+        match self {
+            Self::Login(_, Record { patch: Some(patch), .. }, _) => Arc::new(patch.over(policy)),
+            _ => Arc::clone(policy),
+        }
+    }
+}
+
+pub(crate) async fn find(
+    setup: &Setup,
+    ledger: &Ledger,
+    req: &HttpRequest,
+    now: Timestamp,
+) -> Result<Found, StackError> {
+    if ledger.place_of_user().is_none() {
+        return match req.get_identity() {
+            Ok(_) => Err(StackError::IdentityKey),
+            Err(_) => Ok(Found::Nobody),
+        };
+    }
+    Ok(match ledger.key() {
+        Signed::With(key) => load(setup, ledger, key).await,
+        Signed::Missing if setup.adopt_until.is_some_and(|end| now < end) => {
+            adopt(setup, ledger, req, now).await
+        }
+        Signed::Missing | Signed::Garbage => Found::Unknown,
+    })
+}
+
+async fn load(setup: &Setup, ledger: &Ledger, key: RecordKey) -> Found {
+    match setup.registry.load(key).await {
+        Ok(Some(Loaded { record, open })) if ledger.is_user(&record.owner) == Some(true) => {
+            Found::Login(key, record, open)
+        }
+        Ok(_) => Found::Unknown,
+        Err(error) => {
+            setup.registry_failed(&error);
+            Found::Unreachable(Some(key))
+        }
+    }
+}
+
+/// A session from before this middleware was installed counts as a login that happens now.
+async fn adopt(setup: &Setup, ledger: &Ledger, req: &HttpRequest, now: Timestamp) -> Found {
+    let Some(owner) = ledger.user() else { return Found::Unknown };
+    let patch = setup.patch_of(&owner, PolicyPatch::new()).await;
+    let policy =
+        patch.as_deref().map_or_else(|| (*setup.policy).clone(), |patch| patch.over(&setup.policy));
+    let mut login = Login::new(owner, now, &policy);
+    (login.client, login.patch) = (client(req, &setup.proxies), patch);
+    let key = login.key;
+    let admission = setup.registry.login(login).await;
+    match admission {
+        Ok(Admission::Admitted { record, .. }) if ledger.set_key(key).is_ok() => {
+            setup.tell(&Event::LoggedIn { owner: &record.owner, id: record.id });
+            Found::Login(key, record, 1)
+        }
+        Ok(_) => Found::Unknown,
+        Err(error) => {
+            setup.registry_failed(&error);
+            Found::Unreachable(None)
+        }
+    }
+}
