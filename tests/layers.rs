@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 /// A file may use only files that stand before it.
-const ORDER: [&str; 50] = [
+const ORDER: [&str; 49] = [
     "error",
     "time",
     "path",
@@ -20,7 +20,6 @@ const ORDER: [&str; 50] = [
     "registry::login",
     "registry",
     "registry::memory",
-    "registry::sqlite",
     "registry::redis::script",
     "registry::redis::link",
     "registry::redis::stored",

@@ -9,8 +9,6 @@ pub(crate) mod record;
 #[cfg(feature = "redis")]
 pub(crate) mod redis;
 pub(crate) mod room;
-#[cfg(feature = "sqlite")]
-pub(crate) mod sqlite;
 
 use std::{pin::Pin, sync::Arc};
 
