@@ -159,11 +159,12 @@ impl Query {
 ///             let seats: Vec<_> = others.filter_map(|(key, record)| Seat::of(*key, record, login.at)).collect();
 ///             if login.room.refuses(&seats) {
 ///                 let alive = |key: &RecordKey| seats.iter().any(|seat| seat.key == *key && seat.ran_out.is_none());
-///                 let holders = records.iter().filter(|(key, _)| alive(key)).map(|(_, record)| record.clone()).collect();
+///                 let mut holders: Vec<_> = records.iter().filter(|(key, _)| alive(key)).map(|(_, record)| record.clone()).collect();
+///                 holders.sort_by_key(|record| record.logged_in_at);
 ///                 return Admission::Refused { holders };
 ///             }
 ///             let end_of_replaced = Ended::new(reason.unwrap_or(Reason::LoggedOut), login.at);
-///             let mut ended = end(records, |key, _| Some(*key) == replaced, &end_of_replaced);
+///             let mut ended = end(records, |key, record| Some(*key) == replaced && record.owner == login.owner, &end_of_replaced);
 ///             ended.extend(make_room(records, &login.owner, &login.key, login.room, &login.evicts()));
 ///             let record = Record::new(&login);
 ///             records.push((login.key, record.clone()));
@@ -206,7 +207,7 @@ impl Query {
 /// ```
 pub trait Registry: Send + Sync + 'static {
     /// Opens a record, ends the one that it [replaces](Login::replaces) and those that have to yield, or
-    /// refuses; all in one step. The replaced one holds no place.
+    /// refuses; all in one step. The replaced one holds no place; one of another user is not replaced.
     fn login(&self, login: Login) -> Answer<'_, Admission>;
 
     /// The record of `key`, ended or not; `None` for one that was never there or is forgotten.
