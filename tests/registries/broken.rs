@@ -1,9 +1,10 @@
 //! Registries that are wrong in one way each: the promises catch every one of them.
 
 use std::{
+    collections::HashMap,
     future::ready,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
+    sync::{Arc, Mutex},
 };
 
 use session_expire::{
@@ -14,7 +15,7 @@ use session_expire::{
 
 /// What is wrong.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Fault {
+pub enum Fault {
     EvictsTheNewest,
     ForgetsBy,
     CountsEnded,
@@ -22,6 +23,8 @@ enum Fault {
     RevivesTheEnded,
     ReplacedHoldsAPlace,
     ForgetsToReplace,
+    ReplacesAnyone,
+    LastReasonStays,
     RefusalEndsTheOld,
     HoldersInAnyOrder,
     ZeroMeansNone,
@@ -44,9 +47,10 @@ enum Fault {
 }
 
 /// A registry with a fault, made of one without.
-struct Broken {
+pub struct Broken {
     fault: Fault,
     below: MemoryRegistry,
+    last_ends: Mutex<HashMap<RecordKey, Ended>>,
 }
 
 fn done<'a, T: Send + 'a>(answer: T) -> Answer<'a, T> {
@@ -61,6 +65,10 @@ fn at_once<T: Send>(answer: Answer<'_, T>) -> T {
 }
 
 impl Broken {
+    pub fn new(fault: Fault) -> Self {
+        Self { fault, below: MemoryRegistry::new(), last_ends: Mutex::default() }
+    }
+
     fn is(&self, fault: Fault) -> bool {
         self.fault == fault
     }
@@ -126,7 +134,7 @@ impl Broken {
                 }
                 return admission;
             }
-            Fault::RefusalEndsTheOld => {
+            Fault::RefusalEndsTheOld | Fault::ReplacesAnyone => {
                 if let Some((key, reason)) = login.replaces {
                     at_once(self.below.end(Target::Key(key), Ended::new(reason, login.at)));
                 }
@@ -175,6 +183,10 @@ impl Broken {
                 let _ = whole(owner);
                 self.of(owner, Some(true))
             }
+            (Target::Key(key), Fault::LastReasonStays) => {
+                self.last_ends.lock().unwrap().insert(*key, ended.clone());
+                at_once(self.below.end(target, ended))
+            }
             (Target::Key(key), Fault::EndsInTwoSteps) => {
                 let open = at_once(self.below.load(*key));
                 let open = open.filter(|loaded| loaded.record.ended.is_none());
@@ -217,6 +229,10 @@ impl Registry for Broken {
 
     fn load(&self, key: RecordKey) -> Answer<'_, Option<Loaded>> {
         let mut loaded = at_once(self.below.load(key));
+        if let (Some(loaded), Some(last)) = (&mut loaded, self.last_ends.lock().unwrap().get(&key))
+        {
+            loaded.record.ended = Some(last.clone());
+        }
         if let (Some(loaded), Fault::RevivesTheEnded) = (&mut loaded, self.fault)
             && loaded.record.ended.as_ref().is_some_and(|ended| ended.at < loaded.record.last_seen)
         {
@@ -267,10 +283,9 @@ impl Registry for Broken {
 /// The names of the promises that a registry with `fault` breaks.
 fn broken_by(fault: Option<Fault>) -> Vec<&'static str> {
     let breaks = |promise: fn(&dyn Registry, session_expire::conformance::Runner)| {
-        let below = MemoryRegistry::new();
         let registry: Box<dyn Registry> = match fault {
-            Some(fault) => Box::new(Broken { fault, below }),
-            None => Box::new(below),
+            Some(fault) => Box::new(Broken::new(fault)),
+            None => Box::new(MemoryRegistry::new()),
         };
         catch_unwind(AssertUnwindSafe(|| promise(&*registry, block_on))).is_err()
     };
@@ -288,6 +303,8 @@ fn every_fault_is_caught_by_the_promise_it_breaks() {
         (Fault::RevivesTheEnded, "an_ended_record_stays_as_it_ended"),
         (Fault::ReplacedHoldsAPlace, "a_replaced_login_holds_no_place"),
         (Fault::ForgetsToReplace, "a_replaced_login_ends_for_the_given_reason"),
+        (Fault::ReplacesAnyone, "another_users_login_is_not_replaced"),
+        (Fault::LastReasonStays, "the_first_reason_stays"),
         (Fault::RefusalEndsTheOld, "a_refused_login_replaces_nothing"),
         (Fault::HoldersInAnyOrder, "a_login_without_a_place_is_refused_and_nothing_changes"),
         (Fault::ZeroMeansNone, "off_and_zero_mean_no_limit"),

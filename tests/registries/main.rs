@@ -1,8 +1,9 @@
 //! Every registry keeps every promise; and the promises notice when one is broken.
 //!
-//! A registry joins with one line in [`conformance`] and one in [`sequences`].
+//! A registry joins with one line in [`conformance`], one in [`sequences`] and one in [`one_step`].
 
 mod broken;
+mod one_step;
 mod plain;
 mod sequences;
 mod threads;

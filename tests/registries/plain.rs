@@ -13,6 +13,11 @@ type Records = Vec<(RecordKey, Record)>;
 pub struct Plain(Mutex<Records>);
 
 impl Plain {
+    /// A registry with the same records, for a test that tries several futures of one past.
+    pub fn copy(&self) -> Self {
+        Self(Mutex::new(self.0.lock().unwrap().clone()))
+    }
+
     fn with<'a, T: Send + 'a>(&self, act: impl FnOnce(&mut Records) -> T) -> Answer<'a, T> {
         let done = act(&mut self.0.lock().unwrap());
         Box::pin(ready(Ok(done)))

@@ -14,7 +14,7 @@ use crate::plain::Plain;
 
 /// One step. Sessions are meant by their number, counted from the first login on.
 #[derive(Debug, Clone)]
-enum Step {
+pub enum Step {
     Login { owner: usize, room: Room, idle: u64, replaces: Option<usize> },
     Touch { session: usize, seen_before: i64, patch: u8 },
     Load { session: usize },
@@ -36,7 +36,7 @@ fn rooms() -> impl Strategy<Value = Room> {
     (limit, overflow).prop_map(|(max_sessions, overflow)| Room { max_sessions, overflow })
 }
 
-fn steps() -> impl Strategy<Value = Step> {
+pub fn steps() -> impl Strategy<Value = Step> {
     let (owner, session) = (0..OWNERS.len(), 0_usize..12);
     let find = (
         proptest::option::of(owner.clone()),
@@ -64,7 +64,7 @@ fn steps() -> impl Strategy<Value = Step> {
 
 /// What a registry has answered; where no order is promised, in the order of the ids.
 #[derive(Debug, PartialEq)]
-enum Said {
+pub enum Said {
     Admitted(Box<Record>, Vec<Record>),
     Refused(Vec<Record>),
     Loaded(Box<Option<Loaded>>),
@@ -79,13 +79,15 @@ fn in_order(mut records: Vec<Record>) -> Vec<Record> {
 }
 
 /// A sequence as it goes: the clock, and the logins so far.
-struct Story {
-    clock: ManualClock,
-    logins: Vec<Login>,
+#[derive(Default)]
+pub struct Story {
+    pub clock: ManualClock,
+    pub logins: Vec<Login>,
 }
 
 /// One step as it is put to each of the registries.
-enum Question {
+#[derive(Debug, Clone)]
+pub enum Question {
     Login(Box<Login>),
     Touch(session_expire::RecordKey, Change),
     Load(session_expire::RecordKey),
@@ -100,7 +102,7 @@ impl Story {
     }
 
     /// The question of `step`; `None` where it asks nothing, or for a session before the first login.
-    fn question(&mut self, step: &Step) -> Option<Question> {
+    pub fn question(&mut self, step: &Step) -> Option<Question> {
         let at = self.clock.now();
         let over = Ended { at, reason: Reason::Revoked, by: Some("here".into()) };
         let key = |session: &usize| self.session(*session).map(|login| login.key);
@@ -164,7 +166,7 @@ impl Story {
     }
 }
 
-async fn ask(registry: &dyn Registry, question: &Question) -> Said {
+pub async fn ask(registry: &dyn Registry, question: &Question) -> Said {
     match question {
         Question::Login(login) => match registry.login(Login::clone(login)).await.unwrap() {
             Admission::Admitted { record, ended } => {
@@ -192,7 +194,7 @@ async fn ask(registry: &dyn Registry, question: &Question) -> Said {
 fn compare(registry: &dyn Registry, run: Runner, steps: &[Step]) {
     run(Box::pin(async {
         let plain = Plain::default();
-        let mut story = Story { clock: ManualClock::default(), logins: vec![] };
+        let mut story = Story::default();
         for (number, step) in steps.iter().enumerate() {
             let Some(question) = story.question(step) else { continue };
             let (expected, said) = (ask(&plain, &question).await, ask(registry, &question).await);

@@ -224,7 +224,8 @@ pub trait Registry: Send + Sync + 'static {
     /// whoever ran out ends for that reason.
     fn make_room(&self, key: RecordKey, room: Room, ended: Ended) -> Answer<'_, Vec<Record>>;
 
-    /// Lists records, newest login first.
+    /// Lists records, newest login first. Only a list of one user is one step: that of all users may be
+    /// read user by user.
     fn find(&self, query: Query) -> Answer<'_, Vec<Record>>;
 
     /// Whether it keeps to `max_sessions`, as it should. For a registry that says no, a policy with

@@ -85,6 +85,7 @@ macro_rules! __promises {
                 an_unknown_key_is_none
                 a_load_counts_the_open_ones_of_this_user_only
                 owners_may_be_called_anything
+                users_who_share_a_tag_are_kept_apart
                 an_owner_may_be_called_nothing
                 the_client_comes_back_as_it_went_in
                 the_patch_comes_back_as_it_went_in

@@ -1,13 +1,17 @@
 //! Promises about records: what goes in comes out.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{collections::HashMap, net::IpAddr, sync::Arc};
 
-use super::stage::{answered, load, login, now, open_ids, sign_in, somebody};
+use super::stage::{answered, limited, load, login, now, open_ids, sign_in, somebody};
 use crate::{
     facts::Reason,
     policy::{Limit, Limits, Overflow, PolicyPatch},
     registry::{
-        Query, Registry, Target, key::RecordKey, login::Login, record::Ended, record::Record,
+        Query, Registry, Target,
+        key::{RecordKey, owner_tag},
+        login::Login,
+        record::Ended,
+        record::Record,
     },
     time::{Timestamp, minutes, seconds},
 };
@@ -119,6 +123,38 @@ pub async fn an_owner_may_be_called_nothing(registry: &dyn Registry) {
     let over = Ended::new(Reason::LoggedOut, now());
     let ended = answered("end", registry.end(Target::Id("".into(), login.id), over)).await;
     assert_eq!(ended.len(), 1, "the login of the user called \"\" could not be ended by its id");
+}
+
+/// Two users whose keys begin with the same letters are two users; see
+/// [`RecordKey::tag`](crate::RecordKey::tag).
+pub async fn users_who_share_a_tag_are_kept_apart(registry: &dyn Registry) {
+    let (alice, bob) = two_who_share_a_tag();
+    let (alices, bobs) = (login(&alice, now()), login(&bob, now()));
+    assert_eq!(alices.key.tag(), bobs.key.tag(), "they share no tag");
+    assert_round_trip(registry, &bobs).await;
+    assert_round_trip(registry, &alices).await;
+    let later = alices.at.plus(minutes(1));
+    let replaces = Some((bobs.key, Reason::LoggedOut));
+    let new = limited(Login { replaces, ..login(&alice, later) }, 2, Overflow::Refuse);
+    assert_eq!(sign_in(registry, &new).await.1, [], "Alice's login ended Bob's session");
+    let over = Ended::new(Reason::Revoked, later);
+    let one = limited(new.clone(), 1, Overflow::Evict).room;
+    answered("make_room", registry.make_room(new.key, one, over.clone())).await;
+    answered("end", registry.end(Target::All(alice), over)).await;
+    let loaded = load(registry, bobs.key).await;
+    assert_eq!((loaded.record, loaded.open), (Record::new(&bobs), 1), "of the other user");
+    assert_eq!(open_ids(registry, &bob).await, [bobs.id].into(), "of the other user");
+}
+
+/// By the birthday paradox some five thousand names suffice.
+fn two_who_share_a_tag() -> (Arc<str>, Arc<str>) {
+    let (salt, mut known) = (somebody("user"), HashMap::new());
+    (0_u32..)
+        .find_map(|n| {
+            let name: Arc<str> = format!("{salt}-{n}").into();
+            known.insert(owner_tag(&name), Arc::clone(&name)).map(|other| (other, name))
+        })
+        .unwrap_or_else(|| unreachable!("there are more names than tags"))
 }
 
 /// Addresses of both kinds, none, and any text for the device.
