@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 /// A file may use only files that stand before it.
-const ORDER: [&str; 49] = [
+const ORDER: [&str; 56] = [
     "error",
     "time",
     "path",
@@ -24,6 +24,13 @@ const ORDER: [&str; 49] = [
     "registry::redis::link",
     "registry::redis::stored",
     "registry::redis",
+    "registry::conformance::stage",
+    "registry::conformance::activity",
+    "registry::conformance::ends",
+    "registry::conformance::lists",
+    "registry::conformance::races",
+    "registry::conformance::records",
+    "registry::conformance::rooms",
     "registry::conformance",
     "claim",
     "event",

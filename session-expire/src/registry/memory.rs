@@ -54,7 +54,7 @@ struct Shard {
     swept_at: Option<Timestamp>,
 }
 
-/// The records of one user, oldest login first; ended ones as far as the log reaches.
+/// The records of one user as they came; ended ones as far as the log reaches.
 #[derive(Default)]
 struct Owner {
     keys: Vec<RecordKey>,
@@ -102,8 +102,10 @@ impl MemoryRegistry {
         if login.room.refuses(&seats) {
             return Admission::Refused { holders: shard.holders(&seats) };
         }
+        // A tag is shared by many users: the key alone doesn't prove whose login it is.
+        let replaced = login.replaces.filter(|(key, _)| shard.owns(&login.owner, *key));
         let replaced =
-            login.replaces.and_then(|(key, reason)| shard.end(key, Ended::new(reason, login.at)));
+            replaced.and_then(|(key, reason)| shard.end(key, Ended::new(reason, login.at)));
         let mut ended: Vec<_> = replaced.into_iter().collect();
         ended.extend(shard.give_way(login.room.yielding(seats), &login.evicts()));
         let record = Record::new(&login);
@@ -130,19 +132,24 @@ impl Shard {
         Arc::clone(device)
     }
 
-    /// The open sessions of `owner` but one, oldest login first.
+    /// The open sessions of `owner` but one.
     fn seats(&self, owner: &str, but: Option<RecordKey>, now: Timestamp) -> Vec<Seat> {
         let keys = self.owners.get(owner).map(|owner| owner.keys.as_slice()).unwrap_or_default();
         let others = keys.iter().filter(|key| Some(**key) != but);
         others.filter_map(|key| Seat::of(*key, self.records.get(key)?, now)).collect()
     }
 
+    fn owns(&self, owner: &str, key: RecordKey) -> bool {
+        self.records.get(&key).is_some_and(|record| *record.owner == *owner)
+    }
+
+    /// Sorted, because the clocks of logins may differ from the order in which they came.
     fn holders(&self, seats: &[Seat]) -> Vec<Record> {
         let alive = seats.iter().filter(|seat| seat.ran_out.is_none());
-        alive
-            .filter_map(|seat| self.records.get(&seat.key))
-            .map(|record| Record::clone(record))
-            .collect()
+        let records = alive.filter_map(|seat| self.records.get(&seat.key));
+        let mut holders: Vec<_> = records.map(|record| Record::clone(record)).collect();
+        holders.sort_by_key(|record| record.logged_in_at);
+        holders
     }
 
     fn open(&mut self, key: RecordKey, record: Record) {
@@ -187,7 +194,9 @@ impl Shard {
 
     /// Forgets what nobody will ask for again.
     fn sweep(&mut self, now: Timestamp) {
-        let swept_at = *self.swept_at.get_or_insert(now);
+        // The last sweep may lie in the future of a clock that has since been set back.
+        let swept_at = self.swept_at.unwrap_or(now).min(now);
+        self.swept_at = Some(swept_at);
         if now.since(swept_at) < SWEEP_EVERY {
             return;
         }

@@ -157,11 +157,12 @@ impl Query {
 ///             let seats: Vec<_> = others.filter_map(|(key, record)| Seat::of(*key, record, login.at)).collect();
 ///             if login.room.refuses(&seats) {
 ///                 let alive = |key: &RecordKey| seats.iter().any(|seat| seat.key == *key && seat.ran_out.is_none());
-///                 let holders = records.iter().filter(|(key, _)| alive(key)).map(|(_, record)| record.clone()).collect();
+///                 let mut holders: Vec<_> = records.iter().filter(|(key, _)| alive(key)).map(|(_, record)| record.clone()).collect();
+///                 holders.sort_by_key(|record| record.logged_in_at);
 ///                 return Admission::Refused { holders };
 ///             }
 ///             let end_of_replaced = Ended::new(reason.unwrap_or(Reason::LoggedOut), login.at);
-///             let mut ended = end(records, |key, _| Some(*key) == replaced, &end_of_replaced);
+///             let mut ended = end(records, |key, record| Some(*key) == replaced && record.owner == login.owner, &end_of_replaced);
 ///             ended.extend(make_room(records, &login.owner, &login.key, login.room, &login.evicts()));
 ///             let record = Record::new(&login);
 ///             records.push((login.key, record.clone()));
@@ -204,7 +205,7 @@ impl Query {
 /// ```
 pub trait Registry: Send + Sync + 'static {
     /// Opens a record, ends the one that it [replaces](Login::replaces) and those that have to yield, or
-    /// refuses; all in one step. The replaced one holds no place.
+    /// refuses; all in one step. The replaced one holds no place; one of another user is not replaced.
     fn login(&self, login: Login) -> Answer<'_, Admission>;
 
     /// The record of `key`, ended or not; `None` for one that was never there or is forgotten.
@@ -221,7 +222,8 @@ pub trait Registry: Send + Sync + 'static {
     /// whoever ran out ends for that reason.
     fn make_room(&self, key: RecordKey, room: Room, ended: Ended) -> Answer<'_, Vec<Record>>;
 
-    /// Lists records, newest login first.
+    /// Lists records, newest login first. Only a list of one user is one step: that of all users may be
+    /// read user by user.
     fn find(&self, query: Query) -> Answer<'_, Vec<Record>>;
 
     /// Whether it keeps to `max_sessions`, as it should. For a registry that says no, a policy with

@@ -1,0 +1,40 @@
+//! Every registry keeps every promise; and the promises notice when one is broken.
+//!
+//! A registry joins with one line in [`conformance`], one in [`sequences`] and one in [`one_step`].
+
+mod broken;
+mod one_step;
+mod plain;
+mod sequences;
+mod threads;
+
+mod conformance {
+    mod memory {
+        session_expire::conformance_tests!(async { session_expire::MemoryRegistry::new() });
+    }
+
+    mod plain {
+        session_expire::conformance_tests!(async { crate::plain::Plain::default() });
+    }
+
+    /// A registry that is not there at once, and a runner that is asked for it.
+    mod with_a_runner {
+        use actix_web::rt::System;
+
+        session_expire::conformance_tests!(
+            runner = |work| System::new().block_on(work),
+            fresh = async { session_expire::MemoryRegistry::new() },
+        );
+    }
+
+    #[test]
+    fn a_log_limit_is_kept() {
+        use session_expire::{Limit, MemoryRegistry, conformance};
+        for limit in [0, 1, 3] {
+            let registry = MemoryRegistry::new().log_limit(Limit::At(limit));
+            conformance::block_on(Box::pin(conformance::the_log_keeps_the_last_logins(
+                &registry, limit,
+            )));
+        }
+    }
+}
