@@ -13,12 +13,13 @@ use actix_web::{
     middleware::DefaultHeaders,
     web,
 };
-use session_expire::{ConfigError, Policy, SessionExpire};
+use session_expire::{ConfigError, MemoryRegistry, Policy, SessionExpire};
 
 use crate::{
     assets,
     pages::{self, editor::Drafts},
     settings::{PageIdles, Settings},
+    users::User,
 };
 
 /// What all workers share.
@@ -39,7 +40,12 @@ impl Shared {
     /// A [`ConfigError`] when the policy contradicts itself.
     pub fn new(settings: Settings) -> Result<Self, ConfigError> {
         let blob_ttl = blob_ttl(&settings.policy);
-        let builder = SessionExpire::builder(settings.policy);
+        let builder = SessionExpire::builder(settings.policy)
+            .registry(MemoryRegistry::new().log_limit(settings.log_limit))
+            .trusted_proxies(settings.proxies)
+            .user_policy(|user| async move {
+                User::named(&user).map(User::own_policy).unwrap_or_default()
+            });
         let builder = match settings.clock {
             Some(clock) => builder.clock(clock),
             None => builder,

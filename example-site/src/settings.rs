@@ -1,10 +1,10 @@
 //! The flags of the command line, and the settings they become.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, num::ParseIntError, path::PathBuf, time::Duration};
 
 use actix_web::cookie::Key;
 use clap::{Parser, ValueEnum};
-use session_expire::{Limit, ManualClock, Policy, hours, limit, minutes};
+use session_expire::{Limit, ManualClock, Overflow, Policy, Proxy, hours, limit, minutes};
 
 use crate::{error::SiteError, key_file};
 
@@ -42,6 +42,22 @@ pub struct Flags {
     #[arg(long, env = "SESSION_EXPIRE_ADMIN_IDLE", value_parser = idle)]
     pub admin_idle: Option<Limit<Duration>>,
 
+    /// How many sessions a user may have; 0 or "unlimited" for any number
+    #[arg(long, env = "SESSION_EXPIRE_MAX_SESSIONS", default_value = "3", value_parser = count)]
+    pub max_sessions: Limit<u32>,
+
+    /// Who yields when there are too many: evict (the oldest login), least-recent or refuse
+    #[arg(long, env = "SESSION_EXPIRE_OVERFLOW", default_value = "evict")]
+    pub overflow: Overflow,
+
+    /// How many ended sessions of a user are kept in the log; "unlimited" for all
+    #[arg(long, env = "SESSION_EXPIRE_LOG_LIMIT", default_value = "unlimited", value_parser = log_limit)]
+    pub log_limit: Limit<u32>,
+
+    /// A peer whose X-Forwarded-For is believed: an address or a network such as 10.0.0.0/8
+    #[arg(long, env = "SESSION_EXPIRE_TRUSTED_PROXY", value_delimiter = ',')]
+    pub trusted_proxy: Vec<Proxy>,
+
     /// Where logins are recorded
     #[arg(long, env = "SESSION_EXPIRE_REGISTRY", default_value = "memory")]
     pub registry: RegistryKind,
@@ -78,13 +94,25 @@ impl Flags {
     ///
     /// [`SiteError::KeyFile`] or [`SiteError::NoKey`].
     pub fn into_settings(self) -> Result<Settings, SiteError> {
-        let mut policy = Policy::new().idle(self.idle).absolute(self.absolute);
+        let mut policy = Policy::new()
+            .idle(self.idle)
+            .absolute(self.absolute)
+            .max_sessions(self.max_sessions)
+            .overflow(self.overflow);
         // Without the flag the library finds a warning time that fits the limits.
         policy.warn = self.warn;
         let idles =
             PageIdles { editor: self.editor_idle, vault: self.vault_idle, admin: self.admin_idle };
         let key = key_file::read_or_create(&self.key_file)?;
-        Ok(Settings { bind: self.bind, policy, idles, key, clock: None })
+        Ok(Settings {
+            bind: self.bind,
+            policy,
+            idles,
+            key,
+            log_limit: self.log_limit,
+            proxies: self.trusted_proxy,
+            clock: None,
+        })
     }
 }
 
@@ -98,6 +126,16 @@ fn absolute(text: &str) -> Result<Limit<Duration>, session_expire::ConfigError> 
 
 fn warn(text: &str) -> Result<Limit<Duration>, session_expire::ConfigError> {
     limit("warn", text)
+}
+
+/// For sessions, zero means any number, as in the library.
+fn count(text: &str) -> Result<Limit<u32>, ParseIntError> {
+    log_limit(text).map(|limit| limit.at().map_or(Limit::Off, Limit::from))
+}
+
+/// For the log, zero means that nothing is kept.
+fn log_limit(text: &str) -> Result<Limit<u32>, ParseIntError> {
+    if text == "unlimited" { Ok(Limit::Off) } else { text.parse().map(Limit::At) }
 }
 
 /// Idle limits in the place of those that the pages name in their attributes.
@@ -121,6 +159,10 @@ pub struct Settings {
     pub idles: PageIdles,
     /// What cookies are encrypted with.
     pub key: Key,
+    /// How many ended sessions of a user are kept in the log.
+    pub log_limit: Limit<u32>,
+    /// The peers whose `X-Forwarded-For` is believed.
+    pub proxies: Vec<Proxy>,
     /// A clock to turn, for tests; without one it is the machine's.
     pub clock: Option<ManualClock>,
 }
@@ -130,9 +172,11 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             bind: SocketAddr::from(([127, 0, 0, 1], 0)),
-            policy: Policy::new().idle(minutes(10)).absolute(hours(8)),
+            policy: Policy::new().idle(minutes(10)).absolute(hours(8)).max_sessions(3),
             idles: PageIdles::default(),
             key: Key::generate(),
+            log_limit: Limit::Off,
+            proxies: vec![],
             clock: None,
         }
     }
@@ -148,6 +192,8 @@ mod tests {
         assert_eq!(flags.bind, SocketAddr::from(([127, 0, 0, 1], 8080)));
         assert_eq!(flags.idle, Limit::At(minutes(10)));
         assert_eq!(flags.absolute, Limit::At(hours(8)));
+        assert_eq!((flags.max_sessions, flags.overflow), (Limit::At(3), Overflow::Evict));
+        assert_eq!(flags.log_limit, Limit::Off);
         assert_eq!(flags.warn, None);
     }
 
@@ -155,5 +201,24 @@ mod tests {
     fn a_wrong_duration_is_refused_with_the_cure() {
         let error = Flags::try_parse_from(["example-site", "--vault-idle", "60"]).unwrap_err();
         assert!(error.to_string().contains("a number lacks its unit"), "{error}");
+    }
+
+    #[test]
+    fn limits_of_number_are_read_in_words_and_figures() {
+        for (flag, value, fine) in [
+            ("--max-sessions", "0", true),
+            ("--max-sessions", "unlimited", true),
+            ("--max-sessions", "-1", false),
+            ("--overflow", "least-recent", true),
+            ("--overflow", "explode", false),
+            ("--log-limit", "0", true),
+            ("--trusted-proxy", "10.0.0.0/8,::1", true),
+            ("--trusted-proxy", "localhost", false),
+        ] {
+            let given = format!("{flag}={value}");
+            assert_eq!(Flags::try_parse_from(["example-site", &given]).is_ok(), fine, "{given}");
+        }
+        let none = Flags::try_parse_from(["example-site", "--max-sessions=0"]).unwrap();
+        assert_eq!(none.max_sessions, Limit::Off);
     }
 }

@@ -2,6 +2,7 @@
 
 use actix_identity::Identity;
 use actix_web::{Error, error::ErrorUnauthorized};
+use session_expire::{Limit, PolicyPatch};
 
 /// An account of the demo.
 #[derive(Debug, PartialEq, Eq)]
@@ -42,10 +43,21 @@ impl User {
         })
     }
 
+    /// The account of this name.
+    pub(crate) fn named(name: &str) -> Option<&'static Self> {
+        USERS.iter().find(|user| user.name == name)
+    }
+
+    /// What this account has of its own: superusers may be signed in as often as they like.
+    pub(crate) fn own_policy(&self) -> PolicyPatch {
+        let patch = PolicyPatch::new();
+        if self.superuser { patch.max_sessions(Limit::Off) } else { patch }
+    }
+
     /// The account of somebody who is signed in.
     pub(crate) fn of(identity: &Identity) -> Result<&'static Self, Error> {
         let id = identity.id()?;
-        USERS.iter().find(|user| user.name == id).ok_or_else(|| ErrorUnauthorized(""))
+        Self::named(&id).ok_or_else(|| ErrorUnauthorized(""))
     }
 
     /// The account of a visitor, if they are signed in.

@@ -20,7 +20,7 @@ struct Vault {
 }
 
 /// Stricter than the application's policy, by attribute on the handler.
-#[session_policy(idle = "1m")]
+#[session_policy(idle = "1m", max_sessions = 1)]
 #[get("/vault")]
 async fn vault(
     user: Identity,
@@ -44,7 +44,7 @@ pub(super) fn configure(config: &mut web::ServiceConfig, idle: Option<Limit<Dura
     match idle {
         None => config.service(vault),
         Some(idle) => {
-            let patch = PolicyPatch::new().idle(idle);
+            let patch = PolicyPatch::new().idle(idle).max_sessions(1);
             config.service(web::resource("/vault").get(open).wrap(patch))
         }
     };
