@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 /// A file may use only files that stand before it.
-const ORDER: [&str; 47] = [
+const ORDER: [&str; 56] = [
     "error",
     "time",
     "path",
@@ -19,7 +19,16 @@ const ORDER: [&str; 47] = [
     "registry::room",
     "registry::login",
     "registry",
+    "registry::shard",
     "registry::memory",
+    "registry::sqlite::error",
+    "registry::sqlite::schema",
+    "registry::sqlite::file",
+    "registry::sqlite::rows",
+    "registry::sqlite::state",
+    "registry::sqlite::work",
+    "registry::sqlite::history",
+    "registry::sqlite::writer",
     "registry::sqlite",
     "registry::redis",
     "registry::conformance",
@@ -65,7 +74,7 @@ fn modules(folder: &Path, prefix: &str) -> Vec<(String, String)> {
             let name = entry.file_name().into_string().unwrap();
             match name.strip_suffix(".rs") {
                 None if entry.path().is_dir() && name != "client" => {
-                    modules(&entry.path(), &format!("{name}::"))
+                    modules(&entry.path(), &format!("{prefix}{name}::"))
                 }
                 None => vec![],
                 Some(stem) => {

@@ -70,7 +70,7 @@ pub use registry::conformance;
 #[cfg(feature = "redis")]
 pub use registry::redis::RedisRegistry;
 #[cfg(feature = "sqlite")]
-pub use registry::sqlite::SqliteRegistry;
+pub use registry::sqlite::{SqliteError, SqliteRegistry};
 pub use registry::{
     Admission, Answer, Loaded, Query, Registry, Target,
     key::{PublicId, RecordKey, Seal, owner_tag},

@@ -9,6 +9,7 @@ pub(crate) mod record;
 #[cfg(feature = "redis")]
 pub(crate) mod redis;
 pub(crate) mod room;
+mod shard;
 #[cfg(feature = "sqlite")]
 pub(crate) mod sqlite;
 
