@@ -20,8 +20,9 @@ use crate::{
     time::{Timestamp, hours},
 };
 
-/// Enough that threads seldom meet at one lock.
-const SHARDS: usize = 256;
+/// Enough that threads seldom meet at one lock, and that sweeping one of them is no pause even where
+/// there are millions.
+const SHARDS: usize = 1_024;
 
 /// A shard is swept at most this often, by a login that comes by.
 const SWEEP_EVERY: Duration = hours(1);
@@ -126,7 +127,7 @@ impl Shard {
             return Arc::clone(known);
         }
         // Names come from a header that anyone can send: they must not pile up.
-        if self.devices.len() < 1_000 {
+        if self.devices.len() < 250 {
             self.devices.insert(Arc::clone(device));
         }
         Arc::clone(device)
