@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 /// A file may use only files that stand before it.
-const ORDER: [&str; 38] = [
+const ORDER: [&str; 45] = [
     "error",
     "time",
     "path",
@@ -20,6 +20,13 @@ const ORDER: [&str; 38] = [
     "registry::memory",
     "registry::sqlite",
     "registry::redis",
+    "registry::conformance::stage",
+    "registry::conformance::records",
+    "registry::conformance::activity",
+    "registry::conformance::ends",
+    "registry::conformance::rooms",
+    "registry::conformance::lists",
+    "registry::conformance::races",
     "registry::conformance",
     "claim",
     "event",
@@ -56,7 +63,7 @@ fn modules(folder: &Path, prefix: &str) -> Vec<(String, String)> {
             let name = entry.file_name().into_string().unwrap();
             match name.strip_suffix(".rs") {
                 None if entry.path().is_dir() && name != "client" => {
-                    modules(&entry.path(), &format!("{name}::"))
+                    modules(&entry.path(), &format!("{prefix}{name}::"))
                 }
                 None => vec![],
                 Some(stem) => {

@@ -202,13 +202,19 @@ impl Shard {
             return;
         }
         self.swept_at = Some(now);
-        let logged: HashSet<_> =
-            self.owners.values().flat_map(|owner| owner.keys.iter().copied()).collect();
+        let (before, owners) = (self.records.len(), &self.owners);
+        let logged = |key: &RecordKey, record: &Record| {
+            owners.get(&record.owner).is_some_and(|owner| owner.keys.contains(key))
+        };
         self.records.retain(|key, record| {
-            let last_use = record.ended.as_ref().map_or(record.last_seen, |ended| ended.at);
-            let keep = if logged.contains(key) { REMEMBER_UNUSED } else { REMEMBER_ENDED };
-            now.since(last_use) < keep
+            let age = now.since(record.ended.as_ref().map_or(record.last_seen, |ended| ended.at));
+            // In this order, because to look into the log costs most.
+            age < REMEMBER_ENDED
+                || age < REMEMBER_UNUSED && (record.ended.is_none() || logged(key, record))
         });
+        if self.records.len() == before {
+            return;
+        }
         let records = &self.records;
         self.owners.retain(|_, owner| {
             owner.keys.retain(|key| records.contains_key(key));
