@@ -52,10 +52,26 @@ pub use lists::*;
 pub use races::*;
 pub use records::*;
 pub use rooms::*;
-pub use stage::{Promise, Runner, Work, block_on, hold};
+pub use stage::{Promise, Runner, Work, block_on};
+
+use crate::registry::Registry;
 
 /// All promises with their names, for a harness of your own.
 pub const PROMISES: &[(&str, Promise)] = crate::__promises!(__promise_list);
+
+/// Opens a registry and holds it to the promise of this name: what each test of
+/// [`conformance_tests!`](crate::conformance_tests) does.
+pub fn hold<R: Registry>(name: &str, fresh: impl Future<Output = R> + Send, run: Runner) {
+    let Some((_, promise)) = PROMISES.iter().find(|(known, _)| *known == name) else {
+        panic!("there is no promise called `{name}`");
+    };
+    let mut opened = None;
+    run(Box::pin(async { opened = Some(fresh.await) }));
+    match opened {
+        Some(registry) => promise(&registry, run),
+        None => panic!("the runner came back before the registry was there"),
+    }
+}
 
 /// Makes one `#[test]` of every promise of [`Registry`](crate::Registry): see
 /// [`conformance`](crate::conformance).

@@ -193,7 +193,11 @@ pub fn a_storm_leaves_order_behind(registry: &dyn Registry, run: Runner) {
 async fn live(registry: &dyn Registry, n: usize, login: &Login) -> Vec<Record> {
     let later = login.at.plus(minutes(1));
     let over = Ended::new(Reason::Revoked, later);
-    let login = if n % 3 == 0 { limited(login.clone(), 4, Overflow::Evict) } else { login.clone() };
+    let login = if n.is_multiple_of(3) {
+        limited(login.clone(), 4, Overflow::Evict)
+    } else {
+        login.clone()
+    };
     let (_, mut ended) = sign_in(registry, &login).await;
     answered("touch", registry.touch(login.key, activity(later))).await;
     let more = match n % 5 {

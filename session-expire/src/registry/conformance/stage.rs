@@ -27,7 +27,7 @@ pub type Work<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 /// Runs a future to its end. It is called from many threads at once.
 pub type Runner = fn(Work<'_>);
 
-/// One promise, as [`PROMISES`](super::PROMISES) lists it.
+/// One promise, as [`PROMISES`](crate::conformance::PROMISES) lists it.
 pub type Promise = fn(&dyn Registry, Runner);
 
 /// The runner for registries that need no runtime: polls, and sleeps in between.
@@ -41,20 +41,6 @@ pub fn block_on(mut work: Work<'_>) {
     let waker = Waker::from(Arc::new(Alarm(thread::current())));
     while work.as_mut().poll(&mut Context::from_waker(&waker)) == Poll::Pending {
         thread::park();
-    }
-}
-
-/// Opens a registry and holds it to the promise of this name: what each test of
-/// [`conformance_tests!`](crate::conformance_tests) does.
-pub fn hold<R: Registry>(name: &str, fresh: impl Future<Output = R> + Send, run: Runner) {
-    let Some((_, promise)) = super::PROMISES.iter().find(|(known, _)| *known == name) else {
-        panic!("there is no promise called `{name}`");
-    };
-    let mut opened = None;
-    run(Box::pin(async { opened = Some(fresh.await) }));
-    match opened {
-        Some(registry) => promise(&registry, run),
-        None => panic!("the runner came back before the registry was there"),
     }
 }
 
