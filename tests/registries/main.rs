@@ -3,6 +3,7 @@
 //! A registry joins with one line in [`conformance`], one in [`sequences`] and one in [`one_step`].
 
 mod broken;
+mod forgetting;
 mod one_step;
 mod plain;
 mod sequences;

@@ -20,8 +20,9 @@ use crate::{
     time::{Timestamp, hours},
 };
 
-/// Enough that threads seldom meet at one lock.
-const SHARDS: usize = 256;
+/// Enough that threads seldom meet at one lock, and that sweeping one of them is no pause even where
+/// there are millions.
+const SHARDS: usize = 1_024;
 
 /// A shard is swept at most this often, by a login that comes by.
 const SWEEP_EVERY: Duration = hours(1);
@@ -126,7 +127,7 @@ impl Shard {
             return Arc::clone(known);
         }
         // Names come from a header that anyone can send: they must not pile up.
-        if self.devices.len() < 1_000 {
+        if self.devices.len() < 250 {
             self.devices.insert(Arc::clone(device));
         }
         Arc::clone(device)
@@ -201,13 +202,19 @@ impl Shard {
             return;
         }
         self.swept_at = Some(now);
-        let logged: HashSet<_> =
-            self.owners.values().flat_map(|owner| owner.keys.iter().copied()).collect();
+        let (before, owners) = (self.records.len(), &self.owners);
+        let logged = |key: &RecordKey, record: &Record| {
+            owners.get(&record.owner).is_some_and(|owner| owner.keys.contains(key))
+        };
         self.records.retain(|key, record| {
-            let last_use = record.ended.as_ref().map_or(record.last_seen, |ended| ended.at);
-            let keep = if logged.contains(key) { REMEMBER_UNUSED } else { REMEMBER_ENDED };
-            now.since(last_use) < keep
+            let age = now.since(record.ended.as_ref().map_or(record.last_seen, |ended| ended.at));
+            // In this order, because to look into the log costs most.
+            age < REMEMBER_ENDED
+                || age < REMEMBER_UNUSED && (record.ended.is_none() || logged(key, record))
         });
+        if self.records.len() == before {
+            return;
+        }
         let records = &self.records;
         self.owners.retain(|_, owner| {
             owner.keys.retain(|key| records.contains_key(key));

@@ -28,7 +28,7 @@ pub type Work<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 /// Runs a future to its end. It is called from many threads at once.
 pub type Runner = fn(Work<'_>);
 
-/// One promise, as [`PROMISES`](super::PROMISES) lists it.
+/// One promise, as [`PROMISES`](crate::conformance::PROMISES) lists it.
 pub type Promise = fn(&dyn Registry, Runner);
 
 /// The runner for registries that need no runtime: polls, and sleeps in between.
