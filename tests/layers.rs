@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 /// A file may use only files that stand before it.
-const ORDER: [&str; 56] = [
+const ORDER: [&str; 66] = [
     "error",
     "time",
     "path",
@@ -19,7 +19,17 @@ const ORDER: [&str; 56] = [
     "registry::room",
     "registry::login",
     "registry",
+    "registry::shard",
     "registry::memory",
+    "registry::sqlite::error",
+    "registry::sqlite::schema",
+    "registry::sqlite::file",
+    "registry::sqlite::rows",
+    "registry::sqlite::state",
+    "registry::sqlite::work",
+    "registry::sqlite::history",
+    "registry::sqlite::writer",
+    "registry::sqlite",
     "registry::redis::script",
     "registry::redis::link",
     "registry::redis::stored",

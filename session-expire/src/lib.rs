@@ -69,6 +69,8 @@ pub use policy::{Limit, Limits, Overflow, Policy, PolicyPatch};
 pub use registry::conformance;
 #[cfg(feature = "redis")]
 pub use registry::redis::{RedisConnectError, RedisRegistry};
+#[cfg(feature = "sqlite")]
+pub use registry::sqlite::{SqliteError, SqliteRegistry};
 pub use registry::{
     Admission, Answer, Loaded, Query, Registry, Target,
     key::{PublicId, RecordKey, Seal, owner_tag},

@@ -9,6 +9,9 @@ pub(crate) mod record;
 #[cfg(feature = "redis")]
 pub(crate) mod redis;
 pub(crate) mod room;
+mod shard;
+#[cfg(feature = "sqlite")]
+pub(crate) mod sqlite;
 
 use std::{pin::Pin, sync::Arc};
 

@@ -1,0 +1,328 @@
+//! Records in memory and the decisions about them, for the registries that keep them there.
+//!
+//! A decision changes nothing: it is a [`Plan`], carried out in a second step. A registry that must
+//! write first, and can fail to, writes between the two.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use super::{
+    Loaded, Query, Target,
+    key::{RecordKey, owner_tag},
+    login::Login,
+    record::{Ended, Record},
+    room::{Room, Seat},
+};
+use crate::{
+    policy::Limit,
+    time::{Timestamp, hours},
+};
+
+/// Enough that threads seldom meet at one lock, and that sweeping one of them is no pause even where
+/// there are millions.
+const SHARDS: usize = 1_024;
+
+/// A shard is swept at most this often, by a login that comes by.
+const SWEEP_EVERY: Duration = hours(1);
+
+/// Ended records that are not kept in the log are remembered this long, so that a late visitor still
+/// learns why.
+pub(crate) const REMEMBER_ENDED: Duration = hours(24);
+
+/// Nothing is remembered for longer than this after its last use, whatever the policy.
+const REMEMBER_UNUSED: Duration = hours(24 * 90);
+
+/// All shards. All records of a user lie in one, so that one lock makes every operation one step.
+pub(crate) struct Shards(Vec<Mutex<Shard>>);
+
+impl Shards {
+    pub(crate) fn new() -> Self {
+        Self((0..SHARDS).map(|_| Mutex::default()).collect())
+    }
+
+    /// The number of the shard for keys that begin with `tag`.
+    pub(crate) fn place(tag: &str) -> usize {
+        tag.bytes().fold(0_usize, |place, byte| place * 62 + usize::from(byte)) % SHARDS
+    }
+
+    pub(crate) fn of_tag(&self, tag: &str) -> MutexGuard<'_, Shard> {
+        unpoisoned(&self.0[Self::place(tag)])
+    }
+
+    pub(crate) fn each(&self) -> impl Iterator<Item = MutexGuard<'_, Shard>> {
+        self.0.iter().map(unpoisoned)
+    }
+
+    /// The records that `query` asks for; those of all users are read shard by shard.
+    pub(crate) fn find(&self, query: &Query) -> Vec<Record> {
+        let found = match &query.owner {
+            Some(owner) => self.of_tag(&owner_tag(owner)).find(query),
+            None => self.each().flat_map(|shard| shard.find(query)).collect(),
+        };
+        query.page(found)
+    }
+}
+
+/// A panic elsewhere must not take the sign-outs with it: a record is whole after every statement.
+fn unpoisoned(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
+    shard.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Target {
+    /// The [tag](RecordKey::tag) of the shard that this is about.
+    pub(crate) fn tag(&self) -> String {
+        match self {
+            Self::Key(key) => key.tag().to_owned(),
+            Self::Id(owner, _) | Self::Others(owner, _) | Self::All(owner) => owner_tag(owner),
+        }
+    }
+}
+
+/// What an operation is going to change.
+#[derive(Debug, Default)]
+pub(crate) struct Plan {
+    /// The record to open.
+    pub(crate) opens: Option<(RecordKey, Record)>,
+    /// The records to end, all of them open.
+    pub(crate) ends: Vec<(RecordKey, Ended)>,
+}
+
+/// What is to become of a login.
+pub(crate) enum Decision {
+    /// It is let in, with these changes.
+    Admit(Box<Plan>),
+    /// There is no room.
+    Refuse {
+        /// The records that hold the places, oldest login first.
+        holders: Vec<Record>,
+    },
+}
+
+/// The records of some users.
+#[derive(Default)]
+pub(crate) struct Shard {
+    records: HashMap<RecordKey, Box<Record>>,
+    owners: HashMap<Arc<str>, Owner>,
+    devices: HashSet<Arc<str>>,
+    swept_at: Option<Timestamp>,
+}
+
+/// The records of one user as they came; ended ones as far as the log reaches.
+#[derive(Default)]
+struct Owner {
+    keys: Vec<RecordKey>,
+    open: u32,
+}
+
+impl Shard {
+    /// The number of records, ended ones included.
+    pub(crate) fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    pub(crate) fn record(&self, key: &RecordKey) -> Option<&Record> {
+        self.records.get(key).map(|record| &**record)
+    }
+
+    /// How many records of `owner` are open.
+    pub(crate) fn open_of(&self, owner: &str) -> u32 {
+        self.owners.get(owner).map_or(0, |owner| owner.open)
+    }
+
+    pub(crate) fn load(&self, key: &RecordKey) -> Option<Loaded> {
+        let record = self.record(key)?.clone();
+        let open = self.open_of(&record.owner);
+        Some(Loaded { record, open })
+    }
+
+    /// The record of `key`, to be [touched](Record::touch) and not to be ended.
+    pub(crate) fn record_mut(&mut self, key: &RecordKey) -> Option<&mut Record> {
+        self.records.get_mut(key).map(|record| &mut **record)
+    }
+
+    /// Decides about `login`, by the rule of [`Registry::login`](super::Registry::login).
+    pub(crate) fn decide_login(&mut self, login: &mut Login) -> Decision {
+        login.client.device = self.intern(&login.client.device);
+        let replaced = login.replaces.map(|(key, _)| key);
+        let seats = self.seats(&login.owner, replaced, login.at);
+        if login.room.refuses(&seats) {
+            return Decision::Refuse { holders: self.holders(&seats) };
+        }
+        // A tag is shared by many users: the key alone doesn't prove whose login it is.
+        let replaced = login.replaces.filter(|(key, _)| self.has_open(&login.owner, key));
+        let replaced = replaced.map(|(key, reason)| (key, Ended::new(reason, login.at)));
+        let mut ends: Vec<_> = replaced.into_iter().collect();
+        ends.extend(give_way(login.room, seats, &login.evicts()));
+        let opens = Some((login.key, Record::new(login)));
+        Decision::Admit(Box::new(Plan { opens, ends }))
+    }
+
+    /// Decides whom to end, by the rule of [`Registry::end`](super::Registry::end).
+    pub(crate) fn decide_end(&self, target: &Target, ended: &Ended) -> Plan {
+        let open = self.targets(target).into_iter().filter(|key| self.is_open(key));
+        Plan { opens: None, ends: open.map(|key| (key, ended.clone())).collect() }
+    }
+
+    /// Decides who yields to `key`, by the rule of
+    /// [`Registry::make_room`](super::Registry::make_room).
+    pub(crate) fn decide_room(&self, key: RecordKey, room: Room, ended: &Ended) -> Plan {
+        let Some(record) = self.record(&key).filter(|record| record.ended.is_none()) else {
+            return Plan::default();
+        };
+        let seats = self.seats(&record.owner, Some(key), ended.at);
+        Plan { opens: None, ends: give_way(room, seats, ended) }
+    }
+
+    /// Does what was planned, and answers the records that this has ended.
+    pub(crate) fn carry_out(&mut self, plan: Plan) -> Vec<Record> {
+        let ends = plan.ends.into_iter();
+        let ended = ends.filter_map(|(key, ended)| self.end(key, ended)).collect();
+        if let Some((key, record)) = plan.opens {
+            self.open(key, record);
+        }
+        ended
+    }
+
+    /// Adds an open record.
+    pub(crate) fn open(&mut self, key: RecordKey, record: Record) {
+        let owner = self.owners.entry(Arc::clone(&record.owner)).or_default();
+        owner.keys.push(key);
+        owner.open += 1;
+        self.records.insert(key, Box::new(record));
+    }
+
+    fn end(&mut self, key: RecordKey, ended: Ended) -> Option<Record> {
+        let record = self.records.get_mut(&key)?;
+        if !record.end(ended) {
+            return None;
+        }
+        if let Some(owner) = self.owners.get_mut(&record.owner) {
+            owner.open = owner.open.saturating_sub(1);
+        }
+        Some(Record::clone(record))
+    }
+
+    fn is_open(&self, key: &RecordKey) -> bool {
+        self.record(key).is_some_and(|record| record.ended.is_none())
+    }
+
+    fn has_open(&self, owner: &str, key: &RecordKey) -> bool {
+        self.record(key).is_some_and(|record| record.ended.is_none() && *record.owner == *owner)
+    }
+
+    pub(crate) fn intern(&mut self, device: &Arc<str>) -> Arc<str> {
+        if let Some(known) = self.devices.get(device) {
+            return Arc::clone(known);
+        }
+        // Names come from a header that anyone can send: they must not pile up.
+        if self.devices.len() < 250 {
+            self.devices.insert(Arc::clone(device));
+        }
+        Arc::clone(device)
+    }
+
+    fn keys_of(&self, owner: &str) -> &[RecordKey] {
+        self.owners.get(owner).map(|owner| owner.keys.as_slice()).unwrap_or_default()
+    }
+
+    /// The open sessions of `owner` but one.
+    fn seats(&self, owner: &str, but: Option<RecordKey>, now: Timestamp) -> Vec<Seat> {
+        let others = self.keys_of(owner).iter().filter(|key| Some(**key) != but);
+        others.filter_map(|key| Seat::of(*key, self.records.get(key)?, now)).collect()
+    }
+
+    /// Sorted, because the clocks of logins may differ from the order in which they came.
+    fn holders(&self, seats: &[Seat]) -> Vec<Record> {
+        let alive = seats.iter().filter(|seat| seat.ran_out.is_none());
+        let mut holders: Vec<_> =
+            alive.filter_map(|seat| self.record(&seat.key)).cloned().collect();
+        holders.sort_by_key(|record| record.logged_in_at);
+        holders
+    }
+
+    fn targets(&self, target: &Target) -> Vec<RecordKey> {
+        let owner = match target {
+            Target::Key(key) => return vec![*key],
+            Target::Id(owner, _) | Target::Others(owner, _) | Target::All(owner) => owner,
+        };
+        let covered =
+            |key: &&RecordKey| self.record(key).is_some_and(|record| target.covers(key, record));
+        self.keys_of(owner).iter().filter(covered).copied().collect()
+    }
+
+    fn find(&self, query: &Query) -> Vec<Record> {
+        let owners: Vec<_> = match &query.owner {
+            Some(owner) => self.owners.get(owner).into_iter().collect(),
+            None => self.owners.values().collect(),
+        };
+        let keys = owners.into_iter().flat_map(|owner| &owner.keys);
+        let records = keys.filter_map(|key| self.record(key));
+        records.filter(|record| query.covers(record)).cloned().collect()
+    }
+
+    /// Takes the oldest ended records of `owner` out of the log. They are remembered until the next
+    /// sweep after a day, because their browsers don't know yet why they are out.
+    pub(crate) fn trim(&mut self, owner: &str, limit: Limit<u32>) {
+        let (Limit::At(limit), Some(owner)) = (limit, self.owners.get_mut(owner)) else { return };
+        let past = owner.keys.len().saturating_sub(owner.open as usize);
+        let mut surplus = past.saturating_sub(limit as usize);
+        if surplus == 0 {
+            return;
+        }
+        let records = &self.records;
+        owner.keys.retain(|key| {
+            let past = records.get(key).is_none_or(|record| record.ended.is_some());
+            let drop = past && surplus > 0;
+            surplus -= usize::from(drop);
+            !drop
+        });
+    }
+
+    /// Whether it is time to [sweep](Self::sweep).
+    pub(crate) fn must_sweep(&mut self, now: Timestamp) -> bool {
+        // The last sweep may lie in the future of a clock that has since been set back.
+        let swept_at = self.swept_at.unwrap_or(now).min(now);
+        self.swept_at = Some(swept_at);
+        now.since(swept_at) >= SWEEP_EVERY
+    }
+
+    /// The open records that the next [sweep](Self::sweep) forgets.
+    pub(crate) fn unused(&self, now: Timestamp) -> impl Iterator<Item = (RecordKey, &Record)> {
+        let open = self.records.iter().filter(|(_, record)| record.ended.is_none());
+        open.filter(move |(_, record)| now.since(record.last_seen) >= REMEMBER_UNUSED)
+            .map(|(key, record)| (*key, &**record))
+    }
+
+    /// Forgets what nobody will ask for again.
+    pub(crate) fn sweep(&mut self, now: Timestamp) {
+        self.swept_at = Some(now);
+        let (before, owners) = (self.records.len(), &self.owners);
+        let logged = |key: &RecordKey, record: &Record| {
+            owners.get(&record.owner).is_some_and(|owner| owner.keys.contains(key))
+        };
+        self.records.retain(|key, record| {
+            let age = now.since(record.ended.as_ref().map_or(record.last_seen, |ended| ended.at));
+            // In this order, because to look into the log costs most.
+            age < REMEMBER_ENDED
+                || age < REMEMBER_UNUSED && (record.ended.is_none() || logged(key, record))
+        });
+        if self.records.len() == before {
+            return;
+        }
+        let records = &self.records;
+        self.owners.retain(|_, owner| {
+            owner.keys.retain(|key| records.contains_key(key));
+            let open =
+                owner.keys.iter().filter_map(|key| records.get(key)).filter(|r| r.ended.is_none());
+            owner.open = u32::try_from(open.count()).unwrap_or(u32::MAX);
+            !owner.keys.is_empty()
+        });
+    }
+}
+
+fn give_way(room: Room, seats: Vec<Seat>, ended: &Ended) -> Vec<(RecordKey, Ended)> {
+    room.yielding(seats).into_iter().map(|seat| (seat.key, seat.end(ended))).collect()
+}

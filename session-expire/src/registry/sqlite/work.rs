@@ -1,0 +1,211 @@
+//! One operation on its way through the writer: decided, written, carried out, answered.
+
+use std::sync::Arc;
+
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use super::{error::Failure, rows, state::State};
+use crate::{
+    facts::Reason,
+    policy::{Limit, PolicyPatch},
+    registry::{
+        Admission, Target,
+        key::RecordKey,
+        login::Login,
+        record::{Change, Ended, Record},
+        room::Room,
+        shard::{Decision, Plan, REMEMBER_ENDED, Shard, Shards},
+    },
+    time::Timestamp,
+};
+
+/// Where an answer is awaited. Whoever asked may have gone; the work is done all the same.
+pub(super) type Reply<T> = oneshot::Sender<Result<T, Failure>>;
+
+/// What is asked of the writer; keys are hashed.
+pub(super) enum Job {
+    Login(Box<Login>, Reply<Admission>),
+    End(Target, Ended, Reply<Vec<Record>>),
+    MakeRoom(RecordKey, Room, Ended, Reply<Vec<Record>>),
+    Touch(RecordKey, Change, Reply<()>),
+}
+
+/// A job, decided.
+pub(super) struct Work {
+    tag: String,
+    plan: Plan,
+    change: Option<(RecordKey, Change)>,
+    /// Open records that nobody used for so long that memory forgets them, whosever they are.
+    unused: Vec<(RecordKey, Ended)>,
+    /// The time, if there is a login to tell it.
+    login_at: Option<Timestamp>,
+    asker: Asker,
+}
+
+enum Asker {
+    Login(Record, Reply<Admission>),
+    End(Reply<Vec<Record>>),
+    Touch(Reply<()>),
+}
+
+impl Job {
+    /// The shard that it is about. Jobs of different shards have nothing to do with each other.
+    pub(super) fn place(&self) -> usize {
+        match self {
+            Self::Login(login, _) => Shards::place(login.key.tag()),
+            Self::End(target, ..) => Shards::place(&target.tag()),
+            Self::MakeRoom(key, ..) | Self::Touch(key, ..) => Shards::place(key.tag()),
+        }
+    }
+
+    /// Decides, and changes nothing. A refused login is answered at once.
+    pub(super) fn decide(self, state: &State) -> Option<Work> {
+        match self {
+            Self::Login(login, reply) => decide_login(*login, reply, state),
+            Self::End(target, ended, reply) => {
+                let plan = state.shards.of_tag(&target.tag()).decide_end(&target, &ended);
+                Some(Work::new(target.tag(), plan, Asker::End(reply)))
+            }
+            Self::MakeRoom(key, room, ended, reply) => {
+                let plan = state.shards.of_tag(key.tag()).decide_room(key, room, &ended);
+                Some(Work::new(key.tag().to_owned(), plan, Asker::End(reply)))
+            }
+            Self::Touch(key, change, reply) => {
+                let tag = key.tag().to_owned();
+                let work = Work::new(tag, Plan::default(), Asker::Touch(reply));
+                Some(Work { change: Some((key, change)), ..work })
+            }
+        }
+    }
+}
+
+fn decide_login(mut login: Login, reply: Reply<Admission>, state: &State) -> Option<Work> {
+    let mut shard = state.shards.of_tag(login.key.tag());
+    let plan = match shard.decide_login(&mut login) {
+        Decision::Admit(plan) => *plan,
+        Decision::Refuse { holders } => {
+            let _ = reply.send(Ok(Admission::Refused { holders }));
+            return None;
+        }
+    };
+    let unused = if shard.must_sweep(login.at) { unused(&shard, login.at) } else { vec![] };
+    let asker = Asker::Login(Record::new(&login), reply);
+    let work = Work::new(login.key.tag().to_owned(), plan, asker);
+    Some(Work { unused, login_at: Some(login.at), ..work })
+}
+
+/// What the sweep would forget ends first, or the file would call it open for ever.
+fn unused(shard: &Shard, now: Timestamp) -> Vec<(RecordKey, Ended)> {
+    let end = |record: &Record| Ended::new(record.ran_out(now).unwrap_or(Reason::Idle), now);
+    shard.unused(now).map(|(key, record)| (key, end(record))).collect()
+}
+
+impl Work {
+    fn new(tag: String, plan: Plan, asker: Asker) -> Self {
+        Self { tag, plan, change: None, unused: vec![], login_at: None, asker }
+    }
+
+    /// Whether the file needs to hear of it.
+    pub(super) fn changes(&self) -> bool {
+        self.plan.opens.is_some() || !self.plan.ends.is_empty() || self.change.is_some()
+    }
+
+    /// Writes what is going to change, within the transaction that is open.
+    pub(super) fn write(&self, db: &Connection, state: &State) -> Result<(), Failure> {
+        let failure = |error| state.failure(error);
+        let mut owners = vec![];
+        for (key, ended) in self.plan.ends.iter().chain(&self.unused) {
+            let Some(record) = state.shards.of_tag(key.tag()).record(key).cloned() else {
+                continue;
+            };
+            rows::end(db, key, record.last_seen, ended).map_err(failure)?;
+            owners.push(record.owner);
+        }
+        if let Some((key, record)) = &self.plan.opens {
+            rows::insert(db, key, record, text(record)?.as_deref()).map_err(failure)?;
+            owners.push(Arc::clone(&record.owner));
+        }
+        self.write_change(db, state)?;
+        trim(db, owners, state.log_limit()).map_err(failure)?;
+        match self.login_at {
+            Some(now) => rows::forget(db, now.minus(REMEMBER_ENDED)).map_err(failure),
+            None => Ok(()),
+        }
+    }
+
+    fn write_change(&self, db: &Connection, state: &State) -> Result<(), Failure> {
+        let Some((key, change)) = &self.change else { return Ok(()) };
+        let record = state.shards.of_tag(key.tag()).record(key).cloned();
+        let Some(mut record) = record else { return Ok(()) };
+        record.touch(change);
+        let patch = text(&record)?;
+        rows::update(db, key, &record, patch.as_deref()).map_err(|error| state.failure(error))
+    }
+
+    /// Does in memory what is on the disk by now, and tells who asked.
+    pub(super) fn finish(self, state: &State) {
+        let mut shard = state.shards.of_tag(&self.tag);
+        let ended = shard.carry_out(self.plan);
+        let unused = shard.carry_out(Plan { opens: None, ends: self.unused });
+        if let Some((key, change)) = &self.change
+            && let Some(record) = shard.record_mut(key)
+        {
+            record.touch(change);
+        }
+        // Memory lists open records only: the log is in the file.
+        ended.iter().chain(&unused).for_each(|record| shard.trim(&record.owner, Limit::At(0)));
+        if let Some(now) = self.login_at.filter(|now| shard.must_sweep(*now)) {
+            shard.sweep(now);
+        }
+        drop(shard);
+        self.asker.tell(ended);
+    }
+
+    pub(super) fn fail(self, failure: Failure) {
+        self.asker.refuse(failure);
+    }
+}
+
+impl Asker {
+    fn tell(self, ended: Vec<Record>) {
+        // An error means that nobody waits any more.
+        match self {
+            Self::Login(record, reply) => {
+                let _ = reply.send(Ok(Admission::Admitted { record, ended }));
+            }
+            Self::End(reply) => {
+                let _ = reply.send(Ok(ended));
+            }
+            Self::Touch(reply) => {
+                let _ = reply.send(Ok(()));
+            }
+        }
+    }
+
+    fn refuse(self, failure: Failure) {
+        match self {
+            Self::Login(_, reply) => {
+                let _ = reply.send(Err(failure));
+            }
+            Self::End(reply) => {
+                let _ = reply.send(Err(failure));
+            }
+            Self::Touch(reply) => {
+                let _ = reply.send(Err(failure));
+            }
+        }
+    }
+}
+
+fn text(record: &Record) -> Result<Option<String>, Failure> {
+    let patch: Option<&PolicyPatch> = record.patch.as_deref();
+    rows::patch_text(patch).map_err(|error| Failure::Policy(Arc::new(error)))
+}
+
+fn trim(db: &Connection, mut owners: Vec<Arc<str>>, limit: Option<u32>) -> rusqlite::Result<()> {
+    let Some(limit) = limit else { return Ok(()) };
+    owners.sort();
+    owners.dedup();
+    owners.iter().try_for_each(|owner| rows::trim(db, owner, limit))
+}
