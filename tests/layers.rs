@@ -3,12 +3,14 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 /// A file may use only files that stand before it.
-const ORDER: [&str; 66] = [
+const ORDER: [&str; 68] = [
     "error",
     "time",
     "path",
     "clock",
+    "limit",
     "policy",
+    "choice",
     "words",
     "facts",
     "judge",

@@ -6,7 +6,8 @@ use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
 use crate::{
-    policy::{Limit, Policy, PolicyPatch},
+    limit::Limit,
+    policy::{Policy, PolicyPatch},
     registry::key::Seal,
 };
 

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use crate::{
     facts::{Facts, Reason},
-    policy::{Limit, Limits, Policy},
+    limit::{Limit, Limits},
+    policy::Policy,
     time::Timestamp,
 };
 

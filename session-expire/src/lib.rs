@@ -41,6 +41,7 @@
 //! - Handlers ask [`SessionHandle`], [`SessionVars`] and [`FlashMessages`]; pages ask the
 //!   [`endpoints`].
 
+mod choice;
 mod claim;
 mod clock;
 mod device;
@@ -48,6 +49,7 @@ mod error;
 mod event;
 mod facts;
 mod judge;
+mod limit;
 mod path;
 mod policy;
 mod registry;
@@ -63,8 +65,9 @@ pub use error::{ConfigError, DurationError, RegistryError, StackError};
 pub use event::Event;
 pub use facts::{Facts, Reason, UnknownReason};
 pub use judge::{Deadlines, Verdict, judge};
+pub use limit::{Limit, Limits, Overflow};
 pub use path::{LONGEST_PATH, local_path};
-pub use policy::{Limit, Limits, Overflow, Policy, PolicyPatch};
+pub use policy::{Policy, PolicyPatch};
 #[cfg(feature = "conformance")]
 pub use registry::conformance;
 #[cfg(feature = "redis")]

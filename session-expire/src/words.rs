@@ -6,7 +6,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser::Serialize
 
 use crate::{
     error::ConfigError,
-    policy::{Limit, Overflow, Policy, PolicyPatch},
+    limit::{Limit, Overflow},
+    policy::{Policy, PolicyPatch},
     time::{format_duration, parse_duration},
 };
 

@@ -219,6 +219,10 @@ async fn own_page(session: SessionHandle) -> HttpResponse {
 }
 
 fn logins(cfg: &mut web::ServiceConfig) {
+    let page = |path, idle| {
+        web::resource(path).wrap(PolicyPatch::new().idle(idle)).route(web::get().to(whoami))
+    };
+    cfg.service(page("/vault", minutes(1))).service(page("/editor", hours(1)));
     cfg.route("/keep-me-signed-in", web::post().to(keep_me_signed_in))
         .route("/own-page", web::post().to(own_page));
 }
@@ -232,6 +236,39 @@ fn one_login_may_have_limits_of_its_own() {
     assert!(is_in(&kept) && !is_in(&plain));
     site.pass(hours(24));
     assert!(!is_in(&kept), "idle still applies");
+}
+
+#[test]
+fn a_page_that_is_stricter_than_the_app_stays_so_for_whoever_is_kept_signed_in() {
+    let site = limited(0, Overflow::Evict).routes(logins).start();
+    let kept = || {
+        let browser = site.browser();
+        assert_eq!(browser.post("/keep-me-signed-in", "").status, 200);
+        browser
+    };
+    let (to_editor, to_vault) = (kept(), kept());
+    site.pass(hours(2));
+    assert_eq!(to_editor.user_at("/editor").as_deref(), Some("alice"), "laxer than the app");
+    assert_eq!(to_vault.user_at("/vault"), None);
+}
+
+#[test]
+fn asking_the_rule_for_the_user_anew_leaves_the_choice_of_the_login() {
+    let refresh = |cfg: &mut web::ServiceConfig| {
+        logins(cfg);
+        cfg.route("/refresh", web::post().to(refresh));
+    };
+    let site = limited(0, Overflow::Evict).routes(refresh).start();
+    let kept = site.browser();
+    assert_eq!(kept.post("/keep-me-signed-in", "").status, 200);
+    assert_eq!(kept.post("/refresh", "").status, 200);
+    site.pass(hours(2));
+    assert!(is_in(&kept));
+}
+
+async fn refresh(session: SessionHandle) -> Result<HttpResponse, actix_web::Error> {
+    session.refresh_policy().await.map_err(actix_web::error::ErrorInternalServerError)?;
+    Ok(HttpResponse::Ok().finish())
 }
 
 #[test]

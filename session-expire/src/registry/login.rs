@@ -9,7 +9,8 @@ use super::{
 };
 use crate::{
     facts::Reason,
-    policy::{Limits, Policy, PolicyPatch},
+    limit::Limits,
+    policy::{Policy, PolicyPatch},
     time::Timestamp,
 };
 
@@ -35,7 +36,9 @@ pub struct Login {
     pub room: Room,
     /// The limits under which this session counts as alive when places are counted.
     pub limits: Limits,
-    /// What the user, or this login, has of their own; it has the last word.
+    /// What was chosen at this login; see [`Record::choice`].
+    pub choice: Option<Arc<PolicyPatch>>,
+    /// What the user has of their own; it has the last word.
     pub patch: Option<Arc<PolicyPatch>>,
 }
 
@@ -53,6 +56,7 @@ impl Login {
             replaces: None,
             room: Room::of(policy),
             limits: policy.limits(),
+            choice: None,
             patch: None,
         }
     }
@@ -77,6 +81,7 @@ impl Record {
             last_seen: login.at,
             ended: None,
             limits: login.limits,
+            choice: login.choice.clone(),
             patch: login.patch.clone(),
         }
     }

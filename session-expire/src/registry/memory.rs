@@ -10,7 +10,7 @@ use super::{
     room::Room,
     shard::{Decision, Shards},
 };
-use crate::policy::Limit;
+use crate::limit::Limit;
 
 /// Keeps records in memory: the default, for one process.
 ///

@@ -6,7 +6,8 @@ use super::key::{PublicId, Seal};
 use crate::{
     facts::{Facts, Reason},
     judge::{Verdict, judge_limits},
-    policy::{Limits, PolicyPatch},
+    limit::Limits,
+    policy::PolicyPatch,
     time::Timestamp,
 };
 
@@ -68,7 +69,10 @@ pub struct Record {
     pub ended: Option<Ended>,
     /// The limits under which it counts as alive when places are counted.
     pub limits: Limits,
-    /// What the user, or this login, has of their own; it has the last word.
+    /// What was chosen at this login, such as to stay signed in for longer. It lies over the
+    /// application's policy, and under those of scopes and handlers: a vault stays a vault.
+    pub choice: Option<Arc<PolicyPatch>>,
+    /// What the user has of their own; it has the last word.
     pub patch: Option<Arc<PolicyPatch>>,
 }
 

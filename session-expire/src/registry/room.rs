@@ -6,7 +6,8 @@ use super::{
 };
 use crate::{
     facts::Reason,
-    policy::{Limit, Overflow, Policy},
+    limit::{Limit, Overflow},
+    policy::Policy,
     time::Timestamp,
 };
 

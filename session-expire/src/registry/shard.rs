@@ -17,7 +17,7 @@ use super::{
     room::{Room, Seat},
 };
 use crate::{
-    policy::Limit,
+    limit::Limit,
     time::{Timestamp, hours},
 };
 

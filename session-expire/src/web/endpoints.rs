@@ -25,7 +25,8 @@ use crate::{
     error::StackError,
     facts::{Facts, Reason},
     judge::{Verdict, judge},
-    policy::{Limit, Policy, PolicyPatch},
+    limit::Limit,
+    policy::{Policy, PolicyPatch},
     registry::record::Change,
 };
 

@@ -56,6 +56,11 @@ impl Found {
         }
     }
 
+    /// What was chosen at this login.
+    pub(crate) fn choice(&self) -> Option<&PolicyPatch> {
+        self.login()?.1.choice.as_deref()
+    }
+
     /// `policy` with what the user of this login has of their own on top.
     pub(crate) fn topped(&self, policy: &Arc<Policy>) -> Arc<Policy> {
         match self {
@@ -102,7 +107,7 @@ async fn load(setup: &Setup, ledger: &Ledger, key: RecordKey) -> Found {
 /// A session from before this middleware was installed counts as a login that happens now.
 async fn adopt(setup: &Setup, ledger: &Ledger, req: &HttpRequest, now: Timestamp) -> Found {
     let Some(owner) = ledger.user() else { return Found::Unknown };
-    let patch = setup.patch_of(&owner, PolicyPatch::new()).await;
+    let patch = setup.patch_of(&owner).await;
     let policy =
         patch.as_deref().map_or_else(|| (*setup.policy).clone(), |patch| patch.over(&setup.policy));
     let mut login = Login::new(owner, now, &policy);

@@ -18,9 +18,11 @@ use super::{
     standing::{Standing, Treatment},
 };
 use crate::{
+    choice::under_choice,
     error::StackError,
     judge::{Verdict, judge},
-    policy::{Limit, Policy, PolicyPatch},
+    limit::Limit,
+    policy::{Policy, PolicyPatch},
     registry::{key::RecordKey, record::Record, room::Room},
     time::Timestamp,
 };
@@ -38,7 +40,9 @@ pub(crate) struct Gate {
 pub(super) struct State {
     /// The policy of the innermost layer so far.
     layered: Arc<Policy>,
-    /// The same, with what the user has of their own on top.
+    /// The layers so far without the app's policy; kept only for a login with a choice to lie under them.
+    layers: PolicyPatch,
+    /// What holds for the present user: their choice and their own rule included.
     policy: Arc<Policy>,
     treatment: Treatment,
     pub(super) reason_told: bool,
@@ -92,7 +96,11 @@ impl Gate {
     fn new(setup: Arc<Setup>, ledger: Ledger, now: Timestamp, found: Found) -> Self {
         let state = State {
             layered: Arc::clone(&setup.policy),
-            policy: found.topped(&setup.policy),
+            layers: PolicyPatch::new(),
+            policy: match found.choice() {
+                Some(choice) => found.topped(&Arc::new(choice.over(&setup.policy))),
+                None => found.topped(&setup.policy),
+            },
             treatment: Treatment {
                 standing: Standing::Anonymous,
                 restored: None,
@@ -159,7 +167,14 @@ impl Gate {
         }
         let layered = lay_over(&self.state.borrow().layered);
         let mut state = self.state.borrow_mut();
-        state.policy = self.found.topped(&layered);
+        state.policy = match self.found.choice() {
+            Some(choice) => {
+                state.layers = patch.on_top_of(&state.layers);
+                let policy = under_choice(&self.setup.policy, choice, &state.layers);
+                self.found.topped(&Arc::new(policy))
+            }
+            None => self.found.topped(&layered),
+        };
         state.layered = layered;
         drop(state);
         self.rejudge(req);

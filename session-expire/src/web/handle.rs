@@ -91,8 +91,9 @@ impl SessionHandle {
         self.sign_in_with(user, PolicyPatch::new()).await
     }
 
-    /// The same, with a policy of its own for this login, such as longer limits for "keep me signed
-    /// in". The rule for the [user](crate::Builder::user_policy) goes before it.
+    /// The same, with a choice for this login, such as longer limits for "keep me signed in". It lies
+    /// over the application's policy. What scopes and handlers say goes before it, and so does the rule
+    /// for the [user](crate::Builder::user_policy): a page that allows one minute stays with one minute.
     ///
     /// # Errors
     ///
@@ -100,10 +101,10 @@ impl SessionHandle {
     pub async fn sign_in_with(
         &self,
         user: impl Into<String>,
-        own: PolicyPatch,
+        choice: PolicyPatch,
     ) -> Result<PublicId, SignInError> {
         let user = user.into();
-        match register(&self.gate, user.clone(), own, &self.req).await {
+        match register(&self.gate, user.clone(), choice, &self.req).await {
             Ok(Entry::Refused(holders)) => Err(SignInError::Refused(holders)),
             Ok(Entry::Admitted(key, record)) => {
                 Identity::login(&self.req.extensions(), user).map_err(SignInError::Session)?;
@@ -126,7 +127,7 @@ impl SessionHandle {
     pub async fn refresh_policy(&self) -> Result<(), RegistryError> {
         let Some((key, record)) = self.gate.login() else { return Ok(()) };
         let setup = &self.gate.setup;
-        let patch = setup.patch_of(&record.owner, PolicyPatch::new()).await;
+        let patch = setup.patch_of(&record.owner).await;
         let change = Change { seen: record.last_seen, now: self.gate.now, patch: Some(patch) };
         setup.registry.touch(key, change).await
     }

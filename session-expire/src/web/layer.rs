@@ -26,7 +26,8 @@ use super::{
 };
 use crate::{
     error::StackError,
-    policy::{Limit, Policy, PolicyPatch},
+    limit::Limit,
+    policy::{Policy, PolicyPatch},
 };
 
 /// The policy of a scope, a resource or a handler: the innermost wins, field by field.

@@ -31,16 +31,18 @@ pub(crate) enum Entry {
 pub(crate) async fn register(
     gate: &Gate,
     owner: String,
-    own: PolicyPatch,
+    choice: PolicyPatch,
     req: &HttpRequest,
 ) -> Result<Entry, RegistryError> {
     let setup = &gate.setup;
-    let patch = gate.setup.patch_of(&owner, own).await;
-    let policy = patch
-        .as_deref()
-        .map_or_else(|| gate.layered(), |patch| Arc::new(patch.over(&gate.layered())));
+    let patch = gate.setup.patch_of(&owner).await;
+    let mut policy = choice.over(&gate.layered());
+    if let Some(patch) = &patch {
+        policy = patch.over(&policy);
+    }
     let mut login = Login::new(owner, setup.now(), &policy);
     login.client = client(req, &setup.proxies);
+    login.choice = (choice != PolicyPatch::new()).then(|| Arc::new(choice));
     login.patch = patch;
     let before = replaced(gate);
     login.replaces = before.filter(|(key, _)| key.tag() == login.key.tag());

@@ -249,7 +249,7 @@ fn give_up(gate: &Gate, error: &RegistryError, req: &HttpRequest) -> HttpRespons
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{judge::Deadlines, policy::Limit};
+    use crate::{judge::Deadlines, limit::Limit};
 
     #[test]
     fn every_standing_and_every_user_has_one_plan() {

@@ -81,15 +81,8 @@ impl Setup {
     }
 
     /// What `owner`, or this login of theirs, has of their own: the user's rule has the last word.
-    pub(crate) async fn patch_of(
-        &self,
-        owner: &str,
-        login: PolicyPatch,
-    ) -> Option<Arc<PolicyPatch>> {
-        let patch = match &self.user_policy {
-            Some(user_policy) => user_policy(owner.to_owned()).await.on_top_of(&login),
-            None => login,
-        };
+    pub(crate) async fn patch_of(&self, owner: &str) -> Option<Arc<PolicyPatch>> {
+        let patch = self.user_policy.as_ref()?(owner.to_owned()).await;
         (patch != PolicyPatch::new()).then(|| Arc::new(patch))
     }
 }

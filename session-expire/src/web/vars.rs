@@ -21,7 +21,7 @@ use super::{
 use crate::{
     claim,
     judge::{Deadlines, Verdict, judge},
-    policy::Limit,
+    limit::Limit,
     registry::record::Change,
 };
 

@@ -11,7 +11,7 @@ use super::stage::{
 };
 use crate::{
     facts::Reason,
-    policy::Overflow,
+    limit::Overflow,
     registry::{
         Admission, Query, Registry, Target,
         login::Login,

@@ -5,7 +5,8 @@ use std::{collections::HashMap, net::IpAddr, sync::Arc};
 use super::stage::{answered, limited, load, login, now, open_ids, sign_in, somebody};
 use crate::{
     facts::Reason,
-    policy::{Limit, Limits, Overflow, PolicyPatch},
+    limit::{Limit, Limits, Overflow},
+    policy::PolicyPatch,
     registry::{
         Query, Registry, Target,
         key::{RecordKey, owner_tag},
@@ -184,6 +185,8 @@ pub async fn the_patch_comes_back_as_it_went_in(registry: &dyn Registry) {
     let unlimited = PolicyPatch::new().idle(Limit::Off).max_sessions(Limit::Off).warn(Limit::Off);
     for patch in [None, Some(PolicyPatch::new()), Some(full), Some(unlimited)] {
         let patch = patch.map(Arc::new);
+        let choice = patch.clone();
+        assert_round_trip(registry, &Login { choice, ..login(&somebody("alice"), now()) }).await;
         assert_round_trip(registry, &Login { patch, ..login(&somebody("alice"), now()) }).await;
     }
 }

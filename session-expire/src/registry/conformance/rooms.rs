@@ -8,7 +8,7 @@ use super::stage::{
 };
 use crate::{
     facts::Reason,
-    policy::{Limit, Overflow},
+    limit::{Limit, Overflow},
     registry::{
         Registry, Target,
         key::RecordKey,

@@ -11,7 +11,8 @@ use std::{
 
 use crate::{
     clock::{Clock, SystemClock},
-    policy::{Limit, Overflow, Policy},
+    limit::{Limit, Overflow},
+    policy::Policy,
     registry::{
         Admission, Answer, Loaded, Query, Registry,
         key::{PublicId, RecordKey},

@@ -37,7 +37,7 @@ use super::{
 };
 use crate::{
     error::RegistryError,
-    policy::{Limit, Limits},
+    limit::{Limit, Limits},
     time::{Timestamp, hours},
 };
 

@@ -10,7 +10,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use super::link::Failure;
 use crate::{
     facts::Reason,
-    policy::{Limit, Limits, PolicyPatch},
+    limit::{Limit, Limits},
+    policy::PolicyPatch,
     registry::{
         key::{PublicId, Seal},
         record::{Client, Ended, Record},
@@ -56,6 +57,8 @@ pub(super) struct Stored {
     #[serde(skip_serializing_if = "Option::is_none")]
     absolute: Option<Text<i64>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    choice: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     patch: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     ended: Option<Text<i64>>,
@@ -70,7 +73,9 @@ pub(super) struct Stored {
 impl Stored {
     /// A living record.
     pub(super) fn new(record: &Record, keep: Duration) -> Result<Self, Failure> {
-        let patch = record.patch.as_deref().map(serde_json::to_string).transpose();
+        let written = |patch: &Option<Arc<PolicyPatch>>| {
+            patch.as_deref().map(serde_json::to_string).transpose().map_err(Failure::Garbage)
+        };
         Ok(Self {
             id: record.id.as_str().into(),
             seal: record.seal.expose().into(),
@@ -81,7 +86,8 @@ impl Stored {
             last_seen: Text(record.last_seen.as_millis()),
             idle: record.limits.idle.at().map(millis).map(Text),
             absolute: record.limits.absolute.at().map(millis).map(Text),
-            patch: patch.map_err(Failure::Garbage)?,
+            choice: written(&record.choice)?,
+            patch: written(&record.patch)?,
             ended: None,
             reason: None,
             by: None,
@@ -96,8 +102,10 @@ impl Stored {
     }
 
     fn into_record(self) -> Option<Record> {
-        let patch: Option<PolicyPatch> =
-            self.patch.as_deref().map(serde_json::from_str).transpose().ok()?;
+        let read = |text: Option<String>| {
+            text.as_deref().map(serde_json::from_str::<PolicyPatch>).transpose().ok()
+        };
+        let (choice, patch) = (read(self.choice)?, read(self.patch)?);
         Some(Record {
             id: PublicId::parse(&self.id)?,
             seal: Seal::parse(&self.seal)?,
@@ -115,6 +123,7 @@ impl Stored {
                 _ => return None,
             },
             limits: Limits { idle: limit(self.idle), absolute: limit(self.absolute) },
+            choice: choice.map(Arc::new),
             patch: patch.map(Arc::new),
         })
     }

@@ -39,7 +39,7 @@ use super::{
     record::{Change, Ended, Record},
     room::Room,
 };
-use crate::{error::RegistryError, policy::Limit};
+use crate::{error::RegistryError, limit::Limit};
 
 /// Keeps records in an SQLite file: nothing to install, and a restart signs nobody out.
 ///
@@ -100,6 +100,7 @@ use crate::{error::RegistryError, policy::Limit};
 /// | `logged_in_at`, `last_seen` | when the person signed in and was last active |
 /// | `ip`, `device` | from where; `ip` is `NULL` and `device` empty if that is not known |
 /// | `idle_ms`, `absolute_ms` | the limits under which it holds a place; `NULL` for never |
+/// | `choice` | what was chosen at this login, as JSON in the words of the attribute, or `NULL` |
 /// | `patch` | what the user has of their own, as JSON in the words of the attribute, or `NULL` |
 /// | `ended_at` | when it ended; `NULL` while it is open, which it stays until somebody notices that it ran out |
 /// | `ended_reason` | `idle`, `absolute`, `evicted`, `revoked`, `logged_out` or `unknown` |
@@ -273,7 +274,8 @@ mod tests {
     use super::*;
     use crate::{
         facts::Reason,
-        policy::{Overflow, Policy, PolicyPatch},
+        limit::Overflow,
+        policy::{Policy, PolicyPatch},
         registry::{key::PublicId, record::Client},
         time::{Timestamp, hours, minutes, seconds},
     };

@@ -7,7 +7,8 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     facts::Reason,
-    policy::{Limit, Limits, PolicyPatch},
+    limit::{Limit, Limits},
+    policy::PolicyPatch,
     registry::{
         key::{PublicId, RecordKey, Seal},
         record::{Client, Ended, Record},
@@ -17,7 +18,7 @@ use crate::{
 
 /// What [`read`] reads.
 pub(super) const COLUMNS: &str = "key_hash, id, seal, owner, logged_in_at, last_seen, ip, device, \
-     idle_ms, absolute_ms, patch, ended_at, ended_reason, ended_by";
+     idle_ms, absolute_ms, choice, patch, ended_at, ended_reason, ended_by";
 
 /// The name under which a key is stored: its shared letters, then letters from its SHA-256. Whoever
 /// steals the file cannot get the key from it, and thus no session.
@@ -55,11 +56,11 @@ pub(super) fn insert(
     db: &Connection,
     key: &RecordKey,
     record: &Record,
-    patch: Option<&str>,
+    [choice, patch]: &[Option<String>; 2],
 ) -> rusqlite::Result<()> {
     let mut insert = db.prepare_cached(
-        "INSERT INTO logins (key_hash, id, seal, owner, logged_in_at, last_seen, ip, device, idle_ms, absolute_ms, patch)
-         VALUES (:key, :id, :seal, :owner, :at, :seen, :ip, :device, :idle, :absolute, :patch)",
+        "INSERT INTO logins (key_hash, id, seal, owner, logged_in_at, last_seen, ip, device, idle_ms, absolute_ms, choice, patch)
+         VALUES (:key, :id, :seal, :owner, :at, :seen, :ip, :device, :idle, :absolute, :choice, :patch)",
     )?;
     insert.execute(named_params! {
         ":key": key.expose(),
@@ -72,6 +73,7 @@ pub(super) fn insert(
         ":device": &*record.client.device,
         ":idle": millis(record.limits.idle),
         ":absolute": millis(record.limits.absolute),
+        ":choice": choice,
         ":patch": patch,
     })?;
     Ok(())
@@ -158,21 +160,23 @@ pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<(RecordKey, Record)> {
         last_seen: Timestamp::from_millis(row.get(5)?),
         client: Client { ip: parsed(row, 6)?, device: row.get(7)? },
         limits: Limits { idle: limit(row.get(8)?), absolute: limit(row.get(9)?) },
-        patch: patch(row)?,
+        choice: patch(row, 10)?,
+        patch: patch(row, 11)?,
         ended: ended(row)?,
     };
     Ok((key, record))
 }
 
-fn patch(row: &Row<'_>) -> rusqlite::Result<Option<Arc<PolicyPatch>>> {
-    let Some(text) = row.get::<_, Option<String>>(10)? else { return Ok(None) };
-    serde_json::from_str(&text).map(|patch| Some(Arc::new(patch))).map_err(|e| unreadable(10, e))
+fn patch(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Arc<PolicyPatch>>> {
+    let Some(text) = row.get::<_, Option<String>>(column)? else { return Ok(None) };
+    let patch = serde_json::from_str(&text).map_err(|error| unreadable(column, error))?;
+    Ok(Some(Arc::new(patch)))
 }
 
 fn ended(row: &Row<'_>) -> rusqlite::Result<Option<Ended>> {
-    let Some(at) = row.get::<_, Option<i64>>(11)? else { return Ok(None) };
-    let reason = parsed(row, 12)?.unwrap_or(Reason::Unknown);
-    Ok(Some(Ended { at: Timestamp::from_millis(at), reason, by: row.get(13)? }))
+    let Some(at) = row.get::<_, Option<i64>>(12)? else { return Ok(None) };
+    let reason = parsed(row, 13)?.unwrap_or(Reason::Unknown);
+    Ok(Some(Ended { at: Timestamp::from_millis(at), reason, by: row.get(14)? }))
 }
 
 fn word<T>(row: &Row<'_>, column: usize, parse: impl Fn(&str) -> Option<T>) -> rusqlite::Result<T> {

@@ -20,7 +20,8 @@ pub(super) const MIGRATIONS: &[&str] = &["
         device TEXT NOT NULL,
         idle_ms INTEGER,                        -- NULL: never
         absolute_ms INTEGER,                    -- NULL: never
-        patch TEXT,                             -- JSON; NULL: nothing of its own
+        choice TEXT,                            -- what was chosen at this login, as JSON, or NULL
+        patch TEXT,                             -- what the user has of their own, as JSON, or NULL
         ended_at INTEGER,                       -- NULL: open
         ended_reason TEXT,
         ended_by TEXT,                          -- the device that took the place

@@ -13,7 +13,7 @@ use rusqlite::Connection;
 
 use super::{error::Failure, rows};
 use crate::{
-    policy::Limit,
+    limit::Limit,
     registry::{key::RecordKey, record::Change, shard::Shards},
     time::Timestamp,
 };

@@ -8,7 +8,8 @@ use tokio::sync::oneshot;
 use super::{error::Failure, rows, state::State};
 use crate::{
     facts::Reason,
-    policy::{Limit, PolicyPatch},
+    limit::Limit,
+    policy::PolicyPatch,
     registry::{
         Admission, Target,
         key::RecordKey,
@@ -123,7 +124,8 @@ impl Work {
             owners.push(record.owner);
         }
         if let Some((key, record)) = &self.plan.opens {
-            rows::insert(db, key, record, text(record)?.as_deref()).map_err(failure)?;
+            let patches = [text(record.choice.as_deref())?, text(record.patch.as_deref())?];
+            rows::insert(db, key, record, &patches).map_err(failure)?;
             owners.push(Arc::clone(&record.owner));
         }
         self.write_change(db, state)?;
@@ -139,7 +141,7 @@ impl Work {
         let record = state.shards.of_tag(key.tag()).record(key).cloned();
         let Some(mut record) = record else { return Ok(()) };
         record.touch(change);
-        let patch = text(&record)?;
+        let patch = text(record.patch.as_deref())?;
         rows::update(db, key, &record, patch.as_deref()).map_err(|error| state.failure(error))
     }
 
@@ -198,8 +200,7 @@ impl Asker {
     }
 }
 
-fn text(record: &Record) -> Result<Option<String>, Failure> {
-    let patch: Option<&PolicyPatch> = record.patch.as_deref();
+fn text(patch: Option<&PolicyPatch>) -> Result<Option<String>, Failure> {
     rows::patch_text(patch).map_err(|error| Failure::Policy(Arc::new(error)))
 }
 
