@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 /// A file may use only files that stand before it.
-const ORDER: [&str; 68] = [
+const ORDER: [&str; 69] = [
     "error",
     "time",
     "path",
@@ -35,6 +35,7 @@ const ORDER: [&str; 68] = [
     "registry::redis::script",
     "registry::redis::link",
     "registry::redis::stored",
+    "registry::redis::server",
     "registry::redis",
     "registry::conformance::stage",
     "registry::conformance::activity",

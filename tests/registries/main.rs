@@ -6,12 +6,24 @@ mod broken;
 mod forgetting;
 mod one_step;
 mod plain;
+mod real;
 mod sequences;
 mod threads;
 
 mod conformance {
     mod memory {
         session_expire::conformance_tests!(async { session_expire::MemoryRegistry::new() });
+    }
+
+    mod sqlite {
+        session_expire::conformance_tests!(async { crate::real::sqlite() });
+    }
+
+    mod redis {
+        session_expire::conformance_tests!(
+            runner = crate::real::tokio,
+            fresh = async { crate::real::REDIS.registry().await },
+        );
     }
 
     mod plain {
@@ -30,12 +42,19 @@ mod conformance {
 
     #[test]
     fn a_log_limit_is_kept() {
-        use session_expire::{Limit, MemoryRegistry, conformance};
+        use crate::real::{REDIS, sqlite, tokio};
+        use session_expire::{Limit, MemoryRegistry, Registry, conformance};
         for limit in [0, 1, 3] {
-            let registry = MemoryRegistry::new().log_limit(Limit::At(limit));
-            conformance::block_on(Box::pin(conformance::the_log_keeps_the_last_logins(
-                &registry, limit,
-            )));
+            tokio(Box::pin(async {
+                let registries: [Box<dyn Registry>; 3] = [
+                    Box::new(MemoryRegistry::new().log_limit(Limit::At(limit))),
+                    Box::new(sqlite().log_limit(Limit::At(limit))),
+                    Box::new(REDIS.registry().await.log_limit(Limit::At(limit))),
+                ];
+                for registry in registries {
+                    conformance::the_log_keeps_the_last_logins(&*registry, limit).await;
+                }
+            }));
         }
     }
 }

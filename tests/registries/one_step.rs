@@ -21,13 +21,14 @@ use proptest::{
     test_runner::{Config, TestRng, TestRunner},
 };
 use session_expire::{
-    MemoryRegistry, Registry,
+    Limit, MemoryRegistry, Registry,
     conformance::{Runner, block_on},
 };
 
 use crate::{
     broken::{Broken, Fault},
     plain::Plain,
+    real,
     sequences::{Question, Said, Step, Story, ask, steps},
 };
 
@@ -161,7 +162,9 @@ macro_rules! every_operation_is_one_step {
 }
 
 every_operation_is_one_step! {
-    memory: 3_000, block_on, async { MemoryRegistry::new() };
+    memory: 3_000, block_on, async { MemoryRegistry::new().log_limit(Limit::Off) };
+    sqlite: 300, block_on, async { real::sqlite() };
+    redis: 300, real::tokio, async { real::REDIS_OF_RACES.emptied().await };
 }
 
 #[test]

@@ -10,7 +10,7 @@ use session_expire::{
     minutes, seconds,
 };
 
-use crate::plain::Plain;
+use crate::{plain::Plain, real};
 
 /// One step. Sessions are meant by their number, counted from the first login on.
 #[derive(Debug, Clone)]
@@ -210,10 +210,9 @@ fn compare(registry: &dyn Registry, run: Runner, steps: &[Step]) {
 
 /// One test for each registry.
 macro_rules! sequences {
-    ($($name:ident: $runner:expr, $fresh:expr;)*) => {
-        proptest! {
-            #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(1_000) })]
-            $(
+    ($($name:ident: $count:expr, $runner:expr, $fresh:expr;)*) => { $(
+            proptest! {
+                #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases($count) })]
                 #[test]
                 fn $name(steps in vec(steps(), 1..60)) {
                     let mut opened = None;
@@ -221,11 +220,12 @@ macro_rules! sequences {
                     run(Box::pin(async { opened = Some($fresh.await) }));
                     compare(&opened.unwrap(), run, &steps);
                 }
-            )*
-        }
-    };
+            }
+    )* };
 }
 
 sequences! {
-    memory: block_on, async { MemoryRegistry::new().log_limit(Limit::Off) };
+    memory: 1_000, block_on, async { MemoryRegistry::new().log_limit(Limit::Off) };
+    sqlite: 100, block_on, async { real::sqlite() };
+    redis: 200, real::tokio, async { real::REDIS_OF_SEQUENCES.emptied().await };
 }

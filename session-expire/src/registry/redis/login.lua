@@ -16,7 +16,9 @@ ask.record.place = string.format('%s:%016d', ask.owner, redis.call('HINCRBY', re
 local answer = { 'admitted', write(ask.name, ask.record) }
 redis.call('ZADD', open, 0, entry(ask.record, ask.name))
 remember(ask.name, tonumber(ask.record.keep))
-if ask.replaces then finish(answer, ask.replaces, ask.replaces_for) end
+-- The keys here are those of many users: only a login of the same user may be replaced.
+local before = ask.replaces and read(ask.replaces)
+if before and owner_of(before) == ask.owner then finish(answer, ask.replaces, ask.replaces_for) end
 make_room(answer, others)
 trim(ask.owner)
 stay()
