@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 /// A file may use only files that stand before it.
-const ORDER: [&str; 69] = [
+const ORDER: [&str; 70] = [
     "error",
     "time",
     "path",
@@ -45,6 +45,7 @@ const ORDER: [&str; 69] = [
     "registry::conformance::records",
     "registry::conformance::rooms",
     "registry::conformance",
+    "registry::model",
     "claim",
     "event",
     "sessions",

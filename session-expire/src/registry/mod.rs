@@ -5,6 +5,8 @@ pub mod conformance;
 pub(crate) mod key;
 pub(crate) mod login;
 pub(crate) mod memory;
+#[cfg(all(test, shuttle))]
+mod model;
 pub(crate) mod record;
 #[cfg(feature = "redis")]
 pub(crate) mod redis;

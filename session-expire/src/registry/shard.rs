@@ -3,11 +3,16 @@
 //! A decision changes nothing: it is a [`Plan`], carried out in a second step. A registry that must
 //! write first, and can fail to, writes between the two.
 
+#[cfg(not(shuttle))]
+use std::sync::{Mutex, MutexGuard};
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, PoisonError},
     time::Duration,
 };
+
+#[cfg(shuttle)]
+use shuttle::sync::{Mutex, MutexGuard};
 
 use super::{
     Loaded, Query, Target,
@@ -23,7 +28,7 @@ use crate::{
 
 /// Enough that threads seldom meet at one lock, and that sweeping one of them is no pause even where
 /// there are millions.
-const SHARDS: usize = 1_024;
+const SHARDS: usize = if cfg!(shuttle) { 1 } else { 1_024 };
 
 /// A shard is swept at most this often, by a login that comes by.
 const SWEEP_EVERY: Duration = hours(1);
@@ -290,6 +295,7 @@ impl Shard {
     }
 
     /// The open records that the next [sweep](Self::sweep) forgets.
+    #[cfg(feature = "sqlite")]
     pub(crate) fn unused(&self, now: Timestamp) -> impl Iterator<Item = (RecordKey, &Record)> {
         let open = self.records.iter().filter(|(_, record)| record.ended.is_none());
         open.filter(move |(_, record)| now.since(record.last_seen) >= REMEMBER_UNUSED)
