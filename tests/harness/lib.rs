@@ -4,10 +4,12 @@
 mod browser;
 mod pages;
 mod probe;
+mod redis_server;
 mod site;
 
 pub use browser::{Answer, Browser, Request};
 pub use probe::Probe;
+pub use redis_server::RedisServer;
 pub use site::{Site, SiteBuilder, sealed};
 
 /// The README's example compiles.

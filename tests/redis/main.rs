@@ -1,13 +1,10 @@
 //! What `RedisRegistry` promises, against servers of the tests' own.
-//!
-//! Needs `redis-server` on the path, or its path in `REDIS_SERVER`.
 
 #![allow(missing_docs)]
 
 mod outage;
 mod promises;
 mod races;
-mod server;
 mod traffic;
 
 use session_expire::{Admission, Login, Policy, Record, Timestamp};

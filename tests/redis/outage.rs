@@ -8,11 +8,12 @@ use session_expire::{
     Registry, RegistryError, Target,
 };
 
-use crate::{NOON, login, server::Server};
+use crate::{NOON, login};
+use session_expire_tests::RedisServer;
 
 const LIMIT: Duration = Duration::from_millis(300);
 
-async fn registry(server: &Server) -> RedisRegistry {
+async fn registry(server: &RedisServer) -> RedisRegistry {
     server.registry().await.timeout(LIMIT)
 }
 
@@ -59,7 +60,7 @@ async fn assert_all_fail(registry: &RedisRegistry, key: RecordKey) {
 
 #[tokio::test]
 async fn a_stopped_server_is_an_error_and_its_return_is_noticed_at_once() {
-    let mut server = Server::start();
+    let mut server = RedisServer::start();
     let registry = registry(&server).await;
     let key = signed_in(&registry).await;
     server.stop();
@@ -73,7 +74,7 @@ async fn a_stopped_server_is_an_error_and_its_return_is_noticed_at_once() {
 
 #[tokio::test]
 async fn a_server_restarted_between_two_requests_is_no_error() {
-    let mut server = Server::with(&["--appendonly", "yes", "--appendfsync", "always"]);
+    let mut server = RedisServer::with(&["--appendonly", "yes", "--appendfsync", "always"]);
     let registry = server.registry().await;
     let key = signed_in(&registry).await;
     for _ in 0..3 {
@@ -85,7 +86,7 @@ async fn a_server_restarted_between_two_requests_is_no_error() {
 
 #[tokio::test]
 async fn a_slow_server_keeps_nobody_waiting() {
-    let server = Server::start();
+    let server = RedisServer::start();
     let registry = registry(&server).await;
     let key = signed_in(&registry).await;
     let _: String = server.ask(&["CLIENT", "PAUSE", "2000", "ALL"]);
@@ -109,7 +110,7 @@ async fn a_slow_server_keeps_nobody_waiting() {
 
 #[tokio::test]
 async fn a_server_that_hangs_is_an_error_and_recovers() {
-    let server = Server::start();
+    let server = RedisServer::start();
     let registry = registry(&server).await;
     let key = signed_in(&registry).await;
     server.signal("STOP");
@@ -121,7 +122,7 @@ async fn a_server_that_hangs_is_an_error_and_recovers() {
 
 #[tokio::test]
 async fn full_memory_refuses_logins_whole_and_lets_people_out() {
-    let server = Server::start();
+    let server = RedisServer::start();
     let registry = server.registry().await;
     let key = signed_in(&registry).await;
     let _: String = server.ask(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]);
@@ -144,9 +145,9 @@ async fn full_memory_refuses_logins_whole_and_lets_people_out() {
 
 #[tokio::test]
 async fn a_replica_answers_and_refuses_to_write() {
-    let primary = Server::start();
+    let primary = RedisServer::start();
     let key = signed_in(&primary.registry().await).await;
-    let replica = Server::with(&["--replicaof", "127.0.0.1", &primary.port.to_string()]);
+    let replica = RedisServer::with(&["--replicaof", "127.0.0.1", &primary.port.to_string()]);
     while !replica.ask::<String>(&["INFO", "replication"]).contains("master_link_status:up") {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
@@ -169,7 +170,7 @@ async fn a_replica_answers_and_refuses_to_write() {
 
 #[tokio::test]
 async fn garbage_on_the_server_is_an_error_and_no_sign_out() {
-    let server = Server::start();
+    let server = RedisServer::start();
     let registry = server.registry().await;
     let key = signed_in(&registry).await;
     let names: Vec<String> = server.ask(&["KEYS", "*}"]);
@@ -187,7 +188,7 @@ async fn garbage_on_the_server_is_an_error_and_no_sign_out() {
 
 #[tokio::test]
 async fn what_is_wrong_at_the_start_is_said_without_the_password() {
-    let server = Server::with(&["--requirepass", "right-password"]);
+    let server = RedisServer::with(&["--requirepass", "right-password"]);
     let url = |password: &str| format!("redis://:{password}@127.0.0.1:{}/", server.port);
     let registry = RedisRegistry::connect(&url("right-password")).await.unwrap();
     assert!(!format!("{registry:?}").contains("right-password"), "{registry:?}");

@@ -5,7 +5,8 @@ use session_expire::{
     Query, Reason, Record, RecordKey, Registry, Room, Target, hours, minutes,
 };
 
-use crate::{NOON, admitted, login, server::Server};
+use crate::{NOON, admitted, login};
+use session_expire_tests::RedisServer;
 
 /// A generator that is the same everywhere.
 struct Dice(u64);
@@ -45,7 +46,7 @@ fn random_login(dice: &mut Dice, keys: &[RecordKey], now: session_expire::Timest
 /// Scripts and Rust are two writings of one rule: a thousand random steps must not tell them apart.
 #[tokio::test]
 async fn it_does_what_the_memory_does() {
-    let server = Server::start();
+    let server = RedisServer::start();
     for seed in 0..8 {
         let redis = server.registry().await.prefix(&format!("run{seed}")).log_limit(Limit::At(3));
         let memory = MemoryRegistry::new().log_limit(Limit::At(3));
@@ -114,7 +115,7 @@ async fn it_does_what_the_memory_does() {
 
 #[tokio::test]
 async fn owners_may_have_any_characters() {
-    let server = Server::start();
+    let server = RedisServer::start();
     let registry = server.registry().await;
     let long = "ü".repeat(5_000);
     let owners = [
@@ -150,7 +151,7 @@ async fn owners_may_have_any_characters() {
 
 #[tokio::test]
 async fn a_look_at_the_server_shows_no_key_and_no_owner_in_a_name() {
-    let server = Server::start();
+    let server = RedisServer::start();
     let registry = server.registry().await;
     let login = login("alice in a name", &Policy::new());
     let key = login.key;
@@ -166,7 +167,7 @@ async fn a_look_at_the_server_shows_no_key_and_no_owner_in_a_name() {
 /// A server in cluster mode refuses scripts that touch keys of two slots.
 #[tokio::test]
 async fn it_keeps_to_the_rules_of_a_cluster() {
-    let server = Server::with(&["--cluster-enabled", "yes"]);
+    let server = RedisServer::with(&["--cluster-enabled", "yes"]);
     let _: String = server.ask(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
     while !server.ask::<String>(&["CLUSTER", "INFO"]).contains("cluster_state:ok") {
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -192,7 +193,7 @@ async fn it_keeps_to_the_rules_of_a_cluster() {
 
 #[tokio::test]
 async fn nothing_stays_for_ever() {
-    let server = Server::start();
+    let server = RedisServer::start();
     let registry = server.registry().await.log_limit(Limit::At(2)).forget_after(hours(48));
     let endless = Policy::new().idle(Limit::Off).absolute(Limit::Off);
     let long = Policy::new().idle(hours(1)).absolute(hours(24 * 10));
@@ -236,7 +237,7 @@ async fn nothing_stays_for_ever() {
 
 #[tokio::test]
 async fn a_login_that_is_asked_again_is_one_login() {
-    let server = Server::start();
+    let server = RedisServer::start();
     let registry = server.registry().await;
     let login = login("alice", &Policy::new().max_sessions(1).overflow(Overflow::Refuse));
     let (first, _) = admitted(registry.login(login.clone()).await.unwrap());
@@ -248,7 +249,7 @@ async fn a_login_that_is_asked_again_is_one_login() {
 
 #[tokio::test]
 async fn extreme_times_are_kept_to_the_millisecond() {
-    let server = Server::start();
+    let server = RedisServer::start();
     let registry = server.registry().await;
     for millis in [i64::MIN, -1, 0, 9_007_199_254_740_993, i64::MAX] {
         let at = session_expire::Timestamp::from_millis(millis);

@@ -7,7 +7,8 @@ use std::{
 use session_expire::{Admission, Login, Overflow, Policy, Query, RedisRegistry, Registry};
 use tokio::{runtime::Runtime, task::JoinSet};
 
-use crate::{NOON, server::Server};
+use crate::NOON;
+use session_expire_tests::RedisServer;
 
 const ROUNDS: u32 = 200;
 const LOGINS: u32 = 50;
@@ -43,7 +44,7 @@ async fn assert_one_left(registry: &RedisRegistry, round: u32, let_in: u32) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_fifty_logins_at_once_over_two_connections_one_is_left_every_time() {
-    let server = Server::start();
+    let server = RedisServer::start();
     let (one, other) = (Arc::new(server.registry().await), Arc::new(server.registry().await));
     for round in 0..ROUNDS {
         let (owner, overflow) = (format!("user {round}"), overflow_of(round));
@@ -57,7 +58,7 @@ async fn of_fifty_logins_at_once_over_two_connections_one_is_left_every_time() {
 
 #[test]
 fn of_fifty_threads_at_once_one_is_left() {
-    let server = Server::start();
+    let server = RedisServer::start();
     for round in 0..4 {
         let barrier = Arc::new(Barrier::new(LOGINS as usize));
         let threads: Vec<_> = (0..LOGINS)
@@ -100,7 +101,7 @@ async fn half_of_a_race() {
 
 #[tokio::test]
 async fn two_processes_that_share_a_server_leave_one_every_time() {
-    let server = Server::start();
+    let server = RedisServer::start();
     let halves: Vec<_> = (0..2)
         .map(|_| {
             Command::new(std::env::current_exe().unwrap())

@@ -4,10 +4,11 @@ use session_expire::{
     Change, Ended, Login, Overflow, Policy, Query, Reason, RecordKey, Registry, Room, Target,
 };
 
-use crate::{NOON, server::Server};
+use crate::NOON;
+use session_expire_tests::RedisServer;
 
 /// Commands that arrived over a connection; those that a script runs are counted under their own names.
-fn arrived(server: &Server) -> Vec<(&'static str, u64)> {
+fn arrived(server: &RedisServer) -> Vec<(&'static str, u64)> {
     ["evalsha", "eval", "script|load", "ping", "multi", "scan"]
         .into_iter()
         .map(|command| (command, server.calls(command)))
@@ -26,7 +27,7 @@ macro_rules! costs_one_command {
 
 #[tokio::test]
 async fn every_operation_is_one_command() {
-    let server = &Server::start();
+    let server = &RedisServer::start();
     let registry = server.registry().await;
     let policy = Policy::new().max_sessions(2);
     let change = Change { seen: NOON, now: NOON, patch: None };
@@ -59,7 +60,7 @@ async fn every_operation_is_one_command() {
 
 #[tokio::test]
 async fn a_server_that_forgot_the_scripts_learns_them_again() {
-    let server = Server::start();
+    let server = RedisServer::start();
     let registry = server.registry().await;
     let login = Login::new("alice", NOON, &Policy::new());
     let key = login.key;
@@ -73,7 +74,7 @@ async fn a_server_that_forgot_the_scripts_learns_them_again() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "a measurement"]
 async fn speed_of_load_with_a_hundred_thousand_records() {
-    let server = Server::start();
+    let server = RedisServer::start();
     let registry = Arc::new(server.registry().await);
     let mut keys = vec![];
     for chunk in 0..1_000 {

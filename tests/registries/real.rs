@@ -1,17 +1,13 @@
 //! Registries with a storage of their own: a new SQLite file each time, and Redis servers that live as
 //! long as the tests do.
 
-use std::{
-    process::{Child, Command, Stdio},
-    sync::LazyLock,
-    thread,
-    time::{Duration, Instant},
-};
+use std::sync::LazyLock;
 
 use session_expire::{
     Admission, Answer, Change, Ended, Limit, Loaded, Login, Query, Record, RecordKey,
     RedisRegistry, Registry, Room, SqliteRegistry, Target, conformance::Work,
 };
+use session_expire_tests::RedisServer;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -59,54 +55,18 @@ impl Registry for InFolder {
     }
 }
 
-/// A Redis server at a socket in a folder of its own.
-pub struct Server {
-    folder: TempDir,
-    // Its standard input: the server ends when this process does, however that ends.
-    _leash: Child,
-}
-
-impl Server {
-    fn start() -> Self {
-        let folder = TempDir::new().unwrap();
-        let program = std::env::var("REDIS_SERVER").unwrap_or_else(|_| "redis-server".to_owned());
-        let script = r#""$0" --port 0 --unixsocket "$1/socket" --dir "$1" --save "" >"$1/log" & read -r _; kill $!; rm -r "$1""#;
-        let leash = Command::new("sh")
-            .args(["-c", script, &program, folder.path().to_str().unwrap()])
-            .stdin(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let (server, began) = (Self { folder, _leash: leash }, Instant::now());
-        while redis::Client::open(server.url()).unwrap().get_connection().is_err() {
-            assert!(began.elapsed() < Duration::from_secs(10), "{program} does not answer");
-            thread::sleep(Duration::from_millis(20));
-        }
-        server
-    }
-
-    fn url(&self) -> String {
-        format!("unix://{}/socket", self.folder.path().to_str().unwrap())
-    }
-
-    pub async fn registry(&self) -> RedisRegistry {
-        // Not the limit that is under test, on a machine that does other things as well.
-        RedisRegistry::connect(&self.url()).await.unwrap().timeout(Duration::from_secs(10))
-    }
-
-    /// A registry without a single record.
-    pub async fn emptied(&self) -> RedisRegistry {
-        let mut connection = redis::Client::open(self.url()).unwrap().get_connection().unwrap();
-        redis::cmd("FLUSHALL").exec(&mut connection).unwrap();
-        self.registry().await.log_limit(Limit::Off)
-    }
+/// A registry on `server`, without a single record.
+pub async fn emptied(server: &RedisServer) -> RedisRegistry {
+    let _: String = server.ask(&["FLUSHALL"]);
+    server.registry().await.log_limit(Limit::Off)
 }
 
 /// For tests that share it.
-pub static REDIS: LazyLock<Server> = LazyLock::new(Server::start);
+pub static REDIS: LazyLock<RedisServer> = LazyLock::new(RedisServer::start);
 
 /// Each for one test, which empties it.
-pub static REDIS_OF_SEQUENCES: LazyLock<Server> = LazyLock::new(Server::start);
-pub static REDIS_OF_RACES: LazyLock<Server> = LazyLock::new(Server::start);
+pub static REDIS_OF_SEQUENCES: LazyLock<RedisServer> = LazyLock::new(RedisServer::start);
+pub static REDIS_OF_RACES: LazyLock<RedisServer> = LazyLock::new(RedisServer::start);
 
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
 

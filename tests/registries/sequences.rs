@@ -227,5 +227,5 @@ macro_rules! sequences {
 sequences! {
     memory: 1_000, block_on, async { MemoryRegistry::new().log_limit(Limit::Off) };
     sqlite: 100, block_on, async { real::sqlite() };
-    redis: 200, real::tokio, async { real::REDIS_OF_SEQUENCES.emptied().await };
+    redis: 200, real::tokio, async { real::emptied(&real::REDIS_OF_SEQUENCES).await };
 }

@@ -113,6 +113,8 @@ pub(crate) struct Shard {
     owners: HashMap<Arc<str>, Owner>,
     devices: HashSet<Arc<str>>,
     swept_at: Option<Timestamp>,
+    #[cfg(feature = "sqlite")]
+    held: bool,
 }
 
 /// The records of one user as they came; ended ones as far as the log reaches.
@@ -123,6 +125,17 @@ struct Owner {
 }
 
 impl Shard {
+    /// Between a decision and its carrying out: what it was decided on must not move meanwhile.
+    #[cfg(feature = "sqlite")]
+    pub(crate) fn hold(&mut self, held: bool) {
+        self.held = held;
+    }
+
+    #[cfg(feature = "sqlite")]
+    pub(crate) fn is_held(&self) -> bool {
+        self.held
+    }
+
     /// The number of records, ended ones included.
     pub(crate) fn len(&self) -> usize {
         self.records.len()

@@ -31,7 +31,8 @@ pub(super) fn run(db: &Connection, state: &Arc<State>, questions: Receiver<Quest
 }
 
 fn find(db: &Connection, state: &State, query: &Query) -> rusqlite::Result<Vec<Record>> {
-    let mut select = db.prepare_cached(&sql(query))?;
+    let (snapshot, open) = state.snapshot(db, query.owner.as_deref())?;
+    let mut select = snapshot.prepare_cached(&sql(query))?;
     let after = query.after.as_ref();
     let parameters = named_params! {
         ":owner": query.owner.as_deref(),
@@ -40,7 +41,14 @@ fn find(db: &Connection, state: &State, query: &Query) -> rusqlite::Result<Vec<R
         ":limit": query.limit.map_or(-1, |limit| i64::try_from(limit).unwrap_or(i64::MAX)),
     };
     let rows = select.query_map(parameters, rows::read)?;
-    rows.map(|row| row.map(|(key, record)| with_activity(state, &key, record))).collect()
+    let known = |record: &Record| open.iter().find(|known| known.id == record.id).cloned();
+    rows.map(|row| {
+        row.map(|(key, record)| match query.owner {
+            Some(_) => known(&record).unwrap_or(record),
+            None => with_activity(state, &key, record),
+        })
+    })
+    .collect()
 }
 
 /// The same parameters whatever the query, and only conditions that an index can serve.
@@ -62,12 +70,11 @@ fn sql(query: &Query) -> String {
     )
 }
 
-/// The record with the `last_seen` that the file doesn't have yet.
+/// The record with the `last_seen` that the file doesn't have yet. In a list of all users one may be
+/// younger than the rest of the list: such a list is no single step.
 fn with_activity(state: &State, key: &RecordKey, mut record: Record) -> Record {
-    if record.ended.is_none()
-        && let Some(known) = state.shards.of_tag(key.tag()).record(key)
-    {
-        record.last_seen = known.last_seen;
+    if let Some(last_seen) = state.last_seen(key) {
+        record.last_seen = last_seen;
     }
     record
 }

@@ -9,12 +9,17 @@ use std::{
     },
 };
 
-use rusqlite::Connection;
+use rusqlite::{Connection, Transaction};
 
 use super::{error::Failure, rows};
 use crate::{
     limit::Limit,
-    registry::{key::RecordKey, record::Change, shard::Shards},
+    registry::{
+        Query,
+        key::RecordKey,
+        record::{Change, Record},
+        shard::Shards,
+    },
     time::Timestamp,
 };
 
@@ -26,6 +31,8 @@ pub(super) struct State {
     pub(super) shards: Shards,
     /// Whose `last_seen` the file doesn't have yet.
     unsaved: Mutex<HashSet<RecordKey>>,
+    /// Held from the moment when the file has a change until memory has it, too.
+    pub(super) changing: Mutex<()>,
     /// Negative for no limit.
     log_limit: AtomicI64,
 }
@@ -43,8 +50,10 @@ impl State {
             record.client.device = shard.intern(&record.client.device);
             shard.open(key, record);
         }
-        let (file, unsaved, log_limit) = (Arc::new(file), Mutex::default(), AtomicI64::new(-1));
-        Ok(Self { file, shards, unsaved, log_limit })
+        let (unsaved, changing, log_limit) = <_>::default();
+        let state = Self { file: Arc::new(file), shards, unsaved, changing, log_limit };
+        state.set_log_limit(Limit::Off);
+        Ok(state)
     }
 
     pub(super) fn log_limit(&self) -> Option<u32> {
@@ -59,15 +68,17 @@ impl State {
         Failure::Sqlite { file: Arc::clone(&self.file), source: Arc::new(error) }
     }
 
-    /// Notes activity, to be written later. `false`, with nothing done, for what must not wait:
-    /// everything that after a crash could let a session last longer than it should.
+    /// Notes activity, to be written later. `false`, with nothing done, for what is the writer's: what
+    /// after a crash could let a session last longer than it should, and what comes while it is being
+    /// written who has run out and must go.
     pub(super) fn touch(&self, key: &RecordKey, change: &Change) -> bool {
         let mut shard = self.shards.of_tag(key.tag());
+        let is_held = shard.is_held();
         let Some(record) = shard.record_mut(key).filter(|record| record.ended.is_none()) else {
             return true;
         };
         let new_patch = change.patch.as_ref().is_some_and(|patch| *patch != record.patch);
-        if new_patch || record.last_seen.max(record.logged_in_at) > change.now {
+        if is_held || new_patch || record.last_seen.max(record.logged_in_at) > change.now {
             return false;
         }
         let before = record.last_seen;
@@ -76,6 +87,23 @@ impl State {
             self.unsaved().insert(*key);
         }
         true
+    }
+
+    /// The file as it is when memory agrees with it: a list must not tell of an end that a request that
+    /// comes after the list doesn't know yet.
+    ///
+    /// With it the open records of `owner`, whose `last_seen` may be ahead of the file.
+    pub(super) fn snapshot<'a>(
+        &self,
+        db: &'a Connection,
+        owner: Option<&str>,
+    ) -> rusqlite::Result<(Transaction<'a>, Vec<Record>)> {
+        let _quiet = unpoisoned(&self.changing);
+        let snapshot = db.unchecked_transaction()?;
+        // Only the first read makes it one.
+        snapshot.prepare_cached("SELECT seq FROM logins LIMIT 1")?.exists([])?;
+        let open = owner.map(|owner| self.shards.find(&Query::open(owner))).unwrap_or_default();
+        Ok((snapshot, open))
     }
 
     /// Takes the keys of those whose `last_seen` the file doesn't have yet.
@@ -93,6 +121,11 @@ impl State {
     }
 
     fn unsaved(&self) -> MutexGuard<'_, HashSet<RecordKey>> {
-        self.unsaved.lock().unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(&self.unsaved)
     }
+}
+
+/// A panic elsewhere leaves nothing half done here.
+pub(super) fn unpoisoned<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -60,22 +60,30 @@ impl Job {
         }
     }
 
-    /// Decides, and changes nothing. A refused login is answered at once.
+    /// Decides, and changes nothing but to [hold](Shard::hold) the shard. What needs no writing is
+    /// answered at once.
     pub(super) fn decide(self, state: &State) -> Option<Work> {
         match self {
             Self::Login(login, reply) => decide_login(*login, reply, state),
             Self::End(target, ended, reply) => {
-                let plan = state.shards.of_tag(&target.tag()).decide_end(&target, &ended);
-                Some(Work::new(target.tag(), plan, Asker::End(reply)))
+                let mut shard = state.shards.of_tag(&target.tag());
+                let plan = shard.decide_end(&target, &ended);
+                Work::new(target.tag(), plan, Asker::End(reply)).holding(&mut shard)
             }
             Self::MakeRoom(key, room, ended, reply) => {
-                let plan = state.shards.of_tag(key.tag()).decide_room(key, room, &ended);
-                Some(Work::new(key.tag().to_owned(), plan, Asker::End(reply)))
+                let mut shard = state.shards.of_tag(key.tag());
+                let plan = shard.decide_room(key, room, &ended);
+                Work::new(key.tag().to_owned(), plan, Asker::End(reply)).holding(&mut shard)
+            }
+            Self::Touch(key, change, reply) if state.touch(&key, &change) => {
+                Asker::Touch(reply).tell(vec![]);
+                None
             }
             Self::Touch(key, change, reply) => {
+                let mut shard = state.shards.of_tag(key.tag());
                 let tag = key.tag().to_owned();
                 let work = Work::new(tag, Plan::default(), Asker::Touch(reply));
-                Some(Work { change: Some((key, change)), ..work })
+                Work { change: Some((key, change)), ..work }.holding(&mut shard)
             }
         }
     }
@@ -93,7 +101,7 @@ fn decide_login(mut login: Login, reply: Reply<Admission>, state: &State) -> Opt
     let unused = if shard.must_sweep(login.at) { unused(&shard, login.at) } else { vec![] };
     let asker = Asker::Login(Record::new(&login), reply);
     let work = Work::new(login.key.tag().to_owned(), plan, asker);
-    Some(Work { unused, login_at: Some(login.at), ..work })
+    Work { unused, login_at: Some(login.at), ..work }.holding(&mut shard)
 }
 
 /// What the sweep would forget ends first, or the file would call it open for ever.
@@ -107,9 +115,14 @@ impl Work {
         Self { tag, plan, change: None, unused: vec![], login_at: None, asker }
     }
 
-    /// Whether the file needs to hear of it.
-    pub(super) fn changes(&self) -> bool {
-        self.plan.opens.is_some() || !self.plan.ends.is_empty() || self.change.is_some()
+    /// Itself, if the file needs to hear of it; `shard` waits until it has.
+    fn holding(self, shard: &mut Shard) -> Option<Self> {
+        if self.plan.opens.is_none() && self.plan.ends.is_empty() && self.change.is_none() {
+            self.asker.tell(vec![]);
+            return None;
+        }
+        shard.hold(true);
+        Some(self)
     }
 
     /// Writes what is going to change, within the transaction that is open.
@@ -148,6 +161,7 @@ impl Work {
     /// Does in memory what is on the disk by now, and tells who asked.
     pub(super) fn finish(self, state: &State) {
         let mut shard = state.shards.of_tag(&self.tag);
+        shard.hold(false);
         let ended = shard.carry_out(self.plan);
         let unused = shard.carry_out(Plan { opens: None, ends: self.unused });
         if let Some((key, change)) = &self.change
@@ -164,7 +178,8 @@ impl Work {
         self.asker.tell(ended);
     }
 
-    pub(super) fn fail(self, failure: Failure) {
+    pub(super) fn fail(self, failure: Failure, state: &State) {
+        state.shards.of_tag(&self.tag).hold(false);
         self.asker.refuse(failure);
     }
 }

@@ -19,7 +19,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::{
     error::Failure,
     rows,
-    state::State,
+    state::{State, unpoisoned},
     work::{Job, Work},
 };
 use crate::registry::key::RecordKey;
@@ -85,18 +85,19 @@ impl Writer {
 
     fn commit(&mut self, batch: Vec<Job>) {
         let decided = batch.into_iter().filter_map(|job| job.decide(&self.state));
-        let (works, idle): (Vec<_>, Vec<_>) = decided.partition(Work::changes);
-        idle.into_iter().for_each(|work| work.finish(&self.state));
+        let works: Vec<_> = decided.collect();
         if works.is_empty() {
             return;
         }
+        let state = Arc::clone(&self.state);
+        let _changing = unpoisoned(&state.changing);
         if works.len() > 1 && self.write(&works).is_ok() {
             return works.into_iter().for_each(|work| work.finish(&self.state));
         }
         for work in works {
             match self.write(std::slice::from_ref(&work)) {
                 Ok(()) => work.finish(&self.state),
-                Err(failure) => work.fail(failure),
+                Err(failure) => work.fail(failure, &state),
             }
         }
     }
