@@ -1,7 +1,7 @@
 //! The application: its services, and the layers around them.
 
 use actix_identity::IdentityMiddleware;
-use actix_session::{SessionMiddleware, config::BrowserSession, storage::CookieSessionStore};
+use actix_session::{SessionMiddleware, config::PersistentSession, storage::SessionStore};
 use actix_web::{
     App, Error,
     body::MessageBody,
@@ -13,10 +13,11 @@ use actix_web::{
     middleware::DefaultHeaders,
     web,
 };
-use session_expire::{ConfigError, MemoryRegistry, Policy, SessionExpire};
+use session_expire::{Policy, SessionExpire};
 
 use crate::{
     assets,
+    error::SiteError,
     pages::{self, editor::Drafts},
     settings::{PageIdles, Settings},
     users::User,
@@ -37,15 +38,14 @@ impl Shared {
     ///
     /// # Errors
     ///
-    /// A [`ConfigError`] when the policy contradicts itself.
-    pub fn new(settings: Settings) -> Result<Self, ConfigError> {
+    /// A [`SiteError`] when the policy contradicts itself, or the registry cannot be used.
+    pub async fn new(settings: Settings) -> Result<Self, SiteError> {
         let blob_ttl = blob_ttl(&settings.policy);
-        let builder = SessionExpire::builder(settings.policy)
-            .registry(MemoryRegistry::new().log_limit(settings.log_limit))
-            .trusted_proxies(settings.proxies)
-            .user_policy(|user| async move {
-                User::named(&user).map(User::own_policy).unwrap_or_default()
-            });
+        let builder =
+            SessionExpire::builder(settings.policy).trusted_proxies(settings.proxies).user_policy(
+                |user| async move { User::named(&user).map(User::own_policy).unwrap_or_default() },
+            );
+        let builder = settings.registry.open(settings.log_limit, builder).await?;
         let builder = match settings.clock {
             Some(clock) => builder.clock(clock),
             None => builder,
@@ -61,8 +61,9 @@ impl Shared {
 }
 
 /// The application of one worker. Of the layers, the last `wrap` runs first.
-pub fn app(
+pub fn app<S: SessionStore + 'static>(
     shared: Shared,
+    store: S,
 ) -> App<
     impl ServiceFactory<
         ServiceRequest,
@@ -72,7 +73,7 @@ pub fn app(
         InitError = (),
     >,
 > {
-    let sessions = sessions(&shared);
+    let sessions = sessions(store, &shared);
     App::new()
         .app_data(shared.drafts)
         .app_data(pages::form_config())
@@ -86,11 +87,11 @@ pub fn app(
         .wrap(headers())
 }
 
-/// A cookie without `Max-Age`: it goes with the browser, and how long a session really lasts is
-/// session-expire's to say.
-fn sessions(shared: &Shared) -> SessionMiddleware<CookieSessionStore> {
-    SessionMiddleware::builder(CookieSessionStore::default(), shared.key.clone())
-        .session_lifecycle(BrowserSession::default().state_ttl(shared.blob_ttl))
+/// A cookie that outlives the browser, for those who want to be kept signed in. For everyone else, too:
+/// actix-session has one kind of cookie, and how long a session really lasts is session-expire's to say.
+fn sessions<S: SessionStore>(store: S, shared: &Shared) -> SessionMiddleware<S> {
+    SessionMiddleware::builder(store, shared.key.clone())
+        .session_lifecycle(PersistentSession::default().session_ttl(shared.blob_ttl))
         // The demo runs on http://127.0.0.1; a site on https leaves this line out.
         .cookie_secure(false)
         .build()
@@ -98,10 +99,12 @@ fn sessions(shared: &Shared) -> SessionMiddleware<CookieSessionStore> {
 
 /// How long actix-session keeps what a session holds. It counts from the last write, and a session
 /// under session-expire is written at login and hardly ever again: its default of one day would end
-/// a busy session that may last for two. So it is longer than the absolute limit.
+/// a busy session that may last for two. So it is longer than the absolute limit, also of those who are
+/// kept signed in.
 fn blob_ttl(policy: &Policy) -> time::Duration {
-    let absolute = policy.absolute.at().and_then(|limit| time::Duration::try_from(limit).ok());
-    absolute.map_or(time::Duration::days(365), |limit| limit.saturating_add(time::Duration::DAY))
+    let longest = policy.absolute.laxer(pages::kept_absolute());
+    let longest = longest.at().and_then(|limit| time::Duration::try_from(limit).ok());
+    longest.map_or(time::Duration::days(365), |limit| limit.saturating_add(time::Duration::DAY))
 }
 
 fn headers() -> DefaultHeaders {
@@ -117,6 +120,7 @@ fn headers() -> DefaultHeaders {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use actix_session::storage::CookieSessionStore;
     use actix_web::{
         http::StatusCode,
         test::{TestRequest, call_service, init_service},
@@ -127,7 +131,9 @@ mod tests {
     async fn after(rest: std::time::Duration, path: &str, idles: PageIdles) -> StatusCode {
         let clock = ManualClock::default();
         let settings = Settings { idles, clock: Some(clock.clone()), ..Settings::default() };
-        let site = init_service(app(Shared::new(settings).unwrap())).await;
+        let site =
+            init_service(app(Shared::new(settings).await.unwrap(), CookieSessionStore::default()))
+                .await;
         let form = [("username", "alice"), ("password", "alice")];
         let login = TestRequest::post().uri("/login").set_form(form).to_request();
         let login = call_service(&site, login).await;

@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr, path::PathBuf};
 
-use session_expire::ConfigError;
+use session_expire::{ConfigError, RedisConnectError, SqliteError};
 
 /// What keeps the site from starting, and the cure.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +46,15 @@ pub enum SiteError {
         /// The file.
         path: PathBuf,
     },
+    /// The file of logins cannot be used.
+    #[error("{0} (flag --registry)")]
+    Sqlite(#[from] SqliteError),
+    /// The Redis server of logins cannot be used.
+    #[error("{0} (flag --registry)")]
+    Redis(#[from] RedisConnectError),
+    /// The Redis server of actix-session cannot be used.
+    #[error("cannot reach Redis: {0}; is it running at the address that --sessions names?")]
+    Sessions(Box<dyn std::error::Error + Send + Sync>),
     /// The server stopped by itself.
     #[error("the server stopped: {0}; start it again")]
     Stopped(io::Error),

@@ -8,7 +8,7 @@
 //! # async fn example() -> Result<(), example_site::SiteError> {
 //! let clock = ManualClock::default();
 //! let settings = Settings { clock: Some(clock.clone()), ..Settings::default() };
-//! let site = Site::start(settings)?;
+//! let site = Site::start(settings).await?;
 //! actix_web::rt::spawn(site.server);
 //! // sign in at site.address, then:
 //! clock.advance(minutes(10));
@@ -18,21 +18,25 @@
 
 mod app;
 mod assets;
+mod device;
 mod error;
 mod key_file;
 mod pages;
 mod same_site;
 mod settings;
+mod stores;
 mod users;
 mod words;
 
 use std::net::SocketAddr;
 
+use actix_session::storage::{CookieSessionStore, SessionStore};
 use actix_web::{HttpServer, dev::Server};
 
 pub use app::{Shared, app};
 pub use error::SiteError;
-pub use settings::{Flags, PageIdles, RegistryKind, SessionsKind, Settings};
+pub use settings::{Flags, PageIdles, Settings};
+pub use stores::{RegistryKind, SessionsKind};
 pub use users::{USERS, User};
 
 /// Enough to show that the workers share their registry.
@@ -50,15 +54,29 @@ pub struct Site {
 }
 
 impl Site {
-    /// Binds the address and starts the workers. It needs a running Actix system.
+    /// Opens the registry, binds the address and starts the workers. It needs a running Actix system.
     ///
     /// # Errors
     ///
     /// A [`SiteError`] that says what to change.
-    pub fn start(settings: Settings) -> Result<Self, SiteError> {
-        let wanted = settings.bind;
-        let shared = Shared::new(settings)?;
-        let server = HttpServer::new(move || app(shared.clone()))
+    pub async fn start(settings: Settings) -> Result<Self, SiteError> {
+        let (wanted, sessions) = (settings.bind, settings.sessions.clone());
+        let shared = Shared::new(settings).await?;
+        match sessions {
+            SessionsKind::Cookie => Self::bind(wanted, shared, CookieSessionStore::default),
+            SessionsKind::Redis(url) => {
+                let store = stores::on_redis(&url).await?;
+                Self::bind(wanted, shared, move || store.clone())
+            }
+        }
+    }
+
+    fn bind<S: SessionStore + 'static>(
+        wanted: SocketAddr,
+        shared: Shared,
+        store: impl Fn() -> S + Clone + Send + 'static,
+    ) -> Result<Self, SiteError> {
+        let server = HttpServer::new(move || app(shared.clone(), store()))
             .workers(WORKERS)
             .shutdown_timeout(FAREWELL)
             .bind(wanted)

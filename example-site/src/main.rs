@@ -24,7 +24,7 @@ async fn main() -> ExitCode {
 }
 
 async fn serve(flags: Flags) -> Result<(), SiteError> {
-    let site = Site::start(flags.into_settings()?)?;
+    let site = Site::start(flags.into_settings()?).await?;
     // Whoever started the site may have stopped reading what it says; it serves all the same.
     announce(site.address).ok();
     site.server.await.map_err(SiteError::Stopped)

@@ -3,10 +3,14 @@
 use std::{net::SocketAddr, num::ParseIntError, path::PathBuf, time::Duration};
 
 use actix_web::cookie::Key;
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 use session_expire::{Limit, ManualClock, Overflow, Policy, Proxy, hours, limit, minutes};
 
-use crate::{error::SiteError, key_file};
+use crate::{
+    error::SiteError,
+    key_file,
+    stores::{RegistryKind, SessionsKind},
+};
 
 /// The example site of session-expire.
 ///
@@ -58,33 +62,22 @@ pub struct Flags {
     #[arg(long, env = "SESSION_EXPIRE_TRUSTED_PROXY", value_delimiter = ',')]
     pub trusted_proxy: Vec<Proxy>,
 
-    /// Where logins are recorded
-    #[arg(long, env = "SESSION_EXPIRE_REGISTRY", default_value = "memory")]
+    /// Where logins are recorded: memory, sqlite:PATH or redis://HOST:PORT/DB
+    #[arg(
+        long,
+        env = "SESSION_EXPIRE_REGISTRY",
+        default_value = "sqlite:example-site.sqlite",
+        hide_env_values = true
+    )]
     pub registry: RegistryKind,
 
-    /// Where actix-session keeps what sessions hold
-    #[arg(long, env = "SESSION_EXPIRE_SESSIONS", default_value = "cookie")]
+    /// Where actix-session keeps what sessions hold: cookie or redis://HOST:PORT/DB
+    #[arg(long, env = "SESSION_EXPIRE_SESSIONS", default_value = "cookie", hide_env_values = true)]
     pub sessions: SessionsKind,
 
     /// The cookie key; created if the file is missing
     #[arg(long, env = "SESSION_EXPIRE_KEY_FILE", default_value = "example-site.key")]
     pub key_file: PathBuf,
-}
-
-/// The registries that this site can use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-#[non_exhaustive]
-pub enum RegistryKind {
-    /// In this process; a restart signs everyone out
-    Memory,
-}
-
-/// The session stores that this site can use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-#[non_exhaustive]
-pub enum SessionsKind {
-    /// In the visitor's cookie, encrypted
-    Cookie,
 }
 
 impl Flags {
@@ -109,6 +102,8 @@ impl Flags {
             policy,
             idles,
             key,
+            registry: self.registry,
+            sessions: self.sessions,
             log_limit: self.log_limit,
             proxies: self.trusted_proxy,
             clock: None,
@@ -159,6 +154,10 @@ pub struct Settings {
     pub idles: PageIdles,
     /// What cookies are encrypted with.
     pub key: Key,
+    /// Where logins are recorded.
+    pub registry: RegistryKind,
+    /// Where actix-session keeps what sessions hold.
+    pub sessions: SessionsKind,
     /// How many ended sessions of a user are kept in the log.
     pub log_limit: Limit<u32>,
     /// The peers whose `X-Forwarded-For` is believed.
@@ -168,13 +167,16 @@ pub struct Settings {
 }
 
 impl Default for Settings {
-    /// The policy of the flags' defaults, a free port of this machine and a key of its own.
+    /// The policy of the flags' defaults, a free port of this machine, a key of its own, and logins in
+    /// memory.
     fn default() -> Self {
         Self {
             bind: SocketAddr::from(([127, 0, 0, 1], 0)),
             policy: Policy::new().idle(minutes(10)).absolute(hours(8)).max_sessions(3),
             idles: PageIdles::default(),
             key: Key::generate(),
+            registry: RegistryKind::Memory,
+            sessions: SessionsKind::Cookie,
             log_limit: Limit::Off,
             proxies: vec![],
             clock: None,
@@ -195,6 +197,8 @@ mod tests {
         assert_eq!((flags.max_sessions, flags.overflow), (Limit::At(3), Overflow::Evict));
         assert_eq!(flags.log_limit, Limit::Off);
         assert_eq!(flags.warn, None);
+        assert_eq!(flags.registry, RegistryKind::Sqlite("example-site.sqlite".into()));
+        assert_eq!(flags.sessions, SessionsKind::Cookie);
     }
 
     #[test]
@@ -210,6 +214,7 @@ mod tests {
             ("--max-sessions", "unlimited", true),
             ("--max-sessions", "-1", false),
             ("--overflow", "least-recent", true),
+            ("--overflow", "least_recent", true),
             ("--overflow", "explode", false),
             ("--log-limit", "0", true),
             ("--trusted-proxy", "10.0.0.0/8,::1", true),

@@ -8,7 +8,7 @@ use std::{
 };
 
 use actix_web::{Error, FromRequest, HttpRequest, dev::Payload};
-use session_expire::{Limit, Policy, Seconds, SessionHandle};
+use session_expire::{Limit, Policy, Seconds, SessionHandle, Timestamp};
 
 /// The limits that hold on the page of this request. Prints as the sentence that every page says.
 pub(crate) struct Limits(Arc<Policy>);
@@ -97,6 +97,22 @@ fn in_words(duration: Duration) -> String {
     words.join(" ")
 }
 
+/// `21 Nov 2026, 03:12 UTC`.
+pub(crate) fn as_date(at: Timestamp) -> String {
+    at.to_utc().format("%-d %b %Y, %H:%M UTC").to_string()
+}
+
+/// `3 minutes ago`, in the largest unit that fits.
+pub(crate) fn ago(age: Duration) -> String {
+    let age = age.as_millis();
+    let unit = UNITS.into_iter().filter(|(unit, _)| *unit != "millisecond" && *unit != "second");
+    match unit.map(|(unit, size)| (age / size, unit)).find(|(count, _)| *count > 0) {
+        Some((1, unit)) => format!("1 {unit} ago"),
+        Some((count, unit)) => format!("{count} {unit}s ago"),
+        None => "just now".to_owned(),
+    }
+}
+
 /// `9:59` or `7:59:59`, as the script goes on to show it.
 pub(crate) fn as_clock(seconds: &Seconds) -> String {
     let Some(seconds) = seconds.0 else { return "No limit".to_owned() };
@@ -121,6 +137,18 @@ mod tests {
             (Duration::from_millis(2_500), "2 seconds 500 milliseconds"),
         ] {
             assert_eq!(in_words(duration), words);
+        }
+    }
+
+    #[test]
+    fn ages_are_told_roughly() {
+        for (age, words) in [
+            (seconds(59), "just now"),
+            (minutes(1), "1 minute ago"),
+            (minutes(119), "1 hour ago"),
+            (minutes(60 * 50), "2 days ago"),
+        ] {
+            assert_eq!(ago(age), words);
         }
     }
 

@@ -1,5 +1,6 @@
 // Starts the example site and a real Chromium to visit it.
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,19 +10,29 @@ import { chromium } from "playwright-core";
 const PROGRAM = new URL("../../target/debug/example-site", import.meta.url).pathname;
 const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
 
-// Starts the site with these flags; answers its address and a way to stop it.
-export async function startSite(...flags) {
-  const folder = mkdtempSync(join(tmpdir(), "session-expire-"));
+export const newFolder = () => mkdtempSync(join(tmpdir(), "session-expire-"));
+
+// Starts the site with these flags in a folder of its own; answers its address and a way to stop it.
+export const startSite = (...flags) => startSiteIn(newFolder(), ...flags);
+
+// The same in a folder that may hold the key and the logins of another start.
+export async function startSiteIn(folder, ...flags) {
   const site = spawn(PROGRAM, ["--bind", "127.0.0.1:0", "--key-file", join(folder, "key"), ...flags], {
     cwd: folder,
     env: { ...process.env, RUST_LOG: "warn" },
-    stdio: ["ignore", "pipe", "inherit"],
+    stdio: ["ignore", "pipe", "pipe"],
   });
+  const gone = once(site, "close");
+  let said = "";
+  site.stderr.on("data", (text) => { said += text; });
   const lines = createInterface({ input: site.stdout })[Symbol.asyncIterator]();
   const { value: first } = await lines.next();
   const address = /^listening on (http:\S+)$/.exec(first ?? "")?.[1];
-  if (!address) throw new Error(`the site did not say where it listens: ${first}`);
-  return { address, stop: () => site.kill() };
+  if (!address) {
+    await gone;
+    throw new Error(`the site does not start: ${said}`);
+  }
+  return { address, stop: (signal) => { site.kill(signal); return gone; } };
 }
 
 export const startBrowser = () =>

@@ -58,7 +58,9 @@ impl Answer {
 }
 
 impl Browser {
-    pub(crate) fn new(base: String) -> Self {
+    /// A new browser for a site at this address, such as `http://127.0.0.1:8080`.
+    #[must_use]
+    pub fn new(base: String) -> Self {
         let config = Agent::config_builder().http_status_as_error(false).max_redirects(0);
         Self { base, agent: config.build().into(), jar: Arc::default() }
     }

@@ -3,6 +3,7 @@
 mod challenge;
 mod clock;
 mod endpoints;
+mod example_site;
 mod expiry;
 mod handlers;
 mod limits;

@@ -13,7 +13,7 @@ use actix_web::{
 use askama::Template;
 use session_expire::{FlashMessages, Limit, PolicyPatch, SessionVars, minutes, session_policy};
 
-use super::{html, refusal};
+use super::{admin_sessions, html, refusal};
 use crate::{
     users::{USERS, User},
     words::Limits,
@@ -30,6 +30,8 @@ fn scope() -> Scope {
         .route("", web::get().to(overview))
         .route("/", web::get().to(overview))
         .route("/users", web::get().to(users))
+        .service(admin_sessions::list())
+        .service(admin_sessions::end())
 }
 
 pub(super) fn configure(config: &mut web::ServiceConfig, idle: Option<Limit<Duration>>) {
@@ -43,7 +45,7 @@ pub(super) fn configure(config: &mut web::ServiceConfig, idle: Option<Limit<Dura
 }
 
 /// A user who may see these pages; everybody else meets a page that says so.
-struct Superuser(&'static User);
+pub(super) struct Superuser(pub(super) &'static User);
 
 impl FromRequest for Superuser {
     type Error = Error;

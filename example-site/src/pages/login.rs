@@ -1,13 +1,33 @@
 //! Signing in.
 
+use std::time::Duration;
+
 use actix_identity::Identity;
-use actix_web::{HttpMessage, HttpRequest, HttpResponse, Result, get, http::StatusCode, post, web};
+use actix_web::{
+    HttpRequest, HttpResponse, Result, get,
+    http::{StatusCode, header},
+    post, web,
+};
 use askama::Template;
 use serde::Deserialize;
-use session_expire::{FlashMessages, local_path};
+use session_expire::{
+    FlashMessages, Limit, PolicyPatch, PublicId, Record, SessionHandle, SignInError, hours,
+    local_path,
+};
 
 use super::{html, html_with, see_other};
-use crate::{same_site::SameSite, users::User, words::Limits};
+use crate::{device::Device, same_site::SameSite, users::User, words::Limits};
+
+/// How long somebody stays who wants to be kept signed in, however active.
+pub(crate) fn kept_absolute() -> Limit<Duration> {
+    Limit::At(hours(30 * 24))
+}
+
+/// "Keep me signed in": a week without a visit still ends it. Pages that are stricter than the
+/// application stay as strict as they are.
+fn kept() -> PolicyPatch {
+    PolicyPatch::new().idle(hours(7 * 24)).absolute(kept_absolute())
+}
 
 #[derive(Template)]
 #[template(path = "login.html")]
@@ -17,7 +37,10 @@ struct Login<'a> {
     limits: Limits,
     username: &'a str,
     next: Option<&'a str>,
+    keep: bool,
     failed: bool,
+    /// The sessions that hold the places, if there is none left.
+    holders: Vec<Device>,
 }
 
 #[derive(Deserialize)]
@@ -34,7 +57,8 @@ pub(super) async fn ask(
 ) -> Result<HttpResponse> {
     let next = asking.as_ref().and_then(|asking| asking.next.as_deref()).and_then(local_path);
     let user = User::of_visitor(user.as_ref());
-    html(&Login { user, messages, limits, username: "", next, failed: false })
+    let (username, holders) = ("", vec![]);
+    html(&Login { user, messages, limits, username, next, keep: false, failed: false, holders })
 }
 
 #[derive(Default, Deserialize)]
@@ -43,6 +67,16 @@ struct Credentials {
     username: String,
     password: String,
     next: String,
+    /// Whether to be kept signed in.
+    keep: Option<String>,
+    /// The session to end, so that there is room.
+    end: Option<String>,
+}
+
+impl Credentials {
+    fn choice(&self) -> PolicyPatch {
+        if self.keep.is_some() { kept() } else { PolicyPatch::new() }
+    }
 }
 
 #[post("/login")]
@@ -51,16 +85,45 @@ pub(super) async fn sign_in(
     form: web::Form<Credentials>,
     req: HttpRequest,
     user: Option<Identity>,
+    handle: SessionHandle,
     messages: FlashMessages,
     limits: Limits,
 ) -> Result<HttpResponse> {
     let next = local_path(&form.next);
     let username = form.username.trim();
-    if let Some(found) = User::authenticate(username, &form.password) {
-        Identity::login(&req.extensions(), found.name.to_owned())?;
-        return Ok(see_other(next.unwrap_or("/dashboard")));
+    let (status, holders) = match User::authenticate(username, &form.password) {
+        None => (StatusCode::UNAUTHORIZED, vec![]),
+        Some(found) => match enter(found, &form, &handle).await {
+            Ok(_) => return Ok(see_other(next.unwrap_or("/dashboard"))),
+            Err(SignInError::Refused(holders)) if wants_page(&req) => {
+                (StatusCode::CONFLICT, in_a_list(&holders, &handle))
+            }
+            Err(error) => return Err(error.into()),
+        },
+    };
+    let (user, failed) = (User::of_visitor(user.as_ref()), holders.is_empty());
+    let keep = form.keep.is_some();
+    html_with(status, &Login { user, messages, limits, username, next, keep, failed, holders })
+}
+
+/// Ends the session that has to make room, if one was chosen, and signs in.
+async fn enter(
+    user: &User,
+    form: &Credentials,
+    handle: &SessionHandle,
+) -> Result<PublicId, SignInError> {
+    if let Some(id) = form.end.as_deref().and_then(PublicId::parse) {
+        handle.sessions().end(user.name, id).await?;
     }
-    let user = User::of_visitor(user.as_ref());
-    let page = Login { user, messages, limits, username, next, failed: true };
-    html_with(StatusCode::UNAUTHORIZED, &page)
+    handle.sign_in_with(user.name, form.choice()).await
+}
+
+fn in_a_list(holders: &[Record], handle: &SessionHandle) -> Vec<Device> {
+    holders.iter().map(|record| Device::of(record, handle.now(), None)).collect()
+}
+
+/// Programs that ask for JSON get the library's own answer.
+fn wants_page(req: &HttpRequest) -> bool {
+    let accept = req.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    accept.is_none_or(|accept| accept.contains("text/html") || !accept.contains("json"))
 }

@@ -1,8 +1,10 @@
 //! The pages: one file each.
 
 mod admin;
+mod admin_sessions;
 mod api;
 mod dashboard;
+mod devices;
 pub(crate) mod editor;
 mod home;
 mod login;
@@ -21,6 +23,7 @@ use actix_web::{
 };
 use askama::Template;
 
+pub(crate) use login::kept_absolute;
 pub(crate) use refusal::not_found;
 
 use crate::settings::PageIdles;
@@ -33,6 +36,7 @@ pub(crate) fn configure(config: &mut web::ServiceConfig, idles: PageIdles) {
         .service(login::sign_in)
         .service(logout::logout)
         .service(dashboard::dashboard)
+        .service(devices::service())
         .service(api::me)
         .service(api::poll);
     editor::configure(config, idles.editor);

@@ -9,7 +9,7 @@ use askama::Template;
 use session_expire::FlashMessage;
 
 use super::html_with;
-use crate::users::User;
+use crate::{users::User, words::Limits};
 
 #[derive(Template)]
 #[template(path = "refusal.html")]
@@ -20,6 +20,7 @@ struct Refusal<'a> {
     status: StatusCode,
     title: &'a str,
     advice: &'a str,
+    limits: Limits,
 }
 
 /// An error that is answered with this page.
@@ -33,7 +34,8 @@ pub(crate) fn error(status: StatusCode, title: &str, advice: &str, req: &HttpReq
 fn page(status: StatusCode, title: &str, advice: &str, req: &HttpRequest) -> Result<HttpResponse> {
     let identity = Identity::from_request(req, &mut Payload::None).into_inner().ok();
     let user = User::of_visitor(identity.as_ref());
-    html_with(status, &Refusal { user, messages: [], status, title, advice })
+    let limits = Limits::from_request(req, &mut Payload::None).into_inner()?;
+    html_with(status, &Refusal { user, messages: [], status, title, advice, limits })
 }
 
 /// The page for addresses that lead nowhere.

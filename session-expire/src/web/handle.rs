@@ -26,6 +26,7 @@ use crate::{
         record::{Change, Record},
     },
     sessions::Sessions,
+    time::Timestamp,
 };
 
 /// The session of this request, for handlers that want to know more than who is signed in.
@@ -79,6 +80,12 @@ impl SessionHandle {
     #[must_use]
     pub fn id(&self) -> Option<PublicId> {
         self.gate.login().map(|(_, record)| record.id)
+    }
+
+    /// The time of this request, by the [clock](crate::Builder::clock) that sessions are judged by.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.gate.now
     }
 
     /// Signs `user` in, like `Identity::login`, and says at once what became of it: where logins can be

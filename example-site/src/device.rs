@@ -1,0 +1,103 @@
+//! One session as a person sees it in a list.
+
+use std::fmt;
+
+use session_expire::{PublicId, Reason, Record, Timestamp};
+
+use crate::words::{ago, as_date};
+
+/// What a list says of one session.
+pub(crate) struct Device {
+    pub(crate) id: PublicId,
+    pub(crate) owner: String,
+    pub(crate) name: String,
+    /// The address it came from, if that is known.
+    pub(crate) ip: Option<String>,
+    pub(crate) signed_in: Moment,
+    pub(crate) last_seen: Moment,
+    /// How long ago that was, in words.
+    pub(crate) ago: String,
+    /// Whether it is the one that asks.
+    pub(crate) is_current: bool,
+    pub(crate) end: Option<End>,
+}
+
+/// When and why a session ended.
+pub(crate) struct End {
+    pub(crate) at: Moment,
+    pub(crate) reason: Reason,
+    /// The device that took its place, where that is known.
+    pub(crate) by: Option<String>,
+}
+
+/// A time that prints as a person writes it.
+pub(crate) struct Moment(Timestamp);
+
+impl Moment {
+    /// As a `datetime` attribute.
+    pub(crate) fn for_machines(&self) -> String {
+        self.0.to_utc().format("%Y-%m-%dT%H:%M:%SZ").to_string()
+    }
+}
+
+impl fmt::Display for Moment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&as_date(self.0))
+    }
+}
+
+impl Device {
+    /// What to say of `record` to whoever asks with the session `current`.
+    pub(crate) fn of(record: &Record, now: Timestamp, current: Option<PublicId>) -> Self {
+        let name = match &*record.client.device {
+            "" => "Unknown device",
+            name => name,
+        };
+        Self {
+            id: record.id,
+            owner: record.owner.to_string(),
+            name: name.to_owned(),
+            ip: record.client.ip.map(|ip| ip.to_string()),
+            signed_in: Moment(record.logged_in_at),
+            last_seen: Moment(record.last_seen),
+            ago: ago(now.since(record.last_seen)),
+            is_current: current == Some(record.id),
+            end: End::of(record, now),
+        }
+    }
+}
+
+impl End {
+    /// Also of a session that ran out and has not been seen since.
+    fn of(record: &Record, now: Timestamp) -> Option<Self> {
+        match (&record.ended, record.ran_out(now)) {
+            (Some(ended), _) => Some(Self {
+                at: Moment(ended.at),
+                reason: ended.reason,
+                by: ended.by.as_ref().filter(|by| !by.is_empty()).map(ToString::to_string),
+            }),
+            (None, Some(reason)) => {
+                let limits = record.limits;
+                let at = match reason {
+                    Reason::Absolute => limits.absolute.at().map(|d| record.logged_in_at.plus(d)),
+                    _ => limits.idle.at().map(|d| record.last_seen.plus(d)),
+                };
+                Some(Self { at: Moment(at.unwrap_or(now)), reason, by: None })
+            }
+            (None, None) => None,
+        }
+    }
+
+    /// The reason in words.
+    pub(crate) fn why(&self) -> String {
+        match (self.reason, &self.by) {
+            (Reason::Idle, _) => "Not used for too long".to_owned(),
+            (Reason::Absolute, _) => "Reached its time limit".to_owned(),
+            (Reason::Evicted, Some(by)) => format!("Gave way to a sign-in with {by}"),
+            (Reason::Evicted, None) => "Gave way to a newer sign-in".to_owned(),
+            (Reason::Revoked, _) => "Ended from another session".to_owned(),
+            (Reason::LoggedOut, _) => "Signed out".to_owned(),
+            _ => "Ended".to_owned(),
+        }
+    }
+}

@@ -1,0 +1,84 @@
+// The example site as processes: killed and started again, and two that are one site.
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { createServer } from "node:net";
+import { test } from "node:test";
+import { newFolder, startSite, startSiteIn } from "./site.mjs";
+
+const signIn = async (site, user = "alice") => {
+  const answer = await fetch(`${site.address}/login`, {
+    method: "POST", redirect: "manual", body: new URLSearchParams({ username: user, password: user }),
+  });
+  assert.equal(answer.status, 303);
+  return answer.headers.getSetCookie()[0].split(";")[0];
+};
+
+const reasonAt = async (site, cookie) => {
+  const answer = await fetch(`${site.address}/api/me`, { headers: { cookie } });
+  return answer.ok ? "signed in" : (await answer.json()).reason;
+};
+
+const freePort = async () => {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address();
+  server.close();
+  return port;
+};
+
+async function startRedis() {
+  const port = await freePort();
+  const server = spawn(process.env.REDIS_SERVER ?? "redis-server", ["--port", port, "--bind", "127.0.0.1", "--save", ""], {
+    cwd: newFolder(), stdio: ["ignore", "pipe", "inherit"],
+  });
+  for await (const line of server.stdout) if (String(line).includes("Ready to accept")) break;
+  server.stdout.resume();
+  return { url: `redis://127.0.0.1:${port}/0`, stop: () => server.kill() };
+}
+
+test("a killed site knows after its restart who is signed in and who was signed out", async () => {
+  const folder = newFolder();
+  const before = await startSiteIn(folder, "--max-sessions", "1");
+  const [evicted, live] = [await signIn(before), await signIn(before)];
+  await before.stop("SIGKILL");
+  const after = await startSiteIn(folder, "--max-sessions", "1");
+  try {
+    assert.equal(await reasonAt(after, live), "signed in");
+    assert.equal(await reasonAt(after, evicted), "evicted");
+  } finally {
+    after.stop();
+  }
+});
+
+test("two processes on one file: the second says why it does not start", async () => {
+  const folder = newFolder();
+  const first = await startSiteIn(folder);
+  try {
+    await assert.rejects(startSiteIn(folder), /already in use by process \d+.*stop the other process/);
+  } finally {
+    first.stop();
+  }
+});
+
+for (const sessions of ["cookie", "redis"]) {
+  test(`two processes with one Redis and one key are one site, sessions in a ${sessions}`, async () => {
+    const [redis, folder] = [await startRedis(), newFolder()];
+    const flags = ["--registry", redis.url, "--sessions", sessions === "redis" ? redis.url : "cookie", "--max-sessions", "1"];
+    const sites = [await startSiteIn(folder, ...flags), await startSiteIn(folder, ...flags)];
+    try {
+      const first = await signIn(sites[0]);
+      assert.equal(await reasonAt(sites[1], first), "signed in");
+      const second = await signIn(sites[1]);
+      assert.equal(await reasonAt(sites[0], first), "evicted");
+      assert.equal(await reasonAt(sites[0], second), "signed in");
+    } finally {
+      sites.forEach((site) => site.stop());
+      redis.stop();
+    }
+  });
+}
+
+test("without its Redis the site does not start, and says what to do", async () => {
+  await assert.rejects(startSite("--registry", `redis://127.0.0.1:${await freePort()}/0`), /is it running there/);
+});
