@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 /// A file may use only files that stand before it.
-const ORDER: [&str; 70] = [
+const ORDER: [&str; 72] = [
     "error",
     "time",
     "path",
@@ -51,6 +51,8 @@ const ORDER: [&str; 70] = [
     "sessions",
     "web::around",
     "web::asset",
+    "web::markup",
+    "web::dialog",
     "web::ledger",
     "web::flash",
     "web::caller",

@@ -89,11 +89,13 @@ pub use time::{Timestamp, format_duration, hours, minutes, parse_duration, secon
 pub use web::{
     builder::Builder,
     client::Proxy,
+    dialog::DialogTexts,
     endpoints::endpoints,
     flash::{FlashMessage, Level},
     handle::{SessionHandle, SignInError},
+    markup::Markup,
     middleware::SessionExpire,
-    vars::{FlashMessages, Markup, Seconds, SessionVars},
+    vars::{FlashMessages, Seconds, SessionVars},
 };
 
 pub use words::limit;

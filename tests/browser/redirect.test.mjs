@@ -84,9 +84,9 @@ test("a limit beyond what a timer can hold neither fires at once nor loops", at(
 
 test("a page that answered a form is left for the page of the form", at(["--idle", "60s"], async (page, site) => {
   await signIn(page);
-  const script = await page.locator("script[src*='/redirect.']").evaluate((tag) => tag.outerHTML);
+  const script = await page.locator("script[data-status]").evaluate((tag) => tag.outerHTML);
   const forged = script
-    .replace(/data-seconds="\d+"/, 'data-seconds="1" data-next="/editor"')
+    .replace(/data-idle-end="\d+"/, 'data-idle-end="1" data-next="/editor"')
     .replace(/data-status="[^"]*"/, 'data-status="/nowhere"');
   await page.route("**/answer", (route) => route.fulfill({ contentType: "text/html", body: `<!doctype html><title>Sent</title>${forged}` }));
   await page.goto("/answer");
@@ -96,9 +96,9 @@ test("a page that answered a form is left for the page of the form", at(["--idle
 
 test("without a way back the login page is asked without one", at(["--idle", "60s"], async (page) => {
   await signIn(page);
-  const script = await page.locator("script[src*='/redirect.']").evaluate((tag) => tag.outerHTML);
+  const script = await page.locator("script[data-status]").evaluate((tag) => tag.outerHTML);
   const forged = script
-    .replace(/data-seconds="\d+"/, 'data-seconds="1" data-next=""')
+    .replace(/data-idle-end="\d+"/, 'data-idle-end="1" data-next=""')
     .replace(/data-status="[^"]*"/, 'data-status="/nowhere"');
   await page.route("**/answer", (route) => route.fulfill({ contentType: "text/html", body: `<!doctype html><title>Sent</title>${forged}` }));
   await page.goto("/answer");

@@ -228,7 +228,7 @@ fn the_endpoints_can_live_elsewhere() {
         alice.get("/vars").json()["script"]
             .as_str()
             .unwrap()
-            .contains("src=\"/auth/session/redirect.")
+            .contains("src=\"/auth/session/session.")
     );
 }
 

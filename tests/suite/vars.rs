@@ -16,7 +16,7 @@ fn the_numbers_are_what_the_server_will_keep() {
     let (idle, session, script) = vars(&alice, "/vars");
     assert_eq!((idle, session), (Some(600), Some(28_800)));
     assert!(
-        script.contains(r#"data-seconds="600""#) && script.contains(r#"data-login="/login""#),
+        script.contains(r#"data-idle-end="600""#) && script.contains(r#"data-login="/login""#),
         "{script}"
     );
     site.pass(seconds(1));
@@ -76,7 +76,7 @@ fn the_script_is_served_to_be_kept_and_holds_no_inline_code() {
     let alice = site.signed_in("alice");
     let (_, _, script) = vars(&alice, "/vars");
     assert!(
-        script.starts_with("<script src=\"/session/redirect.")
+        script.starts_with("<script src=\"/session/session.")
             && script.ends_with(" defer></script>")
     );
     let path = script.split('"').nth(1).unwrap();

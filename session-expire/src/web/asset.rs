@@ -1,23 +1,33 @@
 //! Files that pages load.
 
 /// A file that pages load, under a name that changes with its content.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Asset {
     name: &'static str,
-    content: &'static str,
+    extension: &'static str,
+    pub(crate) kind: &'static str,
+    pub(crate) content: &'static str,
 }
 
-pub(crate) const REDIRECT_SCRIPT: Asset =
-    Asset { name: "redirect", content: include_str!("../client/redirect.js") };
+/// Made of `session.js`, which is the one to read, by `tests/minify`.
+pub(crate) const SCRIPT: Asset = Asset {
+    name: "session",
+    extension: "js",
+    kind: "text/javascript; charset=utf-8",
+    content: include_str!("../client/session.min.js"),
+};
+
+pub(crate) const STYLE: Asset = Asset {
+    name: "session",
+    extension: "css",
+    kind: "text/css; charset=utf-8",
+    content: include_str!("../client/session.css"),
+};
 
 impl Asset {
-    pub(crate) fn content(&self) -> &'static str {
-        self.content
-    }
-
-    /// Its path under the prefix: `redirect.0123456789abcdef.js`.
+    /// Its path under the prefix: `session.0123456789abcdef.js`.
     pub(crate) fn path(&self) -> String {
-        format!("{}.{:016x}.js", self.name, fnv1a(self.content.as_bytes()))
+        format!("{}.{:016x}.{}", self.name, fnv1a(self.content.as_bytes()), self.extension)
     }
 }
 

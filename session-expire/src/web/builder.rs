@@ -6,9 +6,10 @@ use actix_web::HttpRequest;
 
 use super::{
     client::Proxy,
+    dialog::DialogTexts,
     ledger::IDENTITY,
     middleware::SessionExpire,
-    setup::{Passive, Setup, Texts, UserPolicy},
+    setup::{Dialogs, Passive, Setup, Texts, UserPolicy},
 };
 use crate::{
     clock::{Clock, SteadyClock, SystemClock},
@@ -18,7 +19,7 @@ use crate::{
     path::local_path,
     policy::{Policy, PolicyPatch},
     registry::{Registry, memory::MemoryRegistry},
-    text::Notice,
+    text::{Languages, Notice},
     time::Timestamp,
 };
 
@@ -29,6 +30,7 @@ pub struct Builder {
     registry: Option<Arc<dyn Registry>>,
     clock: Arc<dyn Clock>,
     texts: Option<Texts>,
+    dialogs: Option<Dialogs>,
     passive: Option<Passive>,
     observer: Option<Observer>,
     identity_key: &'static str,
@@ -55,6 +57,7 @@ impl Builder {
             registry: None,
             clock: Arc::new(SystemClock::default()),
             texts: None,
+            dialogs: None,
             passive: None,
             observer: None,
             identity_key: IDENTITY,
@@ -126,6 +129,16 @@ impl Builder {
         F: Fn(&Notice<'_>) -> String + Send + Sync + 'static,
     {
         self.texts = Some(Arc::new(texts));
+        self
+    }
+
+    /// What the [warning dialog](crate::SessionVars::warning_dialog) says, by the languages a person
+    /// reads (`Accept-Language`). By default English.
+    pub fn dialog_texts<F>(mut self, texts: F) -> Self
+    where
+        F: Fn(&Languages) -> DialogTexts + Send + Sync + 'static,
+    {
+        self.dialogs = Some(Arc::new(texts));
         self
     }
 
@@ -206,6 +219,7 @@ impl Builder {
             registry,
             clock: SteadyClock::new(self.clock),
             texts: self.texts,
+            dialogs: self.dialogs,
             passive: self.passive,
             observer: self.observer,
             identity_key: self.identity_key,

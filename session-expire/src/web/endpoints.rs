@@ -1,6 +1,6 @@
 //! What pages ask of the server: status, keep-alive, logout, and the script.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -11,7 +11,7 @@ use actix_web::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    asset::REDIRECT_SCRIPT,
+    asset::{Asset, SCRIPT, STYLE},
     caller::{Caller, Kind, is_cross_site},
     flash::{FlashMessage, Level},
     gate::Gate,
@@ -27,7 +27,7 @@ use crate::{
     judge::{Verdict, judge},
     limit::Limit,
     policy::{Policy, PolicyPatch},
-    registry::record::Change,
+    registry::{Query, record::Change},
 };
 
 /// The endpoints under `/session`. With another
@@ -38,7 +38,10 @@ use crate::{
 /// | `GET status` | how the session stands; doesn't count as activity |
 /// | `POST keep-alive` | the same, and notes that the person was active `idle_for` seconds ago |
 /// | `POST logout` | signs out and sends the browser to the login page |
-/// | `GET redirect.….js` | the script of [`SessionVars`](crate::SessionVars) |
+/// | `GET session.….js`, `session.….css` | the script and the style of [`SessionVars`](crate::SessionVars) |
+///
+/// A page names the login that it was made for (`login`, a public id). Where somebody else has signed
+/// in since, it is told `{"state":"replaced"}`, and its keep-alive counts for nobody.
 ///
 /// Status and keep-alive judge under the policy of the page that asks, which the page's markup
 /// carries, signed; neither ends a session that a page under another policy may still accept. Requests that change something are refused when they come from another origin.
@@ -59,19 +62,26 @@ fn under(prefix: &str) -> impl HttpServiceFactory + 'static {
         .route("/status", web::get().to(status))
         .route("/keep-alive", web::post().to(keep_alive))
         .route("/logout", web::post().to(logout))
-        .service(
-            web::resource(REDIRECT_SCRIPT.path())
-                .wrap(PolicyPatch::new().idle(Limit::Off).absolute(Limit::Off))
-                .route(web::get().to(script)),
-        )
+        .service(file(SCRIPT))
+        .service(file(STYLE))
         .wrap(PolicyPatch::new().passive(true))
 }
 
-async fn script() -> HttpResponse {
-    HttpResponse::Ok()
-        .insert_header((CONTENT_TYPE, "text/javascript; charset=utf-8"))
-        .insert_header((CACHE_CONTROL, "public, max-age=31536000, immutable"))
-        .body(REDIRECT_SCRIPT.content())
+/// It must not end a session that the page it belongs to would still let live.
+fn file(asset: Asset) -> impl HttpServiceFactory + 'static {
+    let path = asset.path();
+    let send = move || {
+        let Asset { kind, content, .. } = asset;
+        async move {
+            HttpResponse::Ok()
+                .insert_header((CONTENT_TYPE, kind))
+                .insert_header((CACHE_CONTROL, "public, max-age=31536000, immutable"))
+                .body(content)
+        }
+    };
+    web::resource(path)
+        .wrap(PolicyPatch::new().idle(Limit::Off).absolute(Limit::Off))
+        .route(web::get().to(send))
 }
 
 /// How a session stands, for scripts.
@@ -87,6 +97,8 @@ enum Status {
         reason: &'static str,
         login_url: String,
     },
+    /// Somebody else is signed in by now than on the page that asks.
+    Replaced,
     Anonymous,
 }
 
@@ -110,9 +122,13 @@ impl Status {
     }
 }
 
+/// What a page says of itself.
 #[derive(Deserialize, Default)]
 struct Asking {
+    /// The limits that it was judged under, signed.
     policy: Option<String>,
+    /// The public id of the login that it was made for.
+    login: Option<String>,
 }
 
 async fn status(
@@ -124,14 +140,38 @@ async fn status(
     if matches!(*gate.standing(), Standing::Unreachable) {
         return Ok(problem::unavailable());
     }
-    judge_as_page(&gate, asking.and_then(|asking| asking.into_inner().policy), &req)?;
+    let asking = asking.map(web::Query::into_inner).unwrap_or_default();
+    judge_as_page(&gate, &asking, &req)?;
+    if is_replaced(&gate, &asking).await {
+        return Ok(Status::Replaced.respond(HttpResponse::Ok()));
+    }
     Ok(Status::of(gate.verdict(), &gate.policy()).respond(HttpResponse::Ok()))
 }
 
+/// Whether the page was made for another user. A new login of the same user may go on with the page;
+/// to know that takes a look into the log, but only here, where the logins differ.
+async fn is_replaced(gate: &Gate, asking: &Asking) -> bool {
+    let (Verdict::Active(_), Some((_, record))) = (gate.verdict(), gate.login()) else {
+        return false;
+    };
+    let Some(login) = asking.login.as_deref().filter(|login| *login != record.id.as_str()) else {
+        return false;
+    };
+    let all = Query { owner: Some(Arc::clone(&record.owner)), ..Query::default() };
+    match gate.setup.registry.find(all).await {
+        Ok(records) => records.iter().all(|record| record.id.as_str() != login),
+        Err(error) => {
+            gate.setup.registry_failed(&error);
+            true
+        }
+    }
+}
+
 /// Judges under the limits of the page that asks; without a valid claim, under the app's.
-fn judge_as_page(gate: &Gate, claim: Option<String>, req: &HttpRequest) -> Result<(), StackError> {
+fn judge_as_page(gate: &Gate, asking: &Asking, req: &HttpRequest) -> Result<(), StackError> {
     let seal = gate.login().map(|(_, record)| record.seal);
-    let patch = claim.zip(seal).and_then(|(claim, seal)| claim::redeem(&claim, &seal));
+    let patch =
+        asking.policy.as_deref().zip(seal).and_then(|(claim, seal)| claim::redeem(claim, &seal));
     patch.map_or(Ok(()), |patch| gate.refine(&patch, req))
 }
 
@@ -142,10 +182,11 @@ struct Activity {
     #[serde(default)]
     idle_for: f64,
     policy: Option<String>,
+    login: Option<String>,
 }
 
 impl Activity {
-    fn parse(req: &HttpRequest, body: &[u8]) -> Option<(Duration, Option<String>)> {
+    fn parse(req: &HttpRequest, body: &[u8]) -> Option<(Duration, Asking)> {
         let is_json = req
             .headers()
             .get(CONTENT_TYPE)
@@ -162,7 +203,7 @@ impl Activity {
             long if long.is_finite() && long > 1e12 => Duration::from_secs(1_000_000_000_000),
             seconds => Duration::try_from_secs_f64(seconds).ok()?,
         };
-        Some((idle_for, activity.policy))
+        Some((idle_for, Asking { policy: activity.policy, login: activity.login }))
     }
 }
 
@@ -172,7 +213,7 @@ async fn keep_alive(req: HttpRequest, body: web::Bytes) -> Result<HttpResponse, 
     if is_cross_site(&req) {
         return Ok(problem::cross_site());
     }
-    let Some((idle_for, claim)) = Activity::parse(&req, &body) else {
+    let Some((idle_for, asking)) = Activity::parse(&req, &body) else {
         return Ok(problem::bad_request(
             "idle_for must be a number of seconds, zero or more, such as 12.5",
         ));
@@ -180,7 +221,10 @@ async fn keep_alive(req: HttpRequest, body: web::Bytes) -> Result<HttpResponse, 
     if matches!(*gate.standing(), Standing::Unreachable) {
         return Ok(problem::unavailable());
     }
-    judge_as_page(&gate, claim, &req)?;
+    judge_as_page(&gate, &asking, &req)?;
+    if is_replaced(&gate, &asking).await {
+        return Ok(Status::Replaced.respond(HttpResponse::Conflict()));
+    }
     Ok(match note_activity(&gate, idle_for).await {
         Ok(verdict @ Verdict::Active(_)) => {
             Status::of(verdict, &gate.policy()).respond(HttpResponse::Ok())

@@ -9,6 +9,7 @@ use actix_web::{
 
 use super::{
     caller::{Caller, Kind},
+    markup::escape,
     problem::Problem,
 };
 use crate::{facts::Reason, registry::record::Record, time::Timestamp};
@@ -129,11 +130,6 @@ fn refused_page(detail: &str, login_url: &str) -> HttpResponse {
             "<!doctype html><html lang=\"en\"><title>Too many sessions</title><h1>Too many sessions</h1>\
              <p>{detail}</p><p><a href=\"{login_url}\">Back to the login page</a></p>"
         ))
-}
-
-/// Escapes a text for HTML, and for an attribute in double quotes.
-pub(crate) fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('"', "&quot;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 /// Puts `answer` in the place of what the handler answered, and keeps the handler's other headers:

@@ -4,7 +4,7 @@ use std::{fmt, pin::Pin, sync::Arc};
 
 use actix_web::HttpRequest;
 
-use super::client::Proxy;
+use super::{client::Proxy, dialog::DialogTexts};
 use crate::{
     clock::SteadyClock,
     error::RegistryError,
@@ -12,12 +12,15 @@ use crate::{
     policy::{Policy, PolicyPatch},
     registry::Registry,
     sessions::Sessions,
-    text::{Notice, default_text},
+    text::{Languages, Notice, default_text},
     time::Timestamp,
 };
 
 /// Answers what a person is told whose session has ended.
 pub(crate) type Texts = Arc<dyn Fn(&Notice<'_>) -> String + Send + Sync>;
+
+/// Answers what the warning dialog says to somebody who reads these languages.
+pub(crate) type Dialogs = Arc<dyn Fn(&Languages) -> DialogTexts + Send + Sync>;
 
 /// Answers what a user has of their own.
 pub(crate) type UserPolicy = Arc<dyn Fn(String) -> LocalPatch + Send + Sync>;
@@ -31,6 +34,7 @@ pub(crate) struct Setup {
     pub(crate) registry: Arc<dyn Registry>,
     pub(crate) clock: SteadyClock,
     pub(crate) texts: Option<Texts>,
+    pub(crate) dialogs: Option<Dialogs>,
     pub(crate) passive: Option<Passive>,
     pub(crate) observer: Option<Observer>,
     pub(crate) identity_key: &'static str,

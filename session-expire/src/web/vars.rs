@@ -12,11 +12,12 @@ use actix_web::{Error, FromRequest, HttpRequest, dev::Payload, http::Method};
 use serde::Serialize;
 
 use super::{
-    asset::REDIRECT_SCRIPT,
+    asset::SCRIPT,
     caller::Caller,
+    dialog::DialogTexts,
     flash::{FlashMessage, Level},
     gate::Gate,
-    reply::escape,
+    markup::{Markup, escape},
 };
 use crate::{
     claim,
@@ -47,20 +48,9 @@ impl fmt::Display for Seconds {
     }
 }
 
-/// HTML that is safe to print as it is.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Markup(String);
-
-impl fmt::Display for Markup {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
 #[cfg(feature = "askama")]
 mod safe {
     impl askama::filters::HtmlSafe for super::Seconds {}
-    impl askama::filters::HtmlSafe for super::Markup {}
 }
 
 /// The variables of a page, under the names of django-auto-logout. Extract it in the handler and hand
@@ -80,6 +70,11 @@ pub struct SessionVars {
     /// A `<script>` that leaves for the login page when the session is over, whichever limit comes
     /// first. It comes from the [endpoints](crate::endpoints), so it needs no inline code.
     pub redirect_to_login_immediately: Markup,
+    /// A closed `<dialog>` with its style, and the same script: it warns in time, keeps the session
+    /// alive while somebody works on the page, and leaves when it is over. Print it anywhere in the
+    /// body. What it says is up to [`Builder::dialog_texts`](crate::Builder::dialog_texts), how it
+    /// looks up to the custom properties of its style.
+    pub warning_dialog: Markup,
 }
 
 impl SessionVars {
@@ -89,7 +84,11 @@ impl SessionVars {
         Self {
             seconds_until_session_end: Seconds::of(deadlines.session_end),
             seconds_until_idle_end: Seconds::of(deadlines.idle_end),
-            redirect_to_login_immediately: script(gate, req, deadlines),
+            redirect_to_login_immediately: match deadlines.nearest() {
+                Limit::At(_) => Markup(script(gate, req, deadlines)),
+                Limit::Off => Markup::default(),
+            },
+            warning_dialog: warning_dialog(gate, req, deadlines),
         }
     }
 }
@@ -107,24 +106,32 @@ fn after_this_request(gate: &Gate, req: &HttpRequest) -> Option<Deadlines> {
     }
 }
 
-fn script(gate: &Gate, req: &HttpRequest, deadlines: Deadlines) -> Markup {
-    let (Some(seconds), Some((_, record))) = (Seconds::of(deadlines.nearest()).0, gate.login())
-    else {
-        return Markup::default();
+fn warning_dialog(gate: &Gate, req: &HttpRequest, deadlines: Deadlines) -> Markup {
+    let texts = match &gate.setup.dialogs {
+        Some(texts) => texts(&Caller::of(req).languages),
+        None => DialogTexts::default(),
     };
-    let (policy, prefix) = (gate.policy(), escape(&gate.setup.prefix));
-    let claim = claim::issue(&policy, &record.seal);
-    let login = escape(&policy.login_url);
+    Markup(format!("{}{}", texts.markup(&gate.setup.prefix), script(gate, req, deadlines)))
+}
+
+fn script(gate: &Gate, req: &HttpRequest, deadlines: Deadlines) -> String {
+    let Some((_, record)) = gate.login() else { return String::new() };
+    let (policy, prefix, source) = (gate.policy(), escape(&gate.setup.prefix), SCRIPT.path());
+    let (claim, id) = (claim::issue(&policy, &record.seal), record.id);
+    let (login, warn) = (escape(&policy.login_url), policy.warning().unwrap_or_default());
     // A page that answered a form can't be read again: the way back is the page of the form.
     let next = match *req.method() {
         Method::GET | Method::HEAD => String::new(),
         _ => format!(" data-next=\"{}\"", escape(&Caller::of(req).back.unwrap_or_default())),
     };
-    let source = REDIRECT_SCRIPT.path();
-    Markup(format!(
-        "<script src=\"{prefix}/{source}\" data-status=\"{prefix}/status?policy={claim}\" \
-         data-seconds=\"{seconds}\" data-login=\"{login}\"{next} defer></script>"
-    ))
+    let seconds = |limit| Seconds::of(limit).0.map(|left| left.to_string()).unwrap_or_default();
+    let (idle, session) = (seconds(deadlines.idle_end), seconds(deadlines.session_end));
+    format!(
+        "<script src=\"{prefix}/{source}\" data-status=\"{prefix}/status?policy={claim}&amp;login={id}\" \
+         data-keep-alive=\"{prefix}/keep-alive\" data-channel=\"session-expire{prefix}\" \
+         data-idle-end=\"{idle}\" data-session-end=\"{session}\" data-warn=\"{}\" data-login=\"{login}\"{next} defer></script>",
+        warn.as_secs_f32(),
+    )
 }
 
 impl FromRequest for SessionVars {

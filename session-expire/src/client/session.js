@@ -1,0 +1,238 @@
+// Warns before the session ends, keeps it alive while somebody works, and leaves when it is over.
+//
+// Times are seconds that the server counted, measured on the page's monotonic clock. What other tabs
+// and the machine's wall clock say is never believed: it only makes us ask the server again.
+(() => {
+  "use strict";
+  const script = document.currentScript;
+  // A page may print the script twice, alone and with the dialog: the first one does the work.
+  if (script !== document.querySelector("script[data-status]")) return;
+
+  const { status, keepAlive, login, next, channel: name, warn } = script.dataset;
+  const dialog = document.querySelector("dialog.session-expire");
+  const find = (part) => dialog.querySelector(part);
+
+  const BEAT = 15_000; // a machine that slept for longer is noticed
+  const SPACING = 1000; // between two questions that nobody has clicked for
+  const PATIENCE = 10_000; // with the server
+  const RETRY = 5000;
+  const MINUTE = 60_000;
+  const SPOKEN = [60, 30, 15, 5]; // the seconds at which a screen reader says what is left
+  const CHANGED = "changed";
+
+  let idleEnd, sessionEnd, wallEnd, span, seenDrift; // set by count()
+  let asked = -Infinity; // when the newest question was sent
+  let newest = -Infinity; // when that question was sent whose answer we have
+  let told = performance.now(); // when the server last heard that somebody is there
+  let acted; // when somebody was last active, until the server has heard it
+  let confirmed; // that it is time to warn
+  let dismissed; // the notice that nothing can be done
+  let shown; // what the dialog says: one of these three
+  const [IDLE, SESSION, OVER] = ["whenIdle", "whenSession", "whenOver"];
+  let spoken;
+  let prefix = "";
+  let covered, gone, timer, soon, later, channel;
+
+  const now = () => performance.now();
+  const drift = () => Date.now() - now();
+  const left = () => Math.min(idleEnd, sessionEnd) - now();
+  const emit = (type, detail) => document.dispatchEvent(new CustomEvent(`session-expire:${type}`, { detail }));
+
+  const count = (idleLeft, sessionLeft, from) => {
+    idleEnd = from + idleLeft * 1000;
+    sessionEnd = from + sessionLeft * 1000;
+    span = Math.max(span ?? 0, idleLeft * 1000);
+    seenDrift = drift();
+    wallEnd = Date.now() + left();
+  };
+
+  // Out of sight and out of reach of the keyboard, not just behind something.
+  const cover = (on) => {
+    covered = on;
+    const { dataset, style } = document.documentElement;
+    if (dialog) on ? (dataset.sessionExpire = "over") : delete dataset.sessionExpire;
+    else on ? style.setProperty("display", "none", "important") : style.removeProperty("display");
+  };
+
+  const tellTabs = () => {
+    try {
+      if (channel) channel.postMessage(CHANGED);
+      else localStorage.setItem(name, Math.random());
+    } catch {} // storage may be forbidden; then other tabs notice at their own end
+  };
+
+  const leave = ({ state, reason }) => {
+    gone = true;
+    clearTimeout(timer);
+    cover(true);
+    emit("end", { state, reason });
+    tellTabs();
+    // Somebody else is signed in by now: the same page, as they may see it.
+    if (state === "replaced" && next === undefined) return location.reload();
+    const target = new URL(login, location.href);
+    const back = next ?? location.pathname + location.search + location.hash;
+    if (back) target.searchParams.set("next", back);
+    location.replace(target);
+  };
+
+  // The page may have got a new title of its own meanwhile.
+  const setPrefix = (text) => {
+    const { title } = document;
+    const own = title.startsWith(prefix) ? title.slice(prefix.length) : title;
+    if (text !== prefix) document.title = text + own;
+    prefix = text;
+  };
+
+  const inWords = (seconds) => {
+    const [value, unit] = seconds > 60 ? [Math.ceil(seconds / 60), "minute"] : [seconds, "second"];
+    const style = { style: "unit", unit, unitDisplay: "long" };
+    return new Intl.NumberFormat(dialog.closest("[lang]")?.lang || undefined, style).format(value);
+  };
+
+  const show = (what) => {
+    const seconds = Math.max(0, Math.ceil(left() / 1000));
+    const speak = SPOKEN.findLast((mark) => seconds <= mark);
+    const fresh = shown !== what;
+    for (const part of dialog.querySelectorAll("[data-when-idle]")) {
+      // What is spoken changes only now and then, what is seen with every second.
+      if (!part.ariaLive || fresh || speak !== spoken) {
+        part.textContent = part.dataset[what].replace("{time}", inWords(seconds));
+      }
+    }
+    if (fresh) find("[role=alert]").textContent = "";
+    find("form").lastElementChild.hidden = what === OVER;
+    [shown, spoken] = [what, speak];
+    setPrefix(document.hidden ? `(${inWords(seconds)}) ` : "");
+    if (!dialog.open) dialog.showModal();
+  };
+
+  const close = () => {
+    shown = spoken = undefined;
+    setPrefix("");
+    dialog?.close();
+  };
+
+  const tick = () => {
+    clearTimeout(timer);
+    if (gone) return;
+    const rest = left();
+    const what = sessionEnd <= idleEnd ? SESSION : IDLE;
+    if (Math.abs(drift() - seenDrift) > 2 * SPACING) wake();
+    else if (rest <= 0) end();
+    else if (rest <= warn * 1000 && dialog && !(dismissed && what === SESSION)) warnOf(what);
+    const until = rest - warn * 1000;
+    timer = setTimeout(tick, rest <= 0 ? RETRY : until > 0 ? Math.min(until, BEAT) : rest % 1000 || 1000);
+  };
+
+  const warnOf = (what) => {
+    if (shown) return show(what);
+    // Whoever was active a moment ago is not warned, and another tab may have been.
+    if (acted && what === IDLE) return keep();
+    if (confirmed) return show(what);
+    confirmed = true;
+    ask();
+  };
+
+  const end = () => {
+    cover(true);
+    ask();
+  };
+
+  const failed = (clicked) => {
+    if (gone) return;
+    if (covered || left() <= 0) {
+      if (!dialog) return leave({});
+      cover(true);
+      show(OVER);
+    }
+    if (clicked && shown) find("[role=alert]").textContent = find("[role=alert]").dataset.text;
+  };
+
+  const ask = async (body, clicked) => {
+    const at = (asked = now());
+    seenDrift = drift();
+    let answer;
+    try {
+      const signal = AbortSignal.timeout(PATIENCE);
+      const response = await fetch(body ? keepAlive : status, { method: body ? "POST" : "GET", body, cache: "no-store", signal });
+      answer = await response.json();
+    } catch {} // no network, or a page that is no answer
+    if (gone || at < newest) return;
+    const { state, seconds_until_idle_end, seconds_until_session_end } = answer ?? {};
+    if (state === "active") {
+      newest = at;
+      count(seconds_until_idle_end ?? Infinity, seconds_until_session_end ?? Infinity, at);
+      if (body) tellTabs();
+      cover(false);
+      if (left() > warn * 1000) confirmed = false;
+      if (!confirmed || shown === OVER) close();
+      emit("active", { idle: seconds_until_idle_end, session: seconds_until_session_end });
+      tick();
+    } else if (["expired", "anonymous", "replaced"].includes(state)) leave(answer);
+    else failed(clicked);
+  };
+
+  // Tells the server when somebody was active last.
+  const keep = (clicked) => {
+    const body = new URLSearchParams(status.split("?")[1]);
+    told = now();
+    body.set("idle_for", ((told - (clicked ? told : acted)) / 1000).toFixed(3));
+    acted = undefined;
+    ask(body, clicked);
+  };
+
+  const act = ({ isTrusted }) => {
+    if (!isTrusted || shown || gone || idleEnd === Infinity) return;
+    acted = now();
+    const wait = told + Math.min(MINUTE, (span - warn * 1000) / 2) - acted;
+    clearTimeout(later);
+    later = setTimeout(() => acted && keep(), Math.max(0, wait));
+  };
+
+  const askSoon = () => {
+    clearTimeout(soon);
+    soon = setTimeout(ask, Math.max(0, asked + SPACING - now()));
+  };
+
+  // Asleep, frozen or in the back/forward cache we have lost count. One clock stops meanwhile, and the
+  // other can be set: whatever may be over by either is covered until the server has spoken.
+  const wake = () => {
+    if (gone || document.hidden) return;
+    if (covered || left() <= 0 || Date.now() >= wallEnd) cover(true);
+    if (covered || now() - asked > SPACING) ask();
+  };
+
+  const stay = () => {
+    if (shown === OVER) return ask(undefined, true);
+    if (shown === IDLE) return keep(true);
+    dismissed = true;
+    close();
+  };
+
+  count(Number(script.dataset.idleEnd || Infinity), Number(script.dataset.sessionEnd || Infinity), now());
+  try {
+    channel = new BroadcastChannel(name);
+    channel.onmessage = ({ data }) => data === CHANGED && askSoon();
+  } catch {
+    addEventListener("storage", ({ key }) => key === name && askSoon());
+  }
+  for (const type of ["keydown", "pointerdown", "wheel", "touchmove", "input"]) {
+    addEventListener(type, act, { capture: true, passive: true });
+  }
+  document.addEventListener("visibilitychange", () => (document.hidden ? tick() : (wake(), tick())));
+  addEventListener("focus", wake);
+  addEventListener("online", wake);
+  addEventListener("pageshow", ({ persisted }) => persisted && (cover(true), wake(), tick()));
+  addEventListener("pagehide", ({ persisted }) => {
+    if (persisted) cover(true);
+    tellTabs(); // what this tab did, a sign-out perhaps, has happened by now
+  });
+  if (dialog) {
+    find("button").addEventListener("click", stay);
+    dialog.addEventListener("cancel", (event) => (event.preventDefault(), stay()));
+    // A second Escape closes it without asking anybody.
+    dialog.addEventListener("close", () => shown && !gone && (show(shown), stay()));
+  }
+  tellTabs();
+  tick();
+})();

@@ -1,0 +1,21 @@
+//! HTML that templates print as it is.
+
+use std::fmt;
+
+/// HTML that is safe to print as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Markup(pub(super) String);
+
+impl fmt::Display for Markup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(feature = "askama")]
+impl askama::filters::HtmlSafe for Markup {}
+
+/// Escapes a text for HTML, and for an attribute in double quotes.
+pub(crate) fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('"', "&quot;").replace('<', "&lt;").replace('>', "&gt;")
+}

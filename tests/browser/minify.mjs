@@ -1,0 +1,21 @@
+// Makes session.min.js, which the crate holds, of session.js, which people read.
+//
+//   node tests/browser/minify.mjs          writes it
+//   node tests/browser/minify.mjs --check  fails when it is not what session.js becomes, or too large
+import { readFileSync, writeFileSync } from "node:fs";
+import { gzipSync } from "node:zlib";
+import { minify } from "terser";
+
+const LIMIT = 3000;
+const client = new URL("../../session-expire/src/client/", import.meta.url);
+const source = readFileSync(new URL("session.js", client), "utf8");
+const { code } = await minify(source, { ecma: 2022, compress: { passes: 3, unsafe_arrows: true }, format: { comments: false } });
+const target = new URL("session.min.js", client);
+const size = gzipSync(code, { level: 9 }).length;
+console.log(`session.min.js: ${code.length} bytes, ${size} with gzip, at most ${LIMIT}`);
+if (!process.argv.includes("--check")) writeFileSync(target, code);
+else if (readFileSync(target, "utf8") !== code) {
+  console.error("session.min.js is not what session.js becomes: run `node tests/browser/minify.mjs`");
+  process.exitCode = 1;
+}
+if (size > LIMIT) process.exitCode = 1;
