@@ -1,4 +1,5 @@
 // Starts the example site and a real Chromium to visit it.
+import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync } from "node:fs";
@@ -38,6 +39,13 @@ export async function startSiteIn(folder, ...flags) {
 export const startBrowser = () =>
   chromium.launch({
     executablePath: CHROMIUM,
+    // A browser as people have it: with its back/forward cache, and with tabs that sleep.
+    ignoreDefaultArgs: [
+      "--disable-back-forward-cache",
+      "--disable-background-timer-throttling",
+      "--disable-backgrounding-occluded-windows",
+      "--disable-renderer-backgrounding",
+    ],
     args: ["--no-sandbox", "--disable-quic", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
   });
 
@@ -60,3 +68,74 @@ export async function signIn(page, user = "alice") {
   await page.fill("[name=password]", user);
   await Promise.all([page.waitForURL("**/dashboard"), page.press("[name=password]", "Enter")]);
 }
+
+// Runs a test with a page of a new visitor, at a site of its own; in the end nothing must have failed
+// and the Content-Security-Policy must not have been broken.
+export const at = (flags, run) => async () => {
+  const browser = await startBrowser();
+  const site = await startSite(...flags);
+  try {
+    const page = await visit(browser, site);
+    await run(page, site);
+    assert.deepEqual(page.complaints, []);
+  } finally {
+    await browser.close();
+    site.stop();
+  }
+};
+
+export const path = (page) => { const { pathname, search, hash } = new URL(page.url()); return pathname + search + hash; };
+
+// Puts a server into the place of the site's status and keep-alive that lives in the page's time:
+// `pass` lets time pass at both. It answers as the site does, and writes down what it is asked.
+export async function inPageTime(page, { idle = 1200, session = 28800, warn = 120, away = false } = {}) {
+  const server = { now: 0, seen: 0, away, asked: 0, kept: [], over: null };
+  const left = () => {
+    const [idleLeft, sessionLeft] = [server.seen + idle - server.now, session - server.now];
+    const reason = server.over ?? (sessionLeft <= 0 ? "absolute" : idleLeft <= 0 ? "idle" : null);
+    if (reason) return { state: "expired", reason, login_url: "/login" };
+    return { state: "active", seconds_until_idle_end: Math.ceil(idleLeft), seconds_until_session_end: Math.ceil(sessionLeft), warn_seconds: warn };
+  };
+  const answer = (route) => {
+    if (server.away === "html") return route.fulfill({ contentType: "text/html", body: "<!doctype html><title>Hotel network</title>" });
+    if (server.away === 503) return route.fulfill({ status: 503, json: { title: "away" } });
+    if (server.away) return route.abort("connectionrefused");
+    const json = left();
+    return route.fulfill({ status: json.state === "active" || route.request().method() === "GET" ? 200 : 401, json });
+  };
+  await page.clock.install();
+  await page.route("**/session/status?*", (route) => { server.asked += 1; return answer(route); });
+  await page.route("**/session/keep-alive", (route) => {
+    const idleFor = Number(new URLSearchParams(route.request().postData()).get("idle_for"));
+    server.kept.push(idleFor);
+    if (!server.away && left().state === "active") server.seen = Math.max(server.seen, server.now - idleFor);
+    return answer(route);
+  });
+  // The page was made for these limits.
+  await page.route("**/{dashboard,editor,vault,devices}", async (route) => {
+    if (route.request().method() !== "GET") return route.fallback();
+    const response = await route.fetch({ maxRedirects: 0 });
+    server.seen = server.now;
+    const body = (await response.text())
+      .replace(/data-idle-end="\d*"/, `data-idle-end="${idle}"`)
+      .replace(/data-session-end="\d*"/, `data-session-end="${session - server.now}"`)
+      .replace(/data-warn="[\d.]*"/, `data-warn="${warn}"`);
+    return route.fulfill({ response, body });
+  });
+  const settle = () => page.waitForTimeout(60);
+  server.pass = async (seconds, step = seconds) => {
+    for (let gone = 0; gone < seconds; gone += step) {
+      server.now += step;
+      await page.clock.fastForward(step * 1000);
+      await settle();
+    }
+  };
+  return server;
+}
+
+export const dialog = (page) => page.locator("dialog.session-expire");
+export const isOpen = (page) => dialog(page).evaluate((element) => element.open);
+export const isCovered = (page) => page.evaluate(() => {
+  const main = document.querySelector("main");
+  return getComputedStyle(main).visibility === "hidden" || getComputedStyle(document.documentElement).display === "none";
+});

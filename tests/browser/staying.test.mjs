@@ -1,0 +1,70 @@
+// Staying signed in, and what happens when that fails.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { at, dialog, inPageTime, isCovered, isOpen, path, signIn } from "./site.mjs";
+
+const about = (run, limits) => at(["--idle", "20m"], async (page) => {
+  const server = await inPageTime(page, limits);
+  await signIn(page);
+  await server.pass(1081);
+  await run(page, server);
+});
+const stay = async (page) => { await dialog(page).getByRole("button", { name: "Stay signed in" }).click(); await page.waitForTimeout(150); };
+const alert = (page) => dialog(page).locator("[role=alert]").textContent();
+
+test("ten times in a row and more", about(async (page, server) => {
+  for (let n = 0; n < 12; n += 1) {
+    assert.equal(await isOpen(page), true, `warning ${n}`);
+    await stay(page);
+    assert.equal(await isOpen(page), false, `stayed ${n}`);
+    await server.pass(1081);
+  }
+  assert.equal(server.kept.length, 12);
+  assert.equal(path(page), "/dashboard");
+}));
+
+for (const away of [true, 503, "html"]) {
+  test(`a failure (${away}) is told, is no success, and can be tried again`, about(async (page, server) => {
+    server.away = away;
+    await stay(page);
+    assert.equal(await isOpen(page), true);
+    assert.match(await alert(page), /did not work/);
+    server.away = false;
+    await stay(page);
+    assert.equal(await isOpen(page), false);
+    await server.pass(1081);
+    assert.equal(await alert(page), "", "and is not told again");
+  }));
+}
+
+test("a session that is over by then is left for the login page", about(async (page, server) => {
+  server.over = "evicted";
+  await stay(page);
+  await page.waitForURL("**/login?next=*");
+}));
+
+test("at zero the page is covered, also offline, and leaves when the server is back", about(async (page, server) => {
+  server.away = true;
+  await server.pass(120, 10);
+  assert.deepEqual([await isCovered(page), await isOpen(page), path(page)], [true, true, "/dashboard"]);
+  assert.match(await dialog(page).textContent(), /Your session is over/);
+  assert.equal(await page.getByRole("button", { name: "Sign out" }).count(), 0);
+  await page.keyboard.press("Escape");
+  await page.keyboard.press("Escape");
+  await page.waitForTimeout(100);
+  assert.deepEqual([await isCovered(page), await isOpen(page)], [true, true], "Escape uncovers nothing");
+  server.away = false;
+  await dialog(page).getByRole("button", { name: "Try again" }).click();
+  await page.waitForURL("**/login?next=*");
+}));
+
+test("a page that was covered in error comes back", about(async (page, server) => {
+  server.away = true;
+  await server.pass(120, 10);
+  assert.equal(await isCovered(page), true);
+  server.seen = server.now; // another tab, by another network
+  server.away = false;
+  await server.pass(6);
+  await page.waitForTimeout(200);
+  assert.deepEqual([await isCovered(page), await isOpen(page)], [false, false]);
+}));

@@ -1,0 +1,138 @@
+// The warning: in time, readable, and out of the way again.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { at, dialog, inPageTime, isOpen, path, signIn } from "./site.mjs";
+
+const text = (page) => page.locator("dialog.session-expire [aria-hidden]").textContent();
+const spoken = (page) => page.locator("dialog.session-expire [aria-live]").textContent();
+
+const warned = (limits, run) => at(["--idle", "20m"], async (page, site) => {
+  const server = await inPageTime(page, limits);
+  await signIn(page);
+  await page.goto("/dashboard"); // the answer to a redirect can't be replaced
+  await run(page, server, site);
+});
+
+test("it opens when the warning time has come and not before", warned({}, async (page, server) => {
+  await server.pass(1075);
+  assert.equal(await isOpen(page), false);
+  await server.pass(6);
+  assert.equal(await isOpen(page), true);
+  assert.match(await text(page), /signed out in 2 minutes\.$/);
+}));
+
+test("it counts whole minutes above one, and then the seconds", warned({}, async (page, server) => {
+  await server.pass(1081);
+  for (const [step, words] of [[30, "2 minutes"], [28, "2 minutes"], [1, "60 seconds"], [1, "59 seconds"], [49, "10 seconds"], [9, "1 second"]]) {
+    await server.pass(step);
+    assert.ok((await text(page)).includes(`in ${words}.`), `${await text(page)} and not ${words}`);
+  }
+}));
+
+test("a screen reader hears whole sentences, at most five in the last minute", warned({}, async (page, server) => {
+  await server.pass(1081);
+  const heard = [await spoken(page)];
+  for (let second = 0; second < 118; second += 1) {
+    await server.pass(1);
+    const now = await spoken(page);
+    if (now !== heard.at(-1)) heard.push(now);
+  }
+  assert.ok(heard.every((sentence) => /^You have not been active .* in \d+ (minutes?|seconds?)\.$/.test(sentence)), heard.join("|"));
+  assert.deepEqual(heard.map((sentence) => sentence.match(/\d+ \w+/)[0]), ["2 minutes", "60 seconds", "30 seconds", "15 seconds", "5 seconds"]);
+}));
+
+test("the focus goes to staying, and comes back to where it was, caret and text and all", at(["--editor-idle", "20m"], async (page) => {
+  const server = await inPageTime(page);
+  await signIn(page);
+  await page.goto("/editor");
+  await page.fill("#body", "a long text");
+  await page.locator("#body").evaluate((area) => area.setSelectionRange(2, 6));
+  await server.pass(61);
+  await server.pass(1020);
+  assert.equal(await page.evaluate(() => document.activeElement.textContent), "Stay signed in");
+  await page.keyboard.press("Enter");
+  await page.waitForFunction(() => !document.querySelector("dialog").open);
+  const after = await page.evaluate(() => { const { id, value, selectionStart, selectionEnd } = document.activeElement; return [id, value, selectionStart, selectionEnd]; });
+  assert.deepEqual(after, ["body", "a long text", 2, 6]);
+}));
+
+test("the page behind it can't be reached by keyboard or mouse", warned({}, async (page, server) => {
+  await server.pass(1081);
+  for (let n = 0; n < 6; n += 1) {
+    await page.keyboard.press("Tab");
+    assert.ok(await page.evaluate(() => document.activeElement === document.body || document.activeElement.closest("dialog")));
+  }
+  await page.mouse.click(5, 5);
+  assert.equal(await isOpen(page), true);
+}));
+
+test("Escape stays signed in, also when it is pressed twice", warned({}, async (page, server) => {
+  await server.pass(1081);
+  await page.keyboard.press("Escape");
+  await page.waitForFunction(() => !document.querySelector("dialog").open);
+  assert.deepEqual(server.kept, [0]);
+  await server.pass(1081);
+  server.away = true;
+  await page.keyboard.press("Escape");
+  await page.keyboard.press("Escape");
+  await page.keyboard.press("Escape");
+  await page.waitForTimeout(200);
+  assert.equal(await isOpen(page), true, "what did not work does not go away");
+}));
+
+test("the title counts while the tab is hidden, and is restored exactly, also when the page has changed it", warned({}, async (page, server) => {
+  const hide = (hidden) => page.evaluate((to) => {
+    Object.defineProperty(document, "hidden", { value: to, configurable: true });
+    document.dispatchEvent(new Event("visibilitychange"));
+  }, hidden);
+  const title = await page.title();
+  await server.pass(1081);
+  assert.equal(await page.title(), title);
+  await hide(true);
+  assert.equal(await page.title(), `(2 minutes) ${title}`);
+  await page.evaluate(() => { document.title = "(1) New mail"; });
+  await server.pass(61);
+  assert.match(await page.title(), /^\(5\d seconds\) \(1\) New mail$/);
+  await hide(false);
+  assert.equal(await page.title(), "(1) New mail");
+}));
+
+test("before the absolute limit it says so, offers no false way to stay, and can be put away", warned({ idle: 1200, session: 1000 }, async (page, server) => {
+  await server.pass(881);
+  assert.match(await text(page), /yours ends in 2 minutes\. It can't be extended/);
+  assert.deepEqual(await page.locator("dialog.session-expire button").allTextContents(), ["OK", "Sign out"]);
+  await page.keyboard.press("Enter");
+  assert.equal(await isOpen(page), false);
+  await server.pass(60, 10);
+  assert.deepEqual([await isOpen(page), server.kept], [false, []], "and stays away");
+  await server.pass(70, 10);
+  await page.waitForURL("**/login?next=*");
+}));
+
+test("a clock of the machine that is wrong or jumps changes nothing", warned({}, async (page, server) => {
+  const shift = (hours) => page.evaluate((by) => { const real = Date.now; Date.now = () => real() + by * 3_600_000; }, hours);
+  for (const hours of [5, -30, 1000]) {
+    await shift(hours);
+    await server.pass(16);
+    await page.waitForTimeout(100);
+    assert.deepEqual([await isOpen(page), path(page)], [false, "/dashboard"]);
+    assert.equal(await page.locator("html[data-session-expire]").count(), 0, "and hides nothing for long");
+  }
+  await server.pass(1036);
+  assert.equal(await isOpen(page), true);
+}));
+
+test("signing out is one key away", at(["--idle", "20m"], async (page) => {
+  const server = await inPageTime(page);
+  await signIn(page);
+  await server.pass(1081);
+  await dialog(page).getByRole("button", { name: "Sign out" }).click();
+  await page.waitForURL("**/login");
+  assert.match(await page.textContent(".message"), /You have signed out/);
+}));
+
+test("it speaks the language of the page", warned({}, async (page, server) => {
+  await page.evaluate(() => { document.documentElement.lang = "de"; });
+  await server.pass(1081);
+  assert.match(await text(page), /in 2 Minuten\.$/);
+}));
