@@ -1,4 +1,4 @@
-//! The files of the site: one stylesheet, one script, one icon. They come from its own address, as
+//! The files of the site: a stylesheet, two scripts, an icon. They come from its own address, as
 //! its content security policy demands.
 
 use std::fmt;
@@ -30,6 +30,12 @@ pub(crate) const COUNTDOWN: Asset = Asset {
     content: include_str!("../static/countdown.js"),
 };
 
+pub(crate) const DRAFT: Asset = Asset {
+    name: "draft.js",
+    kind: "text/javascript; charset=utf-8",
+    content: include_str!("../static/draft.js"),
+};
+
 pub(crate) const ICON: Asset =
     Asset { name: "icon.svg", kind: "image/svg+xml", content: include_str!("../static/icon.svg") };
 
@@ -49,7 +55,7 @@ fn fnv1a(bytes: &[u8]) -> u64 {
 /// Serves the files. That a browser loads one doesn't mean that somebody is there, so it is passive;
 /// and it must not end a session that the page it belongs to would still let live.
 pub(crate) fn service() -> impl HttpServiceFactory + 'static {
-    let files = [STYLE, COUNTDOWN, ICON].into_iter();
+    let files = [STYLE, COUNTDOWN, DRAFT, ICON].into_iter();
     files
         .fold(web::scope("/static"), |scope, file| {
             let Asset { name, kind, content } = file;

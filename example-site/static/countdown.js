@@ -2,10 +2,8 @@
 // monotonic clock: a wrong or changed wall clock doesn't matter.
 (() => {
   "use strict";
-  const OFTEN = 2000;
   let ends = JSON.parse(document.getElementById("countdown").textContent);
   let since = performance.now();
-  let asked = -OFTEN;
 
   const two = (number) => String(number).padStart(2, "0");
 
@@ -25,35 +23,17 @@
     if (clock.textContent !== text) clock.textContent = text;
     const bar = card.querySelector("progress");
     if (bar) bar.value = left;
-    if (left === 0) refresh();
   };
 
-  const ask = async () => {
-    try {
-      return await (await fetch("/session/status", { cache: "no-store" })).json();
-    } catch {
-      return null; // offline: the clocks go on as they were
-    }
-  };
-
-  // Another tab may have kept the session alive. Asking doesn't: it is no activity.
-  const refresh = async () => {
-    if (performance.now() - asked < OFTEN) return;
-    asked = performance.now();
-    const status = await ask();
-    if (status?.state !== "active") return;
-    ends = {
-      sessionEnd: status.seconds_until_session_end,
-      idleEnd: status.seconds_until_idle_end,
-    };
+  // Whatever moves the end (another page, another tab, somebody who writes) is told by the warning
+  // dialog's script, which asks the server.
+  document.addEventListener("session-expire:active", ({ detail }) => {
+    ends = { sessionEnd: detail.session, idleEnd: detail.idle };
     since = performance.now();
-  };
+  });
 
   const cards = document.querySelectorAll("[data-countdown]");
   const tick = () => cards.forEach(show);
   tick();
   setInterval(tick, 250);
-  document.addEventListener("visibilitychange", () => {
-    if (!document.hidden) refresh();
-  });
 })();

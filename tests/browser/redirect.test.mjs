@@ -91,7 +91,7 @@ test("Back does not bring the private page back", at(["--idle", "2s"], async (pa
   await page.goto("/");
   await signIn(page);
   await page.waitForURL("**/login?next=*", { timeout: 8000 });
-  await page.goBack();
-  await page.waitForTimeout(500);
+  await page.evaluate(() => history.back());
+  await page.waitForTimeout(700);
   assert.equal(await page.locator("[data-user]").count(), 0);
 }));

@@ -89,9 +89,9 @@ export const path = (page) => { const { pathname, search, hash } = new URL(page.
 // Puts a server into the place of the site's status and keep-alive that lives in the page's time:
 // `pass` lets time pass at both. It answers as the site does, and writes down what it is asked.
 export async function inPageTime(page, { idle = 1200, session = 28800, warn = 120, away = false } = {}) {
-  const server = { now: 0, seen: 0, away, asked: 0, kept: [], over: null };
+  const server = { now: 0, seen: 0, session, away, asked: 0, kept: [], over: null };
   const left = () => {
-    const [idleLeft, sessionLeft] = [server.seen + idle - server.now, session - server.now];
+    const [idleLeft, sessionLeft] = [server.seen + idle - server.now, server.session - server.now];
     const reason = server.over ?? (sessionLeft <= 0 ? "absolute" : idleLeft <= 0 ? "idle" : null);
     if (reason) return { state: "expired", reason, login_url: "/login" };
     return { state: "active", seconds_until_idle_end: Math.ceil(idleLeft), seconds_until_session_end: Math.ceil(sessionLeft), warn_seconds: warn };
@@ -118,7 +118,7 @@ export async function inPageTime(page, { idle = 1200, session = 28800, warn = 12
     server.seen = server.now;
     const body = (await response.text())
       .replace(/data-idle-end="\d*"/, `data-idle-end="${idle}"`)
-      .replace(/data-session-end="\d*"/, `data-session-end="${session - server.now}"`)
+      .replace(/data-session-end="\d*"/, `data-session-end="${server.session - server.now}"`)
       .replace(/data-warn="[\d.]*"/, `data-warn="${warn}"`);
     return route.fulfill({ response, body });
   });

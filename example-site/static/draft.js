@@ -1,0 +1,30 @@
+// What somebody was writing when the session ended is there again when they come back.
+//
+// It waits in this tab alone, under the name of whoever wrote it, and is gone as soon as somebody else
+// signs in here. Whoever signs out on purpose leaves nothing behind.
+(() => {
+  "use strict";
+  const user = document.querySelector("[data-user]")?.textContent;
+  const form = document.querySelector("form[data-draft]");
+  const KIND = "draft of ";
+  const own = KIND + user;
+
+  for (const key of Object.keys(sessionStorage)) {
+    if (user && key.startsWith(KIND) && key !== own) sessionStorage.removeItem(key);
+  }
+  if (!form) return;
+
+  const read = () => JSON.stringify([...new FormData(form)]);
+  const before = read();
+  const kept = sessionStorage.getItem(own);
+  if (kept) {
+    for (const [name, value] of JSON.parse(kept)) {
+      if (form.elements[name]) form.elements[name].value = value;
+    }
+    sessionStorage.removeItem(own);
+    form.querySelector("[data-restored]").textContent = "This is what you had written before you were signed out. It is not saved yet.";
+  }
+  document.addEventListener("session-expire:end", ({ detail }) => {
+    if (detail.state === "expired" && (kept || read() !== before)) sessionStorage.setItem(own, read());
+  });
+})();

@@ -1,0 +1,92 @@
+// For everyone: screen readers, keyboards, small and enlarged screens, strict content policies.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { test } from "node:test";
+import { at, dialog, inPageTime, isOpen, signIn } from "./site.mjs";
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+const violations = async (page) => {
+  await page.evaluate(AXE);
+  const { violations: found } = await page.evaluate(() => globalThis.axe.run());
+  return found.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(" ")}`);
+};
+
+const scrollsSideways = (page) => page.evaluate(() => {
+  const { scrollWidth, clientWidth } = document.documentElement;
+  const box = document.querySelector("dialog[open]");
+  return scrollWidth > clientWidth || Boolean(box && box.scrollWidth > box.clientWidth);
+});
+
+// Each page of the site as it is to be looked at.
+const pages = {
+  "the login page": (page) => page.goto("/login"),
+  "the login page after an expiry": async (page, server) => {
+    await signIn(page);
+    server.over = "idle";
+    await server.pass(1201);
+    await page.waitForURL("**/login?next=*");
+  },
+  "the dashboard": async (page) => { await signIn(page); await page.goto("/dashboard"); },
+  "the warning": async (page, server) => { await signIn(page); await server.pass(1081); assert.equal(await isOpen(page), true); },
+  "the end that can't be moved": async (page, server) => {
+    server.session = 1000;
+    await signIn(page);
+    await page.goto("/dashboard");
+    await server.pass(900);
+    assert.equal(await isOpen(page), true);
+  },
+  "the page that is covered": async (page, server) => {
+    await signIn(page);
+    server.away = true;
+    await server.pass(1205, 1085);
+    assert.match(await dialog(page).textContent(), /Your session is over/);
+  },
+  "the editor": async (page) => { await signIn(page); await page.goto("/editor"); },
+  "the devices": async (page) => { await signIn(page); await page.goto("/devices"); },
+};
+
+for (const [name, open] of Object.entries(pages)) {
+  test(`${name} has no fault that axe knows of, in light and in dark, and fits small screens`, at(["--idle", "20m"], async (page) => {
+    const server = await inPageTime(page);
+    await open(page, server);
+    for (const colorScheme of ["light", "dark"]) {
+      await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+      assert.deepEqual(await violations(page), [], colorScheme);
+    }
+    for (const [width, height] of [[320, 480], [640, 400]]) {
+      await page.setViewportSize({ width, height });
+      assert.equal(await scrollsSideways(page), false, `${width}×${height}`);
+    }
+    await page.evaluate(() => { document.documentElement.style.fontSize = "200%"; });
+    assert.equal(await scrollsSideways(page), false, "with text of twice the size");
+  }));
+}
+
+test("it works where Trusted Types are required and nothing inline is allowed", at(["--idle", "20m"], async (page) => {
+  const server = await inPageTime(page);
+  await signIn(page);
+  await page.route("**/vault", async (route) => {
+    const response = await route.fetch();
+    const headers = { ...response.headers(), "content-security-policy": "default-src 'self'; require-trusted-types-for 'script'; trusted-types 'none'" };
+    return route.fulfill({ response, headers, body: (await response.text()).replace(/data-idle-end="\d+"/, 'data-idle-end="1200"') });
+  });
+  await page.goto("/vault");
+  const broken = [];
+  await page.exposeFunction("tell", (text) => broken.push(text));
+  await page.evaluate(() => document.addEventListener("securitypolicyviolation", ({ violatedDirective }) => globalThis.tell(violatedDirective)));
+  await server.pass(1171);
+  assert.equal(await isOpen(page), true);
+  await dialog(page).getByRole("button", { name: "Stay signed in" }).click();
+  await page.waitForTimeout(150);
+  assert.equal(await isOpen(page), false);
+  assert.deepEqual(broken, []);
+}));
+
+test("the script leaves no name behind", at(["--idle", "20m"], async (page) => {
+  await page.goto("/");
+  const before = await page.evaluate(() => Object.keys(globalThis).length);
+  await signIn(page);
+  assert.equal(await page.evaluate(() => Object.keys(globalThis).length), before);
+}));

@@ -1,0 +1,98 @@
+// Somebody who works on the page stays, and somebody who has left does not.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { at, inPageTime, isOpen, path, signIn } from "./site.mjs";
+
+const inEditor = (run, limits) => at(["--idle", "20m"], async (page) => {
+  const server = await inPageTime(page, limits);
+  await signIn(page);
+  await page.goto("/editor");
+  await run(page, server);
+});
+
+test("an hour of writing in one form, and nobody is warned", inEditor(async (page, server) => {
+  await page.focus("#body");
+  for (let minute = 0; minute < 70; minute += 1) {
+    await page.keyboard.type("a word ");
+    await server.pass(60, 30);
+    assert.equal(await isOpen(page), false, `after ${minute} minutes`);
+  }
+  assert.equal(path(page), "/editor");
+  assert.ok(server.kept.length >= 30 && server.kept.length <= 75, `${server.kept.length} keep-alives in 70 minutes`);
+}));
+
+test("a moment ago counts even when the warning is due", inEditor(async (page, server) => {
+  await page.focus("#body");
+  await page.keyboard.type("a");
+  await server.pass(61);
+  await page.keyboard.type("b");
+  await server.pass(2);
+  assert.deepEqual(server.kept.length, 1);
+  await server.pass(1040);
+  assert.equal(await isOpen(page), false, "the second letter was typed two seconds before");
+}));
+
+for (const [what, act] of [
+  ["scrolling", (page) => page.mouse.wheel(0, 200)],
+  ["a click", (page) => page.mouse.click(300, 500)],
+  ["a key", (page) => page.keyboard.press("ArrowDown")],
+]) {
+  test(`${what} counts`, inEditor(async (page, server) => {
+    await page.mouse.move(300, 500);
+    await act(page);
+    await server.pass(70, 35);
+    assert.equal(server.kept.length, 1);
+  }));
+}
+
+test("a touch counts", at(["--idle", "20m"], async (page, site) => {
+  const context = await page.context().browser().newContext({ baseURL: site.address, hasTouch: true });
+  const touched = await context.newPage();
+  const server = await inPageTime(touched);
+  await signIn(touched);
+  await touched.goto("/editor");
+  await touched.touchscreen.tap(150, 300);
+  await server.pass(70, 35);
+  assert.equal(server.kept.length, 1);
+}));
+
+test("a mouse that trembles, events that scripts make, and polls keep nobody signed in", inEditor(async (page, server) => {
+  await page.evaluate(() => {
+    setInterval(() => {
+      document.body.dispatchEvent(new KeyboardEvent("keydown", { key: "a", bubbles: true }));
+      document.querySelector("#body").dispatchEvent(new InputEvent("input", { bubbles: true }));
+      document.querySelector("#body").value += "x";
+      scrollBy(0, 1);
+      fetch("/api/poll");
+    }, 30_000);
+  });
+  for (let n = 0; n < 36; n += 1) {
+    await page.mouse.move(100 + n, 100);
+    await server.pass(30);
+  }
+  assert.deepEqual(server.kept, []);
+  assert.equal(await isOpen(page), true);
+}));
+
+test("whoever leaves is out at the limit, counted from their last key", inEditor(async (page, server) => {
+  await page.focus("#body");
+  await page.keyboard.type("a");
+  await server.pass(60, 30);
+  assert.equal(server.kept.length, 1);
+  assert.ok(Math.abs(server.kept[0] - 60) < 2, `idle for ${server.kept[0]}`);
+  await server.pass(1145, 15);
+  await page.waitForURL("**/login?next=*");
+}));
+
+test("writing keeps a session alive in real time, and then it ends", { timeout: 60_000 }, at(["--idle", "2s", "--editor-idle", "2s"], async (page) => {
+  await signIn(page);
+  await page.goto("/editor");
+  await page.focus("#body");
+  for (let n = 0; n < 20; n += 1) {
+    await page.keyboard.type("x");
+    await page.waitForTimeout(250);
+    assert.equal(path(page), "/editor", `after ${n / 4} s`);
+  }
+  await page.waitForURL("**/login?next=*", { timeout: 5000 });
+  assert.match(await page.textContent(".message"), /not been active/);
+}));

@@ -1,0 +1,114 @@
+// The end: out of view first, then away, and never back.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { at, inPageTime, isCovered, path, signIn } from "./site.mjs";
+
+// Not `page.goBack()`: it waits for a load that the back/forward cache spares.
+const back = async (page) => { await page.evaluate(() => history.back()); await page.waitForTimeout(500); };
+
+const fillIn = async (page, user = "alice") => {
+  await page.fill("[name=username]", user);
+  await page.fill("[name=password]", user);
+  await page.press("[name=password]", "Enter");
+};
+
+test("private content is out of view before the browser leaves", at(["--idle", "20m"], async (page) => {
+  const server = await inPageTime(page);
+  await signIn(page);
+  await server.pass(1190);
+  await page.evaluate(() => document.addEventListener("session-expire:end", ({ detail }) => {
+    sessionStorage.setItem("seen", JSON.stringify([detail, getComputedStyle(document.querySelector("main")).visibility]));
+  }));
+  await server.pass(11);
+  await page.waitForURL("**/login?next=*");
+  assert.deepEqual(await page.evaluate(() => JSON.parse(sessionStorage.getItem("seen"))), [{ state: "expired", reason: "idle" }, "hidden"]);
+}));
+
+test("the login page says why, once, where a screen reader hears it", at(["--idle", "2s"], async (page) => {
+  await signIn(page);
+  await page.waitForURL("**/login?next=*", { timeout: 8000 });
+  const told = page.locator("[role=status] .message");
+  assert.match(await told.textContent(), /not been active/);
+  assert.equal(await page.evaluate(() => document.activeElement.getAttribute("aria-describedby")), "messages", "the field in focus is described by it");
+  await page.reload();
+  assert.equal(await told.count(), 0);
+}));
+
+test("what was written before an expiry is there again afterwards, for the same person only", at(["--idle", "10m", "--editor-idle", "3s"], async (page) => {
+  await signIn(page);
+  await page.goto("/editor");
+  await page.fill("#body", "Dear diary");
+  await page.selectOption("#audience", "Only me");
+  await page.waitForURL("**/login?next=*", { timeout: 10_000 });
+  await fillIn(page);
+  await page.waitForURL("**/editor");
+  assert.equal(await page.inputValue("#body"), "Dear diary");
+  assert.equal(await page.inputValue("#audience"), "Only me");
+  assert.match(await page.textContent("[data-restored]"), /not saved yet/);
+  await page.waitForURL("**/login?next=*", { timeout: 10_000 });
+  await fillIn(page, "bob");
+  await page.waitForURL("**/editor");
+  assert.equal(await page.inputValue("#body"), "");
+  assert.equal(await page.evaluate(() => Object.keys(sessionStorage).length), 0);
+}));
+
+test("whoever signs out on purpose leaves no draft", at(["--idle", "10m"], async (page) => {
+  await signIn(page);
+  await page.goto("/editor");
+  await page.fill("#body", "Dear diary");
+  await page.click(".who button");
+  await page.waitForURL("**/login");
+  assert.equal(await page.evaluate(() => Object.keys(sessionStorage).length), 0);
+}));
+
+test("the back/forward cache of this browser is on", at(["--idle", "10m"], async (page) => {
+  await page.goto("/");
+  await page.evaluate(() => addEventListener("pageshow", ({ persisted }) => { window.cameBack = persisted; }));
+  await page.goto("/login");
+  await back(page);
+  assert.equal(await page.evaluate(() => window.cameBack), true);
+}));
+
+test("Back never shows private content after a sign-out", at(["--idle", "10m"], async (page) => {
+  await signIn(page);
+  await page.goto("/vault");
+  await page.click(".who button");
+  await page.waitForURL("**/login");
+  for (let n = 0; n < 3; n += 1) {
+    await back(page);
+    assert.equal(await page.locator("[data-user]").count(), 0, path(page));
+    assert.equal((await page.content()).includes("7QKD"), false);
+  }
+}));
+
+test("a page that comes out of the back/forward cache is covered until the server has spoken", at(["--idle", "10m"], async (page) => {
+  // As a page that its application lets browsers keep.
+  await page.route("**/dashboard", async (route) => {
+    const response = await route.fetch({ maxRedirects: 0 });
+    const headers = { ...response.headers(), "cache-control": "max-age=600" };
+    return route.fulfill({ response, headers });
+  });
+  await signIn(page);
+  await page.goto("/dashboard");
+  await page.evaluate(() => {
+    addEventListener("pageshow", ({ persisted }) => { window.shown = [persisted, getComputedStyle(document.querySelector("main")).visibility]; });
+  });
+  await page.goto("/");
+  await back(page);
+  const seen = await page.evaluate(() => window.shown ?? [false, "visible"]);
+  if (seen[0]) assert.equal(seen[1], "hidden");
+  assert.equal(await isCovered(page), false, "it is still signed in");
+}));
+
+test("without JavaScript the limits are on the page and the server keeps them", at(["--idle", "2s"], async (page, site) => {
+  const context = await page.context().browser().newContext({ baseURL: site.address, javaScriptEnabled: false });
+  const plain = await context.newPage();
+  await signIn(plain);
+  assert.match(await plain.textContent("footer"), /signed out after 2 seconds without activity/);
+  assert.equal(await plain.locator("dialog").isVisible(), false);
+  assert.equal(await plain.locator("meta[http-equiv=refresh]").count(), 0);
+  await plain.waitForTimeout(2200);
+  await plain.reload();
+  assert.equal(path(plain), "/login?next=/dashboard");
+  assert.match(await plain.textContent(".message"), /not been active/);
+}));

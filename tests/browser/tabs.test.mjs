@@ -1,0 +1,84 @@
+// The tabs of one browser agree, and believe only the server.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { at, dialog, inPageTime, isOpen, path, signIn } from "./site.mjs";
+
+const second = async (page, site, where = "/dashboard") => {
+  const tab = await page.context().newPage();
+  tab.on("pageerror", (error) => page.complaints.push(String(error)));
+  await tab.goto(site.address + where);
+  return tab;
+};
+
+test("a sign-out in one tab empties the others within a second", at(["--idle", "10m"], async (page, site) => {
+  await signIn(page);
+  const tab = await second(page, site);
+  await tab.waitForTimeout(1200);
+  await tab.click(".who button");
+  await page.waitForURL("**/login?next=*", { timeout: 1500 });
+}));
+
+test("a sign-in as somebody else in one tab reloads the others as them", at(["--idle", "10m"], async (page, site) => {
+  await signIn(page);
+  const tab = await second(page, site, "/login");
+  await tab.waitForTimeout(1200);
+  await signIn(tab, "bob");
+  await page.waitForFunction(() => document.querySelector("[data-user]")?.textContent === "bob", null, { timeout: 1800 });
+}));
+
+test("a new login of the same person leaves the other tabs alone", at(["--idle", "10m"], async (page, site) => {
+  await signIn(page);
+  await page.goto("/editor");
+  await page.fill("#body", "half a sentence");
+  const tab = await second(page, site, "/login");
+  await signIn(tab);
+  await page.waitForTimeout(1500);
+  assert.equal(await page.inputValue("#body"), "half a sentence");
+}));
+
+test("staying in one tab puts the warning of the others away", at(["--idle", "6s", "--warn", "4s"], async (page, site) => {
+  await signIn(page);
+  const tab = await second(page, site);
+  await page.waitForFunction(() => document.querySelector("dialog").open, null, { timeout: 5000 });
+  await tab.waitForFunction(() => document.querySelector("dialog").open, null, { timeout: 5000 });
+  await dialog(tab).getByRole("button", { name: "Stay signed in" }).click();
+  await page.waitForFunction(() => !document.querySelector("dialog").open, null, { timeout: 1500 });
+  assert.deepEqual([path(page), path(tab)], ["/dashboard", "/dashboard"]);
+}));
+
+test("an end that one tab learns of reaches the others", at(["--idle", "10m", "--max-sessions", "1"], async (page, site) => {
+  await signIn(page);
+  const tab = await second(page, site);
+  await tab.waitForTimeout(1200);
+  const elsewhere = await (await page.context().browser().newContext({ baseURL: site.address })).newPage();
+  await signIn(elsewhere);
+  await tab.evaluate(() => dispatchEvent(new Event("online")));
+  await tab.waitForURL("**/login?next=*", { timeout: 2000 });
+  await page.waitForURL("**/login?next=*", { timeout: 1500 });
+}));
+
+test("without BroadcastChannel the storage carries the news", at(["--idle", "10m"], async (page, site) => {
+  await page.context().addInitScript(() => { delete window.BroadcastChannel; });
+  await signIn(page);
+  const tab = await second(page, site);
+  await tab.waitForTimeout(1200);
+  await tab.click(".who button");
+  await page.waitForURL("**/login?next=*", { timeout: 1500 });
+}));
+
+test("junk, lies and floods from other scripts change nothing, and cost one question a second", at(["--idle", "20m"], async (page) => {
+  const server = await inPageTime(page);
+  await signIn(page);
+  const before = server.asked;
+  await page.evaluate(() => {
+    const channel = new BroadcastChannel("session-expire/session");
+    const huge = "x".repeat(1_000_000);
+    for (const message of [null, 0, {}, [], { state: "expired" }, { left: 1e308 }, { type: "logout" }, -1, NaN, huge, new Date(8e15), "expired", "logout"]) channel.postMessage(message);
+    for (let n = 0; n < 500; n += 1) channel.postMessage("changed");
+    for (const key of ["session-expire/session", "logout"]) localStorage.setItem(key, huge.slice(0, 100_000));
+  });
+  for (let n = 0; n < 5; n += 1) await server.pass(1);
+  await page.waitForTimeout(200);
+  assert.ok(server.asked - before <= 6, `asked ${server.asked - before} times`);
+  assert.deepEqual([path(page), await isOpen(page), server.kept], ["/dashboard", false, []]);
+}));
