@@ -112,3 +112,41 @@ test("without JavaScript the limits are on the page and the server keeps them", 
   assert.equal(path(plain), "/login?next=/dashboard");
   assert.match(await plain.textContent(".message"), /not been active/);
 }));
+
+test("after a sleep nothing private is seen before the server has spoken", at(["--idle", "20m"], async (page) => {
+  const server = await inPageTime(page);
+  await signIn(page);
+  // The monotonic clock stops while the machine sleeps; the other goes on.
+  await page.evaluate(() => { const real = Date.now; Date.now = () => real() + 3 * 3_600_000; });
+  server.now += 3 * 3600;
+  let answer;
+  await page.route("**/session/status?*", async (route) => { await new Promise((resolve) => { answer = resolve; }); return route.fallback(); });
+  await page.evaluate(() => dispatchEvent(new Event("focus")));
+  await page.waitForTimeout(200);
+  assert.equal(await isCovered(page), true);
+  answer();
+  await page.waitForURL("**/login?next=*");
+}));
+
+test("a visible page notices by itself that the machine has slept", at(["--idle", "20m"], async (page) => {
+  const server = await inPageTime(page);
+  await signIn(page);
+  await page.evaluate(() => { const real = Date.now; Date.now = () => real() + 3 * 3_600_000; });
+  server.now += 3 * 3600;
+  await server.pass(16);
+  await page.waitForURL("**/login?next=*");
+}));
+
+test("a page whose time ran out while its tab was hidden and asleep leaves when it is looked at", at(["--idle", "20m"], async (page) => {
+  const server = await inPageTime(page);
+  await signIn(page);
+  const hide = (hidden) => page.evaluate((to) => {
+    Object.defineProperty(document, "hidden", { value: to, configurable: true });
+    document.dispatchEvent(new Event("visibilitychange"));
+  }, hidden);
+  await hide(true);
+  server.now += 1201;
+  await page.clock.setSystemTime(Date.now() + 1_201_000);
+  await hide(false);
+  await page.waitForURL("**/login?next=*");
+}));

@@ -116,7 +116,7 @@ test("a clock of the machine that is wrong or jumps changes nothing", warned({},
     await server.pass(16);
     await page.waitForTimeout(100);
     assert.deepEqual([await isOpen(page), path(page)], [false, "/dashboard"]);
-    assert.equal(await page.locator("html[data-session-expire]").count(), 0, "and hides nothing for long");
+    assert.equal(await page.locator("html[data-session-over]").count(), 0, "and hides nothing for long");
   }
   await server.pass(1036);
   assert.equal(await isOpen(page), true);

@@ -49,9 +49,10 @@
   // Out of sight and out of reach of the keyboard, not just behind something.
   const cover = (on) => {
     covered = on;
-    const { dataset, style } = document.documentElement;
-    if (dialog) on ? (dataset.sessionExpire = "over") : delete dataset.sessionExpire;
-    else on ? style.setProperty("display", "none", "important") : style.removeProperty("display");
+    const root = document.documentElement;
+    // The dialog's style hides all but the dialog; without it the whole page goes.
+    if (dialog) root.toggleAttribute("data-session-over", on);
+    else root.style.setProperty("display", on ? "none" : "", "important");
   };
 
   const tellTabs = () => {
@@ -125,12 +126,11 @@
   };
 
   const warnOf = (what) => {
-    if (shown) return show(what);
-    // Whoever was active a moment ago is not warned, and another tab may have been.
-    if (acted && what === IDLE) return keep();
-    if (confirmed) return show(what);
+    if (shown || confirmed) return show(what);
     confirmed = true;
-    ask();
+    // Whoever was active a moment ago is not warned, and in another tab somebody may have been.
+    if (acted) keep();
+    else ask();
   };
 
   const end = () => {
@@ -157,7 +157,7 @@
       const response = await fetch(body ? keepAlive : status, { method: body ? "POST" : "GET", body, cache: "no-store", signal });
       answer = await response.json();
     } catch {} // no network, or a page that is no answer
-    if (gone || at < newest) return;
+    if (gone || at < newest) return true;
     const { state, seconds_until_idle_end, seconds_until_session_end } = answer ?? {};
     if (state === "active") {
       newest = at;
@@ -168,17 +168,23 @@
       if (!confirmed || shown === OVER) close();
       emit("active", { idle: seconds_until_idle_end, session: seconds_until_session_end });
       tick();
-    } else if (["expired", "anonymous", "replaced"].includes(state)) leave(answer);
-    else failed(clicked);
+    } else if (["expired", "anonymous", "replaced"].includes(state)) {
+      leave(answer);
+    } else {
+      failed(clicked);
+      return false;
+    }
+    return true;
   };
 
   // Tells the server when somebody was active last.
-  const keep = (clicked) => {
+  const keep = async (clicked) => {
     const body = new URLSearchParams(status.split("?")[1]);
     told = now();
-    body.set("idle_for", ((told - (clicked ? told : acted)) / 1000).toFixed(3));
+    const when = clicked ? told : acted;
     acted = undefined;
-    ask(body, clicked);
+    body.set("idle_for", ((told - when) / 1000).toFixed(3));
+    if (!(await ask(body, clicked))) acted ??= when;
   };
 
   const act = ({ isTrusted }) => {
@@ -219,19 +225,33 @@
   for (const type of ["keydown", "pointerdown", "wheel", "touchmove", "input"]) {
     addEventListener(type, act, { capture: true, passive: true });
   }
-  document.addEventListener("visibilitychange", () => (document.hidden ? tick() : (wake(), tick())));
+  document.addEventListener("visibilitychange", () => {
+    wake();
+    tick();
+  });
   addEventListener("focus", wake);
   addEventListener("online", wake);
-  addEventListener("pageshow", ({ persisted }) => persisted && (cover(true), wake(), tick()));
+  addEventListener("pageshow", ({ persisted }) => {
+    if (!persisted) return;
+    wake();
+    tick();
+  });
   addEventListener("pagehide", ({ persisted }) => {
-    if (persisted) cover(true);
+    if (persisted) cover(true); // for the day it comes back out of the back/forward cache
     tellTabs(); // what this tab did, a sign-out perhaps, has happened by now
   });
   if (dialog) {
     find("button").addEventListener("click", stay);
-    dialog.addEventListener("cancel", (event) => (event.preventDefault(), stay()));
+    dialog.addEventListener("cancel", (event) => {
+      event.preventDefault();
+      stay();
+    });
     // A second Escape closes it without asking anybody.
-    dialog.addEventListener("close", () => shown && !gone && (show(shown), stay()));
+    dialog.addEventListener("close", () => {
+      if (!shown || gone) return;
+      show(shown);
+      stay();
+    });
   }
   tellTabs();
   tick();
