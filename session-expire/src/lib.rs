@@ -100,6 +100,12 @@ pub use web::{
 
 pub use words::limit;
 
+/// Pages to read.
+pub mod guide {
+    #[doc = include_str!("../docs/dialog.md")]
+    pub mod dialog {}
+}
+
 /// What the output of `#[session_policy]` names. Not for use by hand: it changes without notice.
 #[doc(hidden)]
 pub mod __private {

@@ -90,6 +90,7 @@ async fn vars(session: SessionVars) -> HttpResponse {
         "sessionEnd": session.seconds_until_session_end,
         "idleEnd": session.seconds_until_idle_end,
         "script": session.redirect_to_login_immediately.to_string(),
+        "dialog": session.warning_dialog.to_string(),
     }))
 }
 

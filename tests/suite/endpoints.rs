@@ -17,7 +17,7 @@ fn keep_alive(browser: &Browser, form: &str) -> Answer {
 fn claim(page: &Answer) -> String {
     let script = page.json()["script"].as_str().unwrap_or_default().to_owned();
     let from = script.split("status?").nth(1).unwrap_or_default();
-    from.split('"').next().unwrap_or_default().to_owned()
+    from.split('"').next().unwrap_or_default().replace("&amp;", "&")
 }
 
 #[test]
@@ -282,4 +282,39 @@ fn a_script_opened_as_a_page_by_an_ended_session_is_not_cached_with_its_cookie()
     alice.post("/logout", "");
     let answer = thief.get(&script);
     assert_eq!((answer.cookies().len(), answer.header("cache-control")), (1, "no-store"));
+}
+
+#[test]
+fn a_page_of_somebody_who_was_here_before_is_told_so_and_keeps_nobody_signed_in() {
+    let site = Site::start();
+    let browser = site.signed_in("alice");
+    let of_alice = claim(&browser.get("/vars"));
+    assert_eq!(status(&browser, &format!("?{of_alice}"))["state"], "active");
+    browser.sign_in("bob");
+    assert_eq!(status(&browser, &format!("?{of_alice}")), serde_json::json!({"state": "replaced"}));
+    site.pass(minutes(9));
+    let answer = keep_alive(&browser, &format!("idle_for=0&{of_alice}"));
+    assert_eq!((answer.status, &answer.json()["state"]), (409, &"replaced".into()));
+    assert_eq!(status(&browser, "")["seconds_until_idle_end"], 60, "Bob did nothing");
+}
+
+#[test]
+fn a_page_from_before_a_new_login_of_the_same_person_goes_on() {
+    let site = Site::start();
+    let browser = site.signed_in("alice");
+    let before = claim(&browser.get("/vars"));
+    site.pass(minutes(1));
+    browser.sign_in("alice");
+    assert_eq!(status(&browser, &format!("?{before}"))["state"], "active");
+    assert_eq!(keep_alive(&browser, &format!("idle_for=0&{before}")).status, 200);
+}
+
+#[test]
+fn a_login_id_that_is_junk_is_nobodys() {
+    let site = Site::start();
+    let alice = site.signed_in("alice");
+    for junk in ["", "x", "%00", &"A".repeat(5_000)] {
+        assert_eq!(status(&alice, &format!("?login={junk}"))["state"], "replaced", "{junk}");
+        assert_eq!(status(&site.browser(), &format!("?login={junk}"))["state"], "anonymous");
+    }
 }

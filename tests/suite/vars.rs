@@ -1,6 +1,6 @@
 //! What templates print.
 
-use session_expire::{Limit, Policy, Timestamp, hours, minutes, seconds};
+use session_expire::{DialogTexts, Languages, Limit, Policy, Timestamp, hours, minutes, seconds};
 use session_expire_tests::{Browser, Site};
 
 fn vars(browser: &Browser, path: &str) -> (Option<u64>, Option<u64>, String) {
@@ -104,4 +104,45 @@ fn a_login_url_cannot_break_out_of_its_attribute() {
         ),
         "{script}"
     );
+}
+
+#[test]
+fn the_dialog_speaks_the_language_of_the_reader() {
+    let german = |languages: &Languages| DialogTexts {
+        stay: match languages.best_of(&["en", "de"]) {
+            Some("de") => "Angemeldet bleiben".into(),
+            _ => DialogTexts::default().stay,
+        },
+        ..DialogTexts::default()
+    };
+    let site = Site::builder().customise(move |builder| builder.dialog_texts(german)).start();
+    let alice = site.signed_in("alice");
+    for (languages, words) in [("de-AT, en;q=0.5", "Angemeldet bleiben"), ("fr", "Stay signed in")]
+    {
+        let asked = alice.request("GET", "/vars").header("accept-language", languages);
+        let dialog = asked.send().json()["dialog"].as_str().unwrap().to_owned();
+        assert!(dialog.contains(&format!("data-when-idle=\"{words}\"")), "{dialog}");
+        assert!(
+            dialog.ends_with(" defer></script>") && dialog.contains("action=\"/session/logout\"")
+        );
+    }
+    assert_eq!(site.browser().get("/vars").json()["dialog"], "");
+}
+
+#[test]
+fn a_warning_that_is_off_opens_no_dialog_but_the_page_is_left() {
+    let policy = Policy::new().warn(Limit::Off);
+    let site = Site::builder().policy(policy).start();
+    let page = site.signed_in("alice").get("/vars").json();
+    assert!(page["dialog"].as_str().unwrap().contains("data-warn=\"0\""));
+}
+
+#[test]
+fn the_style_is_served_to_be_kept() {
+    let site = Site::start();
+    let alice = site.signed_in("alice");
+    let dialog = alice.get("/vars").json()["dialog"].as_str().unwrap().to_owned();
+    let style = alice.get(dialog.split("href=\"").nth(1).unwrap().split('"').next().unwrap());
+    assert_eq!((style.status, style.header("content-type")), (200, "text/css; charset=utf-8"));
+    assert_eq!(style.header("cache-control"), "public, max-age=31536000, immutable");
 }
