@@ -1,5 +1,3 @@
-use std::{sync::Arc, time::Instant};
-
 use session_expire::{
     Change, Ended, Login, Overflow, Policy, Query, Reason, RecordKey, Registry, Room, Target,
 };
@@ -68,37 +66,4 @@ async fn a_server_that_forgot_the_scripts_learns_them_again() {
     registry.load(key).await.unwrap();
     let _: String = server.ask(&["SCRIPT", "FLUSH"]);
     assert!(registry.load(key).await.unwrap().is_some());
-}
-
-/// `cargo test --release --test redis -- --ignored --nocapture speed`
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "a measurement"]
-async fn speed_of_load_with_a_hundred_thousand_records() {
-    let server = RedisServer::start();
-    let registry = Arc::new(server.registry().await);
-    let mut keys = vec![];
-    for chunk in 0..1_000 {
-        let mut logins = tokio::task::JoinSet::new();
-        for n in 0..100 {
-            let login = Login::new(format!("user {}", chunk * 100 + n), NOON, &Policy::new());
-            keys.push(login.key);
-            let registry = Arc::clone(&registry);
-            logins.spawn(async move { registry.login(login).await.map(drop) });
-        }
-        logins.join_all().await.into_iter().for_each(|login| login.unwrap());
-    }
-    let mut times: Vec<_> = Vec::with_capacity(20_000);
-    for n in 0..20_000 {
-        let key = keys[n * 7_919 % keys.len()];
-        let began = Instant::now();
-        assert!(registry.load(key).await.unwrap().is_some());
-        times.push(began.elapsed());
-    }
-    times.sort_unstable();
-    println!("load: p50 {:?}, p99 {:?}", times[times.len() / 2], times[times.len() * 99 / 100]);
-    let began = Instant::now();
-    let all = registry.find(Query { limit: Some(50), ..Query::default() }).await.unwrap();
-    println!("find for all users, first {}: {:?}", all.len(), began.elapsed());
-    let memory: String = server.ask(&["INFO", "memory"]);
-    println!("{}", memory.lines().find(|line| line.starts_with("used_memory_human")).unwrap());
 }

@@ -5,4 +5,3 @@ mod child;
 mod full;
 mod kill;
 mod refused;
-mod speed;

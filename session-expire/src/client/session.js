@@ -10,6 +10,7 @@
 
   const { status, keepAlive, login, next, channel: name, warn } = script.dataset;
   const dialog = document.querySelector("dialog.session-expire");
+  const canShow = () => dialog?.isConnected; // a page may have replaced its body since
   const find = (part) => dialog.querySelector(part);
 
   const BEAT = 15_000; // a machine that slept for longer is noticed
@@ -51,7 +52,7 @@
     covered = on;
     const root = document.documentElement;
     // The dialog's style hides all but the dialog; without it the whole page goes.
-    if (dialog) root.toggleAttribute("data-session-over", on);
+    if (canShow()) root.toggleAttribute("data-session-over", on);
     else root.style.setProperty("display", on ? "none" : "", "important");
   };
 
@@ -117,12 +118,12 @@
     clearTimeout(timer);
     if (gone) return;
     const rest = left();
+    const until = rest - warn * 1000;
     const what = sessionEnd <= idleEnd ? SESSION : IDLE;
+    timer = setTimeout(tick, rest <= 0 ? RETRY : until > 0 ? Math.min(until, BEAT) : rest % 1000 || 1000);
     if (Math.abs(drift() - seenDrift) > 2 * SPACING) wake();
     else if (rest <= 0) end();
-    else if (rest <= warn * 1000 && dialog && !(dismissed && what === SESSION)) warnOf(what);
-    const until = rest - warn * 1000;
-    timer = setTimeout(tick, rest <= 0 ? RETRY : until > 0 ? Math.min(until, BEAT) : rest % 1000 || 1000);
+    else if (until <= 0 && canShow() && !(dismissed && what === SESSION)) warnOf(what);
   };
 
   const warnOf = (what) => {
@@ -141,7 +142,7 @@
   const failed = (clicked) => {
     if (gone) return;
     if (covered || left() <= 0) {
-      if (!dialog) return leave({});
+      if (!canShow()) return leave({});
       cover(true);
       show(OVER);
     }

@@ -1,7 +1,7 @@
-//! What a million sessions cost: memory for each, time for each operation, and the longest pause.
+//! A million sessions in memory: bytes for each, time for each operation, and the longest pause.
 //!
-//! `cargo bench -p session-expire-tests --bench scale` prints a table. The times are those of one
-//! thread; each is the fastest of some rounds, since whatever else the machine does only adds to it.
+//! The times are those of one thread; each is the fastest of some rounds, since whatever else the
+//! machine does only adds to it.
 
 use std::{
     collections::HashMap,
@@ -24,11 +24,8 @@ const FEW: usize = 1_000;
 const BATCH: usize = 1_000;
 const ROUNDS: usize = 60;
 
-fn main() {
-    // `cargo test --benches` only wants to know that it starts.
-    if !std::env::args().any(|arg| arg == "--bench") {
-        return;
-    }
+/// Prints what a million sessions in memory cost.
+pub(crate) fn measure() {
     let few = fill(FEW, FEW * USERS / RECORDS);
     let (few_login, few_load) = (time_login(&few), time_load(&few));
     let before = resident();

@@ -1,0 +1,52 @@
+//! Logins in an SQLite file: how many a second are on the disk, and what a load costs.
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use session_expire::{
+    Clock, Login, ManualClock, Policy, Registry, SqliteRegistry, conformance::block_on,
+};
+use tempfile::TempDir;
+
+use crate::quantiles;
+
+const TIME: Duration = Duration::from_secs(3);
+
+pub(crate) fn measure() {
+    println!("Durable logins in a SqliteRegistry (each is synced to the disk before its answer)\n");
+    println!("{:<12}{:>16}{:>14}{:>14}", "at once", "logins a second", "p50 µs", "p99 µs");
+    for threads in [1_usize, 8, 32] {
+        let folder = TempDir::new().unwrap();
+        let registry = SqliteRegistry::open(folder.path().join("db")).unwrap();
+        let times = logins(&registry, threads);
+        let rate = times.len() as f64 / TIME.as_secs_f64();
+        let (p50, p99) = quantiles(times);
+        println!("{threads:<12}{rate:>16.0}{p50:>14.0}{p99:>14.0}");
+    }
+}
+
+/// How long each login took of those that `threads` did in the time.
+fn logins(registry: &SqliteRegistry, threads: usize) -> Vec<Duration> {
+    let until = Instant::now() + TIME;
+    let clock = ManualClock::default();
+    let work = |thread: usize| {
+        let mut times = vec![];
+        for number in 0.. {
+            let began = Instant::now();
+            if began >= until {
+                break;
+            }
+            let login = Login::new(format!("user {thread}.{number}"), clock.now(), &Policy::new());
+            block_on(Box::pin(async { drop(registry.login(login).await.unwrap()) }));
+            times.push(began.elapsed());
+        }
+        times
+    };
+    thread::scope(|scope| {
+        let work = &work;
+        let all: Vec<_> = (0..threads).map(|thread| scope.spawn(move || work(thread))).collect();
+        all.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+    })
+}
