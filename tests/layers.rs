@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 /// A file may use only files that stand before it.
-const ORDER: [&str; 72] = [
+const ORDER: [&str; 73] = [
     "error",
     "time",
     "path",
@@ -21,6 +21,7 @@ const ORDER: [&str; 72] = [
     "registry::room",
     "registry::login",
     "registry",
+    "registry::measured",
     "registry::shard",
     "registry::memory",
     "registry::sqlite::error",

@@ -24,6 +24,13 @@ pub enum Event<'a> {
         /// Why.
         reason: Reason,
     },
+    /// A page said that somebody is still there, and the idle timeout began anew.
+    Renewed {
+        /// The user.
+        owner: &'a str,
+        /// The public id of the login.
+        id: PublicId,
+    },
     /// A session that is over, or that nobody knows, was presented.
     Refused {
         /// Why.
@@ -45,26 +52,123 @@ pub enum Event<'a> {
 pub(crate) type Observer = Arc<dyn Fn(&Event<'_>) + Send + Sync>;
 
 impl Event<'_> {
+    /// Its word in OWASP's [logging vocabulary], or one of ours where there is none:
+    ///
+    /// | event | word | level |
+    /// |---|---|---|
+    /// | [`LoggedIn`](Self::LoggedIn) | `session_created` | info |
+    /// | [`Renewed`](Self::Renewed) | `session_renewed` | debug |
+    /// | [`Ended`](Self::Ended) | `session_expired` | info |
+    /// | [`Refused`](Self::Refused) | `session_use_after_expire` | warn |
+    /// | [`LoginRefused`](Self::LoginRefused) | `excess_sessions_exceeded` | warn |
+    /// | [`RegistryFailed`](Self::RegistryFailed) | `session_registry_failed` | error |
+    ///
+    /// [logging vocabulary]: https://cheatsheetseries.owasp.org/cheatsheets/Logging_Vocabulary_Cheat_Sheet.html
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::LoggedIn { .. } => "session_created",
+            Self::Renewed { .. } => "session_renewed",
+            Self::Ended { .. } => "session_expired",
+            Self::Refused { .. } => "session_use_after_expire",
+            Self::LoginRefused { .. } => "excess_sessions_exceeded",
+            Self::RegistryFailed { .. } => "session_registry_failed",
+        }
+    }
+
+    /// Why, for those events that have a reason.
+    #[must_use]
+    pub fn reason(&self) -> Option<Reason> {
+        match self {
+            Self::Ended { reason, .. } | Self::Refused { reason } => Some(*reason),
+            _ => None,
+        }
+    }
+
     /// Writes the event to the log. User names are quoted, so that no name can forge a line.
     pub(crate) fn trace(&self) {
+        let event = self.word();
         match self {
             Self::LoggedIn { owner, id } => {
-                tracing::info!(user = ?owner, session = %id, "signed in");
+                tracing::info!(event, user = ?owner, session = %id, "signed in");
+            }
+            Self::Renewed { owner, id } => {
+                tracing::debug!(event, user = ?owner, session = %id, "still there");
             }
             Self::Ended { owner, id, reason } => {
-                tracing::info!(user = ?owner, session = %id, %reason, "session ended");
+                tracing::info!(event, user = ?owner, session = %id, %reason, "session ended");
             }
             Self::LoginRefused { owner } => {
-                tracing::info!(user = ?owner, "login refused: too many sessions");
+                tracing::warn!(event, user = ?owner, "login refused: too many sessions");
             }
-            Self::Refused { reason } => tracing::info!(%reason, "session refused"),
+            Self::Refused { reason } => tracing::warn!(event, %reason, "session refused"),
             Self::RegistryFailed { error } => {
                 let error: &(dyn std::error::Error + 'static) = *error;
                 tracing::error!(
+                    event,
                     error,
                     "the session registry failed; visitors are anonymous until it answers"
                 );
             }
         }
+    }
+
+    /// Counts the event.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn count(&self) {
+        let reason = self.reason().map_or("", Reason::as_str);
+        metrics::counter!("session_expire_events_total", "event" => self.word(), "reason" => reason)
+            .increment(1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{self, Write},
+        sync::{Mutex, PoisonError},
+    };
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn logged(event: &Event<'_>) -> String {
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber =
+            tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+        tracing::subscriber::with_default(subscriber, || event.trace());
+        let bytes = log.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn a_line_says_what_happened_in_the_words_of_owasp() {
+        let ended = Event::Ended { owner: "alice", id: PublicId::random(), reason: Reason::Idle };
+        let line = logged(&ended);
+        for part in ["INFO", "event=\"session_expired\"", "user=\"alice\"", "reason=idle"] {
+            assert!(line.contains(part), "{part} in {line}");
+        }
+    }
+
+    #[test]
+    fn no_name_can_forge_a_line_or_a_field() {
+        let name = "eve\nINFO session_created user=\"root\"\r\u{1b}[2J\u{85}\u{2028}";
+        let line = logged(&Event::LoginRefused { owner: name });
+        assert_eq!(line.trim_end().lines().count(), 1, "{line}");
+        assert!(!line.contains("user=\"root\"") && !line.contains('\u{1b}'), "{line}");
     }
 }

@@ -4,6 +4,8 @@
 pub mod conformance;
 pub(crate) mod key;
 pub(crate) mod login;
+#[cfg(feature = "metrics")]
+pub(crate) mod measured;
 pub(crate) mod memory;
 #[cfg(all(test, shuttle))]
 mod model;

@@ -11,6 +11,8 @@ use super::{
     middleware::SessionExpire,
     setup::{Dialogs, Passive, Setup, Texts, UserPolicy},
 };
+#[cfg(feature = "metrics")]
+use crate::registry::measured::Measured;
 use crate::{
     clock::{Clock, SteadyClock, SystemClock},
     error::ConfigError,
@@ -214,6 +216,8 @@ impl Builder {
                 return Err(ConfigError::NotLocal { key, value: path.to_string() });
             }
         }
+        #[cfg(feature = "metrics")]
+        let registry: Arc<dyn Registry> = Arc::new(Measured(registry));
         Ok(SessionExpire::new(Setup {
             policy: Arc::new(self.policy),
             registry,

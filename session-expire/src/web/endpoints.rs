@@ -23,6 +23,7 @@ use super::{
 use crate::{
     claim,
     error::StackError,
+    event::Event,
     facts::{Facts, Reason},
     judge::{Verdict, judge},
     limit::Limit,
@@ -243,14 +244,18 @@ async fn note_activity(
     gate: &Gate,
     idle_for: Duration,
 ) -> Result<Verdict, crate::error::RegistryError> {
-    let (Verdict::Active(_), Some((key, _))) = (gate.verdict(), gate.login()) else {
+    let (Verdict::Active(_), Some((key, record))) = (gate.verdict(), gate.login()) else {
         return Ok(gate.verdict());
     };
     let registry = &gate.setup.registry;
     let change = Change { seen: gate.now.minus(idle_for), now: gate.now, patch: None };
     registry.touch(key, change).await?;
     let facts = registry.load(key).await?.map_or(Facts::Unknown, |loaded| loaded.record.facts());
-    Ok(judge(&facts, &gate.policy(), gate.now))
+    let verdict = judge(&facts, &gate.policy(), gate.now);
+    if matches!(verdict, Verdict::Active(_)) {
+        gate.setup.tell(&Event::Renewed { owner: &record.owner, id: record.id });
+    }
+    Ok(verdict)
 }
 
 async fn logout(req: HttpRequest) -> Result<HttpResponse, StackError> {

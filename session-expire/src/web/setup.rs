@@ -53,6 +53,8 @@ impl Setup {
 
     pub(crate) fn tell(&self, event: &Event<'_>) {
         event.trace();
+        #[cfg(feature = "metrics")]
+        event.count();
         if let Some(observer) = &self.observer {
             observer(event);
         }

@@ -1,0 +1,107 @@
+//! A registry whose operations are timed.
+
+use std::{sync::Arc, time::Instant};
+
+use super::{
+    Admission, Answer, Loaded, Query, Registry, Target,
+    key::RecordKey,
+    login::Login,
+    record::{Change, Ended, Record},
+    room::Room,
+};
+
+/// Another registry, with a histogram of how long each operation takes.
+pub(crate) struct Measured(pub(crate) Arc<dyn Registry>);
+
+fn measured<'a, T: 'a>(operation: &'static str, answer: Answer<'a, T>) -> Answer<'a, T> {
+    Box::pin(async move {
+        let began = Instant::now();
+        let answer = answer.await;
+        let outcome = if answer.is_ok() { "ok" } else { "error" };
+        metrics::histogram!(
+            "session_expire_registry_seconds", "operation" => operation, "outcome" => outcome
+        )
+        .record(began.elapsed().as_secs_f64());
+        answer
+    })
+}
+
+impl Registry for Measured {
+    fn login(&self, login: Login) -> Answer<'_, Admission> {
+        measured("login", self.0.login(login))
+    }
+
+    fn load(&self, key: RecordKey) -> Answer<'_, Option<Loaded>> {
+        measured("load", self.0.load(key))
+    }
+
+    fn touch(&self, key: RecordKey, change: Change) -> Answer<'_, ()> {
+        measured("touch", self.0.touch(key, change))
+    }
+
+    fn end(&self, target: Target, ended: Ended) -> Answer<'_, Vec<Record>> {
+        measured("end", self.0.end(target, ended))
+    }
+
+    fn make_room(&self, key: RecordKey, room: Room, ended: Ended) -> Answer<'_, Vec<Record>> {
+        measured("make_room", self.0.make_room(key, room, ended))
+    }
+
+    fn find(&self, query: Query) -> Answer<'_, Vec<Record>> {
+        measured("find", self.0.find(query))
+    }
+
+    fn counts(&self) -> bool {
+        self.0.counts()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        pin::pin,
+        task::{Context, Poll, Waker},
+    };
+
+    use metrics_util::debugging::{DebugValue, DebuggingRecorder};
+
+    use super::*;
+    use crate::{
+        event::Event,
+        facts::Reason,
+        policy::Policy,
+        registry::{key::PublicId, memory::MemoryRegistry},
+        time::Timestamp,
+    };
+
+    #[test]
+    fn operations_and_events_are_counted_under_names_that_stay() {
+        let recorder = DebuggingRecorder::new();
+        let registry = Measured(Arc::new(MemoryRegistry::new()));
+        metrics::with_local_recorder(&recorder, || {
+            let login = Login::new("alice", Timestamp::from_millis(0), &Policy::new());
+            let answer = pin!(registry.login(login)).poll(&mut Context::from_waker(Waker::noop()));
+            assert!(matches!(answer, Poll::Ready(Ok(_))));
+            Event::Ended { owner: "alice", id: PublicId::random(), reason: Reason::Idle }.count();
+        });
+        let told = recorder.snapshotter().snapshot().into_vec().into_iter();
+        let mut told: Vec<_> = told
+            .map(|(key, _, _, value)| {
+                let labels: Vec<_> =
+                    key.key().labels().map(|l| format!("{}={}", l.key(), l.value())).collect();
+                let value = match value {
+                    DebugValue::Counter(count) => count,
+                    DebugValue::Histogram(times) => times.len() as u64,
+                    DebugValue::Gauge(_) => 0,
+                };
+                format!("{}{{{}}} {value}", key.key().name(), labels.join(","))
+            })
+            .collect();
+        told.sort();
+        let expected = [
+            "session_expire_events_total{event=session_expired,reason=idle} 1",
+            "session_expire_registry_seconds{operation=login,outcome=ok} 1",
+        ];
+        assert_eq!(told, expected);
+    }
+}
