@@ -1,12 +1,12 @@
 //! The application: its services, and the layers around them.
 
 use actix_identity::IdentityMiddleware;
-use actix_session::{SessionMiddleware, config::PersistentSession, storage::SessionStore};
+use actix_session::{SessionMiddleware, config::BrowserSession, storage::SessionStore};
 use actix_web::{
     App, Error,
     body::MessageBody,
     cookie::{Key, time},
-    dev::{ServiceFactory, ServiceRequest, ServiceResponse},
+    dev::{Service, ServiceFactory, ServiceRequest, ServiceResponse},
     http::header::{
         CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
     },
@@ -18,6 +18,7 @@ use session_expire::{Policy, SessionExpire};
 use crate::{
     assets,
     error::SiteError,
+    kept::outlive_browser,
     pages::{self, editor::Drafts},
     settings::{PageIdles, Settings},
     users::User,
@@ -73,7 +74,7 @@ pub fn app<S: SessionStore + 'static>(
         InitError = (),
     >,
 > {
-    let sessions = sessions(store, &shared);
+    let (sessions, ttl) = (sessions(store, &shared), shared.blob_ttl);
     App::new()
         .app_data(shared.drafts)
         .app_data(pages::form_config())
@@ -84,14 +85,18 @@ pub fn app<S: SessionStore + 'static>(
         .wrap(shared.expire)
         .wrap(IdentityMiddleware::default())
         .wrap(sessions)
+        .wrap_fn(move |req, next| {
+            let answer = next.call(req);
+            async move { Ok(outlive_browser(answer.await?, ttl)) }
+        })
         .wrap(headers())
 }
 
-/// A cookie that outlives the browser, for those who want to be kept signed in. For everyone else, too:
-/// actix-session has one kind of cookie, and how long a session really lasts is session-expire's to say.
+/// A cookie without `Max-Age`: it goes with the browser, unless somebody wants to be [kept](crate::kept)
+/// signed in. How long a session really lasts is session-expire's to say.
 fn sessions<S: SessionStore>(store: S, shared: &Shared) -> SessionMiddleware<S> {
     SessionMiddleware::builder(store, shared.key.clone())
-        .session_lifecycle(PersistentSession::default().session_ttl(shared.blob_ttl))
+        .session_lifecycle(BrowserSession::default().state_ttl(shared.blob_ttl))
         // The demo runs on http://127.0.0.1; a site on https leaves this line out.
         .cookie_secure(false)
         .build()

@@ -20,6 +20,7 @@ mod app;
 mod assets;
 mod device;
 mod error;
+mod kept;
 mod key_file;
 mod pages;
 mod same_site;

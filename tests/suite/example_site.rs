@@ -223,8 +223,17 @@ fn kept_signed_in_means_everywhere_but_in_the_vault() {
         browser
     };
     let (busy, to_vault, rests) = (kept(), kept(), kept());
+    let (others, usual) = (site.browser(), site.browser());
+    assert!(!sign_in(&usual, "bob", "").cookies()[0].contains("Max-Age"), "goes with the browser");
+    assert!(sign_in(&others, "bob", "&keep=yes").cookies()[0].contains("Max-Age"));
+    assert!(others.post("/logout", "").cookies().iter().all(|c| !c.contains("Max-Age=2678400")));
     site.clock.advance(hours(2));
     assert_eq!((busy.get("/dashboard").status, busy.get("/editor").status), (200, 200));
+    let saved = busy.post("/editor", "title=t");
+    assert!(
+        saved.cookies().iter().all(|cookie| cookie.contains("Max-Age=2678400")),
+        "and stays so"
+    );
     assert_eq!(to_vault.get("/vault").status, 303);
     assert!(busy.get("/dashboard").body.contains("after 7 days without activity"));
     site.clock.advance(hours(7 * 24));

@@ -52,8 +52,8 @@ pub(super) struct State {
     answered: bool,
     /// It only asks how the session stands.
     asking: bool,
-    /// The login that a handler has already registered itself.
-    registered: Option<RecordKey>,
+    /// The login that a handler has already registered itself, and what was chosen there.
+    registered: Option<(RecordKey, Option<Arc<PolicyPatch>>)>,
 }
 
 impl Gate {
@@ -263,12 +263,17 @@ impl Gate {
         (by_itself && self.ledger.is_bare() && !self.has_flash()).then_some(caller.kind)
     }
 
-    pub(crate) fn set_registered(&self, key: RecordKey) {
-        self.state.borrow_mut().registered = Some(key);
+    pub(crate) fn set_registered(&self, key: RecordKey, choice: Option<Arc<PolicyPatch>>) {
+        self.state.borrow_mut().registered = Some((key, choice));
     }
 
     pub(crate) fn registered(&self) -> Option<RecordKey> {
-        self.state.borrow().registered
+        self.state.borrow().registered.as_ref().map(|(key, _)| *key)
+    }
+
+    /// What was chosen at the login of this very request.
+    pub(crate) fn registered_choice(&self) -> Option<PolicyPatch> {
+        self.state.borrow().registered.as_ref()?.1.as_deref().cloned()
     }
 
     /// The activity to note for this request, if that needs noting: it is when `last_seen` lags behind

@@ -82,6 +82,19 @@ impl SessionHandle {
         self.gate.login().map(|(_, record)| record.id)
     }
 
+    /// What was [chosen](Self::sign_in_with) at the login that lives, be it of this very request: for a
+    /// cookie that is to outlive the browser, say. `None` also for whoever is signing out.
+    #[must_use]
+    pub fn choice(&self) -> Option<PolicyPatch> {
+        if self.gate.is_leaving() {
+            return None;
+        }
+        self.gate.registered_choice().or_else(|| match self.gate.verdict() {
+            Verdict::Active(_) => self.gate.login()?.1.choice.as_deref().cloned(),
+            Verdict::Anonymous | Verdict::Expired(_) => None,
+        })
+    }
+
     /// The time of this request, by the [clock](crate::Builder::clock) that sessions are judged by.
     #[must_use]
     pub fn now(&self) -> Timestamp {
@@ -115,7 +128,7 @@ impl SessionHandle {
             Ok(Entry::Refused(holders)) => Err(SignInError::Refused(holders)),
             Ok(Entry::Admitted(key, record)) => {
                 Identity::login(&self.req.extensions(), user).map_err(SignInError::Session)?;
-                self.gate.set_registered(key);
+                self.gate.set_registered(key, record.choice);
                 Ok(record.id)
             }
             Err(error) => {
