@@ -102,8 +102,18 @@ pub use words::limit;
 
 /// Pages to read.
 pub mod guide {
+    #[doc = include_str!("../docs/policy.md")]
+    pub mod policy {}
     #[doc = include_str!("../docs/dialog.md")]
     pub mod dialog {}
+    // It names what only some features have.
+    #[cfg(all(feature = "redis", feature = "sqlite"))]
+    #[doc = include_str!("../docs/deployment.md")]
+    pub mod deployment {}
+    #[doc = include_str!("../docs/threats.md")]
+    pub mod threats {}
+    #[doc = include_str!("../docs/migration.md")]
+    pub mod migration {}
 }
 
 /// What the output of `#[session_policy]` names. Not for use by hand: it changes without notice.
