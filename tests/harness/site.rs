@@ -223,6 +223,7 @@ fn name(event: &Event<'_>) -> String {
     match event {
         Event::LoggedIn { owner, .. } => format!("{owner} signed in"),
         Event::Ended { owner, reason, .. } => format!("{owner} ended: {reason}"),
+        Event::Renewed { owner, .. } => format!("{owner} renewed"),
         Event::Refused { reason } => format!("refused: {reason}"),
         Event::LoginRefused { owner } => format!("{owner} refused"),
         Event::RegistryFailed { .. } => "registry failed".to_owned(),

@@ -1,0 +1,197 @@
+//! What attackers try. Each test says what they want.
+
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+};
+
+use actix_web::{HttpResponse, web};
+use session_expire::{SessionHandle, device_name, minutes, seconds};
+use session_expire_tests::{Browser, Site, sealed};
+
+/// Sends bytes that no browser would, and reads what comes back.
+fn raw(browser: &Browser, request: &[u8]) -> String {
+    let address = browser.base().trim_start_matches("http://");
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(seconds(5))).unwrap();
+    stream.write_all(request).unwrap();
+    let mut answer = vec![];
+    let _ = stream.read_to_end(&mut answer);
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+/// To be taken for somebody by a cookie that is broken, of another key, or far too large.
+#[test]
+fn no_broken_cookie_is_anybody() {
+    let site = Site::start();
+    let alice = site.signed_in("alice");
+    let whole = alice.cookie().replace("id=", "");
+    let half = &whole[..whole.len() / 2];
+    let mut flipped = whole.clone().into_bytes();
+    flipped[whole.len() / 2] ^= 1;
+    let flipped = String::from_utf8(flipped).unwrap();
+    let long = "A".repeat(8_000);
+    for cookie in ["", half, &flipped, &long, &format!("{whole}{whole}"), &sealed("{"), "\"", "%"] {
+        let thief = site.browser();
+        thief.set_cookie("id", cookie);
+        assert_eq!(thief.user_at("/private"), None, "{cookie}");
+        assert!(thief.get("/public").status < 500, "{cookie}");
+    }
+    assert_eq!(alice.user_at("/private").as_deref(), Some("alice"));
+}
+
+/// To be somebody by naming a key that nobody has, with a cookie of the right key.
+#[test]
+fn a_key_of_ones_own_making_is_nobodys() {
+    let site = Site::start();
+    for key in
+        ["", "x", &"A".repeat(22), &"A".repeat(26), &"A".repeat(4_000), "\\u0000", "{}", "'--"]
+    {
+        let thief = site.browser();
+        let state = format!(
+            r#"{{"actix_identity.user_id":"\"alice\"","sx.k":"\"{}\""}}"#,
+            key.replace('\\', "\\\\")
+        );
+        thief.set_cookie("id", &sealed(&state));
+        assert_eq!(thief.user_at("/private"), None, "{key}");
+    }
+}
+
+/// To choose which of two sessions counts: their own cookie beside the victim's.
+#[test]
+fn of_two_cookies_of_one_name_one_person_results_and_not_a_mixture() {
+    let site = Site::start();
+    let (alice, mallory) = (site.signed_in("alice"), site.signed_in("mallory"));
+    let both = format!("{}; {}", alice.cookie(), mallory.cookie());
+    let page = site.browser().request("GET", "/private").header("cookie", &both).send();
+    assert!(["alice", "mallory"].contains(&page.body.as_str()), "{page:?}");
+    assert_eq!(mallory.post("/session/logout", "").status, 303);
+    assert_eq!(alice.user_at("/private").as_deref(), Some("alice"));
+}
+
+/// To send a victim elsewhere after the login, by a `Host` of their own.
+#[test]
+fn no_host_header_gets_into_an_answer() {
+    let site = Site::start();
+    for host in
+        ["evil.example", "evil.example:80@127.0.0.1", "127.0.0.1.evil.example", "\u{e9}", ""]
+    {
+        let request = format!(
+            "GET /private?a=b HTTP/1.1\r\nHost: {host}\r\nX-Forwarded-Host: evil.example\r\n\
+             Sec-Fetch-Mode: navigate\r\nConnection: close\r\n\r\n"
+        );
+        let answer = raw(&site.browser(), request.as_bytes());
+        assert!(!answer.contains("evil"), "{answer}");
+        assert!(!answer.contains("303") || answer.contains("location: /login?next="), "{answer}");
+    }
+}
+
+/// To learn from the status whether somebody else has a session, or which ids there are.
+#[test]
+fn the_status_tells_nothing_of_other_people() {
+    let site = Site::builder().routes(own_id).start();
+    assert_eq!(site.browser().fetch("/session/status").body, r#"{"state":"anonymous"}"#);
+    let (alice, mallory) = (site.signed_in("alice"), site.signed_in("mallory"));
+    let asked = |id: &str| mallory.fetch(&format!("/session/status?login={id}")).body;
+    let living = alice.get("/id").body;
+    alice.post("/session/logout", "");
+    let ended = asked(&living);
+    assert_eq!((asked("AAAAAAAAAAAAAAAA"), asked("-")), (ended.clone(), ended));
+}
+
+fn own_id(config: &mut web::ServiceConfig) {
+    config.route("/id", web::get().to(id)).route("/devices", web::get().to(devices));
+}
+
+async fn id(session: SessionHandle) -> String {
+    session.id().map(|id| id.to_string()).unwrap_or_default()
+}
+
+/// The names of the devices of alice, each on its line.
+async fn devices(session: SessionHandle) -> HttpResponse {
+    let live = session.sessions().live("alice").await.unwrap();
+    let names: Vec<_> = live.iter().map(|record| record.client.device.to_string()).collect();
+    HttpResponse::Ok().body(names.join("\n"))
+}
+
+/// To put markup, control characters or a megabyte into somebody's list of devices, or into the log.
+#[test]
+fn whatever_a_user_agent_holds_a_device_has_a_plain_name() {
+    let site = Site::builder().routes(own_id).start();
+    let mallory = site.browser();
+    for agent in [
+        "<script>alert(1)</script> Firefox/1",
+        "Mozilla/5.0 (\"onload=alert(1) ; Linux) Chrome/1",
+        &format!("Firefox/{} Linux", "9".repeat(6_000)),
+        "\u{202e}xoferiF \u{0}",
+    ] {
+        let name = device_name(agent);
+        assert!(
+            name.len() < 60 && name.chars().all(|c| c.is_ascii_alphanumeric() || c == ' '),
+            "{name}"
+        );
+        let asked =
+            mallory.request("POST", "/login").header("user-agent", agent).form("user=alice");
+        assert!([303, 0, 400, 431].contains(&asked.send().status), "{agent}");
+    }
+    let binary =
+        b"POST /login HTTP/1.1\r\nHost: a\r\nUser-Agent: \xff\xfe<b>\r\nContent-Length: 10\r\n\
+        Content-Type: application/x-www-form-urlencoded\r\nConnection: close\r\n\r\nuser=alice";
+    assert!(raw(&mallory, binary).starts_with("HTTP/1.1 303"));
+    let listed = site.signed_in("alice").get("/devices").body;
+    assert!(!listed.contains(['<', '"', '\u{0}']) && !listed.contains("999"), "{listed}");
+}
+
+/// To fill the memory of the server with sessions of one account.
+#[test]
+fn ten_thousand_logins_of_one_user_leave_a_bounded_trace() {
+    use session_expire::{
+        Clock, Limit, Login, ManualClock, MemoryRegistry, Policy, Query, Registry,
+        conformance::block_on,
+    };
+    let (registry, clock) =
+        (MemoryRegistry::new().log_limit(Limit::At(20)), ManualClock::default());
+    let policy = Policy::new().max_sessions(3);
+    for _ in 0..10_000 {
+        clock.advance(minutes(30));
+        let login = Login::new("alice", clock.now(), &policy);
+        block_on(Box::pin(async { drop(registry.login(login).await.unwrap()) }));
+    }
+    // A day of logins is remembered, so that each victim learns why; then they go.
+    assert!(registry.len() < 3 + 20 + 2 * 48 + 2, "{}", registry.len());
+    block_on(Box::pin(async {
+        let listed = registry.find(Query { owner: Some("alice".into()), ..Query::default() }).await;
+        assert_eq!(listed.unwrap().len(), 23);
+    }));
+}
+
+/// To wear the server out with keys that do not exist: each costs one look, and stores nothing.
+#[test]
+fn a_thousand_wrong_keys_leave_nothing_behind() {
+    let site = Site::start();
+    let alice = site.signed_in("alice");
+    for n in 0..1_000 {
+        let thief = site.browser();
+        let state = format!(r#"{{"actix_identity.user_id":"\"alice\"","sx.k":"\"{n:022}\""}}"#);
+        thief.set_cookie("id", &sealed(&state));
+        assert_eq!(thief.fetch("/private").status, 401);
+    }
+    assert_eq!(site.events().iter().filter(|event| event.contains("signed in")).count(), 1);
+    assert_eq!(alice.user_at("/private").as_deref(), Some("alice"));
+}
+
+/// To have a victim signed in as the attacker, or an old session taken over, by planting a cookie.
+#[test]
+fn a_planted_session_does_not_become_the_victims() {
+    let site = Site::start();
+    let attacker = site.browser();
+    attacker.get("/messages");
+    let victim = attacker.stolen();
+    victim.sign_in("alice");
+    assert_eq!(attacker.user_at("/private"), None);
+    let planted = site.signed_in("mallory");
+    let victim = planted.stolen();
+    victim.sign_in("alice");
+    assert_eq!(planted.user_at("/private"), None, "and the planted one is over");
+    assert_eq!(victim.user_at("/private").as_deref(), Some("alice"));
+}
