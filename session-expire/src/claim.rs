@@ -51,8 +51,8 @@ fn limit(field: &str) -> Option<Limit<Duration>> {
 
 fn signature(limits: &str, seal: &Seal) -> Hmac<Sha256> {
     // HMAC takes keys of any length; the empty one it falls back to would sign nothing we accept,
-    // because every seal has 22 letters.
-    let mut mac = Hmac::<Sha256>::new_from_slice(seal.expose().as_bytes())
+    // because every seal has 16 bytes.
+    let mut mac = Hmac::<Sha256>::new_from_slice(seal.bytes())
         .unwrap_or_else(|_| Hmac::new(&Default::default()));
     mac.update(limits.as_bytes());
     mac

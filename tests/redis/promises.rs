@@ -138,7 +138,7 @@ async fn owners_may_have_any_characters() {
         let (key, id) = (login.key, login.id);
         let (record, _) = admitted(registry.login(login).await.unwrap());
         let loaded = registry.load(key).await.unwrap().unwrap();
-        assert_eq!((&loaded.record, loaded.open, &*record.owner), (&record, 1, owner));
+        assert_eq!((&*loaded.record, loaded.open, &*record.owner), (&record, 1, owner));
         let found = registry.find(Query::open(owner)).await.unwrap();
         assert_eq!(found, [record], "{owner:?}");
         let second = crate::login(owner, &policy);

@@ -192,7 +192,7 @@ impl Broken {
                 let open = open.filter(|loaded| loaded.record.ended.is_none());
                 std::thread::sleep(std::time::Duration::from_millis(2));
                 at_once(self.below.end(target, ended.clone()));
-                open.map(|loaded| Record { ended: Some(ended), ..loaded.record })
+                open.map(|loaded| Record { ended: Some(ended), ..*loaded.record })
                     .into_iter()
                     .collect()
             }

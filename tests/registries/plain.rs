@@ -81,7 +81,10 @@ impl Registry for Plain {
             let (_, record) = records.iter().find(|(known, _)| *known == key)?;
             let own = records.iter().filter(|(_, other)| other.owner == record.owner);
             let open = own.filter(|(_, other)| other.ended.is_none()).count();
-            Some(Loaded { record: record.clone(), open: open.try_into().unwrap_or(u32::MAX) })
+            Some(Loaded {
+                record: Box::new(record.clone()),
+                open: open.try_into().unwrap_or(u32::MAX),
+            })
         })
     }
 

@@ -115,27 +115,35 @@ impl fmt::Debug for PublicId {
     }
 }
 
-/// The secret under which the registry signs what a page may claim; it never leaves the server.
+/// The secret under which the registry signs what a page may claim, 128 random bits; it never leaves
+/// the server.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Seal([u8; 22]);
+pub struct Seal([u8; 16]);
 
 impl Seal {
     /// A new secret.
     #[must_use]
     pub fn random() -> Self {
-        Self(random_letters())
+        Self(rand::rng().random())
     }
 
     /// Reads a secret back; `None` for what cannot be one.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        letters(text).map(Self)
+        let digits: [u8; 32] = text.as_bytes().try_into().ok()?;
+        let plain = digits.iter().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
+        let number = u128::from_str_radix(text, 16).ok().filter(|_| plain)?;
+        Some(Self(number.to_be_bytes()))
     }
 
-    /// The secret itself, for a registry to store. Don't log it.
+    /// The secret itself in 32 hexadecimal digits, for a registry to store. Don't log it.
     #[must_use]
-    pub fn expose(&self) -> &str {
-        str::from_utf8(&self.0).unwrap_or_default()
+    pub fn expose(&self) -> String {
+        format!("{:032x}", u128::from_be_bytes(self.0))
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.0
     }
 }
 
@@ -180,6 +188,16 @@ fn letters<const N: usize>(text: &str) -> Option<[u8; N]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_seal_reads_back_and_hides_from_debug() {
+        let seal = Seal::random();
+        assert_eq!(Seal::parse(&seal.expose()), Some(seal));
+        assert!(!format!("{seal:?}").contains(&seal.expose()));
+        for junk in ["", "0", &"g".repeat(32), &"A".repeat(32), &format!("+{}", "0".repeat(31))] {
+            assert_eq!(Seal::parse(junk), None, "{junk:?}");
+        }
+    }
 
     #[test]
     fn a_key_reads_back_and_hides_from_debug() {

@@ -49,8 +49,8 @@ pub enum Admission {
 /// A record as it was loaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Loaded {
-    /// The record.
-    pub record: Record,
+    /// The record; in a box, because it is handed on through every layer of a request.
+    pub record: Box<Record>,
     /// How many records of this user have not ended, this one included if it hasn't. Some of them may
     /// have run out since.
     pub open: u32,
@@ -181,7 +181,7 @@ impl Query {
 ///         self.with(|records| {
 ///             let (_, record) = records.iter().find(|(known, _)| *known == key)?;
 ///             let open = records.iter().filter(|(_, other)| other.owner == record.owner && other.ended.is_none());
-///             Some(Loaded { record: record.clone(), open: open.count().try_into().unwrap_or(u32::MAX) })
+///             Some(Loaded { record: Box::new(record.clone()), open: open.count().try_into().unwrap_or(u32::MAX) })
 ///         })
 ///     }
 ///

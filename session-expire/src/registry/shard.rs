@@ -151,7 +151,7 @@ impl Shard {
     }
 
     pub(crate) fn load(&self, key: &RecordKey) -> Option<Loaded> {
-        let record = self.record(key)?.clone();
+        let record = self.records.get(key)?.clone();
         let open = self.open_of(&record.owner);
         Some(Loaded { record, open })
     }

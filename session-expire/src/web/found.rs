@@ -25,7 +25,7 @@ pub(crate) enum Found {
     /// A key that no living or dead login has.
     Unknown,
     /// The record, and how many the user has that are open.
-    Login(RecordKey, Record, u32),
+    Login(RecordKey, Box<Record>, u32),
     /// The registry could not be asked, perhaps about this key.
     Unreachable(Option<RecordKey>),
 }
@@ -64,7 +64,10 @@ impl Found {
     /// `policy` with what the user of this login has of their own on top.
     pub(crate) fn topped(&self, policy: &Arc<Policy>) -> Arc<Policy> {
         match self {
-            Self::Login(_, Record { patch: Some(patch), .. }, _) => Arc::new(patch.over(policy)),
+            Self::Login(_, record, _) => match &record.patch {
+                Some(patch) => Arc::new(patch.over(policy)),
+                None => Arc::clone(policy),
+            },
             _ => Arc::clone(policy),
         }
     }
@@ -117,7 +120,7 @@ async fn adopt(setup: &Setup, ledger: &Ledger, req: &HttpRequest, now: Timestamp
     match admission {
         Ok(Admission::Admitted { record, .. }) if ledger.set_key(key).is_ok() => {
             setup.tell(&Event::LoggedIn { owner: &record.owner, id: record.id });
-            Found::Login(key, record, 1)
+            Found::Login(key, Box::new(record), 1)
         }
         Ok(_) => Found::Unknown,
         Err(error) => {

@@ -132,7 +132,7 @@ pub fn of_simultaneous_ends_one_has_done_it(registry: &dyn Registry, run: Runner
         let ended = ended.read();
         assert_eq!(ended.len(), 1, "said to have ended {:?}", target(&alice));
         assert_eq!(
-            alone(run, load(registry, alice.key)).record,
+            *alone(run, load(registry, alice.key)).record,
             ended[0],
             "the reason that stayed"
         );

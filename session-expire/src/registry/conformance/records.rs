@@ -24,7 +24,7 @@ async fn assert_round_trip(registry: &dyn Registry, login: &Login) {
     assert_eq!(record, expected, "the answered record is not what was handed in");
     assert_eq!(ended, [], "a login without a limit ended somebody");
     let loaded = load(registry, login.key).await.record;
-    assert_eq!(loaded, expected, "the loaded record is not what was handed in");
+    assert_eq!(*loaded, expected, "the loaded record is not what was handed in");
     let listed = answered("find", registry.find(Query::open(Arc::clone(&login.owner)))).await;
     assert!(
         listed.contains(&expected),
@@ -143,7 +143,7 @@ pub async fn users_who_share_a_tag_are_kept_apart(registry: &dyn Registry) {
     answered("make_room", registry.make_room(new.key, one, over.clone())).await;
     answered("end", registry.end(Target::All(alice), over)).await;
     let loaded = load(registry, bobs.key).await;
-    assert_eq!((loaded.record, loaded.open), (Record::new(&bobs), 1), "of the other user");
+    assert_eq!((*loaded.record, loaded.open), (Record::new(&bobs), 1), "of the other user");
     assert_eq!(open_ids(registry, &bob).await, [bobs.id].into(), "of the other user");
 }
 

@@ -113,7 +113,7 @@ impl Server {
         let found: Option<(Vec<u8>, u32)> =
             redis::from_redis_value(&answer).map_err(|_| Failure::Strange)?;
         let Some((text, open)) = found else { return Ok(None) };
-        Ok(Some(Loaded { record: Stored::read(&text)?, open }))
+        Ok(Some(Loaded { record: Box::new(Stored::read(&text)?), open }))
     }
 
     pub(super) async fn note(&self, key: RecordKey, change: Change) -> Result<(), Failure> {

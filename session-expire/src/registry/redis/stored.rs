@@ -78,7 +78,7 @@ impl Stored {
         };
         Ok(Self {
             id: record.id.as_str().into(),
-            seal: record.seal.expose().into(),
+            seal: record.seal.expose(),
             owner: record.owner.to_string(),
             ip: record.client.ip.map(Text),
             device: record.client.device.to_string(),
