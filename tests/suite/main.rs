@@ -9,6 +9,7 @@ mod handlers;
 mod hostile;
 mod limits;
 mod messages;
+mod model;
 mod outage;
 mod policies;
 mod quiet;
