@@ -7,7 +7,11 @@ use std::{
 };
 
 use actix_identity::{Identity, IdentityMiddleware};
-use actix_session::{Session, SessionMiddleware, storage::CookieSessionStore};
+use actix_session::{
+    Session, SessionMiddleware,
+    config::{PersistentSession, TtlExtensionPolicy},
+    storage::CookieSessionStore,
+};
 use actix_web::{
     App, HttpMessage, HttpRequest, HttpResponse, Responder,
     body::{MessageBody, to_bytes},
@@ -131,6 +135,21 @@ pub(crate) const COUNTED: &str = "serve_counted";
 /// The site without us.
 pub(crate) async fn start_bare(identity: IdentityMiddleware) -> Box<dyn Site> {
     let app = App::new().configure(|config| pages(config, 0)).wrap(identity).wrap(sessions());
+    Box::new(Started { service: init_service(app).await, finish: TestRequest::to_request })
+}
+
+/// The site without us, whose session layer renews its cookie with every request: what a rolling
+/// timeout costs that lives in the cookie.
+pub(crate) async fn start_renewing() -> Box<dyn Site> {
+    let lifecycle = PersistentSession::default()
+        .session_ttl_extension_policy(TtlExtensionPolicy::OnEveryRequest);
+    let sessions = SessionMiddleware::builder(CookieSessionStore::default(), Key::from(&[7; 64]))
+        .session_lifecycle(lifecycle)
+        .build();
+    let app = App::new()
+        .configure(|config| pages(config, 0))
+        .wrap(IdentityMiddleware::default())
+        .wrap(sessions);
     Box::new(Started { service: init_service(app).await, finish: TestRequest::to_request })
 }
 

@@ -8,7 +8,7 @@ use std::{
 
 use actix_identity::IdentityMiddleware;
 use actix_web::http::{StatusCode, header};
-use session_expire::{ManualClock, Policy, SessionExpire, hours};
+use session_expire::{ManualClock, Policy, SessionExpire, SqliteRegistry, hours};
 
 use crate::{
     Outcome,
@@ -25,7 +25,9 @@ pub(crate) enum Way {
     Bare,
     BareWithKey,
     With,
+    WithSqlite,
     Deadlines,
+    TtlOnEveryRequest,
     AnonymousBare,
     AnonymousWith,
     OneLayer,
@@ -35,13 +37,15 @@ pub(crate) enum Way {
 }
 
 impl Way {
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Bare,
         Self::BareWithKey,
         Self::With,
+        Self::WithSqlite,
         Self::OneLayer,
         Self::TwoLayers,
         Self::Deadlines,
+        Self::TtlOnEveryRequest,
         Self::ExpiredAtPublicPage,
         Self::ExpiredAtPage,
         Self::AnonymousBare,
@@ -53,9 +57,11 @@ impl Way {
             Self::Bare => "signed in, without session-expire",
             Self::BareWithKey => "  + a session key as long as ours",
             Self::With => "signed in, with session-expire",
+            Self::WithSqlite => "  + an SQLite file",
             Self::OneLayer => "  + one policy layer",
             Self::TwoLayers => "  + two policy layers",
             Self::Deadlines => "signed in, actix-identity's deadlines",
+            Self::TtlOnEveryRequest => "signed in, actix-session's TTL renewed",
             Self::ExpiredAtPublicPage => "expired, at a public page",
             Self::ExpiredAtPage => "expired, sent to the login page",
             Self::AnonymousBare => "anonymous, without session-expire",
@@ -93,6 +99,13 @@ impl Way {
                 site::start_bare(IdentityMiddleware::default()).await
             }
             Self::Deadlines => site::start_bare(with_deadlines()).await,
+            Self::TtlOnEveryRequest => site::start_renewing().await,
+            Self::WithSqlite => {
+                // The file goes with the program; a folder that is dropped would go too early.
+                let file = tempfile::TempDir::new()?.keep().join("db");
+                let registry = SqliteRegistry::open(file)?;
+                site::start_with(expire.registry(registry).build()?, 0).await
+            }
             Self::With | Self::AnonymousWith => site::start_with(expire.build()?, 0).await,
             Self::OneLayer => site::start_with(expire.build()?, 1).await,
             Self::TwoLayers => site::start_with(expire.build()?, 2).await,
@@ -123,7 +136,7 @@ impl Way {
 
     fn check(self, answer: &Answer) -> Outcome<()> {
         let (status, body, sets_cookie) = match self {
-            Self::Deadlines => (StatusCode::OK, USER, true),
+            Self::Deadlines | Self::TtlOnEveryRequest => (StatusCode::OK, USER, true),
             Self::ExpiredAtPublicPage => (StatusCode::OK, WELCOME, true),
             Self::ExpiredAtPage => (StatusCode::SEE_OTHER, "", true),
             Self::AnonymousBare | Self::AnonymousWith => (StatusCode::OK, WELCOME, false),
@@ -139,8 +152,11 @@ impl Way {
 
     /// Whether session-expire has a session to judge.
     fn is_watched(self) -> bool {
-        use Way::{ExpiredAtPage, ExpiredAtPublicPage, OneLayer, TwoLayers, With};
-        matches!(self, With | OneLayer | TwoLayers | ExpiredAtPublicPage | ExpiredAtPage)
+        use Way::{ExpiredAtPage, ExpiredAtPublicPage, OneLayer, TwoLayers, With, WithSqlite};
+        matches!(
+            self,
+            With | WithSqlite | OneLayer | TwoLayers | ExpiredAtPublicPage | ExpiredAtPage
+        )
     }
 
     fn expect<T: Copy + PartialEq + Debug>(self, what: &str, found: T, expected: T) -> Outcome<()> {
