@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 /// A file may use only files that stand before it.
-const ORDER: [&str; 73] = [
+const ORDER: [&str; 75] = [
     "error",
     "time",
     "path",
@@ -23,6 +23,7 @@ const ORDER: [&str; 73] = [
     "registry",
     "registry::measured",
     "registry::shard",
+    "registry::forget",
     "registry::memory",
     "registry::sqlite::error",
     "registry::sqlite::schema",
@@ -76,6 +77,7 @@ const ORDER: [&str; 73] = [
     "web::layer",
     "web::handle",
     "web::vars",
+    "web::status",
     "web::endpoints",
 ];
 

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod forget;
 pub(crate) mod key;
 pub(crate) mod login;
 #[cfg(feature = "metrics")]

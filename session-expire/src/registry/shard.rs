@@ -8,7 +8,6 @@ use std::sync::{Mutex, MutexGuard};
 use std::{
     collections::{HashMap, HashSet},
     sync::{Arc, PoisonError},
-    time::Duration,
 };
 
 #[cfg(shuttle)]
@@ -21,24 +20,11 @@ use super::{
     record::{Ended, Record},
     room::{Room, Seat},
 };
-use crate::{
-    limit::Limit,
-    time::{Timestamp, hours},
-};
+use crate::time::Timestamp;
 
 /// Enough that threads seldom meet at one lock, and that sweeping one of them is no pause even where
 /// there are millions.
 const SHARDS: usize = if cfg!(shuttle) { 1 } else { 1_024 };
-
-/// A shard is swept at most this often, by a login that comes by.
-const SWEEP_EVERY: Duration = hours(1);
-
-/// Ended records that are not kept in the log are remembered this long, so that a late visitor still
-/// learns why.
-pub(crate) const REMEMBER_ENDED: Duration = hours(24);
-
-/// Nothing is remembered for longer than this after its last use, whatever the policy.
-const REMEMBER_UNUSED: Duration = hours(24 * 90);
 
 /// All shards. All records of a user lie in one, so that one lock makes every operation one step.
 pub(crate) struct Shards(Vec<Mutex<Shard>>);
@@ -109,19 +95,19 @@ pub(crate) enum Decision {
 /// The records of some users.
 #[derive(Default)]
 pub(crate) struct Shard {
-    records: HashMap<RecordKey, Box<Record>>,
-    owners: HashMap<Arc<str>, Owner>,
+    pub(super) records: HashMap<RecordKey, Box<Record>>,
+    pub(super) owners: HashMap<Arc<str>, Owner>,
     devices: HashSet<Arc<str>>,
-    swept_at: Option<Timestamp>,
+    pub(super) swept_at: Option<Timestamp>,
     #[cfg(feature = "sqlite")]
     held: bool,
 }
 
 /// The records of one user as they came; ended ones as far as the log reaches.
 #[derive(Default)]
-struct Owner {
-    keys: Vec<RecordKey>,
-    open: u32,
+pub(super) struct Owner {
+    pub(super) keys: Vec<RecordKey>,
+    pub(super) open: u32,
 }
 
 impl Shard {
@@ -279,66 +265,6 @@ impl Shard {
         let keys = owners.into_iter().flat_map(|owner| &owner.keys);
         let records = keys.filter_map(|key| self.record(key));
         records.filter(|record| query.covers(record)).cloned().collect()
-    }
-
-    /// Takes the oldest ended records of `owner` out of the log. They are remembered until the next
-    /// sweep after a day, because their browsers don't know yet why they are out.
-    pub(crate) fn trim(&mut self, owner: &str, limit: Limit<u32>) {
-        let (Limit::At(limit), Some(owner)) = (limit, self.owners.get_mut(owner)) else { return };
-        let past = owner.keys.len().saturating_sub(owner.open as usize);
-        let mut surplus = past.saturating_sub(limit as usize);
-        if surplus == 0 {
-            return;
-        }
-        let records = &self.records;
-        owner.keys.retain(|key| {
-            let past = records.get(key).is_none_or(|record| record.ended.is_some());
-            let drop = past && surplus > 0;
-            surplus -= usize::from(drop);
-            !drop
-        });
-    }
-
-    /// Whether it is time to [sweep](Self::sweep).
-    pub(crate) fn must_sweep(&mut self, now: Timestamp) -> bool {
-        // The last sweep may lie in the future of a clock that has since been set back.
-        let swept_at = self.swept_at.unwrap_or(now).min(now);
-        self.swept_at = Some(swept_at);
-        now.since(swept_at) >= SWEEP_EVERY
-    }
-
-    /// The open records that the next [sweep](Self::sweep) forgets.
-    #[cfg(feature = "sqlite")]
-    pub(crate) fn unused(&self, now: Timestamp) -> impl Iterator<Item = (RecordKey, &Record)> {
-        let open = self.records.iter().filter(|(_, record)| record.ended.is_none());
-        open.filter(move |(_, record)| now.since(record.last_seen) >= REMEMBER_UNUSED)
-            .map(|(key, record)| (*key, &**record))
-    }
-
-    /// Forgets what nobody will ask for again.
-    pub(crate) fn sweep(&mut self, now: Timestamp) {
-        self.swept_at = Some(now);
-        let (before, owners) = (self.records.len(), &self.owners);
-        let logged = |key: &RecordKey, record: &Record| {
-            owners.get(&record.owner).is_some_and(|owner| owner.keys.contains(key))
-        };
-        self.records.retain(|key, record| {
-            let age = now.since(record.ended.as_ref().map_or(record.last_seen, |ended| ended.at));
-            // In this order, because to look into the log costs most.
-            age < REMEMBER_ENDED
-                || age < REMEMBER_UNUSED && (record.ended.is_none() || logged(key, record))
-        });
-        if self.records.len() == before {
-            return;
-        }
-        let records = &self.records;
-        self.owners.retain(|_, owner| {
-            owner.keys.retain(|key| records.contains_key(key));
-            let open =
-                owner.keys.iter().filter_map(|key| records.get(key)).filter(|r| r.ended.is_none());
-            owner.open = u32::try_from(open.count()).unwrap_or(u32::MAX);
-            !owner.keys.is_empty()
-        });
     }
 }
 

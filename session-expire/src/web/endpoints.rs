@@ -1,6 +1,6 @@
 //! What pages ask of the server: status, keep-alive, logout, and the script.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -8,7 +8,7 @@ use actix_web::{
     http::header::{CACHE_CONTROL, CONTENT_TYPE},
     web,
 };
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::{
     asset::{Asset, SCRIPT, STYLE},
@@ -18,17 +18,16 @@ use super::{
     middleware::SessionExpire,
     problem, reply,
     standing::Standing,
-    vars::Seconds,
+    status::{Asking, Status, is_replaced, judge_as_page},
 };
 use crate::{
-    claim,
     error::StackError,
     event::Event,
     facts::{Facts, Reason},
     judge::{Verdict, judge},
     limit::Limit,
-    policy::{Policy, PolicyPatch},
-    registry::{Query, record::Change},
+    policy::PolicyPatch,
+    registry::record::Change,
 };
 
 /// The endpoints under `/session`. With another
@@ -85,53 +84,6 @@ fn file(asset: Asset) -> impl HttpServiceFactory + 'static {
         .route(web::get().to(send))
 }
 
-/// How a session stands, for scripts.
-#[derive(Serialize)]
-#[serde(tag = "state", rename_all = "lowercase")]
-enum Status {
-    Active {
-        seconds_until_idle_end: Seconds,
-        seconds_until_session_end: Seconds,
-        warn_seconds: Seconds,
-    },
-    Expired {
-        reason: &'static str,
-        login_url: String,
-    },
-    /// Somebody else is signed in by now than on the page that asks.
-    Replaced,
-    Anonymous,
-}
-
-impl Status {
-    fn of(verdict: Verdict, policy: &Policy) -> Self {
-        match verdict {
-            Verdict::Anonymous => Self::Anonymous,
-            Verdict::Expired(reason) => {
-                Self::Expired { reason: reason.as_str(), login_url: policy.login_url.to_string() }
-            }
-            Verdict::Active(deadlines) => Self::Active {
-                seconds_until_idle_end: Seconds::of(deadlines.idle_end),
-                seconds_until_session_end: Seconds::of(deadlines.session_end),
-                warn_seconds: Seconds::of(policy.warning().map_or(Limit::Off, Limit::At)),
-            },
-        }
-    }
-
-    fn respond(&self, mut with: actix_web::HttpResponseBuilder) -> HttpResponse {
-        with.insert_header((CACHE_CONTROL, "no-store")).json(self)
-    }
-}
-
-/// What a page says of itself.
-#[derive(Deserialize, Default)]
-struct Asking {
-    /// The limits that it was judged under, signed.
-    policy: Option<String>,
-    /// The public id of the login that it was made for.
-    login: Option<String>,
-}
-
 async fn status(
     req: HttpRequest,
     asking: Option<web::Query<Asking>>,
@@ -147,33 +99,6 @@ async fn status(
         return Ok(Status::Replaced.respond(HttpResponse::Ok()));
     }
     Ok(Status::of(gate.verdict(), &gate.policy()).respond(HttpResponse::Ok()))
-}
-
-/// Whether the page was made for another user. A new login of the same user may go on with the page;
-/// to know that takes a look into the log, but only here, where the logins differ.
-async fn is_replaced(gate: &Gate, asking: &Asking) -> bool {
-    let (Verdict::Active(_), Some((_, record))) = (gate.verdict(), gate.login()) else {
-        return false;
-    };
-    let Some(login) = asking.login.as_deref().filter(|login| *login != record.id.as_str()) else {
-        return false;
-    };
-    let all = Query { owner: Some(Arc::clone(&record.owner)), ..Query::default() };
-    match gate.setup.registry.find(all).await {
-        Ok(records) => records.iter().all(|record| record.id.as_str() != login),
-        Err(error) => {
-            gate.setup.registry_failed(&error);
-            true
-        }
-    }
-}
-
-/// Judges under the limits of the page that asks; without a valid claim, under the app's.
-fn judge_as_page(gate: &Gate, asking: &Asking, req: &HttpRequest) -> Result<(), StackError> {
-    let seal = gate.login().map(|(_, record)| record.seal);
-    let patch =
-        asking.policy.as_deref().zip(seal).and_then(|(claim, seal)| claim::redeem(claim, &seal));
-    patch.map_or(Ok(()), |patch| gate.refine(&patch, req))
 }
 
 /// The body of a keep-alive, as a form or as JSON.

@@ -26,4 +26,5 @@ pub(crate) mod setup;
 pub(crate) mod slack;
 pub(crate) mod stack;
 pub(crate) mod standing;
+pub(crate) mod status;
 pub(crate) mod vars;

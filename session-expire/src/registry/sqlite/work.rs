@@ -12,11 +12,12 @@ use crate::{
     policy::PolicyPatch,
     registry::{
         Admission, Target,
+        forget::REMEMBER_ENDED,
         key::RecordKey,
         login::Login,
         record::{Change, Ended, Record},
         room::Room,
-        shard::{Decision, Plan, REMEMBER_ENDED, Shard, Shards},
+        shard::{Decision, Plan, Shard, Shards},
     },
     time::Timestamp,
 };

@@ -1,0 +1,81 @@
+//! What a shard forgets, and when: what is too much for the log, and what nobody will ask for again.
+
+use std::time::Duration;
+
+use super::{key::RecordKey, record::Record, shard::Shard};
+use crate::{
+    limit::Limit,
+    time::{Timestamp, hours},
+};
+
+/// A shard is swept at most this often, by a login that comes by.
+const SWEEP_EVERY: Duration = hours(1);
+
+/// Ended records that are not kept in the log are remembered this long, so that a late visitor still
+/// learns why.
+pub(crate) const REMEMBER_ENDED: Duration = hours(24);
+
+/// Nothing is remembered for longer than this after its last use, whatever the policy.
+const REMEMBER_UNUSED: Duration = hours(24 * 90);
+
+impl Shard {
+    /// Takes the oldest ended records of `owner` out of the log. They are remembered until the next
+    /// sweep after a day, because their browsers don't know yet why they are out.
+    pub(crate) fn trim(&mut self, owner: &str, limit: Limit<u32>) {
+        let (Limit::At(limit), Some(owner)) = (limit, self.owners.get_mut(owner)) else { return };
+        let past = owner.keys.len().saturating_sub(owner.open as usize);
+        let mut surplus = past.saturating_sub(limit as usize);
+        if surplus == 0 {
+            return;
+        }
+        let records = &self.records;
+        owner.keys.retain(|key| {
+            let past = records.get(key).is_none_or(|record| record.ended.is_some());
+            let drop = past && surplus > 0;
+            surplus -= usize::from(drop);
+            !drop
+        });
+    }
+
+    /// Whether it is time to [sweep](Self::sweep).
+    pub(crate) fn must_sweep(&mut self, now: Timestamp) -> bool {
+        // The last sweep may lie in the future of a clock that has since been set back.
+        let swept_at = self.swept_at.unwrap_or(now).min(now);
+        self.swept_at = Some(swept_at);
+        now.since(swept_at) >= SWEEP_EVERY
+    }
+
+    /// The open records that the next [sweep](Self::sweep) forgets.
+    #[cfg(feature = "sqlite")]
+    pub(crate) fn unused(&self, now: Timestamp) -> impl Iterator<Item = (RecordKey, &Record)> {
+        let open = self.records.iter().filter(|(_, record)| record.ended.is_none());
+        open.filter(move |(_, record)| now.since(record.last_seen) >= REMEMBER_UNUSED)
+            .map(|(key, record)| (*key, &**record))
+    }
+
+    /// Forgets what nobody will ask for again.
+    pub(crate) fn sweep(&mut self, now: Timestamp) {
+        self.swept_at = Some(now);
+        let (before, owners) = (self.records.len(), &self.owners);
+        let logged = |key: &RecordKey, record: &Record| {
+            owners.get(&record.owner).is_some_and(|owner| owner.keys.contains(key))
+        };
+        self.records.retain(|key, record| {
+            let age = now.since(record.ended.as_ref().map_or(record.last_seen, |ended| ended.at));
+            // In this order, because to look into the log costs most.
+            age < REMEMBER_ENDED
+                || age < REMEMBER_UNUSED && (record.ended.is_none() || logged(key, record))
+        });
+        if self.records.len() == before {
+            return;
+        }
+        let records = &self.records;
+        self.owners.retain(|_, owner| {
+            owner.keys.retain(|key| records.contains_key(key));
+            let open =
+                owner.keys.iter().filter_map(|key| records.get(key)).filter(|r| r.ended.is_none());
+            owner.open = u32::try_from(open.count()).unwrap_or(u32::MAX);
+            !owner.keys.is_empty()
+        });
+    }
+}
