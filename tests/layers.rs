@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 /// A file may use only files that stand before it.
-const ORDER: [&str; 75] = [
+const ORDER: [&str; 76] = [
     "error",
     "time",
     "path",
@@ -34,6 +34,7 @@ const ORDER: [&str; 75] = [
     "registry::sqlite::history",
     "registry::sqlite::writer",
     "registry::sqlite",
+    "registry::redis::cache",
     "registry::redis::script",
     "registry::redis::link",
     "registry::redis::stored",

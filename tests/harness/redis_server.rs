@@ -124,6 +124,12 @@ impl RedisServer {
         RedisRegistry::connect(&self.url()).await.unwrap().timeout(Duration::from_secs(10))
     }
 
+    /// The same with records kept at hand.
+    pub async fn caching(&self) -> RedisRegistry {
+        let registry = RedisRegistry::connect_caching(&self.url()).await.unwrap();
+        registry.timeout(Duration::from_secs(10))
+    }
+
     /// How often each command ran since the last `CONFIG RESETSTAT`.
     pub fn calls(&self, command: &str) -> u64 {
         let stats: String = self.ask(&["INFO", "commandstats"]);

@@ -2,6 +2,7 @@
 
 #![allow(missing_docs)]
 
+mod cache;
 mod outage;
 mod promises;
 mod races;

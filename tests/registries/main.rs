@@ -26,6 +26,13 @@ mod conformance {
         );
     }
 
+    mod redis_that_caches {
+        session_expire::conformance_tests!(
+            runner = crate::real::tokio,
+            fresh = async { crate::real::REDIS.caching().await },
+        );
+    }
+
     mod plain {
         session_expire::conformance_tests!(async { crate::plain::Plain::default() });
     }

@@ -164,6 +164,7 @@ macro_rules! every_operation_is_one_step {
 every_operation_is_one_step! {
     memory: 3_000, block_on, async { MemoryRegistry::new().log_limit(Limit::Off) };
     sqlite: 300, block_on, async { real::sqlite() };
+    redis_that_caches: 300, real::tokio, async { real::emptied_caching(&real::REDIS_OF_OTHER_RACES).await };
     redis: 300, real::tokio, async { real::emptied(&real::REDIS_OF_RACES).await };
 }
 

@@ -61,11 +61,19 @@ pub async fn emptied(server: &RedisServer) -> RedisRegistry {
     server.registry().await.log_limit(Limit::Off)
 }
 
+/// The same with a registry that keeps records at hand.
+pub async fn emptied_caching(server: &RedisServer) -> RedisRegistry {
+    let _: String = server.ask(&["FLUSHALL"]);
+    server.caching().await.log_limit(Limit::Off)
+}
+
 /// For tests that share it.
 pub static REDIS: LazyLock<RedisServer> = LazyLock::new(RedisServer::start);
 
 /// Each for one test, which empties it.
 pub static REDIS_OF_SEQUENCES: LazyLock<RedisServer> = LazyLock::new(RedisServer::start);
+pub static REDIS_OF_CACHES: LazyLock<RedisServer> = LazyLock::new(RedisServer::start);
+pub static REDIS_OF_OTHER_RACES: LazyLock<RedisServer> = LazyLock::new(RedisServer::start);
 pub static REDIS_OF_RACES: LazyLock<RedisServer> = LazyLock::new(RedisServer::start);
 
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());

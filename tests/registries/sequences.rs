@@ -227,5 +227,6 @@ macro_rules! sequences {
 sequences! {
     memory: 1_000, block_on, async { MemoryRegistry::new().log_limit(Limit::Off) };
     sqlite: 100, block_on, async { real::sqlite() };
+    redis_that_caches: 200, real::tokio, async { real::emptied_caching(&real::REDIS_OF_CACHES).await };
     redis: 200, real::tokio, async { real::emptied(&real::REDIS_OF_SEQUENCES).await };
 }

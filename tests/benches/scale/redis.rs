@@ -25,6 +25,11 @@ pub(crate) fn measure() {
         let before = server.calls("evalsha");
         let loads = timed(async |n| drop(registry.load(key(n)).await.unwrap())).await;
         row("load", loads, server.calls("evalsha") - before);
+        let caching = server.caching().await;
+        let few = &keys[..100];
+        let before = server.calls("evalsha");
+        let loads = timed(async |n| drop(caching.load(few[n % few.len()]).await.unwrap())).await;
+        row("load, kept at hand", loads, server.calls("evalsha") - before);
         let (before, change) =
             (server.calls("evalsha"), Change { seen: NOON, now: NOON, patch: None });
         let touches = timed(async |n| registry.touch(key(n), change.clone()).await.unwrap()).await;

@@ -1,16 +1,16 @@
 //! The connection to the server: one for all requests of the process, replaced when it fails.
 
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ErrorKind, RedisError, Value,
-    aio::MultiplexedConnection,
+    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ErrorKind, IntoConnectionInfo,
+    ProtocolVersion, PushInfo, RedisError, Value, aio::MultiplexedConnection,
 };
 
-use super::script::Script;
+use super::{cache::Cache, script::Script};
 use crate::time::format_duration;
 
 /// How long the start of an application waits for its server.
@@ -78,6 +78,8 @@ struct Live {
 pub(super) struct Link {
     client: Client,
     live: Mutex<Slot>,
+    /// What the server keeps true over this connection.
+    pub(super) cache: Option<Arc<Cache>>,
     /// Held while connecting, so that of many requests only one does.
     connecting: tokio::sync::Mutex<()>,
 }
@@ -89,10 +91,17 @@ struct Slot {
 }
 
 impl Link {
-    pub(super) async fn open(url: &str) -> Result<Self, RedisConnectError> {
-        let client = Client::open(url).map_err(RedisConnectError::Url)?;
-        let link =
-            Self { client, live: Mutex::default(), connecting: tokio::sync::Mutex::default() };
+    pub(super) async fn open(
+        url: &str,
+        cache: Option<Arc<Cache>>,
+    ) -> Result<Self, RedisConnectError> {
+        let mut info = url.into_connection_info().map_err(RedisConnectError::Url)?;
+        if cache.is_some() {
+            info.redis.protocol = ProtocolVersion::RESP3;
+        }
+        let client = Client::open(info).map_err(RedisConnectError::Url)?;
+        let (live, connecting) = (Mutex::default(), tokio::sync::Mutex::default());
+        let link = Self { client, live, cache, connecting };
         let server = link.address();
         match tokio::time::timeout(START, link.greet()).await {
             Ok(Ok(())) => Ok(link),
@@ -208,13 +217,31 @@ impl Link {
         if let Some(live) = self.current() {
             return Ok(live);
         }
-        let config = AsyncConnectionConfig::new();
-        let connection = self.client.get_multiplexed_async_connection_with_config(&config).await?;
+        let connection = self.connect().await?;
         let mut slot = self.slot();
         slot.opened += 1;
         let live = Live { number: slot.opened, connection };
         slot.live = Some(live.clone());
         Ok(live)
+    }
+
+    async fn connect(&self) -> Result<MultiplexedConnection, RedisError> {
+        let config = AsyncConnectionConfig::new();
+        let Some(cache) = &self.cache else {
+            return self.client.get_multiplexed_async_connection_with_config(&config).await;
+        };
+        let listener = Arc::clone(cache);
+        let hear = move |message: PushInfo| {
+            listener.hear(&message);
+            Ok::<_, redis::aio::SendError>(())
+        };
+        let config = config.set_push_sender(hear);
+        let mut connection =
+            self.client.get_multiplexed_async_connection_with_config(&config).await?;
+        redis::cmd("CLIENT").arg("TRACKING").arg("ON").exec_async(&mut connection).await?;
+        // What the connection before has read is no longer watched.
+        cache.forget_all();
+        Ok(connection)
     }
 
     fn current(&self) -> Option<Live> {

@@ -77,7 +77,13 @@ impl Server {
     /// Runs a script that writes, and answers the texts it returns.
     async fn write(&self, script: &Script, tag: &str, ask: &Ask) -> Result<Vec<String>, Failure> {
         let ask = serde_json::to_string(ask).map_err(Failure::Garbage)?;
-        texts(&self.run(script, tag, &[&ask]).await?)
+        let answer = self.run(script, tag, &[&ask]).await;
+        // Also after a failure: the script may have run. The server's own message comes a moment later,
+        // and whoever has signed out must not be taken for signed in until then.
+        if let Some(cache) = &self.link.cache {
+            cache.change(tag);
+        }
+        texts(&answer?)
     }
 
     pub(super) async fn admit(&self, login: Login) -> Result<Admission, Failure> {
@@ -109,6 +115,17 @@ impl Server {
     }
 
     pub(super) async fn read(&self, key: RecordKey) -> Result<Option<Loaded>, Failure> {
+        let Some(cache) = &self.link.cache else { return self.read_from_server(key).await };
+        if let Some(known) = cache.get(&key) {
+            return Ok(Some(known));
+        }
+        let ticket = cache.begin(key.tag());
+        let loaded = self.read_from_server(key).await?;
+        cache.keep(&ticket, &key, loaded.as_ref());
+        Ok(loaded)
+    }
+
+    async fn read_from_server(&self, key: RecordKey) -> Result<Option<Loaded>, Failure> {
         let answer = self.run(&LOAD, key.tag(), &[&name(&key)]).await?;
         let found: Option<(Vec<u8>, u32)> =
             redis::from_redis_value(&answer).map_err(|_| Failure::Strange)?;
