@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 /// A file may use only files that stand before it.
-const ORDER: [&str; 76] = [
+const ORDER: [&str; 77] = [
     "error",
     "time",
     "path",
@@ -80,6 +80,7 @@ const ORDER: [&str; 76] = [
     "web::vars",
     "web::status",
     "web::endpoints",
+    "fuzzed",
 ];
 
 fn source() -> &'static Path {

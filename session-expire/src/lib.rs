@@ -48,6 +48,9 @@ mod device;
 mod error;
 mod event;
 mod facts;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzed;
 mod judge;
 mod limit;
 mod path;

@@ -195,3 +195,36 @@ fn a_planted_session_does_not_become_the_victims() {
     assert_eq!(planted.user_at("/private"), None, "and the planted one is over");
     assert_eq!(victim.user_at("/private").as_deref(), Some("alice"));
 }
+
+/// To break the server, or to be let in, with a session of the right key and any content: as after a
+/// leak of the key's older half, or an older version of the application.
+#[test]
+fn whatever_a_cookie_of_the_right_key_holds_nobody_is_let_in_and_nothing_breaks() {
+    use proptest::{prelude::*, test_runner::TestRunner};
+    let site = Site::start();
+    let json = prop_oneof![
+        Just("null".to_owned()),
+        Just("\"alice\"".to_owned()),
+        any::<i64>().prop_map(|number| number.to_string()),
+        any::<String>().prop_map(|text| serde_json::Value::String(text).to_string()),
+        "\\PC{0,40}",
+        Just("[[[[{}]]]]".to_owned()),
+    ];
+    let name = prop_oneof![Just("actix_identity.user_id"), Just("sx.k"), Just("sx.f"), Just("x")];
+    let entries = proptest::collection::btree_map(name, json, 0..4);
+    let mut runner = TestRunner::new(ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::with_cases(300)
+    });
+    let outcome = runner.run(&entries, |entries| {
+        let thief = site.browser();
+        thief.set_cookie("id", &sealed(&serde_json::to_string(&entries).unwrap()));
+        for path in ["/private", "/public", "/messages", "/session/status"] {
+            let answer = thief.fetch(path);
+            prop_assert!(answer.status < 500 && answer.status > 0, "{} {:?}", path, answer);
+            prop_assert!(path != "/private" || answer.status == 401, "{:?}", answer);
+        }
+        Ok(())
+    });
+    outcome.unwrap();
+}

@@ -112,11 +112,12 @@ struct Activity {
 }
 
 impl Activity {
-    fn parse(req: &HttpRequest, body: &[u8]) -> Option<(Duration, Asking)> {
-        let is_json = req
-            .headers()
-            .get(CONTENT_TYPE)
-            .is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
+    fn of(req: &HttpRequest, body: &[u8]) -> Option<(Duration, Asking)> {
+        let kind = req.headers().get(CONTENT_TYPE);
+        Self::parse(body, kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/json")))
+    }
+
+    fn parse(body: &[u8], is_json: bool) -> Option<(Duration, Asking)> {
         let activity: Self = match (body, is_json) {
             ([], _) => Self::default(),
             (json, true) => serde_json::from_slice(json).ok()?,
@@ -133,13 +134,18 @@ impl Activity {
     }
 }
 
+#[cfg(any(test, fuzzing))]
+pub(crate) fn idle_for(body: &[u8], is_json: bool) -> Option<Duration> {
+    Activity::parse(body, is_json).map(|(idle_for, _)| idle_for)
+}
+
 async fn keep_alive(req: HttpRequest, body: web::Bytes) -> Result<HttpResponse, StackError> {
     let gate = Gate::of(&req)?;
     gate.set_asking();
     if is_cross_site(&req) {
         return Ok(problem::cross_site());
     }
-    let Some((idle_for, asking)) = Activity::parse(&req, &body) else {
+    let Some((idle_for, asking)) = Activity::of(&req, &body) else {
         return Ok(problem::bad_request(
             "idle_for must be a number of seconds, zero or more, such as 12.5",
         ));

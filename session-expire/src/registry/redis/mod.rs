@@ -188,3 +188,10 @@ impl fmt::Debug for RedisRegistry {
             .finish_non_exhaustive()
     }
 }
+
+/// Reads a record as it comes from the server; what can be read can be written and read again.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn read_and_write(bytes: &[u8]) {
+    let Ok(record) = stored::Stored::read(bytes) else { return };
+    assert!(stored::Stored::new(&record, Duration::ZERO).is_ok());
+}
