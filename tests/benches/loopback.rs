@@ -1,0 +1,187 @@
+//! Requests a second over real HTTP on this machine, with and without session-expire.
+//!
+//! `cargo bench -p session-expire-tests --bench loopback` starts a site of one worker for each way and
+//! lets `wrk` (Debian's package of that name) ask it for a page, signed in, over 16 connections. All
+//! ways take turns, round after round, so that a machine that gets slower gets slower for all; the
+//! middle of the rounds counts. Server and `wrk` share the machine: only the ratios mean something.
+
+use std::{
+    error::Error,
+    net::{SocketAddr, TcpListener},
+    process::Command,
+    sync::mpsc,
+    thread,
+};
+
+use actix_identity::{Identity, IdentityMiddleware};
+use actix_session::{
+    SessionMiddleware,
+    config::{PersistentSession, TtlExtensionPolicy},
+    storage::CookieSessionStore,
+};
+use actix_web::{
+    App, HttpMessage, HttpRequest, HttpResponse, HttpServer, Responder, cookie::Key,
+    middleware::Condition, rt::System, web,
+};
+use session_expire::{Policy, SessionExpire, SqliteRegistry};
+use session_expire_tests::RedisServer;
+use tempfile::TempDir;
+
+const ROUNDS: usize = 5;
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Way {
+    Bare,
+    Deadlines,
+    TtlOnEveryRequest,
+    Memory,
+    Sqlite,
+    Redis,
+    RedisCaching,
+}
+
+const WAYS: [(Way, &str); 7] = [
+    (Way::Bare, "without session-expire"),
+    (Way::Memory, "MemoryRegistry"),
+    (Way::Sqlite, "SqliteRegistry"),
+    (Way::Redis, "RedisRegistry"),
+    (Way::RedisCaching, "RedisRegistry, records kept at hand"),
+    (Way::TtlOnEveryRequest, "actix-session's TTL renewed"),
+    (Way::Deadlines, "actix-identity's deadlines"),
+];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    // `cargo test --benches` only wants to know that it starts.
+    if !std::env::args().any(|arg| arg == "--bench") {
+        return Ok(());
+    }
+    if Command::new("wrk").arg("-v").output().is_err() {
+        return Err("this needs wrk; install it with: apt-get install wrk".into());
+    }
+    let (folder, redis) = (TempDir::new()?, RedisServer::start());
+    let sites = WAYS.map(|(way, _)| start(way, &folder, &redis.url()));
+    let mut figures = vec![vec![]; WAYS.len()];
+    for _ in 0..ROUNDS {
+        for (address, figures) in sites.iter().zip(&mut figures) {
+            figures.push(ask(*address)?);
+        }
+    }
+    println!("{:38}{:>14}{:>9}{:>12}", "", "requests/s", "ratio", "p99 ms");
+    let middles: Vec<_> = figures.into_iter().map(middle).collect();
+    for ((_, label), (rate, p99)) in WAYS.iter().zip(&middles) {
+        println!("{label:38}{rate:>14.0}{:>9.2}{p99:>12.2}", rate / middles[0].0);
+    }
+    Ok(())
+}
+
+/// Starts a site and leaves it running until the program ends.
+fn start(way: Way, folder: &TempDir, redis: &str) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (file, redis) = (folder.path().join("db"), redis.to_owned());
+    let (started, is_started) = mpsc::channel();
+    thread::spawn(move || {
+        System::new().block_on(async {
+            let builder = SessionExpire::builder(Policy::new());
+            let expire = match way {
+                Way::Sqlite => builder.registry(SqliteRegistry::open(file).unwrap()),
+                Way::Redis => {
+                    builder.registry(session_expire::RedisRegistry::connect(&redis).await.unwrap())
+                }
+                Way::RedisCaching => builder.registry(
+                    session_expire::RedisRegistry::connect_caching(&redis).await.unwrap(),
+                ),
+                _ => builder,
+            };
+            let expire = expire.build().unwrap();
+            let server = HttpServer::new(move || site(way, expire.clone())).workers(1);
+            let server = server.listen(listener).unwrap().disable_signals().run();
+            started.send(()).unwrap();
+            server.await.unwrap();
+        });
+    });
+    is_started.recv().unwrap();
+    address
+}
+
+fn site(
+    way: Way,
+    expire: SessionExpire,
+) -> App<
+    impl actix_web::dev::ServiceFactory<
+        actix_web::dev::ServiceRequest,
+        Config = (),
+        Response = actix_web::dev::ServiceResponse<impl actix_web::body::MessageBody>,
+        Error = actix_web::Error,
+        InitError = (),
+    >,
+> {
+    let with = !matches!(way, Way::Bare | Way::Deadlines | Way::TtlOnEveryRequest);
+    let identity = match way {
+        Way::Deadlines => IdentityMiddleware::builder()
+            .login_deadline(Policy::new().absolute.at())
+            .visit_deadline(Policy::new().idle.at())
+            .build(),
+        _ => IdentityMiddleware::default(),
+    };
+    let renewal = match way {
+        Way::TtlOnEveryRequest => TtlExtensionPolicy::OnEveryRequest,
+        _ => TtlExtensionPolicy::OnStateChanges,
+    };
+    let lifecycle = PersistentSession::default().session_ttl_extension_policy(renewal);
+    let sessions = SessionMiddleware::builder(CookieSessionStore::default(), Key::from(&[7; 64]))
+        .session_lifecycle(lifecycle)
+        .cookie_secure(false)
+        .build();
+    App::new()
+        .route("/login", web::get().to(log_in))
+        .route("/page", web::get().to(page))
+        .wrap(Condition::new(with, expire))
+        .wrap(identity)
+        .wrap(sessions)
+}
+
+async fn log_in(req: HttpRequest) -> actix_web::Result<impl Responder> {
+    Identity::login(&req.extensions(), "alice@example.org".to_owned())?;
+    Ok(HttpResponse::NoContent())
+}
+
+async fn page(user: Identity) -> actix_web::Result<String> {
+    Ok(user.id()?)
+}
+
+/// Requests a second, and the milliseconds that one in a hundred exceeds.
+fn ask(address: SocketAddr) -> Result<(f64, f64), Box<dyn Error>> {
+    let login = ureq::get(format!("http://{address}/login")).call()?;
+    let cookie = login.headers().get("set-cookie").ok_or("signing in set no cookie")?.to_str()?;
+    let cookie = format!("Cookie: {}", cookie.split(';').next().unwrap_or_default());
+    let output = Command::new("wrk")
+        .args(["-t1", "-c16", "-d2s", "--latency", "-H", &cookie])
+        .arg(format!("http://{address}/page"))
+        .output()?;
+    let report = String::from_utf8(output.stdout)?;
+    if report.contains("Non-2xx") {
+        return Err(format!("the site refused: {report}").into());
+    }
+    let after = |words: &str| {
+        let rest = report.split(words).nth(1)?;
+        Some(rest.split_whitespace().next()?.to_owned())
+    };
+    let rate = after("Requests/sec:").ok_or("wrk said no rate")?.parse()?;
+    Ok((rate, milliseconds(&after("99%").ok_or("wrk said no p99")?)?))
+}
+
+fn milliseconds(text: &str) -> Result<f64, Box<dyn Error>> {
+    let unit = text.find(|c: char| c.is_alphabetic()).ok_or("a time without a unit")?;
+    let number: f64 = text[..unit].parse()?;
+    Ok(match &text[unit..] {
+        "us" => number / 1e3,
+        "s" => number * 1e3,
+        _ => number,
+    })
+}
+
+fn middle(mut rounds: Vec<(f64, f64)>) -> (f64, f64) {
+    rounds.sort_by(|a, b| a.0.total_cmp(&b.0));
+    rounds[rounds.len() / 2]
+}
