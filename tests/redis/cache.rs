@@ -92,7 +92,9 @@ async fn what_this_process_does_is_seen_at_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_line_that_is_cut_is_not_trusted() {
     let server = RedisServer::start();
-    let (here, there) = (server.caching().await, server.registry().await);
+    let patience = Duration::from_millis(500);
+    let here = server.caching().await.timeout(patience);
+    let there = server.registry().await.timeout(patience);
     for _ in 0..20 {
         let key = sign_in(&there).await;
         assert!(sees_open(&here, key).await);

@@ -154,9 +154,9 @@ impl Link {
             command
         };
         let work = async {
-            match self.send(&command("EVALSHA", &script.hash)).await {
+            match self.send(&command("EVALSHA", &script.hash), limit).await {
                 Err(error) if error.kind() == ErrorKind::NoScriptError => {
-                    self.send(&command("EVAL", &script.code)).await
+                    self.send(&command("EVAL", &script.code), limit).await
                 }
                 answer => answer,
             }
@@ -166,7 +166,7 @@ impl Link {
 
     /// Sends a command that changes nothing.
     pub(super) async fn ask(&self, command: &Cmd, limit: Duration) -> Result<Value, Failure> {
-        self.within(limit, self.send(command)).await
+        self.within(limit, self.send(command, limit)).await
     }
 
     async fn within(
@@ -186,13 +186,20 @@ impl Link {
     }
 
     /// A connection that was closed since the last request is noticed only now, so one that fails is
-    /// replaced once. Every script may run twice: the second time it finds its work done.
-    async fn send(&self, command: &Cmd) -> Result<Value, RedisError> {
-        match self.send_once(command).await {
-            Err(error) if error.is_unrecoverable_error() && !error.is_connection_refusal() => {
+    /// replaced once. So is one that says nothing for half of the limit: redis-rs leaves a request
+    /// without any answer that was written just after the other side had closed. Every script may run
+    /// twice: the second time it finds its work done.
+    async fn send(&self, command: &Cmd, limit: Duration) -> Result<Value, RedisError> {
+        let number = self.slot().opened;
+        match tokio::time::timeout(limit / 2, self.send_once(command)).await {
+            Ok(Err(error)) if error.is_unrecoverable_error() && !error.is_connection_refusal() => {
                 self.send_once(command).await
             }
-            answer => answer,
+            Ok(answer) => answer,
+            Err(_) => {
+                self.forget(number);
+                self.send_once(command).await
+            }
         }
     }
 
