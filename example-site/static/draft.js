@@ -8,7 +8,13 @@
   const form = document.querySelector("form[data-draft]");
   const KIND = "draft of ";
   const own = KIND + user;
+  // Tells an end that another tab met first from a sign-out there: both leave an anonymous visitor.
+  const ON_PURPOSE = "signed out on purpose";
 
+  if (user) localStorage.removeItem(ON_PURPOSE);
+  document.addEventListener("submit", ({ target }) => {
+    if (target.getAttribute("action")?.endsWith("/logout")) localStorage.setItem(ON_PURPOSE, "yes");
+  });
   for (const key of Object.keys(sessionStorage)) {
     if (user && key.startsWith(KIND) && key !== own) sessionStorage.removeItem(key);
   }
@@ -25,6 +31,7 @@
     form.querySelector("[data-restored]").textContent = "This is what you had written before you were signed out. It is not saved yet.";
   }
   document.addEventListener("session-expire:end", ({ detail }) => {
-    if (detail.state === "expired" && (kept || read() !== before)) sessionStorage.setItem(own, read());
+    const unwanted = detail.state === "replaced" || localStorage.getItem(ON_PURPOSE);
+    if (!unwanted && (kept || read() !== before)) sessionStorage.setItem(own, read());
   });
 })();

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -11,7 +11,14 @@ import { chromium } from "playwright-core";
 const PROGRAM = new URL("../../target/debug/example-site", import.meta.url).pathname;
 const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
 
-export const newFolder = () => mkdtempSync(join(tmpdir(), "session-expire-"));
+const folders = [];
+process.on("exit", () => folders.forEach((folder) => rmSync(folder, { recursive: true, force: true })));
+
+export function newFolder() {
+  const folder = mkdtempSync(join(tmpdir(), "session-expire-"));
+  folders.push(folder);
+  return folder;
+}
 
 // Starts the site with these flags in a folder of its own; answers its address and a way to stop it.
 export const startSite = (...flags) => startSiteIn(newFolder(), ...flags);

@@ -32,7 +32,8 @@
   const [IDLE, SESSION, OVER] = ["whenIdle", "whenSession", "whenOver"];
   let spoken;
   let prefix = "";
-  let covered, gone, timer, soon, later, channel;
+  let covered, blank, held; // hidden at all; with nothing to tell it; what had the focus before
+  let gone, timer, soon, later, channel;
 
   const now = () => performance.now();
   const drift = () => Date.now() - now();
@@ -49,11 +50,19 @@
 
   // Out of sight and out of reach of the keyboard, not just behind something.
   const cover = (on) => {
-    covered = on;
     const root = document.documentElement;
-    // The dialog's style hides all but the dialog; without it the whole page goes.
-    if (canShow()) root.toggleAttribute("data-session-over", on);
-    else root.style.setProperty("display", on ? "none" : "", "important");
+    if (on && !covered) held = document.activeElement;
+    covered = on;
+    // The dialog's style hides all but the dialog. Where there is none, or it did not arrive, all goes.
+    root.toggleAttribute("data-session-over", on);
+    blank = on && !(canShow() && getComputedStyle(document.body).visibility === "hidden");
+    root.style.setProperty("display", blank ? "none" : "", "important");
+  };
+
+  // What is hidden loses the focus, and with it the caret.
+  const giveFocusBack = () => {
+    if (document.activeElement === document.body) held?.focus({ preventScroll: true });
+    held = undefined;
   };
 
   const tellTabs = () => {
@@ -87,8 +96,12 @@
 
   const inWords = (seconds) => {
     const [value, unit] = seconds > 60 ? [Math.ceil(seconds / 60), "minute"] : [seconds, "second"];
-    const style = { style: "unit", unit, unitDisplay: "long" };
-    return new Intl.NumberFormat(dialog.closest("[lang]")?.lang || undefined, style).format(value);
+    const inLanguage = (language) => new Intl.NumberFormat(language, { style: "unit", unit, unitDisplay: "long" }).format(value);
+    try {
+      return inLanguage(dialog.closest("[lang]")?.lang.replaceAll("_", "-") || undefined);
+    } catch {
+      return inLanguage(); // no browser knows that language; the person is warned all the same
+    }
   };
 
   const show = (what) => {
@@ -120,9 +133,10 @@
     const rest = left();
     const until = rest - warn * 1000;
     const what = sessionEnd <= idleEnd ? SESSION : IDLE;
-    timer = setTimeout(tick, rest <= 0 ? RETRY : until > 0 ? Math.min(until, BEAT) : rest % 1000 || 1000);
-    if (Math.abs(drift() - seenDrift) > 2 * SPACING) wake();
-    else if (rest <= 0) end();
+    const over = covered || rest <= 0; // nothing to see, or nothing to see any more
+    timer = setTimeout(tick, over ? RETRY : until > 0 ? Math.min(until, BEAT) : rest % 1000 || 1000);
+    if (over) end();
+    else if (!document.hidden && Math.abs(drift() - seenDrift) > 2 * SPACING) wake();
     else if (until <= 0 && canShow() && !(dismissed && what === SESSION)) warnOf(what);
   };
 
@@ -142,8 +156,8 @@
   const failed = (clicked) => {
     if (gone) return;
     if (covered || left() <= 0) {
-      if (!canShow()) return leave({});
       cover(true);
+      if (blank) return leave({});
       show(OVER);
     }
     if (clicked && shown) find("[role=alert]").textContent = find("[role=alert]").dataset.text;
@@ -158,15 +172,18 @@
       const response = await fetch(body ? keepAlive : status, { method: body ? "POST" : "GET", body, cache: "no-store", signal });
       answer = await response.json();
     } catch {} // no network, or a page that is no answer
-    if (gone || at < newest) return true;
+    if (gone) return true;
     const { state, seconds_until_idle_end, seconds_until_session_end } = answer ?? {};
+    // A later question was answered first, perhaps before this activity counted.
+    if (state && at < newest) return body ? ask() : true;
     if (state === "active") {
       newest = at;
       count(seconds_until_idle_end ?? Infinity, seconds_until_session_end ?? Infinity, at);
       if (body) tellTabs();
       cover(false);
-      if (left() > warn * 1000) confirmed = false;
+      if (left() > warn * 1000) confirmed = dismissed = false;
       if (!confirmed || shown === OVER) close();
+      giveFocusBack();
       emit("active", { idle: seconds_until_idle_end, session: seconds_until_session_end });
       tick();
     } else if (["expired", "anonymous", "replaced"].includes(state)) {
