@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use ureq::{
@@ -61,7 +62,10 @@ impl Browser {
     /// A new browser for a site at this address, such as `http://127.0.0.1:8080`.
     #[must_use]
     pub fn new(base: String) -> Self {
-        let config = Agent::config_builder().http_status_as_error(false).max_redirects(0);
+        let config = Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .timeout_global(Some(Duration::from_secs(30)));
         Self { base, agent: config.build().into(), jar: Arc::default() }
     }
 
@@ -124,10 +128,16 @@ impl Browser {
         Self { jar: Arc::new(Mutex::new(jar)), ..self.clone() }
     }
 
-    /// The same browser at another address of the same site, as after a restart.
+    /// The same browser at another address, which gets the same cookies.
+    #[must_use]
+    pub fn at(&self, address: &str) -> Self {
+        Self { base: address.to_owned(), ..self.clone() }
+    }
+
+    /// The same browser at another site, as after a restart.
     #[must_use]
     pub fn moved_to(&self, site: &Site) -> Self {
-        Self { base: site.browser().base, ..self.clone() }
+        self.at(&site.browser().base)
     }
 
     /// The `Cookie` header it sends now.

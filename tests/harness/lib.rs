@@ -8,6 +8,7 @@ mod redis_server;
 mod site;
 
 pub use browser::{Answer, Browser, Request};
+pub use pages::configure as pages;
 pub use probe::Probe;
 pub use redis_server::RedisServer;
 pub use site::{Site, SiteBuilder, sealed};

@@ -114,7 +114,8 @@ async fn visits(session: Session) -> actix_web::Result<impl Responder> {
     Ok(visits.to_string())
 }
 
-pub(crate) fn configure(cfg: &mut web::ServiceConfig) {
+/// Adds them to a site. `/slow` needs a [`Site`](crate::Site).
+pub fn configure(cfg: &mut web::ServiceConfig) {
     let looser = || PolicyPatch::new().idle(hours(1));
     let stricter = || PolicyPatch::new().idle(minutes(1));
     cfg.route("/login", web::post().to(login))

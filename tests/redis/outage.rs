@@ -85,6 +85,21 @@ async fn a_server_restarted_between_two_requests_is_no_error() {
 }
 
 #[tokio::test]
+async fn a_server_that_still_reads_its_file_is_waited_for_at_the_start() {
+    // While it reads, it listens after every 1,024 commands only.
+    let mut server = RedisServer::with(&["--appendonly", "yes", "--key-load-delay", "100"]);
+    let long = "for _ = 1, 10000 do redis.call('RPUSH', 'long', 'a') end";
+    let _: () = server.ask(&["EVAL", long, "0"]);
+    signed_in(&server.registry().await).await;
+    server.stop();
+    server.start_again();
+    let state: String = server.ask(&["INFO", "persistence"]);
+    assert!(state.contains("\nloading:1"), "{state}");
+    let registry = server.registry().await;
+    assert_eq!(registry.find(Query::open("alice")).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn a_slow_server_keeps_nobody_waiting() {
     let server = RedisServer::start();
     let registry = registry(&server).await;

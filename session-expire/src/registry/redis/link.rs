@@ -2,7 +2,7 @@
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use redis::{
@@ -15,6 +15,9 @@ use crate::time::format_duration;
 
 /// How long the start of an application waits for its server.
 const START: Duration = Duration::from_secs(5);
+
+/// How often a server that is not ready yet is asked again.
+const LOADING_PAUSE: Duration = Duration::from_millis(100);
 
 /// Why [`RedisRegistry::connect`](super::RedisRegistry::connect) failed. Its text names the server
 /// without a password.
@@ -103,10 +106,25 @@ impl Link {
         let (live, connecting) = (Mutex::default(), tokio::sync::Mutex::default());
         let link = Self { client, live, cache, connecting };
         let server = link.address();
-        match tokio::time::timeout(START, link.greet()).await {
+        match tokio::time::timeout(START, link.greet_when_loaded()).await {
             Ok(Ok(())) => Ok(link),
             Ok(Err(source)) => Err(RedisConnectError::Server { server, source }),
             Err(_) => Err(RedisConnectError::Silent { server }),
+        }
+    }
+
+    /// A server that has just been started may still be reading its file.
+    async fn greet_when_loaded(&self) -> Result<(), RedisError> {
+        let began = Instant::now();
+        loop {
+            let greeted = self.greet().await;
+            let loading = |error: &RedisError| error.kind() == ErrorKind::BusyLoadingError;
+            // Says so itself when there is no time left.
+            if !greeted.as_ref().is_err_and(loading) || began.elapsed() > START - LOADING_PAUSE * 2
+            {
+                return greeted;
+            }
+            tokio::time::sleep(LOADING_PAUSE).await;
         }
     }
 
