@@ -7,7 +7,7 @@ use actix_web::HttpRequest;
 
 use super::{
     client::client,
-    ledger::{Ledger, Signed},
+    ledger::{Ledger, Place, Signed},
     setup::Setup,
 };
 use crate::{
@@ -73,25 +73,27 @@ impl Found {
     }
 }
 
+/// Who is asking, and where their name lies.
 pub(crate) async fn find(
     setup: &Setup,
     ledger: &Ledger,
     req: &HttpRequest,
     now: Timestamp,
-) -> Result<Found, StackError> {
-    if ledger.place_of_user().is_none() {
+) -> Result<(Found, Option<Place>), StackError> {
+    let Some((place, key)) = ledger.signed() else {
         return match req.get_identity() {
             Ok(_) => Err(StackError::IdentityKey),
-            Err(_) => Ok(Found::Nobody),
+            Err(_) => Ok((Found::Nobody, None)),
         };
-    }
-    Ok(match ledger.key() {
+    };
+    let found = match key {
         Signed::With(key) => load(setup, ledger, key).await,
         Signed::Missing if setup.adopt_until.is_some_and(|end| now < end) => {
             adopt(setup, ledger, req, now).await
         }
         Signed::Missing | Signed::Garbage => Found::Unknown,
-    })
+    };
+    Ok((found, Some(place)))
 }
 
 async fn load(setup: &Setup, ledger: &Ledger, key: RecordKey) -> Found {

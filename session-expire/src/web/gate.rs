@@ -64,8 +64,8 @@ impl Gate {
         req: &HttpRequest,
     ) -> Result<Rc<Self>, StackError> {
         let now = setup.now();
-        let found = find(&setup, &ledger, req, now).await?;
-        let gate = Rc::new(Self::new(setup, ledger, now, found));
+        let (found, place) = find(&setup, &ledger, req, now).await?;
+        let gate = Rc::new(Self::new(setup, ledger, now, found, place));
         gate.rejudge(req);
         match req.extensions_mut().insert(Rc::clone(&gate)) {
             Some(_) => Err(StackError::Twice),
@@ -80,7 +80,8 @@ impl Gate {
         }
         let setup = Arc::clone(req.app_data::<Arc<Setup>>().ok_or(StackError::NoSessionExpire)?);
         let (ledger, now) = (Ledger::of(req, setup.identity_key), setup.now());
-        let gate = Rc::new(Self::new(setup, ledger, now, Found::Nobody));
+        let place = ledger.place_of_user();
+        let gate = Rc::new(Self::new(setup, ledger, now, Found::Nobody, place));
         req.extensions_mut().insert(Rc::clone(&gate));
         Ok(gate)
     }
@@ -93,7 +94,13 @@ impl Gate {
         req.extensions().contains::<Rc<Self>>()
     }
 
-    fn new(setup: Arc<Setup>, ledger: Ledger, now: Timestamp, found: Found) -> Self {
+    fn new(
+        setup: Arc<Setup>,
+        ledger: Ledger,
+        now: Timestamp,
+        found: Found,
+        place: Option<Place>,
+    ) -> Self {
         let state = State {
             layered: Arc::clone(&setup.policy),
             layers: PolicyPatch::new(),
@@ -104,7 +111,7 @@ impl Gate {
             treatment: Treatment {
                 standing: Standing::Anonymous,
                 restored: None,
-                place: ledger.place_of_user(),
+                place,
             },
             reason_told: false,
             leaving: false,

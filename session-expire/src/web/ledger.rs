@@ -43,6 +43,12 @@ pub(crate) struct Aside {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Place(usize);
 
+impl Place {
+    fn of(json: &str) -> Self {
+        Self(json.as_ptr().addr())
+    }
+}
+
 impl Ledger {
     pub(crate) fn of(req: &HttpRequest, identity: &'static str) -> Self {
         Self { session: req.get_session(), identity }
@@ -65,14 +71,21 @@ impl Ledger {
         self.session.status() == SessionStatus::Purged
     }
 
-    pub(crate) fn key(&self) -> Signed {
+    /// Where the user's name lies, and the record key that came with it; `None` when the session names
+    /// no user.
+    pub(crate) fn signed(&self) -> Option<(Place, Signed)> {
         let entries = self.session.entries();
-        let Some(json) = find(&entries, KEY) else { return Signed::Missing };
-        let owner = find(&entries, self.identity).and_then(|json| text(json));
-        let key = owner
-            .zip(unquoted(json))
-            .and_then(|(owner, secret)| RecordKey::with_secret(&owner, secret));
-        key.map_or(Signed::Garbage, Signed::With)
+        let user = find(&entries, self.identity)?;
+        let key = find(&entries, KEY).map_or(Signed::Missing, |secret| {
+            let owner_and_secret = text(user).zip(unquoted(secret));
+            let key = owner_and_secret.and_then(|(owner, key)| RecordKey::with_secret(&owner, key));
+            key.map_or(Signed::Garbage, Signed::With)
+        });
+        Some((Place::of(user), key))
+    }
+
+    pub(crate) fn has_key(&self) -> bool {
+        self.session.contains_key(KEY)
     }
 
     pub(crate) fn set_key(&self, key: RecordKey) -> Result<(), SessionInsertError> {
@@ -80,7 +93,7 @@ impl Ledger {
     }
 
     pub(crate) fn drop_key(&self) {
-        if self.session.contains_key(KEY) {
+        if self.has_key() {
             self.session.remove(KEY);
         }
     }
@@ -98,7 +111,7 @@ impl Ledger {
 
     pub(crate) fn place_of_user(&self) -> Option<Place> {
         let entries = self.session.entries();
-        find(&entries, self.identity).map(|json| Place(json.as_ptr().addr()))
+        find(&entries, self.identity).map(|user| Place::of(user))
     }
 
     /// A new session id with the same content, against session fixation.

@@ -14,7 +14,6 @@ use super::{
     challenge::challenge_if_due,
     farewell::{close_session, forget, keep_messages, store},
     gate::Gate,
-    ledger::Signed,
     login::{Entry, end_own, make_room, register},
     problem, reply,
     stack::Stack,
@@ -76,11 +75,12 @@ impl Plan {
 }
 
 /// Whether the person goes on and there is nothing new to write: the common case, for which it is not
-/// worth to start on the whole of [`settle`].
+/// worth to start on the whole of [`settle`]. Who is signed in can't have changed in a session that
+/// nobody has written to.
 pub(crate) fn is_settled(gate: &Gate, req: &HttpRequest) -> bool {
     gate.ledger.is_unchanged()
+        && matches!(*gate.standing(), Standing::Active(_))
         && !gate.has_flash()
-        && Plan::of(gate) == Plan::Stay
         && !gate.is_crowded()
         && gate.login().is_some_and(|(_, record)| gate.activity(record, req).is_none())
 }
@@ -183,7 +183,7 @@ async fn stay(gate: &Gate, req: &HttpRequest) {
         let made = make_room(gate, key).await;
         made.unwrap_or_else(|error| gate.setup.registry_failed(&error));
     }
-    if !gate.ledger.is_unchanged() && matches!(gate.ledger.key(), Signed::Missing) {
+    if !gate.ledger.is_unchanged() && !gate.ledger.has_key() {
         store(gate.ledger.set_key(key));
     }
     keep_messages(gate, req);
