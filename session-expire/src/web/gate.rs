@@ -108,11 +108,7 @@ impl Gate {
                 Some(choice) => found.topped(&Arc::new(choice.over(&setup.policy))),
                 None => found.topped(&setup.policy),
             },
-            treatment: Treatment {
-                standing: Standing::Anonymous,
-                restored: None,
-                place,
-            },
+            treatment: Treatment { standing: Standing::Anonymous, restored: None, place },
             reason_told: false,
             leaving: false,
             answered: false,

@@ -21,6 +21,7 @@ use actix_web::{
         StatusCode,
         header::{self, HeaderMap},
     },
+    middleware::{Condition, DefaultHeaders},
     test::{TestRequest, init_service},
     web::{self, ServiceConfig},
 };
@@ -150,6 +151,18 @@ pub(crate) async fn start_renewing() -> Box<dyn Site> {
         .configure(|config| pages(config, 0))
         .wrap(IdentityMiddleware::default())
         .wrap(sessions);
+    Box::new(Started { service: init_service(app).await, finish: TestRequest::to_request })
+}
+
+/// The site without us, and with a layer in our place that does nothing: what actix-web itself takes
+/// for there being a layer.
+pub(crate) async fn start_with_nothing() -> Box<dyn Site> {
+    let nothing = Condition::new(false, DefaultHeaders::new());
+    let app = App::new()
+        .configure(|config| pages(config, 0))
+        .wrap(nothing)
+        .wrap(IdentityMiddleware::default())
+        .wrap(sessions());
     Box::new(Started { service: init_service(app).await, finish: TestRequest::to_request })
 }
 

@@ -23,12 +23,14 @@ pub(crate) const LOGINS: u16 = 2_048;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Way {
     Bare,
+    BareWithNothing,
     BareWithKey,
     With,
     WithSqlite,
     Deadlines,
     TtlOnEveryRequest,
     AnonymousBare,
+    AnonymousWithNothing,
     AnonymousWith,
     OneLayer,
     TwoLayers,
@@ -37,8 +39,9 @@ pub(crate) enum Way {
 }
 
 impl Way {
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::Bare,
+        Self::BareWithNothing,
         Self::BareWithKey,
         Self::With,
         Self::WithSqlite,
@@ -49,12 +52,14 @@ impl Way {
         Self::ExpiredAtPublicPage,
         Self::ExpiredAtPage,
         Self::AnonymousBare,
+        Self::AnonymousWithNothing,
         Self::AnonymousWith,
     ];
 
     pub(crate) fn label(self) -> &'static str {
         match self {
             Self::Bare => "signed in, without session-expire",
+            Self::BareWithNothing => "  + a layer that does nothing",
             Self::BareWithKey => "  + a session key as long as ours",
             Self::With => "signed in, with session-expire",
             Self::WithSqlite => "  + an SQLite file",
@@ -65,6 +70,7 @@ impl Way {
             Self::ExpiredAtPublicPage => "expired, at a public page",
             Self::ExpiredAtPage => "expired, sent to the login page",
             Self::AnonymousBare => "anonymous, without session-expire",
+            Self::AnonymousWithNothing => "  + a layer that does nothing",
             Self::AnonymousWith => "anonymous, with session-expire",
         }
     }
@@ -72,7 +78,9 @@ impl Way {
     /// What this way is held against.
     pub(crate) fn base(self) -> Self {
         match self {
-            Self::AnonymousBare | Self::AnonymousWith => Self::AnonymousBare,
+            Self::AnonymousBare | Self::AnonymousWithNothing | Self::AnonymousWith => {
+                Self::AnonymousBare
+            }
             _ => Self::Bare,
         }
     }
@@ -98,6 +106,7 @@ impl Way {
             Self::Bare | Self::BareWithKey | Self::AnonymousBare => {
                 site::start_bare(IdentityMiddleware::default()).await
             }
+            Self::BareWithNothing | Self::AnonymousWithNothing => site::start_with_nothing().await,
             Self::Deadlines => site::start_bare(with_deadlines()).await,
             Self::TtlOnEveryRequest => site::start_renewing().await,
             Self::WithSqlite => {
@@ -118,7 +127,7 @@ impl Way {
     /// One wish per login.
     async fn wishes(self, site: &dyn Site) -> Outcome<Vec<Wish>> {
         let (login, page) = match self {
-            Self::AnonymousBare | Self::AnonymousWith => {
+            Self::AnonymousBare | Self::AnonymousWithNothing | Self::AnonymousWith => {
                 return Ok(vec![Wish { page: "/welcome", cookie: None }]);
             }
             Self::BareWithKey => ("/login-with-more", "/page"),
@@ -139,7 +148,9 @@ impl Way {
             Self::Deadlines | Self::TtlOnEveryRequest => (StatusCode::OK, USER, true),
             Self::ExpiredAtPublicPage => (StatusCode::OK, WELCOME, true),
             Self::ExpiredAtPage => (StatusCode::SEE_OTHER, "", true),
-            Self::AnonymousBare | Self::AnonymousWith => (StatusCode::OK, WELCOME, false),
+            Self::AnonymousBare | Self::AnonymousWithNothing | Self::AnonymousWith => {
+                (StatusCode::OK, WELCOME, false)
+            }
             _ => (StatusCode::OK, USER, false),
         };
         self.expect("the status", answer.status, status)?;
