@@ -154,7 +154,7 @@ async fn full_memory_refuses_logins_whole_and_lets_people_out() {
     assert_eq!(registry.load(key).await.unwrap().unwrap().record.last_seen, later);
     assert_eq!(registry.end(Target::Key(key), ended()).await.unwrap().len(), 1);
     let loaded = registry.load(key).await.unwrap().unwrap();
-    assert_eq!((loaded.record.ended.unwrap().reason, loaded.open), (Reason::LoggedOut, 0));
+    assert_eq!((loaded.record.ended.clone().unwrap().reason, loaded.open), (Reason::LoggedOut, 0));
     assert_eq!(registry.find(Query::past("alice")).await.unwrap().len(), 1);
 }
 
@@ -168,7 +168,7 @@ async fn a_replica_answers_and_refuses_to_write() {
     }
     let registry = replica.registry().await;
     let loaded = registry.load(key).await.unwrap().unwrap();
-    assert_eq!((loaded.record.ended, loaded.open), (None, 1));
+    assert_eq!((loaded.record.ended.clone(), loaded.open), (None, 1));
     let errors = [
         registry.login(login("alice", &Policy::new())).await.unwrap_err(),
         registry.touch(key, change()).await.unwrap_err(),

@@ -192,7 +192,7 @@ impl Broken {
                 let open = open.filter(|loaded| loaded.record.ended.is_none());
                 std::thread::sleep(std::time::Duration::from_millis(2));
                 at_once(self.below.end(target, ended.clone()));
-                open.map(|loaded| Record { ended: Some(ended), ..*loaded.record })
+                open.map(|loaded| Record { ended: Some(ended), ..Record::clone(&loaded.record) })
                     .into_iter()
                     .collect()
             }
@@ -231,12 +231,12 @@ impl Registry for Broken {
         let mut loaded = at_once(self.below.load(key));
         if let (Some(loaded), Some(last)) = (&mut loaded, self.last_ends.lock().unwrap().get(&key))
         {
-            loaded.record.ended = Some(last.clone());
+            Arc::make_mut(&mut loaded.record).ended = Some(last.clone());
         }
         if let (Some(loaded), Fault::RevivesTheEnded) = (&mut loaded, self.fault)
             && loaded.record.ended.as_ref().is_some_and(|ended| ended.at < loaded.record.last_seen)
         {
-            loaded.record.ended = None;
+            Arc::make_mut(&mut loaded.record).ended = None;
         }
         done(loaded)
     }
@@ -251,7 +251,7 @@ impl Registry for Broken {
                     key,
                     id: record.id,
                     seal: record.seal,
-                    ..Login::new(record.owner, change.now, &session_expire::Policy::new())
+                    ..Login::new(record.owner.clone(), change.now, &session_expire::Policy::new())
                 };
                 at_once(self.below.login(login));
             }
@@ -268,7 +268,7 @@ impl Registry for Broken {
         let asking = at_once(self.below.load(key)).map(|loaded| loaded.record);
         match (self.fault, asking, room.places()) {
             (Fault::MakesRoomForTheDead, Some(record), Some(_)) if record.ended.is_some() => {
-                self.below.end(Target::All(record.owner), ended)
+                self.below.end(Target::All(record.owner.clone()), ended)
             }
             (Fault::RequesterYields, Some(record), Some(_)) => done(self.end_one(&record, ended)),
             _ => self.below.make_room(key, room, ended),

@@ -1,6 +1,9 @@
 //! The registry of the trait's documentation, as somebody would write their own.
 
-use std::{future::ready, sync::Mutex};
+use std::{
+    future::ready,
+    sync::{Arc, Mutex},
+};
 
 use session_expire::{
     Admission, Answer, Change, Ended, Loaded, Login, Query, Reason, Record, RecordKey, Registry,
@@ -82,7 +85,7 @@ impl Registry for Plain {
             let own = records.iter().filter(|(_, other)| other.owner == record.owner);
             let open = own.filter(|(_, other)| other.ended.is_none()).count();
             Some(Loaded {
-                record: Box::new(record.clone()),
+                record: Arc::new(record.clone()),
                 open: open.try_into().unwrap_or(u32::MAX),
             })
         })

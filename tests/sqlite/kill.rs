@@ -87,7 +87,7 @@ fn check(file: &Path, told: &HashMap<RecordKey, Told>) {
     let registry = SqliteRegistry::open(file).unwrap();
     for (key, told) in told {
         let loaded = wait(registry.load(*key)).unwrap();
-        let found = loaded.expect("an acknowledged login is there").record.ended;
+        let found = loaded.expect("an acknowledged login is there").record.ended.clone();
         match (told, found.map(|ended| ended.reason)) {
             (Told::SignedIn | Told::Ending, None) => {}
             (Told::Ended | Told::Ending, Some(Reason::LoggedOut)) => {}

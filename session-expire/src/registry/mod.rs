@@ -50,8 +50,8 @@ pub enum Admission {
 /// A record as it was loaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Loaded {
-    /// The record; in a box, because it is handed on through every layer of a request.
-    pub record: Box<Record>,
+    /// The record. A request only reads it, so nothing of it is copied.
+    pub record: Arc<Record>,
     /// How many records of this user have not ended, this one included if it hasn't. Some of them may
     /// have run out since.
     pub open: u32,
@@ -129,7 +129,7 @@ impl Query {
 /// A complete registry, with a lock around a list:
 ///
 /// ```
-/// use std::{future::ready, sync::Mutex};
+/// use std::{future::ready, sync::{Arc, Mutex}};
 /// use session_expire::{
 ///     Admission, Answer, Change, Ended, Loaded, Login, Query, Reason, Record, RecordKey, Registry,
 ///     RegistryError, Room, Seat, Target,
@@ -182,7 +182,7 @@ impl Query {
 ///         self.with(|records| {
 ///             let (_, record) = records.iter().find(|(known, _)| *known == key)?;
 ///             let open = records.iter().filter(|(_, other)| other.owner == record.owner && other.ended.is_none());
-///             Some(Loaded { record: Box::new(record.clone()), open: open.count().try_into().unwrap_or(u32::MAX) })
+///             Some(Loaded { record: Arc::new(record.clone()), open: open.count().try_into().unwrap_or(u32::MAX) })
 ///         })
 ///     }
 ///

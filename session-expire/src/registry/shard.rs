@@ -95,7 +95,7 @@ pub(crate) enum Decision {
 /// The records of some users.
 #[derive(Default)]
 pub(crate) struct Shard {
-    pub(super) records: HashMap<RecordKey, Box<Record>>,
+    pub(super) records: HashMap<RecordKey, Arc<Record>>,
     pub(super) owners: HashMap<Arc<str>, Owner>,
     devices: HashSet<Arc<str>>,
     pub(super) swept_at: Option<Timestamp>,
@@ -144,7 +144,7 @@ impl Shard {
 
     /// The record of `key`, to be [touched](Record::touch) and not to be ended.
     pub(crate) fn record_mut(&mut self, key: &RecordKey) -> Option<&mut Record> {
-        self.records.get_mut(key).map(|record| &mut **record)
+        self.records.get_mut(key).map(Arc::make_mut)
     }
 
     /// Decides about `login`, by the rule of [`Registry::login`](super::Registry::login).
@@ -195,11 +195,11 @@ impl Shard {
         let owner = self.owners.entry(Arc::clone(&record.owner)).or_default();
         owner.keys.push(key);
         owner.open += 1;
-        self.records.insert(key, Box::new(record));
+        self.records.insert(key, Arc::new(record));
     }
 
     fn end(&mut self, key: RecordKey, ended: Ended) -> Option<Record> {
-        let record = self.records.get_mut(&key)?;
+        let record = Arc::make_mut(self.records.get_mut(&key)?);
         if !record.end(ended) {
             return None;
         }

@@ -25,7 +25,7 @@ pub(crate) enum Found {
     /// A key that no living or dead login has.
     Unknown,
     /// The record, and how many the user has that are open.
-    Login(RecordKey, Box<Record>, u32),
+    Login(RecordKey, Arc<Record>, u32),
     /// The registry could not be asked, perhaps about this key.
     Unreachable(Option<RecordKey>),
 }
@@ -122,7 +122,7 @@ async fn adopt(setup: &Setup, ledger: &Ledger, req: &HttpRequest, now: Timestamp
     match admission {
         Ok(Admission::Admitted { record, .. }) if ledger.set_key(key).is_ok() => {
             setup.tell(&Event::LoggedIn { owner: &record.owner, id: record.id });
-            Found::Login(key, Box::new(record), 1)
+            Found::Login(key, Arc::new(record), 1)
         }
         Ok(_) => Found::Unknown,
         Err(error) => {

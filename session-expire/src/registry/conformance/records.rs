@@ -143,7 +143,11 @@ pub async fn users_who_share_a_tag_are_kept_apart(registry: &dyn Registry) {
     answered("make_room", registry.make_room(new.key, one, over.clone())).await;
     answered("end", registry.end(Target::All(alice), over)).await;
     let loaded = load(registry, bobs.key).await;
-    assert_eq!((*loaded.record, loaded.open), (Record::new(&bobs), 1), "of the other user");
+    assert_eq!(
+        (loaded.record, loaded.open),
+        (Arc::new(Record::new(&bobs)), 1),
+        "of the other user"
+    );
     assert_eq!(open_ids(registry, &bob).await, [bobs.id].into(), "of the other user");
 }
 

@@ -144,7 +144,7 @@ pub(super) async fn load(registry: &dyn Registry, key: RecordKey) -> Loaded {
 
 /// The end of the record under `key`.
 pub(super) async fn end_of(registry: &dyn Registry, key: RecordKey) -> Option<Ended> {
-    load(registry, key).await.record.ended
+    load(registry, key).await.record.ended.clone()
 }
 
 /// The ids of the open records of `owner`, as the list tells them.

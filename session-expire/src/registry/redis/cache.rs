@@ -134,6 +134,8 @@ fn tag_of(key: &Value) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::{
         policy::Policy,
@@ -143,7 +145,7 @@ mod tests {
 
     fn loaded() -> (RecordKey, Loaded) {
         let login = Login::new("alice", Timestamp::from_millis(0), &Policy::new());
-        (login.key, Loaded { record: Box::new(Record::new(&login)), open: 1 })
+        (login.key, Loaded { record: Arc::new(Record::new(&login)), open: 1 })
     }
 
     fn invalidation(names: &[&str]) -> PushInfo {

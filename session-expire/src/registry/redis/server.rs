@@ -1,6 +1,6 @@
 //! What each operation asks of the server, and what it makes of the answer.
 
-use std::{collections::HashSet, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use futures_util::future::try_join_all;
 use sha2::{Digest, Sha256};
@@ -130,7 +130,7 @@ impl Server {
         let found: Option<(Vec<u8>, u32)> =
             redis::from_redis_value(&answer).map_err(|_| Failure::Strange)?;
         let Some((text, open)) = found else { return Ok(None) };
-        Ok(Some(Loaded { record: Box::new(Stored::read(&text)?), open }))
+        Ok(Some(Loaded { record: Arc::new(Stored::read(&text)?), open }))
     }
 
     pub(super) async fn note(&self, key: RecordKey, change: Change) -> Result<(), Failure> {

@@ -88,6 +88,6 @@ fn load(db: &Connection, state: &State, key: RecordKey) -> rusqlite::Result<Opti
     let ended = found.map(|(_, record)| record).filter(|record| record.ended.is_some());
     Ok(ended.map(|record| {
         let open = state.shards.of_tag(key.tag()).open_of(&record.owner);
-        Loaded { record: Box::new(record), open }
+        Loaded { record: Arc::new(record), open }
     }))
 }

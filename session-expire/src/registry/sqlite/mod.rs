@@ -354,7 +354,7 @@ mod tests {
     }
 
     fn load(registry: &SqliteRegistry, key: RecordKey) -> Option<Record> {
-        wait(registry.load(key)).unwrap().map(|loaded| *loaded.record)
+        wait(registry.load(key)).unwrap().map(|loaded| Record::clone(&loaded.record))
     }
 
     fn reason(registry: &SqliteRegistry, key: RecordKey) -> Option<Reason> {
