@@ -208,7 +208,7 @@ impl Query {
 /// use std::{future::ready, sync::Mutex};
 /// use session_expire::{
 ///     Admission, Answer, Change, Ended, Loaded, Login, Query, Reason, Record, RecordKey, Registry,
-///     RegistryError, Room, Seat, Target,
+///     Room, Seat, Target,
 /// };
 ///
 /// #[derive(Default)]
