@@ -8,7 +8,7 @@ use crate::time::Timestamp;
 ///
 /// ```
 /// use session_expire::Reason;
-/// assert_eq!(Reason::LoggedOut.to_string(), "logged_out");
+/// assert_eq!(Reason::LoggedOut.as_str(), "logged_out");
 /// assert_eq!("evicted".parse(), Ok(Reason::Evicted));
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

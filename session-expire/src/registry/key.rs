@@ -94,6 +94,7 @@ impl fmt::Debug for RecordKey {
 /// use session_expire::PublicId;
 /// let id = PublicId::random();
 /// let url = format!("/devices/{id}/end");
+/// assert!(url.contains(id.as_str()));
 /// assert_eq!(url.split('/').nth(2).and_then(PublicId::parse), Some(id));
 /// assert_eq!(PublicId::parse("../../etc/passwd"), None);
 /// ```

@@ -39,7 +39,7 @@ use crate::{
 /// # use actix_identity::IdentityMiddleware;
 /// # use actix_session::{SessionMiddleware, storage::CookieSessionStore};
 /// # use actix_web::{App, cookie::Key, post, test::{self, TestRequest, call_and_read_body, call_service}};
-/// # use session_expire::{Policy, SessionExpire, SignInError};
+/// # use session_expire::{ManualClock, Policy, SessionExpire, SignInError};
 /// use actix_web::get;
 /// use session_expire::{SessionHandle, Verdict};
 ///
@@ -56,7 +56,7 @@ use crate::{
 /// #     session.sign_in("alice").await?;
 /// #     Ok("welcome")
 /// # }
-/// # let expire = SessionExpire::builder(Policy::new()).build()?;
+/// # let expire = SessionExpire::builder(Policy::new()).clock(ManualClock::default()).build()?;
 /// # let app = test::init_service(
 /// #     App::new().service(login).service(whoami)
 /// #         .wrap(expire.clone())

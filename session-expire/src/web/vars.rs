@@ -74,7 +74,7 @@ mod safe {
 /// # use actix_identity::IdentityMiddleware;
 /// # use actix_session::{SessionMiddleware, storage::CookieSessionStore};
 /// # use actix_web::{App, cookie::Key, post, test::{self, TestRequest, call_and_read_body, call_service}};
-/// # use session_expire::{Policy, SessionExpire, SessionHandle, SignInError};
+/// # use session_expire::{ManualClock, Policy, SessionExpire, SessionHandle, SignInError};
 /// use actix_web::{Responder, get};
 /// use session_expire::SessionVars;
 ///
@@ -87,7 +87,7 @@ mod safe {
 /// #     session.sign_in("alice").await?;
 /// #     Ok("welcome")
 /// # }
-/// # let expire = SessionExpire::builder(Policy::new()).build()?;
+/// # let expire = SessionExpire::builder(Policy::new()).clock(ManualClock::default()).build()?;
 /// # let app = test::init_service(
 /// #     App::new().service(login).service(page)
 /// #         .wrap(expire.clone())
