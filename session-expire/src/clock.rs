@@ -13,6 +13,22 @@ use crate::time::Timestamp;
 
 /// Tells the time. Everything in this crate that needs to know it asks the one clock of the
 /// middleware, so that a test can turn it.
+///
+/// ```
+/// use session_expire::{Clock, SystemClock, Timestamp, hours};
+///
+/// /// Shows today what the site will do tomorrow.
+/// #[derive(Debug, Default)]
+/// struct Tomorrow(SystemClock);
+///
+/// impl Clock for Tomorrow {
+///     fn now(&self) -> Timestamp {
+///         self.0.now().plus(hours(24))
+///     }
+/// }
+///
+/// assert!(Tomorrow::default().now() > SystemClock::default().now());
+/// ```
 pub trait Clock: Send + Sync + fmt::Debug + 'static {
     /// The time now.
     fn now(&self) -> Timestamp;
@@ -22,6 +38,14 @@ pub trait Clock: Send + Sync + fmt::Debug + 'static {
 ///
 /// The wall clock alone could be set back under a running process, which would give every session
 /// that much more; the monotonic clock alone may stand still while the machine sleeps.
+///
+/// ```
+/// use session_expire::{Clock, SystemClock};
+/// let clock = SystemClock::default();
+/// let before = clock.now();
+/// assert!(clock.now() >= before);
+/// println!("It is {}.", clock.now().to_utc().format("%H:%M"));
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct SystemClock {
     started: (Instant, Timestamp),
@@ -66,6 +90,13 @@ pub struct ManualClock(Arc<AtomicI64>);
 
 impl ManualClock {
     /// A clock that shows `start`.
+    ///
+    /// ```
+    /// use session_expire::{Clock, ManualClock, Timestamp, minutes};
+    /// let clock = ManualClock::new(Timestamp::from_millis(0));
+    /// clock.step_back(minutes(1));
+    /// assert_eq!(clock.now(), Timestamp::from_millis(-60_000));
+    /// ```
     #[must_use]
     pub fn new(start: Timestamp) -> Self {
         Self(Arc::new(AtomicI64::new(start.as_millis())))

@@ -5,6 +5,15 @@ use std::error::Error as StdError;
 /// A mistake in the configuration, found when the policy is read or the middleware is built.
 ///
 /// Every text names the option and says the cure.
+///
+/// ```
+/// use session_expire::{Policy, SessionExpire, hours};
+/// let error = SessionExpire::builder(Policy::new().warn(hours(1))).build().unwrap_err();
+/// assert_eq!(
+///     error.to_string(),
+///     "warn: 1h is not shorter than idle = 30m; warn later, or leave `warn` out"
+/// );
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
@@ -66,6 +75,12 @@ pub enum ConfigError {
 }
 
 /// Why a text is not a duration.
+///
+/// ```
+/// use session_expire::{DurationError, parse_duration};
+/// assert_eq!(parse_duration("600"), Err(DurationError::NoUnit));
+/// assert_eq!(parse_duration("30m1h"), Err(DurationError::Order));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DurationError {
@@ -95,6 +110,14 @@ pub enum DurationError {
 /// A registry that could not answer: the server is gone, the disk is full, the answer is garbage.
 ///
 /// Its text is for the log of whoever runs the site; visitors never see it.
+///
+/// ```
+/// use std::{error::Error, io::{self, ErrorKind}};
+/// use session_expire::RegistryError;
+/// let error = RegistryError::new("load a record", io::Error::from(ErrorKind::TimedOut));
+/// assert_eq!(error.to_string(), "the session registry could not load a record");
+/// assert_eq!(error.source().map(ToString::to_string).as_deref(), Some("timed out"));
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[error("the session registry could not {operation}")]
 pub struct RegistryError {
@@ -113,6 +136,17 @@ impl RegistryError {
 }
 
 /// The middleware stands in the wrong place; answered as 500, told in full to the log.
+///
+/// ```
+/// # #[actix_web::main]
+/// # async fn main() {
+/// use actix_web::{FromRequest, test::TestRequest};
+/// use session_expire::{SessionVars, StackError};
+/// let unwrapped = TestRequest::default().to_http_request();
+/// let error = SessionVars::extract(&unwrapped).await.unwrap_err();
+/// assert_eq!(error.as_error(), Some(&StackError::NoSessionExpire));
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StackError {

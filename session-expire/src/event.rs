@@ -5,6 +5,21 @@ use std::sync::Arc;
 use crate::{error::RegistryError, facts::Reason, registry::key::PublicId};
 
 /// Something that happened to a session. Every event is also a `tracing` event.
+///
+/// ```
+/// use session_expire::{Event, Reason};
+///
+/// fn line(event: &Event<'_>) -> String {
+///     match (event, event.reason()) {
+///         (Event::LoginRefused { owner }, _) => format!("{owner} has too many sessions"),
+///         (other, Some(reason)) => format!("{}: {reason}", other.word()),
+///         (other, None) => other.word().to_owned(),
+///     }
+/// }
+///
+/// assert_eq!(line(&Event::LoginRefused { owner: "alice" }), "alice has too many sessions");
+/// assert_eq!(line(&Event::Refused { reason: Reason::Idle }), "session_use_after_expire: idle");
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {

@@ -5,6 +5,12 @@ use std::{fmt, str::FromStr};
 use crate::time::Timestamp;
 
 /// Why a session is over.
+///
+/// ```
+/// use session_expire::Reason;
+/// assert_eq!(Reason::LoggedOut.as_str(), "logged_out");
+/// assert_eq!("evicted".parse(), Ok(Reason::Evicted));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Reason {
@@ -50,6 +56,11 @@ impl FromStr for Reason {
 }
 
 /// A word that names no [`Reason`].
+///
+/// ```
+/// use session_expire::{Reason, UnknownReason};
+/// assert_eq!("bored".parse::<Reason>(), Err(UnknownReason));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("no reason is called so")]
 pub struct UnknownReason;
@@ -61,6 +72,16 @@ impl fmt::Display for Reason {
 }
 
 /// What is known of the session of a request.
+///
+/// ```
+/// use session_expire::{Facts, Policy, Reason, Timestamp, Verdict, judge};
+/// let (policy, now) = (Policy::new(), Timestamp::from_millis(0));
+/// assert_eq!(judge(&Facts::Nobody, &policy, now), Verdict::Anonymous);
+/// assert_eq!(judge(&Facts::Unknown, &policy, now), Verdict::Expired(Reason::Unknown));
+/// // However much time is left, what was ended is over.
+/// let ended = Facts::Login { logged_in_at: now, last_seen: now, ended: Some(Reason::Revoked) };
+/// assert_eq!(judge(&ended, &policy, now), Verdict::Expired(Reason::Revoked));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Facts {
     /// Nobody is signed in.

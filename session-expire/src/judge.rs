@@ -10,6 +10,22 @@ use crate::{
 };
 
 /// The outcome of [`judge`].
+///
+/// ```
+/// use session_expire::{Deadlines, Limit, Reason, Verdict, minutes};
+///
+/// fn words(verdict: Verdict) -> String {
+///     match verdict {
+///         Verdict::Anonymous => "nobody is signed in".to_owned(),
+///         Verdict::Active(left) => format!("{:?} left", left.nearest().at().unwrap_or_default()),
+///         Verdict::Expired(reason) => format!("over: {reason}"),
+///     }
+/// }
+///
+/// let left = Deadlines { idle_end: Limit::At(minutes(10)), session_end: Limit::At(minutes(2)) };
+/// assert_eq!(words(Verdict::Active(left)), "120s left");
+/// assert_eq!(words(Verdict::Expired(Reason::Idle)), "over: idle");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// Nobody is signed in.
@@ -21,6 +37,14 @@ pub enum Verdict {
 }
 
 /// How long a living session has left: both are above zero, for at zero it is over.
+///
+/// ```
+/// use session_expire::{Deadlines, Limit, minutes};
+/// let busy = Deadlines { idle_end: Limit::At(minutes(10)), session_end: Limit::At(minutes(3)) };
+/// assert_eq!(busy.nearest(), Limit::At(minutes(3)));
+/// let endless = Deadlines { idle_end: Limit::Off, session_end: Limit::Off };
+/// assert_eq!(endless.nearest(), Limit::Off);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deadlines {
     /// Until it has been idle for too long.

@@ -85,6 +85,42 @@ pub use registry::{
     record::{Change, Client, Ended, Record},
     room::{Room, Seat},
 };
+/// A stricter or laxer session for one handler, one scope or one module.
+///
+/// ```
+/// use session_expire::session_policy;
+///
+/// #[session_policy(idle = "5m", login_url = "/reports/login")]
+/// mod reports {
+///     use actix_web::get;
+///     use session_expire::{SessionHandle, session_policy};
+///
+///     #[session_policy(idle = "1m")]
+///     #[get("/salaries")]
+///     pub async fn salaries(session: SessionHandle) -> String {
+///         let policy = session.policy();
+///         format!("{:?} {}", policy.idle.at(), policy.login_url) // Some(60s) /reports/login
+///     }
+/// }
+/// # use actix_identity::IdentityMiddleware;
+/// # use actix_session::{SessionMiddleware, storage::CookieSessionStore};
+/// # use actix_web::{App, cookie::Key, test::{self, TestRequest, call_and_read_body}};
+/// # use session_expire::{Policy, SessionExpire};
+/// # #[actix_web::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let expire = SessionExpire::builder(Policy::new()).build()?;
+/// # let app = test::init_service(
+/// #     App::new()
+/// #         .service(reports::salaries)
+/// #         .wrap(expire)
+/// #         .wrap(IdentityMiddleware::default())
+/// #         .wrap(SessionMiddleware::new(CookieSessionStore::default(), Key::generate())),
+/// # )
+/// # .await;
+/// # let request = TestRequest::get().uri("/salaries").to_request();
+/// # assert_eq!(call_and_read_body(&app, request).await, "Some(60s) /reports/login");
+/// # Ok(()) }
+/// ```
 pub use session_expire_macros::session_policy;
 pub use sessions::Sessions;
 pub use text::{Languages, Notice};

@@ -3,6 +3,15 @@
 use std::time::Duration;
 
 /// A limit, or the decision that there is none.
+///
+/// ```
+/// use session_expire::{Limit, hours, minutes};
+/// let (short, long) = (Limit::At(minutes(10)), Limit::At(hours(8)));
+/// assert_eq!(short.stricter(long), short);
+/// assert_eq!(long.laxer(Limit::Off), Limit::Off);
+/// assert_eq!((long.at(), Limit::<u32>::Off.at()), (Some(hours(8)), None));
+/// assert_eq!((Limit::from(3), Limit::from(0)), (Limit::At(3), Limit::Off));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Limit<T> {
     /// No limit: `"never"` for durations, `"unlimited"` or `0` for counts.
@@ -55,6 +64,14 @@ impl From<u32> for Limit<u32> {
 }
 
 /// What happens when a login would exceed `max_sessions`.
+///
+/// ```
+/// use session_expire::{Overflow, Policy};
+/// let overflow: Overflow = "least_recent".parse()?;
+/// let policy = Policy::new().max_sessions(3).overflow(overflow);
+/// assert_eq!(policy.overflow.as_str(), "least_recent");
+/// # Ok::<(), session_expire::ConfigError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Overflow {
     /// The oldest login goes first. The default.
@@ -67,6 +84,13 @@ pub enum Overflow {
 }
 
 /// The two limits of a session.
+///
+/// ```
+/// use session_expire::{Limit, Limits, Policy, hours, minutes};
+/// let limits = Policy::new().idle(minutes(10)).absolute(hours(8)).limits();
+/// let expected = Limits { idle: Limit::At(minutes(10)), absolute: Limit::At(hours(8)) };
+/// assert_eq!(limits, expected);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// See [`Policy::idle`](crate::Policy::idle).

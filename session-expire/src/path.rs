@@ -1,6 +1,13 @@
 //! Which return paths are safe to follow.
 
 /// The longest return path that is followed, in bytes. Longer ones are dropped, not cut.
+///
+/// ```
+/// use session_expire::{LONGEST_PATH, local_path};
+/// let path = format!("/{}", "a".repeat(LONGEST_PATH));
+/// assert_eq!(local_path(&path), None);
+/// assert!(local_path(&path[..LONGEST_PATH]).is_some());
+/// ```
 pub const LONGEST_PATH: usize = 2_048;
 
 /// `text` itself if it is a path of this very site that is safe to redirect to.

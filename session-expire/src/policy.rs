@@ -160,6 +160,20 @@ const LONGEST_SLACK: Duration = seconds(30);
 
 impl Policy {
     /// The defaults: 30 minutes idle, 12 hours absolute, any number of sessions.
+    ///
+    /// ```
+    /// use session_expire::{Limit, Overflow, Policy, hours, minutes};
+    /// let policy = Policy::new()
+    ///     .idle(minutes(10))
+    ///     .absolute(hours(8))
+    ///     .warn(minutes(1))
+    ///     .max_sessions(1)
+    ///     .overflow(Overflow::Refuse)
+    ///     .message("Please sign in again.")
+    ///     .login_url("/sign-in");
+    /// assert_eq!(policy.idle, Limit::At(minutes(10)));
+    /// assert!(!policy.passive);
+    /// ```
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -175,6 +189,14 @@ impl Policy {
 
     /// How long before the end the person is warned, if at all. A warning inherited by a stricter
     /// limit is moved to half of that limit, so that it still comes in time.
+    ///
+    /// ```
+    /// use session_expire::{Limit, Policy, minutes, seconds};
+    /// let policy = Policy::new().warn(minutes(5));
+    /// assert_eq!(policy.warning(), Some(minutes(5)));
+    /// assert_eq!(policy.clone().idle(minutes(1)).warning(), Some(seconds(30)));
+    /// assert_eq!(policy.warn(Limit::Off).warning(), None);
+    /// ```
     #[must_use]
     pub fn warning(&self) -> Option<Duration> {
         let shortest = self.idle.at().into_iter().chain(self.absolute.at()).min()?;
@@ -184,6 +206,12 @@ impl Policy {
 
     /// By how much `last_seen` may lag behind before it is written: a sixtieth of the idle limit, at
     /// most 30 seconds. A session may end this much early, never late.
+    ///
+    /// ```
+    /// use session_expire::{Policy, hours, minutes, seconds};
+    /// assert_eq!(Policy::new().idle(minutes(1)).slack(), seconds(1));
+    /// assert_eq!(Policy::new().idle(hours(8)).slack(), seconds(30));
+    /// ```
     #[must_use]
     pub fn slack(&self) -> Duration {
         self.idle.at().map_or(LONGEST_SLACK, |idle| LONGEST_SLACK.min(idle / 60))
@@ -194,6 +222,13 @@ impl Policy {
     /// # Errors
     ///
     /// A [`ConfigError`] that names the option and the cure.
+    ///
+    /// ```
+    /// use session_expire::{ConfigError, Policy, seconds};
+    /// assert!(Policy::new().validate().is_ok());
+    /// let policy = Policy::new().idle(seconds(0));
+    /// assert_eq!(policy.validate(), Err(ConfigError::Zero { key: "idle" }));
+    /// ```
     pub fn validate(&self) -> Result<(), ConfigError> {
         check(Some(self.idle), Some(self.absolute), self.warn, Some(&self.login_url))
     }
@@ -201,6 +236,15 @@ impl Policy {
 
 impl PolicyPatch {
     /// A patch that changes nothing.
+    ///
+    /// ```
+    /// use session_expire::{Limit, Policy, PolicyPatch};
+    /// assert_eq!(PolicyPatch::new().over(&Policy::new()), Policy::new());
+    /// // Setting what is the default anyway is a change: it goes before what lies below.
+    /// let any_number = PolicyPatch::new().max_sessions(0).passive(false);
+    /// let policy = any_number.over(&Policy::new().max_sessions(3).passive(true));
+    /// assert_eq!((policy.max_sessions, policy.passive), (Limit::Off, false));
+    /// ```
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -224,6 +268,14 @@ impl PolicyPatch {
     }
 
     /// The patch that results when this one lies over `below`.
+    ///
+    /// ```
+    /// use session_expire::{PolicyPatch, hours, minutes};
+    /// let scope = PolicyPatch::new().idle(minutes(5)).absolute(hours(1));
+    /// let handler = PolicyPatch::new().idle(minutes(1));
+    /// let both = PolicyPatch::new().idle(minutes(1)).absolute(hours(1));
+    /// assert_eq!(handler.on_top_of(&scope), both);
+    /// ```
     #[must_use]
     pub fn on_top_of(&self, below: &Self) -> Self {
         Self {
@@ -243,6 +295,13 @@ impl PolicyPatch {
     /// # Errors
     ///
     /// A [`ConfigError`] that names the option and the cure.
+    ///
+    /// ```
+    /// use session_expire::{PolicyPatch, hours, minutes};
+    /// assert!(PolicyPatch::new().idle(minutes(10)).warn(minutes(10)).validate().is_err());
+    /// // The default of 30 minutes is no part of this patch.
+    /// assert!(PolicyPatch::new().warn(hours(1)).validate().is_ok());
+    /// ```
     pub fn validate(&self) -> Result<(), ConfigError> {
         check(self.idle, self.absolute, self.warn, self.login_url.as_ref())
     }

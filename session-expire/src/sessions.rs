@@ -19,6 +19,31 @@ use crate::{
 /// From [`SessionExpire::sessions`](crate::SessionExpire::sessions), or in a handler from
 /// [`SessionHandle::sessions`](crate::SessionHandle::sessions). Everything it ends is out at its very
 /// next request.
+///
+/// ```
+/// # #[actix_web::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use session_expire::{Clock, Login, MemoryRegistry, Policy, Registry, SessionExpire, SystemClock};
+/// # let (registry, policy) = (MemoryRegistry::new(), Policy::new());
+/// # let now = SystemClock::default().now();
+/// # for device in ["Firefox on Linux", "Safari on iPhone"] {
+/// #     let mut login = Login::new("alice", now, &policy);
+/// #     login.client.device = device.into();
+/// #     registry.login(login).await?;
+/// # }
+/// # let expire = SessionExpire::builder(policy).registry(registry).build()?;
+/// # use session_expire::Reason;
+/// let sessions = expire.sessions();
+/// for record in sessions.live("alice").await? {
+///     println!("{} since {}", record.client.device, record.logged_in_at.to_utc().format("%F %H:%M"));
+/// }
+/// sessions.end_all("alice").await?;
+/// assert!(sessions.live("alice").await?.is_empty());
+/// for record in sessions.past("alice").await? {
+///     assert_eq!(record.ended.map(|ended| ended.reason), Some(Reason::Revoked));
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct Sessions {
     pub(crate) registry: Arc<dyn Registry>,
@@ -33,6 +58,25 @@ impl Sessions {
     /// # Errors
     ///
     /// When the registry cannot be asked.
+    ///
+    /// ```
+    /// # #[actix_web::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use session_expire::{Clock, Login, MemoryRegistry, Policy, Registry, SessionExpire, SystemClock};
+    /// # let (registry, policy) = (MemoryRegistry::new(), Policy::new());
+    /// # let now = SystemClock::default().now();
+    /// # for device in ["Firefox on Linux", "Safari on iPhone"] {
+    /// #     let mut login = Login::new("alice", now, &policy);
+    /// #     login.client.device = device.into();
+    /// #     registry.login(login).await?;
+    /// # }
+    /// # let expire = SessionExpire::builder(policy).registry(registry).build()?;
+    /// let live = expire.sessions().live("alice").await?;
+    /// let devices: Vec<_> = live.iter().map(|record| &*record.client.device).collect();
+    /// assert_eq!(devices.len(), 2);
+    /// assert!(expire.sessions().live("bob").await?.is_empty());
+    /// # Ok(()) }
+    /// ```
     pub async fn live(&self, owner: &str) -> Result<Vec<Record>, RegistryError> {
         let open = self.registry.find(Query::open(owner)).await?;
         Ok(open.into_iter().filter(|record| record.ran_out(self.now).is_none()).collect())
@@ -44,6 +88,27 @@ impl Sessions {
     /// # Errors
     ///
     /// When the registry cannot be asked.
+    ///
+    /// ```
+    /// # #[actix_web::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use session_expire::{Clock, Login, MemoryRegistry, Policy, Registry, SessionExpire, SystemClock};
+    /// # let (registry, policy) = (MemoryRegistry::new(), Policy::new());
+    /// # let now = SystemClock::default().now();
+    /// # for device in ["Firefox on Linux", "Safari on iPhone"] {
+    /// #     let mut login = Login::new("alice", now, &policy);
+    /// #     login.client.device = device.into();
+    /// #     registry.login(login).await?;
+    /// # }
+    /// # let expire = SessionExpire::builder(policy).registry(registry).build()?;
+    /// # expire.sessions().end_all("alice").await?;
+    /// for record in expire.sessions().past("alice").await? {
+    ///     let ended = record.ended.ok_or("still alive")?;
+    ///     println!("{}: {} ({})", ended.at.to_utc(), ended.reason, record.client.device);
+    /// #   assert_eq!(ended.reason, session_expire::Reason::Revoked);
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub async fn past(&self, owner: &str) -> Result<Vec<Record>, RegistryError> {
         let all = Query { owner: Some(owner.into()), ..Query::default() };
         let records = self.registry.find(all).await?;
@@ -63,6 +128,28 @@ impl Sessions {
     /// # Errors
     ///
     /// When the registry cannot be asked.
+    ///
+    /// ```
+    /// # #[actix_web::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use session_expire::{Clock, Login, MemoryRegistry, Policy, Registry, SessionExpire, SystemClock};
+    /// # let (registry, policy) = (MemoryRegistry::new(), Policy::new());
+    /// # let now = SystemClock::default().now();
+    /// # for device in ["Firefox on Linux", "Safari on iPhone"] {
+    /// #     let mut login = Login::new("alice", now, &policy);
+    /// #     login.client.device = device.into();
+    /// #     registry.login(login).await?;
+    /// # }
+    /// # let expire = SessionExpire::builder(policy).registry(registry).build()?;
+    /// use session_expire::Query;
+    /// // The open sessions of all users, 50 to a page.
+    /// let first = Query { ended: Some(false), limit: Some(50), ..Query::default() };
+    /// let page = expire.sessions().find(first.clone()).await?;
+    /// let next = Query { after: page.last().map(Query::place), ..first };
+    /// assert_eq!(page.len(), 2);
+    /// assert!(expire.sessions().find(next).await?.is_empty());
+    /// # Ok(()) }
+    /// ```
     pub async fn find(&self, query: Query) -> Result<Vec<Record>, RegistryError> {
         self.registry.find(query).await
     }
@@ -72,6 +159,27 @@ impl Sessions {
     /// # Errors
     ///
     /// When the registry cannot be asked; nothing has ended then.
+    ///
+    /// ```
+    /// # #[actix_web::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use session_expire::{Clock, Login, MemoryRegistry, Policy, Registry, SessionExpire, SystemClock};
+    /// # let (registry, policy) = (MemoryRegistry::new(), Policy::new());
+    /// # let now = SystemClock::default().now();
+    /// # for device in ["Firefox on Linux", "Safari on iPhone"] {
+    /// #     let mut login = Login::new("alice", now, &policy);
+    /// #     login.client.device = device.into();
+    /// #     registry.login(login).await?;
+    /// # }
+    /// # let expire = SessionExpire::builder(policy).registry(registry).build()?;
+    /// use session_expire::PublicId;
+    /// # let id = expire.sessions().live("alice").await?[0].id.to_string();
+    /// // `id` comes from a form: an id of somebody else's session ends nothing.
+    /// let id = PublicId::parse(&id).ok_or("no such session")?;
+    /// assert!(!expire.sessions().end("bob", id).await?);
+    /// assert!(expire.sessions().end("alice", id).await?);
+    /// # Ok(()) }
+    /// ```
     pub async fn end(&self, owner: &str, id: PublicId) -> Result<bool, RegistryError> {
         Ok(self.end_target(Target::Id(owner.into(), id)).await? > 0)
     }
@@ -81,6 +189,25 @@ impl Sessions {
     /// # Errors
     ///
     /// When the registry cannot be asked; nothing has ended then.
+    ///
+    /// ```
+    /// # #[actix_web::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use session_expire::{Clock, Login, MemoryRegistry, Policy, Registry, SessionExpire, SystemClock};
+    /// # let (registry, policy) = (MemoryRegistry::new(), Policy::new());
+    /// # let now = SystemClock::default().now();
+    /// # for device in ["Firefox on Linux", "Safari on iPhone"] {
+    /// #     let mut login = Login::new("alice", now, &policy);
+    /// #     login.client.device = device.into();
+    /// #     registry.login(login).await?;
+    /// # }
+    /// # let expire = SessionExpire::builder(policy).registry(registry).build()?;
+    /// let sessions = expire.sessions();
+    /// let keep = sessions.live("alice").await?[0].id; // in a handler: `SessionHandle::id`
+    /// assert_eq!(sessions.end_others("alice", keep).await?, 1);
+    /// assert_eq!(sessions.live("alice").await?[0].id, keep);
+    /// # Ok(()) }
+    /// ```
     pub async fn end_others(&self, owner: &str, keep: PublicId) -> Result<usize, RegistryError> {
         self.end_target(Target::Others(owner.into(), keep)).await
     }
@@ -90,6 +217,23 @@ impl Sessions {
     /// # Errors
     ///
     /// When the registry cannot be asked; nothing has ended then.
+    ///
+    /// ```
+    /// # #[actix_web::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use session_expire::{Clock, Login, MemoryRegistry, Policy, Registry, SessionExpire, SystemClock};
+    /// # let (registry, policy) = (MemoryRegistry::new(), Policy::new());
+    /// # let now = SystemClock::default().now();
+    /// # for device in ["Firefox on Linux", "Safari on iPhone"] {
+    /// #     let mut login = Login::new("alice", now, &policy);
+    /// #     login.client.device = device.into();
+    /// #     registry.login(login).await?;
+    /// # }
+    /// # let expire = SessionExpire::builder(policy).registry(registry).build()?;
+    /// assert_eq!(expire.sessions().end_all("alice").await?, 2);
+    /// assert_eq!(expire.sessions().end_all("alice").await?, 0);
+    /// # Ok(()) }
+    /// ```
     pub async fn end_all(&self, owner: &str) -> Result<usize, RegistryError> {
         self.end_target(Target::All(owner.into())).await
     }

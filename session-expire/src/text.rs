@@ -3,6 +3,14 @@
 use crate::{facts::Reason, time::Timestamp};
 
 /// The languages a person reads, most wanted first, in lower case: `["de-at", "en"]`.
+///
+/// ```
+/// use session_expire::Languages;
+/// let languages = Languages::parse("de-AT, en;q=0.8");
+/// assert_eq!(languages.iter().collect::<Vec<_>>(), ["de-at", "en"]);
+/// assert_eq!(languages.best_of(&["en", "fr"]), Some("en"));
+/// assert_eq!(languages.best_of(&["fr"]), None);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Languages(Vec<String>);
 
@@ -59,6 +67,22 @@ fn is_tag(text: &str) -> bool {
 }
 
 /// A session has ended, and a person is about to be told.
+///
+/// ```
+/// use session_expire::{Notice, Policy, Reason, SessionExpire};
+///
+/// fn text(notice: &Notice<'_>) -> String {
+///     let german = notice.languages.best_of(&["en", "de"]) == Some("de");
+///     match (notice.reason, notice.device) {
+///         (Reason::Evicted, Some(device)) => format!("Signed out: you signed in with {device}."),
+///         _ if german => "Sie wurden abgemeldet.".to_owned(),
+///         _ => "You were signed out.".to_owned(),
+///     }
+/// }
+///
+/// let expire = SessionExpire::builder(Policy::new()).texts(text).build()?;
+/// # Ok::<(), session_expire::ConfigError>(())
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Notice<'a> {

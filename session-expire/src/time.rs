@@ -9,6 +9,15 @@ use crate::error::DurationError;
 /// A point in time: milliseconds since the Unix epoch.
 ///
 /// Arithmetic saturates, so that no stored value, however wrong, can make it panic or wrap around.
+///
+/// ```
+/// use session_expire::{Timestamp, hours, minutes};
+/// let noon = Timestamp::from_millis(1_767_268_800_000);
+/// assert_eq!(noon.to_utc().to_rfc3339(), "2026-01-01T12:00:00+00:00");
+/// assert_eq!(noon.plus(hours(1)).minus(minutes(10)).since(noon), minutes(50));
+/// assert_eq!(noon.since(noon.plus(hours(1))), minutes(0));
+/// assert_eq!(Timestamp::from(noon.to_utc()).as_millis(), noon.as_millis());
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 
@@ -61,18 +70,34 @@ fn millis(duration: Duration) -> i64 {
 }
 
 /// `n` seconds.
+///
+/// ```
+/// use session_expire::{minutes, seconds};
+/// assert_eq!(minutes(1) + seconds(30), seconds(90));
+/// ```
 #[must_use]
 pub const fn seconds(n: u64) -> Duration {
     Duration::from_secs(n)
 }
 
 /// `n` minutes.
+///
+/// ```
+/// use session_expire::{hours, minutes};
+/// assert_eq!(minutes(90), hours(1) + minutes(30));
+/// ```
 #[must_use]
 pub const fn minutes(n: u64) -> Duration {
     Duration::from_secs(n.saturating_mul(60))
 }
 
 /// `n` hours.
+///
+/// ```
+/// use session_expire::{hours, parse_duration};
+/// assert_eq!(hours(24), parse_duration("1d")?);
+/// # Ok::<(), session_expire::DurationError>(())
+/// ```
 #[must_use]
 pub const fn hours(n: u64) -> Duration {
     Duration::from_secs(n.saturating_mul(3_600))
@@ -138,6 +163,12 @@ fn find_unit(number: &str, unit: &str) -> Result<(usize, u64), DurationError> {
 }
 
 /// Writes a duration the way [`parse_duration`] reads it, whole milliseconds; `0s` for zero.
+///
+/// ```
+/// use session_expire::{format_duration, minutes, seconds};
+/// assert_eq!(format_duration(minutes(90)), "1h30m");
+/// assert_eq!(format_duration(seconds(0)), "0s");
+/// ```
 #[must_use]
 pub fn format_duration(duration: Duration) -> String {
     let mut rest = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);

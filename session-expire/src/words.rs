@@ -76,6 +76,14 @@ fn duration(key: &'static str, word: Word) -> Result<Limit<Duration>, ConfigErro
 /// # Errors
 ///
 /// [`ConfigError::Duration`], naming `key`.
+///
+/// ```
+/// use session_expire::{Limit, limit, minutes};
+/// assert_eq!(limit("idle", "10m"), Ok(Limit::At(minutes(10))));
+/// assert_eq!(limit("idle", "never"), Ok(Limit::Off));
+/// let error = limit("--idle", "600").unwrap_err().to_string();
+/// assert!(error.starts_with(r#"--idle: "600" is not a duration"#));
+/// ```
 pub fn limit(key: &'static str, text: &str) -> Result<Limit<Duration>, ConfigError> {
     if text == "never" {
         return Ok(Limit::Off);

@@ -13,6 +13,15 @@ use rand::{Rng, distr::Alphanumeric};
 ///
 /// It lives in the session and nowhere else that a person or a log can see; its `Debug` output hides it.
 /// The shared letters let a registry keep the records of one user together, knowing only a key.
+///
+/// ```
+/// use session_expire::RecordKey;
+/// let key = RecordKey::random("alice");
+/// assert_eq!(RecordKey::random("alice").tag(), key.tag());
+/// assert_eq!(RecordKey::parse(key.expose()), Some(key));
+/// assert_eq!(RecordKey::with_secret("alice", key.secret()), Some(key));
+/// assert_eq!(format!("{key:?}"), "RecordKey(…)");
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct RecordKey([u8; 26]);
 
@@ -80,6 +89,15 @@ impl fmt::Debug for RecordKey {
 
 /// The public name of a login, for pages, URLs and logs: 16 random letters and digits. Knowing it
 /// gives no access.
+///
+/// ```
+/// use session_expire::PublicId;
+/// let id = PublicId::random();
+/// let url = format!("/devices/{id}/end");
+/// assert!(url.contains(id.as_str()));
+/// assert_eq!(url.split('/').nth(2).and_then(PublicId::parse), Some(id));
+/// assert_eq!(PublicId::parse("../../etc/passwd"), None);
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PublicId([u8; 16]);
 
@@ -117,6 +135,14 @@ impl fmt::Debug for PublicId {
 
 /// The secret under which the registry signs what a page may claim, 128 random bits; it never leaves
 /// the server.
+///
+/// ```
+/// use session_expire::Seal;
+/// let seal = Seal::random();
+/// let stored = seal.expose();
+/// assert_eq!(Seal::parse(&stored), Some(seal));
+/// assert_eq!(format!("{seal:?}"), "Seal(…)");
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Seal([u8; 16]);
 
@@ -168,6 +194,12 @@ fn tag_of(owner: &str) -> [u8; TAG] {
 }
 
 /// The letters that all keys of `owner` begin with; see [`RecordKey::tag`].
+///
+/// ```
+/// use session_expire::{RecordKey, owner_tag};
+/// assert_eq!(owner_tag("alice"), RecordKey::random("alice").tag());
+/// assert_ne!(owner_tag("alice"), owner_tag("bob"));
+/// ```
 #[must_use]
 pub fn owner_tag(owner: &str) -> String {
     String::from_utf8_lossy(&tag_of(owner)).into_owned()

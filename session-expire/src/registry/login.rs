@@ -15,6 +15,19 @@ use crate::{
 };
 
 /// A login as it is handed to a registry.
+///
+/// ```
+/// use session_expire::{Login, Policy, PolicyPatch, Reason, Record, Timestamp, hours};
+/// let now = Timestamp::from_millis(0);
+/// let mut login = Login::new("alice", now, &Policy::new().max_sessions(1));
+/// login.client.device = "Firefox on Linux".into();
+/// login.choice = Some(PolicyPatch::new().absolute(hours(24)).into());
+///
+/// assert_eq!(login.room.places(), Some(1));
+/// let ended = login.evicts();
+/// assert_eq!((ended.reason, ended.by.as_deref()), (Reason::Evicted, Some("Firefox on Linux")));
+/// assert_eq!(Record::new(&login).last_seen, now);
+/// ```
 #[derive(Debug, Clone)]
 pub struct Login {
     /// The secret name of the new record.

@@ -19,6 +19,17 @@ use crate::limit::Limit;
 ///
 /// Of each user the last 20 ended logins are kept for [`find`](Registry::find), and nothing for longer
 /// than 90 days after its last use.
+///
+/// ```
+/// # #[actix_web::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use session_expire::{Login, MemoryRegistry, Policy, Registry, Timestamp};
+/// let registry = MemoryRegistry::new();
+/// assert!(registry.is_empty());
+/// registry.login(Login::new("alice", Timestamp::from_millis(0), &Policy::new())).await?;
+/// assert_eq!(registry.len(), 1);
+/// # Ok(()) }
+/// ```
 pub struct MemoryRegistry {
     shards: Shards,
     log_limit: Limit<u32>,
@@ -33,6 +44,13 @@ impl MemoryRegistry {
 
     /// Keeps this many ended logins of each user in the log; `Limit::At(0)` for none, `Limit::Off` for
     /// all of the last 90 days.
+    ///
+    /// ```
+    /// use session_expire::{Limit, MemoryRegistry, Policy, SessionExpire};
+    /// let registry = MemoryRegistry::new().log_limit(Limit::At(5));
+    /// let expire = SessionExpire::builder(Policy::new()).registry(registry).build()?;
+    /// # Ok::<(), session_expire::ConfigError>(())
+    /// ```
     #[must_use]
     pub fn log_limit(mut self, limit: Limit<u32>) -> Self {
         self.log_limit = limit;

@@ -28,9 +28,38 @@ use room::Room;
 use crate::{error::RegistryError, time::Timestamp};
 
 /// The answer of a registry, when it comes.
+///
+/// ```
+/// use std::future::ready;
+/// use session_expire::{Answer, RegistryError};
+///
+/// fn at_once<'a, T: Send + 'a>(answer: T) -> Answer<'a, T> {
+///     Box::pin(ready(Ok(answer)))
+/// }
+///
+/// fn failed<'a, T: Send + 'a>(cause: std::io::Error) -> Answer<'a, T> {
+///     Box::pin(ready(Err(RegistryError::new("load a record", cause))))
+/// }
+/// # let _: (Answer<'_, ()>, Answer<'_, ()>) = (at_once(()), failed(std::io::ErrorKind::Other.into()));
+/// ```
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, RegistryError>> + Send + 'a>>;
 
 /// What became of a login.
+///
+/// ```
+/// # #[actix_web::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use session_expire::{Admission, Login, MemoryRegistry, Overflow, Policy, Registry, Timestamp};
+/// let registry = MemoryRegistry::new();
+/// let policy = Policy::new().max_sessions(1).overflow(Overflow::Refuse);
+/// let login = || Login::new("alice", Timestamp::from_millis(0), &policy);
+///
+/// let Admission::Admitted { record, ended } = registry.login(login()).await? else { panic!("refused") };
+/// assert!(ended.is_empty());
+/// let Admission::Refused { holders } = registry.login(login()).await? else { panic!("admitted") };
+/// assert_eq!(holders, [record]);
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone)]
 pub enum Admission {
     /// It was recorded.
@@ -48,6 +77,21 @@ pub enum Admission {
 }
 
 /// A record as it was loaded.
+///
+/// ```
+/// # #[actix_web::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use session_expire::{Login, MemoryRegistry, Policy, Registry, Timestamp};
+/// # let registry = MemoryRegistry::new();
+/// let login = || Login::new("alice", Timestamp::from_millis(0), &Policy::new());
+/// let (first, second) = (login(), login());
+/// let key = first.key;
+/// registry.login(first).await?;
+/// registry.login(second).await?;
+/// let loaded = registry.load(key).await?.ok_or("unknown")?;
+/// assert_eq!((&*loaded.record.owner, loaded.open), ("alice", 2));
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Loaded {
     /// The record. A request only reads it, so nothing of it is copied.
@@ -58,6 +102,24 @@ pub struct Loaded {
 }
 
 /// Which records to end.
+///
+/// ```
+/// # #[actix_web::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use session_expire::{Ended, Login, MemoryRegistry, Policy, Reason, Record, Registry, Target, Timestamp};
+/// # let registry = MemoryRegistry::new();
+/// let now = Timestamp::from_millis(0);
+/// let login = Login::new("alice", now, &Policy::new());
+/// let record = Record::new(&login);
+/// assert!(Target::Key(login.key).covers(&login.key, &record));
+/// assert!(!Target::Id("bob".into(), record.id).covers(&login.key, &record));
+/// assert!(!Target::Others("alice".into(), record.id).covers(&login.key, &record));
+///
+/// registry.login(login).await?;
+/// let ended = registry.end(Target::All("alice".into()), Ended::new(Reason::Revoked, now)).await?;
+/// assert_eq!(ended.len(), 1);
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone)]
 pub enum Target {
     /// The one with this key.
@@ -71,6 +133,20 @@ pub enum Target {
 }
 
 /// Which records to list.
+///
+/// ```
+/// use session_expire::{Login, Policy, Query, Record, Timestamp};
+/// let at = |at| Record::new(&Login::new("alice", Timestamp::from_millis(at), &Policy::new()));
+/// let records = vec![at(1), at(3), at(2)];
+///
+/// let first = Query { limit: Some(2), ..Query::open("alice") };
+/// let page = first.page(records.clone());
+/// assert_eq!(page.iter().map(|record| record.logged_in_at.as_millis()).collect::<Vec<_>>(), [3, 2]);
+///
+/// let second = Query { after: page.last().map(Query::place), ..first };
+/// assert_eq!(records.iter().filter(|record| second.covers(record)).count(), 1);
+/// assert!(!Query::past("alice").covers(&records[0]));
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct Query {
     /// Those of one user, or of all.
@@ -132,7 +208,7 @@ impl Query {
 /// use std::{future::ready, sync::{Arc, Mutex}};
 /// use session_expire::{
 ///     Admission, Answer, Change, Ended, Loaded, Login, Query, Reason, Record, RecordKey, Registry,
-///     RegistryError, Room, Seat, Target,
+///     Room, Seat, Target,
 /// };
 ///
 /// #[derive(Default)]

@@ -12,6 +12,13 @@ use crate::{
 };
 
 /// From where somebody signed in.
+///
+/// ```
+/// use session_expire::{Client, device_name};
+/// let client = Client { ip: "203.0.113.9".parse().ok(), device: device_name("curl/8.5.0").into() };
+/// assert_eq!(&*client.device, "curl");
+/// assert_eq!(Client::default().ip, None);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Client {
     /// The address, if it is known.
@@ -21,6 +28,20 @@ pub struct Client {
 }
 
 /// What a request changes in the record it came with.
+///
+/// ```
+/// # use session_expire::{Change, Login, Policy, PolicyPatch, Record, Timestamp, minutes, seconds};
+/// # let noon = Timestamp::from_millis(1_767_268_800_000);
+/// # let mut record = Record::new(&Login::new("alice", noon, &Policy::new()));
+/// let now = noon.plus(minutes(10));
+/// // The person typed 20 seconds ago, and has been given a limit of their own.
+/// let patch = PolicyPatch::new().idle(minutes(5));
+/// record.touch(&Change { seen: now.minus(seconds(20)), now, patch: Some(Some(patch.into())) });
+/// assert_eq!(record.last_seen, now.minus(seconds(20)));
+/// // `None` leaves that limit, `Some(None)` takes it away.
+/// record.touch(&Change { seen: now, now, patch: None });
+/// assert!(record.patch.is_some());
+/// ```
 #[derive(Debug, Clone)]
 pub struct Change {
     /// When the person was active.
@@ -32,6 +53,14 @@ pub struct Change {
 }
 
 /// When and why a login ended.
+///
+/// ```
+/// use session_expire::{Ended, Reason, Timestamp};
+/// let noon = Timestamp::from_millis(1_767_268_800_000);
+/// let evicted = Ended { by: Some("Firefox on Linux".into()), ..Ended::new(Reason::Evicted, noon) };
+/// assert_eq!((evicted.at, evicted.reason), (noon, Reason::Evicted));
+/// assert_eq!(Ended::new(Reason::LoggedOut, noon).by, None);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ended {
     /// When.
@@ -51,6 +80,21 @@ impl Ended {
 }
 
 /// What the registry knows of one login.
+///
+/// ```
+/// use session_expire::{Change, Ended, Login, Policy, Reason, Record, Timestamp, judge, minutes};
+/// let (policy, noon) = (Policy::new().idle(minutes(10)), Timestamp::from_millis(1_767_268_800_000));
+/// let mut record = Record::new(&Login::new("alice", noon, &policy));
+/// let later = noon.plus(minutes(9));
+/// record.touch(&Change { seen: later, now: later, patch: None });
+/// assert_eq!(record.ran_out(noon.plus(minutes(10))), None);
+/// assert_eq!(record.ran_out(noon.plus(minutes(19))), Some(Reason::Idle));
+///
+/// assert!(record.end(Ended::new(Reason::LoggedOut, later)));
+/// assert!(!record.end(Ended::new(Reason::Revoked, later)));
+/// # use session_expire::Verdict;
+/// assert_eq!(judge(&record.facts(), &policy, later), Verdict::Expired(Reason::LoggedOut));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
     /// The public name.

@@ -12,6 +12,24 @@ use crate::{
 };
 
 /// How many sessions a user may have, and who yields.
+///
+/// ```
+/// use session_expire::{Overflow, Policy, RecordKey, Room, Seat, Timestamp};
+/// # let seat = |at| Seat {
+/// #     key: RecordKey::random("alice"),
+/// #     logged_in_at: Timestamp::from_millis(at),
+/// #     last_seen: Timestamp::from_millis(10 - at),
+/// #     ran_out: None,
+/// # };
+/// let (older, newer) = (seat(1), seat(2)); // the older one was used last
+/// let room = Room::of(&Policy::new().max_sessions(2));
+/// assert_eq!(room.yielding(vec![newer, older]), [older]);
+/// let room = Room { overflow: Overflow::LeastRecent, ..room };
+/// assert_eq!(room.yielding(vec![newer, older]), [newer]);
+/// let room = Room { overflow: Overflow::Refuse, ..room };
+/// assert!(room.refuses(&[newer, older]) && !room.refuses(&[newer]));
+/// assert_eq!((room.places(), Room::of(&Policy::new()).places()), (Some(2), None));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Room {
     /// The limit; `At(0)` means none, too.
@@ -21,6 +39,21 @@ pub struct Room {
 }
 
 /// One open session of a user.
+///
+/// ```
+/// use session_expire::{Ended, Login, Policy, Reason, Record, Seat, Timestamp, hours};
+/// let noon = Timestamp::from_millis(1_767_268_800_000);
+/// let login = Login::new("alice", noon, &Policy::new());
+/// let mut record = Record::new(&login);
+///
+/// // It ran out half an hour after noon: that is why it ends, and nobody has to yield.
+/// let now = noon.plus(hours(1));
+/// let seat = Seat::of(login.key, &record, now).filter(|seat| seat.ran_out == Some(Reason::Idle));
+/// let ended = seat.map(|seat| seat.end(&Ended::new(Reason::Evicted, now)));
+/// assert_eq!(ended, Some(Ended::new(Reason::Idle, now)));
+/// # record.end(Ended::new(Reason::Idle, now));
+/// # assert_eq!(Seat::of(login.key, &record, now), None);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Seat {
     /// Whose seat.

@@ -26,6 +26,16 @@ use crate::{
 };
 
 /// Configures a [`SessionExpire`].
+///
+/// ```
+/// use session_expire::{Limit, MemoryRegistry, Policy, SessionExpire, minutes};
+/// let expire = SessionExpire::builder(Policy::new().idle(minutes(10)))
+///     .registry(MemoryRegistry::new().log_limit(Limit::At(5)))
+///     .endpoints_prefix("/account/session")
+///     .logout_url("/account/sign-out")
+///     .build()?;
+/// # Ok::<(), session_expire::ConfigError>(())
+/// ```
 #[must_use]
 pub struct Builder {
     policy: Policy,
@@ -47,6 +57,18 @@ pub struct Builder {
 impl SessionExpire {
     /// Starts to configure the middleware; `policy` holds wherever no
     /// [`PolicyPatch`](crate::PolicyPatch) says otherwise.
+    ///
+    /// ```
+    /// use session_expire::{Policy, SessionExpire};
+    /// let policy: Policy = toml::from_str(
+    ///     r#"
+    ///     idle = "10m"
+    ///     max_sessions = 3
+    ///     "#,
+    /// )?;
+    /// let expire = SessionExpire::builder(policy).build()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn builder(policy: Policy) -> Builder {
         Builder::new(policy)
     }
@@ -73,6 +95,13 @@ impl Builder {
     }
 
     /// Where logins are recorded: by default a [`MemoryRegistry`], for one process.
+    ///
+    /// ```
+    /// use session_expire::{Limit, MemoryRegistry, Policy, SessionExpire};
+    /// let registry = MemoryRegistry::new().log_limit(Limit::At(0));
+    /// let expire = SessionExpire::builder(Policy::new()).registry(registry).build()?;
+    /// # Ok::<(), session_expire::ConfigError>(())
+    /// ```
     pub fn registry(mut self, registry: impl Registry) -> Self {
         self.registry = Some(Arc::new(registry));
         self
@@ -81,6 +110,41 @@ impl Builder {
     /// What tells the time: by default the [`SystemClock`]. For tests, a [`ManualClock`].
     ///
     /// [`ManualClock`]: crate::ManualClock
+    ///
+    /// ```
+    /// # #[actix_web::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use actix_identity::IdentityMiddleware;
+    /// # use actix_session::{SessionMiddleware, storage::CookieSessionStore};
+    /// # use actix_web::{App, cookie::Key, get, post, test::{self, TestRequest, call_service}};
+    /// # use actix_identity::Identity;
+    /// # use session_expire::{ManualClock, Policy, SessionExpire, SessionHandle, SignInError, minutes};
+    /// # #[post("/login")]
+    /// # async fn login(session: SessionHandle) -> Result<&'static str, SignInError> {
+    /// #     session.sign_in("alice").await?;
+    /// #     Ok("welcome")
+    /// # }
+    /// # #[get("/mail")]
+    /// # async fn mail(_user: Identity) -> &'static str { "no mail" }
+    /// let clock = ManualClock::default();
+    /// let policy = Policy::new().idle(minutes(10));
+    /// let expire = SessionExpire::builder(policy).clock(clock.clone()).build()?;
+    /// # let app = test::init_service(
+    /// #     App::new().service(login).service(mail)
+    /// #         .wrap(expire.clone())
+    /// #         .wrap(IdentityMiddleware::default())
+    /// #         .wrap(SessionMiddleware::new(CookieSessionStore::default(), Key::generate())),
+    /// # )
+    /// # .await;
+    /// // `app` is the application, wrapped with `expire`.
+    /// let answer = call_service(&app, TestRequest::post().uri("/login").to_request()).await;
+    /// let cookie = answer.response().cookies().next().ok_or("no cookie")?;
+    /// let request = || TestRequest::get().uri("/mail").cookie(cookie.clone()).to_request();
+    /// assert_eq!(call_service(&app, request()).await.status(), 200);
+    /// clock.advance(minutes(10));
+    /// assert_eq!(call_service(&app, request()).await.status(), 401);
+    /// # Ok(()) }
+    /// ```
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
         self
@@ -126,6 +190,18 @@ impl Builder {
     /// What a person is told whose session has ended, by the reason and the languages they read
     /// (`Accept-Language`). By default an English sentence for each reason. A policy's
     /// [`message`](Policy::message) goes before.
+    ///
+    /// ```
+    /// use session_expire::{Policy, Reason, SessionExpire};
+    /// let expire = SessionExpire::builder(Policy::new())
+    ///     .texts(|notice| match notice.reason {
+    ///         Reason::LoggedOut => "See you soon.".to_owned(),
+    ///         Reason::Idle => "You were away for a while.".to_owned(),
+    ///         _ => "Please sign in again.".to_owned(),
+    ///     })
+    ///     .build()?;
+    /// # Ok::<(), session_expire::ConfigError>(())
+    /// ```
     pub fn texts<F>(mut self, texts: F) -> Self
     where
         F: Fn(&Notice<'_>) -> String + Send + Sync + 'static,
@@ -136,6 +212,17 @@ impl Builder {
 
     /// What the [warning dialog](crate::SessionVars::warning_dialog) says, by the languages a person
     /// reads (`Accept-Language`). By default English.
+    ///
+    /// ```
+    /// use session_expire::{DialogTexts, Policy, SessionExpire};
+    /// let expire = SessionExpire::builder(Policy::new())
+    ///     .dialog_texts(|_languages| DialogTexts {
+    ///         idle: "For your safety, the bank signs you out in {time}.".into(),
+    ///         ..DialogTexts::default()
+    ///     })
+    ///     .build()?;
+    /// # Ok::<(), session_expire::ConfigError>(())
+    /// ```
     pub fn dialog_texts<F>(mut self, texts: F) -> Self
     where
         F: Fn(&Languages) -> DialogTexts + Send + Sync + 'static,
@@ -146,6 +233,18 @@ impl Builder {
 
     /// Which requests are no activity of a person: by default those with an `X-Session-Passive`
     /// header. It is asked only when activity would be written.
+    ///
+    /// A rule of yours stands in place of the default:
+    ///
+    /// ```
+    /// use session_expire::{Policy, SessionExpire};
+    /// let expire = SessionExpire::builder(Policy::new())
+    ///     .passive_when(|req| {
+    ///         req.path().starts_with("/poll/") || req.headers().contains_key("x-session-passive")
+    ///     })
+    ///     .build()?;
+    /// # Ok::<(), session_expire::ConfigError>(())
+    /// ```
     pub fn passive_when<F>(mut self, passive: F) -> Self
     where
         F: Fn(&HttpRequest) -> bool + Send + Sync + 'static,
@@ -155,6 +254,22 @@ impl Builder {
     }
 
     /// Who is told of logins, ends, refusals and failures, besides `tracing`.
+    ///
+    /// ```
+    /// use std::sync::atomic::{AtomicU64, Ordering};
+    /// use session_expire::{Event, Policy, Reason, SessionExpire};
+    ///
+    /// static EVICTED: AtomicU64 = AtomicU64::new(0);
+    ///
+    /// let expire = SessionExpire::builder(Policy::new().max_sessions(1))
+    ///     .observer(|event| {
+    ///         if let Event::Ended { reason: Reason::Evicted, .. } = event {
+    ///             EVICTED.fetch_add(1, Ordering::Relaxed);
+    ///         }
+    ///     })
+    ///     .build()?;
+    /// # Ok::<(), session_expire::ConfigError>(())
+    /// ```
     pub fn observer<F>(mut self, observer: F) -> Self
     where
         F: Fn(&Event<'_>) + Send + Sync + 'static,
@@ -164,12 +279,28 @@ impl Builder {
     }
 
     /// The `id_key` that `IdentityMiddleware` was given, if it was given one.
+    ///
+    /// ```
+    /// use actix_identity::IdentityMiddleware;
+    /// use session_expire::{Policy, SessionExpire};
+    /// let identity = IdentityMiddleware::builder().id_key("user").build();
+    /// let expire = SessionExpire::builder(Policy::new()).identity_key("user").build()?;
+    /// # Ok::<(), session_expire::ConfigError>(())
+    /// ```
     pub fn identity_key(mut self, key: &'static str) -> Self {
         self.identity_key = key;
         self
     }
 
     /// Where [`SessionExpire::endpoints`] answer: by default under `/session`.
+    ///
+    /// ```
+    /// use actix_web::App;
+    /// use session_expire::{Policy, SessionExpire};
+    /// let expire = SessionExpire::builder(Policy::new()).endpoints_prefix("/app/session").build()?;
+    /// let app = App::new().service(expire.endpoints()); // not `endpoints()`, which has the default
+    /// # Ok::<(), session_expire::ConfigError>(())
+    /// ```
     pub fn endpoints_prefix(mut self, path: impl Into<Arc<str>>) -> Self {
         self.prefix = path.into();
         self
@@ -177,6 +308,13 @@ impl Builder {
 
     /// The path of the application's own sign-out: by default `/logout`. Whoever posts there with a
     /// session that has just ended is not told why: they were leaving anyway.
+    ///
+    /// ```
+    /// use session_expire::{Policy, SessionExpire};
+    /// let expire = SessionExpire::builder(Policy::new()).logout_url("/account/sign-out").build()?;
+    /// assert!(SessionExpire::builder(Policy::new()).logout_url("https://a.example/").build().is_err());
+    /// # Ok::<(), session_expire::ConfigError>(())
+    /// ```
     pub fn logout_url(mut self, path: impl Into<Arc<str>>) -> Self {
         self.logout_url = path.into();
         self
@@ -184,6 +322,31 @@ impl Builder {
 
     /// Whether an empty 401 to an anonymous visitor is turned into a redirect to the login page (or
     /// a problem report, for programs), as it is for an expired one: by default it is.
+    ///
+    /// ```
+    /// # #[actix_web::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use actix_identity::IdentityMiddleware;
+    /// # use actix_session::{SessionMiddleware, storage::CookieSessionStore};
+    /// # use actix_identity::Identity;
+    /// # use actix_web::{App, cookie::Key, get, test::{self, TestRequest, call_service}};
+    /// # use session_expire::{Policy, SessionExpire};
+    /// #[get("/mail")]
+    /// async fn mail(_user: Identity) -> &'static str { "no mail" }
+    ///
+    /// let expire = SessionExpire::builder(Policy::new()).challenge_anonymous(false).build()?;
+    /// # let app = test::init_service(
+    /// #     App::new().service(mail)
+    /// #         .wrap(expire.clone())
+    /// #         .wrap(IdentityMiddleware::default())
+    /// #         .wrap(SessionMiddleware::new(CookieSessionStore::default(), Key::generate())),
+    /// # )
+    /// # .await;
+    /// // `app` is the application, wrapped with `expire`.
+    /// let page = TestRequest::get().uri("/mail").insert_header(("accept", "text/html")).to_request();
+    /// assert_eq!(call_service(&app, page).await.status(), 401); // otherwise 303 to the login page
+    /// # Ok(()) }
+    /// ```
     pub fn challenge_anonymous(mut self, challenge: bool) -> Self {
         self.challenge_anonymous = challenge;
         self
@@ -195,6 +358,14 @@ impl Builder {
     /// Set it when you add this crate to a running application, a few days ahead. It must end some day:
     /// an old cookie that a thief has copied can be adopted again and again until then, because nothing
     /// in it can be ended.
+    ///
+    /// ```
+    /// use chrono::{DateTime, Utc};
+    /// use session_expire::{Policy, SessionExpire};
+    /// let end: DateTime<Utc> = "2026-01-05T00:00:00Z".parse()?;
+    /// let expire = SessionExpire::builder(Policy::new()).adopt_until(end).build()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn adopt_until(mut self, end: impl Into<Timestamp>) -> Self {
         self.adopt_until = Some(end.into());
         self
@@ -205,6 +376,12 @@ impl Builder {
     /// # Errors
     ///
     /// A [`ConfigError`] that names the option and the cure.
+    ///
+    /// ```
+    /// use session_expire::{ConfigError, Policy, SessionExpire};
+    /// let built = SessionExpire::builder(Policy::new().login_url("//evil.example")).build();
+    /// assert!(matches!(built, Err(ConfigError::NotLocal { key: "login_url", .. })));
+    /// ```
     pub fn build(self) -> Result<SessionExpire, ConfigError> {
         self.policy.validate()?;
         let registry = self.registry.unwrap_or_else(|| Arc::new(MemoryRegistry::new()));

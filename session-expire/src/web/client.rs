@@ -11,6 +11,14 @@ const MOST_HOPS: usize = 32;
 const LONGEST_AGENT: usize = 1_024;
 
 /// The peers whose `X-Forwarded-For` is believed: an address, or a network such as `10.0.0.0/8`.
+///
+/// ```
+/// use session_expire::Proxy;
+/// let network: Proxy = "10.0.0.0/8".parse()?;
+/// assert_eq!(network, "10.1.2.3/8".parse()?); // the rest of the address is of no account
+/// assert!("10.0.0.0/33".parse::<Proxy>().is_err());
+/// # Ok::<(), session_expire::ConfigError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Proxy {
     network: u128,

@@ -45,12 +45,39 @@ use crate::{
 ///
 /// Status and keep-alive judge under the policy of the page that asks, which the page's markup
 /// carries, signed; neither ends a session that a page under another policy may still accept. Requests that change something are refused when they come from another origin.
+///
+/// ```
+/// # #[actix_web::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use actix_identity::IdentityMiddleware;
+/// # use actix_session::{SessionMiddleware, storage::CookieSessionStore};
+/// use actix_web::{App, cookie::Key, test::{self, TestRequest, call_and_read_body}};
+/// use session_expire::{Policy, SessionExpire, endpoints};
+/// # let expire = SessionExpire::builder(Policy::new()).build()?;
+/// let app = App::new()
+///     .service(endpoints())
+///     .wrap(expire)
+///     .wrap(IdentityMiddleware::default())
+///     .wrap(SessionMiddleware::new(CookieSessionStore::default(), Key::generate()));
+/// let app = test::init_service(app).await;
+/// let request = TestRequest::get().uri("/session/status").to_request();
+/// assert_eq!(call_and_read_body(&app, request).await, r#"{"state":"anonymous"}"#);
+/// # Ok(()) }
+/// ```
 pub fn endpoints() -> impl HttpServiceFactory + 'static {
     under("/session")
 }
 
 impl SessionExpire {
     /// The [`endpoints`], under the configured prefix.
+    ///
+    /// ```
+    /// use actix_web::App;
+    /// use session_expire::{Policy, SessionExpire};
+    /// let expire = SessionExpire::builder(Policy::new()).endpoints_prefix("/app/session").build()?;
+    /// let app = App::new().service(expire.endpoints()); // GET /app/session/status, …
+    /// # Ok::<(), session_expire::ConfigError>(())
+    /// ```
     pub fn endpoints(&self) -> impl HttpServiceFactory + 'static {
         under(&self.setup().prefix)
     }

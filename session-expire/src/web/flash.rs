@@ -11,6 +11,13 @@ const MOST: usize = 12;
 const LONGEST: usize = 1_500;
 
 /// How important a message is, as in Django's messages.
+///
+/// ```
+/// use session_expire::{FlashMessage, Level};
+/// let messages = [FlashMessage::new(Level::Info, "Saved."), FlashMessage::new(Level::Error, "Full.")];
+/// assert!(messages.iter().any(|message| message.level() >= Level::Warning));
+/// assert_eq!(Level::Error.as_str(), "error");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
@@ -41,6 +48,14 @@ impl Level {
 }
 
 /// A message that is shown once. It prints as its text; the template escapes it.
+///
+/// ```
+/// use session_expire::{FlashMessage, Level};
+/// let message = FlashMessage::new(Level::Success, "3 < 4").with_tags("sticky wide");
+/// assert_eq!(message.tags(), "sticky wide success");
+/// assert_eq!((message.text(), message.level()), ("3 < 4", Level::Success));
+/// assert_eq!(format!("{message}"), "3 < 4"); // not escaped
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FlashMessage {
     #[serde(rename = "l")]

@@ -32,12 +32,67 @@ use crate::{
 /// The session of this request, for handlers that want to know more than who is signed in.
 ///
 /// Extracting it fails with 500 where [`SessionExpire`](crate::SessionExpire) is missing.
+///
+/// ```
+/// # #[actix_web::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use actix_identity::IdentityMiddleware;
+/// # use actix_session::{SessionMiddleware, storage::CookieSessionStore};
+/// # use actix_web::{App, cookie::Key, post, test::{self, TestRequest, call_and_read_body, call_service}};
+/// # use session_expire::{ManualClock, Policy, SessionExpire, SignInError};
+/// use actix_web::get;
+/// use session_expire::{SessionHandle, Verdict};
+///
+/// #[get("/whoami")]
+/// async fn whoami(session: SessionHandle) -> String {
+///     match session.verdict() {
+///         Verdict::Active(left) => format!("signed in, {:?} left", left.nearest().at()),
+///         Verdict::Expired(reason) => format!("signed out: {reason}"),
+///         Verdict::Anonymous => "a guest".to_owned(),
+///     }
+/// }
+/// # #[post("/login")]
+/// # async fn login(session: SessionHandle) -> Result<&'static str, SignInError> {
+/// #     session.sign_in("alice").await?;
+/// #     Ok("welcome")
+/// # }
+/// # let expire = SessionExpire::builder(Policy::new()).clock(ManualClock::default()).build()?;
+/// # let app = test::init_service(
+/// #     App::new().service(login).service(whoami)
+/// #         .wrap(expire.clone())
+/// #         .wrap(IdentityMiddleware::default())
+/// #         .wrap(SessionMiddleware::new(CookieSessionStore::default(), Key::generate())),
+/// # )
+/// # .await;
+/// # let answer = call_service(&app, TestRequest::post().uri("/login").to_request()).await;
+/// # let cookie = answer.response().cookies().next().ok_or("no cookie")?;
+/// # let request = TestRequest::get().uri("/whoami").cookie(cookie.clone()).to_request();
+/// # let text = call_and_read_body(&app, request).await;
+/// # assert_eq!(text, "signed in, Some(1800s) left");
+/// # Ok(()) }
+/// ```
 pub struct SessionHandle {
     gate: Rc<Gate>,
     req: HttpRequest,
 }
 
 /// Why nobody was signed in.
+///
+/// ```
+/// use actix_web::{HttpResponse, Result};
+/// use session_expire::{SessionHandle, SignInError};
+///
+/// async fn login(session: SessionHandle) -> Result<HttpResponse> {
+///     match session.sign_in("alice").await {
+///         Ok(_) => Ok(HttpResponse::SeeOther().insert_header(("location", "/")).finish()),
+///         Err(SignInError::Refused(holders)) => {
+///             let devices: Vec<_> = holders.iter().map(|holder| &*holder.client.device).collect();
+///             Ok(HttpResponse::Conflict().body(format!("in use on {}", devices.join(", "))))
+///         }
+///         Err(error) => Err(error.into()), // 503 while the registry is away
+///     }
+/// }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SignInError {
@@ -65,18 +120,46 @@ impl ResponseError for SignInError {
 impl SessionHandle {
     /// How the session was judged under the policy of this handler. An anonymous visitor is also
     /// whoever cannot be judged because the registry is away.
+    ///
+    /// ```
+    /// use actix_web::HttpResponse;
+    /// use session_expire::{Reason, SessionHandle, Verdict};
+    /// async fn front_page(session: SessionHandle) -> HttpResponse {
+    ///     match session.verdict() {
+    ///         Verdict::Expired(Reason::Evicted) => HttpResponse::Ok().body("Was that you, on another device?"),
+    ///         _ => HttpResponse::Ok().body("Welcome"),
+    ///     }
+    /// }
+    /// ```
     #[must_use]
     pub fn verdict(&self) -> Verdict {
         self.gate.verdict()
     }
 
     /// The policy of this handler, all patches applied.
+    ///
+    /// ```
+    /// use session_expire::{SessionHandle, format_duration};
+    /// async fn footer(session: SessionHandle) -> String {
+    ///     match session.policy().idle.at() {
+    ///         Some(idle) => format!("You are signed out after {} without activity.", format_duration(idle)),
+    ///         None => String::new(),
+    ///     }
+    /// }
+    /// ```
     #[must_use]
     pub fn policy(&self) -> Arc<Policy> {
         self.gate.policy()
     }
 
     /// The public id of the login that this request presented, ended or not.
+    ///
+    /// ```
+    /// use session_expire::{Record, SessionHandle};
+    /// fn is_this_one(session: &SessionHandle, listed: &Record) -> bool {
+    ///     session.id() == Some(listed.id)
+    /// }
+    /// ```
     #[must_use]
     pub fn id(&self) -> Option<PublicId> {
         self.gate.login().map(|(_, record)| record.id)
@@ -84,6 +167,13 @@ impl SessionHandle {
 
     /// What was [chosen](Self::sign_in_with) at the login that lives, be it of this very request: for a
     /// cookie that is to outlive the browser, say. `None` also for whoever is signing out.
+    ///
+    /// ```
+    /// use session_expire::{Limit, SessionHandle, hours};
+    /// fn is_kept_signed_in(session: &SessionHandle) -> bool {
+    ///     session.choice().and_then(|choice| choice.absolute) == Some(Limit::At(hours(24 * 30)))
+    /// }
+    /// ```
     #[must_use]
     pub fn choice(&self) -> Option<PolicyPatch> {
         if self.gate.is_leaving() {
@@ -96,6 +186,13 @@ impl SessionHandle {
     }
 
     /// The time of this request, by the [clock](crate::Builder::clock) that sessions are judged by.
+    ///
+    /// ```
+    /// use session_expire::{Record, SessionHandle, format_duration};
+    /// fn unused_for(session: &SessionHandle, record: &Record) -> String {
+    ///     format_duration(session.now().since(record.last_seen))
+    /// }
+    /// ```
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.gate.now
@@ -107,6 +204,25 @@ impl SessionHandle {
     /// # Errors
     ///
     /// [`SignInError::Refused`], or that the registry or the session failed; nobody is signed in then.
+    ///
+    /// ```
+    /// use actix_web::{HttpResponse, post, web};
+    /// use serde::Deserialize;
+    /// use session_expire::{SessionHandle, SignInError};
+    /// # fn is_right(_: &Credentials) -> bool { true }
+    ///
+    /// #[derive(Deserialize)]
+    /// struct Credentials { name: String, password: String }
+    ///
+    /// #[post("/login")]
+    /// async fn login(form: web::Form<Credentials>, session: SessionHandle) -> Result<HttpResponse, SignInError> {
+    ///     if !is_right(&form) {
+    ///         return Ok(HttpResponse::Ok().body("Wrong name or password."));
+    ///     }
+    ///     session.sign_in(&form.name).await?; // 409, where logins can be refused
+    ///     Ok(HttpResponse::SeeOther().insert_header(("location", "/")).finish())
+    /// }
+    /// ```
     pub async fn sign_in(&self, user: impl Into<String>) -> Result<PublicId, SignInError> {
         self.sign_in_with(user, PolicyPatch::new()).await
     }
@@ -118,6 +234,14 @@ impl SessionHandle {
     /// # Errors
     ///
     /// As [`sign_in`](Self::sign_in).
+    ///
+    /// ```
+    /// use session_expire::{PolicyPatch, PublicId, SessionHandle, SignInError, hours};
+    /// async fn enter(session: &SessionHandle, name: &str, keep: bool) -> Result<PublicId, SignInError> {
+    ///     let kept = || PolicyPatch::new().idle(hours(24 * 7)).absolute(hours(24 * 30));
+    ///     session.sign_in_with(name, if keep { kept() } else { PolicyPatch::new() }).await
+    /// }
+    /// ```
     pub async fn sign_in_with(
         &self,
         user: impl Into<String>,
@@ -144,6 +268,17 @@ impl SessionHandle {
     /// # Errors
     ///
     /// When the registry cannot be asked.
+    ///
+    /// ```
+    /// use actix_web::{HttpResponse, Result, error::ErrorServiceUnavailable};
+    /// use session_expire::SessionHandle;
+    /// # async fn leave_the_administrators() {}
+    /// async fn step_down(session: SessionHandle) -> Result<HttpResponse> {
+    ///     leave_the_administrators().await;
+    ///     session.refresh_policy().await.map_err(ErrorServiceUnavailable)?;
+    ///     Ok(HttpResponse::NoContent().finish())
+    /// }
+    /// ```
     pub async fn refresh_policy(&self) -> Result<(), RegistryError> {
         let Some((key, record)) = self.gate.login() else { return Ok(()) };
         let setup = &self.gate.setup;
@@ -153,6 +288,17 @@ impl SessionHandle {
     }
 
     /// The sessions of users, for a devices page.
+    ///
+    /// ```
+    /// use actix_identity::Identity;
+    /// use actix_web::{Result, error::{ErrorServiceUnavailable, ErrorUnauthorized}};
+    /// use session_expire::SessionHandle;
+    /// async fn devices(user: Identity, session: SessionHandle) -> Result<String> {
+    ///     let user = user.id().map_err(ErrorUnauthorized)?;
+    ///     let live = session.sessions().live(&user).await.map_err(ErrorServiceUnavailable)?;
+    ///     Ok(live.iter().map(|record| format!("{}\n", record.client.device)).collect())
+    /// }
+    /// ```
     #[must_use]
     pub fn sessions(&self) -> Sessions {
         self.gate.setup.sessions()
@@ -160,12 +306,51 @@ impl SessionHandle {
 
     /// Leaves the answer of this request as the handler gives it, a 401 included: for a login that an
     /// API offers beside the login page, whose "wrong password" is no challenge.
+    ///
+    /// ```
+    /// # #[actix_web::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use actix_identity::IdentityMiddleware;
+    /// # use actix_session::{SessionMiddleware, storage::CookieSessionStore};
+    /// # use actix_web::{App, cookie::Key, post, test::{self, TestRequest, call_service}};
+    /// # use session_expire::{Policy, SessionExpire};
+    /// use actix_web::HttpResponse;
+    /// use session_expire::SessionHandle;
+    ///
+    /// #[post("/api/login")]
+    /// async fn login(session: SessionHandle) -> HttpResponse {
+    ///     session.keep_answer();
+    ///     HttpResponse::Unauthorized().finish() // stays as it is, also for a browser
+    /// }
+    /// # let expire = SessionExpire::builder(Policy::new()).build()?;
+    /// # let app = test::init_service(
+    /// #     App::new().service(login)
+    /// #         .wrap(expire.clone())
+    /// #         .wrap(IdentityMiddleware::default())
+    /// #         .wrap(SessionMiddleware::new(CookieSessionStore::default(), Key::generate())),
+    /// # )
+    /// # .await;
+    /// # let request = TestRequest::post().uri("/api/login").insert_header(("accept", "text/html"));
+    /// # assert_eq!(call_service(&app, request.to_request()).await.status(), 401);
+    /// # Ok(()) }
+    /// ```
     pub fn keep_answer(&self) {
         self.gate.set_answered();
     }
 
     /// Signs the person out and empties the session, like `Identity::logout`; and it works where no
     /// identity is left: whoever signs out of a session that has just expired is not told why.
+    ///
+    /// ```
+    /// use actix_web::{HttpResponse, post};
+    /// use session_expire::SessionHandle;
+    ///
+    /// #[post("/logout")]
+    /// async fn logout(session: SessionHandle) -> HttpResponse {
+    ///     session.sign_out();
+    ///     HttpResponse::SeeOther().insert_header(("location", "/login")).finish()
+    /// }
+    /// ```
     pub fn sign_out(&self) {
         self.gate.set_leaving();
         self.gate.ledger.purge();

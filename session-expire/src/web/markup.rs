@@ -3,6 +3,17 @@
 use std::fmt;
 
 /// HTML that is safe to print as it is.
+///
+/// ```
+/// use session_expire::{Markup, SessionVars};
+///
+/// fn footer(session: &SessionVars) -> String {
+///     format!("<footer>Good bye</footer>{}", session.warning_dialog)
+/// }
+///
+/// assert_eq!(footer(&SessionVars::default()), "<footer>Good bye</footer>"); // an anonymous visitor
+/// assert_eq!(Markup::default().to_string(), "");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Markup(pub(super) String);
 

@@ -42,6 +42,23 @@ use crate::sessions::Sessions;
 ///
 /// For a signed-in visitor one look into the registry per request; nothing is written unless
 /// `last_seen` has moved by more than [`Policy::slack`](crate::Policy::slack). For others next to nothing.
+///
+/// ```
+/// use actix_identity::IdentityMiddleware;
+/// use actix_session::{SessionMiddleware, storage::CookieSessionStore};
+/// use actix_web::{App, HttpServer, cookie::Key};
+/// use session_expire::{Policy, SessionExpire};
+///
+/// let key = Key::generate();
+/// let expire = SessionExpire::builder(Policy::new()).build()?;
+/// let server = HttpServer::new(move || {
+///     App::new()
+///         .wrap(expire.clone())
+///         .wrap(IdentityMiddleware::default())
+///         .wrap(SessionMiddleware::new(CookieSessionStore::default(), key.clone()))
+/// });
+/// # Ok::<(), session_expire::ConfigError>(())
+/// ```
 #[derive(Clone)]
 pub struct SessionExpire {
     setup: Arc<Setup>,
@@ -54,6 +71,23 @@ impl SessionExpire {
 
     /// The sessions of users, for whatever is no request: a job, a command line, a test. Times are those
     /// of this moment; ask again for each use.
+    ///
+    /// ```
+    /// # #[actix_web::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use session_expire::{Clock, Login, MemoryRegistry, Policy, Registry, SessionExpire, SystemClock};
+    /// # let (registry, policy) = (MemoryRegistry::new(), Policy::new());
+    /// # let now = SystemClock::default().now();
+    /// # for device in ["Firefox on Linux", "Safari on iPhone"] {
+    /// #     let mut login = Login::new("alice", now, &policy);
+    /// #     login.client.device = device.into();
+    /// #     registry.login(login).await?;
+    /// # }
+    /// # let expire = SessionExpire::builder(policy).registry(registry).build()?;
+    /// // Alice has closed her account.
+    /// assert_eq!(expire.sessions().end_all("alice").await?, 2);
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn sessions(&self) -> Sessions {
         self.setup.sessions()

@@ -28,6 +28,13 @@ use crate::{
 
 /// A number of whole seconds for a page. Prints as `null` when there is none, so that it can stand
 /// in a script or a data block as it is.
+///
+/// ```
+/// use session_expire::Seconds;
+/// assert_eq!(format!("const left = {};", Seconds(Some(583))), "const left = 583;");
+/// assert_eq!(serde_json::to_string(&Seconds(None))?, "null");
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(transparent)]
 pub struct Seconds(pub Option<u64>);
@@ -60,6 +67,43 @@ mod safe {
 /// prints as nothing.
 ///
 /// Extracting it fails with 500 where [`SessionExpire`](crate::SessionExpire) is missing.
+///
+/// ```
+/// # #[actix_web::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use actix_identity::IdentityMiddleware;
+/// # use actix_session::{SessionMiddleware, storage::CookieSessionStore};
+/// # use actix_web::{App, cookie::Key, post, test::{self, TestRequest, call_and_read_body, call_service}};
+/// # use session_expire::{ManualClock, Policy, SessionExpire, SessionHandle, SignInError};
+/// use actix_web::{Responder, get};
+/// use session_expire::SessionVars;
+///
+/// #[get("/")]
+/// async fn page(session: SessionVars) -> impl Responder {
+///     format!("idle: {}, all: {}", session.seconds_until_idle_end, session.seconds_until_session_end)
+/// }
+/// # #[post("/login")]
+/// # async fn login(session: SessionHandle) -> Result<&'static str, SignInError> {
+/// #     session.sign_in("alice").await?;
+/// #     Ok("welcome")
+/// # }
+/// # let expire = SessionExpire::builder(Policy::new()).clock(ManualClock::default()).build()?;
+/// # let app = test::init_service(
+/// #     App::new().service(login).service(page)
+/// #         .wrap(expire.clone())
+/// #         .wrap(IdentityMiddleware::default())
+/// #         .wrap(SessionMiddleware::new(CookieSessionStore::default(), Key::generate())),
+/// # )
+/// # .await;
+/// # let answer = call_service(&app, TestRequest::post().uri("/login").to_request()).await;
+/// # let cookie = answer.response().cookies().next().ok_or("no cookie")?;
+/// # let request = TestRequest::get().uri("/").cookie(cookie.clone()).to_request();
+/// # let text = call_and_read_body(&app, request).await;
+/// # assert_eq!(text, "idle: 1800, all: 43200");
+/// # let request = TestRequest::get().uri("/").to_request();
+/// # assert_eq!(call_and_read_body(&app, request).await, "idle: null, all: null");
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct SessionVars {
@@ -163,6 +207,15 @@ pub struct FlashMessages(Rc<Gate>);
 
 impl FlashMessages {
     /// Adds a message.
+    ///
+    /// ```
+    /// use session_expire::{FlashMessage, FlashMessages, Level};
+    /// async fn save(messages: FlashMessages) -> &'static str {
+    ///     messages.push(FlashMessage::new(Level::Warning, "The disk is nearly full.").with_tags("sticky"));
+    ///     messages.info("Saved."); // `success`, `warning` and `error` are as short
+    ///     "saved"
+    /// }
+    /// ```
     pub fn push(&self, message: FlashMessage) {
         self.0.push(message);
     }
@@ -189,6 +242,36 @@ impl FlashMessages {
 
     /// Shows all messages that have not been shown yet, in order. The reason why a session has just
     /// ended is among them.
+    ///
+    /// ```
+    /// # #[actix_web::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use actix_identity::IdentityMiddleware;
+    /// # use actix_session::{SessionMiddleware, storage::CookieSessionStore};
+    /// # use actix_web::{App, cookie::Key, test::{self, TestRequest, call_and_read_body}};
+    /// # use session_expire::{Policy, SessionExpire};
+    /// use actix_web::get;
+    /// use session_expire::FlashMessages;
+    ///
+    /// #[get("/")]
+    /// async fn page(messages: FlashMessages) -> String {
+    ///     messages.success("Saved.");
+    ///     let shown = messages.show(); // or `for message in &messages`
+    ///     assert!(messages.show().is_empty());
+    ///     shown.iter().map(|message| format!("<p class=\"{}\">{message}</p>", message.tags())).collect()
+    /// }
+    /// # let expire = SessionExpire::builder(Policy::new()).build()?;
+    /// # let app = test::init_service(
+    /// #     App::new().service(page)
+    /// #         .wrap(expire.clone())
+    /// #         .wrap(IdentityMiddleware::default())
+    /// #         .wrap(SessionMiddleware::new(CookieSessionStore::default(), Key::generate())),
+    /// # )
+    /// # .await;
+    /// # let text = call_and_read_body(&app, TestRequest::get().uri("/").to_request()).await;
+    /// # assert_eq!(text, "<p class=\"success\">Saved.</p>");
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn show(&self) -> Vec<FlashMessage> {
         self.0.tell_reason();

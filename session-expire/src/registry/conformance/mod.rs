@@ -57,10 +57,22 @@ pub use stage::{Promise, Runner, Work, block_on};
 use super::Registry;
 
 /// All promises with their names, for a harness of your own.
+///
+/// ```
+/// use session_expire::{MemoryRegistry, conformance::{PROMISES, block_on}};
+/// let (name, promise) = PROMISES[0];
+/// println!("{name}");
+/// promise(&MemoryRegistry::new(), block_on);
+/// ```
 pub const PROMISES: &[(&str, Promise)] = crate::__promises!(__promise_list);
 
 /// Opens a registry and holds it to the promise of this name: what each test of
 /// [`conformance_tests!`](crate::conformance_tests) does.
+///
+/// ```
+/// use session_expire::{MemoryRegistry, conformance::{block_on, hold}};
+/// hold("the_oldest_login_yields", async { MemoryRegistry::new() }, block_on);
+/// ```
 pub fn hold<R: Registry>(name: &str, fresh: impl Future<Output = R> + Send, run: Runner) {
     let Some((_, promise)) = PROMISES.iter().find(|(known, _)| *known == name) else {
         panic!("there is no promise called `{name}`");
@@ -78,6 +90,12 @@ pub fn hold<R: Registry>(name: &str, fresh: impl Future<Output = R> + Send, run:
 ///
 /// `fresh` is a future of a registry, made anew for each test; `runner` is a
 /// [`Runner`](crate::conformance::Runner), for a registry that needs a runtime.
+///
+/// ```
+/// use session_expire::MemoryRegistry;
+/// session_expire::conformance_tests!(async { MemoryRegistry::new() });
+/// # fn main() {}
+/// ```
 #[macro_export]
 macro_rules! conformance_tests {
     (runner = $runner:expr, fresh = $fresh:expr $(,)?) => {

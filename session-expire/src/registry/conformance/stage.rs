@@ -24,15 +24,49 @@ use crate::{
 };
 
 /// A piece of work for a [`Runner`].
+///
+/// ```
+/// use session_expire::conformance::{Work, block_on};
+/// let mut done = false;
+/// let work: Work<'_> = Box::pin(async { done = true });
+/// block_on(work);
+/// assert!(done);
+/// ```
 pub type Work<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
 /// Runs a future to its end. It is called from many threads at once.
+///
+/// ```
+/// use session_expire::conformance::{Runner, Work, block_on};
+/// fn with_a_guard(work: Work<'_>) {
+///     // enter a runtime here, and leave it when the work is done
+///     block_on(work);
+/// }
+/// let run: Runner = with_a_guard;
+/// run(Box::pin(async {}));
+/// ```
 pub type Runner = fn(Work<'_>);
 
 /// One promise, as [`PROMISES`](crate::conformance::PROMISES) lists it.
+///
+/// ```
+/// use session_expire::{MemoryRegistry, conformance::{PROMISES, Promise, block_on}};
+/// let logs: Vec<Promise> =
+///     PROMISES.iter().filter(|(name, _)| name.contains("log")).map(|(_, promise)| *promise).collect();
+/// for promise in logs {
+///     promise(&MemoryRegistry::new(), block_on);
+/// }
+/// ```
 pub type Promise = fn(&dyn Registry, Runner);
 
 /// The runner for registries that need no runtime: polls, and sleeps in between.
+///
+/// ```
+/// use session_expire::conformance::block_on;
+/// let mut sum = 0;
+/// block_on(Box::pin(async { sum = 1 + 1 }));
+/// assert_eq!(sum, 2);
+/// ```
 pub fn block_on(mut work: Work<'_>) {
     struct Alarm(Thread);
     impl Wake for Alarm {

@@ -21,6 +21,16 @@ const LOADING_PAUSE: Duration = Duration::from_millis(100);
 
 /// Why [`RedisRegistry::connect`](super::RedisRegistry::connect) failed. Its text names the server
 /// without a password.
+///
+/// ```
+/// # #[actix_web::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use session_expire::{RedisConnectError, RedisRegistry};
+/// let error = RedisRegistry::connect("http://user:secret@127.0.0.1/").await.err();
+/// assert!(matches!(error, Some(RedisConnectError::Url(_))));
+/// assert!(!format!("{error:?}").contains("secret"));
+/// # Ok(()) }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RedisConnectError {

@@ -75,6 +75,14 @@ impl RedisRegistry {
     ///
     /// A [`RedisConnectError`] that names the address, without the password, and the cure, when nothing
     /// usable answers within five seconds.
+    ///
+    /// ```no_run
+    /// # async fn start() -> Result<(), Box<dyn std::error::Error>> {
+    /// use session_expire::RedisRegistry;
+    /// let server = std::env::var("REDIS_URL").unwrap_or_else(|_| "redis://127.0.0.1/0".to_owned());
+    /// let registry = RedisRegistry::connect(&server).await?;
+    /// # Ok(()) }
+    /// ```
     pub async fn connect(url: &str) -> Result<Self, RedisConnectError> {
         Self::open(url, None).await
     }
@@ -94,6 +102,14 @@ impl RedisRegistry {
     /// # Errors
     ///
     /// As [`connect`](Self::connect); also where the server knows no RESP3.
+    ///
+    /// ```no_run
+    /// # async fn start() -> Result<(), Box<dyn std::error::Error>> {
+    /// use session_expire::{Policy, RedisRegistry, SessionExpire};
+    /// let registry = RedisRegistry::connect_caching("unix:///run/redis/redis.sock").await?;
+    /// let expire = SessionExpire::builder(Policy::new()).registry(registry).build()?;
+    /// # Ok(()) }
+    /// ```
     pub async fn connect_caching(url: &str) -> Result<Self, RedisConnectError> {
         Self::open(url, Some(Arc::default())).await
     }
@@ -109,6 +125,14 @@ impl RedisRegistry {
     }
 
     /// Lets no operation take longer than this: 500 ms by default. What takes longer is an error.
+    ///
+    /// ```no_run
+    /// # async fn start() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::time::Duration;
+    /// # use session_expire::RedisRegistry;
+    /// let registry = RedisRegistry::connect("redis://127.0.0.1/").await?.timeout(Duration::from_millis(200));
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.0.timeout = timeout;
@@ -117,6 +141,14 @@ impl RedisRegistry {
 
     /// Begins the names of all keys with this instead of `sx`, without its braces: for applications that
     /// share a database.
+    ///
+    /// ```no_run
+    /// # async fn start() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use session_expire::RedisRegistry;
+    /// let shop = RedisRegistry::connect("redis://127.0.0.1/").await?.prefix("shop"); // shop:{aB3d}
+    /// let forum = RedisRegistry::connect("redis://127.0.0.1/").await?.prefix("forum");
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn prefix(mut self, prefix: &str) -> Self {
         self.0.prefix = prefix.replace(['{', '}'], "");
@@ -125,6 +157,13 @@ impl RedisRegistry {
 
     /// Keeps this many ended logins of each user in the log; `Limit::At(0)` for none, `Limit::Off` for
     /// all of the last 90 days.
+    ///
+    /// ```no_run
+    /// # async fn start() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use session_expire::{Limit, RedisRegistry};
+    /// let registry = RedisRegistry::connect("redis://127.0.0.1/").await?.log_limit(Limit::At(5));
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn log_limit(mut self, limit: Limit<u32>) -> Self {
         self.0.log_limit = limit;
@@ -133,6 +172,13 @@ impl RedisRegistry {
 
     /// Forgets records this long after their last use: 90 days by default. A record that may still live is
     /// kept a day longer than the longer one of its limits; one without limits at least 90 days.
+    ///
+    /// ```no_run
+    /// # async fn start() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use session_expire::{RedisRegistry, hours};
+    /// let registry = RedisRegistry::connect("redis://127.0.0.1/").await?.forget_after(hours(24 * 30));
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn forget_after(mut self, time: Duration) -> Self {
         self.0.forget_after = time;

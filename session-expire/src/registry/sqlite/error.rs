@@ -5,6 +5,12 @@ use std::{io, path::PathBuf, sync::Arc};
 use rusqlite::ErrorCode;
 
 /// Why a file cannot serve as a registry. Every text names the file and the cure.
+///
+/// ```
+/// use session_expire::{SqliteError, SqliteRegistry};
+/// let error = SqliteRegistry::open("/no/such/folder/sessions.db").err();
+/// assert!(matches!(error, Some(SqliteError::Open { .. })));
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SqliteError {

@@ -125,6 +125,13 @@ impl SqliteRegistry {
     /// # Errors
     ///
     /// A [`SqliteError`] that names the file and the cure.
+    ///
+    /// ```no_run
+    /// use session_expire::{Policy, SessionExpire, SqliteRegistry};
+    /// let registry = SqliteRegistry::open("/var/lib/site/sessions.db")?;
+    /// let expire = SessionExpire::builder(Policy::new()).registry(registry).build()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn open(path: impl AsRef<Path>) -> Result<Self, SqliteError> {
         let file::Opened { path, writer, reader, lock } = file::open(path.as_ref())?;
         let loaded = State::load(path.clone(), &reader);
@@ -145,6 +152,12 @@ impl SqliteRegistry {
     /// Keeps this many ended logins of each user in the log; `Limit::At(0)` for none, `Limit::Off`, the
     /// default, for all. A lower limit than before reaches people who don't come by, too, within some
     /// minutes to an hour.
+    ///
+    /// ```no_run
+    /// use session_expire::{Limit, SqliteRegistry};
+    /// let registry = SqliteRegistry::open("sessions.db")?.log_limit(Limit::At(100));
+    /// # Ok::<(), session_expire::SqliteError>(())
+    /// ```
     #[must_use]
     pub fn log_limit(self, limit: Limit<u32>) -> Self {
         self.state.set_log_limit(limit);
