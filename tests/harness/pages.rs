@@ -20,6 +20,15 @@ pub(crate) struct Brake {
     pub(crate) released: Arc<AtomicBool>,
 }
 
+impl Brake {
+    async fn hold(&self) {
+        self.waiting.fetch_add(1, Ordering::SeqCst);
+        while !self.released.load(Ordering::SeqCst) {
+            actix_web::rt::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+    }
+}
+
 #[derive(Deserialize)]
 struct LoginForm {
     user: String,
@@ -100,12 +109,15 @@ async fn slow(
     session: Session,
     brake: web::Data<Brake>,
 ) -> actix_web::Result<String> {
-    brake.waiting.fetch_add(1, Ordering::SeqCst);
-    while !brake.released.load(Ordering::SeqCst) {
-        actix_web::rt::time::sleep(std::time::Duration::from_millis(1)).await;
-    }
+    brake.hold().await;
     session.insert("late", "written")?;
     Ok(user.id()?)
+}
+
+/// The same for everybody, and without a trace.
+async fn slow_public(brake: web::Data<Brake>) -> &'static str {
+    brake.hold().await;
+    "news"
 }
 
 async fn visits(session: Session) -> actix_web::Result<impl Responder> {
@@ -114,7 +126,7 @@ async fn visits(session: Session) -> actix_web::Result<impl Responder> {
     Ok(visits.to_string())
 }
 
-/// Adds them to a site. `/slow` needs a [`Site`](crate::Site).
+/// Adds them to a site. `/slow` and `/slow-public` need a [`Site`](crate::Site).
 pub fn configure(cfg: &mut web::ServiceConfig) {
     let looser = || PolicyPatch::new().idle(hours(1));
     let stricter = || PolicyPatch::new().idle(minutes(1));
@@ -128,6 +140,7 @@ pub fn configure(cfg: &mut web::ServiceConfig) {
         .route("/public", web::get().to(public))
         .route("/vars", web::to(vars))
         .route("/slow", web::get().to(slow))
+        .route("/slow-public", web::get().to(slow_public))
         .route("/visits", web::get().to(visits))
         .route("/private", web::to(whoami))
         .service(web::resource("/looser").wrap(looser()).route(web::to(whoami)))

@@ -89,14 +89,14 @@ impl Site {
         std::mem::take(&mut self.events.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Waits until `n` requests stand at `/slow`.
+    /// Waits until `n` requests stand at `/slow` or `/slow-public`.
     pub fn wait_for_slow(&self, n: usize) {
         while self.brake.waiting.load(std::sync::atomic::Ordering::SeqCst) < n {
             thread::yield_now();
         }
     }
 
-    /// Lets the requests at `/slow` go on.
+    /// Lets them go on.
     pub fn release_slow(&self) {
         self.brake.released.store(true, std::sync::atomic::Ordering::SeqCst);
     }

@@ -6,6 +6,7 @@ mod endpoints;
 mod example_site;
 mod expiry;
 mod handlers;
+mod handover;
 mod hostile;
 mod limits;
 mod messages;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use actix_web::{
     HttpRequest, HttpResponse,
     dev::HttpServiceFactory,
-    http::header::{CACHE_CONTROL, CONTENT_TYPE},
+    http::header::{CACHE_CONTROL, CONTENT_TYPE, COOKIE},
     web,
 };
 use serde::Deserialize;
@@ -97,12 +97,17 @@ fn under(prefix: &str) -> impl HttpServiceFactory + 'static {
 /// It must not end a session that the page it belongs to would still let live.
 fn file(asset: Asset) -> impl HttpServiceFactory + 'static {
     let path = asset.path();
-    let send = move || {
+    let send = move |req: HttpRequest| {
         let Asset { kind, content, .. } = asset;
+        // actix-session may renew its cookie on this answer, too: then no shared cache may have it.
+        let cache = match req.headers().contains_key(COOKIE) {
+            true => "private, max-age=31536000, immutable",
+            false => "public, max-age=31536000, immutable",
+        };
         async move {
             HttpResponse::Ok()
                 .insert_header((CONTENT_TYPE, kind))
-                .insert_header((CACHE_CONTROL, "public, max-age=31536000, immutable"))
+                .insert_header((CACHE_CONTROL, cache))
                 .body(content)
         }
     };
@@ -206,10 +211,11 @@ async fn note_activity(
         return Ok(gate.verdict());
     };
     let registry = &gate.setup.registry;
-    let change = Change { seen: gate.now.minus(idle_for), now: gate.now, patch: None };
+    let now = gate.setup.now();
+    let change = Change { seen: gate.now.minus(idle_for), now, patch: None };
     registry.touch(key, change).await?;
     let facts = registry.load(key).await?.map_or(Facts::Unknown, |loaded| loaded.record.facts());
-    let verdict = judge(&facts, &gate.policy(), gate.now);
+    let verdict = judge(&facts, &gate.policy(), now);
     if matches!(verdict, Verdict::Active(_)) {
         gate.setup.tell(&Event::Renewed { owner: &record.owner, id: record.id });
     }

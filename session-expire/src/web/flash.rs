@@ -108,13 +108,23 @@ impl fmt::Display for FlashMessage {
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
     messages: Vec<FlashMessage>,
+    /// How many of them came along with the session.
+    waited: usize,
     shown: usize,
     changed: bool,
 }
 
 impl Queue {
     pub(crate) fn waiting(messages: Vec<FlashMessage>) -> Self {
-        Self { messages, ..Self::default() }
+        Self { waited: messages.len(), messages, ..Self::default() }
+    }
+
+    /// Drops those that waited: they were for somebody else.
+    pub(crate) fn forget_waiting(&mut self) {
+        let waited = std::mem::take(&mut self.waited);
+        self.messages.drain(..waited);
+        self.shown = self.shown.saturating_sub(waited);
+        self.changed |= waited > 0;
     }
 
     pub(crate) fn push(&mut self, message: FlashMessage) {

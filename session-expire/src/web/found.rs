@@ -7,7 +7,7 @@ use actix_web::HttpRequest;
 
 use super::{
     client::client,
-    ledger::{Ledger, Place, Signed},
+    ledger::{Ledger, Signed},
     setup::Setup,
 };
 use crate::{
@@ -73,27 +73,25 @@ impl Found {
     }
 }
 
-/// Who is asking, and where their name lies.
 pub(crate) async fn find(
     setup: &Setup,
     ledger: &Ledger,
     req: &HttpRequest,
     now: Timestamp,
-) -> Result<(Found, Option<Place>), StackError> {
-    let Some((place, key)) = ledger.signed() else {
+) -> Result<Found, StackError> {
+    let Some(key) = ledger.signed() else {
         return match req.get_identity() {
             Ok(_) => Err(StackError::IdentityKey),
-            Err(_) => Ok((Found::Nobody, None)),
+            Err(_) => Ok(Found::Nobody),
         };
     };
-    let found = match key {
+    Ok(match key {
         Signed::With(key) => load(setup, ledger, key).await,
         Signed::Missing if setup.adopt_until.is_some_and(|end| now < end) => {
             adopt(setup, ledger, req, now).await
         }
         Signed::Missing | Signed::Garbage => Found::Unknown,
-    };
-    Ok((found, Some(place)))
+    })
 }
 
 async fn load(setup: &Setup, ledger: &Ledger, key: RecordKey) -> Found {

@@ -64,8 +64,8 @@ impl Gate {
         req: &HttpRequest,
     ) -> Result<Rc<Self>, StackError> {
         let now = setup.now();
-        let (found, place) = find(&setup, &ledger, req, now).await?;
-        let gate = Rc::new(Self::new(setup, ledger, now, found, place));
+        let found = find(&setup, &ledger, req, now).await?;
+        let gate = Rc::new(Self::new(setup, ledger, now, found));
         gate.rejudge(req);
         match req.extensions_mut().insert(Rc::clone(&gate)) {
             Some(_) => Err(StackError::Twice),
@@ -80,8 +80,7 @@ impl Gate {
         }
         let setup = Arc::clone(req.app_data::<Arc<Setup>>().ok_or(StackError::NoSessionExpire)?);
         let (ledger, now) = (Ledger::of(req, setup.identity_key), setup.now());
-        let place = ledger.place_of_user();
-        let gate = Rc::new(Self::new(setup, ledger, now, Found::Nobody, place));
+        let gate = Rc::new(Self::new(setup, ledger, now, Found::Nobody));
         req.extensions_mut().insert(Rc::clone(&gate));
         Ok(gate)
     }
@@ -94,13 +93,7 @@ impl Gate {
         req.extensions().contains::<Rc<Self>>()
     }
 
-    fn new(
-        setup: Arc<Setup>,
-        ledger: Ledger,
-        now: Timestamp,
-        found: Found,
-        place: Option<Place>,
-    ) -> Self {
+    fn new(setup: Arc<Setup>, ledger: Ledger, now: Timestamp, found: Found) -> Self {
         let state = State {
             layered: Arc::clone(&setup.policy),
             layers: PolicyPatch::new(),
@@ -108,7 +101,11 @@ impl Gate {
                 Some(choice) => found.topped(&Arc::new(choice.over(&setup.policy))),
                 None => found.topped(&setup.policy),
             },
-            treatment: Treatment { standing: Standing::Anonymous, restored: None, place },
+            treatment: Treatment {
+                standing: Standing::Anonymous,
+                restored: None,
+                brought: ledger.brought(),
+            },
             reason_told: false,
             leaving: false,
             answered: false,
@@ -209,10 +206,28 @@ impl Gate {
         match (&state.treatment.standing, self.login()) {
             (Standing::Active(_), Some((_, record))) => {
                 // The text counts, too: memory that was freed in between may be used again.
-                state.treatment.place != Some(place)
+                state.treatment.brought.user != Some(place)
                     || self.ledger.is_user(&record.owner) != Some(true)
+                    // Whoever has emptied the session and signed in again may lie where they lay.
+                    || state.registered.is_some()
+                    || !self.ledger.has_key()
             }
             _ => true,
+        }
+    }
+
+    /// Makes the session that of `owner`: what somebody else has left in it goes, their unread messages
+    /// included. What was written in this request stays.
+    pub(crate) fn hand_over(&self, owner: &str) {
+        let state = self.state.borrow();
+        let predecessor = matches!(state.treatment.standing, Standing::Active(_))
+            && self.login().is_some_and(|(_, record)| *record.owner != *owner);
+        if predecessor {
+            self.ledger.drop_brought(&state.treatment.brought);
+            match &mut *self.flash.borrow_mut() {
+                Some(queue) => queue.forget_waiting(),
+                None => self.ledger.drop_flash(),
+            }
         }
     }
 
@@ -262,7 +277,7 @@ impl Gate {
     pub(crate) fn goes_unnoticed(&self) -> Option<Kind> {
         let standing = self.standing();
         let Standing::Masked(_, _, caller) = &*standing else { return None };
-        let by_itself = matches!(caller.kind, Kind::Program | Kind::Resource);
+        let by_itself = caller.kind != Kind::Navigation;
         (by_itself && self.ledger.is_bare() && !self.has_flash()).then_some(caller.kind)
     }
 
@@ -272,6 +287,10 @@ impl Gate {
 
     pub(crate) fn registered(&self) -> Option<RecordKey> {
         self.state.borrow().registered.as_ref().map(|(key, _)| *key)
+    }
+
+    pub(crate) fn take_registered(&self) -> Option<RecordKey> {
+        self.state.borrow_mut().registered.take().map(|(key, _)| key)
     }
 
     /// What was chosen at the login of this very request.

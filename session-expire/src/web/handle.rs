@@ -14,7 +14,7 @@ use actix_web::{
 
 use super::{
     gate::Gate,
-    login::{Entry, register},
+    login::{Entry, register, take_back},
     problem, reply,
 };
 use crate::{
@@ -105,6 +105,12 @@ pub enum SignInError {
     /// The session could not be written.
     #[error("the session could not be written")]
     Session(#[source] actix_identity::error::LoginError),
+    /// Somebody was signed out earlier in this request: actix-session keeps nothing after that.
+    #[error(
+        "nobody can be signed in after a logout in the same request; leave out the logout, for a login \
+         replaces the one that the browser had"
+    )]
+    AfterLogout,
 }
 
 impl ResponseError for SignInError {
@@ -112,7 +118,7 @@ impl ResponseError for SignInError {
         match self {
             Self::Refused(holders) => reply::too_many(holders),
             Self::Registry(_) => problem::unavailable(),
-            Self::Session(_) => HttpResponse::InternalServerError().finish(),
+            Self::Session(_) | Self::AfterLogout => HttpResponse::InternalServerError().finish(),
         }
     }
 }
@@ -247,12 +253,21 @@ impl SessionHandle {
         user: impl Into<String>,
         choice: PolicyPatch,
     ) -> Result<PublicId, SignInError> {
+        if self.gate.ledger.is_purged() {
+            return Err(SignInError::AfterLogout);
+        }
+        take_back(&self.gate).await; // of two logins in one request the last one counts
         let user = user.into();
         match register(&self.gate, user.clone(), choice, &self.req).await {
             Ok(Entry::Refused(holders)) => Err(SignInError::Refused(holders)),
             Ok(Entry::Admitted(key, record)) => {
-                Identity::login(&self.req.extensions(), user).map_err(SignInError::Session)?;
+                self.gate.hand_over(&user);
                 self.gate.set_registered(key, record.choice);
+                let written = Identity::login(&self.req.extensions(), user);
+                if let Err(error) = written {
+                    take_back(&self.gate).await;
+                    return Err(SignInError::Session(error));
+                }
                 Ok(record.id)
             }
             Err(error) => {
@@ -283,7 +298,7 @@ impl SessionHandle {
         let Some((key, record)) = self.gate.login() else { return Ok(()) };
         let setup = &self.gate.setup;
         let patch = setup.patch_of(&record.owner).await;
-        let change = Change { seen: record.last_seen, now: self.gate.now, patch: Some(patch) };
+        let change = Change { seen: record.last_seen, now: setup.now(), patch: Some(patch) };
         setup.registry.touch(key, change).await
     }
 

@@ -43,6 +43,14 @@ pub(crate) struct Aside {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Place(usize);
 
+/// What a session held when the request came in, by where it lay.
+#[derive(Debug, Default)]
+pub(crate) struct Brought {
+    /// The user's name.
+    pub(crate) user: Option<Place>,
+    rest: Vec<Place>,
+}
+
 impl Place {
     fn of(json: &str) -> Self {
         Self(json.as_ptr().addr())
@@ -60,7 +68,7 @@ impl Ledger {
 
     /// Whether a masked session is still as empty as masking has made it.
     pub(crate) fn is_bare(&self) -> bool {
-        !self.is_purged() && self.session.entries().keys().all(|key| key == FLASH)
+        !self.is_purged() && self.is_blank()
     }
 
     pub(crate) fn is_unchanged(&self) -> bool {
@@ -71,17 +79,39 @@ impl Ledger {
         self.session.status() == SessionStatus::Purged
     }
 
-    /// Where the user's name lies, and the record key that came with it; `None` when the session names
-    /// no user.
-    pub(crate) fn signed(&self) -> Option<(Place, Signed)> {
+    /// The record key that came with the user's name; `None` when the session names no user.
+    pub(crate) fn signed(&self) -> Option<Signed> {
         let entries = self.session.entries();
         let user = find(&entries, self.identity)?;
-        let key = find(&entries, KEY).map_or(Signed::Missing, |secret| {
+        Some(find(&entries, KEY).map_or(Signed::Missing, |secret| {
             let owner_and_secret = text(user).zip(unquoted(secret));
             let key = owner_and_secret.and_then(|(owner, key)| RecordKey::with_secret(&owner, key));
             key.map_or(Signed::Garbage, Signed::With)
-        });
-        Some((Place::of(user), key))
+        }))
+    }
+
+    /// Where everything lies before anyone has written.
+    pub(crate) fn brought(&self) -> Brought {
+        let mut brought = Brought::default();
+        for (key, json) in self.session.entries().iter() {
+            match key.as_str() {
+                KEY | FLASH => {}
+                key if key == self.identity => brought.user = Some(Place::of(json)),
+                _ => brought.rest.push(Place::of(json)),
+            }
+        }
+        brought
+    }
+
+    /// Takes out what has been there since then, but for our own entries and the user's name.
+    pub(crate) fn drop_brought(&self, brought: &Brought) {
+        let old = |(_, json): &(&String, &String)| brought.rest.contains(&Place::of(json));
+        let entries = self.session.entries();
+        let keys: Vec<_> = entries.iter().filter(old).map(|(key, _)| key.clone()).collect();
+        drop(entries);
+        for key in keys {
+            self.session.remove(&key);
+        }
     }
 
     pub(crate) fn has_key(&self) -> bool {
@@ -123,14 +153,12 @@ impl Ledger {
         self.session.purge();
     }
 
-    /// Hides everything but unread messages from whoever comes further in.
+    /// Hides everything from whoever comes further in; unread messages as well, for they are for the
+    /// person who was signed in.
     pub(crate) fn mask(&self) -> Aside {
         let aside =
             Aside { entries: self.session.entries().clone(), untouched: self.is_unchanged() };
         self.session.clear();
-        if let Some(flash) = aside.entries.get(FLASH) {
-            self.put_back(FLASH, flash);
-        }
         aside
     }
 

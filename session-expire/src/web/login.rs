@@ -44,8 +44,10 @@ pub(crate) async fn register(
     login.client = client(req, &setup.proxies);
     login.choice = (choice != PolicyPatch::new()).then(|| Arc::new(choice));
     login.patch = patch;
-    let before = replaced(gate);
-    login.replaces = before.filter(|(key, _)| key.tag() == login.key.tag());
+    let (before, same_user) = (replaced(gate), is_login_of(gate, &login.owner));
+    // Where that could not be asked, the registry makes sure itself.
+    let alike = |old: RecordKey| same_user.unwrap_or(old.tag() == login.key.tag());
+    login.replaces = before.filter(|(old, _)| alike(*old));
     let key = login.key;
     match setup.registry.login(login).await? {
         Admission::Refused { holders } => {
@@ -57,7 +59,7 @@ pub(crate) async fn register(
         Admission::Admitted { record, ended } => {
             tell_ended(gate, &ended);
             setup.tell(&Event::LoggedIn { owner: &record.owner, id: record.id });
-            if let Some((old, reason)) = before.filter(|(old, _)| old.tag() != key.tag()) {
+            if let Some((old, reason)) = before.filter(|_| same_user != Some(true)) {
                 end(gate, Target::Key(old), Ended::new(reason, setup.now())).await?;
             }
             Ok(Entry::Admitted(key, Box::new(record)))
@@ -75,6 +77,19 @@ fn replaced(gate: &Gate) -> Option<(RecordKey, Reason)> {
         Found::Login(key, ..) | Found::Unreachable(Some(key)) => Some((*key, reason)),
         _ => None,
     }
+}
+
+/// Whether the login that this browser had is one of `owner`.
+fn is_login_of(gate: &Gate, owner: &str) -> Option<bool> {
+    gate.login().map(|(_, record)| *record.owner == *owner)
+}
+
+/// Ends the login that a handler has registered in this very request, and that nobody is going to have.
+pub(crate) async fn take_back(gate: &Gate) {
+    let Some(key) = gate.take_registered() else { return };
+    let ended = Ended::new(Reason::LoggedOut, gate.setup.now());
+    let taken = end(gate, Target::Key(key), ended).await;
+    taken.map(drop).unwrap_or_else(|error| gate.setup.registry_failed(&error));
 }
 
 /// Ends records and tells of each that this has ended.

@@ -14,7 +14,7 @@ use super::{
     challenge::challenge_if_due,
     farewell::{close_session, forget, keep_messages, store},
     gate::Gate,
-    login::{Entry, end_own, make_room, register},
+    login::{Entry, end_own, make_room, register, take_back},
     problem, reply,
     stack::Stack,
     standing::Standing,
@@ -103,6 +103,9 @@ pub(crate) async fn settle<B: MessageBody + 'static>(
         (Plan::End(reason), Some(_)) => Plan::EndUnnoticed(reason),
         (plan, _) => plan,
     };
+    if plan != Plan::Login {
+        take_back(&gate).await;
+    }
     let challenge = challenge_if_due(&gate, &res);
     if challenge.is_some() {
         gate.unshow();
@@ -129,6 +132,7 @@ pub(crate) async fn settle<B: MessageBody + 'static>(
 /// Settles a request that a middleware further in has failed. actix-session saves nothing then, so
 /// only the registry is told; the session tells its reason when it comes in again.
 pub(crate) async fn settle_failure(gate: &Gate, error: Error) -> Error {
+    take_back(gate).await;
     match Plan::of(gate) {
         Plan::End(reason) => drop(end_own(gate, reason).await),
         Plan::Keep | Plan::Stay | Plan::Login | Plan::EndUnnoticed(_) | Plan::PutBack => {}
@@ -175,7 +179,8 @@ async fn carry_out(
 async fn stay(gate: &Gate, req: &HttpRequest) {
     let Some((key, record)) = gate.login() else { return };
     if let Some(seen) = gate.activity(record, req) {
-        let change = Change { seen, now: gate.now, patch: None };
+        // Now, not when the request came in: what others have done meanwhile is not the future.
+        let change = Change { seen, now: gate.setup.now(), patch: None };
         let touched = gate.setup.registry.touch(key, change).await;
         touched.unwrap_or_else(|error| gate.setup.registry_failed(&error));
     }
@@ -215,7 +220,10 @@ async fn register_now(gate: &Gate, req: &HttpRequest) -> Result<RecordKey, HttpR
         return Err(problem::unavailable());
     };
     match register(gate, owner, PolicyPatch::new(), req).await {
-        Ok(Entry::Admitted(key, _)) => Ok(key),
+        Ok(Entry::Admitted(key, record)) => {
+            gate.hand_over(&record.owner);
+            Ok(key)
+        }
         Ok(Entry::Refused(holders)) => {
             forget(gate, req);
             Err(reply::refused(&Caller::of(req), &holders, &gate.policy().login_url))

@@ -4,7 +4,7 @@ use actix_web::HttpRequest;
 
 use super::{
     caller::Caller,
-    ledger::{Aside, Ledger, Place},
+    ledger::{Aside, Brought, Ledger},
 };
 use crate::{facts::Reason, judge::Deadlines};
 
@@ -23,8 +23,8 @@ pub(crate) struct Treatment {
     pub(crate) standing: Standing,
     /// What lay hidden for a while and was put back.
     pub(crate) restored: Option<Aside>,
-    /// Where the user's name lay when the request came in.
-    pub(crate) place: Option<Place>,
+    /// Where everything lay when the request came in.
+    pub(crate) brought: Brought,
 }
 
 impl Treatment {
@@ -35,7 +35,7 @@ impl Treatment {
                 return;
             }
             ledger.unmask(aside);
-            self.place = ledger.place_of_user();
+            self.brought = ledger.brought();
         }
         let before = std::mem::replace(&mut self.standing, Standing::Active(deadlines));
         if let Standing::Masked(_, aside, _) = before {
