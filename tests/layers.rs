@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 /// A file may use only files that stand before it.
-const ORDER: [&str; 77] = [
+const ORDER: [&str; 78] = [
     "error",
     "time",
     "path",
@@ -47,6 +47,7 @@ const ORDER: [&str; 77] = [
     "registry::conformance::races",
     "registry::conformance::records",
     "registry::conformance::rooms",
+    "registry::conformance::limits",
     "registry::conformance",
     "registry::model",
     "claim",

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use hmac::{Hmac, Mac};
-use sha2::Sha256;
+use sha2::{Digest, Sha256};
 
 use crate::{
     limit::Limit,
     policy::{Policy, PolicyPatch},
-    registry::key::Seal,
+    registry::key::{PublicId, Seal},
 };
 
 /// The limits of `policy`, signed with the seal of the login that the page was rendered for.
@@ -36,6 +36,21 @@ pub(crate) fn redeem(claim: &str, seal: &Seal) -> Option<PolicyPatch> {
     let mut fields = limits.split('.').map(limit);
     let patch = PolicyPatch::new().idle(fields.next()??).absolute(fields.next()??);
     Some(patch.warn(fields.next()??))
+}
+
+/// The login that a page is made for, and in a form that only its user can be told by, whose it is.
+///
+/// The name itself is not in it, but whoever has a name in mind can check it: it is no secret.
+pub(crate) fn made_for(id: PublicId, owner: &str) -> String {
+    let digest = Sha256::new().chain_update(id.as_str()).chain_update(owner).finalize();
+    let mark: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    format!("{id}.{mark}")
+}
+
+/// Whether a page that was [made for](made_for) this login was made for this user.
+pub(crate) fn is_made_for(page: &str, owner: &str) -> bool {
+    let id = page.split('.').next().and_then(PublicId::parse);
+    id.is_some_and(|id| made_for(id, owner) == page)
 }
 
 fn millis(limit: Limit<Duration>) -> String {

@@ -135,19 +135,26 @@ impl Clock for ManualClock {
 ///
 /// When the clock below steps back, time goes on from the latest moment that was seen. Without
 /// this, an unattended browser would stay signed in for as long as the step was wide.
+///
+/// One that shares its records with others follows the clock below instead: the machine's falls back
+/// only when it was wrong before, and whoever went on being wrong would sign out everybody.
 #[derive(Debug)]
 pub(crate) struct SteadyClock {
     below: Arc<dyn Clock>,
+    shares: bool,
     latest: AtomicI64,
     lag: AtomicI64,
 }
 
 impl SteadyClock {
-    pub(crate) fn new(below: Arc<dyn Clock>) -> Self {
-        Self { below, latest: AtomicI64::new(i64::MIN), lag: AtomicI64::new(0) }
+    pub(crate) fn new(below: Arc<dyn Clock>, shares: bool) -> Self {
+        Self { below, shares, latest: AtomicI64::new(i64::MIN), lag: AtomicI64::new(0) }
     }
 
     pub(crate) fn now(&self) -> Timestamp {
+        if self.shares {
+            return self.below.now();
+        }
         let lag = self.lag.load(Ordering::Acquire);
         let shown = self.below.now().as_millis().saturating_add(lag);
         let latest = self.latest.load(Ordering::Acquire);
@@ -177,7 +184,7 @@ mod tests {
     #[test]
     fn a_steady_clock_goes_on_where_a_step_back_happened() {
         let hand = ManualClock::default();
-        let steady = SteadyClock::new(Arc::new(hand.clone()));
+        let steady = SteadyClock::new(Arc::new(hand.clone()), false);
         let start = steady.now();
         hand.step_back(hours(1));
         assert_eq!(steady.now(), start);

@@ -17,9 +17,16 @@ pub struct Probe {
     down: Arc<AtomicBool>,
     asked: Arc<Mutex<Vec<&'static str>>>,
     keys: Arc<Mutex<Vec<RecordKey>>>,
+    shared: bool,
 }
 
 impl Probe {
+    /// One that several sites use at once.
+    #[must_use]
+    pub fn shared() -> Self {
+        Self { shared: true, ..Self::default() }
+    }
+
     /// Takes the registry away, or brings it back.
     pub fn set_down(&self, down: bool) {
         self.down.store(down, Ordering::SeqCst);
@@ -84,5 +91,9 @@ impl Registry for Probe {
 
     fn find(&self, query: Query) -> Answer<'_, Vec<Record>> {
         self.ask("find", || self.below.find(query))
+    }
+
+    fn shared(&self) -> bool {
+        self.shared
     }
 }

@@ -28,6 +28,7 @@ pub enum Fault {
     RefusalEndsTheOld,
     HoldersInAnyOrder,
     ZeroMeansNone,
+    HasNoEnd,
     EndsByIdOfAnyone,
     OthersIncludesItself,
     AnswersTheEndedAgain,
@@ -84,7 +85,7 @@ impl Broken {
 
     /// Signs in where the places were counted by a rule of the fault's own.
     fn sign_in_with(&self, login: Login, count: usize, newest_first: bool) -> Admission {
-        let Some(places) = login.room.places() else { return at_once(self.below.login(login)) };
+        let places = login.room.places();
         let mut open = self.of(&login.owner, Some(false));
         if login.room.overflow == Overflow::Refuse && count >= places {
             open.reverse();
@@ -138,6 +139,9 @@ impl Broken {
                 if let Some((key, reason)) = login.replaces {
                     at_once(self.below.end(Target::Key(key), Ended::new(reason, login.at)));
                 }
+            }
+            Fault::HasNoEnd if login.room.max_sessions == Limit::Off => {
+                login.room.max_sessions = Limit::At(u32::MAX);
             }
             Fault::ZeroMeansNone if login.room.max_sessions == Limit::At(0) => {
                 let over = login.evicts();
@@ -266,11 +270,11 @@ impl Registry for Broken {
 
     fn make_room(&self, key: RecordKey, room: Room, ended: Ended) -> Answer<'_, Vec<Record>> {
         let asking = at_once(self.below.load(key)).map(|loaded| loaded.record);
-        match (self.fault, asking, room.places()) {
-            (Fault::MakesRoomForTheDead, Some(record), Some(_)) if record.ended.is_some() => {
+        match (self.fault, asking) {
+            (Fault::MakesRoomForTheDead, Some(record)) if record.ended.is_some() => {
                 self.below.end(Target::All(record.owner.clone()), ended)
             }
-            (Fault::RequesterYields, Some(record), Some(_)) => done(self.end_one(&record, ended)),
+            (Fault::RequesterYields, Some(record)) => done(self.end_one(&record, ended)),
             _ => self.below.make_room(key, room, ended),
         }
     }
@@ -308,6 +312,7 @@ fn every_fault_is_caught_by_the_promise_it_breaks() {
         (Fault::RefusalEndsTheOld, "a_refused_login_replaces_nothing"),
         (Fault::HoldersInAnyOrder, "a_login_without_a_place_is_refused_and_nothing_changes"),
         (Fault::ZeroMeansNone, "off_and_zero_mean_no_limit"),
+        (Fault::HasNoEnd, "without_a_limit_a_thousand_are_the_limit"),
         (Fault::EndsByIdOfAnyone, "an_id_of_another_user_ends_nothing"),
         (Fault::OthersIncludesItself, "the_others_end_and_the_asking_one_stays"),
         (Fault::AnswersTheEndedAgain, "only_open_ones_are_ended_and_answered"),

@@ -83,3 +83,34 @@ fn times_at_the_ends_of_the_calendar_break_nothing() {
     site.pass(seconds(u64::MAX));
     assert!(matches!(alice.get("/private").status, 303));
 }
+
+/// Two processes. The machine of one jumps ahead, and its time server puts it right.
+#[test]
+fn a_clock_that_was_wrong_for_a_moment_ends_nothing_afterwards() {
+    let registry = Probe::shared();
+    let wrong = Site::builder().registry(registry.clone()).start();
+    let right = Site::builder().registry(registry).start();
+    wrong.clock.advance(hours(24));
+    let _ = wrong.signed_in("carol"); // somebody happens to come by
+    wrong.clock.step_back(hours(24));
+    for _ in 0..3 {
+        wrong.pass(hours(1));
+        right.pass(hours(1));
+        let alice = right.signed_in("alice");
+        assert_eq!(alice.moved_to(&wrong).user_at("/private").as_deref(), Some("alice"));
+        assert_eq!(alice.user_at("/private").as_deref(), Some("alice"));
+    }
+}
+
+/// The page of carol was shown at a moment that has not come yet.
+#[test]
+fn what_a_wrong_clock_has_recorded_ends_all_the_same() {
+    let registry = Probe::shared();
+    let wrong = Site::builder().registry(registry).start();
+    wrong.clock.advance(hours(24));
+    let carol = wrong.signed_in("carol");
+    wrong.clock.step_back(hours(24));
+    assert_eq!(carol.user_at("/private").as_deref(), Some("carol"));
+    wrong.pass(minutes(10));
+    assert_eq!(carol.user_at("/private"), None);
+}

@@ -165,6 +165,35 @@ fn ten_thousand_logins_of_one_user_leave_a_bounded_trace() {
     }));
 }
 
+/// The same where nothing limits the sessions of a user, and faster than they run out.
+#[test]
+fn logins_without_a_limit_and_without_a_pause_leave_a_bounded_trace() {
+    use session_expire::{
+        Clock, Login, ManualClock, MemoryRegistry, Policy, Registry, Room, conformance::block_on,
+    };
+    let (registry, clock) = (MemoryRegistry::new(), ManualClock::default());
+    for _ in 0..10_000 {
+        clock.advance(seconds(1));
+        let login = Login::new("alice", clock.now(), &Policy::new());
+        block_on(Box::pin(async { drop(registry.login(login).await.unwrap()) }));
+    }
+    // Those that live, the log, and a thousand who may come by and ask why they are out.
+    assert_eq!(registry.len(), Room::WITHOUT_LIMIT + 20 + 1_000);
+}
+
+/// To make the server read all logins of an account with one cheap request, again and again.
+#[test]
+fn the_status_reads_no_lists_whatever_login_it_is_asked_about() {
+    let site = Site::start();
+    let alice = site.signed_in("alice");
+    for login in ["AAAAAAAAAAAAAAAA", "", "AAAAAAAAAAAAAAAA.0000000000000000", "x.y.z"] {
+        drop(site.registry.asked());
+        let answer = alice.fetch(&format!("/session/status?login={login}"));
+        assert_eq!(answer.json()["state"], "replaced", "{login}");
+        assert_eq!(site.registry.asked(), ["load"], "{login}");
+    }
+}
+
 /// To wear the server out with keys that do not exist: each costs one look, and stores nothing.
 #[test]
 fn a_thousand_wrong_keys_leave_nothing_behind() {

@@ -1,6 +1,6 @@
 //! What a shard forgets, and when: what is too much for the log, and what nobody will ask for again.
 
-use std::time::Duration;
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use super::{key::RecordKey, record::Record, shard::Shard};
 use crate::{
@@ -15,6 +15,9 @@ const SWEEP_EVERY: Duration = hours(1);
 /// learns why.
 pub(crate) const REMEMBER_ENDED: Duration = hours(24);
 
+/// And no more of them than these of each user: to sign in and out again and again costs nothing.
+const REMEMBER_MOST: usize = 1_000;
+
 /// Nothing is remembered for longer than this after its last use, whatever the policy.
 const REMEMBER_UNUSED: Duration = hours(24 * 90);
 
@@ -25,16 +28,23 @@ impl Shard {
         let (Limit::At(limit), Some(owner)) = (limit, self.owners.get_mut(owner)) else { return };
         let past = owner.keys.len().saturating_sub(owner.open as usize);
         let mut surplus = past.saturating_sub(limit as usize);
-        if surplus == 0 {
+        let first = owner.keys.first().and_then(|key| self.records.get(key));
+        let Some(name) = first.filter(|_| surplus > 0).map(|record| Arc::clone(&record.owner))
+        else {
             return;
-        }
-        let records = &self.records;
+        };
+        let (records, fading) = (&mut self.records, self.fading.entry(name).or_default());
         owner.keys.retain(|key| {
             let past = records.get(key).is_none_or(|record| record.ended.is_some());
             let drop = past && surplus > 0;
-            surplus -= usize::from(drop);
+            if drop {
+                surplus -= 1;
+                fading.push_back(*key);
+            }
             !drop
         });
+        let too_many = fading.len().saturating_sub(REMEMBER_MOST);
+        fading.drain(..too_many).for_each(|key| drop(records.remove(&key)));
     }
 
     /// Whether it is time to [sweep](Self::sweep).
@@ -56,20 +66,21 @@ impl Shard {
     /// Forgets what nobody will ask for again.
     pub(crate) fn sweep(&mut self, now: Timestamp) {
         self.swept_at = Some(now);
-        let (before, owners) = (self.records.len(), &self.owners);
-        let logged = |key: &RecordKey, record: &Record| {
-            owners.get(&record.owner).is_some_and(|owner| owner.keys.contains(key))
-        };
+        let before = self.records.len();
+        let logged: HashSet<_> = self.owners.values().flat_map(|owner| &owner.keys).collect();
         self.records.retain(|key, record| {
             let age = now.since(record.ended.as_ref().map_or(record.last_seen, |ended| ended.at));
-            // In this order, because to look into the log costs most.
             age < REMEMBER_ENDED
-                || age < REMEMBER_UNUSED && (record.ended.is_none() || logged(key, record))
+                || age < REMEMBER_UNUSED && (record.ended.is_none() || logged.contains(key))
         });
         if self.records.len() == before {
             return;
         }
         let records = &self.records;
+        self.fading.retain(|_, keys| {
+            keys.retain(|key| records.contains_key(key));
+            !keys.is_empty()
+        });
         self.owners.retain(|_, owner| {
             owner.keys.retain(|key| records.contains_key(key));
             let open =

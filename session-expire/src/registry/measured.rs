@@ -54,6 +54,10 @@ impl Registry for Measured {
     fn counts(&self) -> bool {
         self.0.counts()
     }
+
+    fn shared(&self) -> bool {
+        self.0.shared()
+    }
 }
 
 #[cfg(test)]

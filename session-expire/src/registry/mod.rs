@@ -315,6 +315,15 @@ pub trait Registry: Send + Sync + 'static {
     fn counts(&self) -> bool {
         true
     }
+
+    /// Whether several processes use its records at once; `false` unless it says so.
+    ///
+    /// Where time falls back, a process alone with its records goes on from the latest moment it has
+    /// seen, so that nobody gains time. Among others it must not: it would end what they have rightly
+    /// recorded since as long overdue.
+    fn shared(&self) -> bool {
+        false
+    }
 }
 
 impl Target {

@@ -88,32 +88,45 @@ impl Seat {
 }
 
 impl Room {
+    /// So many sessions a user may have where no policy limits them, or one account that signs in again
+    /// and again could fill the memory of all.
+    pub const WITHOUT_LIMIT: usize = 1_000;
+
     /// The room that `policy` grants.
     #[must_use]
     pub fn of(policy: &Policy) -> Self {
         Self { max_sessions: policy.max_sessions, overflow: policy.overflow }
     }
 
-    /// How many may sit, if that is limited.
+    /// How many may sit: [`WITHOUT_LIMIT`](Self::WITHOUT_LIMIT) where the policy has no limit.
     #[must_use]
-    pub fn places(self) -> Option<usize> {
-        let places = self.max_sessions.at().filter(|places| *places > 0)?;
-        usize::try_from(places).ok()
+    pub fn places(self) -> usize {
+        self.limit()
+            .map_or(Self::WITHOUT_LIMIT, |limit| usize::try_from(limit).unwrap_or(usize::MAX))
+    }
+
+    /// Whether a login without a place is refused. Without a limit none is: the oldest yields.
+    #[must_use]
+    pub fn may_refuse(self) -> bool {
+        self.overflow == Overflow::Refuse && self.limit().is_some()
+    }
+
+    fn limit(self) -> Option<u32> {
+        self.max_sessions.at().filter(|limit| *limit > 0)
     }
 
     /// Whether one more login must be refused, given who sits already.
     #[must_use]
     pub fn refuses(self, seats: &[Seat]) -> bool {
         let alive = seats.iter().filter(|seat| seat.ran_out.is_none()).count();
-        self.overflow == Overflow::Refuse && self.places().is_some_and(|places| alive >= places)
+        self.may_refuse() && alive >= self.places()
     }
 
     /// Who of the others has to go so that one more has a place: first those that ran out, whom it
     /// costs nothing, then the oldest, or the longest unused. Among equals the first in `others` goes.
     #[must_use]
     pub fn yielding(self, mut others: Vec<Seat>) -> Vec<Seat> {
-        let Some(places) = self.places() else { return vec![] };
-        let surplus = (others.len() + 1).saturating_sub(places);
+        let surplus = (others.len() + 1).saturating_sub(self.places());
         others.sort_by_key(|seat| {
             let age = match self.overflow {
                 Overflow::LeastRecent => seat.last_seen,

@@ -6,7 +6,7 @@
 #[cfg(not(shuttle))]
 use std::sync::{Mutex, MutexGuard};
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{HashMap, HashSet, VecDeque},
     sync::{Arc, PoisonError},
 };
 
@@ -97,6 +97,8 @@ pub(crate) enum Decision {
 pub(crate) struct Shard {
     pub(super) records: HashMap<RecordKey, Arc<Record>>,
     pub(super) owners: HashMap<Arc<str>, Owner>,
+    /// The ended records that the log of a user had no room for, oldest first.
+    pub(super) fading: HashMap<Arc<str>, VecDeque<RecordKey>>,
     devices: HashSet<Arc<str>>,
     pub(super) swept_at: Option<Timestamp>,
     #[cfg(feature = "sqlite")]
@@ -151,7 +153,10 @@ impl Shard {
     pub(crate) fn decide_login(&mut self, login: &mut Login) -> Decision {
         login.client.device = self.intern(&login.client.device);
         let replaced = login.replaces.map(|(key, _)| key);
-        let seats = self.seats(&login.owner, replaced, login.at);
+        let seats = match self.open_of(&login.owner) as usize >= login.room.places() {
+            true => self.seats(&login.owner, replaced, login.at),
+            false => vec![], // they matter to nobody, and a user may have many
+        };
         if login.room.refuses(&seats) {
             return Decision::Refuse { holders: self.holders(&seats) };
         }

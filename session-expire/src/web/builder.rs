@@ -397,8 +397,8 @@ impl Builder {
         let registry: Arc<dyn Registry> = Arc::new(Measured(registry));
         Ok(SessionExpire::new(Setup {
             policy: Arc::new(self.policy),
+            clock: SteadyClock::new(self.clock, registry.shared()),
             registry,
-            clock: SteadyClock::new(self.clock),
             texts: self.texts,
             dialogs: self.dialogs,
             passive: self.passive,

@@ -40,8 +40,8 @@ use crate::{
 /// | `POST logout` | signs out and sends the browser to the login page |
 /// | `GET session.….js`, `session.….css` | the script and the style of [`SessionVars`](crate::SessionVars) |
 ///
-/// A page names the login that it was made for (`login`, a public id). Where somebody else has signed
-/// in since, it is told `{"state":"replaced"}`, and its keep-alive counts for nobody.
+/// A page names the login and the user that it was made for (`login`, without the name itself). Where
+/// somebody else has signed in since, it is told `{"state":"replaced"}`, and its keep-alive counts for nobody.
 ///
 /// Status and keep-alive judge under the policy of the page that asks, which the page's markup
 /// carries, signed; neither ends a session that a page under another policy may still accept. Requests that change something are refused when they come from another origin.
@@ -127,7 +127,7 @@ async fn status(
     }
     let asking = asking.map(web::Query::into_inner).unwrap_or_default();
     judge_as_page(&gate, &asking, &req)?;
-    if is_replaced(&gate, &asking).await {
+    if is_replaced(&gate, &asking) {
         return Ok(Status::Replaced.respond(HttpResponse::Ok()));
     }
     Ok(Status::of(gate.verdict(), &gate.policy()).respond(HttpResponse::Ok()))
@@ -186,7 +186,7 @@ async fn keep_alive(req: HttpRequest, body: web::Bytes) -> Result<HttpResponse, 
         return Ok(problem::unavailable());
     }
     judge_as_page(&gate, &asking, &req)?;
-    if is_replaced(&gate, &asking).await {
+    if is_replaced(&gate, &asking) {
         return Ok(Status::Replaced.respond(HttpResponse::Conflict()));
     }
     Ok(match note_activity(&gate, idle_for).await {

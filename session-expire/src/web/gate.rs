@@ -121,8 +121,7 @@ impl Gate {
 
     /// Whether the user has more sessions open than the policy of this request allows.
     pub(crate) fn is_crowded(&self) -> bool {
-        let places = Room::of(&self.state.borrow().policy).places();
-        places.is_some_and(|places| self.found.open() > places)
+        self.found.open() > Room::of(&self.state.borrow().policy).places()
     }
 
     pub(crate) fn found(&self) -> &Found {

@@ -1,14 +1,10 @@
 //! How a session stands, as it is told to the page that asks.
 
-use std::sync::Arc;
-
 use actix_web::{HttpRequest, HttpResponse, http::header::CACHE_CONTROL};
 use serde::{Deserialize, Serialize};
 
 use super::{gate::Gate, vars::Seconds};
-use crate::{
-    claim, error::StackError, judge::Verdict, limit::Limit, policy::Policy, registry::Query,
-};
+use crate::{claim, error::StackError, judge::Verdict, limit::Limit, policy::Policy};
 
 /// How a session stands, for scripts.
 #[derive(Serialize)]
@@ -53,26 +49,17 @@ impl Status {
 pub(crate) struct Asking {
     /// The limits that it was judged under, signed.
     pub(crate) policy: Option<String>,
-    /// The public id of the login that it was made for.
+    /// The login that it was [made for](claim::made_for).
     pub(crate) login: Option<String>,
 }
 
-/// Whether the page was made for another user. A new login of the same user may go on with the page;
-/// to know that takes a look into the log, but only here, where the logins differ.
-pub(crate) async fn is_replaced(gate: &Gate, asking: &Asking) -> bool {
-    let (Verdict::Active(_), Some((_, record))) = (gate.verdict(), gate.login()) else {
-        return false;
-    };
-    let Some(login) = asking.login.as_deref().filter(|login| *login != record.id.as_str()) else {
-        return false;
-    };
-    let all = Query { owner: Some(Arc::clone(&record.owner)), ..Query::default() };
-    match gate.setup.registry.find(all).await {
-        Ok(records) => records.iter().all(|record| record.id.as_str() != login),
-        Err(error) => {
-            gate.setup.registry_failed(&error);
-            true
+/// Whether the page was made for another user. A new login of the same user may go on with it.
+pub(crate) fn is_replaced(gate: &Gate, asking: &Asking) -> bool {
+    match (gate.verdict(), gate.login(), &asking.login) {
+        (Verdict::Active(_), Some((_, record)), Some(page)) => {
+            !claim::is_made_for(page, &record.owner)
         }
+        _ => false,
     }
 }
 

@@ -161,7 +161,8 @@ fn warning_dialog(gate: &Gate, req: &HttpRequest, deadlines: Deadlines) -> Marku
 fn script(gate: &Gate, req: &HttpRequest, deadlines: Deadlines) -> String {
     let Some((_, record)) = gate.login() else { return String::new() };
     let (policy, prefix, source) = (gate.policy(), escape(&gate.setup.prefix), SCRIPT.path());
-    let (claim, id) = (claim::issue(&policy, &record.seal), record.id);
+    let claim = claim::issue(&policy, &record.seal);
+    let page = claim::made_for(record.id, &record.owner);
     let (login, warn) = (escape(&policy.login_url), policy.warning().unwrap_or_default());
     // A page that answered a form can't be read again: the way back is the page of the form.
     let next = match *req.method() {
@@ -171,7 +172,7 @@ fn script(gate: &Gate, req: &HttpRequest, deadlines: Deadlines) -> String {
     let seconds = |limit| Seconds::of(limit).0.map(|left| left.to_string()).unwrap_or_default();
     let (idle, session) = (seconds(deadlines.idle_end), seconds(deadlines.session_end));
     format!(
-        "<script src=\"{prefix}/{source}\" data-status=\"{prefix}/status?policy={claim}&amp;login={id}\" \
+        "<script src=\"{prefix}/{source}\" data-status=\"{prefix}/status?policy={claim}&amp;login={page}\" \
          data-keep-alive=\"{prefix}/keep-alive\" data-channel=\"session-expire{prefix}\" \
          data-idle-end=\"{idle}\" data-session-end=\"{session}\" data-warn=\"{}\" data-login=\"{login}\"{next} defer></script>",
         warn.as_secs_f32(),

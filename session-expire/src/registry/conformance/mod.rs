@@ -40,6 +40,7 @@
 
 mod activity;
 mod ends;
+mod limits;
 mod lists;
 mod races;
 mod records;
@@ -48,6 +49,7 @@ mod stage;
 
 pub use activity::*;
 pub use ends::*;
+pub use limits::*;
 pub use lists::*;
 pub use races::*;
 pub use records::*;
@@ -161,6 +163,7 @@ macro_rules! __promises {
                 another_users_login_is_not_replaced
                 a_lowered_limit_ends_all_that_are_too_many
                 off_and_zero_mean_no_limit
+                without_a_limit_a_thousand_are_the_limit
                 whoever_makes_room_stays
                 room_is_made_by_the_least_recently_used
                 room_that_is_there_is_not_made

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::stage::{
     ABSOLUTE, IDLE, activity, answered, assert_ended, end_of, ids, ids_of, limited, load, login,
-    login_from, now, open_ids, room, sign_in, sign_in_in_vain, sign_in_often, somebody,
+    login_from, now, open_ids, sign_in, sign_in_in_vain, sign_in_often, somebody,
 };
 use crate::{
     facts::Reason,
@@ -14,9 +14,8 @@ use crate::{
         key::RecordKey,
         login::Login,
         record::{Ended, Record},
-        room::Room,
     },
-    time::{Timestamp, hours, minutes},
+    time::{Timestamp, minutes},
 };
 
 /// Signs in three times; then once more where only three may be.
@@ -131,7 +130,7 @@ pub async fn ended_sessions_take_no_place(registry: &dyn Registry) {
 }
 
 /// Signs in two sessions of which the first has run out by the time that is answered.
-async fn one_of_two_has_run_out(
+pub(super) async fn one_of_two_has_run_out(
     registry: &dyn Registry,
     reason: Reason,
 ) -> ([Login; 2], Timestamp) {
@@ -264,100 +263,4 @@ pub async fn another_users_login_is_not_replaced(registry: &dyn Registry) {
     let new = Login { replaces, ..login(&somebody("alice"), later) };
     assert_eq!(sign_in(registry, &new).await.1, [], "Alice's login ended somebody");
     assert_eq!(end_of(registry, bobs.key).await, None, "Alice's login ended Bob's session");
-}
-
-/// A limit that was lowered since holds from the next login on: all that are too many yield at once.
-pub async fn a_lowered_limit_ends_all_that_are_too_many(registry: &dyn Registry) {
-    let logins = sign_in_often(registry, &somebody("alice"), 5, now()).await;
-    let later = logins[4].at.plus(minutes(1));
-    let new = limited(login_from("new", &logins[0].owner, later), 2, Overflow::Evict);
-    let (_, ended) = sign_in(registry, &new).await;
-    assert_ended(registry, &ended, &logins[..4], &new.evicts()).await;
-    let rest = [logins[4].clone(), new.clone()];
-    assert_eq!(open_ids(registry, &new.owner).await, ids_of(&rest), "left open");
-}
-
-/// No limit, written as `Off` or as 0, ends and refuses nobody.
-pub async fn off_and_zero_mean_no_limit(registry: &dyn Registry) {
-    for max_sessions in [Limit::Off, Limit::At(0)] {
-        for overflow in [Overflow::Evict, Overflow::LeastRecent, Overflow::Refuse] {
-            let (room, told) =
-                (Room { max_sessions, overflow }, format!("{max_sessions:?} {overflow:?}"));
-            let logins = sign_in_often(registry, &somebody("alice"), 3, now()).await;
-            let later = logins[2].at.plus(minutes(1));
-            let new = Login { room, ..login(&logins[0].owner, later) };
-            assert_eq!(sign_in(registry, &new).await.1, [], "ended by a login, {told}");
-            let over = Ended::new(Reason::Evicted, later);
-            let ended = answered("make_room", registry.make_room(new.key, room, over)).await;
-            assert_eq!(ended, [], "ended by `make_room`, {told}");
-        }
-    }
-}
-
-/// Calls `make_room` a minute after the last of `logins`.
-async fn make_room(
-    registry: &dyn Registry,
-    logins: &[Login],
-    key: RecordKey,
-    room: Room,
-) -> (Vec<Record>, Ended) {
-    let at = logins[logins.len() - 1].at.plus(minutes(1));
-    let over = Ended { at, reason: Reason::Evicted, by: Some("Firefox on Linux".into()) };
-    (answered("make_room", registry.make_room(key, room, over.clone())).await, over)
-}
-
-/// `make_room` ends the oldest of the others; whoever asks stays, though it be the oldest of all.
-pub async fn whoever_makes_room_stays(registry: &dyn Registry) {
-    for overflow in [Overflow::Evict, Overflow::LeastRecent, Overflow::Refuse] {
-        let logins = sign_in_often(registry, &somebody("alice"), 4, now()).await;
-        let (ended, over) = make_room(registry, &logins, logins[0].key, room(2, overflow)).await;
-        assert_ended(registry, &ended, &logins[1..3], &over).await;
-        let rest = [logins[0].clone(), logins[3].clone()];
-        assert_eq!(open_ids(registry, &logins[0].owner).await, ids_of(&rest), "{overflow:?}");
-    }
-}
-
-/// `make_room` with `least_recent` ends the one that was used longest ago.
-pub async fn room_is_made_by_the_least_recently_used(registry: &dyn Registry) {
-    let logins = sign_in_often(registry, &somebody("alice"), 3, now()).await;
-    let change = activity(logins[2].at.plus(minutes(1)));
-    answered("touch", registry.touch(logins[0].key, change)).await;
-    let room = room(2, Overflow::LeastRecent);
-    let (ended, over) = make_room(registry, &logins, logins[2].key, room).await;
-    assert_ended(registry, &ended, &logins[1..2], &over).await;
-}
-
-/// Where there is room, `make_room` ends nobody.
-pub async fn room_that_is_there_is_not_made(registry: &dyn Registry) {
-    let logins = sign_in_often(registry, &somebody("alice"), 3, now()).await;
-    let (ended, _) = make_room(registry, &logins, logins[0].key, room(3, Overflow::Evict)).await;
-    assert_eq!(ended, [], "three were open, and three may be");
-}
-
-/// `make_room` too ends whoever ran out first, for its own reason.
-pub async fn room_is_made_first_by_whoever_ran_out(registry: &dyn Registry) {
-    let (logins, later) = one_of_two_has_run_out(registry, Reason::Idle).await;
-    let asks = login(&logins[0].owner, later);
-    sign_in(registry, &asks).await;
-    let over = Ended::new(Reason::Evicted, later);
-    let making = registry.make_room(asks.key, room(2, Overflow::Evict), over);
-    let ended = answered("make_room", making).await;
-    assert_ended(registry, &ended, &logins[..1], &Ended::new(Reason::Idle, later)).await;
-}
-
-/// Whoever has ended, or is unknown, can't end others by asking for room; nor anyone of another user.
-pub async fn no_room_is_made_for_whoever_has_ended(registry: &dyn Registry) {
-    let logins = sign_in_often(registry, &somebody("alice"), 4, now()).await;
-    let (room, later) = (room(1, Overflow::Evict), logins[3].at.plus(hours(1)));
-    let over = Ended::new(Reason::LoggedOut, later);
-    answered("end", registry.end(Target::Key(logins[0].key), over)).await;
-    for key in [logins[0].key, RecordKey::random(&logins[0].owner)] {
-        let (ended, _) = make_room(registry, &logins, key, room).await;
-        assert_eq!(ended, [], "ended for a session that is none");
-    }
-    let bobs = login(&somebody("bob"), later);
-    sign_in(registry, &bobs).await;
-    assert_eq!(make_room(registry, &logins, bobs.key, room).await.0, [], "ended for Bob");
-    let open = open_ids(registry, &logins[0].owner).await;
-    assert_eq!(open, ids_of(&logins[1..]), "the user's sessions changed");
 }

@@ -29,6 +29,10 @@ local function members(index, owner, count)
   return redis.call('ZRANGEBYLEX', index, '[' .. owner .. ':', '(' .. owner .. ';', 'LIMIT', 0, count or -1)
 end
 
+local function count(index, owner)
+  return redis.call('ZLEXCOUNT', index, '[' .. owner .. ':', '(' .. owner .. ';')
+end
+
 local function remember(name, keep)
   redis.call('ZADD', due, string.format('%.0f', now + keep), name)
   longest = math.max(longest, keep)
@@ -85,8 +89,7 @@ end
 -- Takes the oldest ended records out of the log. Their browsers don't know yet why they are out.
 local function trim(owner)
   if not ask.log_limit then return end
-  local count = redis.call('ZLEXCOUNT', past, '[' .. owner .. ':', '(' .. owner .. ';')
-  local surplus = count - tonumber(ask.log_limit)
+  local surplus = count(past, owner) - tonumber(ask.log_limit)
   if surplus <= 0 then return end
   for _, member in ipairs(members(past, owner, surplus)) do
     redis.call('ZREM', past, member)

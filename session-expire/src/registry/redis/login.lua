@@ -3,7 +3,7 @@ local _, known = read(ask.name)
 if known then return { 'admitted', known } end
 sweep()
 local others = seats(ask.owner, ask.replaces)
-if places > 0 and ask.overflow == 'refuse' then
+if ask.overflow == 'refuse' then
   local holders = { 'refused' }
   for _, seat in ipairs(others) do
     if not seat.gone then holders[#holders + 1] = seat.text end

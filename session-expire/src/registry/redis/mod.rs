@@ -223,6 +223,10 @@ impl Registry for RedisRegistry {
             }
         })
     }
+
+    fn shared(&self) -> bool {
+        true
+    }
 }
 
 impl fmt::Debug for RedisRegistry {

@@ -15,10 +15,10 @@ local function ran_out(record)
   return session and 'absolute' or idle and 'idle' or nil
 end
 
--- The open sessions of `owner` but one, oldest login first.
+-- The open sessions of `owner` but one, oldest login first; none where there are too few to matter.
 local function seats(owner, but)
   local found = {}
-  if places == 0 then return found end
+  if count(open, owner) < places then return found end
   for _, member in ipairs(members(open, owner)) do
     local name = name_of(member)
     local record, text = read(name)
@@ -34,7 +34,7 @@ end
 
 local function make_room(over, others)
   local surplus = #others + 1 - places
-  if places == 0 or surplus <= 0 then return end
+  if surplus <= 0 then return end
   local age = ask.overflow == 'least_recent' and 'last_seen' or 'logged_in_at'
   table.sort(others, function(a, b)
     if (a.gone == nil) ~= (b.gone == nil) then return a.gone ~= nil end

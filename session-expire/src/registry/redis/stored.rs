@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use super::link::Failure;
 use crate::{
     facts::Reason,
-    limit::{Limit, Limits},
+    limit::{Limit, Limits, Overflow},
     policy::PolicyPatch,
     registry::{
         key::{PublicId, Seal},
@@ -184,7 +184,10 @@ impl Ask {
     }
 
     pub(super) fn room(self, room: Room) -> Self {
-        let places = Some(Text(room.places().unwrap_or(0)));
-        Self { places, overflow: Some(room.overflow.as_str()), ..self }
+        let overflow = match room.overflow {
+            Overflow::Refuse if !room.may_refuse() => Overflow::Evict,
+            overflow => overflow,
+        };
+        Self { places: Some(Text(room.places())), overflow: Some(overflow.as_str()), ..self }
     }
 }

@@ -1,7 +1,10 @@
 //! What is not in memory: past logins, read by a thread with a connection of its own, so that a long
 //! list keeps no login waiting.
 
-use std::sync::{Arc, mpsc::Receiver};
+use std::{
+    collections::HashMap,
+    sync::{Arc, mpsc::Receiver},
+};
 
 use rusqlite::{Connection, OptionalExtension, named_params};
 use tokio::sync::oneshot;
@@ -41,7 +44,8 @@ fn find(db: &Connection, state: &State, query: &Query) -> rusqlite::Result<Vec<R
         ":limit": query.limit.map_or(-1, |limit| i64::try_from(limit).unwrap_or(i64::MAX)),
     };
     let rows = select.query_map(parameters, rows::read)?;
-    let known = |record: &Record| open.iter().find(|known| known.id == record.id).cloned();
+    let open: HashMap<_, _> = open.into_iter().map(|record| (record.id, record)).collect();
+    let known = |record: &Record| open.get(&record.id).cloned();
     rows.map(|row| {
         row.map(|(key, record)| match query.owner {
             Some(_) => known(&record).unwrap_or(record),
