@@ -101,7 +101,9 @@ impl Way {
     }
 
     async fn start(self, clock: &ManualClock) -> Outcome<Box<dyn Site>> {
-        let expire = SessionExpire::builder(Policy::default());
+        // Without a limit a user has a thousand sessions at most, and this one has more.
+        let policy = Policy::default().max_sessions(u32::from(LOGINS) + 1);
+        let expire = SessionExpire::builder(policy);
         Ok(match self {
             Self::Bare | Self::BareWithKey | Self::AnonymousBare => {
                 site::start_bare(IdentityMiddleware::default()).await
