@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 /// A file may use only files that stand before it.
-const ORDER: [&str; 78] = [
+const ORDER: [&str; 80] = [
     "error",
     "time",
     "path",
@@ -34,6 +34,7 @@ const ORDER: [&str; 78] = [
     "registry::sqlite::history",
     "registry::sqlite::writer",
     "registry::sqlite",
+    "registry::redis::error",
     "registry::redis::cache",
     "registry::redis::script",
     "registry::redis::link",
@@ -67,6 +68,7 @@ const ORDER: [&str; 78] = [
     "web::slack",
     "web::standing",
     "web::gate",
+    "web::traces",
     "web::messages",
     "web::login",
     "web::problem",

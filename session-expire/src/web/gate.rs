@@ -9,12 +9,11 @@ use std::{
 use actix_web::{HttpMessage, HttpRequest};
 
 use super::{
-    caller::Kind,
     flash::Queue,
     found::{Found, find},
-    ledger::{Ledger, Place},
+    ledger::Ledger,
     setup::Setup,
-    slack::{lay, tightest_slack},
+    slack::lay,
     standing::{Standing, Treatment},
 };
 use crate::{
@@ -44,7 +43,7 @@ pub(super) struct State {
     layers: PolicyPatch,
     /// What holds for the present user: their choice and their own rule included.
     policy: Arc<Policy>,
-    treatment: Treatment,
+    pub(super) treatment: Treatment,
     pub(super) reason_told: bool,
     /// Nobody has to be told why a session ended that they are just leaving.
     pub(super) leaving: bool,
@@ -53,7 +52,7 @@ pub(super) struct State {
     /// It only asks how the session stands.
     asking: bool,
     /// The login that a handler has already registered itself, and what was chosen there.
-    registered: Option<(RecordKey, Option<Arc<PolicyPatch>>)>,
+    pub(super) registered: Option<(RecordKey, Option<Arc<PolicyPatch>>)>,
 }
 
 impl Gate {
@@ -199,47 +198,6 @@ impl Gate {
         }
     }
 
-    /// Whether the user who lies at `place` was written there during this request.
-    pub(crate) fn is_fresh_user(&self, place: Place) -> bool {
-        let state = self.state.borrow();
-        match (&state.treatment.standing, self.login()) {
-            (Standing::Active(_), Some((_, record))) => {
-                // The text counts, too: memory that was freed in between may be used again.
-                state.treatment.brought.user != Some(place)
-                    || self.ledger.is_user(&record.owner) != Some(true)
-                    // Whoever has emptied the session and signed in again may lie where they lay.
-                    || state.registered.is_some()
-                    || !self.ledger.has_key()
-            }
-            _ => true,
-        }
-    }
-
-    /// Makes the session that of `owner`: what somebody else has left in it goes, their unread messages
-    /// included. What was written in this request stays.
-    pub(crate) fn hand_over(&self, owner: &str) {
-        let state = self.state.borrow();
-        let predecessor = matches!(state.treatment.standing, Standing::Active(_))
-            && self.login().is_some_and(|(_, record)| *record.owner != *owner);
-        if predecessor {
-            self.ledger.drop_brought(&state.treatment.brought);
-            match &mut *self.flash.borrow_mut() {
-                Some(queue) => queue.forget_waiting(),
-                None => self.ledger.drop_flash(),
-            }
-        }
-    }
-
-    /// Whether masking and unmasking is all that happened to the session.
-    pub(crate) fn session_is_as_it_was(&self) -> bool {
-        self.state
-            .borrow()
-            .treatment
-            .restored
-            .as_ref()
-            .is_some_and(|aside| self.ledger.is_as_it_was(aside))
-    }
-
     /// The person signs out in this request: whatever ended before needs no explaining.
     pub(crate) fn set_leaving(&self) {
         self.state.borrow_mut().leaving = true;
@@ -266,50 +224,5 @@ impl Gate {
 
     pub(crate) fn is_answered(&self) -> bool {
         self.state.borrow().answered
-    }
-
-    /// Whether an expired request came from no person, and has neither said nor written anything.
-    ///
-    /// Such a request leaves the session alone. A poll that is answered late could otherwise put an
-    /// anonymous session in the place of a login that came in between; and the reason waits for the
-    /// next page that a person sees.
-    pub(crate) fn goes_unnoticed(&self) -> Option<Kind> {
-        let standing = self.standing();
-        let Standing::Masked(_, _, caller) = &*standing else { return None };
-        let by_itself = caller.kind != Kind::Navigation;
-        (by_itself && self.ledger.is_bare() && !self.has_flash()).then_some(caller.kind)
-    }
-
-    pub(crate) fn set_registered(&self, key: RecordKey, choice: Option<Arc<PolicyPatch>>) {
-        self.state.borrow_mut().registered = Some((key, choice));
-    }
-
-    pub(crate) fn registered(&self) -> Option<RecordKey> {
-        self.state.borrow().registered.as_ref().map(|(key, _)| *key)
-    }
-
-    pub(crate) fn take_registered(&self) -> Option<RecordKey> {
-        self.state.borrow_mut().registered.take().map(|(key, _)| key)
-    }
-
-    /// What was chosen at the login of this very request.
-    pub(crate) fn registered_choice(&self) -> Option<PolicyPatch> {
-        self.state.borrow().registered.as_ref()?.1.as_deref().cloned()
-    }
-
-    /// The activity to note for this request, if that needs noting: it is when `last_seen` lags behind
-    /// by more than the policy's slack, or lies in the future.
-    pub(crate) fn activity(&self, record: &Record, req: &HttpRequest) -> Option<Timestamp> {
-        let in_future = record.last_seen.max(record.logged_in_at) > self.now;
-        let slack = self.state.borrow().policy.slack().min(tightest_slack());
-        let lags = self.now.since(record.last_seen) > slack;
-        match (in_future || lags) && !self.is_passive(req) {
-            true => Some(self.now),
-            false => in_future.then_some(record.last_seen),
-        }
-    }
-
-    pub(crate) fn is_passive(&self, req: &HttpRequest) -> bool {
-        self.policy().passive || self.setup.is_passive(req)
     }
 }

@@ -27,4 +27,5 @@ pub(crate) mod slack;
 pub(crate) mod stack;
 pub(crate) mod standing;
 pub(crate) mod status;
+pub(crate) mod traces;
 pub(crate) mod vars;

@@ -10,73 +10,17 @@ use redis::{
     ProtocolVersion, PushInfo, RedisError, Value, aio::MultiplexedConnection,
 };
 
-use super::{cache::Cache, script::Script};
-use crate::time::format_duration;
+use super::{
+    cache::Cache,
+    error::{Failure, RedisConnectError},
+    script::Script,
+};
 
 /// How long the start of an application waits for its server.
 const START: Duration = Duration::from_secs(5);
 
 /// How often a server that is not ready yet is asked again.
 const LOADING_PAUSE: Duration = Duration::from_millis(100);
-
-/// Why [`RedisRegistry::connect`](super::RedisRegistry::connect) failed. Its text names the server
-/// without a password.
-///
-/// ```
-/// # #[actix_web::main]
-/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// use session_expire::{RedisConnectError, RedisRegistry};
-/// let error = RedisRegistry::connect("http://user:secret@127.0.0.1/").await.err();
-/// assert!(matches!(error, Some(RedisConnectError::Url(_))));
-/// assert!(!format!("{error:?}").contains("secret"));
-/// # Ok(()) }
-/// ```
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum RedisConnectError {
-    /// The URL cannot be used. It isn't shown, because it may hold a password.
-    #[error(
-        "the Redis URL cannot be used; write one such as \"redis://user:password@host:6379/0\" or \
-         \"unix:///path\"; \"rediss://\" needs the crate redis 0.32 with its feature `tokio-rustls-comp`"
-    )]
-    Url(#[source] RedisError),
-    /// There is no server at this address, or it doesn't let us in.
-    #[error(
-        "cannot use the Redis server at {server}; is it running there, and are user and password right?"
-    )]
-    Server {
-        /// The address.
-        server: String,
-        /// What it said.
-        source: RedisError,
-    },
-    /// Whatever is at this address said nothing.
-    #[error(
-        "no answer from the Redis server at {server} within 5 seconds; is the address right, and does \
-         a firewall let it through?"
-    )]
-    Silent {
-        /// The address.
-        server: String,
-    },
-}
-
-/// Why an operation failed.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Failure {
-    #[error(transparent)]
-    Redis(#[from] RedisError),
-    #[error(
-        "Redis did not answer within {}; `RedisRegistry::timeout` sets the limit",
-        format_duration(*.0)
-    )]
-    Slow(Duration),
-    #[error("a record cannot be read or written as JSON")]
-    Garbage(#[source] serde_json::Error),
-    // Without the answer: it may hold what nobody should read in a log.
-    #[error("Redis answered something that is not a record")]
-    Strange,
-}
 
 /// The one connection, and which it is, counted from the first.
 #[derive(Clone)]

@@ -15,6 +15,7 @@
 //! characters, and secret keys appear nowhere.
 
 mod cache;
+mod error;
 mod link;
 mod script;
 mod server;
@@ -22,12 +23,8 @@ mod stored;
 
 use std::{fmt, sync::Arc, time::Duration};
 
-pub use self::link::RedisConnectError;
-use self::{
-    cache::Cache,
-    link::{Failure, Link},
-    server::Server,
-};
+pub use self::error::RedisConnectError;
+use self::{cache::Cache, error::Failure, link::Link, server::Server};
 use super::{
     Admission, Answer, Loaded, Query, Registry, Target,
     key::{RecordKey, owner_tag},

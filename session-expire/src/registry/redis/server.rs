@@ -6,7 +6,8 @@ use futures_util::future::try_join_all;
 use sha2::{Digest, Sha256};
 
 use super::{
-    link::{Failure, Link},
+    error::Failure,
+    link::Link,
     script::{END, FIND, LOAD, LOGIN, MAKE_ROOM, Script, TOUCH},
     stored::{self, Ask, Stored, Text},
 };

@@ -7,7 +7,7 @@ use std::{fmt::Display, net::IpAddr, str::FromStr, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use super::link::Failure;
+use super::error::Failure;
 use crate::{
     facts::Reason,
     limit::{Limit, Limits, Overflow},

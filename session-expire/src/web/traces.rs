@@ -1,0 +1,100 @@
+//! What a request has done to its session, for settling it.
+
+use std::sync::Arc;
+
+use actix_web::HttpRequest;
+
+use super::{caller::Kind, gate::Gate, ledger::Place, slack::tightest_slack, standing::Standing};
+use crate::{
+    policy::PolicyPatch,
+    registry::{key::RecordKey, record::Record},
+    time::Timestamp,
+};
+
+impl Gate {
+    /// Whether the user who lies at `place` was written there during this request.
+    pub(crate) fn is_fresh_user(&self, place: Place) -> bool {
+        let state = self.state.borrow();
+        match (&state.treatment.standing, self.login()) {
+            (Standing::Active(_), Some((_, record))) => {
+                // The text counts, too: memory that was freed in between may be used again.
+                state.treatment.brought.user != Some(place)
+                    || self.ledger.is_user(&record.owner) != Some(true)
+                    // Whoever has emptied the session and signed in again may lie where they lay.
+                    || state.registered.is_some()
+                    || !self.ledger.has_key()
+            }
+            _ => true,
+        }
+    }
+
+    /// Makes the session that of `owner`: what somebody else has left in it goes, their unread messages
+    /// included. What was written in this request stays.
+    pub(crate) fn hand_over(&self, owner: &str) {
+        let state = self.state.borrow();
+        let predecessor = matches!(state.treatment.standing, Standing::Active(_))
+            && self.login().is_some_and(|(_, record)| *record.owner != *owner);
+        if predecessor {
+            self.ledger.drop_brought(&state.treatment.brought);
+            match &mut *self.flash.borrow_mut() {
+                Some(queue) => queue.forget_waiting(),
+                None => self.ledger.drop_flash(),
+            }
+        }
+    }
+
+    /// Whether masking and unmasking is all that happened to the session.
+    pub(crate) fn session_is_as_it_was(&self) -> bool {
+        self.state
+            .borrow()
+            .treatment
+            .restored
+            .as_ref()
+            .is_some_and(|aside| self.ledger.is_as_it_was(aside))
+    }
+
+    /// Whether an expired request came from no person, and has neither said nor written anything.
+    ///
+    /// Such a request leaves the session alone. A poll that is answered late could otherwise put an
+    /// anonymous session in the place of a login that came in between; and the reason waits for the
+    /// next page that a person sees.
+    pub(crate) fn goes_unnoticed(&self) -> Option<Kind> {
+        let standing = self.standing();
+        let Standing::Masked(_, _, caller) = &*standing else { return None };
+        let by_itself = caller.kind != Kind::Navigation;
+        (by_itself && self.ledger.is_bare() && !self.has_flash()).then_some(caller.kind)
+    }
+
+    pub(crate) fn set_registered(&self, key: RecordKey, choice: Option<Arc<PolicyPatch>>) {
+        self.state.borrow_mut().registered = Some((key, choice));
+    }
+
+    pub(crate) fn registered(&self) -> Option<RecordKey> {
+        self.state.borrow().registered.as_ref().map(|(key, _)| *key)
+    }
+
+    pub(crate) fn take_registered(&self) -> Option<RecordKey> {
+        self.state.borrow_mut().registered.take().map(|(key, _)| key)
+    }
+
+    /// What was chosen at the login of this very request.
+    pub(crate) fn registered_choice(&self) -> Option<PolicyPatch> {
+        self.state.borrow().registered.as_ref()?.1.as_deref().cloned()
+    }
+
+    /// The activity to note for this request, if that needs noting: it is when `last_seen` lags behind
+    /// by more than the policy's slack, or lies in the future.
+    pub(crate) fn activity(&self, record: &Record, req: &HttpRequest) -> Option<Timestamp> {
+        let in_future = record.last_seen.max(record.logged_in_at) > self.now;
+        let slack = self.policy().slack().min(tightest_slack());
+        let lags = self.now.since(record.last_seen) > slack;
+        match (in_future || lags) && !self.is_passive(req) {
+            true => Some(self.now),
+            false => in_future.then_some(record.last_seen),
+        }
+    }
+
+    pub(crate) fn is_passive(&self, req: &HttpRequest) -> bool {
+        self.policy().passive || self.setup.is_passive(req)
+    }
+}
