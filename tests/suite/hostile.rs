@@ -257,3 +257,40 @@ fn whatever_a_cookie_of_the_right_key_holds_nobody_is_let_in_and_nothing_breaks(
     });
     outcome.unwrap();
 }
+
+/// To find a key letter by letter, from how long it takes to say that there is none such. (Nobody can
+/// even ask without the secret of the cookies.)
+#[test]
+fn a_key_that_is_almost_right_is_refused_as_fast_as_any() {
+    use std::{hint::black_box, time::Instant};
+
+    use session_expire::{
+        Login, MemoryRegistry, Policy, RecordKey, Registry, Timestamp, conformance::block_on,
+    };
+    let (registry, noon) = (MemoryRegistry::new(), Timestamp::from_millis(1_767_268_800_000));
+    let mut wrong = [vec![], vec![]];
+    for _ in 0..500 {
+        let login = Login::new("alice", noon, &Policy::new());
+        let right = login.key.expose().to_owned();
+        block_on(Box::pin(async { drop(registry.login(login).await.unwrap()) }));
+        let last = if right.ends_with('a') { 'b' } else { 'a' };
+        let almost = format!("{}{last}", &right[..right.len() - 1]);
+        wrong[0].push(RecordKey::parse(&almost).unwrap());
+        wrong[1].push(RecordKey::random("alice"));
+    }
+    let mut times = [vec![], vec![]];
+    for round in 0..20_000 {
+        for (keys, times) in wrong.iter().zip(&mut times) {
+            let (key, began) = (keys[round % keys.len()], Instant::now());
+            block_on(Box::pin(async {
+                assert!(black_box(registry.load(key).await).unwrap().is_none())
+            }));
+            times.push(began.elapsed().as_nanos());
+        }
+    }
+    let [almost, random] = times.map(|mut times| {
+        times.sort_unstable();
+        times[times.len() / 2] as f64
+    });
+    assert!(almost / random < 1.3 && random / almost < 1.3, "{almost} ns and {random} ns");
+}

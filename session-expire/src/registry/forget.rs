@@ -2,7 +2,9 @@
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
-use super::{key::RecordKey, record::Record, shard::Shard};
+use super::shard::Shard;
+#[cfg(feature = "sqlite")]
+use super::{key::RecordKey, record::Record};
 use crate::{
     limit::Limit,
     time::{Timestamp, hours},
