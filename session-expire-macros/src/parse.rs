@@ -256,4 +256,13 @@ mod tests {
     fn several_mistakes_are_all_reported_at_once() {
         assert_eq!(mistakes("idle = 600, colour = 3, overflow = 3, passive, passive").len(), 4);
     }
+
+    #[test]
+    fn what_fuzzers_have_found_is_replayed() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fuzz/corpus/attribute");
+        let found = std::fs::read_dir(folder).unwrap();
+        let texts = found.map(|file| std::fs::read(file.unwrap().path()).unwrap());
+        let count = texts.filter_map(|text| String::from_utf8_lossy(&text).parse().ok()).map(patch);
+        assert!(count.count() >= 6);
+    }
 }
