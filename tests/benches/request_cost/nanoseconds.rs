@@ -8,12 +8,12 @@ const BATCH: u16 = 256;
 /// The median of all rounds, for each of `visits`.
 ///
 /// Every round asks in every way, so that a machine that gets slower gets slower for all of them.
-pub(crate) fn medians(visits: &[Visits], rounds: usize) -> Outcome<Vec<f64>> {
+pub(crate) async fn medians(visits: &[Visits], rounds: usize) -> Outcome<Vec<f64>> {
     let mut times = vec![Vec::new(); visits.len()];
     // The first round warms up.
     for round in 0..=rounds {
         for (visits, times) in visits.iter().zip(&mut times) {
-            let took = visits.replay(BATCH.into())?;
+            let took = visits.replay(BATCH.into()).await?;
             if round > 0 {
                 times.push(took.as_secs_f64() * 1e9 / f64::from(BATCH));
             }

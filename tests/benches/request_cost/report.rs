@@ -54,7 +54,11 @@ pub(crate) fn print(figures: &Figures) {
                 (cost, cost / of(column, way.base()))
             });
         let label = way.label();
-        println!("{label:38} {instructions:12.0} {i_ratio:7.3} {nanoseconds:9.0} {n_ratio:7.3}");
+        let counted = match instructions.is_nan() {
+            true => format!("{:>12} {:>7}", "not counted", ""),
+            false => format!("{instructions:12.0} {i_ratio:7.3}"),
+        };
+        println!("{label:38} {counted} {nanoseconds:9.0} {n_ratio:7.3}");
     }
     println!("\n{:60} {:>7} {:>20} {:>20}", "Targets", "at most", "instructions", "time");
     for Target { what, limit, ratio } in TARGETS {

@@ -3,12 +3,14 @@
 use std::{
     fmt::{self, Debug},
     str::FromStr,
+    sync::OnceLock,
     time::Duration,
 };
 
 use actix_identity::IdentityMiddleware;
 use actix_web::http::{StatusCode, header};
-use session_expire::{ManualClock, Policy, SessionExpire, SqliteRegistry, hours};
+use session_expire::{ManualClock, Policy, RedisRegistry, SessionExpire, SqliteRegistry, hours};
+use session_expire_tests::RedisServer;
 
 use crate::{
     Outcome,
@@ -27,6 +29,8 @@ pub(crate) enum Way {
     BareWithKey,
     With,
     WithSqlite,
+    WithRedis,
+    WithRedisAtHand,
     Deadlines,
     TtlOnEveryRequest,
     AnonymousBare,
@@ -39,12 +43,14 @@ pub(crate) enum Way {
 }
 
 impl Way {
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::Bare,
         Self::BareWithNothing,
         Self::BareWithKey,
         Self::With,
         Self::WithSqlite,
+        Self::WithRedis,
+        Self::WithRedisAtHand,
         Self::OneLayer,
         Self::TwoLayers,
         Self::Deadlines,
@@ -63,6 +69,8 @@ impl Way {
             Self::BareWithKey => "  + a session key as long as ours",
             Self::With => "signed in, with session-expire",
             Self::WithSqlite => "  + an SQLite file",
+            Self::WithRedis => "  + a Redis server",
+            Self::WithRedisAtHand => "  + a Redis server, records at hand",
             Self::OneLayer => "  + one policy layer",
             Self::TwoLayers => "  + two policy layers",
             Self::Deadlines => "signed in, actix-identity's deadlines",
@@ -73,6 +81,12 @@ impl Way {
             Self::AnonymousWithNothing => "  + a layer that does nothing",
             Self::AnonymousWith => "anonymous, with session-expire",
         }
+    }
+
+    /// Whether everything that it costs is done between the request and the answer, and can be counted:
+    /// not where another process does some of it.
+    pub(crate) fn is_counted(self) -> bool {
+        !matches!(self, Self::WithRedis | Self::WithRedisAtHand)
     }
 
     /// What this way is held against.
@@ -115,6 +129,14 @@ impl Way {
                 // The file goes with the program; a folder that is dropped would go too early.
                 let file = tempfile::TempDir::new()?.keep().join("db");
                 let registry = SqliteRegistry::open(file)?;
+                site::start_with(expire.registry(registry).build()?, 0).await
+            }
+            Self::WithRedis => {
+                let registry = RedisRegistry::connect(redis()).await?;
+                site::start_with(expire.registry(registry).build()?, 0).await
+            }
+            Self::WithRedisAtHand => {
+                let registry = RedisRegistry::connect_caching(redis()).await?;
                 site::start_with(expire.registry(registry).build()?, 0).await
             }
             Self::With | Self::AnonymousWith => site::start_with(expire.build()?, 0).await,
@@ -165,11 +187,12 @@ impl Way {
 
     /// Whether session-expire has a session to judge.
     fn is_watched(self) -> bool {
-        use Way::{ExpiredAtPage, ExpiredAtPublicPage, OneLayer, TwoLayers, With, WithSqlite};
-        matches!(
-            self,
-            With | WithSqlite | OneLayer | TwoLayers | ExpiredAtPublicPage | ExpiredAtPage
-        )
+        use Way::{
+            ExpiredAtPage, ExpiredAtPublicPage, OneLayer, TwoLayers, With, WithRedis,
+            WithRedisAtHand, WithSqlite,
+        };
+        let active = [With, WithSqlite, WithRedis, WithRedisAtHand, OneLayer, TwoLayers];
+        active.contains(&self) || matches!(self, ExpiredAtPublicPage | ExpiredAtPage)
     }
 
     fn expect<T: Copy + PartialEq + Debug>(self, what: &str, found: T, expected: T) -> Outcome<()> {
@@ -203,8 +226,8 @@ pub(crate) struct Visits {
 
 impl Visits {
     /// Sends the requests, and says how long it took to answer them.
-    pub(crate) fn replay(&self, times: usize) -> Outcome<Duration> {
-        self.site.replay(&self.wishes, times)
+    pub(crate) async fn replay(&self, times: usize) -> Outcome<Duration> {
+        self.site.replay(&self.wishes, times).await
     }
 }
 
@@ -215,6 +238,17 @@ pub(crate) async fn open_all() -> Outcome<Vec<Visits>> {
         visits.push(way.open().await?);
     }
     Ok(visits)
+}
+
+/// The address of a server that lives as long as this program.
+fn redis() -> &'static str {
+    static SERVER: OnceLock<(RedisServer, String)> = OnceLock::new();
+    let start = || {
+        let server = RedisServer::start();
+        let url = server.url();
+        (server, url)
+    };
+    &SERVER.get_or_init(start).1
 }
 
 /// The two limits that actix-identity keeps by itself, as long as ours.
