@@ -113,6 +113,6 @@ fn no_activity_revives_what_was_ended_meanwhile() {
     });
     in_every_order(&first, vec![act, end], move |registry| {
         let record = answered(registry.load(key)).unwrap().record;
-        assert_eq!(record.ended.map(|ended| ended.reason), Some(Reason::Revoked));
+        assert_eq!(record.ended.as_ref().map(|ended| ended.reason), Some(Reason::Revoked));
     });
 }
