@@ -9,6 +9,7 @@ mod handlers;
 mod handover;
 mod hostile;
 mod limits;
+mod logins;
 mod messages;
 mod model;
 mod outage;

@@ -23,7 +23,7 @@ use crate::{
 /// login.client.device = "Firefox on Linux".into();
 /// login.choice = Some(PolicyPatch::new().absolute(hours(24)).into());
 ///
-/// assert_eq!(login.room.places(), Some(1));
+/// assert_eq!(login.room.places(), 1);
 /// let ended = login.evicts();
 /// assert_eq!((ended.reason, ended.by.as_deref()), (Reason::Evicted, Some("Firefox on Linux")));
 /// assert_eq!(Record::new(&login).last_seen, now);

@@ -28,7 +28,7 @@ use crate::{
 /// assert_eq!(room.yielding(vec![newer, older]), [newer]);
 /// let room = Room { overflow: Overflow::Refuse, ..room };
 /// assert!(room.refuses(&[newer, older]) && !room.refuses(&[newer]));
-/// assert_eq!((room.places(), Room::of(&Policy::new()).places()), (Some(2), None));
+/// assert_eq!((room.places(), Room::of(&Policy::new()).places()), (2, Room::WITHOUT_LIMIT));
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Room {
@@ -109,6 +109,21 @@ impl Room {
     #[must_use]
     pub fn may_refuse(self) -> bool {
         self.overflow == Overflow::Refuse && self.limit().is_some()
+    }
+
+    /// Whether so many open sessions are more than the policy allows; never where it has no limit.
+    #[must_use]
+    pub fn is_exceeded_by(self, open: usize) -> bool {
+        self.limit().is_some() && open > self.places()
+    }
+
+    /// The same, or where it has no limit and `other` allows more, that: to have no limit is not to be
+    /// the stricter.
+    pub(crate) fn or_as_many_as(self, other: Self) -> Self {
+        match self.limit() {
+            None if other.places() > self.places() => Self { overflow: Overflow::Evict, ..other },
+            _ => self,
+        }
     }
 
     fn limit(self) -> Option<u32> {

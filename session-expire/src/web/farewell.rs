@@ -10,6 +10,7 @@ use super::{
 
 /// Leaves nothing in the session but messages and what an anonymous handler wrote.
 pub(crate) fn close_session(gate: &Gate, req: &HttpRequest) {
+    gate.forget_waiting();
     gate.tell_reason();
     gate.ledger.drop_key();
     keep_messages(gate, req);

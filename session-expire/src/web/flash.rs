@@ -127,6 +127,13 @@ impl Queue {
         self.changed |= waited > 0;
     }
 
+    /// Puts messages that wait in front.
+    pub(crate) fn bring_back(&mut self, waiting: Vec<FlashMessage>) {
+        self.messages.drain(..std::mem::take(&mut self.shown));
+        self.waited = waiting.len();
+        self.messages.splice(..0, waiting);
+    }
+
     pub(crate) fn push(&mut self, message: FlashMessage) {
         self.messages.push(message);
         self.changed = true;

@@ -51,8 +51,14 @@ pub(super) struct State {
     answered: bool,
     /// It only asks how the session stands.
     asking: bool,
-    /// The login that a handler has already registered itself, and what was chosen there.
-    pub(super) registered: Option<(RecordKey, Option<Arc<PolicyPatch>>)>,
+    /// The login that was registered in this request.
+    pub(super) registered: Option<(RecordKey, Registered)>,
+}
+
+/// Whose login was registered, and what was chosen there.
+pub(super) struct Registered {
+    pub(super) owner: Arc<str>,
+    pub(super) choice: Option<Arc<PolicyPatch>>,
 }
 
 impl Gate {
@@ -120,7 +126,7 @@ impl Gate {
 
     /// Whether the user has more sessions open than the policy of this request allows.
     pub(crate) fn is_crowded(&self) -> bool {
-        self.found.open() > Room::of(&self.state.borrow().policy).places()
+        Room::of(&self.state.borrow().policy).is_exceeded_by(self.found.open())
     }
 
     pub(crate) fn found(&self) -> &Found {
@@ -183,10 +189,16 @@ impl Gate {
         let Some(facts) = self.found.facts() else { return self.hide_if_unreachable() };
         let verdict = judge(&facts, &self.state.borrow().policy, self.now);
         let mut state = self.state.borrow_mut();
+        let was_masked = state.treatment.is_masked();
         match verdict {
             Verdict::Anonymous => {}
             Verdict::Active(deadlines) => state.treatment.admit(deadlines, &self.ledger),
             Verdict::Expired(reason) => state.treatment.mask(reason, &self.ledger, req),
+        }
+        let is_masked = state.treatment.is_masked();
+        drop(state);
+        if was_masked != is_masked {
+            self.hide_waiting(is_masked);
         }
     }
 

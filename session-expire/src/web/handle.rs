@@ -13,6 +13,7 @@ use actix_web::{
 };
 
 use super::{
+    farewell::store,
     gate::Gate,
     login::{Entry, register, take_back},
     problem, reply,
@@ -205,11 +206,13 @@ impl SessionHandle {
     }
 
     /// Signs `user` in, like `Identity::login`, and says at once what became of it: where logins can be
-    /// refused (`overflow = "refuse"`), a login page wants to say which sessions hold the places.
+    /// refused (`overflow = "refuse"`), a login page wants to say which sessions hold the places. Where
+    /// another user was signed in, what they have left in the session is gone at once; with
+    /// `Identity::login` it is gone when the request is over.
     ///
     /// # Errors
     ///
-    /// [`SignInError::Refused`], or that the registry or the session failed; nobody is signed in then.
+    /// [`SignInError::Refused`], or that the registry or the session failed; nobody is signed in by it then.
     ///
     /// ```
     /// use actix_web::{HttpResponse, post, web};
@@ -256,18 +259,18 @@ impl SessionHandle {
         if self.gate.ledger.is_purged() {
             return Err(SignInError::AfterLogout);
         }
-        take_back(&self.gate).await; // of two logins in one request the last one counts
         let user = user.into();
         match register(&self.gate, user.clone(), choice, &self.req).await {
             Ok(Entry::Refused(holders)) => Err(SignInError::Refused(holders)),
             Ok(Entry::Admitted(key, record)) => {
                 self.gate.hand_over(&user);
-                self.gate.set_registered(key, record.choice);
                 let written = Identity::login(&self.req.extensions(), user);
                 if let Err(error) = written {
                     take_back(&self.gate).await;
                     return Err(SignInError::Session(error));
                 }
+                // At once, so that a login can be found again that a middleware further out fails.
+                store(self.gate.ledger.set_key(key));
                 Ok(record.id)
             }
             Err(error) => {

@@ -1,6 +1,11 @@
 //! What we keep in the session: the one file that names its keys and knows how actix-session works.
 
-use std::{borrow::Cow, collections::HashMap, mem};
+use std::{
+    borrow::Cow,
+    collections::HashMap,
+    hash::{DefaultHasher, Hash, Hasher},
+    mem,
+};
 
 use actix_session::{Session, SessionExt, SessionInsertError, SessionStatus};
 use actix_web::{HttpMessage, HttpRequest};
@@ -41,19 +46,39 @@ pub(crate) struct Aside {
 /// Where the user's name lies in memory. Writing the name anew moves it, even when the text is the
 /// same: only so can a new login of the same user be told from a session that was merely renewed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Place(usize);
-
-/// What a session held when the request came in, by where it lay.
-#[derive(Debug, Default)]
-pub(crate) struct Brought {
-    /// The user's name.
-    pub(crate) user: Option<Place>,
-    rest: Vec<Place>,
+pub(crate) struct Place {
+    address: usize,
+    /// What comes with a cookie has just the room that it needs, what is written has more.
+    room: usize,
 }
 
 impl Place {
-    fn of(json: &str) -> Self {
-        Self(json.as_ptr().addr())
+    fn of(json: &String) -> Self {
+        Self { address: json.as_ptr().addr(), room: json.capacity() }
+    }
+}
+
+/// What a session held when the request came in.
+#[derive(Debug, Default)]
+pub(crate) struct Brought {
+    /// Where the user's name lay.
+    pub(crate) user: Option<Place>,
+    rest: Vec<Mark>,
+}
+
+/// By what an entry is known again. Memory that was freed is used again, so where it lies is not
+/// enough: nothing that was written since may be taken for what was there before.
+#[derive(Debug, PartialEq, Eq)]
+struct Mark {
+    place: Place,
+    entry: u64,
+}
+
+impl Mark {
+    fn of(key: &str, json: &String) -> Self {
+        let mut hasher = DefaultHasher::new();
+        (key, json).hash(&mut hasher);
+        Self { place: Place::of(json), entry: hasher.finish() }
     }
 }
 
@@ -73,6 +98,11 @@ impl Ledger {
 
     pub(crate) fn is_unchanged(&self) -> bool {
         self.session.status() == SessionStatus::Unchanged
+    }
+
+    /// Whether somebody asked for a new session id, as every login does.
+    pub(crate) fn is_renewed(&self) -> bool {
+        self.session.status() == SessionStatus::Renewed
     }
 
     pub(crate) fn is_purged(&self) -> bool {
@@ -97,7 +127,7 @@ impl Ledger {
             match key.as_str() {
                 KEY | FLASH => {}
                 key if key == self.identity => brought.user = Some(Place::of(json)),
-                _ => brought.rest.push(Place::of(json)),
+                key => brought.rest.push(Mark::of(key, json)),
             }
         }
         brought
@@ -105,7 +135,7 @@ impl Ledger {
 
     /// Takes out what has been there since then, but for our own entries and the user's name.
     pub(crate) fn drop_brought(&self, brought: &Brought) {
-        let old = |(_, json): &(&String, &String)| brought.rest.contains(&Place::of(json));
+        let old = |(key, json): &(&String, &String)| brought.rest.contains(&Mark::of(key, json));
         let entries = self.session.entries();
         let keys: Vec<_> = entries.iter().filter(old).map(|(key, _)| key.clone()).collect();
         drop(entries);
@@ -141,7 +171,7 @@ impl Ledger {
 
     pub(crate) fn place_of_user(&self) -> Option<Place> {
         let entries = self.session.entries();
-        find(&entries, self.identity).map(|user| Place::of(user))
+        find(&entries, self.identity).map(Place::of)
     }
 
     /// A new session id with the same content, against session fixation.

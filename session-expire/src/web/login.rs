@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use actix_web::HttpRequest;
 
-use super::{client::client, found::Found, gate::Gate, standing::Standing};
+use super::{client::client, found::Found, gate::Gate, setup::Setup, standing::Standing};
 use crate::{
     error::RegistryError,
     event::Event,
@@ -41,13 +41,12 @@ pub(crate) async fn register(
         policy = patch.over(&policy);
     }
     let mut login = Login::new(owner, setup.now(), &policy);
+    login.room = login.room.or_as_many_as(Room::of(&setup.policy));
     login.client = client(req, &setup.proxies);
     login.choice = (choice != PolicyPatch::new()).then(|| Arc::new(choice));
     login.patch = patch;
-    let (before, same_user) = (replaced(gate), is_login_of(gate, &login.owner));
-    // Where that could not be asked, the registry makes sure itself.
-    let alike = |old: RecordKey| same_user.unwrap_or(old.tag() == login.key.tag());
-    login.replaces = before.filter(|(old, _)| alike(*old));
+    let before = before(gate);
+    login.replaces = before.as_ref().filter(|old| old.may_be_of(&login)).map(Before::replaced);
     let key = login.key;
     match setup.registry.login(login).await? {
         Admission::Refused { holders } => {
@@ -59,37 +58,72 @@ pub(crate) async fn register(
         Admission::Admitted { record, ended } => {
             tell_ended(gate, &ended);
             setup.tell(&Event::LoggedIn { owner: &record.owner, id: record.id });
-            if let Some((old, reason)) = before.filter(|_| same_user != Some(true)) {
-                end(gate, Target::Key(old), Ended::new(reason, setup.now())).await?;
+            gate.set_registered(key, &record);
+            if let Some(old) = before.filter(|old| old.owner.as_ref() != Some(&record.owner)) {
+                let ended = end(gate, Target::Key(old.key), Ended::new(old.reason, setup.now()));
+                if let Err(error) = ended.await {
+                    take_back(gate).await; // or nobody could sign in where it holds the only place
+                    return Err(error);
+                }
             }
             Ok(Entry::Admitted(key, Box::new(record)))
         }
     }
 }
 
-/// The login that this browser had before, and why it ends now at the latest.
-fn replaced(gate: &Gate) -> Option<(RecordKey, Reason)> {
+/// The login that this browser had before.
+struct Before {
+    key: RecordKey,
+    /// Whose it was, if that could be asked.
+    owner: Option<Arc<str>>,
+    /// Why it ends now at the latest.
+    reason: Reason,
+}
+
+impl Before {
+    /// Where nobody could be asked, the registry makes sure itself.
+    fn may_be_of(&self, login: &Login) -> bool {
+        match &self.owner {
+            Some(owner) => *owner == login.owner,
+            None => self.key.tag() == login.key.tag(),
+        }
+    }
+
+    fn replaced(&self) -> (RecordKey, Reason) {
+        (self.key, self.reason)
+    }
+}
+
+fn before(gate: &Gate) -> Option<Before> {
+    if let Some((key, owner)) = gate.registered() {
+        return Some(Before { key, owner: Some(owner), reason: Reason::LoggedOut });
+    }
     let reason = match &*gate.standing() {
         Standing::Masked(reason, ..) => *reason,
         _ => Reason::LoggedOut,
     };
     match gate.found() {
-        Found::Login(key, ..) | Found::Unreachable(Some(key)) => Some((*key, reason)),
+        Found::Login(key, record, _) => {
+            Some(Before { key: *key, owner: Some(Arc::clone(&record.owner)), reason })
+        }
+        Found::Unreachable(Some(key)) => Some(Before { key: *key, owner: None, reason }),
         _ => None,
     }
 }
 
-/// Whether the login that this browser had is one of `owner`.
-fn is_login_of(gate: &Gate, owner: &str) -> Option<bool> {
-    gate.login().map(|(_, record)| *record.owner == *owner)
+/// Ends the login that was registered in this very request, and that nobody is going to have.
+pub(crate) async fn take_back(gate: &Gate) {
+    if let Some(key) = gate.take_registered() {
+        take_back_key(&gate.setup, key).await;
+    }
 }
 
-/// Ends the login that a handler has registered in this very request, and that nobody is going to have.
-pub(crate) async fn take_back(gate: &Gate) {
-    let Some(key) = gate.take_registered() else { return };
-    let ended = Ended::new(Reason::LoggedOut, gate.setup.now());
-    let taken = end(gate, Target::Key(key), ended).await;
-    taken.map(drop).unwrap_or_else(|error| gate.setup.registry_failed(&error));
+pub(crate) async fn take_back_key(setup: &Setup, key: RecordKey) {
+    let ended = Ended::new(Reason::LoggedOut, setup.now());
+    match setup.registry.end(Target::Key(key), ended).await {
+        Ok(over) => tell_of(setup, &over),
+        Err(error) => setup.registry_failed(&error),
+    }
 }
 
 /// Ends records and tells of each that this has ended.
@@ -124,8 +158,12 @@ pub(crate) async fn make_room(gate: &Gate, key: RecordKey) -> Result<(), Registr
 }
 
 fn tell_ended(gate: &Gate, over: &[Record]) {
+    tell_of(&gate.setup, over);
+}
+
+fn tell_of(setup: &Setup, over: &[Record]) {
     for record in over {
         let reason = record.ended.as_ref().map_or(Reason::Unknown, |ended| ended.reason);
-        gate.setup.tell(&Event::Ended { owner: &record.owner, id: record.id, reason });
+        setup.tell(&Event::Ended { owner: &record.owner, id: record.id, reason });
     }
 }

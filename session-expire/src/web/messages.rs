@@ -46,7 +46,28 @@ impl Gate {
         self.with_flash(|queue| queue.push(message));
     }
 
+    /// Messages that waited are for the person who was signed in: they are hidden with the session.
+    pub(crate) fn hide_waiting(&self, hidden: bool) {
+        if let Some(queue) = &mut *self.flash.borrow_mut() {
+            match hidden {
+                true => queue.forget_waiting(),
+                false => queue.bring_back(self.ledger.flash().unwrap_or_default()),
+            }
+        }
+    }
+
+    /// They go with the person as well.
+    pub(crate) fn forget_waiting(&self) {
+        match &mut *self.flash.borrow_mut() {
+            Some(queue) => queue.forget_waiting(),
+            None => self.ledger.drop_flash(),
+        }
+    }
+
     pub(crate) fn with_flash<T>(&self, act: impl FnOnce(&mut Queue) -> T) -> T {
+        if let Some(user) = self.ledger.user() {
+            self.hand_over(&user);
+        }
         let mut flash = self.flash.borrow_mut();
         act(flash.get_or_insert_with(|| Queue::waiting(self.ledger.flash().unwrap_or_default())))
     }

@@ -20,7 +20,8 @@ use pin_project_lite::pin_project;
 use super::{
     around::{Around, Inside, Reply, Wrapped},
     gate::Gate,
-    ledger::Ledger,
+    ledger::{Ledger, Signed},
+    login::take_back_key,
     reply,
     settle::{is_settled, settle, settle_failure},
     setup::Setup,
@@ -204,11 +205,22 @@ impl<S: Inside> Future for Passage<S> {
         let (layer, res) = match self.as_mut().project() {
             Way::Story { story } => return story.as_mut().poll(cx),
             Way::Stranger { layer, ledger, inside } => {
-                let res = ready!(inside.poll(cx))?.map_into_left_body();
-                if has_nothing_to_settle(ledger, &res) {
-                    return Poll::Ready(Ok(res));
+                match ready!(inside.poll(cx)).map(ServiceResponse::map_into_left_body) {
+                    Ok(res) if has_nothing_to_settle(ledger, &res) => return Poll::Ready(Ok(res)),
+                    Ok(res) => (Rc::clone(layer), res),
+                    Err(error) => {
+                        let Some(Signed::With(key)) = ledger.signed() else {
+                            return Poll::Ready(Err(error));
+                        };
+                        let setup = Arc::clone(&layer.setup);
+                        let story = Box::pin(async move {
+                            take_back_key(&setup, key).await;
+                            Err(error)
+                        });
+                        self.set(Self::Story { story });
+                        return self.poll(cx);
+                    }
                 }
-                (Rc::clone(layer), res)
             }
         };
         self.set(Self::Story { story: Box::pin(async move { settle(&layer.stack, res).await }) });

@@ -199,10 +199,11 @@ async fn stay(gate: &Gate, req: &HttpRequest) {
 
 async fn login(gate: &Gate, stack: &Stack, req: &HttpRequest) -> Result<(), HttpResponse> {
     let key = match gate.registered() {
-        Some(key) => key,
-        None => register_now(gate, req).await?,
+        Some((key, owner)) if gate.ledger.is_user(&owner) == Some(true) => key,
+        _ => register_now(gate, req).await?,
     };
     if let Err(error) = stack.watch_login(req, &gate.setup) {
+        take_back(gate).await;
         forget(gate, req);
         return Err(HttpResponse::from_error(error));
     }

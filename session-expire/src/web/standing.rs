@@ -28,6 +28,10 @@ pub(crate) struct Treatment {
 }
 
 impl Treatment {
+    pub(crate) fn is_masked(&self) -> bool {
+        matches!(self.standing, Standing::Masked(..))
+    }
+
     pub(crate) fn admit(&mut self, deadlines: Deadlines, ledger: &Ledger) {
         if let Standing::Masked(_, aside, _) = &self.standing {
             // Somebody signed in while the old session lay hidden: it must not come back.

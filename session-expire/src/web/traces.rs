@@ -4,7 +4,13 @@ use std::sync::Arc;
 
 use actix_web::HttpRequest;
 
-use super::{caller::Kind, gate::Gate, ledger::Place, slack::tightest_slack, standing::Standing};
+use super::{
+    caller::Kind,
+    gate::{Gate, Registered},
+    ledger::Place,
+    slack::tightest_slack,
+    standing::Standing,
+};
 use crate::{
     policy::PolicyPatch,
     registry::{key::RecordKey, record::Record},
@@ -20,9 +26,9 @@ impl Gate {
                 // The text counts, too: memory that was freed in between may be used again.
                 state.treatment.brought.user != Some(place)
                     || self.ledger.is_user(&record.owner) != Some(true)
-                    // Whoever has emptied the session and signed in again may lie where they lay.
                     || state.registered.is_some()
-                    || !self.ledger.has_key()
+                    // Whoever has emptied the session and signed in again may lie where they lay.
+                    || (self.ledger.is_renewed() && !self.ledger.has_key())
             }
             _ => true,
         }
@@ -36,10 +42,7 @@ impl Gate {
             && self.login().is_some_and(|(_, record)| *record.owner != *owner);
         if predecessor {
             self.ledger.drop_brought(&state.treatment.brought);
-            match &mut *self.flash.borrow_mut() {
-                Some(queue) => queue.forget_waiting(),
-                None => self.ledger.drop_flash(),
-            }
+            self.forget_waiting();
         }
     }
 
@@ -65,12 +68,15 @@ impl Gate {
         (by_itself && self.ledger.is_bare() && !self.has_flash()).then_some(caller.kind)
     }
 
-    pub(crate) fn set_registered(&self, key: RecordKey, choice: Option<Arc<PolicyPatch>>) {
-        self.state.borrow_mut().registered = Some((key, choice));
+    pub(crate) fn set_registered(&self, key: RecordKey, record: &Record) {
+        let (owner, choice) = (Arc::clone(&record.owner), record.choice.clone());
+        self.state.borrow_mut().registered = Some((key, Registered { owner, choice }));
     }
 
-    pub(crate) fn registered(&self) -> Option<RecordKey> {
-        self.state.borrow().registered.as_ref().map(|(key, _)| *key)
+    /// The login that was registered in this very request, and whose it is.
+    pub(crate) fn registered(&self) -> Option<(RecordKey, Arc<str>)> {
+        let state = self.state.borrow();
+        state.registered.as_ref().map(|(key, login)| (*key, Arc::clone(&login.owner)))
     }
 
     pub(crate) fn take_registered(&self) -> Option<RecordKey> {
@@ -79,7 +85,7 @@ impl Gate {
 
     /// What was chosen at the login of this very request.
     pub(crate) fn registered_choice(&self) -> Option<PolicyPatch> {
-        self.state.borrow().registered.as_ref()?.1.as_deref().cloned()
+        self.state.borrow().registered.as_ref()?.1.choice.as_deref().cloned()
     }
 
     /// The activity to note for this request, if that needs noting: it is when `last_seen` lags behind

@@ -1,0 +1,276 @@
+//! Logins that are no simple login: taken back, failed half way, doubled, over one that is there.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use actix_identity::Identity;
+use actix_session::Session;
+use actix_web::{
+    HttpMessage, HttpRequest, HttpResponse, body::BoxBody, dev::ServiceResponse,
+    error::ErrorBadGateway, web,
+};
+use session_expire::{
+    Admission, Answer, Change, Ended, Loaded, Login, MemoryRegistry, Overflow, Policy, PolicyPatch,
+    Query, Record, RecordKey, Registry, RegistryError, Room, SessionHandle, Target, hours, minutes,
+};
+use session_expire_tests::Site;
+
+fn one_place() -> Policy {
+    Policy::new().max_sessions(1).overflow(Overflow::Refuse)
+}
+
+/// The address of the name may be the same then, so that is no sign.
+#[test]
+fn whoever_empties_the_session_and_signs_in_again_has_a_new_login() {
+    for length in [5, 40, 119, 121, 124, 126, 200] {
+        let site = Site::builder()
+            .routes(|cfg| {
+                cfg.route("/again", web::post().to(again));
+            })
+            .start();
+        let alice = site.signed_in(&"a".repeat(length));
+        alice.post("/again", "");
+        let logins = site.events().iter().filter(|event| event.contains("signed in")).count();
+        assert_eq!(logins, 2, "{length}");
+        assert!(alice.user_at("/private").is_some());
+    }
+}
+
+async fn again(req: HttpRequest, session: Session, user: Identity) -> HttpResponse {
+    let id = user.id().unwrap();
+    session.clear();
+    Identity::login(&req.extensions(), id).unwrap();
+    HttpResponse::Ok().finish()
+}
+
+#[test]
+fn after_a_logout_in_the_same_request_nobody_is_told_that_they_are_signed_in() {
+    let site = Site::builder()
+        .policy(Policy::new().max_sessions(1))
+        .routes(|cfg| {
+            cfg.route("/switch", web::post().to(switch));
+        })
+        .start();
+    let (alice, bob) = (site.signed_in("alice"), site.signed_in("bob"));
+    let answer = alice.post("/switch", "");
+    assert_eq!(answer.status, 500, "{answer:?}");
+    assert_eq!(bob.user_at("/private").as_deref(), Some("bob"), "nothing of theirs has ended");
+    assert_eq!(alice.user_at("/private"), None, "who has signed out all the same");
+}
+
+async fn switch(handle: SessionHandle, user: Identity) -> HttpResponse {
+    user.logout();
+    match handle.sign_in("bob").await {
+        Ok(_) => HttpResponse::Ok().body("welcome bob"),
+        Err(error) => HttpResponse::from_error(error),
+    }
+}
+
+/// A second factor that fails after the first one has signed somebody in.
+#[test]
+fn a_login_that_the_same_request_takes_back_holds_no_place() {
+    let site = Site::builder()
+        .routes(|cfg| {
+            cfg.route("/wrong", web::post().to(wrong_code));
+        })
+        .start();
+    let browser = site.browser();
+    assert_eq!(browser.post("/wrong", "").status, 403);
+    assert_eq!(browser.user_at("/private"), None);
+    assert_eq!(site.events(), ["alice signed in", "alice ended: logged_out"]);
+}
+
+async fn wrong_code(handle: SessionHandle) -> HttpResponse {
+    handle.sign_in("alice").await.unwrap();
+    handle.sign_out();
+    HttpResponse::Forbidden().finish()
+}
+
+/// The first letters of keys are made from the user's name, and two names may have the same.
+#[test]
+fn whoever_signs_in_over_another_user_ends_their_session_whatever_the_names() {
+    let alike = "m7284644";
+    assert_eq!(session_expire::owner_tag("alice"), session_expire::owner_tag(alike));
+    for other in ["bob", alike] {
+        let site = Site::start();
+        let browser = site.signed_in("alice");
+        let copy = browser.stolen();
+        browser.sign_in(other);
+        assert_eq!(copy.user_at("/private"), None, "{other}");
+    }
+}
+
+/// A middleware around the login fails, and nothing of the session is saved.
+#[test]
+fn a_login_that_a_middleware_fails_holds_no_place() {
+    let site = Site::builder()
+        .policy(one_place())
+        .routes(|cfg| {
+            let failing = web::resource("/fails").wrap_fn(|req, service| {
+                let inside = actix_web::dev::Service::call(service, req);
+                async move {
+                    inside.await?;
+                    Err::<ServiceResponse<BoxBody>, _>(ErrorBadGateway("no"))
+                }
+            });
+            cfg.service(failing.route(web::post().to(enter)));
+        })
+        .start();
+    let browser = site.browser();
+    assert_eq!(browser.post("/fails", "").status, 502);
+    assert_eq!(site.events(), ["alice signed in", "alice ended: logged_out"]);
+}
+
+async fn enter(handle: SessionHandle) -> HttpResponse {
+    handle.sign_in("alice").await.unwrap();
+    HttpResponse::Ok().finish()
+}
+
+/// A registry whose next `end` fails when it is told so.
+struct Stumbling(MemoryRegistry, Arc<AtomicBool>);
+
+impl Registry for Stumbling {
+    fn login(&self, login: Login) -> Answer<'_, Admission> {
+        self.0.login(login)
+    }
+
+    fn load(&self, key: RecordKey) -> Answer<'_, Option<Loaded>> {
+        self.0.load(key)
+    }
+
+    fn touch(&self, key: RecordKey, change: Change) -> Answer<'_, ()> {
+        self.0.touch(key, change)
+    }
+
+    fn end(&self, target: Target, ended: Ended) -> Answer<'_, Vec<Record>> {
+        if self.1.swap(false, Ordering::SeqCst) {
+            return Box::pin(std::future::ready(Err(RegistryError::new("end", "it stumbled"))));
+        }
+        self.0.end(target, ended)
+    }
+
+    fn make_room(&self, key: RecordKey, room: Room, ended: Ended) -> Answer<'_, Vec<Record>> {
+        self.0.make_room(key, room, ended)
+    }
+
+    fn find(&self, query: Query) -> Answer<'_, Vec<Record>> {
+        self.0.find(query)
+    }
+}
+
+#[test]
+fn a_login_that_fails_half_way_holds_no_place() {
+    let stumbles = Arc::new(AtomicBool::new(false));
+    let registry = Stumbling(MemoryRegistry::new(), Arc::clone(&stumbles));
+    let site = Site::builder().policy(one_place());
+    let site = site.customise(|builder| builder.registry(registry)).start();
+    let browser = site.signed_in("alice");
+    stumbles.store(true, Ordering::SeqCst);
+    assert_eq!(browser.post("/login", "user=bob").status, 503);
+    assert_eq!(browser.post("/login", "user=bob").status, 303);
+}
+
+/// Or whoever holds a cookie could have the absolute limit begin anew.
+#[test]
+fn tidying_up_the_session_is_no_login() {
+    let policy = Policy::new().idle(hours(3)).absolute(hours(4));
+    let site = Site::builder()
+        .policy(policy)
+        .routes(|cfg| {
+            cfg.route("/tidy", web::post().to(tidy));
+        })
+        .start();
+    let alice = site.signed_in("alice");
+    for _ in 0..2 {
+        assert_eq!(alice.user_at("/private").as_deref(), Some("alice"));
+        alice.post("/tidy", "");
+        site.pass(hours(2));
+    }
+    assert_eq!(alice.user_at("/private"), None);
+}
+
+async fn tidy(session: Session) -> HttpResponse {
+    let keys: Vec<_> = session.entries().keys().cloned().collect();
+    for key in keys.iter().filter(|key| *key != "actix_identity.user_id") {
+        session.remove(key);
+    }
+    HttpResponse::Ok().finish()
+}
+
+#[test]
+fn of_two_logins_in_one_request_the_last_one_counts() {
+    for how in ["handle", "identity"] {
+        let site = Site::builder()
+            .routes(|cfg| {
+                cfg.route("/two", web::post().to(two));
+            })
+            .start();
+        let browser = site.browser();
+        browser.post("/two", how);
+        assert_eq!(browser.user_at("/private").as_deref(), Some("bob"), "{how}");
+        let mut events = site.events();
+        events.sort();
+        assert_eq!(
+            events,
+            ["alice ended: logged_out", "alice signed in", "bob signed in"],
+            "{how}"
+        );
+    }
+}
+
+async fn two(req: HttpRequest, handle: SessionHandle, how: String) -> HttpResponse {
+    handle.sign_in("alice").await.unwrap();
+    match how.as_str() {
+        "handle" => drop(handle.sign_in("bob").await.unwrap()),
+        _ => drop(Identity::login(&req.extensions(), "bob".to_owned()).unwrap()),
+    }
+    HttpResponse::Ok().finish()
+}
+
+#[test]
+fn a_refused_second_login_leaves_the_first_one_as_it_was() {
+    let site = Site::builder()
+        .policy(one_place())
+        .routes(|cfg| {
+            cfg.route("/second", web::post().to(second));
+        })
+        .start();
+    let _bob = site.signed_in("bob");
+    let browser = site.browser();
+    assert_eq!(browser.post("/second", "").status, 409);
+    assert_eq!(browser.user_at("/private").as_deref(), Some("alice"));
+    site.pass(minutes(1));
+    assert_eq!(browser.user_at("/private"), None, "under the choice of that login");
+}
+
+async fn second(handle: SessionHandle) -> HttpResponse {
+    let choice = PolicyPatch::new().idle(minutes(1));
+    handle.sign_in_with("alice", choice).await.unwrap();
+    match handle.sign_in("bob").await {
+        Ok(_) => HttpResponse::Ok().finish(),
+        Err(error) => HttpResponse::from_error(error),
+    }
+}
+
+#[test]
+fn to_have_no_limit_is_not_to_be_stricter_than_the_app() {
+    use session_expire::{Clock, Limit, conformance::block_on};
+    let policy = Policy::new().max_sessions(3_000);
+    let site = Site::builder()
+        .policy(policy.clone())
+        .routes(|cfg| {
+            let free = web::resource("/free").wrap(PolicyPatch::new().max_sessions(Limit::Off));
+            cfg.service(free.route(web::get().to(HttpResponse::Ok)));
+        })
+        .start();
+    for _ in 0..1_500 {
+        let login = Login::new("alice", site.clock.now(), &policy);
+        block_on(Box::pin(async { drop(site.registry.login(login).await.unwrap()) }));
+    }
+    let alice = site.signed_in("alice");
+    drop(site.events());
+    assert_eq!(alice.get("/free").status, 200);
+    assert!(site.events().is_empty(), "a page without a limit has evicted sessions");
+}
