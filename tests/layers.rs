@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 /// A file may use only files that stand before it.
-const ORDER: [&str; 80] = [
+const ORDER: [&str; 81] = [
     "error",
     "time",
     "path",
@@ -63,6 +63,7 @@ const ORDER: [&str; 80] = [
     "web::caller",
     "web::client",
     "web::setup",
+    "web::advice",
     "web::stack",
     "web::found",
     "web::slack",

@@ -9,11 +9,25 @@
   const KIND = "draft of ";
   const own = KIND + user;
   // Tells an end that another tab met first from a sign-out there: both leave an anonymous visitor.
+  // The mark is short-lived, because a sign-out may fail, and storage may be forbidden.
   const ON_PURPOSE = "signed out on purpose";
+  const FRESH = 30_000;
+  const mark = (when) => {
+    try {
+      localStorage.setItem(ON_PURPOSE, when);
+    } catch {}
+  };
+  const isMarked = () => {
+    try {
+      return Date.now() - localStorage.getItem(ON_PURPOSE) < FRESH;
+    } catch {
+      return false;
+    }
+  };
 
-  if (user) localStorage.removeItem(ON_PURPOSE);
+  if (user) mark(0);
   document.addEventListener("submit", ({ target }) => {
-    if (target.getAttribute("action")?.endsWith("/logout")) localStorage.setItem(ON_PURPOSE, "yes");
+    if (target.getAttribute("action")?.endsWith("/logout")) mark(Date.now());
   });
   for (const key of Object.keys(sessionStorage)) {
     if (user && key.startsWith(KIND) && key !== own) sessionStorage.removeItem(key);
@@ -31,7 +45,7 @@
     form.querySelector("[data-restored]").textContent = "This is what you had written before you were signed out. It is not saved yet.";
   }
   document.addEventListener("session-expire:end", ({ detail }) => {
-    const unwanted = detail.state === "replaced" || localStorage.getItem(ON_PURPOSE);
+    const unwanted = detail.state === "replaced" || isMarked();
     if (!unwanted && (kept || read() !== before)) sessionStorage.setItem(own, read());
   });
 })();

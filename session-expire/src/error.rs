@@ -1,6 +1,6 @@
 //! What can go wrong before the first request, and what a registry can answer.
 
-use std::error::Error as StdError;
+use std::{error::Error as StdError, fmt};
 
 /// A mistake in the configuration, found when the policy is read or the middleware is built.
 ///
@@ -14,7 +14,7 @@ use std::error::Error as StdError;
 ///     "warn: 1h is not shorter than idle = 30m; warn later, or leave `warn` out"
 /// );
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
     /// A duration that cannot be read.
@@ -72,6 +72,24 @@ pub enum ConfigError {
         "max_sessions: this registry cannot count the sessions of a user; leave `max_sessions` out or use a registry that can"
     )]
     CannotCount,
+}
+
+impl fmt::Debug for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        tell_all(self, f)
+    }
+}
+
+/// An error's text and those of its causes. A `main` that returns an error prints its `Debug` output, and
+/// that shall tell whoever starts the program what to change.
+pub(crate) fn tell_all(error: &dyn StdError, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    write!(f, "{error}")?;
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        write!(f, ": {error}")?;
+        cause = error.source();
+    }
+    Ok(())
 }
 
 /// Why a text is not a duration.

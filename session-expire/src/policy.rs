@@ -34,7 +34,8 @@ pub struct Policy {
     /// How long before the end the person is warned. `None`, the default, means two minutes, or half
     /// of a limit that is shorter (WCAG 2.2.1 asks for at least 20 seconds).
     pub warn: Option<Limit<Duration>>,
-    /// How many sessions a user may have at once: unlimited by default.
+    /// How many sessions a user may have at once: unlimited by default, which ends at
+    /// [1,000](crate::Room::WITHOUT_LIMIT).
     pub max_sessions: Limit<u32>,
     /// Who yields when there are too many.
     pub overflow: Overflow,

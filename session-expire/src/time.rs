@@ -1,6 +1,6 @@
 //! Points in time, and durations in words.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use chrono::{DateTime, Utc};
 
@@ -14,6 +14,7 @@ use crate::error::DurationError;
 /// use session_expire::{Timestamp, hours, minutes};
 /// let noon = Timestamp::from_millis(1_767_268_800_000);
 /// assert_eq!(noon.to_utc().to_rfc3339(), "2026-01-01T12:00:00+00:00");
+/// assert_eq!(noon.to_string(), "2026-01-01 12:00:00 UTC");
 /// assert_eq!(noon.plus(hours(1)).minus(minutes(10)).since(noon), minutes(50));
 /// assert_eq!(noon.since(noon.plus(hours(1))), minutes(0));
 /// assert_eq!(Timestamp::from(noon.to_utc()).as_millis(), noon.as_millis());
@@ -56,6 +57,12 @@ impl Timestamp {
     #[must_use]
     pub fn to_utc(self) -> DateTime<Utc> {
         DateTime::from_timestamp_millis(self.0).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.to_utc().format("%F %T UTC").fmt(f)
     }
 }
 

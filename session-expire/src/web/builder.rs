@@ -384,6 +384,7 @@ impl Builder {
     /// ```
     pub fn build(self) -> Result<SessionExpire, ConfigError> {
         self.policy.validate()?;
+        let own_memory = self.registry.is_none();
         let registry = self.registry.unwrap_or_else(|| Arc::new(MemoryRegistry::new()));
         if self.policy.max_sessions != Limit::Off && !registry.counts() {
             return Err(ConfigError::CannotCount);
@@ -399,6 +400,7 @@ impl Builder {
             policy: Arc::new(self.policy),
             clock: SteadyClock::new(self.clock, registry.shared()),
             registry,
+            own_memory,
             texts: self.texts,
             dialogs: self.dialogs,
             passive: self.passive,

@@ -6,6 +6,7 @@ use actix_identity::IdentityExt;
 use actix_web::HttpRequest;
 
 use super::{
+    advice,
     client::client,
     ledger::{Ledger, Signed},
     setup::Setup,
@@ -90,7 +91,7 @@ pub(crate) async fn find(
         Signed::Missing if setup.adopt_until.is_some_and(|end| now < end) => {
             adopt(setup, ledger, req, now).await
         }
-        Signed::Missing | Signed::Garbage => Found::Unknown,
+        Signed::Missing | Signed::Garbage => unknown(),
     })
 }
 
@@ -99,12 +100,17 @@ async fn load(setup: &Setup, ledger: &Ledger, key: RecordKey) -> Found {
         Ok(Some(Loaded { record, open })) if ledger.is_user(&record.owner) == Some(true) => {
             Found::Login(key, record, open)
         }
-        Ok(_) => Found::Unknown,
+        Ok(_) => unknown(),
         Err(error) => {
             setup.registry_failed(&error);
             Found::Unreachable(Some(key))
         }
     }
+}
+
+fn unknown() -> Found {
+    advice::notice_unknown();
+    Found::Unknown
 }
 
 /// A session from before this middleware was installed counts as a login that happens now.

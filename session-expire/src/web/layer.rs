@@ -6,7 +6,7 @@ use std::{
     marker::PhantomData,
     pin::Pin,
     rc::Rc,
-    sync::Arc,
+    sync::{Arc, Once},
     task::{Context, Poll},
 };
 
@@ -20,6 +20,7 @@ use actix_web::{
 use pin_project_lite::pin_project;
 
 use super::{
+    advice,
     around::{Around, Inside, Reply, Wrapped},
     gate::Gate,
     slack::{lay, note_slack},
@@ -50,8 +51,8 @@ impl<S: Inside> Transform<S, ServiceRequest> for PolicyPatch {
 
     fn new_transform(&self, service: S) -> Self::Future {
         if let Err(error) = self.validate() {
-            tracing::error!("a session policy contradicts itself: {error}");
-            eprintln!("session-expire: a session policy contradicts itself: {error}");
+            static SAID: Once = Once::new();
+            advice::say(&SAID, &format!("a session policy contradicts itself: {error}"));
             return ready(Err(()));
         }
         note_slack(&self.over(&Policy::new().idle(Limit::Off)));

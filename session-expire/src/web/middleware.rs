@@ -5,7 +5,7 @@ use std::{
     future::Ready,
     pin::Pin,
     rc::Rc,
-    sync::Arc,
+    sync::{Arc, Once},
     task::{Context, Poll, ready},
 };
 
@@ -18,6 +18,7 @@ use actix_web::{
 use pin_project_lite::pin_project;
 
 use super::{
+    advice,
     around::{Around, Inside, Reply, Wrapped},
     gate::Gate,
     ledger::{Ledger, Signed},
@@ -114,10 +115,11 @@ impl<S: Inside> Transform<S, ServiceRequest> for SessionExpire {
 
     fn new_transform(&self, service: S) -> Self::Future {
         if let Some(error) = stack::inside_out::<S>() {
-            tracing::error!("{error}");
-            eprintln!("session-expire: {error}");
+            static SAID: Once = Once::new();
+            advice::say(&SAID, &error.to_string());
             return std::future::ready(Err(()));
         }
+        advice::notice_mounting(&self.setup);
         let mut shared = Extensions::new();
         shared.insert(Arc::clone(&self.setup));
         let layer = Layer {

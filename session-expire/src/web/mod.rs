@@ -1,5 +1,6 @@
 //! The Actix side: everything that knows of requests and responses.
 
+pub(crate) mod advice;
 pub(crate) mod around;
 pub(crate) mod asset;
 pub(crate) mod builder;

@@ -1,5 +1,7 @@
 //! Answers for programs: `application/problem+json`.
 
+use std::sync::Once;
+
 use actix_web::{
     HttpResponse, HttpResponseBuilder, ResponseError,
     http::{
@@ -9,7 +11,8 @@ use actix_web::{
 };
 use serde::Serialize;
 
-use crate::error::StackError;
+use super::advice;
+use crate::error::{RegistryError, StackError};
 
 /// Seconds after which it is worth asking again while the registry is away.
 const RETRY_AFTER: &str = "5";
@@ -79,6 +82,19 @@ pub(crate) fn bad_request(detail: &str) -> HttpResponse {
     .into_response()
 }
 
+impl ResponseError for RegistryError {
+    fn status_code(&self) -> StatusCode {
+        StatusCode::SERVICE_UNAVAILABLE
+    }
+
+    /// Try again later; the cause is for the log.
+    fn error_response(&self) -> HttpResponse {
+        let error: &(dyn std::error::Error + 'static) = self;
+        tracing::error!(error, "a handler could not ask the session registry");
+        unavailable()
+    }
+}
+
 impl ResponseError for StackError {
     fn status_code(&self) -> StatusCode {
         StatusCode::INTERNAL_SERVER_ERROR
@@ -86,7 +102,8 @@ impl ResponseError for StackError {
 
     /// An opaque answer; whoever runs the site finds the cure in the log.
     fn error_response(&self) -> HttpResponse {
-        tracing::error!("{self}");
+        static SAID: Once = Once::new();
+        advice::say(&SAID, &self.to_string());
         Problem {
             r#type: "about:blank",
             title: "Internal Server Error",

@@ -32,6 +32,8 @@ pub(crate) type Passive = Arc<dyn Fn(&HttpRequest) -> bool + Send + Sync>;
 pub(crate) struct Setup {
     pub(crate) policy: Arc<Policy>,
     pub(crate) registry: Arc<dyn Registry>,
+    /// Nobody gave it a registry.
+    pub(crate) own_memory: bool,
     pub(crate) clock: SteadyClock,
     pub(crate) texts: Option<Texts>,
     pub(crate) dialogs: Option<Dialogs>,

@@ -6,13 +6,13 @@ use std::{
     cell::Cell,
     panic::{AssertUnwindSafe, catch_unwind},
     rc::Rc,
-    sync::Arc,
+    sync::{Arc, Once},
 };
 
 use actix_identity::IdentityExt;
 use actix_web::{HttpMessage, HttpRequest};
 
-use super::{ledger::Ledger, setup::Setup};
+use super::{advice, ledger::Ledger, setup::Setup};
 use crate::error::StackError;
 
 /// What one mounted middleware has learned about the layers around it.
@@ -91,7 +91,8 @@ impl Drop for Watch {
         if self.ledger.is_blank() {
             self.session.set(SessionLayer::Proven);
         } else if self.session.get() == SessionLayer::Unproven {
-            tracing::error!("{}", StackError::NoSession);
+            static SAID: Once = Once::new();
+            advice::say(&SAID, &StackError::NoSession.to_string());
             self.session.set(SessionLayer::Missing);
         }
     }

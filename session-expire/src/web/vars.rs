@@ -12,6 +12,7 @@ use actix_web::{Error, FromRequest, HttpRequest, dev::Payload, http::Method};
 use serde::Serialize;
 
 use super::{
+    advice,
     asset::SCRIPT,
     caller::Caller,
     dialog::DialogTexts,
@@ -160,6 +161,7 @@ fn warning_dialog(gate: &Gate, req: &HttpRequest, deadlines: Deadlines) -> Marku
 
 fn script(gate: &Gate, req: &HttpRequest, deadlines: Deadlines) -> String {
     let Some((_, record)) = gate.login() else { return String::new() };
+    advice::notice_page(&gate.setup, req);
     let (policy, prefix, source) = (gate.policy(), escape(&gate.setup.prefix), SCRIPT.path());
     let claim = claim::issue(&policy, &record.seal);
     let page = claim::made_for(record.id, &record.owner);

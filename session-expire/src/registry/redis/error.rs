@@ -1,10 +1,10 @@
 //! What goes wrong between us and the server.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use redis::RedisError;
 
-use crate::time::format_duration;
+use crate::{error::tell_all, time::format_duration};
 
 /// Why [`RedisRegistry::connect`](super::RedisRegistry::connect) failed. Its text names the server
 /// without a password.
@@ -18,7 +18,7 @@ use crate::time::format_duration;
 /// assert!(!format!("{error:?}").contains("secret"));
 /// # Ok(()) }
 /// ```
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum RedisConnectError {
     /// The URL cannot be used. It isn't shown, because it may hold a password.
@@ -46,6 +46,12 @@ pub enum RedisConnectError {
         /// The address.
         server: String,
     },
+}
+
+impl fmt::Debug for RedisConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        tell_all(self, f)
+    }
 }
 
 /// Why an operation failed.

@@ -1,8 +1,10 @@
 //! What can go wrong with the file, said with the cure.
 
-use std::{io, path::PathBuf, sync::Arc};
+use std::{fmt, io, path::PathBuf, sync::Arc};
 
 use rusqlite::ErrorCode;
+
+use crate::error::tell_all;
 
 /// Why a file cannot serve as a registry. Every text names the file and the cure.
 ///
@@ -11,7 +13,7 @@ use rusqlite::ErrorCode;
 /// let error = SqliteRegistry::open("/no/such/folder/sessions.db").err();
 /// assert!(matches!(error, Some(SqliteError::Open { .. })));
 /// ```
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum SqliteError {
     /// Another registry, in this process or in another, has the file open.
@@ -80,6 +82,12 @@ pub enum SqliteError {
         /// What SQLite says.
         source: rusqlite::Error,
     },
+}
+
+impl fmt::Debug for SqliteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        tell_all(self, f)
+    }
 }
 
 impl SqliteError {
