@@ -7,6 +7,7 @@
 use std::sync::{Mutex, MutexGuard};
 use std::{
     collections::{HashMap, HashSet, VecDeque},
+    hash::BuildHasherDefault,
     sync::{Arc, PoisonError},
 };
 
@@ -15,7 +16,7 @@ use shuttle::sync::{Mutex, MutexGuard};
 
 use super::{
     Loaded, Query, Target,
-    key::{RecordKey, owner_tag},
+    key::{KeyHasher, RecordKey, owner_tag},
     login::Login,
     record::{Ended, Record},
     room::{Room, Seat},
@@ -95,7 +96,7 @@ pub(crate) enum Decision {
 /// The records of some users.
 #[derive(Default)]
 pub(crate) struct Shard {
-    pub(super) records: HashMap<RecordKey, Arc<Record>>,
+    pub(super) records: HashMap<RecordKey, Arc<Record>, BuildHasherDefault<KeyHasher>>,
     pub(super) owners: HashMap<Arc<str>, Owner>,
     /// The ended records that the log of a user had no room for, oldest first.
     pub(super) fading: HashMap<Arc<str>, VecDeque<RecordKey>>,
