@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 /// A file may use only files that stand before it.
-const ORDER: [&str; 81] = [
+const ORDER: [&str; 82] = [
     "error",
     "time",
     "path",
@@ -64,6 +64,7 @@ const ORDER: [&str; 81] = [
     "web::client",
     "web::setup",
     "web::advice",
+    "web::registered",
     "web::stack",
     "web::found",
     "web::slack",

@@ -78,7 +78,7 @@ impl Sessions {
     /// # Ok(()) }
     /// ```
     pub async fn live(&self, owner: &str) -> Result<Vec<Record>, RegistryError> {
-        let open = self.registry.find(Query::open(owner)).await?;
+        let open = self.find(Query::open(owner)).await?;
         Ok(open.into_iter().filter(|record| record.ran_out(self.now).is_none()).collect())
     }
 
@@ -111,7 +111,7 @@ impl Sessions {
     /// ```
     pub async fn past(&self, owner: &str) -> Result<Vec<Record>, RegistryError> {
         let all = Query { owner: Some(owner.into()), ..Query::default() };
-        let records = self.registry.find(all).await?;
+        let records = self.find(all).await?;
         let over = records.into_iter().filter_map(|mut record| match record.ran_out(self.now) {
             _ if record.ended.is_some() => Some(record),
             None => None,
@@ -151,7 +151,7 @@ impl Sessions {
     /// # Ok(()) }
     /// ```
     pub async fn find(&self, query: Query) -> Result<Vec<Record>, RegistryError> {
-        self.registry.find(query).await
+        self.registry.find(query).await.inspect_err(|error| self.failed(error))
     }
 
     /// Ends the session of `owner` with this id: `false` if `owner` has no such living session.
@@ -238,8 +238,13 @@ impl Sessions {
         self.end_target(Target::All(owner.into())).await
     }
 
+    fn failed(&self, error: &RegistryError) {
+        (self.tell)(&Event::RegistryFailed { error });
+    }
+
     async fn end_target(&self, target: Target) -> Result<usize, RegistryError> {
-        let over = self.registry.end(target, Ended::new(Reason::Revoked, self.now)).await?;
+        let over = self.registry.end(target, Ended::new(Reason::Revoked, self.now)).await;
+        let over = over.inspect_err(|error| self.failed(error))?;
         for record in &over {
             let reason = Reason::Revoked;
             (self.tell)(&Event::Ended { owner: &record.owner, id: record.id, reason });

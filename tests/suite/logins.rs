@@ -119,12 +119,24 @@ fn a_login_that_a_middleware_fails_holds_no_place() {
         })
         .start();
     let browser = site.browser();
-    assert_eq!(browser.post("/fails", "").status, 502);
-    assert_eq!(site.events(), ["alice signed in", "alice ended: logged_out"]);
+    for how in ["", "and out", "and as bob"] {
+        assert_eq!(browser.post("/fails", how).status, 502);
+        let mut events = vec![];
+        while events.len() < 2 {
+            events.extend(site.events()); // a moment after the answer
+            std::thread::yield_now();
+        }
+        assert_eq!(events, ["alice signed in", "alice ended: logged_out"], "{how}");
+    }
 }
 
-async fn enter(handle: SessionHandle) -> HttpResponse {
+async fn enter(req: HttpRequest, handle: SessionHandle, how: String) -> HttpResponse {
     handle.sign_in("alice").await.unwrap();
+    match how.as_str() {
+        "and out" => handle.sign_out(),
+        "and as bob" => drop(Identity::login(&req.extensions(), "bob".to_owned()).unwrap()),
+        _ => {}
+    }
     HttpResponse::Ok().finish()
 }
 
@@ -273,4 +285,23 @@ fn to_have_no_limit_is_not_to_be_stricter_than_the_app() {
     drop(site.events());
     assert_eq!(alice.get("/free").status, 200);
     assert!(site.events().is_empty(), "a page without a limit has evicted sessions");
+}
+
+/// A place that is registered and then refused to somebody else.
+#[test]
+fn a_refused_login_beside_a_registered_one_leaves_no_place_taken() {
+    let site = Site::builder()
+        .policy(one_place())
+        .routes(|cfg| {
+            cfg.route("/both", web::post().to(two));
+        })
+        .start();
+    let _bob = site.signed_in("bob");
+    let browser = site.browser();
+    assert_eq!(browser.post("/both", "identity").status, 409);
+    assert_eq!(browser.user_at("/private"), None);
+    assert_eq!(
+        site.events(),
+        ["bob signed in", "alice signed in", "bob refused", "alice ended: logged_out"]
+    );
 }

@@ -121,7 +121,10 @@ impl Room {
     /// the stricter.
     pub(crate) fn or_as_many_as(self, other: Self) -> Self {
         match self.limit() {
-            None if other.places() > self.places() => Self { overflow: Overflow::Evict, ..other },
+            None if other.places() > self.places() => match self.overflow {
+                Overflow::Refuse => Self { overflow: Overflow::Evict, ..other },
+                overflow => Self { overflow, ..other },
+            },
             _ => self,
         }
     }

@@ -1,9 +1,9 @@
 //! What is said to whoever sets a site up: in the log, and for those who have no log yet on the
 //! standard error, once for each mistake.
 
-use std::sync::{
-    Once,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    io::{Write, stderr},
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 use actix_web::HttpRequest;
@@ -19,19 +19,26 @@ const UNKNOWN: &str = "a session came in whose login is not recorded here. After
      it wraps, or are these sessions from before it was installed (see `adopt_until`)?";
 
 /// Says it every time in the log, and the first time on the standard error.
-pub(crate) fn say(said: &Once, text: &str) {
+pub(crate) fn say(said: &AtomicBool, text: &str) {
     tracing::error!("{text}");
-    said.call_once(|| eprintln!("session-expire: {text}"));
+    if is_first(said) {
+        // Not `eprintln!`, which panics where nobody reads it or the disk is full.
+        let _ = writeln!(stderr(), "session-expire: {text}");
+    }
+}
+
+fn is_first(said: &AtomicBool) -> bool {
+    !said.load(Ordering::Relaxed) && !said.swap(true, Ordering::Relaxed)
 }
 
 /// Notices a middleware that every worker has built for itself.
 pub(crate) fn notice_mounting(setup: &Setup) {
     static MOUNTED: AtomicUsize = AtomicUsize::new(0);
-    static SAID: Once = Once::new();
+    static SAID: AtomicBool = AtomicBool::new(false);
     if setup.own_memory {
         let this = std::ptr::from_ref(setup).addr();
         let last = MOUNTED.swap(this, Ordering::Relaxed);
-        if last != 0 && last != this && !SAID.is_completed() {
+        if last != 0 && last != this && !SAID.load(Ordering::Relaxed) {
             say(&SAID, TWO_MEMORIES);
         }
     }
@@ -39,22 +46,25 @@ pub(crate) fn notice_mounting(setup: &Setup) {
 
 /// Notices the first session whose record is nowhere: mostly a slip in the set-up.
 pub(crate) fn notice_unknown() {
-    static SAID: Once = Once::new();
-    SAID.call_once(|| tracing::warn!("{UNKNOWN}"));
+    static SAID: AtomicBool = AtomicBool::new(false);
+    if is_first(&SAID) {
+        tracing::warn!("{UNKNOWN}");
+    }
 }
 
 /// Notices a page that wants the script and the endpoints where nobody serves them.
 pub(crate) fn notice_page(setup: &Setup, req: &HttpRequest) {
-    static LOOKED: Once = Once::new();
-    static SAID: Once = Once::new();
-    LOOKED.call_once(|| {
-        let status = format!("{}/status", setup.prefix);
-        if !req.resource_map().has_resource(&status) {
-            let text = format!(
-                "a page was printed that asks for {status}, which this App does not serve, so nobody will be warned: \
-                 add `.service(expire.endpoints())` to the App, in no scope (a proxy that changes paths aside)"
-            );
-            say(&SAID, &text);
-        }
-    });
+    static LOOKED: AtomicBool = AtomicBool::new(false);
+    static SAID: AtomicBool = AtomicBool::new(false);
+    if !is_first(&LOOKED) {
+        return;
+    }
+    let status = format!("{}/status", setup.prefix);
+    if !req.resource_map().has_resource(&status) {
+        let text = format!(
+            "a page was printed that asks for {status}, which this App does not serve, so nobody will be warned: \
+             add `.service(expire.endpoints())` to the App, in no scope (a proxy that changes paths aside)"
+        );
+        say(&SAID, &text);
+    }
 }

@@ -16,7 +16,7 @@ use crate::{
     event::Event,
     facts::Facts,
     policy::{Policy, PolicyPatch},
-    registry::{Admission, Loaded, key::RecordKey, login::Login, record::Record},
+    registry::{Admission, Loaded, key::RecordKey, login::Login, record::Record, room::Room},
     time::Timestamp,
 };
 
@@ -120,11 +120,13 @@ async fn adopt(setup: &Setup, ledger: &Ledger, req: &HttpRequest, now: Timestamp
     let policy =
         patch.as_deref().map_or_else(|| (*setup.policy).clone(), |patch| patch.over(&setup.policy));
     let mut login = Login::new(owner, now, &policy);
+    login.room = login.room.or_as_many_as(Room::of(&setup.policy));
     (login.client, login.patch) = (client(req, &setup.proxies), patch);
     let key = login.key;
     let admission = setup.registry.login(login).await;
     match admission {
-        Ok(Admission::Admitted { record, .. }) if ledger.set_key(key).is_ok() => {
+        Ok(Admission::Admitted { record, ended }) if ledger.set_key(key).is_ok() => {
+            setup.tell_ended(&ended);
             setup.tell(&Event::LoggedIn { owner: &record.owner, id: record.id });
             Found::Login(key, Arc::new(record), 1)
         }

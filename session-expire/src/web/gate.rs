@@ -12,6 +12,7 @@ use super::{
     flash::Queue,
     found::{Found, find},
     ledger::Ledger,
+    registered::Registered,
     setup::Setup,
     slack::lay,
     standing::{Standing, Treatment},
@@ -52,13 +53,9 @@ pub(super) struct State {
     /// It only asks how the session stands.
     asking: bool,
     /// The login that was registered in this request.
-    pub(super) registered: Option<(RecordKey, Registered)>,
-}
-
-/// Whose login was registered, and what was chosen there.
-pub(super) struct Registered {
-    pub(super) owner: Arc<str>,
-    pub(super) choice: Option<Arc<PolicyPatch>>,
+    pub(super) registered: Option<Registered>,
+    /// What somebody else had left in the session has gone.
+    pub(super) handed_over: bool,
 }
 
 impl Gate {
@@ -116,6 +113,7 @@ impl Gate {
             answered: false,
             asking: false,
             registered: None,
+            handed_over: false,
         };
         Self { setup, ledger, now, found, state: RefCell::new(state), flash: RefCell::new(None) }
     }

@@ -13,9 +13,8 @@ use actix_web::{
 };
 
 use super::{
-    farewell::store,
     gate::Gate,
-    login::{Entry, register, take_back},
+    login::{Entry, register},
     problem, reply,
 };
 use crate::{
@@ -207,8 +206,8 @@ impl SessionHandle {
 
     /// Signs `user` in, like `Identity::login`, and says at once what became of it: where logins can be
     /// refused (`overflow = "refuse"`), a login page wants to say which sessions hold the places. Where
-    /// another user was signed in, what they have left in the session is gone at once; with
-    /// `Identity::login` it is gone when the request is over.
+    /// another user was signed in, what they have left in the session is gone at once (so write what
+    /// belongs to the new login after this); with `Identity::login` it is gone when the request is over.
     ///
     /// # Errors
     ///
@@ -262,15 +261,13 @@ impl SessionHandle {
         let user = user.into();
         match register(&self.gate, user.clone(), choice, &self.req).await {
             Ok(Entry::Refused(holders)) => Err(SignInError::Refused(holders)),
-            Ok(Entry::Admitted(key, record)) => {
+            Ok(Entry::Admitted(_, record)) => {
                 self.gate.hand_over(&user);
                 let written = Identity::login(&self.req.extensions(), user);
                 if let Err(error) = written {
-                    take_back(&self.gate).await;
+                    self.gate.take_back().await;
                     return Err(SignInError::Session(error));
                 }
-                // At once, so that a login can be found again that a middleware further out fails.
-                store(self.gate.ledger.set_key(key));
                 Ok(record.id)
             }
             Err(error) => {

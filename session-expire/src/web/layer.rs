@@ -6,7 +6,7 @@ use std::{
     marker::PhantomData,
     pin::Pin,
     rc::Rc,
-    sync::{Arc, Once},
+    sync::{Arc, atomic::AtomicBool},
     task::{Context, Poll},
 };
 
@@ -51,7 +51,7 @@ impl<S: Inside> Transform<S, ServiceRequest> for PolicyPatch {
 
     fn new_transform(&self, service: S) -> Self::Future {
         if let Err(error) = self.validate() {
-            static SAID: Once = Once::new();
+            static SAID: AtomicBool = AtomicBool::new(false);
             advice::say(&SAID, &format!("a session policy contradicts itself: {error}"));
             return ready(Err(()));
         }

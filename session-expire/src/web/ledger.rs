@@ -48,13 +48,20 @@ pub(crate) struct Aside {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Place {
     address: usize,
-    /// What comes with a cookie has just the room that it needs, what is written has more.
+    /// What comes with a cookie has just the room that it needs; what is written has more, or by chance
+    /// just as much.
     room: usize,
+    length: usize,
 }
 
 impl Place {
     fn of(json: &String) -> Self {
-        Self { address: json.as_ptr().addr(), room: json.capacity() }
+        Self { address: json.as_ptr().addr(), room: json.capacity(), length: json.len() }
+    }
+
+    /// Whether it may have been written in this request.
+    pub(crate) fn may_be_new(self) -> bool {
+        self.room != self.length || self.room >= 128 && self.room.is_power_of_two()
     }
 }
 
@@ -64,6 +71,13 @@ pub(crate) struct Brought {
     /// Where the user's name lay.
     pub(crate) user: Option<Place>,
     rest: Vec<Mark>,
+}
+
+impl Brought {
+    /// Whether there was nothing but what we and actix-identity keep.
+    pub(crate) fn is_bare(&self) -> bool {
+        self.rest.is_empty()
+    }
 }
 
 /// By what an entry is known again. Memory that was freed is used again, so where it lies is not

@@ -4,7 +4,13 @@ use std::sync::Arc;
 
 use actix_web::HttpRequest;
 
-use super::{client::client, found::Found, gate::Gate, setup::Setup, standing::Standing};
+use super::{
+    client::client,
+    found::Found,
+    gate::Gate,
+    registered::{Registered, take_back},
+    standing::Standing,
+};
 use crate::{
     error::RegistryError,
     event::Event,
@@ -56,16 +62,16 @@ pub(crate) async fn register(
             Ok(Entry::Refused(holders))
         }
         Admission::Admitted { record, ended } => {
-            tell_ended(gate, &ended);
+            setup.tell_ended(&ended);
             setup.tell(&Event::LoggedIn { owner: &record.owner, id: record.id });
-            gate.set_registered(key, &record);
             if let Some(old) = before.filter(|old| old.owner.as_ref() != Some(&record.owner)) {
                 let ended = end(gate, Target::Key(old.key), Ended::new(old.reason, setup.now()));
                 if let Err(error) = ended.await {
-                    take_back(gate).await; // or nobody could sign in where it holds the only place
+                    take_back(setup, key).await; // or nobody could sign in where it holds the only place
                     return Err(error);
                 }
             }
+            gate.set_registered(Registered::new(setup, key, &record));
             Ok(Entry::Admitted(key, Box::new(record)))
         }
     }
@@ -111,25 +117,10 @@ fn before(gate: &Gate) -> Option<Before> {
     }
 }
 
-/// Ends the login that was registered in this very request, and that nobody is going to have.
-pub(crate) async fn take_back(gate: &Gate) {
-    if let Some(key) = gate.take_registered() {
-        take_back_key(&gate.setup, key).await;
-    }
-}
-
-pub(crate) async fn take_back_key(setup: &Setup, key: RecordKey) {
-    let ended = Ended::new(Reason::LoggedOut, setup.now());
-    match setup.registry.end(Target::Key(key), ended).await {
-        Ok(over) => tell_of(setup, &over),
-        Err(error) => setup.registry_failed(&error),
-    }
-}
-
 /// Ends records and tells of each that this has ended.
 pub(crate) async fn end(gate: &Gate, target: Target, ended: Ended) -> Result<usize, RegistryError> {
     let over = gate.setup.registry.end(target, ended).await?;
-    tell_ended(gate, &over);
+    gate.setup.tell_ended(&over);
     Ok(over.len())
 }
 
@@ -153,17 +144,6 @@ pub(crate) async fn make_room(gate: &Gate, key: RecordKey) -> Result<(), Registr
     let mut ended = Ended::new(Reason::Evicted, gate.setup.now());
     ended.by = gate.login().map(|(_, record)| Arc::clone(&record.client.device));
     let over = gate.setup.registry.make_room(key, room, ended).await?;
-    tell_ended(gate, &over);
+    gate.setup.tell_ended(&over);
     Ok(())
-}
-
-fn tell_ended(gate: &Gate, over: &[Record]) {
-    tell_of(&gate.setup, over);
-}
-
-fn tell_of(setup: &Setup, over: &[Record]) {
-    for record in over {
-        let reason = record.ended.as_ref().map_or(Reason::Unknown, |ended| ended.reason);
-        setup.tell(&Event::Ended { owner: &record.owner, id: record.id, reason });
-    }
 }

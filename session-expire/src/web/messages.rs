@@ -65,8 +65,8 @@ impl Gate {
     }
 
     pub(crate) fn with_flash<T>(&self, act: impl FnOnce(&mut Queue) -> T) -> T {
-        if let Some(user) = self.ledger.user() {
-            self.hand_over(&user);
+        if self.is_taken_over() {
+            self.forget_waiting();
         }
         let mut flash = self.flash.borrow_mut();
         act(flash.get_or_insert_with(|| Queue::waiting(self.ledger.flash().unwrap_or_default())))

@@ -5,7 +5,7 @@ use std::{
     future::Ready,
     pin::Pin,
     rc::Rc,
-    sync::{Arc, Once},
+    sync::{Arc, atomic::AtomicBool},
     task::{Context, Poll, ready},
 };
 
@@ -21,8 +21,7 @@ use super::{
     advice,
     around::{Around, Inside, Reply, Wrapped},
     gate::Gate,
-    ledger::{Ledger, Signed},
-    login::take_back_key,
+    ledger::Ledger,
     reply,
     settle::{is_settled, settle, settle_failure},
     setup::Setup,
@@ -116,7 +115,7 @@ impl<S: Inside> Transform<S, ServiceRequest> for SessionExpire {
 
     fn new_transform(&self, service: S) -> Self::Future {
         if let Some(error) = stack::inside_out::<S>() {
-            static SAID: Once = Once::new();
+            static SAID: AtomicBool = AtomicBool::new(false);
             advice::say(&SAID, &error.to_string());
             return std::future::ready(Err(()));
         }
@@ -208,22 +207,11 @@ impl<S: Inside> Future for Passage<S> {
         let (layer, res) = match self.as_mut().project() {
             Way::Story { story } => return story.as_mut().poll(cx),
             Way::Stranger { layer, ledger, inside } => {
-                match ready!(inside.poll(cx)).map(ServiceResponse::map_into_left_body) {
-                    Ok(res) if has_nothing_to_settle(ledger, &res) => return Poll::Ready(Ok(res)),
-                    Ok(res) => (Rc::clone(layer), res),
-                    Err(error) => {
-                        let Some(Signed::With(key)) = ledger.signed() else {
-                            return Poll::Ready(Err(error));
-                        };
-                        let setup = Arc::clone(&layer.setup);
-                        let story = Box::pin(async move {
-                            take_back_key(&setup, key).await;
-                            Err(error)
-                        });
-                        self.set(Self::Story { story });
-                        return self.poll(cx);
-                    }
+                let res = ready!(inside.poll(cx))?.map_into_left_body();
+                if has_nothing_to_settle(ledger, &res) {
+                    return Poll::Ready(Ok(res));
                 }
+                (Rc::clone(layer), res)
             }
         };
         self.set(Self::Story { story: Box::pin(async move { settle(&layer.stack, res).await }) });

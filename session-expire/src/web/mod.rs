@@ -21,6 +21,7 @@ pub(crate) mod markup;
 pub(crate) mod messages;
 pub(crate) mod middleware;
 pub(crate) mod problem;
+pub(crate) mod registered;
 pub(crate) mod reply;
 pub(crate) mod settle;
 pub(crate) mod setup;

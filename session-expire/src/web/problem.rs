@@ -1,6 +1,6 @@
 //! Answers for programs: `application/problem+json`.
 
-use std::sync::Once;
+use std::sync::atomic::AtomicBool;
 
 use actix_web::{
     HttpResponse, HttpResponseBuilder, ResponseError,
@@ -87,10 +87,8 @@ impl ResponseError for RegistryError {
         StatusCode::SERVICE_UNAVAILABLE
     }
 
-    /// Try again later; the cause is for the log.
+    /// Try again later; the cause is in the log already.
     fn error_response(&self) -> HttpResponse {
-        let error: &(dyn std::error::Error + 'static) = self;
-        tracing::error!(error, "a handler could not ask the session registry");
         unavailable()
     }
 }
@@ -102,7 +100,7 @@ impl ResponseError for StackError {
 
     /// An opaque answer; whoever runs the site finds the cure in the log.
     fn error_response(&self) -> HttpResponse {
-        static SAID: Once = Once::new();
+        static SAID: AtomicBool = AtomicBool::new(false);
         advice::say(&SAID, &self.to_string());
         Problem {
             r#type: "about:blank",

@@ -14,7 +14,7 @@ use super::{
     challenge::challenge_if_due,
     farewell::{close_session, forget, keep_messages, store},
     gate::Gate,
-    login::{Entry, end_own, make_room, register, take_back},
+    login::{Entry, end_own, make_room, register},
     problem, reply,
     stack::Stack,
     standing::Standing,
@@ -104,7 +104,7 @@ pub(crate) async fn settle<B: MessageBody + 'static>(
         (plan, _) => plan,
     };
     if plan != Plan::Login {
-        take_back(&gate).await;
+        gate.take_back().await;
     }
     let challenge = challenge_if_due(&gate, &res);
     if challenge.is_some() {
@@ -132,7 +132,7 @@ pub(crate) async fn settle<B: MessageBody + 'static>(
 /// Settles a request that a middleware further in has failed. actix-session saves nothing then, so
 /// only the registry is told; the session tells its reason when it comes in again.
 pub(crate) async fn settle_failure(gate: &Gate, error: Error) -> Error {
-    take_back(gate).await;
+    gate.take_back().await;
     match Plan::of(gate) {
         Plan::End(reason) => drop(end_own(gate, reason).await),
         Plan::Keep | Plan::Stay | Plan::Login | Plan::EndUnnoticed(_) | Plan::PutBack => {}
@@ -200,15 +200,22 @@ async fn stay(gate: &Gate, req: &HttpRequest) {
 async fn login(gate: &Gate, stack: &Stack, req: &HttpRequest) -> Result<(), HttpResponse> {
     let key = match gate.registered() {
         Some((key, owner)) if gate.ledger.is_user(&owner) == Some(true) => key,
-        _ => register_now(gate, req).await?,
+        _ => match register_now(gate, req).await {
+            Ok(key) => key,
+            Err(answer) => {
+                gate.take_back().await; // one that the handler registered for somebody else
+                return Err(answer);
+            }
+        },
     };
     if let Err(error) = stack.watch_login(req, &gate.setup) {
-        take_back(gate).await;
+        gate.take_back().await;
         forget(gate, req);
         return Err(HttpResponse::from_error(error));
     }
     store(gate.ledger.set_key(key));
     gate.ledger.renew();
+    gate.keep_registered();
     keep_messages(gate, req);
     Ok(())
 }
@@ -220,6 +227,13 @@ async fn register_now(gate: &Gate, req: &HttpRequest) -> Result<RecordKey, HttpR
         forget(gate, req);
         return Err(problem::unavailable());
     };
+    if gate.is_mixed_up(&owner) {
+        // Neither may keep what is the other's: they sign in again, into an empty session.
+        let ended = end_own(gate, Reason::LoggedOut).await;
+        ended.unwrap_or_else(|error| gate.setup.registry_failed(&error));
+        gate.ledger.purge();
+        return Err(reply::challenge(&Caller::of(req), &gate.policy().login_url, None));
+    }
     match register(gate, owner, PolicyPatch::new(), req).await {
         Ok(Entry::Admitted(key, record)) => {
             gate.hand_over(&record.owner);

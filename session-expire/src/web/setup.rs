@@ -9,8 +9,9 @@ use crate::{
     clock::SteadyClock,
     error::RegistryError,
     event::{Event, Observer},
+    facts::Reason,
     policy::{Policy, PolicyPatch},
-    registry::Registry,
+    registry::{Registry, record::Record},
     sessions::Sessions,
     text::{Languages, Notice, default_text},
     time::Timestamp,
@@ -59,6 +60,13 @@ impl Setup {
         event.count();
         if let Some(observer) = &self.observer {
             observer(event);
+        }
+    }
+
+    pub(crate) fn tell_ended(&self, over: &[Record]) {
+        for record in over {
+            let reason = record.ended.as_ref().map_or(Reason::Unknown, |ended| ended.reason);
+            self.tell(&Event::Ended { owner: &record.owner, id: record.id, reason });
         }
     }
 

@@ -6,7 +6,7 @@ use std::{
     cell::Cell,
     panic::{AssertUnwindSafe, catch_unwind},
     rc::Rc,
-    sync::{Arc, Once},
+    sync::{Arc, atomic::AtomicBool},
 };
 
 use actix_identity::IdentityExt;
@@ -91,7 +91,7 @@ impl Drop for Watch {
         if self.ledger.is_blank() {
             self.session.set(SessionLayer::Proven);
         } else if self.session.get() == SessionLayer::Unproven {
-            static SAID: Once = Once::new();
+            static SAID: AtomicBool = AtomicBool::new(false);
             advice::say(&SAID, &StackError::NoSession.to_string());
             self.session.set(SessionLayer::Missing);
         }

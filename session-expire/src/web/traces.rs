@@ -5,10 +5,7 @@ use std::sync::Arc;
 use actix_web::HttpRequest;
 
 use super::{
-    caller::Kind,
-    gate::{Gate, Registered},
-    ledger::Place,
-    slack::tightest_slack,
+    caller::Kind, gate::Gate, ledger::Place, registered::Registered, slack::tightest_slack,
     standing::Standing,
 };
 use crate::{
@@ -28,22 +25,42 @@ impl Gate {
                     || self.ledger.is_user(&record.owner) != Some(true)
                     || state.registered.is_some()
                     // Whoever has emptied the session and signed in again may lie where they lay.
-                    || (self.ledger.is_renewed() && !self.ledger.has_key())
+                    || (self.ledger.is_renewed() && !self.ledger.has_key() && place.may_be_new())
             }
             _ => true,
         }
     }
 
+    /// Whether somebody else than `owner` is, or was until a moment ago, signed in with this session.
+    fn has_predecessor(&self, owner: &str) -> bool {
+        let state = self.state.borrow();
+        !state.handed_over
+            && matches!(state.treatment.standing, Standing::Active(_))
+            && self.login().is_some_and(|(_, record)| *record.owner != *owner)
+    }
+
     /// Makes the session that of `owner`: what somebody else has left in it goes, their unread messages
     /// included. What was written in this request stays.
     pub(crate) fn hand_over(&self, owner: &str) {
-        let state = self.state.borrow();
-        let predecessor = matches!(state.treatment.standing, Standing::Active(_))
-            && self.login().is_some_and(|(_, record)| *record.owner != *owner);
-        if predecessor {
-            self.ledger.drop_brought(&state.treatment.brought);
+        if self.has_predecessor(owner) {
+            self.ledger.drop_brought(&self.state.borrow().treatment.brought);
             self.forget_waiting();
+            self.state.borrow_mut().handed_over = true;
         }
+    }
+
+    /// Whether it can't be told what somebody else has left and what this request has written: a session
+    /// that was hidden for a while was written anew by us.
+    pub(crate) fn is_mixed_up(&self, owner: &str) -> bool {
+        self.has_predecessor(owner) && {
+            let state = self.state.borrow();
+            state.treatment.restored.is_some() && !state.treatment.brought.is_bare()
+        }
+    }
+
+    /// Whether somebody else has been signed in since the request came in.
+    pub(crate) fn is_taken_over(&self) -> bool {
+        self.ledger.user().is_some_and(|user| self.has_predecessor(&user))
     }
 
     /// Whether masking and unmasking is all that happened to the session.
@@ -68,24 +85,36 @@ impl Gate {
         (by_itself && self.ledger.is_bare() && !self.has_flash()).then_some(caller.kind)
     }
 
-    pub(crate) fn set_registered(&self, key: RecordKey, record: &Record) {
-        let (owner, choice) = (Arc::clone(&record.owner), record.choice.clone());
-        self.state.borrow_mut().registered = Some((key, Registered { owner, choice }));
+    pub(crate) fn set_registered(&self, login: Registered) {
+        if let Some(before) = &mut self.state.borrow_mut().registered.replace(login) {
+            before.keep(); // it has been ended by now
+        }
     }
 
     /// The login that was registered in this very request, and whose it is.
     pub(crate) fn registered(&self) -> Option<(RecordKey, Arc<str>)> {
         let state = self.state.borrow();
-        state.registered.as_ref().map(|(key, login)| (*key, Arc::clone(&login.owner)))
+        state.registered.as_ref().map(|login| (login.key, Arc::clone(&login.owner)))
     }
 
-    pub(crate) fn take_registered(&self) -> Option<RecordKey> {
-        self.state.borrow_mut().registered.take().map(|(key, _)| key)
-    }
-
-    /// What was chosen at the login of this very request.
+    /// What was chosen at that login.
     pub(crate) fn registered_choice(&self) -> Option<PolicyPatch> {
-        self.state.borrow().registered.as_ref()?.1.choice.as_deref().cloned()
+        self.state.borrow().registered.as_ref()?.choice.as_deref().cloned()
+    }
+
+    /// The answer carries that login.
+    pub(crate) fn keep_registered(&self) {
+        if let Some(login) = &mut self.state.borrow_mut().registered {
+            login.keep();
+        }
+    }
+
+    /// Nobody is going to have that login.
+    pub(crate) async fn take_back(&self) {
+        let login = self.state.borrow_mut().registered.take();
+        if let Some(login) = login {
+            login.take_back().await;
+        }
     }
 
     /// The activity to note for this request, if that needs noting: it is when `last_seen` lags behind

@@ -1,0 +1,63 @@
+//! A login between its registration and the answer that brings it to its owner.
+
+use std::sync::Arc;
+
+use actix_web::rt::System;
+
+use super::setup::Setup;
+use crate::{
+    facts::Reason,
+    policy::PolicyPatch,
+    registry::{
+        Target,
+        key::RecordKey,
+        record::{Ended, Record},
+    },
+};
+
+/// A login that was registered in this request. Unless it is [kept](Self::keep) it is ended again,
+/// however the request goes on: failed by a middleware, given up by its browser, signed out by its own
+/// handler. It would hold a place that nobody can give back.
+pub(crate) struct Registered {
+    pub(crate) key: RecordKey,
+    pub(crate) owner: Arc<str>,
+    pub(crate) choice: Option<Arc<PolicyPatch>>,
+    setup: Arc<Setup>,
+    settled: bool,
+}
+
+impl Registered {
+    pub(crate) fn new(setup: &Arc<Setup>, key: RecordKey, record: &Record) -> Self {
+        let (owner, choice) = (Arc::clone(&record.owner), record.choice.clone());
+        Self { key, owner, choice, setup: Arc::clone(setup), settled: false }
+    }
+
+    /// The answer carries it.
+    pub(crate) fn keep(&mut self) {
+        self.settled = true;
+    }
+
+    pub(crate) async fn take_back(mut self) {
+        take_back(&self.setup, self.key).await;
+        self.settled = true;
+    }
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        // Without a system there is no request either.
+        if let Some(system) = System::try_current().filter(|_| !self.settled) {
+            let (setup, key) = (Arc::clone(&self.setup), self.key);
+            system.arbiter().spawn(async move { take_back(&setup, key).await });
+        }
+    }
+}
+
+/// Ends a login that nobody is going to have.
+pub(crate) async fn take_back(setup: &Setup, key: RecordKey) {
+    let ended = Ended::new(Reason::LoggedOut, setup.now());
+    match setup.registry.end(Target::Key(key), ended).await {
+        Ok(over) => setup.tell_ended(&over),
+        Err(error) => setup.registry_failed(&error),
+    }
+}
