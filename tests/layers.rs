@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 /// A file may use only files that stand before it.
-const ORDER: [&str; 82] = [
+const ORDER: [&str; 84] = [
     "error",
     "time",
     "path",
@@ -58,6 +58,7 @@ const ORDER: [&str; 82] = [
     "web::asset",
     "web::markup",
     "web::dialog",
+    "web::brought",
     "web::ledger",
     "web::flash",
     "web::caller",
@@ -77,6 +78,7 @@ const ORDER: [&str; 82] = [
     "web::reply",
     "web::challenge",
     "web::farewell",
+    "web::arrival",
     "web::settle",
     "web::middleware",
     "web::builder",

@@ -1,17 +1,13 @@
 //! What we keep in the session: the one file that names its keys and knows how actix-session works.
 
-use std::{
-    borrow::Cow,
-    collections::HashMap,
-    hash::{DefaultHasher, Hash, Hasher},
-    mem,
-};
+use std::{borrow::Cow, collections::HashMap, mem};
 
 use actix_session::{Session, SessionExt, SessionInsertError, SessionStatus};
 use actix_web::{HttpMessage, HttpRequest};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
+use super::brought::{Brought, Place};
 use crate::registry::key::RecordKey;
 
 /// Short, because every byte is encrypted, sent and parsed with every request.
@@ -41,59 +37,6 @@ pub(crate) enum Signed {
 pub(crate) struct Aside {
     entries: HashMap<String, String>,
     untouched: bool,
-}
-
-/// Where the user's name lies in memory. Writing the name anew moves it, even when the text is the
-/// same: only so can a new login of the same user be told from a session that was merely renewed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Place {
-    address: usize,
-    /// What comes with a cookie has just the room that it needs; what is written has more, or by chance
-    /// just as much.
-    room: usize,
-    length: usize,
-}
-
-impl Place {
-    fn of(json: &String) -> Self {
-        Self { address: json.as_ptr().addr(), room: json.capacity(), length: json.len() }
-    }
-
-    /// Whether it may have been written in this request.
-    pub(crate) fn may_be_new(self) -> bool {
-        self.room != self.length || self.room >= 128 && self.room.is_power_of_two()
-    }
-}
-
-/// What a session held when the request came in.
-#[derive(Debug, Default)]
-pub(crate) struct Brought {
-    /// Where the user's name lay.
-    pub(crate) user: Option<Place>,
-    rest: Vec<Mark>,
-}
-
-impl Brought {
-    /// Whether there was nothing but what we and actix-identity keep.
-    pub(crate) fn is_bare(&self) -> bool {
-        self.rest.is_empty()
-    }
-}
-
-/// By what an entry is known again. Memory that was freed is used again, so where it lies is not
-/// enough: nothing that was written since may be taken for what was there before.
-#[derive(Debug, PartialEq, Eq)]
-struct Mark {
-    place: Place,
-    entry: u64,
-}
-
-impl Mark {
-    fn of(key: &str, json: &String) -> Self {
-        let mut hasher = DefaultHasher::new();
-        (key, json).hash(&mut hasher);
-        Self { place: Place::of(json), entry: hasher.finish() }
-    }
 }
 
 impl Ledger {
@@ -141,7 +84,7 @@ impl Ledger {
             match key.as_str() {
                 KEY | FLASH => {}
                 key if key == self.identity => brought.user = Some(Place::of(json)),
-                key => brought.rest.push(Mark::of(key, json)),
+                key => brought.add(key, json),
             }
         }
         brought
@@ -149,7 +92,7 @@ impl Ledger {
 
     /// Takes out what has been there since then, but for our own entries and the user's name.
     pub(crate) fn drop_brought(&self, brought: &Brought) {
-        let old = |(key, json): &(&String, &String)| brought.rest.contains(&Mark::of(key, json));
+        let old = |(key, json): &(&String, &String)| brought.holds(key, json);
         let entries = self.session.entries();
         let keys: Vec<_> = entries.iter().filter(old).map(|(key, _)| key.clone()).collect();
         drop(entries);

@@ -2,7 +2,9 @@
 
 pub(crate) mod advice;
 pub(crate) mod around;
+pub(crate) mod arrival;
 pub(crate) mod asset;
+pub(crate) mod brought;
 pub(crate) mod builder;
 pub(crate) mod caller;
 pub(crate) mod challenge;

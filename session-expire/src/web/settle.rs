@@ -10,21 +10,17 @@ use actix_web::{
 
 use super::{
     around::Reply,
-    caller::{Caller, Kind},
+    arrival::{give_up, welcome},
+    caller::Kind,
     challenge::challenge_if_due,
     farewell::{close_session, forget, keep_messages, store},
     gate::Gate,
-    login::{Entry, end_own, make_room, register},
+    login::{end_own, make_room},
     problem, reply,
     stack::Stack,
     standing::Standing,
 };
-use crate::{
-    error::RegistryError,
-    facts::Reason,
-    policy::PolicyPatch,
-    registry::{key::RecordKey, record::Change},
-};
+use crate::{facts::Reason, registry::record::Change};
 
 /// What there is to do, decided before anything is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -160,7 +156,7 @@ async fn carry_out(
     match plan {
         Plan::Keep => keep_messages(gate, req),
         Plan::Stay => stay(gate, req).await,
-        Plan::Login => return login(gate, stack, req).await,
+        Plan::Login => return welcome(gate, stack, req).await,
         Plan::End(reason) => return sign_out(gate, reason, req).await,
         Plan::EndUnnoticed(reason) => {
             end_own(gate, reason).await.unwrap_or_else(|error| gate.setup.registry_failed(&error));
@@ -197,56 +193,6 @@ async fn stay(gate: &Gate, req: &HttpRequest) {
     }
 }
 
-async fn login(gate: &Gate, stack: &Stack, req: &HttpRequest) -> Result<(), HttpResponse> {
-    let key = match gate.registered() {
-        Some((key, owner)) if gate.ledger.is_user(&owner) == Some(true) => key,
-        _ => match register_now(gate, req).await {
-            Ok(key) => key,
-            Err(answer) => {
-                gate.take_back().await; // one that the handler registered for somebody else
-                return Err(answer);
-            }
-        },
-    };
-    if let Err(error) = stack.watch_login(req, &gate.setup) {
-        gate.take_back().await;
-        forget(gate, req);
-        return Err(HttpResponse::from_error(error));
-    }
-    store(gate.ledger.set_key(key));
-    gate.ledger.renew();
-    gate.keep_registered();
-    keep_messages(gate, req);
-    Ok(())
-}
-
-/// Registers whom the handler has signed in with actix-identity alone.
-async fn register_now(gate: &Gate, req: &HttpRequest) -> Result<RecordKey, HttpResponse> {
-    let Some(owner) = gate.ledger.user() else {
-        tracing::error!("the identity in the session is no text, so nobody was signed in");
-        forget(gate, req);
-        return Err(problem::unavailable());
-    };
-    if gate.is_mixed_up(&owner) {
-        // Neither may keep what is the other's: they sign in again, into an empty session.
-        let ended = end_own(gate, Reason::LoggedOut).await;
-        ended.unwrap_or_else(|error| gate.setup.registry_failed(&error));
-        gate.ledger.purge();
-        return Err(reply::challenge(&Caller::of(req), &gate.policy().login_url, None));
-    }
-    match register(gate, owner, PolicyPatch::new(), req).await {
-        Ok(Entry::Admitted(key, record)) => {
-            gate.hand_over(&record.owner);
-            Ok(key)
-        }
-        Ok(Entry::Refused(holders)) => {
-            forget(gate, req);
-            Err(reply::refused(&Caller::of(req), &holders, &gate.policy().login_url))
-        }
-        Err(error) => Err(give_up(gate, &error, req)),
-    }
-}
-
 async fn sign_out(gate: &Gate, reason: Reason, req: &HttpRequest) -> Result<(), HttpResponse> {
     let leaving = matches!(*gate.standing(), Standing::Active(_));
     match end_own(gate, reason).await {
@@ -261,12 +207,6 @@ async fn sign_out(gate: &Gate, reason: Reason, req: &HttpRequest) -> Result<(), 
             Ok(())
         }
     }
-}
-
-fn give_up(gate: &Gate, error: &RegistryError, req: &HttpRequest) -> HttpResponse {
-    gate.setup.registry_failed(error);
-    forget(gate, req);
-    problem::unavailable()
 }
 
 #[cfg(test)]

@@ -3,8 +3,9 @@
 use actix_web::HttpRequest;
 
 use super::{
+    brought::Brought,
     caller::Caller,
-    ledger::{Aside, Brought, Ledger},
+    ledger::{Aside, Ledger},
 };
 use crate::{facts::Reason, judge::Deadlines};
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix_web::HttpRequest;
 
 use super::{
-    caller::Kind, gate::Gate, ledger::Place, registered::Registered, slack::tightest_slack,
+    brought::Place, caller::Kind, gate::Gate, registered::Registered, slack::tightest_slack,
     standing::Standing,
 };
 use crate::{
