@@ -4,7 +4,7 @@ use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use syn::{Error, Result};
 
 use crate::model::{Limit, Mistakes, Patch};
-use crate::value::Value;
+use crate::value::{Value, example};
 
 const KEYS: [&str; 8] =
     ["idle", "absolute", "warn", "max_sessions", "overflow", "passive", "message", "login_url"];
@@ -128,20 +128,6 @@ fn key_missing() -> String {
 
 fn equals_missing(key: &Ident) -> String {
     format!("write `=` between the key and its value, as in `{}`", example(key))
-}
-
-/// The key as it is used, for messages that must show how.
-pub(crate) fn example(key: &Ident) -> &'static str {
-    match key.to_string().as_str() {
-        "idle" => "idle = \"10m\"",
-        "absolute" => "absolute = \"8h\"",
-        "warn" => "warn = \"30s\"",
-        "max_sessions" => "max_sessions = 3",
-        "overflow" => "overflow = \"evict\"",
-        "passive" => "passive = true",
-        "message" => "message = \"Please sign in again\"",
-        _ => "login_url = \"/login\"",
-    }
 }
 
 fn nearest(word: &str) -> Option<&'static str> {

@@ -6,7 +6,6 @@ use syn::{Error, Lit, LitInt, Result};
 
 use crate::duration;
 use crate::model::{Limit, Overflow};
-use crate::parse::example;
 
 /// A key and what was written behind it. The value stays tokens: what may stand there, the key says.
 pub(crate) struct Value {
@@ -108,6 +107,20 @@ const LOGIN_URL: &str = "write a path on this site, such as \"/login\": one `/` 
 
 fn missing(key: &Ident) -> Error {
     Error::new(key.span(), format!("`{key}` needs a value, such as `{}`", example(key)))
+}
+
+/// The key as it is used, for messages that must show how.
+pub(crate) fn example(key: &Ident) -> &'static str {
+    match key.to_string().as_str() {
+        "idle" => "idle = \"10m\"",
+        "absolute" => "absolute = \"8h\"",
+        "warn" => "warn = \"30s\"",
+        "max_sessions" => "max_sessions = 3",
+        "overflow" => "overflow = \"evict\"",
+        "passive" => "passive = true",
+        "message" => "message = \"Please sign in again\"",
+        _ => "login_url = \"/login\"",
+    }
 }
 
 /// `600` lacks a unit; `10m` lacks its quotes: to the compiler it is a number with a suffix.

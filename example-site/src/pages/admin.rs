@@ -1,19 +1,12 @@
 //! The pages of the superuser.
 
-use std::{
-    future::{Ready, ready},
-    time::Duration,
-};
+use std::time::Duration;
 
-use actix_identity::Identity;
-use actix_web::{
-    Error, FromRequest, HttpRequest, HttpResponse, Result, Scope, dev::Payload, http::StatusCode,
-    web,
-};
+use actix_web::{HttpResponse, Result, Scope, web};
 use askama::Template;
 use session_expire::{FlashMessages, Limit, PolicyPatch, SessionVars, minutes, session_policy};
 
-use super::{admin_sessions, html, refusal};
+use super::{admin_sessions, html, superuser::Superuser};
 use crate::{
     users::{USERS, User},
     words::Limits,
@@ -42,28 +35,6 @@ pub(super) fn configure(config: &mut web::ServiceConfig, idle: Option<Limit<Dura
             config.service(scope().wrap(patch))
         }
     };
-}
-
-/// A user who may see these pages; everybody else meets a page that says so.
-pub(super) struct Superuser(pub(super) &'static User);
-
-impl FromRequest for Superuser {
-    type Error = Error;
-    type Future = Ready<Result<Self, Error>>;
-
-    fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let identity = Identity::from_request(req, payload).into_inner();
-        let user = identity.and_then(|identity| User::of(&identity));
-        ready(user.and_then(|user| match user.superuser {
-            true => Ok(Self(user)),
-            false => Err(refusal::error(
-                StatusCode::FORBIDDEN,
-                "This page is for superusers",
-                "Your account is not allowed to open it. Sign out, then sign in as root.",
-                req,
-            )),
-        }))
-    }
 }
 
 #[derive(Template)]

@@ -7,7 +7,7 @@ use session_expire::{
     FlashMessages, PublicId, Query, Record, SessionHandle, SessionVars, Timestamp,
 };
 
-use super::{admin::Superuser, html, see_other};
+use super::{html, see_other, superuser::Superuser};
 use crate::{device::Device, same_site::SameSite, users::User, words::Limits};
 
 /// So many are on a page.

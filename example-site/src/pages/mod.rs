@@ -10,6 +10,7 @@ mod home;
 mod login;
 mod logout;
 pub(crate) mod refusal;
+mod superuser;
 mod vault;
 
 use actix_web::{

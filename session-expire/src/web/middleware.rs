@@ -28,14 +28,15 @@ use super::{
     stack::{self, Stack},
 };
 use crate::sessions::Sessions;
+
 /// The middleware that ends sessions properly.
 ///
 /// Wrap it around the whole [`App`](actix_web::App), then `IdentityMiddleware`, then
 /// `SessionMiddleware`: the last `wrap` runs first. An order that would let an expired session through is
 /// noticed at the start, a missing layer with the first requests (without `SessionMiddleware`: the first
-/// logins) and answered with 500; the log and the standard error say what to change. Nothing that writes to the session may stand
-/// between `SessionExpire` and `IdentityMiddleware`, and all of the application must lie inside, the
-/// login above all.
+/// logins) and answered with 500; the log and the standard error say what to change. Nothing that writes
+/// to the session may stand between `SessionExpire` and `IdentityMiddleware`, and all of the application
+/// must lie inside, the login above all.
 ///
 /// Build it once, outside the closure of `HttpServer::new`, and clone it inside: all workers must
 /// share one registry.
