@@ -64,6 +64,18 @@ impl TryFrom<Written> for PolicyPatch {
     }
 }
 
+/// A patch as a registry stores it.
+///
+/// # Errors
+///
+/// When it could not be read back: better now, to one login, than later, to whoever meets it.
+#[cfg(any(feature = "redis", feature = "sqlite"))]
+pub(crate) fn to_text(patch: &PolicyPatch) -> serde_json::Result<String> {
+    let text = serde_json::to_string(patch)?;
+    serde_json::from_str::<PolicyPatch>(&text)?;
+    Ok(text)
+}
+
 fn duration(key: &'static str, word: Word) -> Result<Limit<Duration>, ConfigError> {
     match word {
         Word::Text(text) => limit(key, &text),

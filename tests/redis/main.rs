@@ -7,6 +7,7 @@ mod outage;
 mod promises;
 mod races;
 mod traffic;
+mod wire;
 
 use session_expire::{Admission, Login, Policy, Record, Timestamp};
 

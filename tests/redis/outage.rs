@@ -4,8 +4,8 @@ use std::{
 };
 
 use session_expire::{
-    Change, Ended, Login, Policy, Query, Reason, RecordKey, RedisConnectError, RedisRegistry,
-    Registry, RegistryError, Target,
+    Change, Ended, Login, Policy, PolicyPatch, Query, Reason, RecordKey, RedisConnectError,
+    RedisRegistry, Registry, RegistryError, Target, minutes,
 };
 
 use crate::{NOON, login};
@@ -199,6 +199,43 @@ async fn garbage_on_the_server_is_an_error_and_no_sign_out() {
         let policy = Policy::new().max_sessions(1);
         registry.login(Login::new("alice", NOON, &policy)).await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn one_record_that_nobody_can_read_keeps_nobody_from_the_others() {
+    let server = RedisServer::start();
+    let registry = server.registry().await;
+    let key = signed_in(&registry).await;
+    signed_in(&registry).await;
+    let names: Vec<String> = server.ask(&["KEYS", "*}"]);
+    let fields: Vec<String> = server.ask(&["HKEYS", &names[0]]);
+    let field = fields.iter().find(|field| field.len() == 32).unwrap();
+    let text: String = server.ask(&["HGET", &names[0], field]);
+    // From a newer version, perhaps.
+    let newer = text.replace("{", r#"{"patch":"{\"colour\":\"red\"}","#);
+    let _: u32 = server.ask(&["HSET", &names[0], field, &newer]);
+    assert_eq!(registry.find(Query::open("alice")).await.unwrap().len(), 1);
+    assert_eq!(registry.find(Query::default()).await.unwrap().len(), 1);
+    let policy = Policy::new().max_sessions(1);
+    registry.login(Login::new("alice", NOON, &policy)).await.unwrap();
+    assert_eq!(registry.find(Query::open("alice")).await.unwrap().len(), 1);
+    let unreadable = registry.load(key).await;
+    assert!(unreadable.is_err() || unreadable.unwrap().unwrap().record.ended.is_some());
+}
+
+#[tokio::test]
+async fn a_policy_that_could_not_be_read_back_is_refused_before_anything_changes() {
+    let server = RedisServer::start();
+    let registry = server.registry().await;
+    let key = signed_in(&registry).await;
+    let contradiction = PolicyPatch::new().idle(minutes(2)).warn(minutes(2));
+    let mut second = login("alice", &Policy::new().max_sessions(1));
+    second.patch = Some(contradiction.clone().into());
+    assert!(registry.login(second).await.is_err());
+    let patch = Some(Some(contradiction.into()));
+    assert!(registry.touch(key, Change { patch, ..change() }).await.is_err());
+    assert_eq!(registry.load(key).await.unwrap().unwrap().record.ended, None);
+    assert_eq!(registry.find(Query::open("alice")).await.unwrap().len(), 1);
 }
 
 #[tokio::test]

@@ -5,6 +5,9 @@
 //! all has been heard that changed before it was sent. Records are therefore trusted only for a short
 //! time after the sending of the last question that has its answer: a connection that has gone silent,
 //! or a process that was halted, is noticed by that alone, and whoever asks next asks the server.
+//!
+//! What no message tells (a swapped database, a proxy that does not track) is bounded as well: each record is
+//! asked for again some seconds after it was read.
 
 use std::{
     collections::HashMap,
@@ -18,6 +21,9 @@ use crate::registry::{Loaded, key::RecordKey};
 
 /// For how long after the sending of the last answered question records are trusted.
 pub(super) const TRUST: Duration = Duration::from_millis(40);
+
+/// For how long a record is trusted after it was asked for, whatever is heard or not.
+const LONGEST: Duration = Duration::from_secs(10);
 
 /// More are not kept at hand: then all are let go.
 const MOST: usize = 100_000;
@@ -38,8 +44,14 @@ struct Known {
 /// The records under one tag, which change together.
 #[derive(Default)]
 struct Shelf {
-    records: HashMap<RecordKey, Loaded>,
+    records: HashMap<RecordKey, Kept>,
     changes: u64,
+}
+
+/// A record, and when it was asked for.
+struct Kept {
+    loaded: Loaded,
+    sent: Instant,
 }
 
 /// What the cache was like when a question was sent.
@@ -56,7 +68,8 @@ impl Cache {
         if known.heard?.elapsed() > TRUST {
             return None;
         }
-        known.shelves.get(key.tag())?.records.get(key).cloned()
+        let kept = known.shelves.get(key.tag())?.records.get(key)?;
+        (kept.sent.elapsed() <= LONGEST).then(|| kept.loaded.clone())
     }
 
     /// Before the server is asked for a record.
@@ -79,7 +92,8 @@ impl Cache {
             return;
         }
         let shelf = known.shelves.entry(key.tag().to_owned()).or_default();
-        if shelf.changes == ticket.changes && shelf.records.insert(*key, loaded.clone()).is_none() {
+        let kept = Kept { loaded: loaded.clone(), sent: ticket.sent };
+        if shelf.changes == ticket.changes && shelf.records.insert(*key, kept).is_none() {
             known.records += 1;
         }
     }
@@ -187,6 +201,17 @@ mod tests {
         let ticket = cache.begin(key.tag());
         cache.forget_all();
         cache.keep(&ticket, &key, Some(&loaded));
+        assert!(cache.get(&key).is_none());
+    }
+
+    #[test]
+    fn no_record_is_trusted_for_long_whatever_is_heard() {
+        let (cache, (key, loaded)) = (Cache::default(), loaded());
+        let mut ticket = cache.begin(key.tag());
+        ticket.sent -= LONGEST + Duration::from_millis(1);
+        cache.keep(&ticket, &key, Some(&loaded));
+        let other = cache.begin("else");
+        cache.keep(&other, &key, None);
         assert!(cache.get(&key).is_none());
     }
 

@@ -86,6 +86,17 @@ local function finish(over, name, reason, by)
   return record
 end
 
+-- Whoever asks again because the answer was lost learns what the first time has ended: it was at this very
+-- moment, and of those that `mine` knows.
+local function ended_before(over, mine)
+  if ARGV[2] ~= 'again' then return end
+  local all = redis.call('HGETALL', records)
+  for i = 1, #all, 2 do
+    local record, text = read(all[i])
+    if record and record.ended == ask.at and mine(record, all[i]) then over[#over + 1] = text end
+  end
+end
+
 -- Takes the oldest ended records out of the log. Their browsers don't know yet why they are out.
 local function trim(owner)
   if not ask.log_limit then return end

@@ -6,15 +6,18 @@ if ask.owner then
   end
 end
 
-local function wanted(name)
-  if not ask.id and not ask.but then return true end
-  local record = read(name)
-  return record and (record.id == ask.id or (ask.but and record.id ~= ask.but))
+local function wanted(record)
+  if ask.id then return record.id == ask.id end
+  return not ask.but or record.id ~= ask.but
 end
 
 local over, owner = {}, nil
+ended_before(over, function(record, name)
+  return (name == ask.name or owner_of(record) == ask.owner) and wanted(record)
+end)
 for _, name in ipairs(names) do
-  local ended = wanted(name) and finish(over, name, ask.reason, ask.by)
+  local record = read(name)
+  local ended = record and wanted(record) and finish(over, name, ask.reason, ask.by)
   if ended then owner = owner_of(ended) end
 end
 if owner then

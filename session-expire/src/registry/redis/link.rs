@@ -1,6 +1,7 @@
 //! The connection to the server: one for all requests of the process, replaced when it fails.
 
 use std::{
+    io,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -18,6 +19,10 @@ use super::{
 
 /// How long the start of an application waits for its server.
 const START: Duration = Duration::from_secs(5);
+
+/// How long one attempt to connect again may take, however little time requests have: handshakes take
+/// several round trips.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// How often a server that is not ready yet is asked again.
 const LOADING_PAUSE: Duration = Duration::from_millis(100);
@@ -38,7 +43,7 @@ pub(super) struct Link {
     /// What the server keeps true over this connection.
     pub(super) cache: Option<Arc<Cache>>,
     /// Held while connecting, so that of many requests only one does.
-    connecting: tokio::sync::Mutex<()>,
+    connecting: Arc<tokio::sync::Mutex<()>>,
 }
 
 #[derive(Default)]
@@ -51,14 +56,14 @@ impl Link {
     pub(super) async fn open(
         url: &str,
         cache: Option<Arc<Cache>>,
-    ) -> Result<Self, RedisConnectError> {
+    ) -> Result<Arc<Self>, RedisConnectError> {
         let mut info = url.into_connection_info().map_err(RedisConnectError::Url)?;
         if cache.is_some() {
             info.redis.protocol = ProtocolVersion::RESP3;
         }
         let client = Client::open(info).map_err(RedisConnectError::Url)?;
-        let (live, connecting) = (Mutex::default(), tokio::sync::Mutex::default());
-        let link = Self { client, live, cache, connecting };
+        let (live, connecting) = (Mutex::default(), Arc::default());
+        let link = Arc::new(Self { client, live, cache, connecting });
         let server = link.address();
         match tokio::time::timeout(START, link.greet_when_loaded()).await {
             Ok(Ok(())) => Ok(link),
@@ -68,7 +73,7 @@ impl Link {
     }
 
     /// A server that has just been started may still be reading its file.
-    async fn greet_when_loaded(&self) -> Result<(), RedisError> {
+    async fn greet_when_loaded(self: &Arc<Self>) -> Result<(), RedisError> {
         let began = Instant::now();
         loop {
             let greeted = self.greet().await;
@@ -83,7 +88,7 @@ impl Link {
     }
 
     /// Whether the server would serve us; and says in the log if it may throw sessions away.
-    async fn greet(&self) -> Result<(), RedisError> {
+    async fn greet(self: &Arc<Self>) -> Result<(), RedisError> {
         let mut connection = self.live().await?.connection;
         redis::cmd("PING").exec_async(&mut connection).await?;
         let memory = redis::cmd("INFO").arg("memory").query_async::<String>(&mut connection).await;
@@ -112,23 +117,25 @@ impl Link {
         }
     }
 
-    /// Runs a script; by its name, if the server knows it by now.
+    /// Runs a script; by its name, if the server knows it by now. One that has to be sent twice gets the
+    /// word `again` the second time: the first may have done the work, and only its answer was lost.
     pub(super) async fn run(
-        &self,
+        self: &Arc<Self>,
         script: &Script,
         keys: &[String],
         arguments: &[&str],
         limit: Duration,
     ) -> Result<Value, Failure> {
-        let command = |verb, what: &str| {
+        let command = |verb, what: &str, again: bool| {
             let mut command = redis::cmd(verb);
             command.arg(what).arg(keys.len()).arg(keys).arg(arguments);
+            command.arg(again.then_some("again"));
             command
         };
         let work = async {
-            match self.send(&command("EVALSHA", &script.hash), limit).await {
+            match self.send(|again| command("EVALSHA", &script.hash, again), limit).await {
                 Err(error) if error.kind() == ErrorKind::NoScriptError => {
-                    self.send(&command("EVAL", &script.code), limit).await
+                    self.send(|again| command("EVAL", &script.code, again), limit).await
                 }
                 answer => answer,
             }
@@ -137,8 +144,12 @@ impl Link {
     }
 
     /// Sends a command that changes nothing.
-    pub(super) async fn ask(&self, command: &Cmd, limit: Duration) -> Result<Value, Failure> {
-        self.within(limit, self.send(command, limit)).await
+    pub(super) async fn ask(
+        self: &Arc<Self>,
+        command: &Cmd,
+        limit: Duration,
+    ) -> Result<Value, Failure> {
+        self.within(limit, self.send(|_| command.clone(), limit)).await
     }
 
     async fn within(
@@ -159,23 +170,22 @@ impl Link {
 
     /// A connection that was closed since the last request is noticed only now, so one that fails is
     /// replaced once. So is one that says nothing for half of the limit: redis-rs leaves a request
-    /// without any answer that was written just after the other side had closed. Every script may run
-    /// twice: the second time it finds its work done.
-    async fn send(&self, command: &Cmd, limit: Duration) -> Result<Value, RedisError> {
+    /// without any answer that was written just after the other side had closed.
+    async fn send(
+        self: &Arc<Self>,
+        command: impl Fn(bool) -> Cmd,
+        limit: Duration,
+    ) -> Result<Value, RedisError> {
         let number = self.slot().opened;
-        match tokio::time::timeout(limit / 2, self.send_once(command)).await {
-            Ok(Err(error)) if error.is_unrecoverable_error() && !error.is_connection_refusal() => {
-                self.send_once(command).await
-            }
-            Ok(answer) => answer,
-            Err(_) => {
-                self.forget(number);
-                self.send_once(command).await
-            }
+        match tokio::time::timeout(limit / 2, self.send_once(&command(false))).await {
+            Ok(Err(error)) if error.is_unrecoverable_error() && !error.is_connection_refusal() => {}
+            Ok(answer) => return answer,
+            Err(_) => self.forget(number),
         }
+        self.send_once(&command(true)).await
     }
 
-    async fn send_once(&self, command: &Cmd) -> Result<Value, RedisError> {
+    async fn send_once(self: &Arc<Self>, command: &Cmd) -> Result<Value, RedisError> {
         let Live { number, mut connection } = self.live().await?;
         let answer = connection.send_packed_command(command).await;
         if let Err(error) = &answer {
@@ -187,16 +197,30 @@ impl Link {
         answer.and_then(Value::extract_error)
     }
 
-    /// The connection, after connecting if there is none.
-    async fn live(&self) -> Result<Live, RedisError> {
+    /// The connection, after connecting if there is none; in a task of its own, which goes on for those
+    /// who come next when the time of this request is over.
+    async fn live(self: &Arc<Self>) -> Result<Live, RedisError> {
         if let Some(live) = self.current() {
             return Ok(live);
         }
-        let _alone = self.connecting.lock().await;
+        let alone = Arc::clone(&self.connecting).lock_owned().await;
         if let Some(live) = self.current() {
             return Ok(live);
         }
-        let connection = self.connect().await?;
+        let link = Arc::clone(self);
+        let task = tokio::spawn(async move {
+            let live = link.replace().await;
+            drop(alone);
+            live
+        });
+        task.await.unwrap_or_else(|stopped| Err(io::Error::other(stopped).into()))
+    }
+
+    async fn replace(&self) -> Result<Live, RedisError> {
+        let patience = if self.slot().opened == 0 { START } else { AGAIN };
+        let connected = tokio::time::timeout(patience, self.connect()).await;
+        let connection =
+            connected.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))?;
         let mut slot = self.slot();
         slot.opened += 1;
         let live = Live { number: slot.opened, connection };

@@ -1,6 +1,10 @@
 -- Whoever asks again because the answer was lost is not a second login.
 local _, known = read(ask.name)
-if known then return { 'admitted', known } end
+if known then
+  local answer = { 'admitted', known }
+  ended_before(answer, function(record) return owner_of(record) == ask.owner end)
+  return answer
+end
 sweep()
 local others = seats(ask.owner, ask.replaces)
 if ask.overflow == 'refuse' then

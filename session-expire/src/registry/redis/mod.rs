@@ -88,11 +88,12 @@ impl RedisRegistry {
     /// the server nothing at all.
     ///
     /// The server says what changes elsewhere (RESP3 and `CLIENT TRACKING`, Redis 6 or newer), so a session
-    /// that another process ends is out here a moment later; and even when that message is lost, with a
-    /// connection that has gone silent, after 40 milliseconds: nothing is trusted for longer than that
-    /// after the sending of the last question that was answered. So a process that is used asks 25 times a
-    /// second at least, and a server that is further away than that gains nothing. What this process
-    /// ends is out here at once.
+    /// that another process ends is out here a moment later. Where the connection has gone silent it is out
+    /// after 40 milliseconds: nothing is trusted for longer than that after the sending of the last question
+    /// that was answered. So a process that is used asks 25 times a second at least, and a server that is
+    /// further away than that gains nothing. Each record is asked for again after 10 seconds, in case
+    /// something swallows the messages (a proxy that does not track, `SWAPDB`). What this process ends is
+    /// out here at once.
     ///
     /// Memory: some 500 bytes for each of up to 100,000 sessions in use.
     ///

@@ -21,6 +21,7 @@ use crate::{
         room::Room,
     },
     time::{Timestamp, hours},
+    words::to_text,
 };
 
 /// Ended records that are not in the log are remembered this long, so that a late visitor still learns
@@ -36,7 +37,7 @@ const AT_ONCE: usize = 200;
 
 /// The records on a server, and how long they stay there.
 pub(super) struct Server {
-    pub(super) link: Link,
+    pub(super) link: Arc<Link>,
     pub(super) prefix: String,
     pub(super) timeout: Duration,
     pub(super) log_limit: Limit<u32>,
@@ -100,16 +101,17 @@ impl Server {
         };
         let answer = self.write(&LOGIN, login.key.tag(), &ask).await?;
         let (what, texts) = answer.split_first().ok_or(Failure::Strange)?;
-        let mut records = read(texts)?;
         match what.as_str() {
             "refused" => {
+                let mut records = readable(texts);
                 // The server has them as they came, but the clocks of processes differ.
                 records.sort_by_key(|record| record.logged_in_at);
                 Ok(Admission::Refused { holders: records })
             }
-            "admitted" if !records.is_empty() => {
-                let record = records.remove(0);
-                Ok(Admission::Admitted { record, ended: records })
+            "admitted" => {
+                let own = texts.first().ok_or(Failure::Strange)?;
+                let record = Stored::read(own.as_bytes())?;
+                Ok(Admission::Admitted { record, ended: readable(&texts[1..]) })
             }
             _ => Err(Failure::Strange),
         }
@@ -138,7 +140,7 @@ impl Server {
         let patch = match &change.patch {
             None => None,
             Some(None) => Some(String::new()),
-            Some(Some(patch)) => Some(serde_json::to_string(&**patch).map_err(Failure::Garbage)?),
+            Some(Some(patch)) => Some(to_text(patch).map_err(Failure::Garbage)?),
         };
         let ask = Ask {
             name: Some(name(&key)),
@@ -165,7 +167,7 @@ impl Server {
                 (owner_tag(&owner), Ask { but: Some(Text(id)), ..all_of(&owner, ask) })
             }
         };
-        read(&self.write(&END, &tag, &ask).await?)
+        Ok(readable(&self.write(&END, &tag, &ask).await?))
     }
 
     pub(super) async fn clear(
@@ -175,14 +177,14 @@ impl Server {
         ended: Ended,
     ) -> Result<Vec<Record>, Failure> {
         let ask = Ask { name: Some(name(&key)), ..self.ask(ended.at).ends(&ended).room(room) };
-        read(&self.write(&MAKE_ROOM, key.tag(), &ask).await?)
+        Ok(readable(&self.write(&MAKE_ROOM, key.tag(), &ask).await?))
     }
 
     pub(super) async fn list(&self, tag: &str, query: &Query) -> Result<Vec<Record>, Failure> {
         let owner = query.owner.as_deref().map(short_hash).unwrap_or_default();
         let wanted = |ended: bool| if query.ended == Some(!ended) { "0" } else { "1" };
         let answer = self.run(&FIND, tag, &[&owner, wanted(false), wanted(true)]).await?;
-        let mut records = read(&texts(&answer)?)?;
+        let mut records = readable(&texts(&answer)?);
         records.retain(|record| query.covers(record));
         Ok(query.page(records))
     }
@@ -244,6 +246,14 @@ fn texts(answer: &redis::Value) -> Result<Vec<String>, Failure> {
     redis::from_redis_value(answer).map_err(|_| Failure::Strange)
 }
 
-fn read(texts: &[String]) -> Result<Vec<Record>, Failure> {
-    texts.iter().map(|text| Stored::read(text.as_bytes())).collect()
+/// One record that nobody can read must not take a user's others with it, let alone everybody's.
+fn readable(texts: &[String]) -> Vec<Record> {
+    let read = |text: &String| match Stored::read(text.as_bytes()) {
+        Ok(record) => Some(record),
+        Err(error) => {
+            tracing::error!(%error, "a record on the Redis server was left out of a list");
+            None
+        }
+    };
+    texts.iter().filter_map(read).collect()
 }

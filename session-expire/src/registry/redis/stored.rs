@@ -18,6 +18,7 @@ use crate::{
         room::Room,
     },
     time::Timestamp,
+    words::to_text,
 };
 
 /// A number that is written as a text.
@@ -74,7 +75,7 @@ impl Stored {
     /// A living record.
     pub(super) fn new(record: &Record, keep: Duration) -> Result<Self, Failure> {
         let written = |patch: &Option<Arc<PolicyPatch>>| {
-            patch.as_deref().map(serde_json::to_string).transpose().map_err(Failure::Garbage)
+            patch.as_deref().map(to_text).transpose().map_err(Failure::Garbage)
         };
         Ok(Self {
             id: record.id.as_str().into(),

@@ -40,18 +40,6 @@ fn limit(millis: Option<i64>) -> Limit<Duration> {
     millis.map_or(Limit::Off, at)
 }
 
-/// The text that is stored for `patch`.
-///
-/// # Errors
-///
-/// When it could not be read back: better now, to one login, than at the next start, to the whole site.
-pub(super) fn patch_text(patch: Option<&PolicyPatch>) -> serde_json::Result<Option<String>> {
-    let Some(patch) = patch else { return Ok(None) };
-    let text = serde_json::to_string(patch)?;
-    serde_json::from_str::<PolicyPatch>(&text)?;
-    Ok(Some(text))
-}
-
 pub(super) fn insert(
     db: &Connection,
     key: &RecordKey,

@@ -20,6 +20,7 @@ use crate::{
         shard::{Decision, Plan, Shard, Shards},
     },
     time::Timestamp,
+    words::to_text,
 };
 
 /// Where an answer is awaited. Whoever asked may have gone; the work is done all the same.
@@ -217,7 +218,7 @@ impl Asker {
 }
 
 fn text(patch: Option<&PolicyPatch>) -> Result<Option<String>, Failure> {
-    rows::patch_text(patch).map_err(|error| Failure::Policy(Arc::new(error)))
+    patch.map(to_text).transpose().map_err(|error| Failure::Policy(Arc::new(error)))
 }
 
 fn trim(db: &Connection, mut owners: Vec<Arc<str>>, limit: Option<u32>) -> rusqlite::Result<()> {
