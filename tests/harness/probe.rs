@@ -7,7 +7,7 @@ use std::sync::{
 
 use session_expire::{
     Admission, Answer, Change, Ended, Loaded, Login, MemoryRegistry, Query, Record, RecordKey,
-    Registry, RegistryError, Room, Target,
+    Registry, RegistryError, Room, Target, Timestamp,
 };
 
 /// A [`MemoryRegistry`] that is watched.
@@ -91,6 +91,12 @@ impl Registry for Probe {
 
     fn find(&self, query: Query) -> Answer<'_, Vec<Record>> {
         self.ask("find", || self.below.find(query))
+    }
+
+    fn begin(&self, now: Timestamp) {
+        if !self.shared {
+            self.below.begin(now);
+        }
     }
 
     fn shared(&self) -> bool {

@@ -71,6 +71,32 @@ fn the_absolute_clock_of_a_login_from_the_future_starts_at_once() {
 }
 
 #[test]
+fn nobody_has_to_come_by_for_a_login_from_the_future_to_end() {
+    let registry = Probe::default();
+    let before = Site::builder().registry(registry.clone()).start();
+    let (idle, absolute) = (before.signed_in("alice"), before.signed_in("bob"));
+    let after = site_after_a_restart_an_hour_earlier(&registry);
+    let (idle, absolute) = (idle.moved_to(&after), absolute.moved_to(&after));
+    after.pass(minutes(9));
+    assert_eq!(absolute.user_at("/looser").as_deref(), Some("bob"));
+    after.pass(minutes(1));
+    assert_eq!(idle.user_at("/private"), None);
+}
+
+/// The clock is right again before the restart, but what was recorded meanwhile is a day ahead.
+#[test]
+fn what_was_recorded_while_the_clock_was_ahead_ends_after_a_restart() {
+    let registry = Probe::default();
+    let before = Site::builder().registry(registry.clone()).start();
+    before.clock.advance(hours(24));
+    let dave = before.signed_in("dave");
+    before.clock.step_back(hours(24));
+    let after = Site::builder().registry(registry).start();
+    after.pass(minutes(10));
+    assert_eq!(dave.moved_to(&after).user_at("/private"), None);
+}
+
+#[test]
 fn times_at_the_ends_of_the_calendar_break_nothing() {
     for start in [i64::MIN, -1, 0, i64::MAX - 1] {
         let site = Site::builder().clock_at(Timestamp::from_millis(start)).start();

@@ -90,6 +90,9 @@ fn every_page_answers_whom_it_should_and_under_a_strict_content_policy() {
             assert_eq!(page.status, status, "{path}");
             let policy = page.header("content-security-policy");
             assert!(policy.starts_with("default-src 'self'") && !policy.contains("unsafe"));
+            if page.body.contains("data-user") {
+                assert!(page.body.contains("action=\"/logout\""), "no way out of {path}");
+            }
         }
     }
     assert_eq!(nobody.get("/vault").redirect(), (303, "/login?next=/vault"));

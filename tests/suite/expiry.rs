@@ -31,6 +31,26 @@ fn activity_keeps_a_session_alive_until_its_absolute_limit() {
     assert_eq!((answer.status, answer.header("x-session-expired")), (401, "absolute"));
 }
 
+/// NIST SP 800-63B-4: at AAL2 a session should end after 1 hour of inactivity and 24 hours in all; at
+/// AAL3 after 15 minutes and 12 hours.
+#[test]
+fn the_defaults_are_stricter_than_aal2_and_two_words_make_them_aal3() {
+    let aal3 = Policy::new().idle(minutes(15));
+    for (policy, idle, absolute) in [(Policy::new(), 60, 24), (aal3, 15, 12)] {
+        let site = Site::builder().policy(policy.clone()).start();
+        let (resting, busy) = (site.signed_in("alice"), site.signed_in("bob"));
+        for passed in (0..absolute * 60).step_by(10) {
+            assert_eq!(busy.user_at("/private").is_some(), passed < 12 * 60, "{policy:?} {passed}");
+            site.pass(minutes(10));
+        }
+        assert_eq!(busy.user_at("/private"), None);
+        assert_eq!(resting.user_at("/private"), None);
+        let resting = site.signed_in("alice");
+        site.pass(minutes(idle));
+        assert_eq!(resting.user_at("/private"), None);
+    }
+}
+
 #[test]
 fn the_cookie_ends_with_the_browser_and_not_later() {
     let site = Site::start();

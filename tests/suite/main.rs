@@ -1,5 +1,6 @@
 //! One file per promise, over HTTP, with a clock to turn.
 
+mod accounts;
 mod challenge;
 mod clock;
 mod endpoints;

@@ -9,6 +9,7 @@ use super::{
     record::{Change, Ended, Record},
     room::Room,
 };
+use crate::time::Timestamp;
 
 /// Another registry, with a histogram of how long each operation takes.
 pub(crate) struct Measured(pub(crate) Arc<dyn Registry>);
@@ -55,6 +56,10 @@ impl Registry for Measured {
         self.0.counts()
     }
 
+    fn begin(&self, now: Timestamp) {
+        self.0.begin(now);
+    }
+
     fn shared(&self) -> bool {
         self.0.shared()
     }
@@ -75,7 +80,6 @@ mod tests {
         facts::Reason,
         policy::Policy,
         registry::{key::PublicId, memory::MemoryRegistry},
-        time::Timestamp,
     };
 
     #[test]

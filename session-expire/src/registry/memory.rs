@@ -10,7 +10,7 @@ use super::{
     room::Room,
     shard::{Decision, Shards},
 };
-use crate::limit::Limit;
+use crate::{limit::Limit, time::Timestamp};
 
 /// Keeps records in memory: the default, for one process.
 ///
@@ -138,5 +138,11 @@ impl Registry for MemoryRegistry {
 
     fn find(&self, query: Query) -> Answer<'_, Vec<Record>> {
         now(self.shards.find(&query))
+    }
+
+    fn begin(&self, now: Timestamp) {
+        for key in self.shards.ahead_of(now) {
+            drop(self.touch(key, Change { seen: now, now, patch: None }));
+        }
     }
 }

@@ -316,6 +316,14 @@ pub trait Registry: Send + Sync + 'static {
         true
     }
 
+    /// A middleware begins to use it, at `now`; by default nothing happens. A registry whose records outlast
+    /// the process, and are [shared](Self::shared) with no other, [touches](Record::touch) those that are
+    /// [ahead](Record::is_ahead_of) of it: a clock that was wrong, before the restart or now, would keep
+    /// sessions alive that nobody uses.
+    fn begin(&self, now: Timestamp) {
+        let _ = now;
+    }
+
     /// Whether several processes use its records at once; `false` unless it says so.
     ///
     /// Where time falls back, a process alone with its records goes on from the latest moment it has

@@ -158,6 +158,22 @@ impl Record {
         }
     }
 
+    /// Whether it lives and tells of a moment after `now`, which [`touch`](Self::touch) puts right.
+    ///
+    /// ```
+    /// use session_expire::{Change, Login, Policy, Record, Timestamp, hours};
+    /// let noon = Timestamp::from_millis(1_767_268_800_000);
+    /// let mut record = Record::new(&Login::new("alice", noon, &Policy::new()));
+    /// let now = noon.minus(hours(1));
+    /// assert!(record.is_ahead_of(now) && !record.is_ahead_of(noon));
+    /// record.touch(&Change { seen: now, now, patch: None });
+    /// assert_eq!((record.logged_in_at, record.last_seen), (now, now));
+    /// ```
+    #[must_use]
+    pub fn is_ahead_of(&self, now: Timestamp) -> bool {
+        self.ended.is_none() && self.last_seen.max(self.logged_in_at) > now
+    }
+
     /// Ends it, unless it has ended before: the first reason stays. Says whether this call did it.
     pub fn end(&mut self, ended: Ended) -> bool {
         let alive = self.ended.is_none();

@@ -48,6 +48,11 @@ impl Shards {
         self.0.iter().map(unpoisoned)
     }
 
+    /// The records that are [ahead](Record::is_ahead_of) of `now`.
+    pub(crate) fn ahead_of(&self, now: Timestamp) -> Vec<RecordKey> {
+        self.each().flat_map(|shard| shard.ahead_of(now).collect::<Vec<_>>()).collect()
+    }
+
     /// The records that `query` asks for; those of all users are read shard by shard.
     pub(crate) fn find(&self, query: &Query) -> Vec<Record> {
         let found = match &query.owner {
@@ -143,6 +148,11 @@ impl Shard {
         let record = self.records.get(key)?.clone();
         let open = self.open_of(&record.owner);
         Some(Loaded { record, open })
+    }
+
+    fn ahead_of(&self, now: Timestamp) -> impl Iterator<Item = RecordKey> {
+        let ahead = self.records.iter().filter(move |(_, record)| record.is_ahead_of(now));
+        ahead.map(|(key, _)| *key)
     }
 
     /// The record of `key`, to be [touched](Record::touch) and not to be ended.

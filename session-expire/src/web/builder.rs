@@ -396,9 +396,10 @@ impl Builder {
         }
         #[cfg(feature = "metrics")]
         let registry: Arc<dyn Registry> = Arc::new(Measured(registry));
+        registry.begin(self.clock.now());
         Ok(SessionExpire::new(Setup {
             policy: Arc::new(self.policy),
-            clock: SteadyClock::new(self.clock, registry.shared()),
+            clock: Arc::new(SteadyClock::new(self.clock, registry.shared())),
             registry,
             own_memory,
             texts: self.texts,

@@ -12,7 +12,7 @@ use super::{
     setup::Setup,
 };
 use crate::{
-    error::StackError,
+    error::{RegistryError, StackError},
     event::Event,
     facts::Facts,
     policy::{Policy, PolicyPatch},
@@ -116,16 +116,8 @@ fn unknown() -> Found {
 /// A session from before this middleware was installed counts as a login that happens now.
 async fn adopt(setup: &Setup, ledger: &Ledger, req: &HttpRequest, now: Timestamp) -> Found {
     let Some(owner) = ledger.user() else { return Found::Unknown };
-    let patch = setup.patch_of(&owner).await;
-    let policy =
-        patch.as_deref().map_or_else(|| (*setup.policy).clone(), |patch| patch.over(&setup.policy));
-    let mut login = Login::new(owner, now, &policy);
-    login.room = login.room.or_as_many_as(Room::of(&setup.policy));
-    (login.client, login.patch) = (client(req, &setup.proxies), patch);
-    let key = login.key;
-    let admission = setup.registry.login(login).await;
-    match admission {
-        Ok(Admission::Admitted { record, ended }) if ledger.set_key(key).is_ok() => {
+    match register(setup, owner, req, now).await {
+        Ok((key, Admission::Admitted { record, ended })) if ledger.set_key(key).is_ok() => {
             setup.tell_ended(&ended);
             setup.tell(&Event::LoggedIn { owner: &record.owner, id: record.id });
             Found::Login(key, Arc::new(record), 1)
@@ -136,4 +128,19 @@ async fn adopt(setup: &Setup, ledger: &Ledger, req: &HttpRequest, now: Timestamp
             Found::Unreachable(None)
         }
     }
+}
+
+async fn register(
+    setup: &Setup,
+    owner: String,
+    req: &HttpRequest,
+    now: Timestamp,
+) -> Result<(RecordKey, Admission), RegistryError> {
+    let patch = setup.patch_of(&owner).await?;
+    let policy =
+        patch.as_deref().map_or_else(|| (*setup.policy).clone(), |patch| patch.over(&setup.policy));
+    let mut login = Login::new(owner, now, &policy);
+    login.room = login.room.or_as_many_as(Room::of(&setup.policy));
+    (login.client, login.patch) = (client(req, &setup.proxies), patch);
+    Ok((login.key, setup.registry.login(login).await?))
 }

@@ -297,7 +297,7 @@ impl SessionHandle {
     pub async fn refresh_policy(&self) -> Result<(), RegistryError> {
         let Some((key, record)) = self.gate.login() else { return Ok(()) };
         let setup = &self.gate.setup;
-        let patch = setup.patch_of(&record.owner).await;
+        let patch = setup.patch_of(&record.owner).await?;
         let change = Change { seen: record.last_seen, now: setup.now(), patch: Some(patch) };
         setup.registry.touch(key, change).await
     }

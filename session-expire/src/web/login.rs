@@ -41,7 +41,7 @@ pub(crate) async fn register(
     req: &HttpRequest,
 ) -> Result<Entry, RegistryError> {
     let setup = &gate.setup;
-    let patch = gate.setup.patch_of(&owner).await;
+    let (patch, kept) = (setup.patch_of(&owner).await?, setup.kept(choice.clone())?);
     let mut policy = choice.over(&gate.layered());
     if let Some(patch) = &patch {
         policy = patch.over(&policy);
@@ -49,8 +49,7 @@ pub(crate) async fn register(
     let mut login = Login::new(owner, setup.now(), &policy);
     login.room = login.room.or_as_many_as(Room::of(&setup.policy));
     login.client = client(req, &setup.proxies);
-    login.choice = (choice != PolicyPatch::new()).then(|| Arc::new(choice));
-    login.patch = patch;
+    (login.choice, login.patch) = (kept, patch);
     let before = before(gate);
     login.replaces = before.as_ref().filter(|old| old.may_be_of(&login)).map(Before::replaced);
     let key = login.key;

@@ -72,8 +72,7 @@ impl SessionExpire {
         Self { setup: Arc::new(setup) }
     }
 
-    /// The sessions of users, for whatever is no request: a job, a command line, a test. Times are those
-    /// of this moment; ask again for each use.
+    /// The sessions of users, for whatever is no request: a job, a command line, a test.
     ///
     /// ```
     /// # #[actix_web::main]

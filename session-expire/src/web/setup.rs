@@ -7,9 +7,10 @@ use actix_web::HttpRequest;
 use super::{client::Proxy, dialog::DialogTexts};
 use crate::{
     clock::SteadyClock,
-    error::RegistryError,
+    error::{ConfigError, RegistryError},
     event::{Event, Observer},
     facts::Reason,
+    limit::Limit,
     policy::{Policy, PolicyPatch},
     registry::{Registry, record::Record},
     sessions::Sessions,
@@ -27,6 +28,11 @@ pub(crate) type Dialogs = Arc<dyn Fn(&Languages) -> DialogTexts + Send + Sync>;
 pub(crate) type UserPolicy = Arc<dyn Fn(String) -> LocalPatch + Send + Sync>;
 pub(crate) type LocalPatch = Pin<Box<dyn Future<Output = PolicyPatch>>>;
 
+/// What is kept with a login; nothing, where that would change nothing.
+pub(crate) type KeptPatch = Result<Option<Arc<PolicyPatch>>, RegistryError>;
+
+const KEEP: &str = "keep the policy of a user";
+
 /// Tells whether a request is no activity of a person.
 pub(crate) type Passive = Arc<dyn Fn(&HttpRequest) -> bool + Send + Sync>;
 
@@ -35,7 +41,7 @@ pub(crate) struct Setup {
     pub(crate) registry: Arc<dyn Registry>,
     /// Nobody gave it a registry.
     pub(crate) own_memory: bool,
-    pub(crate) clock: SteadyClock,
+    pub(crate) clock: Arc<SteadyClock>,
     pub(crate) texts: Option<Texts>,
     pub(crate) dialogs: Option<Dialogs>,
     pub(crate) passive: Option<Passive>,
@@ -73,7 +79,8 @@ impl Setup {
     pub(crate) fn sessions(self: &Arc<Self>) -> Sessions {
         let setup = Arc::clone(self);
         let tell = Arc::new(move |event: &Event<'_>| setup.tell(event));
-        Sessions { registry: Arc::clone(&self.registry), now: self.now(), tell }
+        let (registry, clock) = (Arc::clone(&self.registry), Arc::clone(&self.clock));
+        Sessions { registry, clock, tell }
     }
 
     pub(crate) fn registry_failed(&self, error: &RegistryError) {
@@ -96,10 +103,22 @@ impl Setup {
         }
     }
 
-    /// What `owner`, or this login of theirs, has of their own: the user's rule has the last word.
-    pub(crate) async fn patch_of(&self, owner: &str) -> Option<Arc<PolicyPatch>> {
-        let patch = self.user_policy.as_ref()?(owner.to_owned()).await;
-        (patch != PolicyPatch::new()).then(|| Arc::new(patch))
+    /// What `owner` has of their own.
+    pub(crate) async fn patch_of(&self, owner: &str) -> KeptPatch {
+        match &self.user_policy {
+            Some(rule) => self.kept(rule(owner.to_owned()).await),
+            None => Ok(None),
+        }
+    }
+
+    /// `patch` as it is kept with a login. What contradicts itself is none: a rule that comes from a table
+    /// of the application was not there to be checked at the start.
+    pub(crate) fn kept(&self, patch: PolicyPatch) -> KeptPatch {
+        if matches!(patch.max_sessions, Some(Limit::At(_))) && !self.registry.counts() {
+            return Err(RegistryError::new(KEEP, ConfigError::CannotCount));
+        }
+        patch.validate().map_err(|error| RegistryError::new(KEEP, error))?;
+        Ok((patch != PolicyPatch::new()).then(|| Arc::new(patch)))
     }
 }
 

@@ -39,7 +39,7 @@ use super::{
     record::{Change, Ended, Record},
     room::Room,
 };
-use crate::{error::RegistryError, limit::Limit};
+use crate::{error::RegistryError, limit::Limit, time::Timestamp};
 
 /// Keeps records in an SQLite file: nothing to install, and a restart signs nobody out.
 ///
@@ -250,6 +250,13 @@ impl Registry for SqliteRegistry {
             return Box::pin(ready(Ok(self.state.shards.find(&query))));
         }
         self.ask("list records", |reply| Question::Find(query, reply))
+    }
+
+    fn begin(&self, now: Timestamp) {
+        let change = Change { seen: now, now, patch: None };
+        for key in self.state.shards.ahead_of(now) {
+            drop(self.write("note activity", |reply| Job::Touch(key, change.clone(), reply)));
+        }
     }
 }
 
@@ -503,6 +510,18 @@ mod tests {
             folder.number("SELECT count(*) FROM logins WHERE patch = '{\"idle\":\"1m\"}'"),
             1
         );
+    }
+
+    #[test]
+    fn what_a_wrong_clock_has_written_is_put_right_at_the_start() {
+        let folder = Folder::new();
+        let key = login(&folder.open(), "alice", NOON);
+        let earlier = NOON.minus(hours(1));
+        folder.open().begin(earlier);
+        let record = load(&folder.open(), key).unwrap();
+        assert_eq!((record.logged_in_at, record.last_seen), (earlier, earlier));
+        folder.open().begin(NOON);
+        assert_eq!(load(&folder.open(), key).unwrap().last_seen, earlier);
     }
 
     #[test]
