@@ -37,7 +37,7 @@ mod value;
 ///
 /// | key | value | meaning |
 /// |---|---|---|
-/// | `idle` | `"10m"`, `"never"` | signed out after so long without a request |
+/// | `idle` | `"10m"`, `"never"` | signed out after so long without activity |
 /// | `absolute` | `"8h"`, `"never"` | signed out so long after the login, whatever happens |
 /// | `warn` | `"30s"`, `"never"` | how long before the end the person is warned |
 /// | `max_sessions` | `3`, `"unlimited"` | logins of one user at a time; `0` is `"unlimited"` |
@@ -117,7 +117,7 @@ mod value;
 ///
 /// # Mistakes
 ///
-/// Whatever would have no effect doesn't compile, and the error says what to write instead: an
+/// Whatever it can see to have no effect doesn't compile, and the error says what to write instead: an
 /// unknown key, a number without its unit, `warn` not shorter than `idle`, a module without
 /// handlers, a function that is neither a handler nor builds a scope.
 #[proc_macro_attribute]

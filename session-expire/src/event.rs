@@ -56,7 +56,8 @@ pub enum Event<'a> {
         /// The user.
         owner: &'a str,
     },
-    /// The registry could not be asked; the request went on as an anonymous visitor's.
+    /// The registry could not be asked or written. Where that was to recognise the visitor, the request
+    /// went on as an anonymous one's.
     RegistryFailed {
         /// What was tried, and its cause.
         error: &'a RegistryError,
@@ -122,7 +123,7 @@ impl Event<'_> {
                 tracing::error!(
                     event,
                     error,
-                    "the session registry failed; visitors are anonymous until it answers"
+                    "the session registry failed; nobody is recognised, signed in or out while it does"
                 );
             }
         }

@@ -141,6 +141,10 @@ pub use words::limit;
 
 /// Pages to read.
 pub mod guide {
+    // For the links in them.
+    #[cfg(doc)]
+    use crate::*;
+
     #[doc = include_str!("../docs/policy.md")]
     pub mod policy {}
     #[doc = include_str!("../docs/dialog.md")]

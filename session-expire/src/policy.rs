@@ -26,10 +26,10 @@ use crate::{
 #[non_exhaustive]
 pub struct Policy {
     /// How long a session may rest between two requests of a person: `30m` by default (the
-    /// inactivity timeout of OWASP ASVS 7.3.1; NIST SP 800-63B-4 asks for at most 1 h at AAL2).
+    /// inactivity timeout of OWASP ASVS 7.3.1; NIST SP 800-63B-4: no more than 1 h at AAL2).
     pub idle: Limit<Duration>,
-    /// How long a session may last from its login, however busy: `12h` by default (ASVS 7.3.2; NIST
-    /// asks for at most 24 h at AAL2).
+    /// How long a session may last from its login, however busy: `12h` by default (ASVS 7.3.2; NIST:
+    /// no more than 24 h at AAL2).
     pub absolute: Limit<Duration>,
     /// How long before the end the person is warned. `None`, the default, means two minutes, or half
     /// of a limit that is shorter (WCAG 2.2.1 asks for at least 20 seconds).
@@ -205,8 +205,9 @@ impl Policy {
         Some(if wanted < shortest { wanted } else { shortest / 2 })
     }
 
-    /// By how much `last_seen` may lag behind before it is written: a sixtieth of the idle limit, at
-    /// most 30 seconds. A session may end this much early, never late.
+    /// By how much `last_seen` may lag behind before it is written, as far as this policy is concerned (the
+    /// strictest one of an application decides): a sixtieth of the idle limit, at most 30 seconds. A
+    /// session may end this much early, never late.
     ///
     /// ```
     /// use session_expire::{Policy, hours, minutes, seconds};

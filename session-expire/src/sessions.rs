@@ -18,7 +18,7 @@ use crate::{
 ///
 /// From [`SessionExpire::sessions`](crate::SessionExpire::sessions), or in a handler from
 /// [`SessionHandle::sessions`](crate::SessionHandle::sessions). Everything it ends is out at its very
-/// next request.
+/// next request; at another process whose Redis registry keeps records at hand, within 50 milliseconds.
 ///
 /// ```
 /// # #[actix_web::main]

@@ -58,14 +58,16 @@ fn a_path_that_a_browser_could_read_as_another_host_is_no_way_back() {
 fn a_script_gets_a_problem_that_names_the_reason() {
     let site = Site::start();
     let alice = expired(&site);
-    let answer = alice.fetch("/private");
+    let page = format!("{}/list?page=2", alice.base());
+    let answer = alice.request("GET", "/private").script().header("referer", &page).send();
     assert_eq!(answer.status, 401);
     assert_eq!(answer.header("content-type"), "application/problem+json");
     assert_eq!(answer.header("x-session-expired"), "idle");
     let problem = answer.json();
     assert_eq!(problem["status"], 401);
     assert_eq!(problem["reason"], "idle");
-    assert_eq!(problem["login_url"], "/login?next=/private");
+    // Where a person reads on, and not what the script asked for.
+    assert_eq!(problem["login_url"], "/login?next=/list%3Fpage%3D2");
     assert!(problem["detail"].as_str().unwrap().contains("not been active"), "{problem}");
 }
 

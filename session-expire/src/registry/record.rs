@@ -113,8 +113,8 @@ pub struct Record {
     pub ended: Option<Ended>,
     /// The limits under which it counts as alive when places are counted.
     pub limits: Limits,
-    /// What was chosen at this login, such as to stay signed in for longer. It lies over the
-    /// application's policy, and under those of scopes and handlers: a vault stays a vault.
+    /// What was chosen at this login, such as to stay signed in for longer; see
+    /// [`sign_in_with`](crate::SessionHandle::sign_in_with).
     pub choice: Option<Arc<PolicyPatch>>,
     /// What the user has of their own; it has the last word.
     pub patch: Option<Arc<PolicyPatch>>,

@@ -9,7 +9,7 @@ pub(crate) struct Asset {
     pub(crate) content: &'static str,
 }
 
-/// Made of `session.js`, which is the one to read, by `tests/minify`.
+/// Made of `session.js`, which is the one to read, by `tests/browser/minify.mjs`.
 pub(crate) const SCRIPT: Asset = Asset {
     name: "session",
     extension: "js",

@@ -150,8 +150,11 @@ impl Builder {
         self
     }
 
-    /// What each user has of their own, asked at every login and kept with it; it has the last word over
-    /// all policies. By default nothing.
+    /// A patch for each user, asked at login and kept with that login
+    /// ([`refresh_policy`](crate::SessionHandle::refresh_policy) asks again). It goes before the policies of
+    /// app, scope and handler, and before what was chosen at the login. By default there is none.
+    ///
+    /// A patch that contradicts itself signs nobody in: 503, and the log says what is wrong with it.
     ///
     /// ```
     /// use session_expire::{Limit, Policy, PolicyPatch, SessionExpire};

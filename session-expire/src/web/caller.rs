@@ -78,12 +78,13 @@ fn kind(headers: &HeaderMap) -> Kind {
     if wants_page && !scripted { Kind::Navigation } else { Kind::Program }
 }
 
-/// A page that was read is read again; whoever acted returns to the page they acted on, because
-/// following a form's target by GET would show an error or act a second time.
+/// A page that was read is read again. Whoever acted returns to the page they acted on, because following
+/// a form's target by GET would show an error or act a second time; and so does whose page has sent a
+/// script, because what that asked for is for no person to read.
 fn back(req: &HttpRequest, kind: Kind) -> Option<String> {
     let page = match kind {
         Kind::Htmx => return same_site_path(req, text(req.headers(), "hx-current-url")?),
-        _ if is_read(req.method()) => req.uri().path_and_query()?.as_str(),
+        Kind::Navigation if is_read(req.method()) => req.uri().path_and_query()?.as_str(),
         _ => return same_site_path(req, text(req.headers(), "referer")?),
     };
     local_path(page).map(str::to_owned)
@@ -158,7 +159,11 @@ mod tests {
         let post =
             |headers| Caller::of(&request(headers).method(Method::POST).to_http_request()).back;
         let get = |headers| Caller::of(&request(headers).to_http_request()).back;
-        assert_eq!(get(&[]).as_deref(), Some("/page?x=1"));
+        let (page, script) = (("sec-fetch-mode", "navigate"), ("sec-fetch-mode", "cors"));
+        let referer = ("referer", "https://site.example/list");
+        assert_eq!(get(&[page, referer]).as_deref(), Some("/page?x=1"));
+        assert_eq!(get(&[script, referer]).as_deref(), Some("/list"));
+        assert_eq!(get(&[script]), None);
         assert_eq!(post(&[]), None);
         assert_eq!(
             post(&[("referer", "https://site.example/form?y=2")]).as_deref(),

@@ -35,16 +35,18 @@ use crate::{
 ///
 /// | request | answer |
 /// |---|---|
-/// | `GET status` | how the session stands; doesn't count as activity |
-/// | `POST keep-alive` | the same, and notes that the person was active `idle_for` seconds ago |
-/// | `POST logout` | signs out and sends the browser to the login page |
+/// | `GET status` | 200 and how the session stands, as JSON; doesn't count as activity |
+/// | `POST keep-alive` | the same, after noting that the person was active `idle_for` seconds ago (form or JSON; now, where it is absent): 401 once the session is over, 409 for the page of somebody else, 400 for junk |
+/// | `POST logout` | signs out: 303 to the login page, for htmx `HX-Redirect`, for programs 200 and `{"state":"anonymous"}` |
 /// | `GET session.….js`, `session.….css` | the script and the style of [`SessionVars`](crate::SessionVars) |
 ///
 /// A page names the login and the user that it was made for (`login`, without the name itself). Where
 /// somebody else has signed in since, it is told `{"state":"replaced"}`, and its keep-alive counts for nobody.
 ///
 /// Status and keep-alive judge under the policy of the page that asks, which the page's markup
-/// carries, signed; neither ends a session that a page under another policy may still accept. Requests that change something are refused when they come from another origin.
+/// carries, signed; neither ends a session that a page under another policy may still accept. Requests
+/// that change something are refused (403) when they come from another origin. While the registry is away
+/// all three answer 503 with `Retry-After`.
 ///
 /// ```
 /// # #[actix_web::main]

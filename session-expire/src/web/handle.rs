@@ -235,9 +235,10 @@ impl SessionHandle {
         self.sign_in_with(user, PolicyPatch::new()).await
     }
 
-    /// The same, with a choice for this login, such as longer limits for "keep me signed in". It lies
-    /// over the application's policy. What scopes and handlers say goes before it, and so does the rule
-    /// for the [user](crate::Builder::user_policy): a page that allows one minute stays with one minute.
+    /// The same, with a choice for this login, such as longer limits for "keep me signed in". A choice that
+    /// is stricter than the application's policy holds on every page. A laxer one replaces the
+    /// application's limits: a page that allows one minute stays with one minute, and on a laxer page the
+    /// laxer of the two holds. The rule for the [user](crate::Builder::user_policy) has the last word.
     ///
     /// # Errors
     ///

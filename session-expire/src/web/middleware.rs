@@ -44,7 +44,8 @@ use crate::sessions::Sessions;
 /// # Cost
 ///
 /// For a signed-in visitor one look into the registry per request; nothing is written unless
-/// `last_seen` has moved by more than [`Policy::slack`](crate::Policy::slack). For others next to nothing.
+/// `last_seen` has moved by more than the smallest [`Policy::slack`](crate::Policy::slack) of all policies
+/// mounted so far. For others next to nothing.
 ///
 /// ```
 /// use actix_identity::IdentityMiddleware;

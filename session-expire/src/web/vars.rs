@@ -64,8 +64,8 @@ mod safe {
 /// The variables of a page, under the names of django-auto-logout. Extract it in the handler and hand
 /// it to the template as `session`.
 ///
-/// For an anonymous visitor, and for a limit that is off, the numbers print as `null`; the markup
-/// prints as nothing.
+/// For an anonymous visitor, and for a limit that is off, the numbers print as `null`. The markup prints
+/// as nothing for an anonymous visitor, the first one also where both limits are off.
 ///
 /// Extracting it fails with 500 where [`SessionExpire`](crate::SessionExpire) is missing.
 ///
@@ -113,11 +113,11 @@ pub struct SessionVars {
     /// Whole seconds until it has been idle for too long, if nothing happens from now on.
     pub seconds_until_idle_end: Seconds,
     /// A `<script>` that leaves for the login page when the session is over, whichever limit comes
-    /// first. It comes from the [endpoints](crate::endpoints), so it needs no inline code.
+    /// first; until then it keeps the session alive while somebody works on the page. It comes from the
+    /// [endpoints](crate::endpoints), so it needs no inline code.
     pub redirect_to_login_immediately: Markup,
-    /// A closed `<dialog>` with its style, and the same script: it warns in time, keeps the session
-    /// alive while somebody works on the page, and leaves when it is over. Print it anywhere in the
-    /// body. What it says is up to [`Builder::dialog_texts`](crate::Builder::dialog_texts), how it
+    /// A closed `<dialog>` with its style, and the same script, which then warns in time. Print it
+    /// anywhere in the body. What it says is up to [`Builder::dialog_texts`](crate::Builder::dialog_texts), how it
     /// looks up to the custom properties of its style.
     pub warning_dialog: Markup,
 }
@@ -193,8 +193,8 @@ impl FromRequest for SessionVars {
 /// The messages for a person: to show in a template, and to add to.
 ///
 /// Whoever goes through them shows them; then, and only then, they are gone. Messages survive
-/// redirects and requests of scripts. They live in the session, newest first when space is short: at
-/// most 12, and 1,500 bytes of text together.
+/// redirects and requests of scripts. They live in the session: at most 12, and 1,500
+/// bytes of text together; beyond that the oldest are dropped.
 ///
 /// ```
 /// use actix_web::{HttpResponse, Responder};
