@@ -158,7 +158,7 @@ mod tests {
     fn the_way_back_is_a_page_of_this_site_that_can_be_read() {
         let post =
             |headers| Caller::of(&request(headers).method(Method::POST).to_http_request()).back;
-        let get = |headers| Caller::of(&request(headers).to_http_request()).back;
+        let get = |headers: &[_]| Caller::of(&request(headers).to_http_request()).back;
         let (page, script) = (("sec-fetch-mode", "navigate"), ("sec-fetch-mode", "cors"));
         let referer = ("referer", "https://site.example/list");
         assert_eq!(get(&[page, referer]).as_deref(), Some("/page?x=1"));
