@@ -42,10 +42,12 @@ impl Shared {
     /// A [`SiteError`] when the policy contradicts itself, or the registry cannot be used.
     pub async fn new(settings: Settings) -> Result<Self, SiteError> {
         let blob_ttl = blob_ttl(&settings.policy);
-        let builder =
-            SessionExpire::builder(settings.policy).trusted_proxies(settings.proxies).user_policy(
-                |user| async move { User::named(&user).map(User::own_policy).unwrap_or_default() },
-            );
+        let builder = SessionExpire::builder(settings.policy)
+            .trusted_proxies(settings.proxies)
+            .program_when(|req| req.path().starts_with("/api/"))
+            .user_policy(|user| async move {
+                User::named(&user).map(User::own_policy).unwrap_or_default()
+            });
         let builder = settings.registry.open(settings.log_limit, builder).await?;
         let builder = match settings.clock {
             Some(clock) => builder.clock(clock),

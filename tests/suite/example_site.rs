@@ -80,7 +80,7 @@ fn every_page_answers_whom_it_should_and_under_a_strict_content_policy() {
         ("/admin/", 303, 403, 200),
         ("/admin/users", 303, 403, 200),
         ("/admin/sessions", 303, 403, 200),
-        ("/api/me", 303, 200, 200),
+        ("/api/me", 401, 200, 200),
         ("/nowhere", 404, 404, 404),
         ("/devices/x/end", 405, 405, 405),
         ("/devices/end-others", 405, 405, 405),
@@ -145,13 +145,13 @@ fn one_session_or_all_others_are_ended_from_the_devices_page() {
     let path = format!("/devices/{}/end", current(there));
     assert_eq!(here.post(&path, "").redirect(), (303, "/devices"));
     assert!(message(&here.get("/devices")).starts_with("Signed out on "));
-    assert_eq!((there.get("/api/me").status, elsewhere.get("/api/me").status), (303, 200));
+    assert_eq!((there.get("/api/me").status, elsewhere.get("/api/me").status), (401, 200));
     assert!(there.get("/login").body.contains("class=\"message"), "and is told why");
     here.post(&path, "");
     assert!(message(&here.get("/devices")).ends_with("was over already."));
     assert_eq!(here.post("/devices/end-others", "").redirect(), (303, "/devices"));
     assert_eq!(message(&here.get("/devices")), "Signed out on one other device.");
-    assert_eq!((elsewhere.get("/api/me").status, here.get("/api/me").status), (303, 200));
+    assert_eq!((elsewhere.get("/api/me").status, here.get("/api/me").status), (401, 200));
     let own = format!("/devices/{}/end", current(here));
     assert_eq!(here.post(&own, "").redirect(), (303, "/login"));
     assert_eq!(message(&here.get("/login")), "You have signed out.");
@@ -202,7 +202,7 @@ fn whoever_is_refused_can_end_a_session_with_the_right_password() {
     assert_eq!((other.status, holder.get("/api/me").status), (303, 200), "not Bob's to end");
     let entered = sign_in(&new, "alice", &format!("&end={id}&next=/editor"));
     assert_eq!(entered.redirect(), (303, "/editor"));
-    assert_eq!((new.get("/api/me").status, holder.get("/api/me").status), (200, 303));
+    assert_eq!((new.get("/api/me").status, holder.get("/api/me").status), (200, 401));
 }
 
 #[test]
@@ -266,7 +266,7 @@ fn the_superuser_sees_all_sessions_page_by_page_and_can_end_them() {
     assert_eq!(victim.post("/admin/sessions/end", &form).status, 403);
     assert_eq!(root.post("/admin/sessions/end", &form).redirect(), (303, "/admin/sessions"));
     assert_eq!(message(&root.get("/admin/sessions")), "Signed bob out there.");
-    assert_eq!(victim.get("/api/me").status, 303);
+    assert_eq!(victim.get("/api/me").status, 401);
 }
 
 #[test]

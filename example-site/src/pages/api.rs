@@ -1,5 +1,7 @@
 //! Answers for programs. An anonymous request gets a 401, which session-expire turns into a problem
-//! report that says why.
+//! report that says why; also for a browser that opens the address ([`Builder::program_when`]).
+//!
+//! [`Builder::program_when`]: session_expire::Builder::program_when
 
 use actix_identity::Identity;
 use actix_web::{Responder, Result, get, web};

@@ -5,6 +5,7 @@ use std::{fmt, sync::Arc};
 use actix_web::HttpRequest;
 
 use super::{
+    caller::Programs,
     client::Proxy,
     dialog::DialogTexts,
     ledger::IDENTITY,
@@ -44,6 +45,7 @@ pub struct Builder {
     texts: Option<Texts>,
     dialogs: Option<Dialogs>,
     passive: Option<Passive>,
+    programs: Option<Programs>,
     observer: Option<Observer>,
     identity_key: &'static str,
     prefix: Arc<str>,
@@ -83,6 +85,7 @@ impl Builder {
             texts: None,
             dialogs: None,
             passive: None,
+            programs: None,
             observer: None,
             identity_key: IDENTITY,
             prefix: Arc::from("/session"),
@@ -256,6 +259,25 @@ impl Builder {
         self
     }
 
+    /// Which requests are those of programs, besides those that say so themselves: they are never sent to the
+    /// login page, but answered 401 and the reason, even where a browser opens their address. By default no
+    /// others.
+    ///
+    /// ```
+    /// use session_expire::{Policy, SessionExpire};
+    /// let expire = SessionExpire::builder(Policy::new())
+    ///     .program_when(|req| req.path().starts_with("/api/"))
+    ///     .build()?;
+    /// # Ok::<(), session_expire::ConfigError>(())
+    /// ```
+    pub fn program_when<F>(mut self, is_program: F) -> Self
+    where
+        F: Fn(&HttpRequest) -> bool + Send + Sync + 'static,
+    {
+        self.programs = Some(Programs(Arc::new(is_program)));
+        self
+    }
+
     /// Who is told of logins, ends, refusals and failures, besides `tracing`.
     ///
     /// ```
@@ -408,6 +430,7 @@ impl Builder {
             texts: self.texts,
             dialogs: self.dialogs,
             passive: self.passive,
+            programs: self.programs,
             observer: self.observer,
             identity_key: self.identity_key,
             prefix: self.prefix,

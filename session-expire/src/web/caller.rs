@@ -1,5 +1,7 @@
 //! Who is asking, and where they would want to return to.
 
+use std::sync::Arc;
+
 use actix_web::{
     HttpRequest,
     http::{Method, Uri, header::HeaderMap, uri::Authority},
@@ -20,6 +22,10 @@ pub(crate) enum Kind {
     Resource,
 }
 
+/// The application's own rule for which requests are those of programs. It travels with the request.
+#[derive(Clone)]
+pub(crate) struct Programs(pub(crate) Arc<dyn Fn(&HttpRequest) -> bool + Send + Sync>);
+
 /// What must be remembered of a request to answer it when it is gone.
 #[derive(Debug, Clone)]
 pub(crate) struct Caller {
@@ -34,7 +40,10 @@ pub(crate) struct Caller {
 impl Caller {
     pub(crate) fn of(req: &HttpRequest) -> Self {
         let (headers, reads) = (req.headers(), is_read(req.method()));
-        let kind = kind(headers);
+        let kind = match req.app_data::<Programs>() {
+            Some(Programs(is_program)) if is_program(req) => Kind::Program,
+            _ => kind(headers),
+        };
         let languages = text(headers, "accept-language").map(Languages::parse).unwrap_or_default();
         Self { kind, back: back(req, kind), languages, path: req.path().to_owned(), reads }
     }

@@ -123,6 +123,9 @@ impl<S: Inside> Transform<S, ServiceRequest> for SessionExpire {
         advice::notice_mounting(&self.setup);
         let mut shared = Extensions::new();
         shared.insert(Arc::clone(&self.setup));
+        if let Some(programs) = &self.setup.programs {
+            shared.insert(programs.clone());
+        }
         let layer = Layer {
             setup: Arc::clone(&self.setup),
             shared: Rc::new(shared),

@@ -4,7 +4,7 @@ use std::{fmt, pin::Pin, sync::Arc};
 
 use actix_web::HttpRequest;
 
-use super::{client::Proxy, dialog::DialogTexts};
+use super::{caller::Programs, client::Proxy, dialog::DialogTexts};
 use crate::{
     clock::SteadyClock,
     error::{ConfigError, RegistryError},
@@ -45,6 +45,7 @@ pub(crate) struct Setup {
     pub(crate) texts: Option<Texts>,
     pub(crate) dialogs: Option<Dialogs>,
     pub(crate) passive: Option<Passive>,
+    pub(crate) programs: Option<Programs>,
     pub(crate) observer: Option<Observer>,
     pub(crate) identity_key: &'static str,
     pub(crate) prefix: Arc<str>,
