@@ -85,6 +85,10 @@ pub fn app<S: SessionStore + 'static>(
         .service(session_expire::endpoints())
         .default_service(web::to(pages::not_found))
         .wrap(shared.expire)
+        .wrap_fn(|req, next| {
+            let answer = next.call(req);
+            async move { pages::unavailable(answer.await?) }
+        })
         .wrap(IdentityMiddleware::default())
         .wrap(sessions)
         .wrap_fn(move |req, next| {

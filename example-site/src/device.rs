@@ -94,7 +94,7 @@ impl End {
             (Reason::Idle, _) => "Not used for too long".to_owned(),
             (Reason::Absolute, _) => "Reached its time limit".to_owned(),
             (Reason::Evicted, Some(by)) => format!("Gave way to a sign-in with {by}"),
-            (Reason::Evicted, None) => "Gave way to a newer sign-in".to_owned(),
+            (Reason::Evicted, None) => "Gave way to another session".to_owned(),
             (Reason::Revoked, _) => "Ended from another session".to_owned(),
             (Reason::LoggedOut, _) => "Signed out".to_owned(),
             _ => "Ended".to_owned(),

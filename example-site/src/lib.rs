@@ -23,6 +23,7 @@ mod error;
 mod kept;
 mod key_file;
 mod pages;
+mod patient;
 mod same_site;
 mod settings;
 mod stores;

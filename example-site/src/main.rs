@@ -1,7 +1,7 @@
 //! Starts the example site: `cargo run -p example-site -- --help`.
 
 use std::{
-    io::{self, Write},
+    io::{self, IsTerminal, Write},
     net::SocketAddr,
     process::ExitCode,
 };
@@ -13,7 +13,10 @@ use tracing::Level;
 #[actix_web::main]
 async fn main() -> ExitCode {
     let flags = Flags::parse();
-    tracing_subscriber::fmt().with_max_level(Level::INFO).with_writer(io::stderr).init();
+    // Colours are for people, not for files.
+    let colours = io::stderr().is_terminal();
+    let log = tracing_subscriber::fmt().with_ansi(colours).with_writer(io::stderr);
+    log.with_max_level(Level::INFO).init();
     match serve(flags).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -2,11 +2,8 @@
 
 use std::future::{Ready, ready};
 
-use actix_web::{
-    Error, FromRequest, HttpRequest,
-    dev::Payload,
-    http::{StatusCode, header::HeaderValue},
-};
+use actix_web::{Error, FromRequest, HttpRequest, dev::Payload, http::StatusCode};
+use session_expire::is_cross_site;
 
 use crate::pages::refusal;
 
@@ -20,10 +17,9 @@ impl FromRequest for SameSite {
     type Future = Ready<Result<Self, Error>>;
 
     fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let site = req.headers().get("sec-fetch-site").map(HeaderValue::as_bytes);
-        ready(match site {
-            None | Some(b"same-origin" | b"none") => Ok(Self),
-            Some(_) => Err(refusal::error(
+        ready(match is_cross_site(req) {
+            false => Ok(Self),
+            true => Err(refusal::error(
                 StatusCode::FORBIDDEN,
                 "This form came from another site",
                 "Nothing was changed. Open the page on this site and send the form from there.",

@@ -1,6 +1,6 @@
 //! The flags of the command line, and the settings they become.
 
-use std::{net::SocketAddr, num::ParseIntError, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use actix_web::cookie::Key;
 use clap::Parser;
@@ -51,7 +51,7 @@ pub struct Flags {
     pub max_sessions: Limit<u32>,
 
     /// Who yields when there are too many: evict (the oldest login), least-recent or refuse
-    #[arg(long, env = "SESSION_EXPIRE_OVERFLOW", default_value = "evict")]
+    #[arg(long, env = "SESSION_EXPIRE_OVERFLOW", default_value = "evict", value_parser = overflow)]
     pub overflow: Overflow,
 
     /// How many ended sessions of a user are kept in the log; "unlimited" for all
@@ -124,13 +124,20 @@ fn warn(text: &str) -> Result<Limit<Duration>, session_expire::ConfigError> {
 }
 
 /// For sessions, zero means any number, as in the library.
-fn count(text: &str) -> Result<Limit<u32>, ParseIntError> {
+fn count(text: &str) -> Result<Limit<u32>, &'static str> {
     log_limit(text).map(|limit| limit.at().map_or(Limit::Off, Limit::from))
 }
 
 /// For the log, zero means that nothing is kept.
-fn log_limit(text: &str) -> Result<Limit<u32>, ParseIntError> {
-    if text == "unlimited" { Ok(Limit::Off) } else { text.parse().map(Limit::At) }
+fn log_limit(text: &str) -> Result<Limit<u32>, &'static str> {
+    match text {
+        "unlimited" => Ok(Limit::Off),
+        _ => text.parse().map(Limit::At).map_err(|_| "write a number, such as 3, or unlimited"),
+    }
+}
+
+fn overflow(text: &str) -> Result<Overflow, &'static str> {
+    text.parse().map_err(|_| "write evict, least-recent or refuse")
 }
 
 /// Idle limits in the place of those that the pages name in their attributes.

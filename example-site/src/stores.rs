@@ -1,11 +1,14 @@
 //! Where logins are recorded, and where actix-session keeps what sessions hold.
 
-use std::{path::PathBuf, str::FromStr};
+use std::{path::PathBuf, str::FromStr, time::Duration};
 
 use actix_session::storage::RedisSessionStore;
 use session_expire::{Builder, Limit, MemoryRegistry, RedisRegistry, SqliteRegistry};
 
-use crate::error::SiteError;
+use crate::{
+    error::SiteError,
+    patient::{Patient, within},
+};
 
 /// The registries that this site can use.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,9 +76,13 @@ impl FromStr for SessionsKind {
     }
 }
 
+/// How long the start waits for the server.
+const START: Duration = Duration::from_secs(5);
+
 /// The store on the Redis server at `url`.
-pub(crate) async fn on_redis(url: &str) -> Result<RedisSessionStore, SiteError> {
-    RedisSessionStore::new(url).await.map_err(|source| SiteError::Sessions(source.into()))
+pub(crate) async fn on_redis(url: &str) -> Result<Patient<RedisSessionStore>, SiteError> {
+    let opened = within(START, RedisSessionStore::new(url)).await.flatten();
+    opened.map(Patient).map_err(|source| SiteError::Sessions(source.into()))
 }
 
 #[cfg(test)]

@@ -34,6 +34,14 @@ impl Limits {
         }
     }
 
+    /// What the number of sessions means to whoever has opened this page.
+    pub(crate) fn session_rule(&self) -> &'static str {
+        match self.0.max_sessions {
+            Limit::At(1) => "Opening it has signed you out everywhere else.",
+            _ => "",
+        }
+    }
+
     /// What the absolute limit means.
     pub(crate) fn absolute_rule(&self) -> String {
         match self.0.absolute {

@@ -127,6 +127,7 @@ pub use text::{Languages, Notice};
 pub use time::{Timestamp, format_duration, hours, minutes, parse_duration, seconds};
 pub use web::{
     builder::Builder,
+    caller::is_cross_site,
     client::Proxy,
     dialog::DialogTexts,
     endpoints::endpoints,

@@ -90,7 +90,8 @@ pub struct Notice<'a> {
     pub reason: Reason,
     /// What the person reads.
     pub languages: &'a Languages,
-    /// The device whose login took the place of this one, where that is known: `Firefox on Linux`.
+    /// The device whose login took the place of this one, where it was a login and that is known:
+    /// `Firefox on Linux`.
     pub device: Option<&'a str>,
     /// When it ended, where that is known.
     pub at: Option<Timestamp>,
@@ -109,15 +110,19 @@ pub(crate) fn default_text(notice: &Notice<'_>) -> String {
     text.to_owned()
 }
 
-/// Times of day are told in UTC: a server doesn't know where its visitor's clock stands.
+/// Times of day are told in UTC: a server doesn't know where its visitor's clock stands. Without a
+/// device it may have been no login, but a page that allows fewer sessions.
 fn evicted_text(notice: &Notice<'_>) -> String {
-    let said = "You were signed out because you signed in on another device";
     let time = notice.at.map(|at| at.to_utc().format("%H:%M UTC").to_string());
-    match (notice.device.filter(|device| !device.is_empty()), time) {
-        (Some(device), Some(time)) => format!("{said} ({device}, {time})."),
-        (Some(only), None) => format!("{said} ({only})."),
-        (None, Some(only)) => format!("{said} ({only})."),
-        (None, None) => format!("{said}."),
+    let device = notice.device.filter(|device| !device.is_empty());
+    let why = match device {
+        Some(_) => "you signed in on another device",
+        None => "your account is in use on another device",
+    };
+    let details: Vec<_> = device.into_iter().chain(time.as_deref()).collect();
+    match details.is_empty() {
+        true => format!("You were signed out because {why}."),
+        false => format!("You were signed out because {why} ({}).", details.join(", ")),
     }
 }
 

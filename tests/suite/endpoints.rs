@@ -114,6 +114,11 @@ fn junk_in_a_keep_alive_is_refused_and_changes_nothing() {
         "idle_for=x",
         "idle_for=",
         "idle_for=1;2",
+        "idle_for",
+        "junk",
+        "%%%",
+        "<a/>",
+        "other=1",
     ] {
         let answer = keep_alive(&alice, body);
         assert_eq!(
@@ -129,6 +134,7 @@ fn junk_in_a_keep_alive_is_refused_and_changes_nothing() {
         "null",
         r#"{"idle_for": 1e999}"#,
         "\"\"",
+        "{}",
     ] {
         let answer = alice.request("POST", "/session/keep-alive").script().json(json).send();
         assert_eq!(answer.status, 400, "{json}");
@@ -175,7 +181,7 @@ fn logout_signs_out_and_answers_in_kind() {
     let site = Site::start();
     let page = site.signed_in("alice");
     assert_eq!(page.post("/session/logout", "").redirect(), (303, "/login"));
-    assert_eq!(page.messages(), "[logged_out info] You have signed out.");
+    assert_eq!(page.messages(), "[success logged_out] You have signed out.");
     let script = site.signed_in("alice");
     let answer = script.request("POST", "/session/logout").script().send();
     assert_eq!((answer.status, answer.json()["state"].as_str()), (200, Some("anonymous")));

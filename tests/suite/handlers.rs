@@ -145,7 +145,7 @@ fn clearing_an_expired_session_in_a_handler_still_tells_the_reason() {
         let alice = site.signed_in("alice");
         site.pass(minutes(10));
         assert_eq!(alice.get(path).status, 200);
-        assert!(alice.messages().starts_with("[idle warning]"), "{path}");
+        assert!(alice.messages().starts_with("[warning idle]"), "{path}");
     }
 }
 
@@ -221,5 +221,5 @@ fn a_middleware_that_errs_further_in_still_ends_what_is_over() {
     assert_eq!(answer.redirect(), (303, "/login?next=/guarded/page"));
     assert_eq!(answer.header("x-session-expired"), "idle");
     assert_eq!(site.events()[1..], ["alice ended: idle"]);
-    assert!(alice.messages().starts_with("[idle warning]"));
+    assert!(alice.messages().starts_with("[warning idle]"));
 }

@@ -31,7 +31,7 @@ fn the_oldest_login_yields_and_learns_why_on_its_very_next_request() {
     assert_eq!((answer.status, answer.header("x-session-expired")), (401, "evicted"));
     assert_eq!(
         first.messages(),
-        "[evicted warning] You were signed out because you signed in on another device (Firefox on Linux, 12:00 UTC)."
+        "[warning evicted] You were signed out because you signed in on another device (Firefox on Linux, 12:00 UTC)."
     );
     assert_eq!(first.messages(), "");
     assert!(is_in(&second) && is_in(&third));
@@ -128,6 +128,11 @@ fn a_handler_that_allows_fewer_ends_all_the_others_and_keeps_who_asks() {
     assert_eq!(browsers[2].user_at("/vault").as_deref(), Some("alice"));
     let inside: Vec<_> = browsers.iter().map(is_in).collect();
     assert_eq!(inside, [false, false, true, false, false]);
+    assert_eq!(
+        browsers[4].messages(),
+        "[warning evicted] You were signed out because your account is in use on another device (12:00 UTC).",
+        "nobody signed in after this one"
+    );
     assert!(is_in(&bob));
 }
 

@@ -5,7 +5,7 @@ use session_expire::{FlashMessage, FlashMessages, Level, Policy, Reason, minutes
 use session_expire_tests::{Browser, Site};
 
 const IDLE: &str =
-    "[idle warning] You were signed out because you had not been active for a while.";
+    "[warning idle] You were signed out because you had not been active for a while.";
 
 fn expired(site: &Site) -> Browser {
     let browser = site.signed_in("alice");
@@ -89,7 +89,7 @@ fn whoever_signs_out_of_an_expired_session_is_not_told_why_it_ended() {
     for (path, messages) in [
         ("/logout", ""),
         ("/sign-out", ""),
-        ("/session/logout", "[logged_out info] You have signed out."),
+        ("/session/logout", "[success logged_out] You have signed out."),
     ] {
         let site = Site::start();
         let alice = expired(&site);
@@ -120,14 +120,14 @@ fn every_reason_has_a_text_of_its_own() {
     let bob = site.signed_in("bob");
     let left_behind = bob.stolen();
     bob.post("/logout", "");
-    assert_eq!(left_behind.messages(), "[logged_out info] You have signed out.");
+    assert_eq!(left_behind.messages(), "[success logged_out] You have signed out.");
 }
 
 #[test]
 fn one_message_can_replace_all_texts() {
     let message = "The session has expired. Please login again to continue.";
     let site = Site::builder().policy(Policy::new().idle(minutes(10)).message(message)).start();
-    assert_eq!(expired(&site).messages(), format!("[idle warning] {message}"));
+    assert_eq!(expired(&site).messages(), format!("[warning idle] {message}"));
 }
 
 #[test]
@@ -150,7 +150,7 @@ fn a_function_of_reason_and_language_can_replace_the_texts() {
             alice.request("GET", "/private").script().header("accept-language", header).send();
         assert_eq!(answer.json()["detail"], text, "{header}");
         let page = alice.request("GET", "/messages").header("accept-language", header).send();
-        assert_eq!(page.body, format!("[idle warning] {text}"), "{header}");
+        assert_eq!(page.body, format!("[warning idle] {text}"), "{header}");
     }
 }
 
@@ -184,7 +184,7 @@ fn what_is_pushed_after_the_page_has_shown_its_messages_waits_for_the_next_page(
     };
     let site = Site::builder().routes(routes).start();
     let browser = site.browser();
-    assert_eq!(browser.get("/mixed").body, "a b debug");
+    assert_eq!(browser.get("/mixed").body, "debug a b");
     assert_eq!(browser.messages(), "[error] after");
 }
 

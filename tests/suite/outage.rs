@@ -23,6 +23,25 @@ fn an_outage_signs_nobody_out_and_lets_nobody_in() {
 }
 
 #[test]
+fn a_person_reads_a_page_and_a_program_a_problem() {
+    let site = Site::start();
+    let alice = site.signed_in("alice");
+    site.registry.set_down(true);
+    for page in [
+        alice.get("/private"),
+        site.browser().post("/login", "user=bob"),
+        alice.post("/session/logout", ""),
+    ] {
+        assert_unavailable(&page);
+        assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
+        assert!(page.body.contains("<h1>Your session could not be checked</h1>"), "{page:?}");
+    }
+    let logout = alice.post("/sign-out", "");
+    assert_eq!((logout.status, logout.header("location")), (503, ""), "it leads nowhere");
+    assert_eq!(alice.fetch("/private").header("content-type"), "application/problem+json");
+}
+
+#[test]
 fn public_pages_are_served_through_an_outage_and_leave_the_session_alone() {
     let site = Site::start();
     let alice = site.signed_in("alice");

@@ -139,7 +139,7 @@ fn a_handler_names_its_own_login_page_and_message() {
     let alice = site.signed_in("alice");
     site.pass(minutes(10));
     assert_eq!(alice.get("/staff").redirect(), (303, "/staff/login?next=/staff"));
-    assert_eq!(alice.messages(), "[idle warning] Staff only.");
+    assert_eq!(alice.messages(), "[warning idle] Staff only.");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The home page, for everyone.
 
 use actix_identity::Identity;
-use actix_web::{HttpResponse, Result, get};
+use actix_web::{HttpResponse, Result, routes};
 use askama::Template;
 use session_expire::FlashMessages;
 
@@ -16,7 +16,9 @@ struct Home {
     limits: Limits,
 }
 
+#[routes]
 #[get("/")]
+#[head("/")]
 pub(super) async fn home(
     user: Option<Identity>,
     messages: FlashMessages,

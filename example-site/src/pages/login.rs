@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use actix_identity::Identity;
 use actix_web::{
-    HttpRequest, HttpResponse, Result, get,
+    HttpRequest, HttpResponse, Result,
     http::{StatusCode, header},
-    post, web,
+    post, routes, web,
 };
 use askama::Template;
 use serde::Deserialize;
@@ -29,6 +29,12 @@ fn kept() -> PolicyPatch {
     PolicyPatch::new().idle(hours(7 * 24)).absolute(kept_absolute())
 }
 
+/// Where to go on after signing in: a page of this site, and none that is about signing in or out.
+fn way_on(next: &str) -> Option<&str> {
+    let not_pages = ["/login", "/logout", "/session/"];
+    local_path(next).filter(|path| !not_pages.iter().any(|start| path.starts_with(start)))
+}
+
 #[derive(Template)]
 #[template(path = "login.html")]
 struct Login<'a> {
@@ -48,14 +54,16 @@ struct Asking {
     next: Option<String>,
 }
 
+#[routes]
 #[get("/login")]
+#[head("/login")]
 pub(super) async fn ask(
     asking: Option<web::Query<Asking>>,
     user: Option<Identity>,
     messages: FlashMessages,
     limits: Limits,
 ) -> Result<HttpResponse> {
-    let next = asking.as_ref().and_then(|asking| asking.next.as_deref()).and_then(local_path);
+    let next = asking.as_ref().and_then(|asking| asking.next.as_deref()).and_then(way_on);
     let user = User::of_visitor(user.as_ref());
     let (username, holders) = ("", vec![]);
     html(&Login { user, messages, limits, username, next, keep: false, failed: false, holders })
@@ -89,7 +97,7 @@ pub(super) async fn sign_in(
     messages: FlashMessages,
     limits: Limits,
 ) -> Result<HttpResponse> {
-    let next = local_path(&form.next);
+    let next = way_on(&form.next);
     let username = form.username.trim();
     let (status, holders) = match User::authenticate(username, &form.password) {
         None => (StatusCode::UNAUTHORIZED, vec![]),

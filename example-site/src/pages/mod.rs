@@ -25,7 +25,7 @@ use actix_web::{
 use askama::Template;
 
 pub(crate) use login::kept_absolute;
-pub(crate) use refusal::not_found;
+pub(crate) use refusal::{not_found, unavailable};
 
 use crate::settings::PageIdles;
 

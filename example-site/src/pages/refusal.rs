@@ -2,8 +2,14 @@
 
 use actix_identity::Identity;
 use actix_web::{
-    Error, FromRequest, HttpRequest, HttpResponse, Result, dev::Payload, error::InternalError,
-    http::StatusCode,
+    Error, FromRequest, HttpRequest, HttpResponse, Result,
+    body::EitherBody,
+    dev::{Payload, ServiceResponse},
+    error::InternalError,
+    http::{
+        StatusCode,
+        header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER},
+    },
 };
 use askama::Template;
 use session_expire::FlashMessage;
@@ -36,6 +42,28 @@ fn page(status: StatusCode, title: &str, advice: &str, req: &HttpRequest) -> Res
     let user = User::of_visitor(identity.as_ref());
     let limits = Limits::from_request(req, &mut Payload::None).into_inner()?;
     html_with(status, &Refusal { user, messages: [], status, title, advice, limits })
+}
+
+/// This page in the place of the library's plain one, for people who come while the registry is away.
+pub(crate) fn unavailable<B>(res: ServiceResponse<B>) -> Result<ServiceResponse<EitherBody<B>>> {
+    let html = res
+        .headers()
+        .get(CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
+    if res.status() != StatusCode::SERVICE_UNAVAILABLE || !html {
+        return Ok(res.map_into_left_body());
+    }
+    let mut answer = page(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "Your session could not be checked",
+        "Nothing is lost and you have not been signed out. Try again in a few seconds.",
+        res.request(),
+    )?;
+    for name in [RETRY_AFTER, CACHE_CONTROL] {
+        let value = res.headers().get(&name).cloned();
+        value.map(|value| answer.headers_mut().insert(name, value));
+    }
+    Ok(res.into_response(answer.map_into_right_body()))
 }
 
 /// The page for addresses that lead nowhere.

@@ -61,7 +61,7 @@ async fn register_now(gate: &Gate, req: &HttpRequest) -> Result<RecordKey, HttpR
         }
         Ok(Entry::Refused(holders)) => {
             forget(gate, req);
-            Err(reply::refused(&Caller::of(req), &holders, &gate.policy().login_url))
+            Err(reply::too_many(&holders))
         }
         Err(error) => Err(give_up(gate, &error, req)),
     }

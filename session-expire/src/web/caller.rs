@@ -114,9 +114,19 @@ pub(crate) fn host(req: &HttpRequest) -> Option<&str> {
     text(req.headers(), "host").or_else(|| req.uri().authority().map(Authority::as_str))
 }
 
-/// Whether the request comes from a page of another origin, as far as the browser tells. Programs
-/// that are no browsers send neither header, and carry nobody's cookies by accident.
-pub(crate) fn is_cross_site(req: &HttpRequest) -> bool {
+/// Whether a request comes from a page of another origin, as far as the browser tells
+/// (`Sec-Fetch-Site`, `Origin`): for forms that change something, the login above all, which no cookie
+/// protects. Programs that are no browsers send neither header, and carry nobody's cookies by accident.
+///
+/// ```
+/// use actix_web::test::TestRequest;
+/// use session_expire::is_cross_site;
+/// let post = TestRequest::post().insert_header(("host", "bank.example"));
+/// let from_elsewhere = post.insert_header(("origin", "https://evil.example")).to_http_request();
+/// assert!(is_cross_site(&from_elsewhere));
+/// ```
+#[must_use]
+pub fn is_cross_site(req: &HttpRequest) -> bool {
     let headers = req.headers();
     if let Some(site) = text(headers, "sec-fetch-site") {
         return !matches!(site, "same-origin" | "none");

@@ -1,6 +1,9 @@
 //! From where a request comes, believing only those proxies that the application trusts.
 
-use std::{net::IpAddr, str::FromStr};
+use std::{
+    net::{IpAddr, SocketAddr},
+    str::FromStr,
+};
 
 use actix_web::{HttpRequest, http::header::HeaderValue};
 
@@ -81,12 +84,19 @@ fn origin(peer: IpAddr, hops: &[&str], proxies: &[Proxy]) -> IpAddr {
     let mut address = peer;
     for hop in hops.iter().rev().take(MOST_HOPS) {
         let trusted = proxies.iter().any(|proxy| proxy.covers(address));
-        match hop.parse() {
-            Ok(before) if trusted => address = before,
+        match address_of(hop) {
+            Some(before) if trusted => address = before,
             _ => break,
         }
     }
     address
+}
+
+/// Some proxies write the port as well, and some put brackets around an IPv6 address.
+fn address_of(hop: &str) -> Option<IpAddr> {
+    let bare = || hop.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
+    let with_port = || hop.parse().ok().map(|address: SocketAddr| address.ip());
+    hop.parse().ok().or_else(with_port).or_else(bare)
 }
 
 #[cfg(test)]
@@ -106,6 +116,10 @@ mod tests {
             ("10.1.2.3", vec!["1.1.1.1", "198.51.100.1", "192.0.2.1"], "198.51.100.1"),
             ("10.1.2.3", vec!["198.51.100.1", "junk", "10.9.9.9"], "10.9.9.9"),
             ("10.1.2.3", vec!["", ""], "10.1.2.3"),
+            ("10.1.2.3", vec!["198.51.100.1:5555"], "198.51.100.1"),
+            ("10.1.2.3", vec!["[2001:db8::7]"], "2001:db8::7"),
+            ("10.1.2.3", vec!["[2001:db8::7]:443", "10.9.9.9"], "2001:db8::7"),
+            ("10.1.2.3", vec!["[198.51.100.1", "198.51.100.1]"], "10.1.2.3"),
         ] {
             let origin = origin(peer.parse().unwrap(), &hops, &proxies);
             assert_eq!(origin, expected.parse::<IpAddr>().unwrap(), "{peer} {hops:?}");

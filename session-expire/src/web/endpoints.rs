@@ -36,7 +36,7 @@ use crate::{
 /// | request | answer |
 /// |---|---|
 /// | `GET status` | 200 and how the session stands, as JSON; doesn't count as activity |
-/// | `POST keep-alive` | the same, after noting that the person was active `idle_for` seconds ago (form or JSON; now, where it is absent): 401 once the session is over, 409 for the page of somebody else, 400 for junk |
+/// | `POST keep-alive` | the same, after noting that the person was active `idle_for` seconds ago (form or JSON; without a body: now): 401 once the session is over, 409 for the page of somebody else, 400 for junk |
 /// | `POST logout` | signs out: 303 to the login page, for htmx `HX-Redirect`, for programs 200 and `{"state":"anonymous"}` |
 /// | `GET session.….js`, `session.….css` | the script and the style of [`SessionVars`](crate::SessionVars) |
 ///
@@ -135,11 +135,10 @@ async fn status(
     Ok(Status::of(gate.verdict(), &gate.policy()).respond(HttpResponse::Ok()))
 }
 
-/// The body of a keep-alive, as a form or as JSON.
+/// The body of a keep-alive, as a form or as JSON. Whoever sends none means now.
 #[derive(Deserialize, Default)]
 struct Activity {
     /// For how many seconds the person has done nothing.
-    #[serde(default)]
     idle_for: f64,
     policy: Option<String>,
     login: Option<String>,
@@ -233,7 +232,7 @@ async fn logout(req: HttpRequest) -> Result<HttpResponse, StackError> {
     gate.ledger.purge();
     let (policy, caller) = (gate.policy(), Caller::of(&req));
     gate.push(
-        FlashMessage::new(Level::Info, gate.text(Reason::LoggedOut, &caller))
+        FlashMessage::new(Level::Success, gate.text(Reason::LoggedOut, &caller))
             .with_tags("logged_out"),
     );
     Ok(match caller.kind {

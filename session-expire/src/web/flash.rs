@@ -52,7 +52,7 @@ impl Level {
 /// ```
 /// use session_expire::{FlashMessage, Level};
 /// let message = FlashMessage::new(Level::Success, "3 < 4").with_tags("sticky wide");
-/// assert_eq!(message.tags(), "sticky wide success");
+/// assert_eq!(message.tags(), "success sticky wide");
 /// assert_eq!((message.text(), message.level()), ("3 < 4", Level::Success));
 /// assert_eq!(format!("{message}"), "3 < 4"); // not escaped
 /// ```
@@ -85,10 +85,10 @@ impl FlashMessage {
         self.level
     }
 
-    /// Its extra tags and its level, separated by spaces: for a `class` attribute.
+    /// Its level and its extra tags, separated by spaces: for a `class` attribute.
     #[must_use]
     pub fn tags(&self) -> String {
-        format!("{} {}", self.extra_tags, self.level.as_str()).trim_start().to_owned()
+        format!("{} {}", self.level.as_str(), self.extra_tags).trim_end().to_owned()
     }
 
     /// Its text, not escaped.
@@ -187,10 +187,10 @@ mod tests {
     }
 
     #[test]
-    fn tags_are_the_extra_ones_and_the_level() {
+    fn tags_are_the_level_and_the_extra_ones() {
         let message = FlashMessage::new(Level::Info, "a");
         assert_eq!(message.tags(), "info");
-        assert_eq!(message.with_tags("safe tall").tags(), "safe tall info");
+        assert_eq!(message.with_tags("safe tall").tags(), "info safe tall");
     }
 
     #[test]

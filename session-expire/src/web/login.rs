@@ -140,8 +140,8 @@ pub(crate) async fn end_own(gate: &Gate, reason: Reason) -> Result<(), RegistryE
 /// Ends other sessions of the user, of whom there are more than the policy of this request allows.
 pub(crate) async fn make_room(gate: &Gate, key: RecordKey) -> Result<(), RegistryError> {
     let room = Room::of(&gate.policy());
-    let mut ended = Ended::new(Reason::Evicted, gate.setup.now());
-    ended.by = gate.login().map(|(_, record)| Arc::clone(&record.client.device));
+    // Without a device: nobody has just signed in on one, and so nobody shall be told that.
+    let ended = Ended::new(Reason::Evicted, gate.setup.now());
     let over = gate.setup.registry.make_room(key, room, ended).await?;
     gate.setup.tell_ended(&over);
     Ok(())

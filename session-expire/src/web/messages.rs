@@ -32,7 +32,8 @@ impl Gate {
     pub(crate) fn tell_reason(&self) {
         let message = match &*self.standing() {
             Standing::Masked(reason, _, caller) if self.explains(caller) => {
-                let level = if *reason == Reason::LoggedOut { Level::Info } else { Level::Warning };
+                let level =
+                    if *reason == Reason::LoggedOut { Level::Success } else { Level::Warning };
                 FlashMessage::new(level, self.text(*reason, caller)).with_tags(reason.as_str())
             }
             _ => return,

@@ -1,4 +1,4 @@
-//! Answers for programs: `application/problem+json`.
+//! Answers for programs, `application/problem+json`; and the same as a page, for people.
 
 use std::sync::atomic::AtomicBool;
 
@@ -11,7 +11,7 @@ use actix_web::{
 };
 use serde::Serialize;
 
-use super::advice;
+use super::{advice, markup::escape};
 use crate::error::{RegistryError, StackError};
 
 /// Seconds after which it is worth asking again while the registry is away.
@@ -34,11 +34,35 @@ impl Problem<'_> {
     pub(crate) fn into_response(self) -> HttpResponse {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let body = serde_json::to_string(&self).unwrap_or_default();
-        HttpResponseBuilder::new(status)
+        let mut response = HttpResponseBuilder::new(status)
             .insert_header((header::CONTENT_TYPE, "application/problem+json"))
             .insert_header((header::CACHE_CONTROL, "no-store"))
-            .body(body)
+            .body(body);
+        response
+            .extensions_mut()
+            .insert(Page { title: self.title, detail: self.detail.to_owned() });
+        response
     }
+}
+
+/// A problem as a person reads it: the plainest page that does it.
+struct Page {
+    title: &'static str,
+    detail: String,
+}
+
+/// The page in the place of `problem`, if that is one of ours.
+pub(crate) fn page_instead_of<B>(problem: &HttpResponse<B>) -> Option<HttpResponse> {
+    let extensions = problem.extensions();
+    let Page { title, detail } = extensions.get::<Page>()?;
+    let (title, detail) = (escape(title), escape(detail));
+    let mut page = HttpResponse::build(problem.status());
+    page.insert_header((header::CONTENT_TYPE, "text/html; charset=utf-8"));
+    Some(page.body(format!(
+        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width\"><meta name=\"color-scheme\" content=\"light dark\">\
+         <title>{title}</title><h1>{title}</h1><p>{detail}</p><p><a href=\"\">Try again</a></p>"
+    )))
 }
 
 /// The registry is away: nobody can be trusted, and trying again will help.

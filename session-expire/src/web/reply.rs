@@ -9,8 +9,7 @@ use actix_web::{
 
 use super::{
     caller::{Caller, Kind},
-    markup::escape,
-    problem::Problem,
+    problem::{Problem, page_instead_of},
 };
 use crate::{facts::Reason, registry::record::Record, time::Timestamp};
 
@@ -83,14 +82,6 @@ fn percent_encode(text: &str) -> String {
     })
 }
 
-/// A login for which there is no place. Says which sessions hold the places.
-pub(crate) fn refused(caller: &Caller, holders: &[Record], login_url: &str) -> HttpResponse {
-    match caller.kind {
-        Kind::Navigation => refused_page(&who_sits(holders), login_url),
-        Kind::Htmx | Kind::Program | Kind::Resource => too_many(holders),
-    }
-}
-
 fn who_sits(holders: &[Record]) -> String {
     let places: Vec<_> = holders.iter().map(place).collect();
     format!(
@@ -99,7 +90,8 @@ fn who_sits(holders: &[Record]) -> String {
     )
 }
 
-/// The same for programs.
+/// A login for which there is no place. Says which sessions hold the places; an application shows its own
+/// page with `SessionHandle::sign_in`.
 pub(crate) fn too_many(holders: &[Record]) -> HttpResponse {
     let detail = who_sits(holders);
     Problem {
@@ -120,16 +112,12 @@ fn place(record: &Record) -> String {
     format!("{device} since {}, last used {}", time(record.logged_in_at), time(record.last_seen))
 }
 
-/// The plainest page that does it; an application shows its own with `SessionHandle::sign_in`.
-fn refused_page(detail: &str, login_url: &str) -> HttpResponse {
-    let (detail, login_url) = (escape(detail), escape(login_url));
-    HttpResponse::Conflict()
-        .insert_header((header::CONTENT_TYPE, "text/html; charset=utf-8"))
-        .insert_header((header::CACHE_CONTROL, "no-store"))
-        .body(format!(
-            "<!doctype html><html lang=\"en\"><title>Too many sessions</title><h1>Too many sessions</h1>\
-             <p>{detail}</p><p><a href=\"{login_url}\">Back to the login page</a></p>"
-        ))
+/// One of our problems as a page, where a person is going to read it.
+pub(crate) fn for_people<B>(res: ServiceResponse<EitherBody<B>>) -> ServiceResponse<EitherBody<B>> {
+    match page_instead_of(res.response()) {
+        Some(page) if Caller::of(res.request()).kind == Kind::Navigation => replace(res, page),
+        _ => res,
+    }
 }
 
 /// Puts `answer` in the place of what the handler answered, and keeps the handler's other headers:
@@ -142,18 +130,20 @@ pub(crate) fn replace<B>(
     let mut answer: HttpResponse<BoxBody> = answer;
     let ours: Vec<HeaderName> = answer.headers().keys().cloned().collect();
     for (name, value) in old.headers() {
-        if !describes_body(name) && !ours.contains(name) {
+        if !belongs_to_old(name) && !ours.contains(name) {
             answer.headers_mut().append(name.clone(), value.clone());
         }
     }
     ServiceResponse::new(req, answer.map_into_right_body())
 }
 
-fn describes_body(name: &HeaderName) -> bool {
+/// What says something of the answer that is not given.
+fn belongs_to_old(name: &HeaderName) -> bool {
     name.as_str().starts_with("content-") && name != header::CONTENT_SECURITY_POLICY
         || [
             header::ETAG,
             header::LAST_MODIFIED,
+            header::LOCATION,
             header::TRANSFER_ENCODING,
             header::WWW_AUTHENTICATE,
         ]

@@ -122,7 +122,7 @@ pub(crate) async fn settle<B: MessageBody + 'static>(
         Plan::End(_) => reply::never_cache(res.headers_mut()),
         Plan::Keep | Plan::PutBack => {}
     }
-    Ok(res)
+    Ok(reply::for_people(res))
 }
 
 /// Settles a request that a middleware further in has failed. actix-session saves nothing then, so
