@@ -4,4 +4,5 @@
 mod child;
 mod full;
 mod kill;
+mod locked;
 mod refused;

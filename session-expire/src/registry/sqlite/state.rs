@@ -31,7 +31,7 @@ pub(super) struct State {
     pub(super) shards: Shards,
     /// Whose `last_seen` the file doesn't have yet.
     unsaved: Mutex<HashSet<RecordKey>>,
-    /// Held from the moment when the file has a change until memory has it, too.
+    /// Held from the commit of a change to the file until memory has it, too.
     pub(super) changing: Mutex<()>,
     /// Negative for no limit.
     log_limit: AtomicI64,

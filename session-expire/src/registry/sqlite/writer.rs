@@ -89,22 +89,31 @@ impl Writer {
         if works.is_empty() {
             return;
         }
-        let state = Arc::clone(&self.state);
-        let _changing = unpoisoned(&state.changing);
-        if works.len() > 1 && self.write(&works).is_ok() {
-            return works.into_iter().for_each(|work| work.finish(&self.state));
+        let several = works.len() > 1;
+        let Err((failure, works)) = self.write(works) else { return };
+        if !several {
+            return works.into_iter().for_each(|work| work.fail(failure.clone(), &self.state));
         }
         for work in works {
-            match self.write(std::slice::from_ref(&work)) {
-                Ok(()) => work.finish(&self.state),
-                Err(failure) => work.fail(failure, &state),
+            if let Err((failure, failed)) = self.write(vec![work]) {
+                failed.into_iter().for_each(|work| work.fail(failure.clone(), &self.state));
             }
         }
     }
 
-    fn write(&mut self, works: &[Work]) -> Result<(), Failure> {
-        let state = &self.state;
-        transact(&mut self.db, state, |db| works.iter().try_for_each(|work| work.write(db, state)))
+    /// Does all of `works`, first in the file and then in memory, or gives them back.
+    fn write(&mut self, works: Vec<Work>) -> Result<(), (Failure, Vec<Work>)> {
+        let state = &*self.state;
+        let written = transact(&mut self.db, state, |db| {
+            works.iter().try_for_each(|work| work.write(db, state))?;
+            // Not before: until here it may have waited for another program, and lists need not.
+            Ok(unpoisoned(&state.changing))
+        });
+        match written {
+            Ok(_changing) => works.into_iter().for_each(|work| work.finish(state)),
+            Err(failure) => return Err((failure, works)),
+        }
+        Ok(())
     }
 
     fn keep_house(&mut self) {
