@@ -14,8 +14,12 @@ use super::{
     schema::{Kind, MIGRATIONS, migrate},
 };
 
-/// How long to wait for another program that reads or writes the file at this moment.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long to wait for another program that has locked the file at this moment, where nobody waits for
+/// an answer: at the start and at the end.
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The same while people sign in and out.
+const MOMENT: Duration = Duration::from_millis(500);
 
 /// An open file with the present schema, locked against other registries until it is dropped.
 pub(super) struct Opened {
@@ -41,6 +45,7 @@ pub(super) fn open(path: &Path) -> Result<Opened, SqliteError> {
             return Err(SqliteError::Newer { file: path, found, known });
         }
     }
+    writer.busy_timeout(MOMENT).map_err(sorted)?;
     let reader = connect(&path).map_err(sorted)?;
     reader.pragma_update(None, "query_only", true).map_err(sorted)?;
     Ok(Opened { path, writer, reader, lock })

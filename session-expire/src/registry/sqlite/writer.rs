@@ -18,6 +18,7 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use super::{
     error::Failure,
+    file::PATIENCE,
     rows,
     state::{State, unpoisoned},
     work::{Job, Work},
@@ -56,6 +57,8 @@ impl Writer {
             self.keep_house();
         }
         self.seen.extend(self.state.take_unsaved());
+        // The last chance. An error only leaves the shorter time.
+        let _ = self.db.busy_timeout(PATIENCE);
         while !self.seen.is_empty() && self.save_some() {}
     }
 
