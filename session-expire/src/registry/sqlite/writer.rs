@@ -2,8 +2,9 @@
 //!
 //! Jobs that wait at the same time share one transaction, and thus one sync of the disk. A batch has
 //! at most one job of each shard: so every job is decided on what is committed, and memory changes
-//! only when the disk has. A batch that fails is tried again job by job, so that nobody pays for
-//! another's login that cannot be stored.
+//! only when the disk has. A batch that fails for one of its jobs is tried again job by job, so that nobody
+//! pays for another's login that cannot be stored. Where every job would fail, as on a full disk or while
+//! another program holds a lock, all fail at once, so that nobody waits for each of the others.
 
 use std::{
     collections::{HashSet, VecDeque},
@@ -92,16 +93,31 @@ impl Writer {
         if works.is_empty() {
             return;
         }
-        let several = works.len() > 1;
-        let Err((failure, works)) = self.write(works) else { return };
-        if !several {
-            return works.into_iter().for_each(|work| work.fail(failure.clone(), &self.state));
+        match self.write(works) {
+            Ok(()) => {}
+            Err((failure, works)) if failure.is_everyones() => self.give_up(works, &failure),
+            Err((_, works)) => self.one_by_one(works),
         }
-        for work in works {
-            if let Err((failure, failed)) = self.write(vec![work]) {
-                failed.into_iter().for_each(|work| work.fail(failure.clone(), &self.state));
+    }
+
+    fn one_by_one(&mut self, works: Vec<Work>) {
+        let mut works = works.into_iter();
+        while let Some(work) = works.next() {
+            let Err((failure, failed)) = self.write(vec![work]) else { continue };
+            if failure.is_everyones() {
+                return self.give_up(failed.into_iter().chain(works), &failure);
             }
+            failed.into_iter().for_each(|work| work.fail(failure.clone(), &self.state));
         }
+    }
+
+    /// Fails these and what has waited as long behind them: it would only wait for the same once more.
+    fn give_up(&mut self, works: impl IntoIterator<Item = Work>, failure: &Failure) {
+        let state = &self.state;
+        works.into_iter().for_each(|work| work.fail(failure.clone(), state));
+        // What needs no writing is done all the same.
+        let waiting = self.waiting.drain(..).filter_map(|job| job.decide(state));
+        waiting.for_each(|work| work.fail(failure.clone(), state));
     }
 
     /// Does all of `works`, first in the file and then in memory, or gives them back.
