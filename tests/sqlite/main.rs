@@ -5,4 +5,5 @@ mod child;
 mod full;
 mod kill;
 mod locked;
+mod moved;
 mod refused;

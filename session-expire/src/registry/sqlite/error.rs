@@ -112,6 +112,12 @@ pub(super) enum Failure {
     Sqlite { file: Arc<PathBuf>, source: Arc<rusqlite::Error> },
     #[error("the policy of this login cannot be stored: {0}")]
     Policy(Arc<serde_json::Error>),
+    #[error(
+        "{}: moved, replaced or removed while it was in use; put it back, or restart the process to go on \
+         with what lies there now",
+        file.display()
+    )]
+    Moved { file: Arc<PathBuf> },
     #[error("the thread that writes the file has stopped; restart the process")]
     Stopped,
 }
@@ -127,7 +133,7 @@ impl Failure {
                     | Some(E::SystemIoFailure | E::ReadOnly | E::CannotOpen)
             ),
             Self::Policy(_) => false,
-            Self::Stopped => true,
+            Self::Moved { .. } | Self::Stopped => true,
         }
     }
 }

@@ -208,6 +208,7 @@ fn transact<T>(
     let failure = |error| state.failure(error);
     let change = db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failure)?;
     let done = act(&change)?;
+    state.check_files()?;
     change.commit().map_err(failure)?;
     Ok(done)
 }
