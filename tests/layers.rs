@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 /// A file may use only files that stand before it.
-const ORDER: [&str; 84] = [
+const ORDER: [&str; 85] = [
     "error",
     "time",
     "path",
@@ -27,6 +27,7 @@ const ORDER: [&str; 84] = [
     "registry::memory",
     "registry::sqlite::error",
     "registry::sqlite::schema",
+    "registry::sqlite::watch",
     "registry::sqlite::file",
     "registry::sqlite::rows",
     "registry::sqlite::state",

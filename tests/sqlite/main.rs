@@ -4,4 +4,6 @@
 mod child;
 mod full;
 mod kill;
+mod locked;
+mod moved;
 mod refused;

@@ -112,8 +112,30 @@ pub(super) enum Failure {
     Sqlite { file: Arc<PathBuf>, source: Arc<rusqlite::Error> },
     #[error("the policy of this login cannot be stored: {0}")]
     Policy(Arc<serde_json::Error>),
+    #[error(
+        "{}: moved, replaced or removed while it was in use; put it back, or restart the process to go on \
+         with what lies there now",
+        file.display()
+    )]
+    Moved { file: Arc<PathBuf> },
     #[error("the thread that writes the file has stopped; restart the process")]
     Stopped,
+}
+
+impl Failure {
+    /// Whether it is the file's or the disk's: whatever else is written now would fail, too.
+    pub(super) fn is_everyones(&self) -> bool {
+        use ErrorCode as E;
+        match self {
+            Self::Sqlite { source, .. } => matches!(
+                source.sqlite_error_code(),
+                Some(E::DatabaseBusy | E::DatabaseLocked | E::DiskFull)
+                    | Some(E::SystemIoFailure | E::ReadOnly | E::CannotOpen)
+            ),
+            Self::Policy(_) => false,
+            Self::Moved { .. } | Self::Stopped => true,
+        }
+    }
 }
 
 /// What a text in `Failure` or `SqliteError` says of an error of SQLite.
@@ -156,6 +178,23 @@ mod tests {
             let source = Arc::new(rusqlite::Error::SqliteFailure(Error::new(code), None));
             let failure = Failure::Sqlite { file: Arc::new("/db".into()), source };
             assert!(failure.to_string().starts_with(words), "{failure}");
+        }
+    }
+
+    #[test]
+    fn what_one_login_cannot_have_stored_is_no_failure_of_the_others() {
+        for (code, everyones) in [
+            (ffi::SQLITE_CONSTRAINT_TRIGGER, false),
+            (ffi::SQLITE_TOOBIG, false),
+            (ffi::SQLITE_BUSY, true),
+            (ffi::SQLITE_FULL, true),
+            (ffi::SQLITE_IOERR_WRITE, true),
+            (ffi::SQLITE_READONLY_DBMOVED, true),
+            (ffi::SQLITE_CANTOPEN, true),
+        ] {
+            let source = Arc::new(rusqlite::Error::SqliteFailure(Error::new(code), None));
+            let failure = Failure::Sqlite { file: Arc::default(), source };
+            assert_eq!(failure.is_everyones(), everyones, "{code}");
         }
     }
 }

@@ -12,10 +12,15 @@ use rusqlite::{Connection, OpenFlags};
 use super::{
     error::SqliteError,
     schema::{Kind, MIGRATIONS, migrate},
+    watch::Watched,
 };
 
-/// How long to wait for another program that reads or writes the file at this moment.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long to wait for another program that has locked the file at this moment, where nobody waits for
+/// an answer: at the start and at the end.
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The same while people sign in and out.
+const MOMENT: Duration = Duration::from_millis(500);
 
 /// An open file with the present schema, locked against other registries until it is dropped.
 pub(super) struct Opened {
@@ -23,14 +28,13 @@ pub(super) struct Opened {
     pub(super) writer: Connection,
     pub(super) reader: Connection,
     pub(super) lock: File,
+    pub(super) watched: [Watched; 2],
 }
 
 pub(super) fn open(path: &Path) -> Result<Opened, SqliteError> {
     let failed = |source| SqliteError::Open { file: path.to_owned(), source };
     let path = real_path(path).map_err(failed)?;
-    // First of all: closing a second handle on an SQLite file would drop the locks of the first.
-    let lock = lock(&path)?;
-    private().create(true).open(&path).map_err(|source| unwritable(&path, source))?;
+    let (lock, watched) = make(&path)?;
     let sorted = |source| SqliteError::opening(path.clone(), source);
     let mut writer = connect(&path).map_err(sorted)?;
     match prepare(&mut writer).map_err(sorted)? {
@@ -41,9 +45,24 @@ pub(super) fn open(path: &Path) -> Result<Opened, SqliteError> {
             return Err(SqliteError::Newer { file: path, found, known });
         }
     }
+    writer.busy_timeout(MOMENT).map_err(sorted)?;
     let reader = connect(&path).map_err(sorted)?;
     reader.pragma_update(None, "query_only", true).map_err(sorted)?;
-    Ok(Opened { path, writer, reader, lock })
+    Ok(Opened { path, writer, reader, lock, watched })
+}
+
+/// Makes what is not there yet, and takes the lock first of all: closing a second handle on an SQLite
+/// file would drop the locks of the first.
+fn make(path: &Path) -> Result<(File, [Watched; 2]), SqliteError> {
+    let failed = |source| unwritable(path, source);
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let name = PathBuf::from(name);
+    let lock = lock(path, &name)?;
+    let file = private().create(true).open(path).map_err(failed)?;
+    let watched = |path, file: &File| Watched::new(path, file).map_err(failed);
+    let watched = [watched(path.to_owned(), &file)?, watched(name, &lock)?];
+    Ok((lock, watched))
 }
 
 /// One name for one file, whatever way leads to it: the lock goes by the name.
@@ -77,11 +96,9 @@ fn unwritable(path: &Path, source: io::Error) -> SqliteError {
 
 /// Takes the lock that the system gives back when the process dies, however it dies. It is not
 /// SQLite's own exclusive mode, which would keep people from querying the history meanwhile.
-fn lock(path: &Path) -> Result<File, SqliteError> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
+fn lock(path: &Path, name: &Path) -> Result<File, SqliteError> {
     let failed = |source| unwritable(path, source);
-    let mut lock = private().create(true).open(Path::new(&name)).map_err(failed)?;
+    let mut lock = private().create(true).open(name).map_err(failed)?;
     match lock.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {

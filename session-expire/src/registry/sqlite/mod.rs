@@ -6,6 +6,7 @@ mod history;
 mod rows;
 mod schema;
 mod state;
+mod watch;
 mod work;
 mod writer;
 
@@ -62,9 +63,9 @@ use crate::{error::RegistryError, limit::Limit, time::Timestamp};
 ///   reason as its source. (If the disk fails in the middle of a write, what was answered with an
 ///   error may still have reached it. After a restart it may then be true: an end, or a login whose
 ///   key nobody has.)
-/// - One process has the file. Another is refused with [`SqliteError::InUse`], by a lock on
-///   `<file>.lock` that the system gives back however the process dies; that file may stay. Not for
-///   network file systems, whose locks can't be relied on.
+/// - One process has the file. Another is refused with [`SqliteError::InUse`], by a lock that
+///   the system gives back however the process dies. Not for network file systems, whose locks can't be
+///   relied on.
 ///
 /// Logins that wait at the same moment share one sync of the disk, so the more there are, the cheaper
 /// each gets; those of one user go one after the other.
@@ -75,6 +76,13 @@ use crate::{error::RegistryError, limit::Limit, time::Timestamp};
 /// [`log_limit`](Self::log_limit) says. They don't stay in memory. A login that nobody used for
 /// 90 days ends. What is trimmed is kept for one more day after its end, so that a late visitor still learns the
 /// reason, and then deleted, up to 100 rows with every login.
+///
+/// # The files
+///
+/// Beside the file lie `<file>-wal`, which has the newest writes, `<file>-shm` and `<file>.lock`. All stay
+/// in their places while a process runs: once the file or its lock was moved, replaced or removed, logins
+/// and ends fail (on Unix, where that can happen). Back up the file of a running process with
+/// `VACUUM INTO 'backup.db'` or the `.backup` of `sqlite3`, never by a plain copy, which may be torn.
 ///
 /// # The tables
 ///
@@ -133,8 +141,8 @@ impl SqliteRegistry {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn open(path: impl AsRef<Path>) -> Result<Self, SqliteError> {
-        let file::Opened { path, writer, reader, lock } = file::open(path.as_ref())?;
-        let loaded = State::load(path.clone(), &reader);
+        let file::Opened { path, writer, reader, lock, watched } = file::open(path.as_ref())?;
+        let loaded = State::load(path.clone(), watched, &reader);
         let state = Arc::new(loaded.map_err(|source| SqliteError::opening(path.clone(), source))?);
         let (jobs, to_write) = channel();
         let (questions, to_answer) = channel();

@@ -11,7 +11,7 @@ use std::{
 
 use rusqlite::{Connection, Transaction};
 
-use super::{error::Failure, rows};
+use super::{error::Failure, rows, watch::Watched};
 use crate::{
     limit::Limit,
     registry::{
@@ -27,11 +27,13 @@ use crate::{
 /// file has them; `last_seen` moves here first.
 pub(super) struct State {
     pub(super) file: Arc<PathBuf>,
+    /// The file and its lock.
+    watched: [Watched; 2],
     /// Open logins, and for a day the ended ones; under [hashed](rows::hashed) keys.
     pub(super) shards: Shards,
     /// Whose `last_seen` the file doesn't have yet.
     unsaved: Mutex<HashSet<RecordKey>>,
-    /// Held from the moment when the file has a change until memory has it, too.
+    /// Held from the commit of a change to the file until memory has it, too.
     pub(super) changing: Mutex<()>,
     /// Negative for no limit.
     log_limit: AtomicI64,
@@ -39,7 +41,11 @@ pub(super) struct State {
 
 impl State {
     /// The open logins of the file.
-    pub(super) fn load(file: PathBuf, db: &Connection) -> rusqlite::Result<Self> {
+    pub(super) fn load(
+        file: PathBuf,
+        watched: [Watched; 2],
+        db: &Connection,
+    ) -> rusqlite::Result<Self> {
         let shards = Shards::new();
         let sql =
             format!("SELECT {} FROM logins WHERE ended_at IS NULL ORDER BY seq", rows::COLUMNS);
@@ -51,7 +57,8 @@ impl State {
             shard.open(key, record);
         }
         let (unsaved, changing, log_limit) = <_>::default();
-        let state = Self { file: Arc::new(file), shards, unsaved, changing, log_limit };
+        let file = Arc::new(file);
+        let state = Self { file, watched, shards, unsaved, changing, log_limit };
         state.set_log_limit(Limit::Off);
         Ok(state)
     }
@@ -66,6 +73,11 @@ impl State {
 
     pub(super) fn failure(&self, error: rusqlite::Error) -> Failure {
         Failure::Sqlite { file: Arc::clone(&self.file), source: Arc::new(error) }
+    }
+
+    /// Fails when what is written now would be lost to whoever opens the file next.
+    pub(super) fn check_files(&self) -> Result<(), Failure> {
+        self.watched.iter().try_for_each(Watched::check)
     }
 
     /// Notes activity, to be written later. `false`, with nothing done, for what is the writer's: what

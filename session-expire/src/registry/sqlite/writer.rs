@@ -2,8 +2,9 @@
 //!
 //! Jobs that wait at the same time share one transaction, and thus one sync of the disk. A batch has
 //! at most one job of each shard: so every job is decided on what is committed, and memory changes
-//! only when the disk has. A batch that fails is tried again job by job, so that nobody pays for
-//! another's login that cannot be stored.
+//! only when the disk has. A batch that fails for one of its jobs is tried again job by job, so that nobody
+//! pays for another's login that cannot be stored. Where every job would fail, as on a full disk or while
+//! another program holds a lock, all fail at once, so that nobody waits for each of the others.
 
 use std::{
     collections::{HashSet, VecDeque},
@@ -18,6 +19,7 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use super::{
     error::Failure,
+    file::PATIENCE,
     rows,
     state::{State, unpoisoned},
     work::{Job, Work},
@@ -56,6 +58,8 @@ impl Writer {
             self.keep_house();
         }
         self.seen.extend(self.state.take_unsaved());
+        // The last chance. An error only leaves the shorter time.
+        let _ = self.db.busy_timeout(PATIENCE);
         while !self.seen.is_empty() && self.save_some() {}
     }
 
@@ -89,22 +93,46 @@ impl Writer {
         if works.is_empty() {
             return;
         }
-        let state = Arc::clone(&self.state);
-        let _changing = unpoisoned(&state.changing);
-        if works.len() > 1 && self.write(&works).is_ok() {
-            return works.into_iter().for_each(|work| work.finish(&self.state));
-        }
-        for work in works {
-            match self.write(std::slice::from_ref(&work)) {
-                Ok(()) => work.finish(&self.state),
-                Err(failure) => work.fail(failure, &state),
-            }
+        match self.write(works) {
+            Ok(()) => {}
+            Err((failure, works)) if failure.is_everyones() => self.give_up(works, &failure),
+            Err((_, works)) => self.one_by_one(works),
         }
     }
 
-    fn write(&mut self, works: &[Work]) -> Result<(), Failure> {
+    fn one_by_one(&mut self, works: Vec<Work>) {
+        let mut works = works.into_iter();
+        while let Some(work) = works.next() {
+            let Err((failure, failed)) = self.write(vec![work]) else { continue };
+            if failure.is_everyones() {
+                return self.give_up(failed.into_iter().chain(works), &failure);
+            }
+            failed.into_iter().for_each(|work| work.fail(failure.clone(), &self.state));
+        }
+    }
+
+    /// Fails these and what has waited as long behind them: it would only wait for the same once more.
+    fn give_up(&mut self, works: impl IntoIterator<Item = Work>, failure: &Failure) {
         let state = &self.state;
-        transact(&mut self.db, state, |db| works.iter().try_for_each(|work| work.write(db, state)))
+        works.into_iter().for_each(|work| work.fail(failure.clone(), state));
+        // What needs no writing is done all the same.
+        let waiting = self.waiting.drain(..).filter_map(|job| job.decide(state));
+        waiting.for_each(|work| work.fail(failure.clone(), state));
+    }
+
+    /// Does all of `works`, first in the file and then in memory, or gives them back.
+    fn write(&mut self, works: Vec<Work>) -> Result<(), (Failure, Vec<Work>)> {
+        let state = &*self.state;
+        let written = transact(&mut self.db, state, |db| {
+            works.iter().try_for_each(|work| work.write(db, state))?;
+            // Not before: until here it may have waited for another program, and lists need not.
+            Ok(unpoisoned(&state.changing))
+        });
+        match written {
+            Ok(_changing) => works.into_iter().for_each(|work| work.finish(state)),
+            Err(failure) => return Err((failure, works)),
+        }
+        Ok(())
     }
 
     fn keep_house(&mut self) {
@@ -180,6 +208,7 @@ fn transact<T>(
     let failure = |error| state.failure(error);
     let change = db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failure)?;
     let done = act(&change)?;
+    state.check_files()?;
     change.commit().map_err(failure)?;
     Ok(done)
 }
