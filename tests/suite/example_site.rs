@@ -1,11 +1,11 @@
 //! The example site keeps its contract: paths, forms and markup.
 
-use std::{sync::mpsc, thread};
+use std::{sync::mpsc, thread, time::Instant};
 
 use actix_web::rt::System;
-use example_site::{Settings, Site};
+use example_site::{RegistryKind, SessionsKind, Settings, Site};
 use session_expire::{ManualClock, Overflow, Policy, hours, minutes, seconds};
-use session_expire_tests::{Answer, Browser};
+use session_expire_tests::{Answer, Browser, RedisServer};
 
 struct Example {
     address: String,
@@ -13,8 +13,12 @@ struct Example {
 }
 
 fn start(policy: Policy) -> Example {
+    start_with(Settings { policy, ..Settings::default() })
+}
+
+fn start_with(settings: Settings) -> Example {
     let clock = ManualClock::default();
-    let settings = Settings { policy, clock: Some(clock.clone()), ..Settings::default() };
+    let settings = Settings { clock: Some(clock.clone()), ..settings };
     let (told, address) = mpsc::channel();
     thread::spawn(move || {
         System::new().block_on(async {
@@ -100,6 +104,45 @@ fn every_page_answers_whom_it_should_and_under_a_strict_content_policy() {
     assert!(shown.contains(markup) && shown.contains("\"sessionEnd\": 28800, \"idleEnd\": 600"));
     assert_eq!(alice.fetch("/api/me").body, r#"{"user":"alice"}"#);
     assert_eq!(nobody.fetch("/api/me").header("content-type"), "application/problem+json");
+}
+
+#[test]
+fn a_page_says_what_to_do_while_the_registry_is_away() {
+    let mut server = RedisServer::start();
+    let registry = RegistryKind::Redis(server.url());
+    let alice = start_with(Settings { registry, ..Settings::default() }).signed_in("alice");
+    server.stop();
+    let page = alice.get("/dashboard");
+    assert_eq!((page.status, page.header("retry-after"), page.cookies().len()), (503, "5", 0));
+    assert!(page.body.contains(">Try again</a>") && !page.body.contains("You are not signed in"));
+    assert!(page.header("content-security-policy").starts_with("default-src 'self'"));
+    assert_eq!(alice.get("/").status, 200);
+}
+
+#[test]
+fn a_session_store_that_is_away_keeps_nobody_waiting() {
+    let mut server = RedisServer::start();
+    let sessions = SessionsKind::Redis(server.url());
+    let alice = start_with(Settings { sessions, ..Settings::default() }).signed_in("alice");
+    server.stop();
+    let began = Instant::now();
+    assert_eq!(alice.get("/").status, 500);
+    assert!(began.elapsed() < seconds(4), "{:?}", began.elapsed());
+}
+
+#[test]
+fn a_form_is_taken_from_pages_of_this_site_only() {
+    let alice = start(usual()).signed_in("alice");
+    for path in ["/login", "/logout", "/editor", "/devices/end-others", "/devices/x/end"] {
+        for (name, value) in
+            [("origin", "http://evil.example"), ("origin", "null"), ("sec-fetch-site", "same-site")]
+        {
+            let form = "username=bob&password=bob";
+            let post = alice.request("POST", path).without("sec-fetch-site").header(name, value);
+            assert_eq!(post.form(form).send().status, 403, "{path} {value}");
+        }
+    }
+    assert_eq!(alice.fetch("/api/me").body, r#"{"user":"alice"}"#);
 }
 
 #[test]

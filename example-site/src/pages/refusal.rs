@@ -44,7 +44,14 @@ fn page(status: StatusCode, title: &str, advice: &str, req: &HttpRequest) -> Res
     html_with(status, &Refusal { user, messages: [], status, title, advice, limits })
 }
 
-/// This page in the place of the library's plain one, for people who come while the registry is away.
+#[derive(Template)]
+#[template(path = "unavailable.html")]
+struct Unavailable {
+    user: Option<&'static User>,
+    messages: [FlashMessage; 0],
+}
+
+/// A page of ours in the place of the library's plain one, for people who come while the registry is away.
 pub(crate) fn unavailable<B>(res: ServiceResponse<B>) -> Result<ServiceResponse<EitherBody<B>>> {
     let html = res
         .headers()
@@ -53,12 +60,8 @@ pub(crate) fn unavailable<B>(res: ServiceResponse<B>) -> Result<ServiceResponse<
     if res.status() != StatusCode::SERVICE_UNAVAILABLE || !html {
         return Ok(res.map_into_left_body());
     }
-    let mut answer = page(
-        StatusCode::SERVICE_UNAVAILABLE,
-        "Your session could not be checked",
-        "Nothing is lost and you have not been signed out. Try again in a few seconds.",
-        res.request(),
-    )?;
+    let page = Unavailable { user: None, messages: [] };
+    let mut answer = html_with(StatusCode::SERVICE_UNAVAILABLE, &page)?;
     for name in [RETRY_AFTER, CACHE_CONTROL] {
         let value = res.headers().get(&name).cloned();
         value.map(|value| answer.headers_mut().insert(name, value));
