@@ -40,18 +40,8 @@ pub(crate) async fn register(
     choice: PolicyPatch,
     req: &HttpRequest,
 ) -> Result<Entry, RegistryError> {
-    let setup = &gate.setup;
-    let (patch, kept) = (setup.patch_of(&owner).await?, setup.kept(choice.clone())?);
-    let mut policy = choice.over(&gate.layered());
-    if let Some(patch) = &patch {
-        policy = patch.over(&policy);
-    }
-    let mut login = Login::new(owner, setup.now(), &policy);
-    login.room = login.room.or_as_many_as(Room::of(&setup.policy));
-    login.client = client(req, &setup.proxies);
-    (login.choice, login.patch) = (kept, patch);
-    let before = before(gate);
-    login.replaces = before.as_ref().filter(|old| old.may_be_of(&login)).map(Before::replaced);
+    let (setup, before) = (&gate.setup, before(gate));
+    let login = prepare(gate, owner, choice, before.as_ref(), req).await?;
     let key = login.key;
     match setup.registry.login(login).await? {
         Admission::Refused { holders } => {
@@ -63,15 +53,49 @@ pub(crate) async fn register(
         Admission::Admitted { record, ended } => {
             setup.tell_ended(&ended);
             setup.tell(&Event::LoggedIn { owner: &record.owner, id: record.id });
-            if let Some(old) = before.filter(|old| old.owner.as_ref() != Some(&record.owner)) {
-                let ended = end(gate, Target::Key(old.key), Ended::new(old.reason, setup.now()));
-                if let Err(error) = ended.await {
-                    take_back(setup, key).await; // or nobody could sign in where it holds the only place
-                    return Err(error);
-                }
-            }
+            end_of_somebody_else(gate, before, key, &record).await?;
             gate.set_registered(Registered::new(setup, key, &record));
             Ok(Entry::Admitted(key, Box::new(record)))
+        }
+    }
+}
+
+/// A login of `owner` under the policy of this page, with what was chosen and what they have of their own.
+async fn prepare(
+    gate: &Gate,
+    owner: String,
+    choice: PolicyPatch,
+    before: Option<&Before>,
+    req: &HttpRequest,
+) -> Result<Login, RegistryError> {
+    let setup = &gate.setup;
+    let mut policy = choice.over(&gate.layered());
+    let (patch, choice) = (setup.patch_of(&owner).await?, setup.kept(choice)?);
+    if let Some(patch) = &patch {
+        policy = patch.over(&policy);
+    }
+    let mut login = Login::new(owner, setup.now(), &policy);
+    login.room = login.room.or_as_many_as(Room::of(&setup.policy));
+    login.client = client(req, &setup.proxies);
+    (login.choice, login.patch) = (choice, patch);
+    login.replaces = before.filter(|old| old.may_be_of(&login)).map(Before::replaced);
+    Ok(login)
+}
+
+/// Ends what this browser had of another user, whose place the login of `record` cannot take.
+async fn end_of_somebody_else(
+    gate: &Gate,
+    before: Option<Before>,
+    key: RecordKey,
+    record: &Record,
+) -> Result<(), RegistryError> {
+    let other = |old: &Before| old.owner.as_ref() != Some(&record.owner);
+    let Some(old) = before.filter(other) else { return Ok(()) };
+    match end(gate, Target::Key(old.key), Ended::new(old.reason, gate.setup.now())).await {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            take_back(&gate.setup, key).await; // or nobody could sign in where it holds the only place
+            Err(error)
         }
     }
 }

@@ -5,7 +5,7 @@ use actix_web::{
     body::{EitherBody, MessageBody},
     dev::ServiceResponse,
     error::InternalError,
-    http::StatusCode,
+    http::{StatusCode, header::HeaderMap},
 };
 
 use super::{
@@ -68,6 +68,29 @@ impl Plan {
         };
         plan(&gate.standing(), user)
     }
+
+    /// The same, considering who asked and what the answer is.
+    fn considering(gate: &Gate, status: StatusCode) -> Self {
+        match (Self::of(gate), gate.goes_unnoticed()) {
+            // Whoever only asks how a session stands must not end it for the pages that still accept it.
+            (Self::End(_), _) if gate.is_asking() => Self::PutBack,
+            // A picture on a page under a laxer policy must not end the session of the page.
+            (Self::End(_), Some(Kind::Resource)) if status != StatusCode::UNAUTHORIZED => {
+                Self::PutBack
+            }
+            (Self::End(reason), Some(_)) => Self::EndUnnoticed(reason),
+            (plan, _) => plan,
+        }
+    }
+
+    fn keep_out_of_caches(self, headers: &mut HeaderMap) {
+        match self {
+            Self::Stay | Self::Login | Self::EndUnnoticed(_) => reply::forbid_caching(headers),
+            // This answer carries a cookie, so not even the handler can want it in a cache.
+            Self::End(_) => reply::never_cache(headers),
+            Self::Keep | Self::PutBack => {}
+        }
+    }
 }
 
 /// Whether the person goes on and there is nothing new to write: the common case, for which it is not
@@ -90,15 +113,7 @@ pub(crate) async fn settle<B: MessageBody + 'static>(
         Ok(gate) => gate,
         Err(error) => return Ok(reply::replace(res, HttpResponse::from_error(error))),
     };
-    let refused = res.status() == StatusCode::UNAUTHORIZED;
-    let plan = match (Plan::of(&gate), gate.goes_unnoticed()) {
-        // Whoever only asks how a session stands must not end it for the pages that still accept it.
-        (Plan::End(_), _) if gate.is_asking() => Plan::PutBack,
-        // A picture on a page under a laxer policy must not end the session of the page.
-        (Plan::End(_), Some(Kind::Resource)) if !refused => Plan::PutBack,
-        (Plan::End(reason), Some(_)) => Plan::EndUnnoticed(reason),
-        (plan, _) => plan,
-    };
+    let plan = Plan::considering(&gate, res.status());
     if plan != Plan::Login {
         gate.take_back().await;
     }
@@ -114,14 +129,7 @@ pub(crate) async fn settle<B: MessageBody + 'static>(
         Some(answer) => reply::replace(res, answer),
         None => res,
     };
-    match plan {
-        Plan::Stay | Plan::Login | Plan::EndUnnoticed(_) => {
-            reply::forbid_caching(res.headers_mut());
-        }
-        // This answer carries a cookie, so not even the handler can want it in a cache.
-        Plan::End(_) => reply::never_cache(res.headers_mut()),
-        Plan::Keep | Plan::PutBack => {}
-    }
+    plan.keep_out_of_caches(res.headers_mut());
     Ok(reply::for_people(res))
 }
 
