@@ -211,9 +211,13 @@ async fn one_record_that_nobody_can_read_keeps_nobody_from_the_others() {
     let fields: Vec<String> = server.ask(&["HKEYS", &names[0]]);
     let field = fields.iter().find(|field| field.len() == 32).unwrap();
     let text: String = server.ask(&["HGET", &names[0], field]);
-    // From a newer version, perhaps.
+    // From a newer version, perhaps: it can be listed, and so be ended with all others.
     let newer = text.replace("{", r#"{"patch":"{\"colour\":\"red\"}","#);
     let _: u32 = server.ask(&["HSET", &names[0], field, &newer]);
+    assert_eq!(registry.find(Query::default()).await.unwrap().len(), 2);
+    // This says of nobody whose it is.
+    let nobodys = text.replace("\"owner\"", "\"who\"");
+    let _: u32 = server.ask(&["HSET", &names[0], field, &nobodys]);
     assert_eq!(registry.find(Query::open("alice")).await.unwrap().len(), 1);
     assert_eq!(registry.find(Query::default()).await.unwrap().len(), 1);
     let policy = Policy::new().max_sessions(1);

@@ -121,6 +121,60 @@ async fn what_was_ended_is_told_although_the_first_answer_was_lost() {
     }
 }
 
+#[tokio::test]
+async fn what_another_process_has_ended_in_the_same_moment_is_not_told_again() {
+    let server = RedisServer::start();
+    let wire = Wire::to(&server, Duration::ZERO);
+    let (here, there) = (RedisRegistry::connect(&wire.url).await.unwrap(), server.registry().await);
+    here.end(Target::Key(nobody()), revoked()).await.unwrap();
+    let login = signed_in(&here, &Policy::new()).await;
+    let logged_out = Ended::new(Reason::LoggedOut, NOON);
+    assert_eq!(there.end(Target::Key(login.key), logged_out).await.unwrap().len(), 1);
+    wire.lose_an_answer();
+    assert_eq!(here.end(Target::All("alice".into()), revoked()).await.unwrap(), []);
+    assert!(wire.has_lost_it());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_ended_is_told_although_the_server_has_lost_its_scripts_since() {
+    let server = RedisServer::start();
+    let wire = Wire::to(&server, Duration::from_millis(60));
+    let registry = RedisRegistry::connect(&wire.url).await.unwrap();
+    let registry = registry.timeout(Duration::from_secs(5));
+    registry.end(Target::Key(nobody()), revoked()).await.unwrap();
+    signed_in(&registry, &Policy::new()).await;
+    wire.lose_an_answer();
+    let later = Ended { at: NOON.plus(Duration::from_secs(1)), ..revoked() };
+    let ending = registry.end(Target::All("alice".into()), later);
+    let (ended, ()) = tokio::join!(ending, async {
+        // It runs after 60 ms, and its answer would be here after 120.
+        tokio::time::sleep(Duration::from_millis(90)).await;
+        let _: String = server.ask(&["SCRIPT", "FLUSH"]);
+    });
+    assert_eq!((ended.unwrap().len(), wire.has_lost_it()), (1, true));
+}
+
+/// A job with a runtime of its own asks once in a while, and lies still in between.
+#[test]
+fn a_runtime_that_lies_still_keeps_nobody_from_the_server() {
+    let server = RedisServer::start();
+    let wire = Wire::to(&server, Duration::from_millis(20));
+    let main = runtime();
+    let registry = main.block_on(RedisRegistry::connect(&wire.url)).unwrap();
+    let registry = registry.timeout(Duration::from_millis(300));
+    let job = runtime();
+    server.signal("STOP");
+    assert!(job.block_on(registry.load(nobody())).is_err());
+    server.signal("CONT");
+    thread::sleep(Duration::from_millis(1_500));
+    let fine: Vec<_> = (0..10).map(|_| main.block_on(registry.load(nobody())).is_ok()).collect();
+    assert_eq!(fine[3..], [true; 7], "{fine:?}");
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_far_server_is_found_again_however_little_time_requests_have() {
     let server = RedisServer::start();

@@ -1,8 +1,11 @@
 //! Logins that are no simple login: taken back, failed half way, doubled, over one that is there.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use actix_identity::Identity;
@@ -140,42 +143,80 @@ async fn enter(req: HttpRequest, handle: SessionHandle, how: String) -> HttpResp
     HttpResponse::Ok().finish()
 }
 
-/// A registry whose next `end` fails when it is told so.
-struct Stumbling(MemoryRegistry, Arc<AtomicBool>);
+/// A registry whose next `end` fails, or whose logins are recorded and never answered, when it is told so.
+#[derive(Default)]
+struct Stumbling {
+    below: MemoryRegistry,
+    next_end_fails: Arc<AtomicBool>,
+    logins_are_not_answered: Arc<AtomicBool>,
+}
 
 impl Registry for Stumbling {
     fn login(&self, login: Login) -> Answer<'_, Admission> {
-        self.0.login(login)
+        let answer = self.below.login(login);
+        match self.logins_are_not_answered.load(Ordering::SeqCst) {
+            true => Box::pin(std::future::pending()),
+            false => answer,
+        }
     }
 
     fn load(&self, key: RecordKey) -> Answer<'_, Option<Loaded>> {
-        self.0.load(key)
+        self.below.load(key)
     }
 
     fn touch(&self, key: RecordKey, change: Change) -> Answer<'_, ()> {
-        self.0.touch(key, change)
+        self.below.touch(key, change)
     }
 
     fn end(&self, target: Target, ended: Ended) -> Answer<'_, Vec<Record>> {
-        if self.1.swap(false, Ordering::SeqCst) {
+        if self.next_end_fails.swap(false, Ordering::SeqCst) {
             return Box::pin(std::future::ready(Err(RegistryError::new("end", "it stumbled"))));
         }
-        self.0.end(target, ended)
+        self.below.end(target, ended)
     }
 
     fn make_room(&self, key: RecordKey, room: Room, ended: Ended) -> Answer<'_, Vec<Record>> {
-        self.0.make_room(key, room, ended)
+        self.below.make_room(key, room, ended)
     }
 
     fn find(&self, query: Query) -> Answer<'_, Vec<Record>> {
-        self.0.find(query)
+        self.below.find(query)
+    }
+}
+
+/// Its browser has gone, or a limit of time of the application has struck.
+#[test]
+fn a_login_that_nobody_waits_for_holds_no_place() {
+    let registry = Stumbling::default();
+    let stuck = Arc::clone(&registry.logins_are_not_answered);
+    let site = Site::builder()
+        .policy(one_place())
+        .routes(|cfg| {
+            cfg.route("/impatient", web::post().to(impatient));
+        })
+        .customise(|builder| builder.registry(registry))
+        .start();
+    stuck.store(true, Ordering::SeqCst);
+    assert_eq!(site.browser().post("/impatient", "").body, "gave up");
+    stuck.store(false, Ordering::SeqCst);
+    let began = Instant::now();
+    while site.browser().post("/login", "user=alice").status != 303 {
+        assert!(began.elapsed() < Duration::from_secs(5), "the place is never given back");
+    }
+}
+
+async fn impatient(handle: SessionHandle) -> &'static str {
+    let patience = Duration::from_millis(20);
+    match actix_web::rt::time::timeout(patience, handle.sign_in("alice")).await {
+        Ok(_) => "signed in",
+        Err(_) => "gave up",
     }
 }
 
 #[test]
 fn a_login_that_fails_half_way_holds_no_place() {
-    let stumbles = Arc::new(AtomicBool::new(false));
-    let registry = Stumbling(MemoryRegistry::new(), Arc::clone(&stumbles));
+    let registry = Stumbling::default();
+    let stumbles = Arc::clone(&registry.next_end_fails);
     let site = Site::builder().policy(one_place());
     let site = site.customise(|builder| builder.registry(registry)).start();
     let browser = site.signed_in("alice");

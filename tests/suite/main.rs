@@ -15,6 +15,7 @@ mod messages;
 mod model;
 mod outage;
 mod policies;
+mod problems;
 mod quiet;
 mod revival;
 mod stack;

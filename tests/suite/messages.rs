@@ -32,6 +32,22 @@ fn a_page_that_shows_messages_tells_the_reason_at_once() {
 }
 
 #[test]
+fn a_page_without_its_body_has_shown_nothing() {
+    let site = Site::builder()
+        .routes(|cfg| {
+            cfg.route("/messages", web::head().to(read_all));
+        })
+        .start();
+    let alice = expired(&site);
+    assert_eq!(alice.request("HEAD", "/messages").send().status, 200);
+    assert_eq!(alice.get("/login").body, IDLE);
+}
+
+async fn read_all(messages: FlashMessages) -> String {
+    messages.into_iter().map(|message| message.text().to_owned()).collect()
+}
+
+#[test]
 fn a_poll_does_not_eat_the_message() {
     let site = Site::start();
     let alice = expired(&site);

@@ -38,7 +38,22 @@ fn a_person_reads_a_page_and_a_program_a_problem() {
     }
     let logout = alice.post("/sign-out", "");
     assert_eq!((logout.status, logout.header("location")), (503, ""), "it leads nowhere");
+    let logout = alice.request("POST", "/session/logout").script().header("hx-request", "true");
+    let logout = logout.send();
+    assert_eq!((logout.status, logout.header("hx-redirect")), (503, ""), "nor does it for htmx");
     assert_eq!(alice.fetch("/private").header("content-type"), "application/problem+json");
+}
+
+#[test]
+fn what_failed_can_be_tried_again_where_it_began() {
+    let site = Site::start();
+    let alice = site.signed_in("alice");
+    site.registry.set_down(true);
+    assert!(alice.get("/private").body.contains("<a href=\"\">Try again</a>"));
+    let logout = || alice.request("POST", "/session/logout");
+    let from_a_page = logout().header("referer", &format!("{}/account?tab=2", alice.base()));
+    assert!(from_a_page.send().body.contains("<a href=\"/account?tab=2\">Try again</a>"));
+    assert!(!logout().send().body.contains("<a "), "nobody can read what lies there");
 }
 
 #[test]

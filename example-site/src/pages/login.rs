@@ -109,7 +109,7 @@ pub(super) async fn sign_in(
             Err(error) => return Err(error.into()),
         },
     };
-    let (user, failed) = (User::of_visitor(user.as_ref()), holders.is_empty());
+    let (user, failed) = (User::of_visitor(user.as_ref()), status == StatusCode::UNAUTHORIZED);
     let keep = form.keep.is_some();
     html_with(status, &Login { user, messages, limits, username, next, keep, failed, holders })
 }

@@ -48,6 +48,11 @@ impl Caller {
         Self { kind, back: back(req, kind), languages, path: req.path().to_owned(), reads }
     }
 
+    /// Where to try again what has failed: whoever acted does that on the page they came from.
+    pub(crate) fn where_to_try_again(&self) -> Option<&str> {
+        if self.reads { Some("") } else { self.back.as_deref() }
+    }
+
     /// Whether this is somebody at `login_url` anyway, who must not be sent there again.
     pub(crate) fn is_at(&self, login_url: &str) -> bool {
         self.path == path_of(login_url)
@@ -102,7 +107,7 @@ fn back(req: &HttpRequest, kind: Kind) -> Option<String> {
 /// The path of `url` if it lies on the host that this request was sent to.
 fn same_site_path(req: &HttpRequest, url: &str) -> Option<String> {
     let uri: Uri = url.parse().ok()?;
-    let ours = uri.authority()?.as_str() == host(req)?;
+    let ours = is_ours(uri.scheme_str()?, uri.authority()?.as_str(), req);
     ours.then(|| uri.path_and_query())
         .flatten()
         .and_then(|page| local_path(page.as_str()))
@@ -135,9 +140,18 @@ pub fn is_cross_site(req: &HttpRequest) -> bool {
         None => false,
         Some(origin) => {
             let origin = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
-            origin.map(|(_, authority)| authority) != host(req)
+            !origin.is_some_and(|(scheme, authority)| is_ours(scheme, authority, req))
         }
     }
+}
+
+/// Whether `authority` is the one that the client addressed. Some proxies write the port that goes
+/// without saying.
+fn is_ours(scheme: &str, authority: &str, req: &HttpRequest) -> bool {
+    let port = if scheme.eq_ignore_ascii_case("https") { ":443" } else { ":80" };
+    let bare =
+        |authority: &str| authority.strip_suffix(port).unwrap_or(authority).to_ascii_lowercase();
+    host(req).is_some_and(|host| bare(host) == bare(authority))
 }
 
 #[cfg(test)]
@@ -208,6 +222,12 @@ mod tests {
             (vec![("origin", "https://site.example.evil.example")], true),
             (vec![("origin", "https://sub.site.example")], true),
             (vec![("origin", "null")], true),
+            (vec![("origin", "https://SITE.example:443")], false),
+            (vec![("origin", "http://site.example:80")], false),
+            (vec![("origin", "http://site.example:443")], true),
+            (vec![("host", "Site.example:443"), ("origin", "https://site.example")], false),
+            (vec![("host", "[::1]:8080"), ("origin", "http://[::1]:8080")], false),
+            (vec![("host", "[::1]:8080"), ("origin", "http://[::1]")], true),
             (vec![("origin", "")], true),
         ] {
             assert_eq!(

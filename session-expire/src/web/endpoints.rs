@@ -46,7 +46,7 @@ use crate::{
 /// Status and keep-alive judge under the policy of the page that asks, which the page's markup
 /// carries, signed; neither ends a session that a page under another policy may still accept. Requests
 /// that change something are refused (403) when they come from another origin. While the registry is away
-/// all three answer 503 with `Retry-After`.
+/// whoever has a session gets 503 with `Retry-After` from all three.
 ///
 /// ```
 /// # #[actix_web::main]

@@ -9,6 +9,7 @@ use super::{
     advice,
     client::client,
     ledger::{Ledger, Signed},
+    registered::Registered,
     setup::Setup,
 };
 use crate::{
@@ -75,7 +76,7 @@ impl Found {
 }
 
 pub(crate) async fn find(
-    setup: &Setup,
+    setup: &Arc<Setup>,
     ledger: &Ledger,
     req: &HttpRequest,
     now: Timestamp,
@@ -114,7 +115,7 @@ fn unknown() -> Found {
 }
 
 /// A session from before this middleware was installed counts as a login that happens now.
-async fn adopt(setup: &Setup, ledger: &Ledger, req: &HttpRequest, now: Timestamp) -> Found {
+async fn adopt(setup: &Arc<Setup>, ledger: &Ledger, req: &HttpRequest, now: Timestamp) -> Found {
     let Some(owner) = ledger.user() else { return Found::Unknown };
     match register(setup, owner, req, now).await {
         Ok((key, Admission::Admitted { record, ended })) if ledger.set_key(key).is_ok() => {
@@ -131,7 +132,7 @@ async fn adopt(setup: &Setup, ledger: &Ledger, req: &HttpRequest, now: Timestamp
 }
 
 async fn register(
-    setup: &Setup,
+    setup: &Arc<Setup>,
     owner: String,
     req: &HttpRequest,
     now: Timestamp,
@@ -142,5 +143,8 @@ async fn register(
     let mut login = Login::new(owner, now, &policy);
     login.room = login.room.or_as_many_as(Room::of(&setup.policy));
     (login.client, login.patch) = (client(req, &setup.proxies), patch);
-    Ok((login.key, setup.registry.login(login).await?))
+    let (key, mut registered) = (login.key, Registered::new(setup, &login));
+    let admission = setup.registry.login(login).await?;
+    registered.keep();
+    Ok((key, admission))
 }

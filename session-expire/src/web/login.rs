@@ -4,13 +4,7 @@ use std::sync::Arc;
 
 use actix_web::HttpRequest;
 
-use super::{
-    client::client,
-    found::Found,
-    gate::Gate,
-    registered::{Registered, take_back},
-    standing::Standing,
-};
+use super::{client::client, found::Found, gate::Gate, registered::Registered, standing::Standing};
 use crate::{
     error::RegistryError,
     event::Event,
@@ -42,9 +36,10 @@ pub(crate) async fn register(
 ) -> Result<Entry, RegistryError> {
     let (setup, before) = (&gate.setup, before(gate));
     let login = prepare(gate, owner, choice, before.as_ref(), req).await?;
-    let key = login.key;
+    let (key, mut registered) = (login.key, Registered::new(setup, &login));
     match setup.registry.login(login).await? {
         Admission::Refused { holders } => {
+            registered.keep();
             setup.tell(&Event::LoginRefused {
                 owner: holders.first().map_or("", |holder| &holder.owner),
             });
@@ -53,8 +48,11 @@ pub(crate) async fn register(
         Admission::Admitted { record, ended } => {
             setup.tell_ended(&ended);
             setup.tell(&Event::LoggedIn { owner: &record.owner, id: record.id });
-            end_of_somebody_else(gate, before, key, &record).await?;
-            gate.set_registered(Registered::new(setup, key, &record));
+            if let Err(error) = end_of_somebody_else(gate, before, &record).await {
+                registered.take_back().await; // or nobody could sign in where it holds the only place
+                return Err(error);
+            }
+            gate.set_registered(registered);
             Ok(Entry::Admitted(key, Box::new(record)))
         }
     }
@@ -86,18 +84,12 @@ async fn prepare(
 async fn end_of_somebody_else(
     gate: &Gate,
     before: Option<Before>,
-    key: RecordKey,
     record: &Record,
 ) -> Result<(), RegistryError> {
     let other = |old: &Before| old.owner.as_ref() != Some(&record.owner);
     let Some(old) = before.filter(other) else { return Ok(()) };
-    match end(gate, Target::Key(old.key), Ended::new(old.reason, gate.setup.now())).await {
-        Ok(_) => Ok(()),
-        Err(error) => {
-            take_back(&gate.setup, key).await; // or nobody could sign in where it holds the only place
-            Err(error)
-        }
-    }
+    let ended = Ended::new(old.reason, gate.setup.now());
+    end(gate, Target::Key(old.key), ended).await.map(drop)
 }
 
 /// The login that this browser had before.

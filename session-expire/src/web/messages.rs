@@ -73,7 +73,7 @@ impl Gate {
         act(flash.get_or_insert_with(|| Queue::waiting(self.ledger.flash().unwrap_or_default())))
     }
 
-    /// The page on which messages were shown is not going to be seen.
+    /// The page on which messages were shown is not going to be seen: replaced, or without its body.
     pub(crate) fn unshow(&self) {
         if self.has_flash() {
             self.with_flash(Queue::unshow);

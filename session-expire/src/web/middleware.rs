@@ -184,7 +184,7 @@ async fn pass<S: Inside>(
             let mut res = res.map_into_left_body();
             if is_settled(&gate, res.request()) {
                 reply::forbid_caching(res.headers_mut());
-                return Ok(res);
+                return Ok(reply::for_people(res));
             }
             // Boxed, so that the future of the common case stays small enough to be allocated fast.
             Box::pin(settle(&layer.stack, res)).await

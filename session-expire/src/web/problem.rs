@@ -17,6 +17,8 @@ use crate::error::{RegistryError, StackError};
 /// Seconds after which it is worth asking again while the registry is away.
 const RETRY_AFTER: &str = "5";
 
+const PROBLEM: &str = "application/problem+json";
+
 /// A body of `application/problem+json` (RFC 9457).
 #[derive(Serialize)]
 pub(crate) struct Problem<'a> {
@@ -35,7 +37,7 @@ impl Problem<'_> {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let body = serde_json::to_string(&self).unwrap_or_default();
         let mut response = HttpResponseBuilder::new(status)
-            .insert_header((header::CONTENT_TYPE, "application/problem+json"))
+            .insert_header((header::CONTENT_TYPE, PROBLEM))
             .insert_header((header::CACHE_CONTROL, "no-store"))
             .body(body);
         response
@@ -51,17 +53,25 @@ struct Page {
     detail: String,
 }
 
-/// The page in the place of `problem`, if that is one of ours.
-pub(crate) fn page_instead_of<B>(problem: &HttpResponse<B>) -> Option<HttpResponse> {
+/// The page in the place of `problem`, if that is one of ours and nobody has put a page of their own there.
+pub(crate) fn page_instead_of<B>(
+    problem: &HttpResponse<B>,
+    again: Option<&str>,
+) -> Option<HttpResponse> {
     let extensions = problem.extensions();
     let Page { title, detail } = extensions.get::<Page>()?;
+    if problem.headers().get(header::CONTENT_TYPE)? != PROBLEM {
+        return None;
+    }
     let (title, detail) = (escape(title), escape(detail));
+    let again = again.map(|path| format!("<p><a href=\"{}\">Try again</a></p>", escape(path)));
     let mut page = HttpResponse::build(problem.status());
     page.insert_header((header::CONTENT_TYPE, "text/html; charset=utf-8"));
     Some(page.body(format!(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width\"><meta name=\"color-scheme\" content=\"light dark\">\
-         <title>{title}</title><h1>{title}</h1><p>{detail}</p><p><a href=\"\">Try again</a></p>"
+         <title>{title}</title><h1>{title}</h1><p>{detail}</p>{}",
+        again.unwrap_or_default()
     )))
 }
 

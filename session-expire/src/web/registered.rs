@@ -1,4 +1,4 @@
-//! A login between its registration and the answer that brings it to its owner.
+//! A login between its way into the registry and the answer that brings it to its owner.
 
 use std::sync::Arc;
 
@@ -8,16 +8,12 @@ use super::setup::Setup;
 use crate::{
     facts::Reason,
     policy::PolicyPatch,
-    registry::{
-        Target,
-        key::RecordKey,
-        record::{Ended, Record},
-    },
+    registry::{Target, key::RecordKey, login::Login, record::Ended},
 };
 
-/// A login that was registered in this request. Unless it is [kept](Self::keep) it is ended again,
-/// however the request goes on: failed by a middleware, given up by its browser, signed out by its own
-/// handler. It would hold a place that nobody can give back.
+/// A login that is, or may be, registered in this request. Unless it is [kept](Self::keep) it is ended
+/// again, however the request goes on: given up by its browser while the registry was still at it, failed
+/// by a middleware, signed out by its own handler. It would hold a place that nobody can give back.
 pub(crate) struct Registered {
     pub(crate) key: RecordKey,
     pub(crate) owner: Arc<str>,
@@ -27,12 +23,13 @@ pub(crate) struct Registered {
 }
 
 impl Registered {
-    pub(crate) fn new(setup: &Arc<Setup>, key: RecordKey, record: &Record) -> Self {
-        let (owner, choice) = (Arc::clone(&record.owner), record.choice.clone());
-        Self { key, owner, choice, setup: Arc::clone(setup), settled: false }
+    /// To be made before the registry is asked: the login may be there although no answer came.
+    pub(crate) fn new(setup: &Arc<Setup>, login: &Login) -> Self {
+        let (owner, choice) = (Arc::clone(&login.owner), login.choice.clone());
+        Self { key: login.key, owner, choice, setup: Arc::clone(setup), settled: false }
     }
 
-    /// The answer carries it.
+    /// The answer carries it, or there is nothing to take back.
     pub(crate) fn keep(&mut self) {
         self.settled = true;
     }

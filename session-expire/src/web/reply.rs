@@ -114,9 +114,18 @@ fn place(record: &Record) -> String {
 
 /// One of our problems as a page, where a person is going to read it.
 pub(crate) fn for_people<B>(res: ServiceResponse<EitherBody<B>>) -> ServiceResponse<EitherBody<B>> {
-    match page_instead_of(res.response()) {
-        Some(page) if Caller::of(res.request()).kind == Kind::Navigation => replace(res, page),
-        _ => res,
+    let status = res.status();
+    if !status.is_client_error() && !status.is_server_error() {
+        return res;
+    }
+    let caller = Caller::of(res.request());
+    let page = match caller.kind {
+        Kind::Navigation => page_instead_of(res.response(), caller.where_to_try_again()),
+        Kind::Htmx | Kind::Program | Kind::Resource => None,
+    };
+    match page {
+        Some(page) => replace(res, page),
+        None => res,
     }
 }
 
@@ -139,11 +148,16 @@ pub(crate) fn replace<B>(
 
 /// What says something of the answer that is not given.
 fn belongs_to_old(name: &HeaderName) -> bool {
-    name.as_str().starts_with("content-") && name != header::CONTENT_SECURITY_POLICY
+    let of_body = name.as_str().starts_with("content-") && name != header::CONTENT_SECURITY_POLICY;
+    // htmx follows its headers whatever the status.
+    of_body
+        || name.as_str().starts_with("hx-")
         || [
+            HeaderName::from_static("clear-site-data"),
             header::ETAG,
             header::LAST_MODIFIED,
             header::LOCATION,
+            header::REFRESH,
             header::TRANSFER_ENCODING,
             header::WWW_AUTHENTICATE,
         ]

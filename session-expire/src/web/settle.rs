@@ -5,7 +5,7 @@ use actix_web::{
     body::{EitherBody, MessageBody},
     dev::ServiceResponse,
     error::InternalError,
-    http::{StatusCode, header::HeaderMap},
+    http::{Method, StatusCode, header::HeaderMap},
 };
 
 use super::{
@@ -118,7 +118,7 @@ pub(crate) async fn settle<B: MessageBody + 'static>(
         gate.take_back().await;
     }
     let challenge = challenge_if_due(&gate, &res);
-    if challenge.is_some() {
+    if challenge.is_some() || res.request().method() == Method::HEAD {
         gate.unshow();
     }
     let instead = match carry_out(plan, &gate, stack, res.request()).await {

@@ -86,14 +86,26 @@ local function finish(over, name, reason, by)
   return record
 end
 
--- Whoever asks again because the answer was lost learns what the first time has ended: it was at this very
--- moment, and of those that `mine` knows.
+-- Whether this very request may have ended it: then, for its reason or because it had run out.
+local function ended_by_us(record)
+  if record.ended ~= ask.at then return false end
+  if record.reason == ask.reason then return record.by == ask.by end
+  return record.reason == ask.replaces_for or record.reason == 'idle' or record.reason == 'absolute'
+end
+
+-- Whoever asks again because the answer was lost learns what the first time has ended, of those that `mine`
+-- knows. What ended at this moment is forgotten at one of two, by which it is found.
 local function ended_before(over, mine)
   if ARGV[2] ~= 'again' then return end
-  local all = redis.call('HGETALL', records)
-  for i = 1, #all, 2 do
-    local record, text = read(all[i])
-    if record and record.ended == ask.at and mine(record, all[i]) then over[#over + 1] = text end
+  local found = {}
+  for _, keep in ipairs({ ask.keep_logged, ask.keep_unlogged }) do
+    local at = string.format('%.0f', now + tonumber(keep))
+    for _, name in ipairs(redis.call('ZRANGEBYSCORE', due, at, at)) do
+      local record, text = read(name)
+      if record and not found[name] and ended_by_us(record) and mine(record, name) then
+        over[#over + 1], found[name] = text, true
+      end
+    end
   end
 end
 

@@ -2,7 +2,10 @@
 
 use std::{
     io,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -24,6 +27,9 @@ const START: Duration = Duration::from_secs(5);
 /// several round trips.
 const AGAIN: Duration = Duration::from_secs(1);
 
+/// How much later than that an attempt is taken for dead.
+const GRACE: Duration = Duration::from_millis(100);
+
 /// How often a server that is not ready yet is asked again.
 const LOADING_PAUSE: Duration = Duration::from_millis(100);
 
@@ -42,14 +48,32 @@ pub(super) struct Link {
     live: Mutex<Slot>,
     /// What the server keeps true over this connection.
     pub(super) cache: Option<Arc<Cache>>,
-    /// Held while connecting, so that of many requests only one does.
-    connecting: Arc<tokio::sync::Mutex<()>>,
 }
 
 #[derive(Default)]
 struct Slot {
     live: Option<Live>,
     opened: u64,
+    /// Held while connecting, so that of many requests only one does.
+    connecting: Arc<tokio::sync::Mutex<()>>,
+    /// When whoever connects must have done.
+    until: Option<Instant>,
+}
+
+impl Slot {
+    /// How long one attempt to connect may take.
+    fn patience(&self) -> Duration {
+        if self.opened == 0 { START } else { AGAIN }
+    }
+
+    /// What to hold while connecting. A runtime that nobody drives any more, such as that of a job which
+    /// has done its work, does not give back what its tasks hold: then it is replaced.
+    fn connecting(&mut self) -> Arc<tokio::sync::Mutex<()>> {
+        if self.until.is_some_and(|until| until < Instant::now()) {
+            (self.connecting, self.until) = <_>::default();
+        }
+        Arc::clone(&self.connecting)
+    }
 }
 
 impl Link {
@@ -62,8 +86,7 @@ impl Link {
             info.redis.protocol = ProtocolVersion::RESP3;
         }
         let client = Client::open(info).map_err(RedisConnectError::Url)?;
-        let (live, connecting) = (Mutex::default(), Arc::default());
-        let link = Arc::new(Self { client, live, cache, connecting });
+        let link = Arc::new(Self { client, live: Mutex::default(), cache });
         let server = link.address();
         match tokio::time::timeout(START, link.greet_when_loaded()).await {
             Ok(Ok(())) => Ok(link),
@@ -132,10 +155,17 @@ impl Link {
             command.arg(again.then_some("again"));
             command
         };
+        // Also true of a server that has lost the script since.
+        let tried = AtomicBool::new(false);
+        let by_name = |again| {
+            tried.fetch_or(again, Ordering::Relaxed);
+            command("EVALSHA", &script.hash, again)
+        };
+        let whole = |again| command("EVAL", &script.code, again || tried.load(Ordering::Relaxed));
         let work = async {
-            match self.send(|again| command("EVALSHA", &script.hash, again), limit).await {
+            match self.send(by_name, limit).await {
                 Err(error) if error.kind() == ErrorKind::NoScriptError => {
-                    self.send(|again| command("EVAL", &script.code, again), limit).await
+                    self.send(whole, limit).await
                 }
                 answer => answer,
             }
@@ -203,28 +233,36 @@ impl Link {
         if let Some(live) = self.current() {
             return Ok(live);
         }
-        let alone = Arc::clone(&self.connecting).lock_owned().await;
+        let connecting = self.slot().connecting();
+        let alone = connecting.lock_owned().await;
         if let Some(live) = self.current() {
             return Ok(live);
         }
+        let patience = self.will_connect();
         let link = Arc::clone(self);
         let task = tokio::spawn(async move {
-            let live = link.replace().await;
+            let live = link.replace(patience).await;
             drop(alone);
             live
         });
         task.await.unwrap_or_else(|stopped| Err(io::Error::other(stopped).into()))
     }
 
-    async fn replace(&self) -> Result<Live, RedisError> {
-        let patience = if self.slot().opened == 0 { START } else { AGAIN };
+    fn will_connect(&self) -> Duration {
+        let mut slot = self.slot();
+        let patience = slot.patience();
+        slot.until = Some(Instant::now() + patience + GRACE);
+        patience
+    }
+
+    async fn replace(&self, patience: Duration) -> Result<Live, RedisError> {
         let connected = tokio::time::timeout(patience, self.connect()).await;
         let connection =
             connected.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))?;
         let mut slot = self.slot();
         slot.opened += 1;
         let live = Live { number: slot.opened, connection };
-        slot.live = Some(live.clone());
+        (slot.live, slot.until) = (Some(live.clone()), None);
         Ok(live)
     }
 

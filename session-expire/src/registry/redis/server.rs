@@ -248,7 +248,7 @@ fn texts(answer: &redis::Value) -> Result<Vec<String>, Failure> {
 
 /// One record that nobody can read must not take a user's others with it, let alone everybody's.
 fn readable(texts: &[String]) -> Vec<Record> {
-    let read = |text: &String| match Stored::read(text.as_bytes()) {
+    let read = |text: &String| match Stored::list(text.as_bytes()) {
         Ok(record) => Some(record),
         Err(error) => {
             tracing::error!(%error, "a record on the Redis server was left out of a list");

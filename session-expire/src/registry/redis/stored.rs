@@ -99,14 +99,19 @@ impl Stored {
     /// Reads a record back.
     pub(super) fn read(text: &[u8]) -> Result<Record, Failure> {
         let stored: Self = serde_json::from_slice(text).map_err(Failure::Garbage)?;
-        stored.into_record().ok_or(Failure::Strange)
+        let patches = [patch(&stored.choice)?, patch(&stored.patch)?];
+        stored.into_record(patches).ok_or(Failure::Strange)
     }
 
-    fn into_record(self) -> Option<Record> {
-        let read = |text: Option<String>| {
-            text.as_deref().map(serde_json::from_str::<PolicyPatch>).transpose().ok()
-        };
-        let (choice, patch) = (read(self.choice)?, read(self.patch)?);
+    /// The same for a list. By a policy that a newer version may have written nobody could be judged, but
+    /// whose session it is can be told, and that must not be left out where all are to be ended.
+    pub(super) fn list(text: &[u8]) -> Result<Record, Failure> {
+        let stored: Self = serde_json::from_slice(text).map_err(Failure::Garbage)?;
+        let patches = [&stored.choice, &stored.patch].map(|text| patch(text).unwrap_or_default());
+        stored.into_record(patches).ok_or(Failure::Strange)
+    }
+
+    fn into_record(self, [choice, patch]: [Option<PolicyPatch>; 2]) -> Option<Record> {
         Some(Record {
             id: PublicId::parse(&self.id)?,
             seal: Seal::parse(&self.seal)?,
@@ -128,6 +133,10 @@ impl Stored {
             patch: patch.map(Arc::new),
         })
     }
+}
+
+fn patch(text: &Option<String>) -> Result<Option<PolicyPatch>, Failure> {
+    text.as_deref().map(serde_json::from_str).transpose().map_err(Failure::Garbage)
 }
 
 fn limit(millis: Option<Text<i64>>) -> Limit<Duration> {

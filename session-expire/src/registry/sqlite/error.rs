@@ -123,14 +123,14 @@ pub(super) enum Failure {
 }
 
 impl Failure {
-    /// Whether it is the file's or the disk's: whatever else is written now would fail, too.
+    /// Whether whatever else is written now would fail, too, or wait for as long. On a full disk it might
+    /// not: what is smaller still fits, and people must be able to sign out.
     pub(super) fn is_everyones(&self) -> bool {
         use ErrorCode as E;
         match self {
             Self::Sqlite { source, .. } => matches!(
                 source.sqlite_error_code(),
-                Some(E::DatabaseBusy | E::DatabaseLocked | E::DiskFull)
-                    | Some(E::SystemIoFailure | E::ReadOnly | E::CannotOpen)
+                Some(E::DatabaseBusy | E::DatabaseLocked | E::ReadOnly | E::CannotOpen)
             ),
             Self::Policy(_) => false,
             Self::Moved { .. } | Self::Stopped => true,
@@ -187,8 +187,8 @@ mod tests {
             (ffi::SQLITE_CONSTRAINT_TRIGGER, false),
             (ffi::SQLITE_TOOBIG, false),
             (ffi::SQLITE_BUSY, true),
-            (ffi::SQLITE_FULL, true),
-            (ffi::SQLITE_IOERR_WRITE, true),
+            (ffi::SQLITE_FULL, false),
+            (ffi::SQLITE_IOERR_WRITE, false),
             (ffi::SQLITE_READONLY_DBMOVED, true),
             (ffi::SQLITE_CANTOPEN, true),
         ] {

@@ -79,9 +79,9 @@ use crate::{error::RegistryError, limit::Limit, time::Timestamp};
 ///
 /// # The files
 ///
-/// Beside the file lie `<file>-wal`, which has the newest writes, `<file>-shm` and `<file>.lock`. All stay
-/// in their places while a process runs: once the file or its lock was moved, replaced or removed, logins
-/// and ends fail (on Unix, where that can happen). Back up the file of a running process with
+/// Beside the file lie `<file>-wal`, which has the newest writes, `<file>-shm` and `<file>.lock`. All must stay
+/// in their places while a process runs. Once the file or its lock was moved, replaced or removed, logins
+/// and ends fail (on Unix, where that can happen); of the other two nobody would notice it. Back up the file of a running process with
 /// `VACUUM INTO 'backup.db'` or the `.backup` of `sqlite3`, never by a plain copy, which may be torn.
 ///
 /// # The tables

@@ -3,8 +3,8 @@
 //! Jobs that wait at the same time share one transaction, and thus one sync of the disk. A batch has
 //! at most one job of each shard: so every job is decided on what is committed, and memory changes
 //! only when the disk has. A batch that fails for one of its jobs is tried again job by job, so that nobody
-//! pays for another's login that cannot be stored. Where every job would fail, as on a full disk or while
-//! another program holds a lock, all fail at once, so that nobody waits for each of the others.
+//! pays for another's login that cannot be stored. Where every job would fail, as while another program
+//! holds a lock, all fail at once, so that nobody waits for each of the others.
 
 use std::{
     collections::{HashSet, VecDeque},
