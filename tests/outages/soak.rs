@@ -14,6 +14,10 @@ use crate::site::Site;
 const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
 const SAMPLES: usize = 40;
 
+/// So few that the login log of each is full before the second quarter begins: until then it grows, as it
+/// should.
+const USERS: u32 = 20;
+
 /// How much more memory a site may have in the last quarter than in the second one.
 const GROWTH: f64 = 1.05;
 
@@ -70,7 +74,7 @@ fn stays_flat(place: &str, time: Duration) -> bool {
 /// Somebody signs in, works for a while, and signs out or just goes away; answers the requests.
 fn visit(address: &str, number: u32) -> u64 {
     let browser = Browser::new(address.to_owned());
-    let user = format!("user {number} {}", fastrand::u32(..200));
+    let user = format!("user {number} {}", fastrand::u32(..USERS));
     browser.sign_in(&user);
     let began = Instant::now();
     let mut requests = 1;
