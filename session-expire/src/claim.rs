@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     limit::Limit,
     policy::{Policy, PolicyPatch},
-    registry::key::{PublicId, Seal},
+    registry::key::{PublicId, Seal, to_hex},
 };
 
 /// The limits of `policy`, signed with the seal of the login that the page was rendered for.
@@ -24,8 +24,7 @@ pub(crate) fn issue(policy: &Policy, seal: &Seal) -> String {
         policy.warning().map_or_else(|| "-".to_owned(), |warn| warn.as_millis().to_string()),
     );
     let signature = signature(&limits, seal).finalize().into_bytes();
-    let signature: String = signature.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("{limits}.{signature}")
+    format!("{limits}.{}", to_hex(&signature))
 }
 
 /// The limits that `claim` names, if this login was really shown a page under them.
@@ -43,8 +42,7 @@ pub(crate) fn redeem(claim: &str, seal: &Seal) -> Option<PolicyPatch> {
 /// The name itself is not in it, but whoever has a name in mind can check it: it is no secret.
 pub(crate) fn made_for(id: PublicId, owner: &str) -> String {
     let digest = Sha256::new().chain_update(id.as_str()).chain_update(owner).finalize();
-    let mark: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    format!("{id}.{mark}")
+    format!("{id}.{}", to_hex(&digest[..8]))
 }
 
 /// Whether a page that was [made for](made_for) this login was made for this user.

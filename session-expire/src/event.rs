@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::{error::RegistryError, facts::Reason, registry::key::PublicId};
+use crate::{
+    error::RegistryError,
+    facts::Reason,
+    registry::{key::PublicId, record::Record},
+};
 
 /// Something that happened to a session. Every event is also a `tracing` event.
 ///
@@ -66,6 +70,14 @@ pub enum Event<'a> {
 
 /// Receives every [`Event`], on the thread of the request.
 pub(crate) type Observer = Arc<dyn Fn(&Event<'_>) + Send + Sync>;
+
+impl<'a> Event<'a> {
+    /// That the login of `record` has ended, for the reason that stands there.
+    pub(crate) fn end_of(record: &'a Record) -> Self {
+        let reason = record.ended.as_ref().map_or(Reason::Unknown, |ended| ended.reason);
+        Self::Ended { owner: &record.owner, id: record.id, reason }
+    }
+}
 
 impl Event<'_> {
     /// Its word in OWASP's [logging vocabulary], or one of ours where there is none:

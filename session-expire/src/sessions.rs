@@ -282,10 +282,7 @@ impl Sessions {
     async fn end_target(&self, target: Target) -> Result<usize, RegistryError> {
         let over = self.registry.end(target, Ended::new(Reason::Revoked, self.clock.now())).await;
         let over = over.inspect_err(|error| self.failed(error))?;
-        for record in &over {
-            let reason = Reason::Revoked;
-            (self.tell)(&Event::Ended { owner: &record.owner, id: record.id, reason });
-        }
+        over.iter().for_each(|record| (self.tell)(&Event::end_of(record)));
         Ok(over.len())
     }
 }

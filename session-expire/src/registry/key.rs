@@ -237,6 +237,11 @@ fn letters<const N: usize>(text: &str) -> Option<[u8; N]> {
     plain.then_some(letters)
 }
 
+/// Bytes as two lower-case letters each.
+pub(crate) fn to_hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

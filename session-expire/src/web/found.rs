@@ -7,9 +7,8 @@ use actix_web::HttpRequest;
 
 use super::{
     advice,
-    client::client,
     ledger::{Ledger, Signed},
-    registered::Registered,
+    registered::{Registered, prepare},
     setup::Setup,
 };
 use crate::{
@@ -17,7 +16,7 @@ use crate::{
     event::Event,
     facts::Facts,
     policy::{Policy, PolicyPatch},
-    registry::{Admission, Loaded, key::RecordKey, login::Login, record::Record, room::Room},
+    registry::{Admission, Loaded, key::RecordKey, login::Login, record::Record},
     time::Timestamp,
 };
 
@@ -137,12 +136,9 @@ async fn register(
     req: &HttpRequest,
     now: Timestamp,
 ) -> Result<(RecordKey, Admission), RegistryError> {
-    let patch = setup.patch_of(&owner).await?;
-    let policy =
-        patch.as_deref().map_or_else(|| (*setup.policy).clone(), |patch| patch.over(&setup.policy));
-    let mut login = Login::new(owner, now, &policy);
-    login.room = login.room.or_as_many_as(Room::of(&setup.policy));
-    (login.client, login.patch) = (client(req, &setup.proxies), patch);
+    let login = prepare(setup, owner, &setup.policy, PolicyPatch::new(), req).await?;
+    // Not a moment later than the request, which would see a login from the future.
+    let login = Login { at: now, ..login };
     let (key, mut registered) = (login.key, Registered::new(setup, &login));
     let admission = setup.registry.login(login).await?;
     registered.keep();

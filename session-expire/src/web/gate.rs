@@ -21,7 +21,6 @@ use crate::{
     choice::under_choice,
     error::StackError,
     judge::{Verdict, judge},
-    limit::Limit,
     policy::{Policy, PolicyPatch},
     registry::{key::RecordKey, record::Record, room::Room},
     time::Timestamp,
@@ -164,7 +163,7 @@ impl Gate {
         lay_over: impl FnOnce(&Arc<Policy>) -> Arc<Policy>,
         req: &HttpRequest,
     ) -> Result<(), StackError> {
-        if matches!(patch.max_sessions, Some(Limit::At(_))) && !self.setup.registry.counts() {
+        if self.setup.cannot_count_for(patch) {
             return Err(StackError::CannotCount);
         }
         let layered = lay_over(&self.state.borrow().layered);

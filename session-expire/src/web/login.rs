@@ -4,7 +4,12 @@ use std::sync::Arc;
 
 use actix_web::HttpRequest;
 
-use super::{client::client, found::Found, gate::Gate, registered::Registered, standing::Standing};
+use super::{
+    found::Found,
+    gate::Gate,
+    registered::{Registered, prepare},
+    standing::Standing,
+};
 use crate::{
     error::RegistryError,
     event::Event,
@@ -35,7 +40,9 @@ pub(crate) async fn register(
     req: &HttpRequest,
 ) -> Result<Entry, RegistryError> {
     let (setup, before) = (&gate.setup, before(gate));
-    let login = prepare(gate, owner, choice, before.as_ref(), req).await?;
+    let mut login = prepare(setup, owner, &gate.layered(), choice, req).await?;
+    let own = before.as_ref().filter(|old| old.may_be_of(&login));
+    login.replaces = own.map(Before::replaced);
     let (key, mut registered) = (login.key, Registered::new(setup, &login));
     match setup.registry.login(login).await? {
         Admission::Refused { holders } => {
@@ -56,28 +63,6 @@ pub(crate) async fn register(
             Ok(Entry::Admitted(key, Box::new(record)))
         }
     }
-}
-
-/// A login of `owner` under the policy of this page, with what was chosen and what they have of their own.
-async fn prepare(
-    gate: &Gate,
-    owner: String,
-    choice: PolicyPatch,
-    before: Option<&Before>,
-    req: &HttpRequest,
-) -> Result<Login, RegistryError> {
-    let setup = &gate.setup;
-    let mut policy = choice.over(&gate.layered());
-    let (patch, choice) = (setup.patch_of(&owner).await?, setup.kept(choice)?);
-    if let Some(patch) = &patch {
-        policy = patch.over(&policy);
-    }
-    let mut login = Login::new(owner, setup.now(), &policy);
-    login.room = login.room.or_as_many_as(Room::of(&setup.policy));
-    login.client = client(req, &setup.proxies);
-    (login.choice, login.patch) = (choice, patch);
-    login.replaces = before.filter(|old| old.may_be_of(&login)).map(Before::replaced);
-    Ok(login)
 }
 
 /// Ends what this browser had of another user, whose place the login of `record` cannot take.

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use actix_web::rt::System;
+use actix_web::{HttpRequest, rt::System};
 
-use super::setup::Setup;
+use super::{client::client, setup::Setup};
 use crate::{
+    error::RegistryError,
     facts::Reason,
-    policy::PolicyPatch,
-    registry::{Target, key::RecordKey, login::Login, record::Ended},
+    policy::{Policy, PolicyPatch},
+    registry::{Target, key::RecordKey, login::Login, record::Ended, room::Room},
 };
 
 /// A login that is, or may be, registered in this request. Unless it is [kept](Self::keep) it is ended
@@ -48,6 +49,26 @@ impl Drop for Registered {
             system.arbiter().spawn(async move { take_back(&setup, key).await });
         }
     }
+}
+
+/// A login of `owner` where `below` holds, with what was chosen and what they have of their own.
+pub(crate) async fn prepare(
+    setup: &Setup,
+    owner: String,
+    below: &Policy,
+    choice: PolicyPatch,
+    req: &HttpRequest,
+) -> Result<Login, RegistryError> {
+    let mut policy = choice.over(below);
+    let (patch, choice) = (setup.patch_of(&owner).await?, setup.kept(choice)?);
+    if let Some(patch) = &patch {
+        policy = patch.over(&policy);
+    }
+    let mut login = Login::new(owner, setup.now(), &policy);
+    login.room = login.room.or_as_many_as(Room::of(&setup.policy));
+    login.client = client(req, &setup.proxies);
+    (login.choice, login.patch) = (choice, patch);
+    Ok(login)
 }
 
 /// Ends a login that nobody is going to have.

@@ -9,7 +9,6 @@ use crate::{
     clock::SteadyClock,
     error::{ConfigError, RegistryError},
     event::{Event, Observer},
-    facts::Reason,
     limit::Limit,
     policy::{Policy, PolicyPatch},
     registry::{Registry, record::Record},
@@ -71,10 +70,7 @@ impl Setup {
     }
 
     pub(crate) fn tell_ended(&self, over: &[Record]) {
-        for record in over {
-            let reason = record.ended.as_ref().map_or(Reason::Unknown, |ended| ended.reason);
-            self.tell(&Event::Ended { owner: &record.owner, id: record.id, reason });
-        }
+        over.iter().for_each(|record| self.tell(&Event::end_of(record)));
     }
 
     pub(crate) fn sessions(self: &Arc<Self>) -> Sessions {
@@ -112,10 +108,15 @@ impl Setup {
         }
     }
 
+    /// Whether `patch` sets a limit that nobody would enforce.
+    pub(crate) fn cannot_count_for(&self, patch: &PolicyPatch) -> bool {
+        matches!(patch.max_sessions, Some(Limit::At(_))) && !self.registry.counts()
+    }
+
     /// `patch` as it is kept with a login. What contradicts itself is none: a rule that comes from a table
     /// of the application was not there to be checked at the start.
     pub(crate) fn kept(&self, patch: PolicyPatch) -> KeptPatch {
-        if matches!(patch.max_sessions, Some(Limit::At(_))) && !self.registry.counts() {
+        if self.cannot_count_for(&patch) {
             return Err(RegistryError::new(KEEP, ConfigError::CannotCount));
         }
         patch.validate().map_err(|error| RegistryError::new(KEEP, error))?;

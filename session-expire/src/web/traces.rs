@@ -120,7 +120,7 @@ impl Gate {
     /// The activity to note for this request, if that needs noting: it is when `last_seen` lags behind
     /// by more than the policy's slack, or lies in the future.
     pub(crate) fn activity(&self, record: &Record, req: &HttpRequest) -> Option<Timestamp> {
-        let in_future = record.last_seen.max(record.logged_in_at) > self.now;
+        let in_future = record.is_ahead_of(self.now);
         let slack = self.policy().slack().min(tightest_slack());
         let lags = self.now.since(record.last_seen) > slack;
         match (in_future || lags) && !self.is_passive(req) {

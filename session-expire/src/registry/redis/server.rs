@@ -15,7 +15,7 @@ use crate::{
     limit::{Limit, Limits},
     registry::{
         Admission, Loaded, Query, Target,
-        key::{RecordKey, owner_tag},
+        key::{RecordKey, owner_tag, to_hex},
         login::Login,
         record::{Change, Ended, Record},
         room::Room,
@@ -233,7 +233,7 @@ fn all_of(owner: &str, ask: Ask) -> Ask {
 
 /// 128 bits of SHA-256, in hex.
 fn short_hash(text: &str) -> String {
-    Sha256::digest(text).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    to_hex(&Sha256::digest(text)[..16])
 }
 
 /// A text as a pattern that matches only itself.

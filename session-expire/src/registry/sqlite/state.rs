@@ -90,7 +90,7 @@ impl State {
             return true;
         };
         let new_patch = change.patch.as_ref().is_some_and(|patch| *patch != record.patch);
-        if is_held || new_patch || record.last_seen.max(record.logged_in_at) > change.now {
+        if is_held || new_patch || record.is_ahead_of(change.now) {
             return false;
         }
         let before = record.last_seen;
