@@ -2,14 +2,14 @@
 
 use std::fmt;
 
-use session_expire::{PublicId, Reason, Record, Timestamp};
+use session_expire::{PublicId, Reason, SessionRecord, Timestamp};
 
 use crate::words::{ago, as_date};
 
 /// What a list says of one session.
 pub(crate) struct Device {
     pub(crate) id: PublicId,
-    pub(crate) owner: String,
+    pub(crate) user: String,
     pub(crate) name: String,
     /// The address it came from, if that is known.
     pub(crate) ip: Option<String>,
@@ -48,14 +48,14 @@ impl fmt::Display for Moment {
 
 impl Device {
     /// What to say of `record` to whoever asks with the session `current`.
-    pub(crate) fn of(record: &Record, now: Timestamp, current: Option<PublicId>) -> Self {
+    pub(crate) fn of(record: &SessionRecord, now: Timestamp, current: Option<PublicId>) -> Self {
         let name = match &*record.client.device {
             "" => "Unknown device",
             name => name,
         };
         Self {
             id: record.id,
-            owner: record.owner.to_string(),
+            user: record.user.to_string(),
             name: name.to_owned(),
             ip: record.client.ip.map(|ip| ip.to_string()),
             signed_in: Moment(record.logged_in_at),
@@ -69,7 +69,7 @@ impl Device {
 
 impl End {
     /// Also of a session that ran out and has not been seen since.
-    fn of(record: &Record, now: Timestamp) -> Option<Self> {
+    fn of(record: &SessionRecord, now: Timestamp) -> Option<Self> {
         match (&record.ended, record.ran_out(now)) {
             (Some(ended), _) => Some(Self {
                 at: Moment(ended.at),

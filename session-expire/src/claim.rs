@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     limit::Limit,
     policy::{Policy, PolicyPatch},
-    registry::key::{PublicId, Seal, to_hex},
+    registry::key::{PublicId, SigningKey, to_hex},
 };
 
 /// The limits of `policy`, signed with the seal of the login that the page was rendered for.
@@ -16,7 +16,7 @@ use crate::{
 /// The seal lives in the registry only: not even whoever reads their own cookie can sign a laxer
 /// policy, and a claim of one login is worth nothing to another. Every process that shares the
 /// registry understands it, also after a restart.
-pub(crate) fn issue(policy: &Policy, seal: &Seal) -> String {
+pub(crate) fn issue(policy: &Policy, seal: &SigningKey) -> String {
     let limits = format!(
         "{}.{}.{}",
         millis(policy.idle),
@@ -28,7 +28,7 @@ pub(crate) fn issue(policy: &Policy, seal: &Seal) -> String {
 }
 
 /// The limits that `claim` names, if this login was really shown a page under them.
-pub(crate) fn redeem(claim: &str, seal: &Seal) -> Option<PolicyPatch> {
+pub(crate) fn redeem(claim: &str, seal: &SigningKey) -> Option<PolicyPatch> {
     let (limits, signed) = claim.rsplit_once('.')?;
     let signed = hex(signed)?;
     signature(limits, seal).verify_slice(&signed).ok()?;
@@ -40,15 +40,15 @@ pub(crate) fn redeem(claim: &str, seal: &Seal) -> Option<PolicyPatch> {
 /// The login that a page is made for, and in a form that only its user can be told by, whose it is.
 ///
 /// The name itself is not in it, but whoever has a name in mind can check it: it is no secret.
-pub(crate) fn made_for(id: PublicId, owner: &str) -> String {
-    let digest = Sha256::new().chain_update(id.as_str()).chain_update(owner).finalize();
+pub(crate) fn made_for(id: PublicId, user: &str) -> String {
+    let digest = Sha256::new().chain_update(id.as_str()).chain_update(user).finalize();
     format!("{id}.{}", to_hex(&digest[..8]))
 }
 
 /// Whether a page that was [made for](made_for) this login was made for this user.
-pub(crate) fn is_made_for(page: &str, owner: &str) -> bool {
+pub(crate) fn is_made_for(page: &str, user: &str) -> bool {
     let id = page.split('.').next().and_then(PublicId::parse);
-    id.is_some_and(|id| made_for(id, owner) == page)
+    id.is_some_and(|id| made_for(id, user) == page)
 }
 
 fn millis(limit: Limit<Duration>) -> String {
@@ -62,7 +62,7 @@ fn limit(field: &str) -> Option<Limit<Duration>> {
     }
 }
 
-fn signature(limits: &str, seal: &Seal) -> Hmac<Sha256> {
+fn signature(limits: &str, seal: &SigningKey) -> Hmac<Sha256> {
     // HMAC takes keys of any length; the empty one it falls back to would sign nothing we accept,
     // because every seal has 16 bytes.
     let mut mac = Hmac::<Sha256>::new_from_slice(seal.bytes())
@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn a_claim_names_the_limits_it_was_issued_for() {
-        let seal = Seal::random();
+        let seal = SigningKey::random();
         let policy = Policy::new().idle(hours(1)).absolute(Limit::Off);
         let patch = redeem(&issue(&policy, &seal), &seal).unwrap();
         let expected = PolicyPatch::new().idle(hours(1)).absolute(Limit::Off).warn(minutes(2));
@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     fn nobody_can_claim_more_than_they_were_shown() {
-        let (seal, other) = (Seal::random(), Seal::random());
+        let (seal, other) = (SigningKey::random(), SigningKey::random());
         let claim = issue(&Policy::new(), &seal);
         let (_, signature) = claim.rsplit_once('.').unwrap();
         assert_eq!(redeem(&claim, &other), None);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::{
     error::RegistryError,
     facts::Reason,
-    registry::{key::PublicId, record::Record},
+    registry::{key::PublicId, record::SessionRecord},
 };
 
 /// Something that happened to a session. Every event is also a `tracing` event.
@@ -15,13 +15,13 @@ use crate::{
 ///
 /// fn line(event: &Event<'_>) -> String {
 ///     match (event, event.reason()) {
-///         (Event::LoginRefused { owner }, _) => format!("{owner} has too many sessions"),
+///         (Event::LoginRefused { user }, _) => format!("{user} has too many sessions"),
 ///         (other, Some(reason)) => format!("{}: {reason}", other.word()),
 ///         (other, None) => other.word().to_owned(),
 ///     }
 /// }
 ///
-/// assert_eq!(line(&Event::LoginRefused { owner: "alice" }), "alice has too many sessions");
+/// assert_eq!(line(&Event::LoginRefused { user: "alice" }), "alice has too many sessions");
 /// assert_eq!(line(&Event::Refused { reason: Reason::Idle }), "session_use_after_expire: idle");
 /// ```
 #[derive(Debug)]
@@ -30,14 +30,14 @@ pub enum Event<'a> {
     /// Somebody signed in.
     LoggedIn {
         /// The user.
-        owner: &'a str,
+        user: &'a str,
         /// The public id of the login.
         id: PublicId,
     },
     /// A session ended; told once per login.
     Ended {
         /// The user.
-        owner: &'a str,
+        user: &'a str,
         /// The public id of the login.
         id: PublicId,
         /// Why.
@@ -46,7 +46,7 @@ pub enum Event<'a> {
     /// A page said that somebody is still there, and the idle timeout began anew.
     Renewed {
         /// The user.
-        owner: &'a str,
+        user: &'a str,
         /// The public id of the login.
         id: PublicId,
     },
@@ -58,7 +58,7 @@ pub enum Event<'a> {
     /// A login was refused, because all places are taken.
     LoginRefused {
         /// The user.
-        owner: &'a str,
+        user: &'a str,
     },
     /// The registry could not be asked or written. Where that was to recognise the visitor, the request
     /// went on as an anonymous one's.
@@ -73,9 +73,9 @@ pub(crate) type Observer = Arc<dyn Fn(&Event<'_>) + Send + Sync>;
 
 impl<'a> Event<'a> {
     /// That the login of `record` has ended, for the reason that stands there.
-    pub(crate) fn end_of(record: &'a Record) -> Self {
+    pub(crate) fn end_of(record: &'a SessionRecord) -> Self {
         let reason = record.ended.as_ref().map_or(Reason::Unknown, |ended| ended.reason);
-        Self::Ended { owner: &record.owner, id: record.id, reason }
+        Self::Ended { user: &record.user, id: record.id, reason }
     }
 }
 
@@ -117,17 +117,17 @@ impl Event<'_> {
     pub(crate) fn trace(&self) {
         let event = self.word();
         match self {
-            Self::LoggedIn { owner, id } => {
-                tracing::info!(event, user = ?owner, session = %id, "signed in");
+            Self::LoggedIn { user, id } => {
+                tracing::info!(event, user = ?user, session = %id, "signed in");
             }
-            Self::Renewed { owner, id } => {
-                tracing::debug!(event, user = ?owner, session = %id, "still there");
+            Self::Renewed { user, id } => {
+                tracing::debug!(event, user = ?user, session = %id, "still there");
             }
-            Self::Ended { owner, id, reason } => {
-                tracing::info!(event, user = ?owner, session = %id, %reason, "session ended");
+            Self::Ended { user, id, reason } => {
+                tracing::info!(event, user = ?user, session = %id, %reason, "session ended");
             }
-            Self::LoginRefused { owner } => {
-                tracing::warn!(event, user = ?owner, "login refused: too many sessions");
+            Self::LoginRefused { user } => {
+                tracing::warn!(event, user = ?user, "login refused: too many sessions");
             }
             Self::Refused { reason } => tracing::warn!(event, %reason, "session refused"),
             Self::RegistryFailed { error } => {
@@ -185,7 +185,7 @@ mod tests {
 
     #[test]
     fn a_line_says_what_happened_in_the_words_of_owasp() {
-        let ended = Event::Ended { owner: "alice", id: PublicId::random(), reason: Reason::Idle };
+        let ended = Event::Ended { user: "alice", id: PublicId::random(), reason: Reason::Idle };
         let line = logged(&ended);
         for part in ["INFO", "event=\"session_expired\"", "user=\"alice\"", "reason=idle"] {
             assert!(line.contains(part), "{part} in {line}");
@@ -195,7 +195,7 @@ mod tests {
     #[test]
     fn no_name_can_forge_a_line_or_a_field() {
         let name = "eve\nINFO session_created user=\"root\"\r\u{1b}[2J\u{85}\u{2028}";
-        let line = logged(&Event::LoginRefused { owner: name });
+        let line = logged(&Event::LoginRefused { user: name });
         assert_eq!(line.trim_end().lines().count(), 1, "{line}");
         assert!(!line.contains("user=\"root\"") && !line.contains('\u{1b}'), "{line}");
     }

@@ -7,7 +7,7 @@ use crate::{
     PolicyPatch, claim,
     device::device_name,
     path::{LONGEST_PATH, local_path},
-    registry::key::Seal,
+    registry::key::SigningKey,
     text::Languages,
     time::{format_duration, parse_duration},
     words,
@@ -30,7 +30,7 @@ pub fn texts(bytes: &[u8]) {
     let _ = languages.best_of(&["en", "de"]);
     let name = device_name(text);
     assert!(name.len() < 60 && name.chars().all(|c| c.is_ascii_alphanumeric() || c == ' '));
-    assert_eq!(claim::redeem(text, &Seal::random()), None, "nobody guesses a signature");
+    assert_eq!(claim::redeem(text, &SigningKey::random()), None, "nobody guesses a signature");
 }
 
 /// A policy in a file, in the words of the attribute.

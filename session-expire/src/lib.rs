@@ -78,12 +78,12 @@ pub use registry::redis::{RedisConnectError, RedisRegistry};
 #[cfg(feature = "sqlite")]
 pub use registry::sqlite::{SqliteError, SqliteRegistry};
 pub use registry::{
-    Admission, Answer, Loaded, Query, Registry, Target,
-    key::{PublicId, RecordKey, Seal, owner_tag},
-    login::Login,
+    EndTarget, Loaded, LoginOutcome, Query, Registry, RegistryFuture,
+    key::{PublicId, RecordKey, SigningKey, partition_key},
+    login::NewLogin,
     memory::MemoryRegistry,
-    record::{Change, Client, Ended, Record},
-    room::{Room, Seat},
+    record::{ActivityUpdate, Client, Ended, SessionRecord},
+    room::{OpenSession, SessionLimit},
 };
 /// A stricter or laxer session for one handler, one scope or one module.
 ///

@@ -35,7 +35,7 @@ pub struct Policy {
     /// of a limit that is shorter (WCAG 2.2.1 asks for at least 20 seconds).
     pub warn: Option<Limit<Duration>>,
     /// How many sessions a user may have at once: unlimited by default, which ends at
-    /// [1,000](crate::Room::WITHOUT_LIMIT).
+    /// [1,000](crate::SessionLimit::WITHOUT_LIMIT).
     pub max_sessions: Limit<u32>,
     /// Who yields when there are too many.
     pub overflow: Overflow,

@@ -8,9 +8,9 @@ use crate::{
     event::Event,
     facts::Reason,
     registry::{
-        Query, Registry, Target,
+        EndTarget, Query, Registry,
         key::PublicId,
-        record::{Ended, Record},
+        record::{Ended, SessionRecord},
     },
 };
 
@@ -23,11 +23,11 @@ use crate::{
 /// ```
 /// # #[actix_web::main]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # use session_expire::{Clock, Login, MemoryRegistry, Policy, Registry, SessionExpire, SystemClock};
+/// # use session_expire::{Clock, NewLogin, MemoryRegistry, Policy, Registry, SessionExpire, SystemClock};
 /// # let (registry, policy) = (MemoryRegistry::new(), Policy::new());
 /// # let now = SystemClock::default().now();
 /// # for device in ["Firefox on Linux", "Safari on iPhone"] {
-/// #     let mut login = Login::new("alice", now, &policy);
+/// #     let mut login = NewLogin::new("alice", now, &policy);
 /// #     login.client.device = device.into();
 /// #     registry.login(login).await?;
 /// # }
@@ -52,7 +52,7 @@ pub struct Sessions {
 }
 
 impl Sessions {
-    /// The living sessions of `owner`, newest login first. One that ran out under the limits of its login
+    /// The living sessions of `user`, newest login first. One that ran out under the limits of its login
     /// (the application's and the user's own) is not among them, although a page with laxer limits would
     /// still accept it, until its place is needed.
     ///
@@ -63,11 +63,11 @@ impl Sessions {
     /// ```
     /// # #[actix_web::main]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # use session_expire::{Clock, Login, MemoryRegistry, Policy, Registry, SessionExpire, SystemClock};
+    /// # use session_expire::{Clock, NewLogin, MemoryRegistry, Policy, Registry, SessionExpire, SystemClock};
     /// # let (registry, policy) = (MemoryRegistry::new(), Policy::new());
     /// # let now = SystemClock::default().now();
     /// # for device in ["Firefox on Linux", "Safari on iPhone"] {
-    /// #     let mut login = Login::new("alice", now, &policy);
+    /// #     let mut login = NewLogin::new("alice", now, &policy);
     /// #     login.client.device = device.into();
     /// #     registry.login(login).await?;
     /// # }
@@ -78,12 +78,12 @@ impl Sessions {
     /// assert!(expire.sessions().live("bob").await?.is_empty());
     /// # Ok(()) }
     /// ```
-    pub async fn live(&self, owner: &str) -> Result<Vec<Record>, RegistryError> {
-        let (open, now) = (self.find(Query::open(owner)).await?, self.clock.now());
+    pub async fn live(&self, user: &str) -> Result<Vec<SessionRecord>, RegistryError> {
+        let (open, now) = (self.find(Query::open(user)).await?, self.clock.now());
         Ok(open.into_iter().filter(|record| record.ran_out(now).is_none()).collect())
     }
 
-    /// The past sessions of `owner` as far as the log reaches, newest login first. One that ran out and
+    /// The past sessions of `user` as far as the log reaches, newest login first. One that ran out and
     /// has not been seen since is among them, with the reason for which it will end unless a page with
     /// laxer limits is opened before.
     ///
@@ -94,11 +94,11 @@ impl Sessions {
     /// ```
     /// # #[actix_web::main]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # use session_expire::{Clock, Login, MemoryRegistry, Policy, Registry, SessionExpire, SystemClock};
+    /// # use session_expire::{Clock, NewLogin, MemoryRegistry, Policy, Registry, SessionExpire, SystemClock};
     /// # let (registry, policy) = (MemoryRegistry::new(), Policy::new());
     /// # let now = SystemClock::default().now();
     /// # for device in ["Firefox on Linux", "Safari on iPhone"] {
-    /// #     let mut login = Login::new("alice", now, &policy);
+    /// #     let mut login = NewLogin::new("alice", now, &policy);
     /// #     login.client.device = device.into();
     /// #     registry.login(login).await?;
     /// # }
@@ -111,8 +111,8 @@ impl Sessions {
     /// }
     /// # Ok(()) }
     /// ```
-    pub async fn past(&self, owner: &str) -> Result<Vec<Record>, RegistryError> {
-        let all = Query { owner: Some(owner.into()), ..Query::default() };
+    pub async fn past(&self, user: &str) -> Result<Vec<SessionRecord>, RegistryError> {
+        let all = Query { user: Some(user.into()), ..Query::default() };
         let (records, now) = (self.find(all).await?, self.clock.now());
         let over = records.into_iter().filter_map(|mut record| match record.ran_out(now) {
             _ if record.ended.is_some() => Some(record),
@@ -134,11 +134,11 @@ impl Sessions {
     /// ```
     /// # #[actix_web::main]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # use session_expire::{Clock, Login, MemoryRegistry, Policy, Registry, SessionExpire, SystemClock};
+    /// # use session_expire::{Clock, NewLogin, MemoryRegistry, Policy, Registry, SessionExpire, SystemClock};
     /// # let (registry, policy) = (MemoryRegistry::new(), Policy::new());
     /// # let now = SystemClock::default().now();
     /// # for device in ["Firefox on Linux", "Safari on iPhone"] {
-    /// #     let mut login = Login::new("alice", now, &policy);
+    /// #     let mut login = NewLogin::new("alice", now, &policy);
     /// #     login.client.device = device.into();
     /// #     registry.login(login).await?;
     /// # }
@@ -152,11 +152,11 @@ impl Sessions {
     /// assert!(expire.sessions().find(next).await?.is_empty());
     /// # Ok(()) }
     /// ```
-    pub async fn find(&self, query: Query) -> Result<Vec<Record>, RegistryError> {
+    pub async fn find(&self, query: Query) -> Result<Vec<SessionRecord>, RegistryError> {
         self.registry.find(query).await.inspect_err(|error| self.failed(error))
     }
 
-    /// Ends the session of `owner` with this id: `false` if `owner` has no such living session.
+    /// Ends the session of `user` with this id: `false` if `user` has no such living session.
     ///
     /// # Errors
     ///
@@ -165,11 +165,11 @@ impl Sessions {
     /// ```
     /// # #[actix_web::main]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # use session_expire::{Clock, Login, MemoryRegistry, Policy, Registry, SessionExpire, SystemClock};
+    /// # use session_expire::{Clock, NewLogin, MemoryRegistry, Policy, Registry, SessionExpire, SystemClock};
     /// # let (registry, policy) = (MemoryRegistry::new(), Policy::new());
     /// # let now = SystemClock::default().now();
     /// # for device in ["Firefox on Linux", "Safari on iPhone"] {
-    /// #     let mut login = Login::new("alice", now, &policy);
+    /// #     let mut login = NewLogin::new("alice", now, &policy);
     /// #     login.client.device = device.into();
     /// #     registry.login(login).await?;
     /// # }
@@ -182,11 +182,11 @@ impl Sessions {
     /// assert!(expire.sessions().end("alice", id).await?);
     /// # Ok(()) }
     /// ```
-    pub async fn end(&self, owner: &str, id: PublicId) -> Result<bool, RegistryError> {
-        Ok(self.end_target(Target::Id(owner.into(), id)).await? > 0)
+    pub async fn end(&self, user: &str, id: PublicId) -> Result<bool, RegistryError> {
+        Ok(self.end_target(EndTarget::Id(user.into(), id)).await? > 0)
     }
 
-    /// Ends all sessions of `owner` but one, and says how many that were.
+    /// Ends all sessions of `user` but one, and says how many that were.
     ///
     /// # Errors
     ///
@@ -195,11 +195,11 @@ impl Sessions {
     /// ```
     /// # #[actix_web::main]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # use session_expire::{Clock, Login, MemoryRegistry, Policy, Registry, SessionExpire, SystemClock};
+    /// # use session_expire::{Clock, NewLogin, MemoryRegistry, Policy, Registry, SessionExpire, SystemClock};
     /// # let (registry, policy) = (MemoryRegistry::new(), Policy::new());
     /// # let now = SystemClock::default().now();
     /// # for device in ["Firefox on Linux", "Safari on iPhone"] {
-    /// #     let mut login = Login::new("alice", now, &policy);
+    /// #     let mut login = NewLogin::new("alice", now, &policy);
     /// #     login.client.device = device.into();
     /// #     registry.login(login).await?;
     /// # }
@@ -210,11 +210,11 @@ impl Sessions {
     /// assert_eq!(sessions.live("alice").await?[0].id, keep);
     /// # Ok(()) }
     /// ```
-    pub async fn end_others(&self, owner: &str, keep: PublicId) -> Result<usize, RegistryError> {
-        self.end_target(Target::Others(owner.into(), keep)).await
+    pub async fn end_others(&self, user: &str, keep: PublicId) -> Result<usize, RegistryError> {
+        self.end_target(EndTarget::Others(user.into(), keep)).await
     }
 
-    /// Ends all sessions of `owner`, as after a changed password, and says how many that were.
+    /// Ends all sessions of `user`, as after a changed password, and says how many that were.
     ///
     /// # Errors
     ///
@@ -223,11 +223,11 @@ impl Sessions {
     /// ```
     /// # #[actix_web::main]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # use session_expire::{Clock, Login, MemoryRegistry, Policy, Registry, SessionExpire, SystemClock};
+    /// # use session_expire::{Clock, NewLogin, MemoryRegistry, Policy, Registry, SessionExpire, SystemClock};
     /// # let (registry, policy) = (MemoryRegistry::new(), Policy::new());
     /// # let now = SystemClock::default().now();
     /// # for device in ["Firefox on Linux", "Safari on iPhone"] {
-    /// #     let mut login = Login::new("alice", now, &policy);
+    /// #     let mut login = NewLogin::new("alice", now, &policy);
     /// #     login.client.device = device.into();
     /// #     registry.login(login).await?;
     /// # }
@@ -236,8 +236,8 @@ impl Sessions {
     /// assert_eq!(expire.sessions().end_all("alice").await?, 0);
     /// # Ok(()) }
     /// ```
-    pub async fn end_all(&self, owner: &str) -> Result<usize, RegistryError> {
-        self.end_target(Target::All(owner.into())).await
+    pub async fn end_all(&self, user: &str) -> Result<usize, RegistryError> {
+        self.end_target(EndTarget::All(user.into())).await
     }
 
     /// Ends the sessions of all users who are signed in as it begins, as after a break-in (OWASP ASVS
@@ -250,11 +250,11 @@ impl Sessions {
     /// ```
     /// # #[actix_web::main]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # use session_expire::{Clock, Login, MemoryRegistry, Policy, Registry, SessionExpire, SystemClock};
+    /// # use session_expire::{Clock, NewLogin, MemoryRegistry, Policy, Registry, SessionExpire, SystemClock};
     /// # let (registry, policy) = (MemoryRegistry::new(), Policy::new());
     /// # let now = SystemClock::default().now();
     /// # for user in ["alice", "bob"] {
-    /// #     registry.login(Login::new(user, now, &policy)).await?;
+    /// #     registry.login(NewLogin::new(user, now, &policy)).await?;
     /// # }
     /// # let expire = SessionExpire::builder(policy).registry(registry).build()?;
     /// assert_eq!(expire.sessions().end_everybody().await?, 2);
@@ -268,9 +268,9 @@ impl Sessions {
             let page = self.find(open.clone()).await?;
             let Some(last) = page.last() else { return Ok(ended) };
             open.after = Some(Query::place(last));
-            let owners: HashSet<_> = page.iter().map(|record| &record.owner).collect();
-            for owner in owners {
-                ended += self.end_all(owner).await?;
+            let users: HashSet<_> = page.iter().map(|record| &record.user).collect();
+            for user in users {
+                ended += self.end_all(user).await?;
             }
         }
     }
@@ -279,7 +279,7 @@ impl Sessions {
         (self.tell)(&Event::RegistryFailed { error });
     }
 
-    async fn end_target(&self, target: Target) -> Result<usize, RegistryError> {
+    async fn end_target(&self, target: EndTarget) -> Result<usize, RegistryError> {
         let over = self.registry.end(target, Ended::new(Reason::Revoked, self.clock.now())).await;
         let over = over.inspect_err(|error| self.failed(error))?;
         over.iter().for_each(|record| (self.tell)(&Event::end_of(record)));

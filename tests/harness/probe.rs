@@ -6,8 +6,8 @@ use std::sync::{
 };
 
 use session_expire::{
-    Admission, Answer, Change, Ended, Loaded, Login, MemoryRegistry, Query, Record, RecordKey,
-    Registry, RegistryError, Room, Target, Timestamp,
+    ActivityUpdate, EndTarget, Ended, Loaded, LoginOutcome, MemoryRegistry, NewLogin, Query,
+    RecordKey, Registry, RegistryError, RegistryFuture, SessionLimit, SessionRecord, Timestamp,
 };
 
 /// A [`MemoryRegistry`] that is watched.
@@ -52,8 +52,8 @@ impl Probe {
     fn ask<'a, T: Send + 'a>(
         &self,
         what: &'static str,
-        answer: impl FnOnce() -> Answer<'a, T>,
-    ) -> Answer<'a, T> {
+        answer: impl FnOnce() -> RegistryFuture<'a, T>,
+    ) -> RegistryFuture<'a, T> {
         unpoisoned(&self.asked).push(what);
         if self.down.load(Ordering::SeqCst) {
             let error = RegistryError::new(what, "the probe was told to be away, in all secrecy");
@@ -68,28 +68,33 @@ fn unpoisoned<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Registry for Probe {
-    fn login(&self, login: Login) -> Answer<'_, Admission> {
+    fn login(&self, login: NewLogin) -> RegistryFuture<'_, LoginOutcome> {
         unpoisoned(&self.keys).push(login.key);
         self.ask("login", || self.below.login(login))
     }
 
-    fn load(&self, key: RecordKey) -> Answer<'_, Option<Loaded>> {
+    fn load(&self, key: RecordKey) -> RegistryFuture<'_, Option<Loaded>> {
         self.ask("load", || self.below.load(key))
     }
 
-    fn touch(&self, key: RecordKey, change: Change) -> Answer<'_, ()> {
+    fn touch(&self, key: RecordKey, change: ActivityUpdate) -> RegistryFuture<'_, ()> {
         self.ask("touch", || self.below.touch(key, change))
     }
 
-    fn end(&self, target: Target, ended: Ended) -> Answer<'_, Vec<Record>> {
+    fn end(&self, target: EndTarget, ended: Ended) -> RegistryFuture<'_, Vec<SessionRecord>> {
         self.ask("end", || self.below.end(target, ended))
     }
 
-    fn make_room(&self, key: RecordKey, room: Room, ended: Ended) -> Answer<'_, Vec<Record>> {
+    fn make_room(
+        &self,
+        key: RecordKey,
+        room: SessionLimit,
+        ended: Ended,
+    ) -> RegistryFuture<'_, Vec<SessionRecord>> {
         self.ask("make_room", || self.below.make_room(key, room, ended))
     }
 
-    fn find(&self, query: Query) -> Answer<'_, Vec<Record>> {
+    fn find(&self, query: Query) -> RegistryFuture<'_, Vec<SessionRecord>> {
         self.ask("find", || self.below.find(query))
     }
 

@@ -221,11 +221,11 @@ fn serve(
 
 fn name(event: &Event<'_>) -> String {
     match event {
-        Event::LoggedIn { owner, .. } => format!("{owner} signed in"),
-        Event::Ended { owner, reason, .. } => format!("{owner} ended: {reason}"),
-        Event::Renewed { owner, .. } => format!("{owner} renewed"),
+        Event::LoggedIn { user, .. } => format!("{user} signed in"),
+        Event::Ended { user, reason, .. } => format!("{user} ended: {reason}"),
+        Event::Renewed { user, .. } => format!("{user} renewed"),
         Event::Refused { reason } => format!("refused: {reason}"),
-        Event::LoginRefused { owner } => format!("{owner} refused"),
+        Event::LoginRefused { user } => format!("{user} refused"),
         Event::RegistryFailed { .. } => "registry failed".to_owned(),
         _ => "something new".to_owned(),
     }

@@ -49,7 +49,7 @@ impl Tally {
     }
 }
 
-struct Login {
+struct NewLogin {
     number: u32,
     browser: Browser,
     ended: bool,
@@ -59,7 +59,7 @@ struct Login {
 pub struct User {
     name: String,
     worlds: Worlds,
-    logins: VecDeque<Login>,
+    logins: VecDeque<NewLogin>,
     count: u32,
     forgotten: u32,
     /// When and at which address something of theirs has changed.
@@ -115,7 +115,7 @@ impl User {
         match answer.status {
             303 => {
                 self.worlds.done(Act::Login(Some(self.count)));
-                self.logins.push_back(Login { number: self.count, browser, ended: false });
+                self.logins.push_back(NewLogin { number: self.count, browser, ended: false });
                 self.logins.drain(..self.logins.len().saturating_sub(REMEMBERED));
                 self.count += 1;
             }

@@ -3,14 +3,15 @@
 use std::time::{Duration, Instant};
 
 use session_expire::{
-    Change, Ended, Loaded, Login, Policy, Reason, RecordKey, RedisRegistry, Registry, Target,
+    ActivityUpdate, EndTarget, Ended, Loaded, NewLogin, Policy, Reason, RecordKey, RedisRegistry,
+    Registry,
 };
 use session_expire_tests::RedisServer;
 
 use crate::NOON;
 
 async fn sign_in(registry: &RedisRegistry) -> RecordKey {
-    let login = Login::new("alice", NOON, &Policy::new());
+    let login = NewLogin::new("alice", NOON, &Policy::new());
     let key = login.key;
     registry.login(login).await.unwrap();
     key
@@ -18,7 +19,7 @@ async fn sign_in(registry: &RedisRegistry) -> RecordKey {
 
 async fn sign_out(registry: &RedisRegistry, key: RecordKey) {
     let over = Ended::new(Reason::Revoked, NOON);
-    assert_eq!(registry.end(Target::Key(key), over).await.unwrap().len(), 1);
+    assert_eq!(registry.end(EndTarget::Key(key), over).await.unwrap().len(), 1);
 }
 
 fn is_open(loaded: Option<Loaded>) -> bool {
@@ -81,7 +82,7 @@ async fn what_this_process_does_is_seen_at_once() {
         let key = sign_in(&registry).await;
         assert!(sees_open(&registry, key).await, "{n}");
         let seen = NOON.plus(Duration::from_secs(60));
-        registry.touch(key, Change { seen, now: seen, patch: None }).await.unwrap();
+        registry.touch(key, ActivityUpdate { seen, now: seen, patch: None }).await.unwrap();
         assert_eq!(registry.load(key).await.unwrap().unwrap().record.last_seen, seen, "{n}");
         sign_out(&registry, key).await;
         assert!(!sees_open(&registry, key).await, "{n}");

@@ -9,17 +9,17 @@ mod races;
 mod traffic;
 mod wire;
 
-use session_expire::{Admission, Login, Policy, Record, Timestamp};
+use session_expire::{LoginOutcome, NewLogin, Policy, SessionRecord, Timestamp};
 
 pub const NOON: Timestamp = Timestamp::from_millis(1_767_268_800_000);
 
-pub fn admitted(admission: Admission) -> (Record, Vec<Record>) {
+pub fn admitted(admission: LoginOutcome) -> (SessionRecord, Vec<SessionRecord>) {
     match admission {
-        Admission::Admitted { record, ended } => (record, ended),
-        Admission::Refused { .. } => panic!("refused"),
+        LoginOutcome::Committed { record, ended } => (record, ended),
+        LoginOutcome::Refused { .. } => panic!("refused"),
     }
 }
 
-pub fn login(owner: &str, policy: &Policy) -> Login {
-    Login::new(owner, NOON, policy)
+pub fn login(user: &str, policy: &Policy) -> NewLogin {
+    NewLogin::new(user, NOON, policy)
 }

@@ -4,8 +4,8 @@ use std::{
 };
 
 use session_expire::{
-    Change, Ended, Login, Policy, PolicyPatch, Query, Reason, RecordKey, RedisConnectError,
-    RedisRegistry, Registry, RegistryError, Target, minutes,
+    ActivityUpdate, EndTarget, Ended, NewLogin, Policy, PolicyPatch, Query, Reason, RecordKey,
+    RedisConnectError, RedisRegistry, Registry, RegistryError, minutes,
 };
 
 use crate::{NOON, login};
@@ -24,8 +24,8 @@ async fn signed_in(registry: &RedisRegistry) -> RecordKey {
     key
 }
 
-fn change() -> Change {
-    Change { seen: NOON, now: NOON, patch: None }
+fn change() -> ActivityUpdate {
+    ActivityUpdate { seen: NOON, now: NOON, patch: None }
 }
 
 fn ended() -> Ended {
@@ -49,7 +49,7 @@ async fn assert_all_fail(registry: &RedisRegistry, key: RecordKey) {
         registry.load(key).await.is_err(),
         registry.login(login("bob", &Policy::new())).await.is_err(),
         registry.touch(key, change()).await.is_err(),
-        registry.end(Target::Key(key), ended()).await.is_err(),
+        registry.end(EndTarget::Key(key), ended()).await.is_err(),
         registry.find(Query::open("alice")).await.is_err(),
         registry.find(Query::default()).await.is_err(),
     ];
@@ -150,9 +150,9 @@ async fn full_memory_refuses_logins_whole_and_lets_people_out() {
     assert_eq!(registry.load(key).await.unwrap(), before);
     assert_eq!(registry.load(new).await.unwrap(), None);
     let later = NOON.plus(Duration::from_secs(60));
-    registry.touch(key, Change { seen: later, now: later, patch: None }).await.unwrap();
+    registry.touch(key, ActivityUpdate { seen: later, now: later, patch: None }).await.unwrap();
     assert_eq!(registry.load(key).await.unwrap().unwrap().record.last_seen, later);
-    assert_eq!(registry.end(Target::Key(key), ended()).await.unwrap().len(), 1);
+    assert_eq!(registry.end(EndTarget::Key(key), ended()).await.unwrap().len(), 1);
     let loaded = registry.load(key).await.unwrap().unwrap();
     assert_eq!((loaded.record.ended.clone().unwrap().reason, loaded.open), (Reason::LoggedOut, 0));
     assert_eq!(registry.find(Query::past("alice")).await.unwrap().len(), 1);
@@ -172,7 +172,7 @@ async fn a_replica_answers_and_refuses_to_write() {
     let errors = [
         registry.login(login("alice", &Policy::new())).await.unwrap_err(),
         registry.touch(key, change()).await.unwrap_err(),
-        registry.end(Target::Key(key), ended()).await.unwrap_err(),
+        registry.end(EndTarget::Key(key), ended()).await.unwrap_err(),
     ];
     for error in errors {
         assert!(whole(&error).to_lowercase().contains("read"), "{}", whole(&error));
@@ -197,7 +197,7 @@ async fn garbage_on_the_server_is_an_error_and_no_sign_out() {
         assert!(!whole(&error).contains("secret"), "{}", whole(&error));
         // Nor does it keep the user from signing in again.
         let policy = Policy::new().max_sessions(1);
-        registry.login(Login::new("alice", NOON, &policy)).await.unwrap();
+        registry.login(NewLogin::new("alice", NOON, &policy)).await.unwrap();
     }
 }
 
@@ -216,12 +216,12 @@ async fn one_record_that_nobody_can_read_keeps_nobody_from_the_others() {
     let _: u32 = server.ask(&["HSET", &names[0], field, &newer]);
     assert_eq!(registry.find(Query::default()).await.unwrap().len(), 2);
     // This says of nobody whose it is.
-    let nobodys = text.replace("\"owner\"", "\"who\"");
+    let nobodys = text.replace("\"user\"", "\"who\"");
     let _: u32 = server.ask(&["HSET", &names[0], field, &nobodys]);
     assert_eq!(registry.find(Query::open("alice")).await.unwrap().len(), 1);
     assert_eq!(registry.find(Query::default()).await.unwrap().len(), 1);
     let policy = Policy::new().max_sessions(1);
-    registry.login(Login::new("alice", NOON, &policy)).await.unwrap();
+    registry.login(NewLogin::new("alice", NOON, &policy)).await.unwrap();
     assert_eq!(registry.find(Query::open("alice")).await.unwrap().len(), 1);
     let unreadable = registry.load(key).await;
     assert!(unreadable.is_err() || unreadable.unwrap().unwrap().record.ended.is_some());
@@ -237,7 +237,7 @@ async fn a_policy_that_could_not_be_read_back_is_refused_before_anything_changes
     second.patch = Some(contradiction.clone().into());
     assert!(registry.login(second).await.is_err());
     let patch = Some(Some(contradiction.into()));
-    assert!(registry.touch(key, Change { patch, ..change() }).await.is_err());
+    assert!(registry.touch(key, ActivityUpdate { patch, ..change() }).await.is_err());
     assert_eq!(registry.load(key).await.unwrap().unwrap().record.ended, None);
     assert_eq!(registry.find(Query::open("alice")).await.unwrap().len(), 1);
 }

@@ -1,8 +1,9 @@
 use std::{sync::Arc, time::Duration};
 
 use session_expire::{
-    Admission, Change, Client, Ended, Limit, Login, MemoryRegistry, Overflow, Policy, PolicyPatch,
-    Query, Reason, Record, RecordKey, Registry, Room, Target, hours, minutes,
+    ActivityUpdate, Client, EndTarget, Ended, Limit, LoginOutcome, MemoryRegistry, NewLogin,
+    Overflow, Policy, PolicyPatch, Query, Reason, RecordKey, Registry, SessionLimit, SessionRecord,
+    hours, minutes,
 };
 
 use crate::{NOON, admitted, login};
@@ -24,15 +25,15 @@ fn told<T: std::fmt::Debug>(answer: Result<T, session_expire::RegistryError>) ->
     format!("{:?}", answer.unwrap())
 }
 
-fn random_login(dice: &mut Dice, keys: &[RecordKey], now: session_expire::Timestamp) -> Login {
-    let owner = ["alice", "bob"][dice.roll(2) as usize];
+fn random_login(dice: &mut Dice, keys: &[RecordKey], now: session_expire::Timestamp) -> NewLogin {
+    let user = ["alice", "bob"][dice.roll(2) as usize];
     let overflow =
         [Overflow::Evict, Overflow::LeastRecent, Overflow::Refuse][dice.roll(3) as usize];
     let idle = [Limit::Off, Limit::At(minutes(10))][dice.roll(2) as usize];
     let absolute = [Limit::Off, Limit::At(minutes(30))][dice.roll(2) as usize];
     let limit = [0, 1, 3, 5][dice.roll(4) as usize];
     let policy = Policy::new().idle(idle).absolute(absolute).max_sessions(limit).overflow(overflow);
-    let mut login = Login::new(owner, now, &policy);
+    let mut login = NewLogin::new(user, now, &policy);
     login.client = Client { ip: "2001:db8::1".parse().ok(), device: format!("d{}", dice.0).into() };
     if dice.roll(4) == 0 {
         login.replaces = keys.last().map(|key| (*key, Reason::LoggedOut));
@@ -57,7 +58,7 @@ async fn it_does_what_the_memory_does() {
                 0 => RecordKey::random("alice"),
                 many => keys[dice.roll(many.min(8)) as usize + keys.len() - many.min(8) as usize],
             };
-            let owner: Arc<str> = ["alice", "bob"][dice.roll(2) as usize].into();
+            let user: Arc<str> = ["alice", "bob"][dice.roll(2) as usize].into();
             let id = memory.load(key).await.unwrap().map(|loaded| loaded.record.id);
             let what = format!("seed {seed}, step {step}");
             match dice.roll(8) {
@@ -73,16 +74,16 @@ async fn it_does_what_the_memory_does() {
                         [dice.roll(3) as usize]
                         .clone();
                     let now = now.minus(Duration::from_secs(dice.roll(2) * 1_000));
-                    let change = Change { seen, now, patch };
+                    let change = ActivityUpdate { seen, now, patch };
                     memory.touch(key, change.clone()).await.unwrap();
                     redis.touch(key, change).await.unwrap();
                 }
                 5 => {
                     let target = match (dice.roll(8), id) {
-                        (0, _) => Target::All(owner),
-                        (1, Some(id)) => Target::Others(owner, id),
-                        (2 | 3, Some(id)) => Target::Id(owner, id),
-                        _ => Target::Key(key),
+                        (0, _) => EndTarget::All(user),
+                        (1, Some(id)) => EndTarget::Others(user, id),
+                        (2 | 3, Some(id)) => EndTarget::Id(user, id),
+                        _ => EndTarget::Key(key),
                     };
                     let ended = Ended { by: Some("x".into()), ..Ended::new(Reason::Revoked, now) };
                     let expected = told(memory.end(target.clone(), ended.clone()).await);
@@ -90,17 +91,18 @@ async fn it_does_what_the_memory_does() {
                 }
                 6 => {
                     let overflow = [Overflow::Evict, Overflow::LeastRecent][dice.roll(2) as usize];
-                    let room = Room { max_sessions: (dice.roll(4) as u32).into(), overflow };
+                    let room =
+                        SessionLimit { max_sessions: (dice.roll(4) as u32).into(), overflow };
                     let ended = Ended::new(Reason::Evicted, now);
                     let expected = told(memory.make_room(key, room, ended.clone()).await);
                     let made = told(redis.make_room(key, room, ended).await);
                     assert_eq!(made, expected, "make_room {room:?}, {what}");
                 }
                 _ => {
-                    let owner = (dice.roll(2) == 0).then_some(owner);
+                    let user = (dice.roll(2) == 0).then_some(user);
                     let ended = [None, Some(true), Some(false)][dice.roll(3) as usize];
                     let limit = (dice.roll(2) == 0).then_some(2);
-                    let query = Query { owner, ended, limit, after: None };
+                    let query = Query { user, ended, limit, after: None };
                     let expected = told(memory.find(query.clone()).await);
                     assert_eq!(told(redis.find(query).await), expected, "find, {what}");
                 }
@@ -118,7 +120,7 @@ async fn owners_may_have_any_characters() {
     let server = RedisServer::start();
     let registry = server.registry().await;
     let long = "ü".repeat(5_000);
-    let owners = [
+    let users = [
         "",
         " ",
         "a b",
@@ -133,20 +135,20 @@ async fn owners_may_have_any_characters() {
         &long,
     ];
     let policy = Policy::new().max_sessions(1);
-    for owner in owners {
-        let login = login(owner, &policy);
+    for user in users {
+        let login = login(user, &policy);
         let (key, id) = (login.key, login.id);
         let (record, _) = admitted(registry.login(login).await.unwrap());
         let loaded = registry.load(key).await.unwrap().unwrap();
-        assert_eq!((&*loaded.record, loaded.open, &*record.owner), (&record, 1, owner));
-        let found = registry.find(Query::open(owner)).await.unwrap();
-        assert_eq!(found, [record], "{owner:?}");
-        let second = crate::login(owner, &policy);
+        assert_eq!((&*loaded.record, loaded.open, &*record.user), (&record, 1, user));
+        let found = registry.find(Query::open(user)).await.unwrap();
+        assert_eq!(found, [record], "{user:?}");
+        let second = crate::login(user, &policy);
         let (_, ended) = admitted(registry.login(second).await.unwrap());
-        assert_eq!(ended.iter().map(|r| r.id).collect::<Vec<_>>(), [id], "{owner:?}");
+        assert_eq!(ended.iter().map(|r| r.id).collect::<Vec<_>>(), [id], "{user:?}");
     }
     let all = Query { ended: Some(false), ..Query::default() };
-    assert_eq!(registry.find(all).await.unwrap().len(), owners.len());
+    assert_eq!(registry.find(all).await.unwrap().len(), users.len());
 }
 
 #[tokio::test]
@@ -174,18 +176,21 @@ async fn it_keeps_to_the_rules_of_a_cluster() {
     }
     let registry = server.registry().await;
     for n in 0..20 {
-        let owner = format!("user {n}");
+        let user = format!("user {n}");
         for _ in 0..3 {
-            let login = login(&owner, &Policy::new().max_sessions(2));
+            let login = login(&user, &Policy::new().max_sessions(2));
             let key = login.key;
             registry.login(login).await.unwrap();
-            registry.touch(key, Change { seen: NOON, now: NOON, patch: None }).await.unwrap();
-            let room = Room { max_sessions: Limit::At(1), overflow: Overflow::Evict };
+            registry
+                .touch(key, ActivityUpdate { seen: NOON, now: NOON, patch: None })
+                .await
+                .unwrap();
+            let room = SessionLimit { max_sessions: Limit::At(1), overflow: Overflow::Evict };
             registry.make_room(key, room, Ended::new(Reason::Evicted, NOON)).await.unwrap();
             assert_eq!(registry.load(key).await.unwrap().unwrap().open, 1);
         }
         let ended = Ended::new(Reason::Revoked, NOON);
-        let over = registry.end(Target::All(owner.into()), ended).await.unwrap();
+        let over = registry.end(EndTarget::All(user.into()), ended).await.unwrap();
         assert_eq!(over.len(), 1);
     }
     assert_eq!(registry.find(Query::default()).await.unwrap().len(), 60);
@@ -199,17 +204,17 @@ async fn nothing_stays_for_ever() {
     let long = Policy::new().idle(hours(1)).absolute(hours(24 * 10));
     let mut kept = vec![];
     for policy in [Policy::new(), endless, long] {
-        for owner in ["alice", "bob"] {
+        for user in ["alice", "bob"] {
             for _ in 0..4 {
-                let login = login(owner, &policy.clone().max_sessions(2));
+                let login = login(user, &policy.clone().max_sessions(2));
                 kept.push(login.key);
                 registry.login(login).await.unwrap();
             }
             registry
-                .end(Target::All(owner.into()), Ended::new(Reason::Revoked, NOON))
+                .end(EndTarget::All(user.into()), Ended::new(Reason::Revoked, NOON))
                 .await
                 .unwrap();
-            let last = login(owner, &policy);
+            let last = login(user, &policy);
             kept.push(last.key);
             registry.login(last).await.unwrap();
         }
@@ -222,8 +227,8 @@ async fn nothing_stays_for_ever() {
     }
     // Three days on, only what may still live is left: the last login of each, which has ten days.
     let later = NOON.plus(hours(72));
-    for owner in ["alice", "bob"] {
-        registry.login(Login::new(owner, later, &Policy::new())).await.unwrap();
+    for user in ["alice", "bob"] {
+        registry.login(NewLogin::new(user, later, &Policy::new())).await.unwrap();
     }
     let mut left = 0;
     for key in &kept {
@@ -244,7 +249,7 @@ async fn a_login_that_is_asked_again_is_one_login() {
     let (again, ended) = admitted(registry.login(login).await.unwrap());
     assert_eq!((again, ended), (first, vec![]));
     let other = crate::login("alice", &Policy::new().max_sessions(1).overflow(Overflow::Refuse));
-    assert!(matches!(registry.login(other).await.unwrap(), Admission::Refused { .. }));
+    assert!(matches!(registry.login(other).await.unwrap(), LoginOutcome::Refused { .. }));
 }
 
 #[tokio::test]
@@ -253,8 +258,8 @@ async fn extreme_times_are_kept_to_the_millisecond() {
     let registry = server.registry().await;
     for millis in [i64::MIN, -1, 0, 9_007_199_254_740_993, i64::MAX] {
         let at = session_expire::Timestamp::from_millis(millis);
-        let login = Login::new("alice", at, &Policy::new());
-        let expected = Record::new(&login);
+        let login = NewLogin::new("alice", at, &Policy::new());
+        let expected = SessionRecord::new(&login);
         let (record, _) = admitted(registry.login(login).await.unwrap());
         assert_eq!(record, expected);
     }

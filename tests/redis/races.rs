@@ -4,7 +4,7 @@ use std::{
     time::Duration,
 };
 
-use session_expire::{Admission, Login, Overflow, Policy, Query, RedisRegistry, Registry};
+use session_expire::{LoginOutcome, NewLogin, Overflow, Policy, Query, RedisRegistry, Registry};
 use tokio::{runtime::Runtime, task::JoinSet};
 
 use crate::NOON;
@@ -18,13 +18,13 @@ fn policy(overflow: Overflow) -> Policy {
 }
 
 /// Logs one user in many times at once; answers how many were let in.
-async fn rush(registry: &Arc<RedisRegistry>, owner: &str, overflow: Overflow, logins: u32) -> u32 {
+async fn rush(registry: &Arc<RedisRegistry>, user: &str, overflow: Overflow, logins: u32) -> u32 {
     let mut rush = JoinSet::new();
     for _ in 0..logins {
-        let (registry, owner) = (Arc::clone(registry), owner.to_owned());
+        let (registry, user) = (Arc::clone(registry), user.to_owned());
         rush.spawn(async move {
-            let login = Login::new(owner, NOON, &policy(overflow));
-            matches!(registry.login(login).await.unwrap(), Admission::Admitted { .. })
+            let login = NewLogin::new(user, NOON, &policy(overflow));
+            matches!(registry.login(login).await.unwrap(), LoginOutcome::Committed { .. })
         });
     }
     rush.join_all().await.into_iter().map(u32::from).sum()
@@ -35,8 +35,8 @@ fn overflow_of(round: u32) -> Overflow {
 }
 
 async fn assert_one_left(registry: &RedisRegistry, round: u32, let_in: u32) {
-    let owner = format!("user {round}");
-    let open = registry.find(Query::open(owner)).await.unwrap();
+    let user = format!("user {round}");
+    let open = registry.find(Query::open(user)).await.unwrap();
     assert_eq!(open.len(), 1, "round {round}");
     let expected = if overflow_of(round) == Overflow::Refuse { 1 } else { LOGINS };
     assert_eq!(let_in, expected, "round {round}");
@@ -47,10 +47,10 @@ async fn of_fifty_logins_at_once_over_two_connections_one_is_left_every_time() {
     let server = RedisServer::start();
     let (one, other) = (Arc::new(server.registry().await), Arc::new(server.registry().await));
     for round in 0..ROUNDS {
-        let (owner, overflow) = (format!("user {round}"), overflow_of(round));
+        let (user, overflow) = (format!("user {round}"), overflow_of(round));
         let (a, b) = tokio::join!(
-            rush(&one, &owner, overflow, LOGINS / 2),
-            rush(&other, &owner, overflow, LOGINS / 2)
+            rush(&one, &user, overflow, LOGINS / 2),
+            rush(&other, &user, overflow, LOGINS / 2)
         );
         assert_one_left(&one, round, a + b).await;
     }

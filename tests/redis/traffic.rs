@@ -1,5 +1,6 @@
 use session_expire::{
-    Change, Ended, Login, Overflow, Policy, Query, Reason, RecordKey, Registry, Room, Target,
+    ActivityUpdate, EndTarget, Ended, NewLogin, Overflow, Policy, Query, Reason, RecordKey,
+    Registry, SessionLimit,
 };
 
 use crate::NOON;
@@ -28,20 +29,20 @@ async fn every_operation_is_one_command() {
     let server = &RedisServer::start();
     let registry = server.registry().await;
     let policy = Policy::new().max_sessions(2);
-    let change = Change { seen: NOON, now: NOON, patch: None };
-    let room = Room { max_sessions: 1.into(), overflow: Overflow::Evict };
+    let change = ActivityUpdate { seen: NOON, now: NOON, patch: None };
+    let room = SessionLimit { max_sessions: 1.into(), overflow: Overflow::Evict };
     let ended = Ended::new(Reason::Evicted, NOON);
     // The server learns the scripts.
-    let login = Login::new("alice", NOON, &policy);
+    let login = NewLogin::new("alice", NOON, &policy);
     let key = login.key;
     registry.login(login).await.unwrap();
     registry.load(key).await.unwrap();
     registry.touch(key, change.clone()).await.unwrap();
     registry.make_room(key, room, ended.clone()).await.unwrap();
     registry.find(Query::open("alice")).await.unwrap();
-    registry.end(Target::Key(RecordKey::random("alice")), ended.clone()).await.unwrap();
+    registry.end(EndTarget::Key(RecordKey::random("alice")), ended.clone()).await.unwrap();
 
-    let login = Login::new("alice", NOON, &policy);
+    let login = NewLogin::new("alice", NOON, &policy);
     let key = login.key;
     costs_one_command!(server, registry.login(login));
     let loaded = costs_one_command!(server, registry.load(key));
@@ -52,7 +53,7 @@ async fn every_operation_is_one_command() {
     costs_one_command!(server, registry.touch(key, change.clone()));
     costs_one_command!(server, registry.make_room(key, room, ended.clone()));
     costs_one_command!(server, registry.find(Query::open("alice")));
-    costs_one_command!(server, registry.end(Target::All("alice".into()), ended.clone()));
+    costs_one_command!(server, registry.end(EndTarget::All("alice".into()), ended.clone()));
     costs_one_command!(server, registry.load(RecordKey::random("nobody")));
 }
 
@@ -60,7 +61,7 @@ async fn every_operation_is_one_command() {
 async fn a_server_that_forgot_the_scripts_learns_them_again() {
     let server = RedisServer::start();
     let registry = server.registry().await;
-    let login = Login::new("alice", NOON, &Policy::new());
+    let login = NewLogin::new("alice", NOON, &Policy::new());
     let key = login.key;
     registry.login(login).await.unwrap();
     registry.load(key).await.unwrap();

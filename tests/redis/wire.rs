@@ -12,7 +12,7 @@ use std::{
 };
 
 use session_expire::{
-    Ended, Login, Policy, Reason, RecordKey, RedisRegistry, Registry, Room, Target,
+    EndTarget, Ended, NewLogin, Policy, Reason, RecordKey, RedisRegistry, Registry, SessionLimit,
 };
 use session_expire_tests::RedisServer;
 
@@ -70,7 +70,7 @@ fn carry(mut from: TcpStream, mut to: TcpStream, lag: Duration, is_lost: impl Fn
     let _ = (from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both));
 }
 
-async fn signed_in(registry: &RedisRegistry, policy: &Policy) -> Login {
+async fn signed_in(registry: &RedisRegistry, policy: &Policy) -> NewLogin {
     let login = login("alice", policy);
     admitted(registry.login(login.clone()).await.unwrap());
     login
@@ -90,9 +90,9 @@ async fn what_was_ended_is_told_although_the_first_answer_was_lost() {
     let wire = Wire::to(&server, Duration::ZERO);
     let registry = RedisRegistry::connect(&wire.url).await.unwrap();
     let one = Policy::new().max_sessions(1);
-    let room = Room::of(&one);
+    let room = SessionLimit::of(&one);
     // So that the server knows the scripts, and the answer that is lost is the one that counts.
-    registry.end(Target::Key(nobody()), revoked()).await.unwrap();
+    registry.end(EndTarget::Key(nobody()), revoked()).await.unwrap();
     registry.make_room(nobody(), room, revoked()).await.unwrap();
     let first = signed_in(&registry, &one).await;
 
@@ -110,9 +110,9 @@ async fn what_was_ended_is_told_although_the_first_answer_was_lost() {
     assert!(wire.has_lost_it());
 
     for (target, expected) in [
-        (Target::Id("alice".into(), third.id), 1),
-        (Target::Id("alice".into(), third.id), 0),
-        (Target::All("alice".into()), 0),
+        (EndTarget::Id("alice".into(), third.id), 1),
+        (EndTarget::Id("alice".into(), third.id), 0),
+        (EndTarget::All("alice".into()), 0),
     ] {
         wire.lose_an_answer();
         let at = NOON.plus(Duration::from_millis(3 - expected as u64));
@@ -126,12 +126,12 @@ async fn what_another_process_has_ended_in_the_same_moment_is_not_told_again() {
     let server = RedisServer::start();
     let wire = Wire::to(&server, Duration::ZERO);
     let (here, there) = (RedisRegistry::connect(&wire.url).await.unwrap(), server.registry().await);
-    here.end(Target::Key(nobody()), revoked()).await.unwrap();
+    here.end(EndTarget::Key(nobody()), revoked()).await.unwrap();
     let login = signed_in(&here, &Policy::new()).await;
     let logged_out = Ended::new(Reason::LoggedOut, NOON);
-    assert_eq!(there.end(Target::Key(login.key), logged_out).await.unwrap().len(), 1);
+    assert_eq!(there.end(EndTarget::Key(login.key), logged_out).await.unwrap().len(), 1);
     wire.lose_an_answer();
-    assert_eq!(here.end(Target::All("alice".into()), revoked()).await.unwrap(), []);
+    assert_eq!(here.end(EndTarget::All("alice".into()), revoked()).await.unwrap(), []);
     assert!(wire.has_lost_it());
 }
 
@@ -141,11 +141,11 @@ async fn what_was_ended_is_told_although_the_server_has_lost_its_scripts_since()
     let wire = Wire::to(&server, Duration::from_millis(60));
     let registry = RedisRegistry::connect(&wire.url).await.unwrap();
     let registry = registry.timeout(Duration::from_secs(5));
-    registry.end(Target::Key(nobody()), revoked()).await.unwrap();
+    registry.end(EndTarget::Key(nobody()), revoked()).await.unwrap();
     signed_in(&registry, &Policy::new()).await;
     wire.lose_an_answer();
     let later = Ended { at: NOON.plus(Duration::from_secs(1)), ..revoked() };
-    let ending = registry.end(Target::All("alice".into()), later);
+    let ending = registry.end(EndTarget::All("alice".into()), later);
     let (ended, ()) = tokio::join!(ending, async {
         // It runs after 60 ms, and its answer would be here after 120.
         tokio::time::sleep(Duration::from_millis(90)).await;

@@ -8,8 +8,8 @@ use std::{
 };
 
 use session_expire::{
-    Admission, Answer, Change, Ended, Limit, Loaded, Login, MemoryRegistry, Overflow, Query,
-    Record, RecordKey, Registry, Room, Target,
+    ActivityUpdate, EndTarget, Ended, Limit, Loaded, LoginOutcome, MemoryRegistry, NewLogin,
+    Overflow, Query, RecordKey, Registry, RegistryFuture, SessionLimit, SessionRecord,
     conformance::{PROMISES, block_on},
 };
 
@@ -54,12 +54,12 @@ pub struct Broken {
     last_ends: Mutex<HashMap<RecordKey, Ended>>,
 }
 
-fn done<'a, T: Send + 'a>(answer: T) -> Answer<'a, T> {
+fn done<'a, T: Send + 'a>(answer: T) -> RegistryFuture<'a, T> {
     Box::pin(ready(Ok(answer)))
 }
 
 /// The answer of a future that needs no wait.
-fn at_once<T: Send>(answer: Answer<'_, T>) -> T {
+fn at_once<T: Send>(answer: RegistryFuture<'_, T>) -> T {
     let mut done = None;
     block_on(Box::pin(async { done = Some(answer.await.unwrap()) }));
     done.unwrap()
@@ -74,22 +74,22 @@ impl Broken {
         self.fault == fault
     }
 
-    fn of(&self, owner: &Arc<str>, ended: Option<bool>) -> Vec<Record> {
-        let query = Query { owner: Some(Arc::clone(owner)), ended, ..Query::default() };
+    fn of(&self, user: &Arc<str>, ended: Option<bool>) -> Vec<SessionRecord> {
+        let query = Query { user: Some(Arc::clone(user)), ended, ..Query::default() };
         at_once(self.below.find(query))
     }
 
-    fn end_one(&self, record: &Record, ended: Ended) -> Vec<Record> {
-        at_once(self.below.end(Target::Id(Arc::clone(&record.owner), record.id), ended))
+    fn end_one(&self, record: &SessionRecord, ended: Ended) -> Vec<SessionRecord> {
+        at_once(self.below.end(EndTarget::Id(Arc::clone(&record.user), record.id), ended))
     }
 
     /// Signs in where the places were counted by a rule of the fault's own.
-    fn sign_in_with(&self, login: Login, count: usize, newest_first: bool) -> Admission {
+    fn sign_in_with(&self, login: NewLogin, count: usize, newest_first: bool) -> LoginOutcome {
         let places = login.room.places();
-        let mut open = self.of(&login.owner, Some(false));
+        let mut open = self.of(&login.user, Some(false));
         if login.room.overflow == Overflow::Refuse && count >= places {
             open.reverse();
-            return Admission::Refused { holders: open };
+            return LoginOutcome::Refused { holders: open };
         }
         if !newest_first {
             open.reverse();
@@ -97,19 +97,19 @@ impl Broken {
         let surplus = (count + 1).saturating_sub(places);
         let yielding = open.iter().take(surplus);
         let ended = yielding.flat_map(|record| self.end_one(record, login.evicts())).collect();
-        let room = Room { max_sessions: Limit::Off, ..login.room };
-        match at_once(self.below.login(Login { room, ..login })) {
-            Admission::Admitted { record, .. } => Admission::Admitted { record, ended },
-            refused @ Admission::Refused { .. } => refused,
+        let room = SessionLimit { max_sessions: Limit::Off, ..login.room };
+        match at_once(self.below.login(NewLogin { room, ..login })) {
+            LoginOutcome::Committed { record, .. } => LoginOutcome::Committed { record, ended },
+            refused @ LoginOutcome::Refused { .. } => refused,
         }
     }
 
-    fn sign_in(&self, mut login: Login) -> Admission {
-        let open = self.of(&login.owner, Some(false)).len();
+    fn sign_in(&self, mut login: NewLogin) -> LoginOutcome {
+        let open = self.of(&login.user, Some(false)).len();
         match self.fault {
             Fault::EvictsTheNewest => return self.sign_in_with(login, open, true),
             Fault::CountsEnded => {
-                let all = self.of(&login.owner, None).len();
+                let all = self.of(&login.user, None).len();
                 return self.sign_in_with(login, all, false);
             }
             Fault::CountsTheRunOut => return self.sign_in_with(login, open, false),
@@ -119,25 +119,27 @@ impl Broken {
             }
             Fault::ForgetsBy => {
                 let admission = at_once(self.below.login(login));
-                let Admission::Admitted { record, mut ended } = admission else { return admission };
+                let LoginOutcome::Committed { record, mut ended } = admission else {
+                    return admission;
+                };
                 let bys = ended.iter_mut().filter_map(|record| record.ended.as_mut());
                 bys.for_each(|ended| ended.by = None);
-                return Admission::Admitted { record, ended };
+                return LoginOutcome::Committed { record, ended };
             }
             Fault::ReplacedHoldsAPlace | Fault::ForgetsToReplace => {
                 let replaced = login.replaces.take();
                 let admission = at_once(self.below.login(login));
-                if let (Some((key, reason)), Admission::Admitted { record, .. }, true) =
+                if let (Some((key, reason)), LoginOutcome::Committed { record, .. }, true) =
                     (replaced, &admission, self.is(Fault::ReplacedHoldsAPlace))
                 {
                     let over = Ended::new(reason, record.logged_in_at);
-                    at_once(self.below.end(Target::Key(key), over));
+                    at_once(self.below.end(EndTarget::Key(key), over));
                 }
                 return admission;
             }
             Fault::RefusalEndsTheOld | Fault::ReplacesAnyone => {
                 if let Some((key, reason)) = login.replaces {
-                    at_once(self.below.end(Target::Key(key), Ended::new(reason, login.at)));
+                    at_once(self.below.end(EndTarget::Key(key), Ended::new(reason, login.at)));
                 }
             }
             Fault::HasNoEnd if login.room.max_sessions == Limit::Off => {
@@ -145,21 +147,22 @@ impl Broken {
             }
             Fault::ZeroMeansNone if login.room.max_sessions == Limit::At(0) => {
                 let over = login.evicts();
-                let ended = at_once(self.below.end(Target::All(Arc::clone(&login.owner)), over));
-                let Admission::Admitted { record, .. } = at_once(self.below.login(login)) else {
+                let ended = at_once(self.below.end(EndTarget::All(Arc::clone(&login.user)), over));
+                let LoginOutcome::Committed { record, .. } = at_once(self.below.login(login))
+                else {
                     unreachable!()
                 };
-                return Admission::Admitted { record, ended };
+                return LoginOutcome::Committed { record, ended };
             }
             Fault::HoldersInAnyOrder => {
                 let admission = at_once(self.below.login(login));
-                let Admission::Refused { mut holders } = admission else { return admission };
+                let LoginOutcome::Refused { mut holders } = admission else { return admission };
                 holders.reverse();
-                return Admission::Refused { holders };
+                return LoginOutcome::Refused { holders };
             }
             Fault::TrimsOwners => {
-                login.owner = login.owner.trim().into();
-                login.key = RecordKey::with_secret(&login.owner, login.key.secret()).unwrap();
+                login.user = login.user.trim().into();
+                login.key = RecordKey::with_secret(&login.user, login.key.secret()).unwrap();
             }
             Fault::DropsThePatch => login.patch = None,
             Fault::DropsTheAddress => login.client.ip = None,
@@ -172,39 +175,42 @@ impl Broken {
         at_once(self.below.login(login))
     }
 
-    fn finish(&self, target: Target, ended: Ended) -> Vec<Record> {
-        let whole = |owner: &Arc<str>| {
-            at_once(self.below.end(Target::All(Arc::clone(owner)), ended.clone()))
+    fn finish(&self, target: EndTarget, ended: Ended) -> Vec<SessionRecord> {
+        let whole = |user: &Arc<str>| {
+            at_once(self.below.end(EndTarget::All(Arc::clone(user)), ended.clone()))
         };
         match (&target, self.fault) {
-            (Target::Id(_, id), Fault::EndsByIdOfAnyone) => {
+            (EndTarget::Id(_, id), Fault::EndsByIdOfAnyone) => {
                 let all = at_once(self.below.find(Query::default()));
                 let meant = all.iter().filter(|record| record.id == *id);
                 meant.flat_map(|record| self.end_one(record, ended.clone())).collect()
             }
-            (Target::Others(owner, _), Fault::OthersIncludesItself) => whole(owner),
-            (Target::All(owner), Fault::AnswersTheEndedAgain) => {
-                let _ = whole(owner);
-                self.of(owner, Some(true))
+            (EndTarget::Others(user, _), Fault::OthersIncludesItself) => whole(user),
+            (EndTarget::All(user), Fault::AnswersTheEndedAgain) => {
+                let _ = whole(user);
+                self.of(user, Some(true))
             }
-            (Target::Key(key), Fault::LastReasonStays) => {
+            (EndTarget::Key(key), Fault::LastReasonStays) => {
                 self.last_ends.lock().unwrap().insert(*key, ended.clone());
                 at_once(self.below.end(target, ended))
             }
-            (Target::Key(key), Fault::EndsInTwoSteps) => {
+            (EndTarget::Key(key), Fault::EndsInTwoSteps) => {
                 let open = at_once(self.below.load(*key));
                 let open = open.filter(|loaded| loaded.record.ended.is_none());
                 std::thread::sleep(std::time::Duration::from_millis(2));
                 at_once(self.below.end(target, ended.clone()));
-                open.map(|loaded| Record { ended: Some(ended), ..Record::clone(&loaded.record) })
-                    .into_iter()
-                    .collect()
+                open.map(|loaded| SessionRecord {
+                    ended: Some(ended),
+                    ..SessionRecord::clone(&loaded.record)
+                })
+                .into_iter()
+                .collect()
             }
             _ => at_once(self.below.end(target, ended)),
         }
     }
 
-    fn list(&self, query: Query) -> Vec<Record> {
+    fn list(&self, query: Query) -> Vec<SessionRecord> {
         match self.fault {
             Fault::ListsOldestFirst => {
                 let mut found = at_once(self.below.find(query));
@@ -227,11 +233,11 @@ impl Broken {
 }
 
 impl Registry for Broken {
-    fn login(&self, login: Login) -> Answer<'_, Admission> {
+    fn login(&self, login: NewLogin) -> RegistryFuture<'_, LoginOutcome> {
         done(self.sign_in(login))
     }
 
-    fn load(&self, key: RecordKey) -> Answer<'_, Option<Loaded>> {
+    fn load(&self, key: RecordKey) -> RegistryFuture<'_, Option<Loaded>> {
         let mut loaded = at_once(self.below.load(key));
         if let (Some(loaded), Some(last)) = (&mut loaded, self.last_ends.lock().unwrap().get(&key))
         {
@@ -245,17 +251,17 @@ impl Registry for Broken {
         done(loaded)
     }
 
-    fn touch(&self, key: RecordKey, mut change: Change) -> Answer<'_, ()> {
+    fn touch(&self, key: RecordKey, mut change: ActivityUpdate) -> RegistryFuture<'_, ()> {
         match (self.fault, at_once(self.below.load(key))) {
             (Fault::TrustsTheFuture, _) => change.now = change.now.max(change.seen),
             (Fault::ActivityMovesBack, Some(_)) => change.now = change.seen.min(change.now),
             (Fault::RevivesTheEnded, Some(loaded)) if loaded.record.ended.is_some() => {
                 let record = loaded.record;
-                let login = Login {
+                let login = NewLogin {
                     key,
                     id: record.id,
                     seal: record.seal,
-                    ..Login::new(record.owner.clone(), change.now, &session_expire::Policy::new())
+                    ..NewLogin::new(record.user.clone(), change.now, &session_expire::Policy::new())
                 };
                 at_once(self.below.login(login));
             }
@@ -264,22 +270,27 @@ impl Registry for Broken {
         self.below.touch(key, change)
     }
 
-    fn end(&self, target: Target, ended: Ended) -> Answer<'_, Vec<Record>> {
+    fn end(&self, target: EndTarget, ended: Ended) -> RegistryFuture<'_, Vec<SessionRecord>> {
         done(self.finish(target, ended))
     }
 
-    fn make_room(&self, key: RecordKey, room: Room, ended: Ended) -> Answer<'_, Vec<Record>> {
+    fn make_room(
+        &self,
+        key: RecordKey,
+        room: SessionLimit,
+        ended: Ended,
+    ) -> RegistryFuture<'_, Vec<SessionRecord>> {
         let asking = at_once(self.below.load(key)).map(|loaded| loaded.record);
         match (self.fault, asking) {
             (Fault::MakesRoomForTheDead, Some(record)) if record.ended.is_some() => {
-                self.below.end(Target::All(record.owner.clone()), ended)
+                self.below.end(EndTarget::All(record.user.clone()), ended)
             }
             (Fault::RequesterYields, Some(record)) => done(self.end_one(&record, ended)),
             _ => self.below.make_room(key, room, ended),
         }
     }
 
-    fn find(&self, query: Query) -> Answer<'_, Vec<Record>> {
+    fn find(&self, query: Query) -> RegistryFuture<'_, Vec<SessionRecord>> {
         done(self.list(query))
     }
 }

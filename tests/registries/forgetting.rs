@@ -1,8 +1,8 @@
 //! What the memory registry forgets, and when.
 
 use session_expire::{
-    Clock, Ended, Limit, Login, ManualClock, MemoryRegistry, Policy, Reason, RecordKey, Registry,
-    Target, conformance::block_on, hours, minutes,
+    Clock, EndTarget, Ended, Limit, ManualClock, MemoryRegistry, NewLogin, Policy, Reason,
+    RecordKey, Registry, conformance::block_on, hours, minutes,
 };
 
 /// A registry that keeps one past login of each user in the log.
@@ -19,7 +19,7 @@ impl House {
 
     /// A login of Alice, which sweeps her shard if it is time.
     fn sign_in(&self) -> RecordKey {
-        let login = Login::new("alice", self.clock.now(), &Policy::new());
+        let login = NewLogin::new("alice", self.clock.now(), &Policy::new());
         let key = login.key;
         block_on(Box::pin(async { drop(self.registry.login(login).await.unwrap()) }));
         key
@@ -28,7 +28,7 @@ impl House {
     fn sign_out(&self, key: RecordKey) {
         let over = Ended::new(Reason::LoggedOut, self.clock.now());
         block_on(Box::pin(async {
-            self.registry.end(Target::Key(key), over).await.unwrap();
+            self.registry.end(EndTarget::Key(key), over).await.unwrap();
         }));
     }
 

@@ -37,7 +37,7 @@ type Plan = (Vec<Step>, Vec<Vec<Step>>);
 
 fn plans() -> impl Strategy<Value = Plan> {
     // The list of all users is not promised to be one step.
-    let step = || steps().prop_filter("one user", |s| !matches!(s, Step::Find { owner: None, .. }));
+    let step = || steps().prop_filter("one user", |s| !matches!(s, Step::Find { user: None, .. }));
     (vec(step(), 2..8), vec(vec(step(), 2..5), 3))
 }
 

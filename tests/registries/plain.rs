@@ -6,11 +6,11 @@ use std::{
 };
 
 use session_expire::{
-    Admission, Answer, Change, Ended, Loaded, Login, Query, Reason, Record, RecordKey, Registry,
-    Room, Seat, Target,
+    ActivityUpdate, EndTarget, Ended, Loaded, LoginOutcome, NewLogin, OpenSession, Query, Reason,
+    RecordKey, Registry, RegistryFuture, SessionLimit, SessionRecord,
 };
 
-type Records = Vec<(RecordKey, Record)>;
+type Records = Vec<(RecordKey, SessionRecord)>;
 
 #[derive(Default)]
 pub struct Plain(Mutex<Records>);
@@ -21,7 +21,7 @@ impl Plain {
         Self(Mutex::new(self.0.lock().unwrap().clone()))
     }
 
-    fn with<'a, T: Send + 'a>(&self, act: impl FnOnce(&mut Records) -> T) -> Answer<'a, T> {
+    fn with<'a, T: Send + 'a>(&self, act: impl FnOnce(&mut Records) -> T) -> RegistryFuture<'a, T> {
         let done = act(&mut self.0.lock().unwrap());
         Box::pin(ready(Ok(done)))
     }
@@ -29,34 +29,36 @@ impl Plain {
 
 fn end(
     records: &mut Records,
-    which: impl Fn(&RecordKey, &Record) -> bool,
+    which: impl Fn(&RecordKey, &SessionRecord) -> bool,
     ended: &Ended,
-) -> Vec<Record> {
+) -> Vec<SessionRecord> {
     let chosen = records.iter_mut().filter(|(key, record)| which(key, record));
     chosen.filter_map(|(_, record)| record.end(ended.clone()).then(|| record.clone())).collect()
 }
 
 fn make_room(
     records: &mut Records,
-    owner: &str,
+    user: &str,
     but: &RecordKey,
-    room: Room,
+    room: SessionLimit,
     ended: &Ended,
-) -> Vec<Record> {
-    let others = records.iter().filter(|(key, record)| key != but && *record.owner == *owner);
-    let seats = others.filter_map(|(key, record)| Seat::of(*key, record, ended.at)).collect();
+) -> Vec<SessionRecord> {
+    let others = records.iter().filter(|(key, record)| key != but && *record.user == *user);
+    let seats =
+        others.filter_map(|(key, record)| OpenSession::of(*key, record, ended.at)).collect();
     let yielding = room.yielding(seats).into_iter();
     yielding.flat_map(|seat| end(records, |key, _| *key == seat.key, &seat.end(ended))).collect()
 }
 
 impl Registry for Plain {
-    fn login(&self, login: Login) -> Answer<'_, Admission> {
+    fn login(&self, login: NewLogin) -> RegistryFuture<'_, LoginOutcome> {
         let (replaced, reason) = login.replaces.unzip();
         self.with(|records| {
-            let own = records.iter().filter(|(_, record)| record.owner == login.owner);
+            let own = records.iter().filter(|(_, record)| record.user == login.user);
             let others = own.filter(|(key, _)| Some(*key) != replaced);
-            let seats: Vec<_> =
-                others.filter_map(|(key, record)| Seat::of(*key, record, login.at)).collect();
+            let seats: Vec<_> = others
+                .filter_map(|(key, record)| OpenSession::of(*key, record, login.at))
+                .collect();
             if login.room.refuses(&seats) {
                 let holds = |key: &RecordKey| {
                     seats.iter().any(|seat| seat.key == *key && seat.ran_out.is_none())
@@ -64,25 +66,25 @@ impl Registry for Plain {
                 let holders = records.iter().filter(|(key, _)| holds(key));
                 let mut holders: Vec<_> = holders.map(|(_, record)| record.clone()).collect();
                 holders.sort_by_key(|record| record.logged_in_at);
-                return Admission::Refused { holders };
+                return LoginOutcome::Refused { holders };
             }
             let over = Ended::new(reason.unwrap_or(Reason::LoggedOut), login.at);
-            let is_replaced = |key: &RecordKey, record: &Record| {
-                Some(*key) == replaced && record.owner == login.owner
+            let is_replaced = |key: &RecordKey, record: &SessionRecord| {
+                Some(*key) == replaced && record.user == login.user
             };
             let mut ended = end(records, is_replaced, &over);
             let yielding = login.evicts();
-            ended.extend(make_room(records, &login.owner, &login.key, login.room, &yielding));
-            let record = Record::new(&login);
+            ended.extend(make_room(records, &login.user, &login.key, login.room, &yielding));
+            let record = SessionRecord::new(&login);
             records.push((login.key, record.clone()));
-            Admission::Admitted { record, ended }
+            LoginOutcome::Committed { record, ended }
         })
     }
 
-    fn load(&self, key: RecordKey) -> Answer<'_, Option<Loaded>> {
+    fn load(&self, key: RecordKey) -> RegistryFuture<'_, Option<Loaded>> {
         self.with(|records| {
             let (_, record) = records.iter().find(|(known, _)| *known == key)?;
-            let own = records.iter().filter(|(_, other)| other.owner == record.owner);
+            let own = records.iter().filter(|(_, other)| other.user == record.user);
             let open = own.filter(|(_, other)| other.ended.is_none()).count();
             Some(Loaded {
                 record: Arc::new(record.clone()),
@@ -91,28 +93,33 @@ impl Registry for Plain {
         })
     }
 
-    fn touch(&self, key: RecordKey, change: Change) -> Answer<'_, ()> {
+    fn touch(&self, key: RecordKey, change: ActivityUpdate) -> RegistryFuture<'_, ()> {
         self.with(|records| {
             let known = records.iter_mut().filter(|(known, _)| *known == key);
             known.for_each(|(_, record)| record.touch(&change));
         })
     }
 
-    fn end(&self, target: Target, ended: Ended) -> Answer<'_, Vec<Record>> {
+    fn end(&self, target: EndTarget, ended: Ended) -> RegistryFuture<'_, Vec<SessionRecord>> {
         self.with(|records| end(records, |key, record| target.covers(key, record), &ended))
     }
 
-    fn make_room(&self, key: RecordKey, room: Room, ended: Ended) -> Answer<'_, Vec<Record>> {
+    fn make_room(
+        &self,
+        key: RecordKey,
+        room: SessionLimit,
+        ended: Ended,
+    ) -> RegistryFuture<'_, Vec<SessionRecord>> {
         self.with(|records| match records.iter().find(|(known, _)| *known == key) {
             Some((_, record)) if record.ended.is_none() => {
-                let owner = record.owner.clone();
-                make_room(records, &owner, &key, room, &ended)
+                let user = record.user.clone();
+                make_room(records, &user, &key, room, &ended)
             }
             _ => vec![],
         })
     }
 
-    fn find(&self, query: Query) -> Answer<'_, Vec<Record>> {
+    fn find(&self, query: Query) -> RegistryFuture<'_, Vec<SessionRecord>> {
         self.with(|records| {
             let covered =
                 records.iter().map(|(_, record)| record).filter(|record| query.covers(record));

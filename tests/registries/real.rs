@@ -4,8 +4,9 @@
 use std::sync::LazyLock;
 
 use session_expire::{
-    Admission, Answer, Change, Ended, Limit, Loaded, Login, Query, Record, RecordKey,
-    RedisRegistry, Registry, Room, SqliteRegistry, Target, conformance::Work,
+    ActivityUpdate, EndTarget, Ended, Limit, Loaded, LoginOutcome, NewLogin, Query, RecordKey,
+    RedisRegistry, Registry, RegistryFuture, SessionLimit, SessionRecord, SqliteRegistry,
+    conformance::Work,
 };
 use session_expire_tests::RedisServer;
 use tempfile::TempDir;
@@ -30,27 +31,32 @@ impl InFolder {
 }
 
 impl Registry for InFolder {
-    fn login(&self, login: Login) -> Answer<'_, Admission> {
+    fn login(&self, login: NewLogin) -> RegistryFuture<'_, LoginOutcome> {
         self.registry.login(login)
     }
 
-    fn load(&self, key: RecordKey) -> Answer<'_, Option<Loaded>> {
+    fn load(&self, key: RecordKey) -> RegistryFuture<'_, Option<Loaded>> {
         self.registry.load(key)
     }
 
-    fn touch(&self, key: RecordKey, change: Change) -> Answer<'_, ()> {
+    fn touch(&self, key: RecordKey, change: ActivityUpdate) -> RegistryFuture<'_, ()> {
         self.registry.touch(key, change)
     }
 
-    fn end(&self, target: Target, ended: Ended) -> Answer<'_, Vec<Record>> {
+    fn end(&self, target: EndTarget, ended: Ended) -> RegistryFuture<'_, Vec<SessionRecord>> {
         self.registry.end(target, ended)
     }
 
-    fn make_room(&self, key: RecordKey, room: Room, ended: Ended) -> Answer<'_, Vec<Record>> {
+    fn make_room(
+        &self,
+        key: RecordKey,
+        room: SessionLimit,
+        ended: Ended,
+    ) -> RegistryFuture<'_, Vec<SessionRecord>> {
         self.registry.make_room(key, room, ended)
     }
 
-    fn find(&self, query: Query) -> Answer<'_, Vec<Record>> {
+    fn find(&self, query: Query) -> RegistryFuture<'_, Vec<SessionRecord>> {
         self.registry.find(query)
     }
 }

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use proptest::{collection::vec, prelude::*};
 use session_expire::{
-    Admission, Change, Client, Clock, Ended, Limit, Loaded, Login, ManualClock, MemoryRegistry,
-    Overflow, Policy, PolicyPatch, Query, Reason, Record, Registry, Room, Target,
+    ActivityUpdate, Client, Clock, EndTarget, Ended, Limit, Loaded, LoginOutcome, ManualClock,
+    MemoryRegistry, NewLogin, Overflow, Policy, PolicyPatch, Query, Reason, Registry, SessionLimit,
+    SessionRecord,
     conformance::{Runner, block_on},
     minutes, seconds,
 };
@@ -15,49 +16,49 @@ use crate::{plain::Plain, real};
 /// One step. Sessions are meant by their number, counted from the first login on.
 #[derive(Debug, Clone)]
 pub enum Step {
-    Login { owner: usize, room: Room, idle: u64, replaces: Option<usize> },
+    Login { user: usize, room: SessionLimit, idle: u64, replaces: Option<usize> },
     Touch { session: usize, seen_before: i64, patch: u8 },
     Load { session: usize },
     EndKey { session: usize },
-    EndId { owner: usize, session: usize },
-    EndOthers { owner: usize, session: usize },
-    EndAll { owner: usize },
-    MakeRoom { session: usize, room: Room },
-    Find { owner: Option<usize>, ended: Option<bool>, limit: Option<usize>, after: Option<usize> },
+    EndId { user: usize, session: usize },
+    EndOthers { user: usize, session: usize },
+    EndAll { user: usize },
+    MakeRoom { session: usize, room: SessionLimit },
+    Find { user: Option<usize>, ended: Option<bool>, limit: Option<usize>, after: Option<usize> },
     Turn { seconds: i64 },
 }
 
 const OWNERS: [&str; 3] = ["alice", "bob", ""];
 
-fn rooms() -> impl Strategy<Value = Room> {
+fn rooms() -> impl Strategy<Value = SessionLimit> {
     let limit = prop_oneof![Just(Limit::Off), (0_u32..4).prop_map(Limit::At)];
     let overflow =
         prop_oneof![Just(Overflow::Evict), Just(Overflow::LeastRecent), Just(Overflow::Refuse)];
-    (limit, overflow).prop_map(|(max_sessions, overflow)| Room { max_sessions, overflow })
+    (limit, overflow).prop_map(|(max_sessions, overflow)| SessionLimit { max_sessions, overflow })
 }
 
 pub fn steps() -> impl Strategy<Value = Step> {
-    let (owner, session) = (0..OWNERS.len(), 0_usize..12);
+    let (user, session) = (0..OWNERS.len(), 0_usize..12);
     let find = (
-        proptest::option::of(owner.clone()),
+        proptest::option::of(user.clone()),
         any::<Option<bool>>(),
         proptest::option::of(0_usize..5),
         proptest::option::of(session.clone()),
     );
     prop_oneof![
-        5 => (owner.clone(), rooms(), 1_u64..20, proptest::option::of(session.clone()))
-            .prop_map(|(owner, room, idle, replaces)| Step::Login { owner, room, idle, replaces }),
+        5 => (user.clone(), rooms(), 1_u64..20, proptest::option::of(session.clone()))
+            .prop_map(|(user, room, idle, replaces)| Step::Login { user, room, idle, replaces }),
         4 => (session.clone(), -400_i64..400, 0_u8..3)
             .prop_map(|(session, seen_before, patch)| Step::Touch { session, seen_before, patch }),
         2 => session.clone().prop_map(|session| Step::Load { session }),
         1 => session.clone().prop_map(|session| Step::EndKey { session }),
-        1 => (owner.clone(), session.clone())
-            .prop_map(|(owner, session)| Step::EndId { owner, session }),
-        1 => (owner.clone(), session.clone())
-            .prop_map(|(owner, session)| Step::EndOthers { owner, session }),
-        1 => owner.prop_map(|owner| Step::EndAll { owner }),
+        1 => (user.clone(), session.clone())
+            .prop_map(|(user, session)| Step::EndId { user, session }),
+        1 => (user.clone(), session.clone())
+            .prop_map(|(user, session)| Step::EndOthers { user, session }),
+        1 => user.prop_map(|user| Step::EndAll { user }),
         2 => (session, rooms()).prop_map(|(session, room)| Step::MakeRoom { session, room }),
-        2 => find.prop_map(|(owner, ended, limit, after)| Step::Find { owner, ended, limit, after }),
+        2 => find.prop_map(|(user, ended, limit, after)| Step::Find { user, ended, limit, after }),
         4 => (-300_i64..900).prop_map(|seconds| Step::Turn { seconds }),
     ]
 }
@@ -65,15 +66,15 @@ pub fn steps() -> impl Strategy<Value = Step> {
 /// What a registry has answered; where no order is promised, in the order of the ids.
 #[derive(Debug, PartialEq)]
 pub enum Said {
-    Admitted(Box<Record>, Vec<Record>),
-    Refused(Vec<Record>),
+    Admitted(Box<SessionRecord>, Vec<SessionRecord>),
+    Refused(Vec<SessionRecord>),
     Loaded(Box<Option<Loaded>>),
-    Ended(Vec<Record>),
-    Found(Vec<Record>),
+    Ended(Vec<SessionRecord>),
+    Found(Vec<SessionRecord>),
     Nothing,
 }
 
-fn in_order(mut records: Vec<Record>) -> Vec<Record> {
+fn in_order(mut records: Vec<SessionRecord>) -> Vec<SessionRecord> {
     records.sort_by_key(|record| record.id);
     records
 }
@@ -82,22 +83,22 @@ fn in_order(mut records: Vec<Record>) -> Vec<Record> {
 #[derive(Default)]
 pub struct Story {
     pub clock: ManualClock,
-    pub logins: Vec<Login>,
+    pub logins: Vec<NewLogin>,
 }
 
 /// One step as it is put to each of the registries.
 #[derive(Debug, Clone)]
 pub enum Question {
-    Login(Box<Login>),
-    Touch(session_expire::RecordKey, Change),
+    Login(Box<NewLogin>),
+    Touch(session_expire::RecordKey, ActivityUpdate),
     Load(session_expire::RecordKey),
-    End(Target, Ended),
-    MakeRoom(session_expire::RecordKey, Room, Ended),
+    End(EndTarget, Ended),
+    MakeRoom(session_expire::RecordKey, SessionLimit, Ended),
     Find(Query),
 }
 
 impl Story {
-    fn session(&self, number: usize) -> Option<&Login> {
+    fn session(&self, number: usize) -> Option<&NewLogin> {
         self.logins.get(number % self.logins.len().max(1))
     }
 
@@ -108,7 +109,7 @@ impl Story {
         let key = |session: &usize| self.session(*session).map(|login| login.key);
         let id = |session: &usize| self.session(*session).map(|login| login.id);
         Some(match step {
-            Step::Login { owner, room, idle, replaces } => {
+            Step::Login { user, room, idle, replaces } => {
                 let policy = Policy::new().idle(minutes(*idle)).absolute(minutes(40));
                 let number = self.logins.len();
                 // A millisecond apart: among equals every registry may choose.
@@ -116,11 +117,11 @@ impl Story {
                 let replaces = replaces.and_then(|session| key(&session));
                 let client =
                     Client { device: format!("device {number}").into(), ..Client::default() };
-                let login = Login {
+                let login = NewLogin {
                     client,
                     room: *room,
                     replaces: replaces.map(|key| (key, Reason::LoggedOut)),
-                    ..Login::new(OWNERS[*owner], self.clock.now(), &policy)
+                    ..NewLogin::new(OWNERS[*user], self.clock.now(), &policy)
                 };
                 self.logins.push(login.clone());
                 Question::Login(Box::new(login))
@@ -135,20 +136,20 @@ impl Story {
                     1 => Some(None),
                     _ => Some(Some(Arc::new(PolicyPatch::new().idle(minutes(3))))),
                 };
-                Question::Touch(key(session)?, Change { seen, now: at, patch })
+                Question::Touch(key(session)?, ActivityUpdate { seen, now: at, patch })
             }
             Step::Load { session } => Question::Load(key(session)?),
-            Step::EndKey { session } => Question::End(Target::Key(key(session)?), over),
-            Step::EndId { owner, session } => {
-                Question::End(Target::Id(OWNERS[*owner].into(), id(session)?), over)
+            Step::EndKey { session } => Question::End(EndTarget::Key(key(session)?), over),
+            Step::EndId { user, session } => {
+                Question::End(EndTarget::Id(OWNERS[*user].into(), id(session)?), over)
             }
-            Step::EndOthers { owner, session } => {
-                Question::End(Target::Others(OWNERS[*owner].into(), id(session)?), over)
+            Step::EndOthers { user, session } => {
+                Question::End(EndTarget::Others(OWNERS[*user].into(), id(session)?), over)
             }
-            Step::EndAll { owner } => Question::End(Target::All(OWNERS[*owner].into()), over),
+            Step::EndAll { user } => Question::End(EndTarget::All(OWNERS[*user].into()), over),
             Step::MakeRoom { session, room } => Question::MakeRoom(key(session)?, *room, over),
-            Step::Find { owner, ended, limit, after } => Question::Find(Query {
-                owner: owner.map(|owner| OWNERS[owner].into()),
+            Step::Find { user, ended, limit, after } => Question::Find(Query {
+                user: user.map(|user| OWNERS[user].into()),
                 ended: *ended,
                 limit: *limit,
                 after: after
@@ -168,11 +169,11 @@ impl Story {
 
 pub async fn ask(registry: &dyn Registry, question: &Question) -> Said {
     match question {
-        Question::Login(login) => match registry.login(Login::clone(login)).await.unwrap() {
-            Admission::Admitted { record, ended } => {
+        Question::Login(login) => match registry.login(NewLogin::clone(login)).await.unwrap() {
+            LoginOutcome::Committed { record, ended } => {
                 Said::Admitted(Box::new(record), in_order(ended))
             }
-            Admission::Refused { holders } => Said::Refused(holders),
+            LoginOutcome::Refused { holders } => Said::Refused(holders),
         },
         Question::Touch(key, change) => {
             registry.touch(*key, change.clone()).await.unwrap();

@@ -14,8 +14,8 @@ use std::{
 };
 
 use session_expire::{
-    Admission, Answer, Ended, Login, Policy, Reason, Record, RecordKey, Registry, RegistryError,
-    SqliteRegistry, Target, Timestamp,
+    EndTarget, Ended, LoginOutcome, NewLogin, Policy, Reason, RecordKey, Registry, RegistryError,
+    RegistryFuture, SessionRecord, SqliteRegistry, Timestamp,
 };
 
 pub const NOON: Timestamp = Timestamp::from_millis(1_767_268_800_000);
@@ -96,7 +96,7 @@ impl Wake for Unpark {
     }
 }
 
-pub fn wait<T>(mut answer: Answer<'_, T>) -> Result<T, RegistryError> {
+pub fn wait<T>(mut answer: RegistryFuture<'_, T>) -> Result<T, RegistryError> {
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     loop {
         match answer.as_mut().poll(&mut Context::from_waker(&waker)) {
@@ -106,16 +106,19 @@ pub fn wait<T>(mut answer: Answer<'_, T>) -> Result<T, RegistryError> {
     }
 }
 
-pub fn log_in(registry: &SqliteRegistry, owner: &str) -> Result<RecordKey, RegistryError> {
-    let login = Login::new(owner, NOON, &Policy::new());
+pub fn log_in(registry: &SqliteRegistry, user: &str) -> Result<RecordKey, RegistryError> {
+    let login = NewLogin::new(user, NOON, &Policy::new());
     let key = login.key;
     let admission = wait(registry.login(login))?;
-    assert!(matches!(admission, Admission::Admitted { .. }));
+    assert!(matches!(admission, LoginOutcome::Committed { .. }));
     Ok(key)
 }
 
-pub fn log_out(registry: &SqliteRegistry, key: RecordKey) -> Result<Vec<Record>, RegistryError> {
-    wait(registry.end(Target::Key(key), Ended::new(Reason::LoggedOut, NOON)))
+pub fn log_out(
+    registry: &SqliteRegistry,
+    key: RecordKey,
+) -> Result<Vec<SessionRecord>, RegistryError> {
+    wait(registry.end(EndTarget::Key(key), Ended::new(Reason::LoggedOut, NOON)))
 }
 
 /// The texts of an error and all that caused it.

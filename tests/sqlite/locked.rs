@@ -7,8 +7,8 @@ use std::{
 
 use rusqlite::Connection;
 use session_expire::{
-    Admission, Answer, Change, Ended, Login, Policy, Query, Reason, Registry, SqliteRegistry,
-    Target, minutes,
+    ActivityUpdate, EndTarget, Ended, LoginOutcome, NewLogin, Policy, Query, Reason, Registry,
+    RegistryFuture, SqliteRegistry, minutes,
 };
 
 use crate::child::{Folder, NOON, log_in, log_out, wait, whole};
@@ -21,8 +21,8 @@ fn lock(folder: &Folder) -> Connection {
 }
 
 /// A login that is under way.
-fn begin_login<'a>(registry: &'a SqliteRegistry, owner: &str) -> Answer<'a, Admission> {
-    registry.login(Login::new(owner, NOON, &Policy::new()))
+fn begin_login<'a>(registry: &'a SqliteRegistry, user: &str) -> RegistryFuture<'a, LoginOutcome> {
+    registry.login(NewLogin::new(user, NOON, &Policy::new()))
 }
 
 #[test]
@@ -43,14 +43,14 @@ fn a_list_does_not_wait_for_a_login_that_waits_for_another_program() {
 fn another_programs_lock_costs_everyone_a_moment_and_not_one_after_the_other() {
     let folder = Folder::new();
     let registry = folder.open();
-    let [victim, viewer] = ["victim", "user 1"].map(|owner| log_in(&registry, owner).unwrap());
+    let [victim, viewer] = ["victim", "user 1"].map(|user| log_in(&registry, user).unwrap());
     let (other, began) = (lock(&folder), Instant::now());
     // Ten people, and one of them five times more: these wait for each other, too.
-    let owners = (0..15).map(|n| format!("user {}", n.min(10)));
-    let logins: Vec<_> = owners.map(|owner| begin_login(&registry, &owner)).collect();
-    let sign_out = registry.end(Target::Key(victim), Ended::new(Reason::Revoked, NOON));
+    let users = (0..15).map(|n| format!("user {}", n.min(10)));
+    let logins: Vec<_> = users.map(|user| begin_login(&registry, &user)).collect();
+    let sign_out = registry.end(EndTarget::Key(victim), Ended::new(Reason::Revoked, NOON));
     let seen = NOON.plus(minutes(1));
-    wait(registry.touch(viewer, Change { seen, now: seen, patch: None })).unwrap();
+    wait(registry.touch(viewer, ActivityUpdate { seen, now: seen, patch: None })).unwrap();
     for login in logins {
         let error = whole(&wait(login).unwrap_err());
         assert!(error.contains("another program holds a lock on it"), "{error}");
@@ -70,7 +70,7 @@ fn what_is_saved_at_the_end_waits_longer_for_another_program() {
     let folder = Folder::new();
     let registry = folder.open();
     let (key, seen) = (log_in(&registry, "alice").unwrap(), NOON.plus(minutes(1)));
-    wait(registry.touch(key, Change { seen, now: seen, patch: None })).unwrap();
+    wait(registry.touch(key, ActivityUpdate { seen, now: seen, patch: None })).unwrap();
     let other = lock(&folder);
     let release = thread::spawn(|| {
         thread::sleep(Duration::from_millis(900));

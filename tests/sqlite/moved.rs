@@ -3,7 +3,7 @@
 use std::fs;
 
 use rusqlite::Connection;
-use session_expire::{Change, Registry, SqliteRegistry, minutes};
+use session_expire::{ActivityUpdate, Registry, SqliteRegistry, minutes};
 
 use crate::child::{Folder, NOON, log_in, log_out, wait, whole};
 
@@ -66,7 +66,7 @@ fn a_registry_without_its_lock_writes_nothing_under_the_one_that_took_its_place(
     let robbed = folder.open();
     let key = log_in(&robbed, "alice").unwrap();
     let later = NOON.plus(minutes(1));
-    wait(robbed.touch(key, Change { seen: later, now: later, patch: None })).unwrap();
+    wait(robbed.touch(key, ActivityUpdate { seen: later, now: later, patch: None })).unwrap();
     fs::remove_file(folder.path().join(FILES[3])).unwrap();
     let successor = SqliteRegistry::open(folder.file()).unwrap();
     log_out(&robbed, key).unwrap_err();

@@ -305,7 +305,7 @@ fn the_superuser_sees_all_sessions_page_by_page_and_can_end_them() {
     all.sort_unstable();
     all.dedup();
     assert_eq!(all.len(), 26, "each of them once");
-    let form = format!("owner=bob&id={id}");
+    let form = format!("user=bob&id={id}");
     assert_eq!(victim.post("/admin/sessions/end", &form).status, 403);
     assert_eq!(root.post("/admin/sessions/end", &form).redirect(), (303, "/admin/sessions"));
     assert_eq!(message(&root.get("/admin/sessions")), "Signed bob out there.");

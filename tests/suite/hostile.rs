@@ -146,7 +146,7 @@ fn whatever_a_user_agent_holds_a_device_has_a_plain_name() {
 #[test]
 fn ten_thousand_logins_of_one_user_leave_a_bounded_trace() {
     use session_expire::{
-        Clock, Limit, Login, ManualClock, MemoryRegistry, Policy, Query, Registry,
+        Clock, Limit, ManualClock, MemoryRegistry, NewLogin, Policy, Query, Registry,
         conformance::block_on,
     };
     let (registry, clock) =
@@ -154,13 +154,13 @@ fn ten_thousand_logins_of_one_user_leave_a_bounded_trace() {
     let policy = Policy::new().max_sessions(3);
     for _ in 0..10_000 {
         clock.advance(minutes(30));
-        let login = Login::new("alice", clock.now(), &policy);
+        let login = NewLogin::new("alice", clock.now(), &policy);
         block_on(Box::pin(async { drop(registry.login(login).await.unwrap()) }));
     }
     // A day of logins is remembered, so that each victim learns why; then they go.
     assert!(registry.len() < 3 + 20 + 2 * 48 + 2, "{}", registry.len());
     block_on(Box::pin(async {
-        let listed = registry.find(Query { owner: Some("alice".into()), ..Query::default() }).await;
+        let listed = registry.find(Query { user: Some("alice".into()), ..Query::default() }).await;
         assert_eq!(listed.unwrap().len(), 23);
     }));
 }
@@ -169,16 +169,17 @@ fn ten_thousand_logins_of_one_user_leave_a_bounded_trace() {
 #[test]
 fn logins_without_a_limit_and_without_a_pause_leave_a_bounded_trace() {
     use session_expire::{
-        Clock, Login, ManualClock, MemoryRegistry, Policy, Registry, Room, conformance::block_on,
+        Clock, ManualClock, MemoryRegistry, NewLogin, Policy, Registry, SessionLimit,
+        conformance::block_on,
     };
     let (registry, clock) = (MemoryRegistry::new(), ManualClock::default());
     for _ in 0..10_000 {
         clock.advance(seconds(1));
-        let login = Login::new("alice", clock.now(), &Policy::new());
+        let login = NewLogin::new("alice", clock.now(), &Policy::new());
         block_on(Box::pin(async { drop(registry.login(login).await.unwrap()) }));
     }
     // Those that live, the log, and a thousand who may come by and ask why they are out.
-    assert_eq!(registry.len(), Room::WITHOUT_LIMIT + 20 + 1_000);
+    assert_eq!(registry.len(), SessionLimit::WITHOUT_LIMIT + 20 + 1_000);
 }
 
 /// To make the server read all logins of an account with one cheap request, again and again.
@@ -265,12 +266,12 @@ fn a_key_that_is_almost_right_is_refused_as_fast_as_any() {
     use std::{hint::black_box, time::Instant};
 
     use session_expire::{
-        Login, MemoryRegistry, Policy, RecordKey, Registry, Timestamp, conformance::block_on,
+        MemoryRegistry, NewLogin, Policy, RecordKey, Registry, Timestamp, conformance::block_on,
     };
     let (registry, noon) = (MemoryRegistry::new(), Timestamp::from_millis(1_767_268_800_000));
     let mut wrong = [vec![], vec![]];
     for _ in 0..500 {
-        let login = Login::new("alice", noon, &Policy::new());
+        let login = NewLogin::new("alice", noon, &Policy::new());
         let right = login.key.expose().to_owned();
         block_on(Box::pin(async { drop(registry.login(login).await.unwrap()) }));
         let last = if right.ends_with('a') { 'b' } else { 'a' };

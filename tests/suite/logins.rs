@@ -15,8 +15,9 @@ use actix_web::{
     error::ErrorBadGateway, web,
 };
 use session_expire::{
-    Admission, Answer, Change, Ended, Loaded, Login, MemoryRegistry, Overflow, Policy, PolicyPatch,
-    Query, Record, RecordKey, Registry, RegistryError, Room, SessionHandle, Target, hours, minutes,
+    ActivityUpdate, EndTarget, Ended, Loaded, LoginOutcome, MemoryRegistry, NewLogin, Overflow,
+    Policy, PolicyPatch, Query, RecordKey, Registry, RegistryError, RegistryFuture, SessionHandle,
+    SessionLimit, SessionRecord, hours, minutes,
 };
 use session_expire_tests::Site;
 
@@ -95,7 +96,7 @@ async fn wrong_code(handle: SessionHandle) -> HttpResponse {
 #[test]
 fn whoever_signs_in_over_another_user_ends_their_session_whatever_the_names() {
     let alike = "m7284644";
-    assert_eq!(session_expire::owner_tag("alice"), session_expire::owner_tag(alike));
+    assert_eq!(session_expire::partition_key("alice"), session_expire::partition_key(alike));
     for other in ["bob", alike] {
         let site = Site::start();
         let browser = site.signed_in("alice");
@@ -152,7 +153,7 @@ struct Stumbling {
 }
 
 impl Registry for Stumbling {
-    fn login(&self, login: Login) -> Answer<'_, Admission> {
+    fn login(&self, login: NewLogin) -> RegistryFuture<'_, LoginOutcome> {
         let answer = self.below.login(login);
         match self.logins_are_not_answered.load(Ordering::SeqCst) {
             true => Box::pin(std::future::pending()),
@@ -160,26 +161,31 @@ impl Registry for Stumbling {
         }
     }
 
-    fn load(&self, key: RecordKey) -> Answer<'_, Option<Loaded>> {
+    fn load(&self, key: RecordKey) -> RegistryFuture<'_, Option<Loaded>> {
         self.below.load(key)
     }
 
-    fn touch(&self, key: RecordKey, change: Change) -> Answer<'_, ()> {
+    fn touch(&self, key: RecordKey, change: ActivityUpdate) -> RegistryFuture<'_, ()> {
         self.below.touch(key, change)
     }
 
-    fn end(&self, target: Target, ended: Ended) -> Answer<'_, Vec<Record>> {
+    fn end(&self, target: EndTarget, ended: Ended) -> RegistryFuture<'_, Vec<SessionRecord>> {
         if self.next_end_fails.swap(false, Ordering::SeqCst) {
             return Box::pin(std::future::ready(Err(RegistryError::new("end", "it stumbled"))));
         }
         self.below.end(target, ended)
     }
 
-    fn make_room(&self, key: RecordKey, room: Room, ended: Ended) -> Answer<'_, Vec<Record>> {
+    fn make_room(
+        &self,
+        key: RecordKey,
+        room: SessionLimit,
+        ended: Ended,
+    ) -> RegistryFuture<'_, Vec<SessionRecord>> {
         self.below.make_room(key, room, ended)
     }
 
-    fn find(&self, query: Query) -> Answer<'_, Vec<Record>> {
+    fn find(&self, query: Query) -> RegistryFuture<'_, Vec<SessionRecord>> {
         self.below.find(query)
     }
 }
@@ -319,7 +325,7 @@ fn to_have_no_limit_is_not_to_be_stricter_than_the_app() {
         })
         .start();
     for _ in 0..1_500 {
-        let login = Login::new("alice", site.clock.now(), &policy);
+        let login = NewLogin::new("alice", site.clock.now(), &policy);
         block_on(Box::pin(async { drop(site.registry.login(login).await.unwrap()) }));
     }
     let alice = site.signed_in("alice");

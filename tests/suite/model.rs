@@ -73,14 +73,14 @@ fn deeds() -> impl Strategy<Value = Deed> {
 
 /// What the model knows of one login.
 #[derive(Debug)]
-struct Login {
+struct NewLogin {
     user: usize,
     at: u64,
     seen: u64,
     ended: Option<&'static str>,
 }
 
-impl Login {
+impl NewLogin {
     /// Why it is over by `now`, if it is.
     fn over(&self, idle: u64, now: u64) -> Option<&'static str> {
         let (idle_end, session_end) = (self.seen + idle, self.at + ABSOLUTE);
@@ -98,7 +98,7 @@ struct Model {
     now: u64,
     places: usize,
     overflow: Overflow,
-    logins: Vec<Login>,
+    logins: Vec<NewLogin>,
     /// Which login each browser has, living or dead.
     browsers: [Option<usize>; 4],
 }
@@ -141,7 +141,7 @@ impl Model {
             self.logins[before].ended.get_or_insert(why);
         }
         self.make_room(others);
-        self.logins.push(Login { user, at: self.now, seen: self.now, ended: None });
+        self.logins.push(NewLogin { user, at: self.now, seen: self.now, ended: None });
         self.browsers[browser] = Some(self.logins.len() - 1);
         Some(false)
     }

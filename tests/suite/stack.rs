@@ -12,8 +12,9 @@ use actix_web::{
     web,
 };
 use session_expire::{
-    Admission, Answer, Change, Ended, FlashMessages, Loaded, Login, Policy, PolicyPatch, Query,
-    Record, RecordKey, Registry, Room, SessionExpire, SessionVars, Target,
+    ActivityUpdate, EndTarget, Ended, FlashMessages, Loaded, LoginOutcome, NewLogin, Policy,
+    PolicyPatch, Query, RecordKey, Registry, RegistryFuture, SessionExpire, SessionLimit,
+    SessionRecord, SessionVars,
 };
 
 fn expire() -> SessionExpire {
@@ -173,27 +174,32 @@ fn a_configuration_that_contradicts_itself_is_refused_with_its_cure() {
 struct Uncounting;
 
 impl Registry for Uncounting {
-    fn login(&self, _: Login) -> Answer<'_, Admission> {
+    fn login(&self, _: NewLogin) -> RegistryFuture<'_, LoginOutcome> {
         unreachable!()
     }
 
-    fn load(&self, _: RecordKey) -> Answer<'_, Option<Loaded>> {
+    fn load(&self, _: RecordKey) -> RegistryFuture<'_, Option<Loaded>> {
         unreachable!()
     }
 
-    fn touch(&self, _: RecordKey, _: Change) -> Answer<'_, ()> {
+    fn touch(&self, _: RecordKey, _: ActivityUpdate) -> RegistryFuture<'_, ()> {
         unreachable!()
     }
 
-    fn end(&self, _: Target, _: Ended) -> Answer<'_, Vec<Record>> {
+    fn end(&self, _: EndTarget, _: Ended) -> RegistryFuture<'_, Vec<SessionRecord>> {
         unreachable!()
     }
 
-    fn make_room(&self, _: RecordKey, _: Room, _: Ended) -> Answer<'_, Vec<Record>> {
+    fn make_room(
+        &self,
+        _: RecordKey,
+        _: SessionLimit,
+        _: Ended,
+    ) -> RegistryFuture<'_, Vec<SessionRecord>> {
         unreachable!()
     }
 
-    fn find(&self, _: Query) -> Answer<'_, Vec<Record>> {
+    fn find(&self, _: Query) -> RegistryFuture<'_, Vec<SessionRecord>> {
         unreachable!()
     }
 

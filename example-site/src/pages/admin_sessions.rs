@@ -4,7 +4,7 @@ use actix_web::{HttpResponse, Resource, Result, error::ErrorServiceUnavailable, 
 use askama::Template;
 use serde::Deserialize;
 use session_expire::{
-    FlashMessages, PublicId, Query, Record, SessionHandle, SessionVars, Timestamp,
+    FlashMessages, PublicId, Query, SessionHandle, SessionRecord, SessionVars, Timestamp,
 };
 
 use super::{html, see_other, superuser::Superuser};
@@ -65,7 +65,7 @@ async fn show(
     html(&Sessions { user: Some(user), session, messages, limits, devices, next, is_first })
 }
 
-fn last_on_page(records: &mut Vec<Record>) -> Option<(i64, PublicId)> {
+fn last_on_page(records: &mut Vec<SessionRecord>) -> Option<(i64, PublicId)> {
     records.truncate(PAGE);
     let (at, id) = Query::place(records.last()?);
     Some((at.as_millis(), id))
@@ -73,7 +73,7 @@ fn last_on_page(records: &mut Vec<Record>) -> Option<(i64, PublicId)> {
 
 #[derive(Deserialize)]
 struct Chosen {
-    owner: String,
+    user: String,
     id: String,
 }
 
@@ -85,11 +85,11 @@ async fn sign_out(
     messages: FlashMessages,
 ) -> Result<HttpResponse> {
     let ended = match PublicId::parse(&form.id) {
-        Some(id) => handle.sessions().end(&form.owner, id).await,
+        Some(id) => handle.sessions().end(&form.user, id).await,
         None => Ok(false),
     };
     match ended.map_err(ErrorServiceUnavailable)? {
-        true => messages.success(format!("Signed {} out there.", form.owner)),
+        true => messages.success(format!("Signed {} out there.", form.user)),
         false => messages.info("That session was over already."),
     }
     Ok(see_other("/admin/sessions"))

@@ -40,7 +40,7 @@ async fn list(
     handle: SessionHandle,
 ) -> Result<HttpResponse> {
     let user = User::of(&user)?;
-    let all = Query { owner: Some(user.name.into()), ..Query::default() };
+    let all = Query { user: Some(user.name.into()), ..Query::default() };
     let records = handle.sessions().find(all).await.map_err(ErrorServiceUnavailable)?;
     let devices = records.iter().map(|record| Device::of(record, handle.now(), handle.id()));
     let (mut live, past): (Vec<_>, Vec<_>) = devices.partition(|device| device.end.is_none());
@@ -74,7 +74,7 @@ async fn end(
         messages.success("You have signed out.");
         return Ok(see_other("/login"));
     }
-    let all = Query { owner: Some(user.name.into()), ..Query::default() };
+    let all = Query { user: Some(user.name.into()), ..Query::default() };
     let records = sessions.find(all).await.map_err(ErrorServiceUnavailable)?;
     let record = records.iter().find(|record| record.id == id).ok_or_else(|| unknown(&req))?;
     let name = Device::of(record, handle.now(), None).name;

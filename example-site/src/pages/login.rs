@@ -11,7 +11,7 @@ use actix_web::{
 use askama::Template;
 use serde::Deserialize;
 use session_expire::{
-    FlashMessages, Limit, PolicyPatch, PublicId, Record, SessionHandle, SignInError, hours,
+    FlashMessages, Limit, PolicyPatch, PublicId, SessionHandle, SessionRecord, SignInError, hours,
     local_path,
 };
 
@@ -126,7 +126,7 @@ async fn enter(
     handle.sign_in_with(user.name, form.choice()).await
 }
 
-fn in_a_list(holders: &[Record], handle: &SessionHandle) -> Vec<Device> {
+fn in_a_list(holders: &[SessionRecord], handle: &SessionHandle) -> Vec<Device> {
     holders.iter().map(|record| Device::of(record, handle.now(), None)).collect()
 }
 

@@ -4,7 +4,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use super::shard::Shard;
 #[cfg(feature = "sqlite")]
-use super::{key::RecordKey, record::Record};
+use super::{key::RecordKey, record::SessionRecord};
 use crate::{
     limit::Limit,
     time::{Timestamp, hours},
@@ -24,19 +24,19 @@ const REMEMBER_MOST: usize = 1_000;
 const REMEMBER_UNUSED: Duration = hours(24 * 90);
 
 impl Shard {
-    /// Takes the oldest ended records of `owner` out of the log. They are remembered until the next
+    /// Takes the oldest ended records of `user` out of the log. They are remembered until the next
     /// sweep after a day, because their browsers don't know yet why they are out.
-    pub(crate) fn trim(&mut self, owner: &str, limit: Limit<u32>) {
-        let (Limit::At(limit), Some(owner)) = (limit, self.owners.get_mut(owner)) else { return };
-        let past = owner.keys.len().saturating_sub(owner.open as usize);
+    pub(crate) fn trim(&mut self, user: &str, limit: Limit<u32>) {
+        let (Limit::At(limit), Some(user)) = (limit, self.users.get_mut(user)) else { return };
+        let past = user.keys.len().saturating_sub(user.open as usize);
         let mut surplus = past.saturating_sub(limit as usize);
-        let first = owner.keys.first().and_then(|key| self.records.get(key));
-        let Some(name) = first.filter(|_| surplus > 0).map(|record| Arc::clone(&record.owner))
+        let first = user.keys.first().and_then(|key| self.records.get(key));
+        let Some(name) = first.filter(|_| surplus > 0).map(|record| Arc::clone(&record.user))
         else {
             return;
         };
         let (records, fading) = (&mut self.records, self.fading.entry(name).or_default());
-        owner.keys.retain(|key| {
+        user.keys.retain(|key| {
             let past = records.get(key).is_none_or(|record| record.ended.is_some());
             let drop = past && surplus > 0;
             if drop {
@@ -59,7 +59,10 @@ impl Shard {
 
     /// The open records that the next [sweep](Self::sweep) forgets.
     #[cfg(feature = "sqlite")]
-    pub(crate) fn unused(&self, now: Timestamp) -> impl Iterator<Item = (RecordKey, &Record)> {
+    pub(crate) fn unused(
+        &self,
+        now: Timestamp,
+    ) -> impl Iterator<Item = (RecordKey, &SessionRecord)> {
         let open = self.records.iter().filter(|(_, record)| record.ended.is_none());
         open.filter(move |(_, record)| now.since(record.last_seen) >= REMEMBER_UNUSED)
             .map(|(key, record)| (*key, &**record))
@@ -69,7 +72,7 @@ impl Shard {
     pub(crate) fn sweep(&mut self, now: Timestamp) {
         self.swept_at = Some(now);
         let before = self.records.len();
-        let logged: HashSet<_> = self.owners.values().flat_map(|owner| &owner.keys).collect();
+        let logged: HashSet<_> = self.users.values().flat_map(|user| &user.keys).collect();
         self.records.retain(|key, record| {
             let age = now.since(record.ended.as_ref().map_or(record.last_seen, |ended| ended.at));
             age < REMEMBER_ENDED
@@ -83,12 +86,12 @@ impl Shard {
             keys.retain(|key| records.contains_key(key));
             !keys.is_empty()
         });
-        self.owners.retain(|_, owner| {
-            owner.keys.retain(|key| records.contains_key(key));
+        self.users.retain(|_, user| {
+            user.keys.retain(|key| records.contains_key(key));
             let open =
-                owner.keys.iter().filter_map(|key| records.get(key)).filter(|r| r.ended.is_none());
-            owner.open = u32::try_from(open.count()).unwrap_or(u32::MAX);
-            !owner.keys.is_empty()
+                user.keys.iter().filter_map(|key| records.get(key)).filter(|r| r.ended.is_none());
+            user.open = u32::try_from(open.count()).unwrap_or(u32::MAX);
+            !user.keys.is_empty()
         });
     }
 }

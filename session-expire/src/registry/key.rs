@@ -57,21 +57,21 @@ impl Hasher for KeyHasher {
 const TAG: usize = 4;
 
 impl RecordKey {
-    /// A new key for a login of `owner`, from the thread's cryptographic generator.
+    /// A new key for a login of `user`, from the thread's cryptographic generator.
     #[must_use]
-    pub fn random(owner: &str) -> Self {
-        Self::join(owner, random_letters())
+    pub fn random(user: &str) -> Self {
+        Self::join(user, random_letters())
     }
 
-    /// The key of a login of `owner`, from its [secret](Self::secret) part; `None` for what cannot be one.
+    /// The key of a login of `user`, from its [secret](Self::secret) part; `None` for what cannot be one.
     #[must_use]
-    pub fn with_secret(owner: &str, secret: &str) -> Option<Self> {
-        letters(secret).map(|secret| Self::join(owner, secret))
+    pub fn with_secret(user: &str, secret: &str) -> Option<Self> {
+        letters(secret).map(|secret| Self::join(user, secret))
     }
 
-    fn join(owner: &str, secret: [u8; 22]) -> Self {
+    fn join(user: &str, secret: [u8; 22]) -> Self {
         let mut letters = [0; 26];
-        letters[..TAG].copy_from_slice(&tag_of(owner));
+        letters[..TAG].copy_from_slice(&tag_of(user));
         letters[TAG..].copy_from_slice(&secret);
         Self(letters)
     }
@@ -157,16 +157,16 @@ impl fmt::Debug for PublicId {
 /// the server.
 ///
 /// ```
-/// use session_expire::Seal;
-/// let seal = Seal::random();
+/// use session_expire::SigningKey;
+/// let seal = SigningKey::random();
 /// let stored = seal.expose();
-/// assert_eq!(Seal::parse(&stored), Some(seal));
-/// assert_eq!(format!("{seal:?}"), "Seal(…)");
+/// assert_eq!(SigningKey::parse(&stored), Some(seal));
+/// assert_eq!(format!("{seal:?}"), "SigningKey(…)");
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Seal([u8; 16]);
+pub struct SigningKey([u8; 16]);
 
-impl Seal {
+impl SigningKey {
     /// A new secret.
     #[must_use]
     pub fn random() -> Self {
@@ -193,16 +193,16 @@ impl Seal {
     }
 }
 
-impl fmt::Debug for Seal {
+impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Seal(…)")
+        f.write_str("SigningKey(…)")
     }
 }
 
 /// FNV-1a, written in letters: it only has to be the same on every machine and spread well.
-fn tag_of(owner: &str) -> [u8; TAG] {
+fn tag_of(user: &str) -> [u8; TAG] {
     const LETTERS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-    let hash = owner.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+    let hash = user.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });
     let mut rest = hash ^ (hash >> 32);
@@ -213,16 +213,16 @@ fn tag_of(owner: &str) -> [u8; TAG] {
     })
 }
 
-/// The letters that all keys of `owner` begin with; see [`RecordKey::tag`].
+/// The letters that all keys of `user` begin with; see [`RecordKey::tag`].
 ///
 /// ```
-/// use session_expire::{RecordKey, owner_tag};
-/// assert_eq!(owner_tag("alice"), RecordKey::random("alice").tag());
-/// assert_ne!(owner_tag("alice"), owner_tag("bob"));
+/// use session_expire::{RecordKey, partition_key};
+/// assert_eq!(partition_key("alice"), RecordKey::random("alice").tag());
+/// assert_ne!(partition_key("alice"), partition_key("bob"));
 /// ```
 #[must_use]
-pub fn owner_tag(owner: &str) -> String {
-    String::from_utf8_lossy(&tag_of(owner)).into_owned()
+pub fn partition_key(user: &str) -> String {
+    String::from_utf8_lossy(&tag_of(user)).into_owned()
 }
 
 fn random_letters<const N: usize>() -> [u8; N] {
@@ -248,11 +248,11 @@ mod tests {
 
     #[test]
     fn a_seal_reads_back_and_hides_from_debug() {
-        let seal = Seal::random();
-        assert_eq!(Seal::parse(&seal.expose()), Some(seal));
+        let seal = SigningKey::random();
+        assert_eq!(SigningKey::parse(&seal.expose()), Some(seal));
         assert!(!format!("{seal:?}").contains(&seal.expose()));
         for junk in ["", "0", &"g".repeat(32), &"A".repeat(32), &format!("+{}", "0".repeat(31))] {
-            assert_eq!(Seal::parse(junk), None, "{junk:?}");
+            assert_eq!(SigningKey::parse(junk), None, "{junk:?}");
         }
     }
 

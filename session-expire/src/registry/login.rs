@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::{
-    key::{PublicId, RecordKey, Seal},
-    record::{Client, Ended, Record},
-    room::Room,
+    key::{PublicId, RecordKey, SigningKey},
+    record::{Client, Ended, SessionRecord},
+    room::SessionLimit,
 };
 use crate::{
     facts::Reason,
@@ -17,27 +17,27 @@ use crate::{
 /// A login as it is handed to a registry.
 ///
 /// ```
-/// use session_expire::{Login, Policy, PolicyPatch, Reason, Record, Timestamp, hours};
+/// use session_expire::{NewLogin, Policy, PolicyPatch, Reason, SessionRecord, Timestamp, hours};
 /// let now = Timestamp::from_millis(0);
-/// let mut login = Login::new("alice", now, &Policy::new().max_sessions(1));
+/// let mut login = NewLogin::new("alice", now, &Policy::new().max_sessions(1));
 /// login.client.device = "Firefox on Linux".into();
 /// login.choice = Some(PolicyPatch::new().absolute(hours(24)).into());
 ///
 /// assert_eq!(login.room.places(), 1);
 /// let ended = login.evicts();
 /// assert_eq!((ended.reason, ended.by.as_deref()), (Reason::Evicted, Some("Firefox on Linux")));
-/// assert_eq!(Record::new(&login).last_seen, now);
+/// assert_eq!(SessionRecord::new(&login).last_seen, now);
 /// ```
 #[derive(Debug, Clone)]
-pub struct Login {
+pub struct NewLogin {
     /// The secret name of the new record.
     pub key: RecordKey,
     /// The public name of the new record.
     pub id: PublicId,
     /// The secret that signs the claims of this login's pages.
-    pub seal: Seal,
+    pub seal: SigningKey,
     /// The user, as actix-identity knows them.
-    pub owner: Arc<str>,
+    pub user: Arc<str>,
     /// When.
     pub at: Timestamp,
     /// From where.
@@ -46,28 +46,28 @@ pub struct Login {
     /// it ends now at the latest.
     pub replaces: Option<(RecordKey, Reason)>,
     /// How many sessions the user may have, this one included.
-    pub room: Room,
+    pub room: SessionLimit,
     /// The limits under which this session counts as alive when places are counted.
     pub limits: Limits,
-    /// What was chosen at this login; see [`Record::choice`].
+    /// What was chosen at this login; see [`SessionRecord::choice`].
     pub choice: Option<Arc<PolicyPatch>>,
     /// What the user has of their own; it has the last word.
     pub patch: Option<Arc<PolicyPatch>>,
 }
 
-impl Login {
-    /// A login of `owner` at `at`, with new names, under the limits of `policy`.
-    pub fn new(owner: impl Into<Arc<str>>, at: Timestamp, policy: &Policy) -> Self {
-        let owner = owner.into();
+impl NewLogin {
+    /// A login of `user` at `at`, with new names, under the limits of `policy`.
+    pub fn new(user: impl Into<Arc<str>>, at: Timestamp, policy: &Policy) -> Self {
+        let user = user.into();
         Self {
-            key: RecordKey::random(&owner),
+            key: RecordKey::random(&user),
             id: PublicId::random(),
-            seal: Seal::random(),
-            owner,
+            seal: SigningKey::random(),
+            user,
             at,
             client: Client::default(),
             replaces: None,
-            room: Room::of(policy),
+            room: SessionLimit::of(policy),
             limits: policy.limits(),
             choice: None,
             patch: None,
@@ -81,14 +81,14 @@ impl Login {
     }
 }
 
-impl Record {
+impl SessionRecord {
     /// A record of a login that has just happened.
     #[must_use]
-    pub fn new(login: &Login) -> Self {
+    pub fn new(login: &NewLogin) -> Self {
         Self {
             id: login.id,
             seal: login.seal,
-            owner: Arc::clone(&login.owner),
+            user: Arc::clone(&login.user),
             client: login.client.clone(),
             logged_in_at: login.at,
             last_seen: login.at,

@@ -3,18 +3,21 @@
 use std::{sync::Arc, time::Instant};
 
 use super::{
-    Admission, Answer, Loaded, Query, Registry, Target,
+    EndTarget, Loaded, LoginOutcome, Query, Registry, RegistryFuture,
     key::RecordKey,
-    login::Login,
-    record::{Change, Ended, Record},
-    room::Room,
+    login::NewLogin,
+    record::{ActivityUpdate, Ended, SessionRecord},
+    room::SessionLimit,
 };
 use crate::time::Timestamp;
 
 /// Another registry, with a histogram of how long each operation takes.
 pub(crate) struct Measured(pub(crate) Arc<dyn Registry>);
 
-fn measured<'a, T: 'a>(operation: &'static str, answer: Answer<'a, T>) -> Answer<'a, T> {
+fn measured<'a, T: 'a>(
+    operation: &'static str,
+    answer: RegistryFuture<'a, T>,
+) -> RegistryFuture<'a, T> {
     Box::pin(async move {
         let began = Instant::now();
         let answer = answer.await;
@@ -28,27 +31,32 @@ fn measured<'a, T: 'a>(operation: &'static str, answer: Answer<'a, T>) -> Answer
 }
 
 impl Registry for Measured {
-    fn login(&self, login: Login) -> Answer<'_, Admission> {
+    fn login(&self, login: NewLogin) -> RegistryFuture<'_, LoginOutcome> {
         measured("login", self.0.login(login))
     }
 
-    fn load(&self, key: RecordKey) -> Answer<'_, Option<Loaded>> {
+    fn load(&self, key: RecordKey) -> RegistryFuture<'_, Option<Loaded>> {
         measured("load", self.0.load(key))
     }
 
-    fn touch(&self, key: RecordKey, change: Change) -> Answer<'_, ()> {
+    fn touch(&self, key: RecordKey, change: ActivityUpdate) -> RegistryFuture<'_, ()> {
         measured("touch", self.0.touch(key, change))
     }
 
-    fn end(&self, target: Target, ended: Ended) -> Answer<'_, Vec<Record>> {
+    fn end(&self, target: EndTarget, ended: Ended) -> RegistryFuture<'_, Vec<SessionRecord>> {
         measured("end", self.0.end(target, ended))
     }
 
-    fn make_room(&self, key: RecordKey, room: Room, ended: Ended) -> Answer<'_, Vec<Record>> {
+    fn make_room(
+        &self,
+        key: RecordKey,
+        room: SessionLimit,
+        ended: Ended,
+    ) -> RegistryFuture<'_, Vec<SessionRecord>> {
         measured("make_room", self.0.make_room(key, room, ended))
     }
 
-    fn find(&self, query: Query) -> Answer<'_, Vec<Record>> {
+    fn find(&self, query: Query) -> RegistryFuture<'_, Vec<SessionRecord>> {
         measured("find", self.0.find(query))
     }
 
@@ -87,10 +95,10 @@ mod tests {
         let recorder = DebuggingRecorder::new();
         let registry = Measured(Arc::new(MemoryRegistry::new()));
         metrics::with_local_recorder(&recorder, || {
-            let login = Login::new("alice", Timestamp::from_millis(0), &Policy::new());
+            let login = NewLogin::new("alice", Timestamp::from_millis(0), &Policy::new());
             let answer = pin!(registry.login(login)).poll(&mut Context::from_waker(Waker::noop()));
             assert!(matches!(answer, Poll::Ready(Ok(_))));
-            Event::Ended { owner: "alice", id: PublicId::random(), reason: Reason::Idle }.count();
+            Event::Ended { user: "alice", id: PublicId::random(), reason: Reason::Idle }.count();
         });
         let told = recorder.snapshotter().snapshot().into_vec().into_iter();
         let mut told: Vec<_> = told

@@ -3,11 +3,11 @@
 use std::{fmt, future::ready};
 
 use super::{
-    Admission, Answer, Loaded, Query, Registry, Target,
+    EndTarget, Loaded, LoginOutcome, Query, Registry, RegistryFuture,
     key::RecordKey,
-    login::Login,
-    record::{Change, Ended, Record},
-    room::Room,
+    login::NewLogin,
+    record::{ActivityUpdate, Ended, SessionRecord},
+    room::SessionLimit,
     shard::{Decision, Shards},
 };
 use crate::{limit::Limit, time::Timestamp};
@@ -23,10 +23,10 @@ use crate::{limit::Limit, time::Timestamp};
 /// ```
 /// # #[actix_web::main]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// use session_expire::{Login, MemoryRegistry, Policy, Registry, Timestamp};
+/// use session_expire::{NewLogin, MemoryRegistry, Policy, Registry, Timestamp};
 /// let registry = MemoryRegistry::new();
 /// assert!(registry.is_empty());
-/// registry.login(Login::new("alice", Timestamp::from_millis(0), &Policy::new())).await?;
+/// registry.login(NewLogin::new("alice", Timestamp::from_millis(0), &Policy::new())).await?;
 /// assert_eq!(registry.len(), 1);
 /// # Ok(()) }
 /// ```
@@ -69,18 +69,18 @@ impl MemoryRegistry {
         self.len() == 0
     }
 
-    fn admit(&self, mut login: Login) -> Admission {
+    fn admit(&self, mut login: NewLogin) -> LoginOutcome {
         let mut shard = self.shards.of_tag(login.key.tag());
         if shard.must_sweep(login.at) {
             shard.sweep(login.at);
         }
         let plan = match shard.decide_login(&mut login) {
             Decision::Admit(plan) => plan,
-            Decision::Refuse { holders } => return Admission::Refused { holders },
+            Decision::Refuse { holders } => return LoginOutcome::Refused { holders },
         };
         let ended = shard.carry_out(*plan);
-        shard.trim(&login.owner, self.log_limit);
-        Admission::Admitted { record: Record::new(&login), ended }
+        shard.trim(&login.user, self.log_limit);
+        LoginOutcome::Committed { record: SessionRecord::new(&login), ended }
     }
 }
 
@@ -96,53 +96,58 @@ impl fmt::Debug for MemoryRegistry {
     }
 }
 
-fn now<'a, T: Send + 'a>(answer: T) -> Answer<'a, T> {
+fn now<'a, T: Send + 'a>(answer: T) -> RegistryFuture<'a, T> {
     Box::pin(ready(Ok(answer)))
 }
 
 impl Registry for MemoryRegistry {
-    fn login(&self, login: Login) -> Answer<'_, Admission> {
+    fn login(&self, login: NewLogin) -> RegistryFuture<'_, LoginOutcome> {
         now(self.admit(login))
     }
 
-    fn load(&self, key: RecordKey) -> Answer<'_, Option<Loaded>> {
+    fn load(&self, key: RecordKey) -> RegistryFuture<'_, Option<Loaded>> {
         now(self.shards.of_tag(key.tag()).load(&key))
     }
 
-    fn touch(&self, key: RecordKey, change: Change) -> Answer<'_, ()> {
+    fn touch(&self, key: RecordKey, change: ActivityUpdate) -> RegistryFuture<'_, ()> {
         if let Some(record) = self.shards.of_tag(key.tag()).record_mut(&key) {
             record.touch(&change);
         }
         now(())
     }
 
-    fn end(&self, target: Target, ended: Ended) -> Answer<'_, Vec<Record>> {
+    fn end(&self, target: EndTarget, ended: Ended) -> RegistryFuture<'_, Vec<SessionRecord>> {
         let mut shard = self.shards.of_tag(&target.tag());
         let plan = shard.decide_end(&target, &ended);
         let over = shard.carry_out(plan);
         if let Some(record) = over.first() {
-            shard.trim(&record.owner, self.log_limit);
+            shard.trim(&record.user, self.log_limit);
         }
         now(over)
     }
 
-    fn make_room(&self, key: RecordKey, room: Room, ended: Ended) -> Answer<'_, Vec<Record>> {
+    fn make_room(
+        &self,
+        key: RecordKey,
+        room: SessionLimit,
+        ended: Ended,
+    ) -> RegistryFuture<'_, Vec<SessionRecord>> {
         let mut shard = self.shards.of_tag(key.tag());
         let plan = shard.decide_room(key, room, &ended);
         let over = shard.carry_out(plan);
         if let Some(record) = over.first() {
-            shard.trim(&record.owner, self.log_limit);
+            shard.trim(&record.user, self.log_limit);
         }
         now(over)
     }
 
-    fn find(&self, query: Query) -> Answer<'_, Vec<Record>> {
+    fn find(&self, query: Query) -> RegistryFuture<'_, Vec<SessionRecord>> {
         now(self.shards.find(&query))
     }
 
     fn begin(&self, now: Timestamp) {
         for key in self.shards.ahead_of(now) {
-            drop(self.touch(key, Change { seen: now, now, patch: None }));
+            drop(self.touch(key, ActivityUpdate { seen: now, now, patch: None }));
         }
     }
 }

@@ -12,27 +12,27 @@ use crate::{
     limit::{Limit, Overflow},
     policy::Policy,
     registry::{
-        Answer, Registry, Target,
+        EndTarget, Registry, RegistryFuture,
         conformance::block_on,
         key::RecordKey,
-        login::Login,
+        login::NewLogin,
         memory::MemoryRegistry,
-        record::{Change, Ended},
-        room::Room,
+        record::{ActivityUpdate, Ended},
+        room::SessionLimit,
     },
     time::{Timestamp, minutes, seconds},
 };
 
 const NOON: Timestamp = Timestamp::from_millis(1_767_268_800_000);
 
-fn answered<T: Send>(answer: Answer<'_, T>) -> T {
+fn answered<T: Send>(answer: RegistryFuture<'_, T>) -> T {
     let mut said = None;
     block_on(Box::pin(async { said = answer.await.ok() }));
     said.unwrap()
 }
 
-fn login(after: Duration, overflow: Overflow) -> Login {
-    Login::new("alice", NOON.plus(after), &Policy::new().max_sessions(1).overflow(overflow))
+fn login(after: Duration, overflow: Overflow) -> NewLogin {
+    NewLogin::new("alice", NOON.plus(after), &Policy::new().max_sessions(1).overflow(overflow))
 }
 
 fn is_open(registry: &MemoryRegistry, key: RecordKey) -> bool {
@@ -44,7 +44,7 @@ type Deed = Arc<dyn Fn(&MemoryRegistry) + Send + Sync>;
 
 /// Does `deeds` at once, in every order that there is, after the login `first`.
 fn in_every_order(
-    first: &Login,
+    first: &NewLogin,
     deeds: Vec<Deed>,
     then: impl Fn(&MemoryRegistry) + Send + Sync + 'static,
 ) {
@@ -63,7 +63,7 @@ fn in_every_order(
     check_dfs(all, None);
 }
 
-fn signing_in(login: &Login) -> Deed {
+fn signing_in(login: &NewLogin) -> Deed {
     let login = login.clone();
     Arc::new(move |registry| drop(answered(registry.login(login.clone()))))
 }
@@ -85,7 +85,7 @@ fn a_place_that_becomes_free_is_given_once() {
     let (leaving, next) = (first.key, second.clone());
     let change_over: Deed = Arc::new(move |registry| {
         let over = Ended::new(Reason::LoggedOut, NOON.plus(seconds(3)));
-        assert_eq!(answered(registry.end(Target::Key(leaving), over)).len(), 1);
+        assert_eq!(answered(registry.end(EndTarget::Key(leaving), over)).len(), 1);
         answered(registry.login(next.clone()));
     });
     let keys = [second.key, third.key];
@@ -102,13 +102,13 @@ fn no_activity_revives_what_was_ended_meanwhile() {
     let key = first.key;
     let act: Deed = Arc::new(move |registry| {
         let now = NOON.plus(minutes(1));
-        answered(registry.touch(key, Change { seen: now, now, patch: None }));
-        let room = Room { max_sessions: Limit::At(1), overflow: Overflow::Evict };
+        answered(registry.touch(key, ActivityUpdate { seen: now, now, patch: None }));
+        let room = SessionLimit { max_sessions: Limit::At(1), overflow: Overflow::Evict };
         answered(registry.make_room(key, room, Ended::new(Reason::Evicted, now)));
     });
     let end: Deed = Arc::new(move |registry| {
         let over = Ended::new(Reason::Revoked, NOON.plus(minutes(1)));
-        assert_eq!(answered(registry.end(Target::All("alice".into()), over)).len(), 1);
+        assert_eq!(answered(registry.end(EndTarget::All("alice".into()), over)).len(), 1);
         assert!(!is_open(registry, key));
     });
     in_every_order(&first, vec![act, end], move |registry| {

@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use super::key::{PublicId, Seal};
+use super::key::{PublicId, SigningKey};
 use crate::{
     facts::{Facts, Reason},
     judge::{Verdict, judge_limits},
@@ -30,20 +30,20 @@ pub struct Client {
 /// What a request changes in the record it came with.
 ///
 /// ```
-/// # use session_expire::{Change, Login, Policy, PolicyPatch, Record, Timestamp, minutes, seconds};
+/// # use session_expire::{ActivityUpdate, NewLogin, Policy, PolicyPatch, SessionRecord, Timestamp, minutes, seconds};
 /// # let noon = Timestamp::from_millis(1_767_268_800_000);
-/// # let mut record = Record::new(&Login::new("alice", noon, &Policy::new()));
+/// # let mut record = SessionRecord::new(&NewLogin::new("alice", noon, &Policy::new()));
 /// let now = noon.plus(minutes(10));
 /// // The person typed 20 seconds ago, and has been given a limit of their own.
 /// let patch = PolicyPatch::new().idle(minutes(5));
-/// record.touch(&Change { seen: now.minus(seconds(20)), now, patch: Some(Some(patch.into())) });
+/// record.touch(&ActivityUpdate { seen: now.minus(seconds(20)), now, patch: Some(Some(patch.into())) });
 /// assert_eq!(record.last_seen, now.minus(seconds(20)));
 /// // `None` leaves that limit, `Some(None)` takes it away.
-/// record.touch(&Change { seen: now, now, patch: None });
+/// record.touch(&ActivityUpdate { seen: now, now, patch: None });
 /// assert!(record.patch.is_some());
 /// ```
 #[derive(Debug, Clone)]
-pub struct Change {
+pub struct ActivityUpdate {
     /// When the person was active.
     pub seen: Timestamp,
     /// The time now.
@@ -82,11 +82,11 @@ impl Ended {
 /// What the registry knows of one login.
 ///
 /// ```
-/// use session_expire::{Change, Ended, Login, Policy, Reason, Record, Timestamp, judge, minutes};
+/// use session_expire::{ActivityUpdate, Ended, NewLogin, Policy, Reason, SessionRecord, Timestamp, judge, minutes};
 /// let (policy, noon) = (Policy::new().idle(minutes(10)), Timestamp::from_millis(1_767_268_800_000));
-/// let mut record = Record::new(&Login::new("alice", noon, &policy));
+/// let mut record = SessionRecord::new(&NewLogin::new("alice", noon, &policy));
 /// let later = noon.plus(minutes(9));
-/// record.touch(&Change { seen: later, now: later, patch: None });
+/// record.touch(&ActivityUpdate { seen: later, now: later, patch: None });
 /// assert_eq!(record.ran_out(noon.plus(minutes(10))), None);
 /// assert_eq!(record.ran_out(noon.plus(minutes(19))), Some(Reason::Idle));
 ///
@@ -96,13 +96,13 @@ impl Ended {
 /// assert_eq!(judge(&record.facts(), &policy, later), Verdict::Expired(Reason::LoggedOut));
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Record {
+pub struct SessionRecord {
     /// The public name.
     pub id: PublicId,
     /// The secret that signs the claims of this login's pages.
-    pub seal: Seal,
+    pub seal: SigningKey,
     /// The user, as actix-identity knows them.
-    pub owner: Arc<str>,
+    pub user: Arc<str>,
     /// From where the person signed in.
     pub client: Client,
     /// When the person signed in.
@@ -120,7 +120,7 @@ pub struct Record {
     pub patch: Option<Arc<PolicyPatch>>,
 }
 
-impl Record {
+impl SessionRecord {
     /// What judging needs of it.
     #[must_use]
     pub fn facts(&self) -> Facts {
@@ -146,11 +146,11 @@ impl Record {
     /// `last_seen` only moves forward, and an ended record doesn't change. A time in the future, left by
     /// a clock that has since been set back, is pulled back to now: it would otherwise keep an
     /// unattended session alive until the clock has caught up.
-    pub fn touch(&mut self, change: &Change) {
+    pub fn touch(&mut self, change: &ActivityUpdate) {
         if self.ended.is_some() {
             return;
         }
-        let Change { seen, now, patch } = change;
+        let ActivityUpdate { seen, now, patch } = change;
         self.logged_in_at = self.logged_in_at.min(*now);
         self.last_seen = self.last_seen.min(*now).max(*seen.min(now));
         if let Some(patch) = patch {
@@ -161,12 +161,12 @@ impl Record {
     /// Whether it lives and tells of a moment after `now`, which [`touch`](Self::touch) puts right.
     ///
     /// ```
-    /// use session_expire::{Change, Login, Policy, Record, Timestamp, hours};
+    /// use session_expire::{ActivityUpdate, NewLogin, Policy, SessionRecord, Timestamp, hours};
     /// let noon = Timestamp::from_millis(1_767_268_800_000);
-    /// let mut record = Record::new(&Login::new("alice", noon, &Policy::new()));
+    /// let mut record = SessionRecord::new(&NewLogin::new("alice", noon, &Policy::new()));
     /// let now = noon.minus(hours(1));
     /// assert!(record.is_ahead_of(now) && !record.is_ahead_of(noon));
-    /// record.touch(&Change { seen: now, now, patch: None });
+    /// record.touch(&ActivityUpdate { seen: now, now, patch: None });
     /// assert_eq!((record.logged_in_at, record.last_seen), (now, now));
     /// ```
     #[must_use]
@@ -187,14 +187,14 @@ mod tests {
     use super::*;
     use crate::{
         policy::Policy,
-        registry::login::Login,
+        registry::login::NewLogin,
         time::{hours, seconds},
     };
 
     const NOON: Timestamp = Timestamp::from_millis(1_767_268_800_000);
 
-    fn record() -> Record {
-        Record::new(&Login::new("alice", NOON, &Policy::new()))
+    fn record() -> SessionRecord {
+        SessionRecord::new(&NewLogin::new("alice", NOON, &Policy::new()))
     }
 
     #[test]
@@ -208,7 +208,7 @@ mod tests {
             (much_later, much_later, much_later),
             (NOON, NOON, NOON),
         ] {
-            record.touch(&Change { seen, now, patch: None });
+            record.touch(&ActivityUpdate { seen, now, patch: None });
             assert_eq!(record.last_seen, last_seen, "{seen:?} at {now:?}");
         }
     }
@@ -219,7 +219,7 @@ mod tests {
         assert!(record.end(Ended::new(Reason::LoggedOut, NOON)));
         assert!(!record.end(Ended::new(Reason::Idle, NOON)));
         let later = NOON.plus(hours(1));
-        record.touch(&Change { seen: later, now: later, patch: None });
+        record.touch(&ActivityUpdate { seen: later, now: later, patch: None });
         assert_eq!(
             (record.ended.as_ref().map(|ended| ended.reason), record.last_seen),
             (Some(Reason::LoggedOut), NOON)

@@ -2,7 +2,7 @@
 
 use super::{
     key::RecordKey,
-    record::{Ended, Record},
+    record::{Ended, SessionRecord},
 };
 use crate::{
     facts::Reason,
@@ -14,24 +14,24 @@ use crate::{
 /// How many sessions a user may have, and who yields.
 ///
 /// ```
-/// use session_expire::{Overflow, Policy, RecordKey, Room, Seat, Timestamp};
-/// # let seat = |at| Seat {
+/// use session_expire::{Overflow, Policy, RecordKey, SessionLimit, OpenSession, Timestamp};
+/// # let seat = |at| OpenSession {
 /// #     key: RecordKey::random("alice"),
 /// #     logged_in_at: Timestamp::from_millis(at),
 /// #     last_seen: Timestamp::from_millis(10 - at),
 /// #     ran_out: None,
 /// # };
 /// let (older, newer) = (seat(1), seat(2)); // the older one was used last
-/// let room = Room::of(&Policy::new().max_sessions(2));
+/// let room = SessionLimit::of(&Policy::new().max_sessions(2));
 /// assert_eq!(room.yielding(vec![newer, older]), [older]);
-/// let room = Room { overflow: Overflow::LeastRecent, ..room };
+/// let room = SessionLimit { overflow: Overflow::LeastRecent, ..room };
 /// assert_eq!(room.yielding(vec![newer, older]), [newer]);
-/// let room = Room { overflow: Overflow::Refuse, ..room };
+/// let room = SessionLimit { overflow: Overflow::Refuse, ..room };
 /// assert!(room.refuses(&[newer, older]) && !room.refuses(&[newer]));
-/// assert_eq!((room.places(), Room::of(&Policy::new()).places()), (2, Room::WITHOUT_LIMIT));
+/// assert_eq!((room.places(), SessionLimit::of(&Policy::new()).places()), (2, SessionLimit::WITHOUT_LIMIT));
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Room {
+pub struct SessionLimit {
     /// The limit; `At(0)` means none, too.
     pub max_sessions: Limit<u32>,
     /// Who yields when there are too many.
@@ -41,21 +41,21 @@ pub struct Room {
 /// One open session of a user.
 ///
 /// ```
-/// use session_expire::{Ended, Login, Policy, Reason, Record, Seat, Timestamp, hours};
+/// use session_expire::{Ended, NewLogin, Policy, Reason, SessionRecord, OpenSession, Timestamp, hours};
 /// let noon = Timestamp::from_millis(1_767_268_800_000);
-/// let login = Login::new("alice", noon, &Policy::new());
-/// let mut record = Record::new(&login);
+/// let login = NewLogin::new("alice", noon, &Policy::new());
+/// let mut record = SessionRecord::new(&login);
 ///
 /// // It ran out half an hour after noon: that is why it ends, and nobody has to yield.
 /// let now = noon.plus(hours(1));
-/// let seat = Seat::of(login.key, &record, now).filter(|seat| seat.ran_out == Some(Reason::Idle));
+/// let seat = OpenSession::of(login.key, &record, now).filter(|seat| seat.ran_out == Some(Reason::Idle));
 /// let ended = seat.map(|seat| seat.end(&Ended::new(Reason::Evicted, now)));
 /// assert_eq!(ended, Some(Ended::new(Reason::Idle, now)));
 /// # record.end(Ended::new(Reason::Idle, now));
-/// # assert_eq!(Seat::of(login.key, &record, now), None);
+/// # assert_eq!(OpenSession::of(login.key, &record, now), None);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Seat {
+pub struct OpenSession {
     /// Whose seat.
     pub key: RecordKey,
     /// When it was taken.
@@ -66,10 +66,10 @@ pub struct Seat {
     pub ran_out: Option<Reason>,
 }
 
-impl Seat {
+impl OpenSession {
     /// The seat of `record`, if it is open.
     #[must_use]
-    pub fn of(key: RecordKey, record: &Record, now: Timestamp) -> Option<Self> {
+    pub fn of(key: RecordKey, record: &SessionRecord, now: Timestamp) -> Option<Self> {
         record.ended.is_none().then(|| Self {
             key,
             logged_in_at: record.logged_in_at,
@@ -79,7 +79,7 @@ impl Seat {
     }
 }
 
-impl Seat {
+impl OpenSession {
     /// The end of this session when it must yield: `yielding`, or the reason for which it ran out.
     #[must_use]
     pub fn end(&self, yielding: &Ended) -> Ended {
@@ -87,7 +87,7 @@ impl Seat {
     }
 }
 
-impl Room {
+impl SessionLimit {
     /// So many sessions a user may have where no policy limits them, or one account that signs in again
     /// and again could fill the memory of all.
     pub const WITHOUT_LIMIT: usize = 1_000;
@@ -135,7 +135,7 @@ impl Room {
 
     /// Whether one more login must be refused, given who sits already.
     #[must_use]
-    pub fn refuses(self, seats: &[Seat]) -> bool {
+    pub fn refuses(self, seats: &[OpenSession]) -> bool {
         let alive = seats.iter().filter(|seat| seat.ran_out.is_none()).count();
         self.may_refuse() && alive >= self.places()
     }
@@ -143,7 +143,7 @@ impl Room {
     /// Who of the others has to go so that one more has a place: first those that ran out, whom it
     /// costs nothing, then the oldest, or the longest unused. Among equals the first in `others` goes.
     #[must_use]
-    pub fn yielding(self, mut others: Vec<Seat>) -> Vec<Seat> {
+    pub fn yielding(self, mut others: Vec<OpenSession>) -> Vec<OpenSession> {
         let surplus = (others.len() + 1).saturating_sub(self.places());
         others.sort_by_key(|seat| {
             let age = match self.overflow {
@@ -161,20 +161,20 @@ impl Room {
 mod tests {
     use super::*;
 
-    fn seat(name: char, logged_in_at: i64, last_seen: i64) -> Seat {
+    fn seat(name: char, logged_in_at: i64, last_seen: i64) -> OpenSession {
         let (logged_in_at, last_seen) =
             (Timestamp::from_millis(logged_in_at), Timestamp::from_millis(last_seen));
         let Some(key) = RecordKey::parse(&name.to_string().repeat(26)) else { unreachable!() };
-        Seat { key, logged_in_at, last_seen, ran_out: None }
+        OpenSession { key, logged_in_at, last_seen, ran_out: None }
     }
 
-    fn names(seats: &[Seat]) -> String {
+    fn names(seats: &[OpenSession]) -> String {
         seats.iter().map(|seat| &seat.key.expose()[..1]).collect()
     }
 
     #[test]
     fn the_right_ones_yield() {
-        let gone = Seat { ran_out: Some(Reason::Idle), ..seat('g', 9, 9) };
+        let gone = OpenSession { ran_out: Some(Reason::Idle), ..seat('g', 9, 9) };
         let seats = vec![seat('a', 1, 5), seat('b', 2, 3), gone, seat('c', 3, 4), seat('d', 3, 4)];
         for (places, overflow, expected) in [
             (Limit::Off, Overflow::Evict, ""),
@@ -187,18 +187,18 @@ mod tests {
             (Limit::At(1), Overflow::Evict, "gabcd"),
             (Limit::At(5), Overflow::Refuse, "g"),
         ] {
-            let room = Room { max_sessions: places, overflow };
+            let room = SessionLimit { max_sessions: places, overflow };
             assert_eq!(names(&room.yielding(seats.clone())), expected, "{room:?}");
         }
     }
 
     #[test]
     fn only_living_sessions_refuse_a_login() {
-        let gone = Seat { ran_out: Some(Reason::Idle), ..seat('g', 9, 9) };
-        let room = Room { max_sessions: Limit::At(2), overflow: Overflow::Refuse };
+        let gone = OpenSession { ran_out: Some(Reason::Idle), ..seat('g', 9, 9) };
+        let room = SessionLimit { max_sessions: Limit::At(2), overflow: Overflow::Refuse };
         assert!(!room.refuses(&[seat('a', 1, 1), gone]));
         assert!(room.refuses(&[seat('a', 1, 1), gone, seat('b', 2, 2)]));
-        let evicting = Room { overflow: Overflow::Evict, ..room };
+        let evicting = SessionLimit { overflow: Overflow::Evict, ..room };
         assert!(!evicting.refuses(&[seat('a', 1, 1), seat('b', 2, 2), seat('c', 3, 3)]));
     }
 }

@@ -19,7 +19,7 @@ pub(crate) async fn welcome(
     req: &HttpRequest,
 ) -> Result<(), HttpResponse> {
     let key = match gate.registered() {
-        Some((key, owner)) if gate.ledger.is_user(&owner) == Some(true) => key,
+        Some((key, user)) if gate.ledger.is_user(&user) == Some(true) => key,
         _ => match register_now(gate, req).await {
             Ok(key) => key,
             Err(answer) => {
@@ -42,21 +42,21 @@ pub(crate) async fn welcome(
 
 /// Registers whom the handler has signed in with actix-identity alone.
 async fn register_now(gate: &Gate, req: &HttpRequest) -> Result<RecordKey, HttpResponse> {
-    let Some(owner) = gate.ledger.user() else {
+    let Some(user) = gate.ledger.user() else {
         tracing::error!("the identity in the session is no text, so nobody was signed in");
         forget(gate, req);
         return Err(problem::unavailable());
     };
-    if gate.is_mixed_up(&owner) {
+    if gate.is_mixed_up(&user) {
         // Neither may keep what is the other's: they sign in again, into an empty session.
         let ended = end_own(gate, Reason::LoggedOut).await;
         ended.unwrap_or_else(|error| gate.setup.registry_failed(&error));
         gate.ledger.purge();
         return Err(reply::challenge(&Caller::of(req), &gate.policy().login_url, None));
     }
-    match register(gate, owner, PolicyPatch::new(), req).await {
+    match register(gate, user, PolicyPatch::new(), req).await {
         Ok(Entry::Admitted(key, record)) => {
-            gate.hand_over(&record.owner);
+            gate.hand_over(&record.user);
             Ok(key)
         }
         Ok(Entry::Refused(holders)) => {

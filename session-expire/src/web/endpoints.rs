@@ -27,7 +27,7 @@ use crate::{
     judge::{Verdict, judge},
     limit::Limit,
     policy::PolicyPatch,
-    registry::record::Change,
+    registry::record::ActivityUpdate,
 };
 
 /// The endpoints under `/session`. With another
@@ -213,12 +213,12 @@ async fn note_activity(
     };
     let registry = &gate.setup.registry;
     let now = gate.setup.now();
-    let change = Change { seen: gate.now.minus(idle_for), now, patch: None };
+    let change = ActivityUpdate { seen: gate.now.minus(idle_for), now, patch: None };
     registry.touch(key, change).await?;
     let facts = registry.load(key).await?.map_or(Facts::Unknown, |loaded| loaded.record.facts());
     let verdict = judge(&facts, &gate.policy(), now);
     if matches!(verdict, Verdict::Active(_)) {
-        gate.setup.tell(&Event::Renewed { owner: &record.owner, id: record.id });
+        gate.setup.tell(&Event::Renewed { user: &record.user, id: record.id });
     }
     Ok(verdict)
 }

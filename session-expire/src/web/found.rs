@@ -16,7 +16,7 @@ use crate::{
     event::Event,
     facts::Facts,
     policy::{Policy, PolicyPatch},
-    registry::{Admission, Loaded, key::RecordKey, login::Login, record::Record},
+    registry::{Loaded, LoginOutcome, key::RecordKey, login::NewLogin, record::SessionRecord},
     time::Timestamp,
 };
 
@@ -26,7 +26,7 @@ pub(crate) enum Found {
     /// A key that no living or dead login has.
     Unknown,
     /// The record, and how many the user has that are open.
-    Login(RecordKey, Arc<Record>, u32),
+    Login(RecordKey, Arc<SessionRecord>, u32),
     /// The registry could not be asked, perhaps about this key.
     Unreachable(Option<RecordKey>),
 }
@@ -42,7 +42,7 @@ impl Found {
         }
     }
 
-    pub(crate) fn login(&self) -> Option<(RecordKey, &Record)> {
+    pub(crate) fn login(&self) -> Option<(RecordKey, &SessionRecord)> {
         match self {
             Self::Login(key, record, _) => Some((*key, record)),
             _ => None,
@@ -97,7 +97,7 @@ pub(crate) async fn find(
 
 async fn load(setup: &Setup, ledger: &Ledger, key: RecordKey) -> Found {
     match setup.registry.load(key).await {
-        Ok(Some(Loaded { record, open })) if ledger.is_user(&record.owner) == Some(true) => {
+        Ok(Some(Loaded { record, open })) if ledger.is_user(&record.user) == Some(true) => {
             Found::Login(key, record, open)
         }
         Ok(_) => unknown(),
@@ -115,11 +115,11 @@ fn unknown() -> Found {
 
 /// A session from before this middleware was installed counts as a login that happens now.
 async fn adopt(setup: &Arc<Setup>, ledger: &Ledger, req: &HttpRequest, now: Timestamp) -> Found {
-    let Some(owner) = ledger.user() else { return Found::Unknown };
-    match register(setup, owner, req, now).await {
-        Ok((key, Admission::Admitted { record, ended })) if ledger.set_key(key).is_ok() => {
+    let Some(user) = ledger.user() else { return Found::Unknown };
+    match register(setup, user, req, now).await {
+        Ok((key, LoginOutcome::Committed { record, ended })) if ledger.set_key(key).is_ok() => {
             setup.tell_ended(&ended);
-            setup.tell(&Event::LoggedIn { owner: &record.owner, id: record.id });
+            setup.tell(&Event::LoggedIn { user: &record.user, id: record.id });
             Found::Login(key, Arc::new(record), 1)
         }
         Ok(_) => Found::Unknown,
@@ -132,13 +132,13 @@ async fn adopt(setup: &Arc<Setup>, ledger: &Ledger, req: &HttpRequest, now: Time
 
 async fn register(
     setup: &Arc<Setup>,
-    owner: String,
+    user: String,
     req: &HttpRequest,
     now: Timestamp,
-) -> Result<(RecordKey, Admission), RegistryError> {
-    let login = prepare(setup, owner, &setup.policy, PolicyPatch::new(), req).await?;
+) -> Result<(RecordKey, LoginOutcome), RegistryError> {
+    let login = prepare(setup, user, &setup.policy, PolicyPatch::new(), req).await?;
     // Not a moment later than the request, which would see a login from the future.
-    let login = Login { at: now, ..login };
+    let login = NewLogin { at: now, ..login };
     let (key, mut registered) = (login.key, Registered::new(setup, &login));
     let admission = setup.registry.login(login).await?;
     registered.keep();

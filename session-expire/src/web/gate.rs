@@ -22,7 +22,7 @@ use crate::{
     error::StackError,
     judge::{Verdict, judge},
     policy::{Policy, PolicyPatch},
-    registry::{key::RecordKey, record::Record, room::Room},
+    registry::{key::RecordKey, record::SessionRecord, room::SessionLimit},
     time::Timestamp,
 };
 
@@ -117,13 +117,13 @@ impl Gate {
         Self { setup, ledger, now, found, state: RefCell::new(state), flash: RefCell::new(None) }
     }
 
-    pub(crate) fn login(&self) -> Option<(RecordKey, &Record)> {
+    pub(crate) fn login(&self) -> Option<(RecordKey, &SessionRecord)> {
         self.found.login()
     }
 
     /// Whether the user has more sessions open than the policy of this request allows.
     pub(crate) fn is_crowded(&self) -> bool {
-        Room::of(&self.state.borrow().policy).is_exceeded_by(self.found.open())
+        SessionLimit::of(&self.state.borrow().policy).is_exceeded_by(self.found.open())
     }
 
     pub(crate) fn found(&self) -> &Found {

@@ -23,7 +23,7 @@ use crate::{
     policy::{Policy, PolicyPatch},
     registry::{
         key::PublicId,
-        record::{Change, Record},
+        record::{ActivityUpdate, SessionRecord},
     },
     sessions::Sessions,
     time::Timestamp,
@@ -98,7 +98,7 @@ pub struct SessionHandle {
 pub enum SignInError {
     /// All places are taken: by these sessions, oldest login first.
     #[error("the user is already signed in {} times, and may not be more often", .0.len())]
-    Refused(Vec<Record>),
+    Refused(Vec<SessionRecord>),
     /// The registry could not be asked.
     #[error(transparent)]
     Registry(#[from] RegistryError),
@@ -161,8 +161,8 @@ impl SessionHandle {
     /// The public id of the login that this request presented, ended or not.
     ///
     /// ```
-    /// use session_expire::{Record, SessionHandle};
-    /// fn is_this_one(session: &SessionHandle, listed: &Record) -> bool {
+    /// use session_expire::{SessionRecord, SessionHandle};
+    /// fn is_this_one(session: &SessionHandle, listed: &SessionRecord) -> bool {
     ///     session.id() == Some(listed.id)
     /// }
     /// ```
@@ -194,8 +194,8 @@ impl SessionHandle {
     /// The time of this request, by the [clock](crate::Builder::clock) that sessions are judged by.
     ///
     /// ```
-    /// use session_expire::{Record, SessionHandle, format_duration};
-    /// fn unused_for(session: &SessionHandle, record: &Record) -> String {
+    /// use session_expire::{SessionRecord, SessionHandle, format_duration};
+    /// fn unused_for(session: &SessionHandle, record: &SessionRecord) -> String {
     ///     format_duration(session.now().since(record.last_seen))
     /// }
     /// ```
@@ -298,8 +298,9 @@ impl SessionHandle {
     pub async fn refresh_policy(&self) -> Result<(), RegistryError> {
         let Some((key, record)) = self.gate.login() else { return Ok(()) };
         let setup = &self.gate.setup;
-        let patch = setup.patch_of(&record.owner).await?;
-        let change = Change { seen: record.last_seen, now: setup.now(), patch: Some(patch) };
+        let patch = setup.patch_of(&record.user).await?;
+        let change =
+            ActivityUpdate { seen: record.last_seen, now: setup.now(), patch: Some(patch) };
         setup.registry.touch(key, change).await
     }
 

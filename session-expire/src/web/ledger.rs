@@ -72,7 +72,7 @@ impl Ledger {
         let user = find(&entries, self.identity)?;
         Some(find(&entries, KEY).map_or(Signed::Missing, |secret| {
             let owner_and_secret = text(user).zip(unquoted(secret));
-            let key = owner_and_secret.and_then(|(owner, key)| RecordKey::with_secret(&owner, key));
+            let key = owner_and_secret.and_then(|(user, key)| RecordKey::with_secret(&user, key));
             key.map_or(Signed::Garbage, Signed::With)
         }))
     }
@@ -115,11 +115,11 @@ impl Ledger {
         }
     }
 
-    /// Whether the signed-in user is `owner`; `None` when nobody is signed in.
-    pub(crate) fn is_user(&self, owner: &str) -> Option<bool> {
+    /// Whether the signed-in user is `user`; `None` when nobody is signed in.
+    pub(crate) fn is_user(&self, user: &str) -> Option<bool> {
         let entries = self.session.entries();
         let json = find(&entries, self.identity)?;
-        Some(text(json).is_some_and(|user| user == owner))
+        Some(text(json).is_some_and(|name| name == user))
     }
 
     pub(crate) fn user(&self) -> Option<String> {

@@ -16,45 +16,45 @@ use crate::{
     facts::Reason,
     policy::PolicyPatch,
     registry::{
-        Admission, Target,
+        EndTarget, LoginOutcome,
         key::RecordKey,
-        login::Login,
-        record::{Ended, Record},
-        room::Room,
+        login::NewLogin,
+        record::{Ended, SessionRecord},
+        room::SessionLimit,
     },
 };
 
 /// What became of an attempt to sign in.
 pub(crate) enum Entry {
     /// The key that belongs into the session.
-    Admitted(RecordKey, Box<Record>),
+    Admitted(RecordKey, Box<SessionRecord>),
     /// Those that hold the places.
-    Refused(Vec<Record>),
+    Refused(Vec<SessionRecord>),
 }
 
-/// Registers a login of `owner`, in the place of the one that this browser had.
+/// Registers a login of `user`, in the place of the one that this browser had.
 pub(crate) async fn register(
     gate: &Gate,
-    owner: String,
+    user: String,
     choice: PolicyPatch,
     req: &HttpRequest,
 ) -> Result<Entry, RegistryError> {
     let (setup, before) = (&gate.setup, before(gate));
-    let mut login = prepare(setup, owner, &gate.layered(), choice, req).await?;
+    let mut login = prepare(setup, user, &gate.layered(), choice, req).await?;
     let own = before.as_ref().filter(|old| old.may_be_of(&login));
     login.replaces = own.map(Before::replaced);
     let (key, mut registered) = (login.key, Registered::new(setup, &login));
     match setup.registry.login(login).await? {
-        Admission::Refused { holders } => {
+        LoginOutcome::Refused { holders } => {
             registered.keep();
             setup.tell(&Event::LoginRefused {
-                owner: holders.first().map_or("", |holder| &holder.owner),
+                user: holders.first().map_or("", |holder| &holder.user),
             });
             Ok(Entry::Refused(holders))
         }
-        Admission::Admitted { record, ended } => {
+        LoginOutcome::Committed { record, ended } => {
             setup.tell_ended(&ended);
-            setup.tell(&Event::LoggedIn { owner: &record.owner, id: record.id });
+            setup.tell(&Event::LoggedIn { user: &record.user, id: record.id });
             if let Err(error) = end_of_somebody_else(gate, before, &record).await {
                 registered.take_back().await; // or nobody could sign in where it holds the only place
                 return Err(error);
@@ -69,28 +69,28 @@ pub(crate) async fn register(
 async fn end_of_somebody_else(
     gate: &Gate,
     before: Option<Before>,
-    record: &Record,
+    record: &SessionRecord,
 ) -> Result<(), RegistryError> {
-    let other = |old: &Before| old.owner.as_ref() != Some(&record.owner);
+    let other = |old: &Before| old.user.as_ref() != Some(&record.user);
     let Some(old) = before.filter(other) else { return Ok(()) };
     let ended = Ended::new(old.reason, gate.setup.now());
-    end(gate, Target::Key(old.key), ended).await.map(drop)
+    end(gate, EndTarget::Key(old.key), ended).await.map(drop)
 }
 
 /// The login that this browser had before.
 struct Before {
     key: RecordKey,
     /// Whose it was, if that could be asked.
-    owner: Option<Arc<str>>,
+    user: Option<Arc<str>>,
     /// Why it ends now at the latest.
     reason: Reason,
 }
 
 impl Before {
     /// Where nobody could be asked, the registry makes sure itself.
-    fn may_be_of(&self, login: &Login) -> bool {
-        match &self.owner {
-            Some(owner) => *owner == login.owner,
+    fn may_be_of(&self, login: &NewLogin) -> bool {
+        match &self.user {
+            Some(user) => *user == login.user,
             None => self.key.tag() == login.key.tag(),
         }
     }
@@ -101,8 +101,8 @@ impl Before {
 }
 
 fn before(gate: &Gate) -> Option<Before> {
-    if let Some((key, owner)) = gate.registered() {
-        return Some(Before { key, owner: Some(owner), reason: Reason::LoggedOut });
+    if let Some((key, user)) = gate.registered() {
+        return Some(Before { key, user: Some(user), reason: Reason::LoggedOut });
     }
     let reason = match &*gate.standing() {
         Standing::Masked(reason, ..) => *reason,
@@ -110,15 +110,19 @@ fn before(gate: &Gate) -> Option<Before> {
     };
     match gate.found() {
         Found::Login(key, record, _) => {
-            Some(Before { key: *key, owner: Some(Arc::clone(&record.owner)), reason })
+            Some(Before { key: *key, user: Some(Arc::clone(&record.user)), reason })
         }
-        Found::Unreachable(Some(key)) => Some(Before { key: *key, owner: None, reason }),
+        Found::Unreachable(Some(key)) => Some(Before { key: *key, user: None, reason }),
         _ => None,
     }
 }
 
 /// Ends records and tells of each that this has ended.
-pub(crate) async fn end(gate: &Gate, target: Target, ended: Ended) -> Result<usize, RegistryError> {
+pub(crate) async fn end(
+    gate: &Gate,
+    target: EndTarget,
+    ended: Ended,
+) -> Result<usize, RegistryError> {
     let over = gate.setup.registry.end(target, ended).await?;
     gate.setup.tell_ended(&over);
     Ok(over.len())
@@ -127,7 +131,9 @@ pub(crate) async fn end(gate: &Gate, target: Target, ended: Ended) -> Result<usi
 /// Ends the login of this request for `reason`, and says when it was over already.
 pub(crate) async fn end_own(gate: &Gate, reason: Reason) -> Result<(), RegistryError> {
     let ended = match gate.login() {
-        Some((key, _)) => end(gate, Target::Key(key), Ended::new(reason, gate.setup.now())).await?,
+        Some((key, _)) => {
+            end(gate, EndTarget::Key(key), Ended::new(reason, gate.setup.now())).await?
+        }
         None => 0,
     };
     if ended == 0
@@ -140,7 +146,7 @@ pub(crate) async fn end_own(gate: &Gate, reason: Reason) -> Result<(), RegistryE
 
 /// Ends other sessions of the user, of whom there are more than the policy of this request allows.
 pub(crate) async fn make_room(gate: &Gate, key: RecordKey) -> Result<(), RegistryError> {
-    let room = Room::of(&gate.policy());
+    let room = SessionLimit::of(&gate.policy());
     // Without a device: nobody has just signed in on one, and so nobody shall be told that.
     let ended = Ended::new(Reason::Evicted, gate.setup.now());
     let over = gate.setup.registry.make_room(key, room, ended).await?;

@@ -78,11 +78,11 @@ impl SessionExpire {
     /// ```
     /// # #[actix_web::main]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # use session_expire::{Clock, Login, MemoryRegistry, Policy, Registry, SessionExpire, SystemClock};
+    /// # use session_expire::{Clock, NewLogin, MemoryRegistry, Policy, Registry, SessionExpire, SystemClock};
     /// # let (registry, policy) = (MemoryRegistry::new(), Policy::new());
     /// # let now = SystemClock::default().now();
     /// # for device in ["Firefox on Linux", "Safari on iPhone"] {
-    /// #     let mut login = Login::new("alice", now, &policy);
+    /// #     let mut login = NewLogin::new("alice", now, &policy);
     /// #     login.client.device = device.into();
     /// #     registry.login(login).await?;
     /// # }

@@ -1,4 +1,4 @@
-//! A login between its way into the registry and the answer that brings it to its owner.
+//! A login between its way into the registry and the answer that brings it to its user.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::{
     error::RegistryError,
     facts::Reason,
     policy::{Policy, PolicyPatch},
-    registry::{Target, key::RecordKey, login::Login, record::Ended, room::Room},
+    registry::{EndTarget, key::RecordKey, login::NewLogin, record::Ended, room::SessionLimit},
 };
 
 /// A login that is, or may be, registered in this request. Unless it is [kept](Self::keep) it is ended
@@ -17,7 +17,7 @@ use crate::{
 /// by a middleware, signed out by its own handler. It would hold a place that nobody can give back.
 pub(crate) struct Registered {
     pub(crate) key: RecordKey,
-    pub(crate) owner: Arc<str>,
+    pub(crate) user: Arc<str>,
     pub(crate) choice: Option<Arc<PolicyPatch>>,
     setup: Arc<Setup>,
     settled: bool,
@@ -25,9 +25,9 @@ pub(crate) struct Registered {
 
 impl Registered {
     /// To be made before the registry is asked: the login may be there although no answer came.
-    pub(crate) fn new(setup: &Arc<Setup>, login: &Login) -> Self {
-        let (owner, choice) = (Arc::clone(&login.owner), login.choice.clone());
-        Self { key: login.key, owner, choice, setup: Arc::clone(setup), settled: false }
+    pub(crate) fn new(setup: &Arc<Setup>, login: &NewLogin) -> Self {
+        let (user, choice) = (Arc::clone(&login.user), login.choice.clone());
+        Self { key: login.key, user, choice, setup: Arc::clone(setup), settled: false }
     }
 
     /// The answer carries it, or there is nothing to take back.
@@ -51,21 +51,21 @@ impl Drop for Registered {
     }
 }
 
-/// A login of `owner` where `below` holds, with what was chosen and what they have of their own.
+/// A login of `user` where `below` holds, with what was chosen and what they have of their own.
 pub(crate) async fn prepare(
     setup: &Setup,
-    owner: String,
+    user: String,
     below: &Policy,
     choice: PolicyPatch,
     req: &HttpRequest,
-) -> Result<Login, RegistryError> {
+) -> Result<NewLogin, RegistryError> {
     let mut policy = choice.over(below);
-    let (patch, choice) = (setup.patch_of(&owner).await?, setup.kept(choice)?);
+    let (patch, choice) = (setup.patch_of(&user).await?, setup.kept(choice)?);
     if let Some(patch) = &patch {
         policy = patch.over(&policy);
     }
-    let mut login = Login::new(owner, setup.now(), &policy);
-    login.room = login.room.or_as_many_as(Room::of(&setup.policy));
+    let mut login = NewLogin::new(user, setup.now(), &policy);
+    login.room = login.room.or_as_many_as(SessionLimit::of(&setup.policy));
     login.client = client(req, &setup.proxies);
     (login.choice, login.patch) = (choice, patch);
     Ok(login)
@@ -74,7 +74,7 @@ pub(crate) async fn prepare(
 /// Ends a login that nobody is going to have.
 pub(crate) async fn take_back(setup: &Setup, key: RecordKey) {
     let ended = Ended::new(Reason::LoggedOut, setup.now());
-    match setup.registry.end(Target::Key(key), ended).await {
+    match setup.registry.end(EndTarget::Key(key), ended).await {
         Ok(over) => setup.tell_ended(&over),
         Err(error) => setup.registry_failed(&error),
     }

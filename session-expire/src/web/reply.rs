@@ -11,7 +11,7 @@ use super::{
     caller::{Caller, Kind},
     problem::{Problem, page_instead_of},
 };
-use crate::{facts::Reason, registry::record::Record, time::Timestamp};
+use crate::{facts::Reason, registry::record::SessionRecord, time::Timestamp};
 
 /// Says why a session is over, beside the body.
 const REASON: HeaderName = HeaderName::from_static("x-session-expired");
@@ -82,7 +82,7 @@ fn percent_encode(text: &str) -> String {
     })
 }
 
-fn who_sits(holders: &[Record]) -> String {
+fn who_sits(holders: &[SessionRecord]) -> String {
     let places: Vec<_> = holders.iter().map(place).collect();
     format!(
         "You are already signed in as often as you may be: {}. Sign out there first, then sign in again.",
@@ -92,7 +92,7 @@ fn who_sits(holders: &[Record]) -> String {
 
 /// A login for which there is no place. Says which sessions hold the places; an application shows its own
 /// page with `SessionHandle::sign_in`.
-pub(crate) fn too_many(holders: &[Record]) -> HttpResponse {
+pub(crate) fn too_many(holders: &[SessionRecord]) -> HttpResponse {
     let detail = who_sits(holders);
     Problem {
         r#type: "urn:session-expire:too-many-sessions",
@@ -105,7 +105,7 @@ pub(crate) fn too_many(holders: &[Record]) -> HttpResponse {
     .into_response()
 }
 
-fn place(record: &Record) -> String {
+fn place(record: &SessionRecord) -> String {
     let time = |at: Timestamp| at.to_utc().format("%Y-%m-%d %H:%M UTC");
     let device =
         if record.client.device.is_empty() { "Unknown device" } else { &record.client.device };

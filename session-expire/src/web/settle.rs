@@ -20,7 +20,7 @@ use super::{
     stack::Stack,
     standing::Standing,
 };
-use crate::{facts::Reason, registry::record::Change};
+use crate::{facts::Reason, registry::record::ActivityUpdate};
 
 /// What there is to do, decided before anything is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -184,7 +184,7 @@ async fn stay(gate: &Gate, req: &HttpRequest) {
     let Some((key, record)) = gate.login() else { return };
     if let Some(seen) = gate.activity(record, req) {
         // Now, not when the request came in: what others have done meanwhile is not the future.
-        let change = Change { seen, now: gate.setup.now(), patch: None };
+        let change = ActivityUpdate { seen, now: gate.setup.now(), patch: None };
         let touched = gate.setup.registry.touch(key, change).await;
         touched.unwrap_or_else(|error| gate.setup.registry_failed(&error));
     }

@@ -11,7 +11,7 @@ use crate::{
     event::{Event, Observer},
     limit::Limit,
     policy::{Policy, PolicyPatch},
-    registry::{Registry, record::Record},
+    registry::{Registry, record::SessionRecord},
     sessions::Sessions,
     text::{Languages, Notice, default_text},
     time::Timestamp,
@@ -69,7 +69,7 @@ impl Setup {
         }
     }
 
-    pub(crate) fn tell_ended(&self, over: &[Record]) {
+    pub(crate) fn tell_ended(&self, over: &[SessionRecord]) {
         over.iter().for_each(|record| self.tell(&Event::end_of(record)));
     }
 
@@ -100,10 +100,10 @@ impl Setup {
         }
     }
 
-    /// What `owner` has of their own.
-    pub(crate) async fn patch_of(&self, owner: &str) -> KeptPatch {
+    /// What `user` has of their own.
+    pub(crate) async fn patch_of(&self, user: &str) -> KeptPatch {
         match &self.user_policy {
-            Some(rule) => self.kept(rule(owner.to_owned()).await),
+            Some(rule) => self.kept(rule(user.to_owned()).await),
             None => Ok(None),
         }
     }

@@ -57,7 +57,7 @@ pub(crate) struct Asking {
 pub(crate) fn is_replaced(gate: &Gate, asking: &Asking) -> bool {
     match (gate.verdict(), gate.login(), &asking.login) {
         (Verdict::Active(_), Some((_, record)), Some(page)) => {
-            !claim::is_made_for(page, &record.owner)
+            !claim::is_made_for(page, &record.user)
         }
         _ => false,
     }

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     policy::PolicyPatch,
-    registry::{key::RecordKey, record::Record},
+    registry::{key::RecordKey, record::SessionRecord},
     time::Timestamp,
 };
 
@@ -22,7 +22,7 @@ impl Gate {
             (Standing::Active(_), Some((_, record))) => {
                 // The text counts, too: memory that was freed in between may be used again.
                 state.treatment.brought.user != Some(place)
-                    || self.ledger.is_user(&record.owner) != Some(true)
+                    || self.ledger.is_user(&record.user) != Some(true)
                     || state.registered.is_some()
                     // Whoever has emptied the session and signed in again may lie where they lay.
                     || (self.ledger.is_renewed() && !self.ledger.has_key() && place.may_be_new())
@@ -31,18 +31,18 @@ impl Gate {
         }
     }
 
-    /// Whether somebody else than `owner` is, or was until a moment ago, signed in with this session.
-    fn has_predecessor(&self, owner: &str) -> bool {
+    /// Whether somebody else than `user` is, or was until a moment ago, signed in with this session.
+    fn has_predecessor(&self, user: &str) -> bool {
         let state = self.state.borrow();
         !state.handed_over
             && matches!(state.treatment.standing, Standing::Active(_))
-            && self.login().is_some_and(|(_, record)| *record.owner != *owner)
+            && self.login().is_some_and(|(_, record)| *record.user != *user)
     }
 
-    /// Makes the session that of `owner`: what somebody else has left in it goes, their unread messages
+    /// Makes the session that of `user`: what somebody else has left in it goes, their unread messages
     /// included. What was written in this request stays.
-    pub(crate) fn hand_over(&self, owner: &str) {
-        if self.has_predecessor(owner) {
+    pub(crate) fn hand_over(&self, user: &str) {
+        if self.has_predecessor(user) {
             self.ledger.drop_brought(&self.state.borrow().treatment.brought);
             self.forget_waiting();
             self.state.borrow_mut().handed_over = true;
@@ -51,8 +51,8 @@ impl Gate {
 
     /// Whether it can't be told what somebody else has left and what this request has written: a session
     /// that was hidden for a while was written anew by us.
-    pub(crate) fn is_mixed_up(&self, owner: &str) -> bool {
-        self.has_predecessor(owner) && {
+    pub(crate) fn is_mixed_up(&self, user: &str) -> bool {
+        self.has_predecessor(user) && {
             let state = self.state.borrow();
             state.treatment.restored.is_some() && !state.treatment.brought.is_bare()
         }
@@ -94,7 +94,7 @@ impl Gate {
     /// The login that was registered in this very request, and whose it is.
     pub(crate) fn registered(&self) -> Option<(RecordKey, Arc<str>)> {
         let state = self.state.borrow();
-        state.registered.as_ref().map(|login| (login.key, Arc::clone(&login.owner)))
+        state.registered.as_ref().map(|login| (login.key, Arc::clone(&login.user)))
     }
 
     /// What was chosen at that login.
@@ -119,7 +119,7 @@ impl Gate {
 
     /// The activity to note for this request, if that needs noting: it is when `last_seen` lags behind
     /// by more than the policy's slack, or lies in the future.
-    pub(crate) fn activity(&self, record: &Record, req: &HttpRequest) -> Option<Timestamp> {
+    pub(crate) fn activity(&self, record: &SessionRecord, req: &HttpRequest) -> Option<Timestamp> {
         let in_future = record.is_ahead_of(self.now);
         let slack = self.policy().slack().min(tightest_slack());
         let lags = self.now.since(record.last_seen) > slack;

@@ -24,7 +24,7 @@ use crate::{
     claim,
     judge::{Deadlines, Verdict, judge},
     limit::Limit,
-    registry::record::Change,
+    registry::record::ActivityUpdate,
 };
 
 /// A number of whole seconds for a page. Prints as `null` when there is none, so that it can stand
@@ -144,7 +144,7 @@ fn after_this_request(gate: &Gate, req: &HttpRequest) -> Option<Deadlines> {
     let (_, record) = gate.login()?;
     let mut record = record.clone();
     let seen = gate.activity(&record, req)?;
-    record.touch(&Change { seen, now: gate.now, patch: None });
+    record.touch(&ActivityUpdate { seen, now: gate.now, patch: None });
     match judge(&record.facts(), &gate.policy(), gate.now) {
         Verdict::Active(deadlines) => Some(deadlines),
         _ => None,
@@ -164,7 +164,7 @@ fn script(gate: &Gate, req: &HttpRequest, deadlines: Deadlines) -> String {
     advice::notice_page(&gate.setup, req);
     let (policy, prefix, source) = (gate.policy(), escape(&gate.setup.prefix), SCRIPT.path());
     let claim = claim::issue(&policy, &record.seal);
-    let page = claim::made_for(record.id, &record.owner);
+    let page = claim::made_for(record.id, &record.user);
     let (login, warn) = (escape(&policy.login_url), policy.warning().unwrap_or_default());
     // A page that answered a form can't be read again: the way back is the page of the form.
     let next = match *req.method() {

@@ -12,29 +12,29 @@ pub(crate) struct Figures {
 type Column<'a> = &'a [f64];
 
 /// What a request may cost at most, as a multiple of another.
-struct Target {
+struct EndTarget {
     what: &'static str,
     limit: f64,
     ratio: fn(Column<'_>) -> f64,
 }
 
-const TARGETS: [Target; 4] = [
-    Target {
+const TARGETS: [EndTarget; 4] = [
+    EndTarget {
         what: "signed in: with session-expire / without",
         limit: 1.20,
         ratio: |figures| of(figures, Way::With) / of(figures, Way::Bare),
     },
-    Target {
+    EndTarget {
         what: "signed in: with session-expire / actix-identity's deadlines",
         limit: 0.48,
         ratio: |figures| of(figures, Way::With) / of(figures, Way::Deadlines),
     },
-    Target {
+    EndTarget {
         what: "anonymous: with session-expire / without",
         limit: 1.02,
         ratio: |figures| of(figures, Way::AnonymousWith) / of(figures, Way::AnonymousBare),
     },
-    Target {
+    EndTarget {
         what: "a policy layer / signed in without",
         limit: 0.01,
         ratio: |figures| {
@@ -61,7 +61,7 @@ pub(crate) fn print(figures: &Figures) {
         println!("{label:38} {counted} {nanoseconds:9.0} {n_ratio:7.3}");
     }
     println!("\n{:60} {:>7} {:>20} {:>20}", "Targets", "at most", "instructions", "time");
-    for Target { what, limit, ratio } in TARGETS {
+    for EndTarget { what, limit, ratio } in TARGETS {
         let [by_count, by_time] = [&figures.instructions, &figures.nanoseconds]
             .map(|column| verdict(ratio(column), limit));
         println!("{what:60} {limit:7.2} {by_count:>20} {by_time:>20}");

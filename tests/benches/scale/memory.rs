@@ -13,7 +13,8 @@ use std::{
 };
 
 use session_expire::{
-    Clock, Login, ManualClock, MemoryRegistry, Policy, Record, RecordKey, Registry, hours, minutes,
+    Clock, ManualClock, MemoryRegistry, NewLogin, Policy, RecordKey, Registry, SessionRecord,
+    hours, minutes,
 };
 
 const RECORDS: usize = 1_000_000;
@@ -73,9 +74,9 @@ fn answer<T>(asked: impl Future<Output = T>) -> T {
 }
 
 /// A login as it comes: a user by number, and one of forty devices.
-fn login(number: usize, users: usize, clock: &ManualClock) -> Login {
+fn login(number: usize, users: usize, clock: &ManualClock) -> NewLogin {
     let user = format!("user-{}@example.org", number % users);
-    let mut login = Login::new(user, clock.now(), &Policy::new().max_sessions(5));
+    let mut login = NewLogin::new(user, clock.now(), &Policy::new().max_sessions(5));
     login.client.ip = Some([192, 0, 2, 7].into());
     login.client.device = format!("Firefox {} on Linux", number % 40).into();
     login
@@ -124,7 +125,7 @@ fn time_bare_map(filled: &Filled) -> f64 {
     let map: HashMap<_, _> = loaded.map(|(key, loaded)| (key, Box::new(loaded.record))).collect();
     fastest(
         |round| some_keys(filled, round),
-        |key| drop(map.get(&key).map(|record| Record::clone(record))),
+        |key| drop(map.get(&key).map(|record| SessionRecord::clone(record))),
     )
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use session_expire::{Change, Login, Policy, Query, RedisRegistry, Registry, Timestamp};
+use session_expire::{ActivityUpdate, NewLogin, Policy, Query, RedisRegistry, Registry, Timestamp};
 use session_expire_tests::RedisServer;
 use tokio::runtime::Runtime;
 
@@ -31,7 +31,7 @@ pub(crate) fn measure() {
         let loads = timed(async |n| drop(caching.load(few[n % few.len()]).await.unwrap())).await;
         row("load, kept at hand", loads, server.calls("evalsha") - before);
         let (before, change) =
-            (server.calls("evalsha"), Change { seen: NOON, now: NOON, patch: None });
+            (server.calls("evalsha"), ActivityUpdate { seen: NOON, now: NOON, patch: None });
         let touches = timed(async |n| registry.touch(key(n), change.clone()).await.unwrap()).await;
         row("touch", touches, server.calls("evalsha") - before);
         let began = Instant::now();
@@ -54,8 +54,11 @@ async fn fill(server: &RedisServer, registry: &RedisRegistry) -> Vec<session_exp
     let before = server.calls("evalsha");
     let (mut keys, mut times) = (vec![], vec![]);
     for number in 0..RECORDS {
-        let login =
-            Login::new(format!("user-{number}@example.org"), NOON, &Policy::new().max_sessions(5));
+        let login = NewLogin::new(
+            format!("user-{number}@example.org"),
+            NOON,
+            &Policy::new().max_sessions(5),
+        );
         keys.push(login.key);
         let began = Instant::now();
         registry.login(login).await.unwrap();

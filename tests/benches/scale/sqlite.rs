@@ -6,7 +6,7 @@ use std::{
 };
 
 use session_expire::{
-    Clock, Login, ManualClock, Policy, Registry, SqliteRegistry, conformance::block_on,
+    Clock, ManualClock, NewLogin, Policy, Registry, SqliteRegistry, conformance::block_on,
 };
 use tempfile::TempDir;
 
@@ -38,7 +38,8 @@ fn logins(registry: &SqliteRegistry, threads: usize) -> Vec<Duration> {
             if began >= until {
                 break;
             }
-            let login = Login::new(format!("user {thread}.{number}"), clock.now(), &Policy::new());
+            let login =
+                NewLogin::new(format!("user {thread}.{number}"), clock.now(), &Policy::new());
             block_on(Box::pin(async { drop(registry.login(login).await.unwrap()) }));
             times.push(began.elapsed());
         }

@@ -9,14 +9,14 @@ use crate::{
     facts::Reason,
     policy::PolicyPatch,
     registry::{
-        Registry, Target,
+        EndTarget, Registry,
         key::RecordKey,
-        record::{Change, Ended},
+        record::{ActivityUpdate, Ended},
     },
     time::{hours, minutes},
 };
 
-async fn touch(registry: &dyn Registry, key: RecordKey, change: Change) {
+async fn touch(registry: &dyn Registry, key: RecordKey, change: ActivityUpdate) {
     answered("touch", registry.touch(key, change)).await;
 }
 
@@ -28,7 +28,7 @@ pub async fn activity_only_moves_forward(registry: &dyn Registry) {
     let (sooner, later) = (at.plus(minutes(2)), at.plus(minutes(5)));
     touch(registry, login.key, activity(later)).await;
     assert_eq!(load(registry, login.key).await.record.last_seen, later, "activity was not noted");
-    touch(registry, login.key, Change { seen: sooner, ..activity(later) }).await;
+    touch(registry, login.key, ActivityUpdate { seen: sooner, ..activity(later) }).await;
     let record = load(registry, login.key).await.record;
     assert_eq!(record.last_seen, later, "an earlier activity that arrived late moved it back");
     assert_eq!(record.logged_in_at, at, "activity moved the time of the login");
@@ -40,7 +40,7 @@ pub async fn activity_never_reaches_into_the_future(registry: &dyn Registry) {
     let login = login(&somebody("alice"), at);
     sign_in(registry, &login).await;
     let then = at.plus(minutes(1));
-    touch(registry, login.key, Change { seen: at.plus(hours(1)), ..activity(then) }).await;
+    touch(registry, login.key, ActivityUpdate { seen: at.plus(hours(1)), ..activity(then) }).await;
     let last_seen = load(registry, login.key).await.record.last_seen;
     assert_eq!(last_seen, then, "activity was noted later than now");
 }
@@ -62,10 +62,10 @@ pub async fn an_ended_record_stays_as_it_ended(registry: &dyn Registry) {
     let login = login(&alice, at);
     sign_in(registry, &login).await;
     let over = Ended::new(Reason::LoggedOut, at.plus(minutes(1)));
-    answered("end", registry.end(Target::Key(login.key), over)).await;
+    answered("end", registry.end(EndTarget::Key(login.key), over)).await;
     let before = load(registry, login.key).await;
     let patch = Some(Some(Arc::new(PolicyPatch::new().idle(minutes(1)))));
-    touch(registry, login.key, Change { patch, ..activity(at.plus(minutes(2))) }).await;
+    touch(registry, login.key, ActivityUpdate { patch, ..activity(at.plus(minutes(2))) }).await;
     assert_eq!(load(registry, login.key).await, before, "activity changed an ended record");
     assert_eq!(open_ids(registry, &alice).await, [].into(), "activity revived an ended record");
 }
@@ -98,7 +98,7 @@ pub async fn a_change_sets_and_clears_the_patch(registry: &dyn Registry) {
         [(Some(patch.clone()), patch.clone()), (None, patch), (Some(None), None), (None, None)]
     {
         let told = format!("after the change {change:?}");
-        touch(registry, login.key, Change { patch: change, ..activity(at) }).await;
+        touch(registry, login.key, ActivityUpdate { patch: change, ..activity(at) }).await;
         assert_eq!(load(registry, login.key).await.record.patch, expected, "{told}");
     }
 }

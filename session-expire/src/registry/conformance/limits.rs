@@ -9,11 +9,11 @@ use crate::{
     facts::Reason,
     limit::{Limit, Overflow},
     registry::{
-        Registry, Target,
+        EndTarget, Registry,
         key::RecordKey,
-        login::Login,
-        record::{Ended, Record},
-        room::Room,
+        login::NewLogin,
+        record::{Ended, SessionRecord},
+        room::SessionLimit,
     },
     time::{hours, minutes},
 };
@@ -22,11 +22,11 @@ use crate::{
 pub async fn a_lowered_limit_ends_all_that_are_too_many(registry: &dyn Registry) {
     let logins = sign_in_often(registry, &somebody("alice"), 5, now()).await;
     let later = logins[4].at.plus(minutes(1));
-    let new = limited(login_from("new", &logins[0].owner, later), 2, Overflow::Evict);
+    let new = limited(login_from("new", &logins[0].user, later), 2, Overflow::Evict);
     let (_, ended) = sign_in(registry, &new).await;
     assert_ended(registry, &ended, &logins[..4], &new.evicts()).await;
     let rest = [logins[4].clone(), new.clone()];
-    assert_eq!(open_ids(registry, &new.owner).await, ids_of(&rest), "left open");
+    assert_eq!(open_ids(registry, &new.user).await, ids_of(&rest), "left open");
 }
 
 /// No limit, written as `Off` or as 0, ends and refuses nobody.
@@ -34,10 +34,10 @@ pub async fn off_and_zero_mean_no_limit(registry: &dyn Registry) {
     for max_sessions in [Limit::Off, Limit::At(0)] {
         for overflow in [Overflow::Evict, Overflow::LeastRecent, Overflow::Refuse] {
             let (room, told) =
-                (Room { max_sessions, overflow }, format!("{max_sessions:?} {overflow:?}"));
+                (SessionLimit { max_sessions, overflow }, format!("{max_sessions:?} {overflow:?}"));
             let logins = sign_in_often(registry, &somebody("alice"), 3, now()).await;
             let later = logins[2].at.plus(minutes(1));
-            let new = Login { room, ..login(&logins[0].owner, later) };
+            let new = NewLogin { room, ..login(&logins[0].user, later) };
             assert_eq!(sign_in(registry, &new).await.1, [], "ended by a login, {told}");
             let over = Ended::new(Reason::Evicted, later);
             let ended = answered("make_room", registry.make_room(new.key, room, over)).await;
@@ -50,11 +50,13 @@ pub async fn off_and_zero_mean_no_limit(registry: &dyn Registry) {
 /// logins could be refused: no account may fill the memory of all.
 pub async fn without_a_limit_a_thousand_are_the_limit(registry: &dyn Registry) {
     for overflow in [Overflow::Evict, Overflow::Refuse] {
-        let room = Room { max_sessions: Limit::Off, overflow };
-        let (owner, at) = (somebody("alice"), now());
-        let logins: Vec<_> =
-            (0..=Room::WITHOUT_LIMIT).map(|_| Login { room, ..login(&owner, at) }).collect();
-        let (last, allowed) = (&logins[Room::WITHOUT_LIMIT], &logins[..Room::WITHOUT_LIMIT]);
+        let room = SessionLimit { max_sessions: Limit::Off, overflow };
+        let (user, at) = (somebody("alice"), now());
+        let logins: Vec<_> = (0..=SessionLimit::WITHOUT_LIMIT)
+            .map(|_| NewLogin { room, ..login(&user, at) })
+            .collect();
+        let (last, allowed) =
+            (&logins[SessionLimit::WITHOUT_LIMIT], &logins[..SessionLimit::WITHOUT_LIMIT]);
         for login in allowed {
             assert_eq!(sign_in(registry, login).await.1, [], "ended by a login, {overflow:?}");
         }
@@ -66,10 +68,10 @@ pub async fn without_a_limit_a_thousand_are_the_limit(registry: &dyn Registry) {
 /// Calls `make_room` a minute after the last of `logins`.
 async fn make_room(
     registry: &dyn Registry,
-    logins: &[Login],
+    logins: &[NewLogin],
     key: RecordKey,
-    room: Room,
-) -> (Vec<Record>, Ended) {
+    room: SessionLimit,
+) -> (Vec<SessionRecord>, Ended) {
     let at = logins[logins.len() - 1].at.plus(minutes(1));
     let over = Ended { at, reason: Reason::Evicted, by: Some("Firefox on Linux".into()) };
     (answered("make_room", registry.make_room(key, room, over.clone())).await, over)
@@ -82,7 +84,7 @@ pub async fn whoever_makes_room_stays(registry: &dyn Registry) {
         let (ended, over) = make_room(registry, &logins, logins[0].key, room(2, overflow)).await;
         assert_ended(registry, &ended, &logins[1..3], &over).await;
         let rest = [logins[0].clone(), logins[3].clone()];
-        assert_eq!(open_ids(registry, &logins[0].owner).await, ids_of(&rest), "{overflow:?}");
+        assert_eq!(open_ids(registry, &logins[0].user).await, ids_of(&rest), "{overflow:?}");
     }
 }
 
@@ -106,7 +108,7 @@ pub async fn room_that_is_there_is_not_made(registry: &dyn Registry) {
 /// `make_room` too ends whoever ran out first, for its own reason.
 pub async fn room_is_made_first_by_whoever_ran_out(registry: &dyn Registry) {
     let (logins, later) = one_of_two_has_run_out(registry, Reason::Idle).await;
-    let asks = login(&logins[0].owner, later);
+    let asks = login(&logins[0].user, later);
     sign_in(registry, &asks).await;
     let over = Ended::new(Reason::Evicted, later);
     let making = registry.make_room(asks.key, room(2, Overflow::Evict), over);
@@ -119,14 +121,14 @@ pub async fn no_room_is_made_for_whoever_has_ended(registry: &dyn Registry) {
     let logins = sign_in_often(registry, &somebody("alice"), 4, now()).await;
     let (room, later) = (room(1, Overflow::Evict), logins[3].at.plus(hours(1)));
     let over = Ended::new(Reason::LoggedOut, later);
-    answered("end", registry.end(Target::Key(logins[0].key), over)).await;
-    for key in [logins[0].key, RecordKey::random(&logins[0].owner)] {
+    answered("end", registry.end(EndTarget::Key(logins[0].key), over)).await;
+    for key in [logins[0].key, RecordKey::random(&logins[0].user)] {
         let (ended, _) = make_room(registry, &logins, key, room).await;
         assert_eq!(ended, [], "ended for a session that is none");
     }
     let bobs = login(&somebody("bob"), later);
     sign_in(registry, &bobs).await;
     assert_eq!(make_room(registry, &logins, bobs.key, room).await.0, [], "ended for Bob");
-    let open = open_ids(registry, &logins[0].owner).await;
+    let open = open_ids(registry, &logins[0].user).await;
     assert_eq!(open, ids_of(&logins[1..]), "the user's sessions changed");
 }

@@ -6,29 +6,29 @@ use super::stage::{answered, ids, ids_of, login, now, sign_in, sign_in_often, so
 use crate::{
     facts::Reason,
     registry::{
-        Query, Registry, Target,
+        EndTarget, Query, Registry,
         key::PublicId,
-        login::Login,
-        record::{Ended, Record},
+        login::NewLogin,
+        record::{Ended, SessionRecord},
     },
     time::minutes,
 };
 
-async fn find(registry: &dyn Registry, query: Query) -> Vec<Record> {
+async fn find(registry: &dyn Registry, query: Query) -> Vec<SessionRecord> {
     answered("find", registry.find(query)).await
 }
 
-fn of(owner: &Arc<str>) -> Query {
-    Query { owner: Some(Arc::clone(owner)), ..Query::default() }
+fn of(user: &Arc<str>) -> Query {
+    Query { user: Some(Arc::clone(user)), ..Query::default() }
 }
 
-async fn log_out(registry: &dyn Registry, login: &Login) {
+async fn log_out(registry: &dyn Registry, login: &NewLogin) {
     let over = Ended::new(Reason::LoggedOut, login.at.plus(minutes(60)));
-    answered("end", registry.end(Target::Key(login.key), over)).await;
+    answered("end", registry.end(EndTarget::Key(login.key), over)).await;
 }
 
 /// Five sessions of one user, of which the second and the fourth have ended.
-async fn five_of_alice(registry: &dyn Registry) -> Vec<Login> {
+async fn five_of_alice(registry: &dyn Registry) -> Vec<NewLogin> {
     let logins = sign_in_often(registry, &somebody("alice"), 5, now()).await;
     for login in [&logins[1], &logins[3]] {
         log_out(registry, login).await;
@@ -51,7 +51,7 @@ pub async fn the_newest_login_is_listed_first(registry: &dyn Registry) {
 pub async fn a_list_of_one_user_holds_no_other(registry: &dyn Registry) {
     let alices = five_of_alice(registry).await;
     sign_in_often(registry, &somebody("bob"), 2, now()).await;
-    let listed = find(registry, of(&alices[0].owner)).await;
+    let listed = find(registry, of(&alices[0].user)).await;
     assert_eq!(ids(&listed), ids_of(&alices), "listed for Alice");
     let nobody = find(registry, of(&somebody("nobody"))).await;
     assert_eq!(nobody, [], "listed for a user without a login");
@@ -60,7 +60,7 @@ pub async fn a_list_of_one_user_holds_no_other(registry: &dyn Registry) {
 /// The open ones, the past ones, or both.
 pub async fn a_list_holds_open_ones_or_past_ones_or_both(registry: &dyn Registry) {
     let logins = five_of_alice(registry).await;
-    let alice = &logins[0].owner;
+    let alice = &logins[0].user;
     let (open, past): (Vec<_>, Vec<_>) = (0..5).partition(|n| n % 2 == 0);
     let pick = |which: Vec<usize>| which.iter().map(|n| logins[*n].id).collect::<BTreeSet<_>>();
     let listed = find(registry, Query::open(Arc::clone(alice))).await;
@@ -71,7 +71,7 @@ pub async fn a_list_holds_open_ones_or_past_ones_or_both(registry: &dyn Registry
 }
 
 /// Turns the pages of `query`, each of `limit` records, until an empty one comes.
-async fn turn_pages(registry: &dyn Registry, mut query: Query, limit: usize) -> Vec<Record> {
+async fn turn_pages(registry: &dyn Registry, mut query: Query, limit: usize) -> Vec<SessionRecord> {
     query.limit = Some(limit);
     let mut all = vec![];
     loop {
@@ -102,7 +102,7 @@ pub async fn pages_cover_a_list_exactly_once(registry: &dyn Registry) {
 pub async fn pages_keep_to_the_filter(registry: &dyn Registry) {
     let logins = five_of_alice(registry).await;
     for query in
-        [Query::open(Arc::clone(&logins[0].owner)), Query::past(Arc::clone(&logins[0].owner))]
+        [Query::open(Arc::clone(&logins[0].user)), Query::past(Arc::clone(&logins[0].user))]
     {
         let whole = find(registry, query.clone()).await;
         let first = find(registry, Query { limit: Some(2), ..query.clone() }).await;
@@ -112,14 +112,14 @@ pub async fn pages_keep_to_the_filter(registry: &dyn Registry) {
     }
 }
 
-fn places(records: &[Record]) -> Vec<PublicId> {
+fn places(records: &[SessionRecord]) -> Vec<PublicId> {
     records.iter().map(|record| record.id).collect()
 }
 
 /// A page for nothing holds nothing.
 pub async fn a_page_of_none_is_empty(registry: &dyn Registry) {
     let logins = five_of_alice(registry).await;
-    let query = Query { limit: Some(0), ..of(&logins[0].owner) };
+    let query = Query { limit: Some(0), ..of(&logins[0].user) };
     assert_eq!(find(registry, query).await, [], "at most 0 were asked for");
 }
 
@@ -156,11 +156,11 @@ pub async fn the_log_keeps_the_last_logins(registry: &dyn Registry, limit: u32) 
     let (open, past) = logins.split_at(1);
     for (n, login) in past.iter().enumerate() {
         log_out(registry, login).await;
-        let listed = find(registry, Query::past(Arc::clone(&login.owner))).await;
+        let listed = find(registry, Query::past(Arc::clone(&login.user))).await;
         let first = (n + 1).saturating_sub(limit as usize);
         assert_eq!(ids(&listed), ids_of(&past[first..=n]), "past logins after {} ends", n + 1);
     }
-    let listed = find(registry, Query::open(Arc::clone(&open[0].owner))).await;
+    let listed = find(registry, Query::open(Arc::clone(&open[0].user))).await;
     assert_eq!(ids(&listed), ids_of(open), "an open login fell out of the log");
     for login in past {
         let loaded = super::stage::load(registry, login.key).await.record;

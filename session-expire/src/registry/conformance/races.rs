@@ -13,9 +13,9 @@ use crate::{
     facts::Reason,
     limit::Overflow,
     registry::{
-        Admission, Query, Registry, Target,
-        login::Login,
-        record::{Ended, Record},
+        EndTarget, LoginOutcome, Query, Registry,
+        login::NewLogin,
+        record::{Ended, SessionRecord},
     },
     time::minutes,
 };
@@ -69,19 +69,19 @@ impl<T> Notes<T> {
 fn crowd(
     registry: &dyn Registry,
     run: Runner,
-    owner: &Arc<str>,
+    user: &Arc<str>,
     overflow: Overflow,
-) -> (Vec<Record>, Vec<Record>) {
+) -> (Vec<SessionRecord>, Vec<SessionRecord>) {
     let (admitted, ended, at) = (Notes::new(), Notes::new(), now());
     let works = (0..CROWD).map(|_| -> Work<'_> {
         Box::pin(async {
-            let login = limited(login(owner, at), 1, overflow);
+            let login = limited(login(user, at), 1, overflow);
             match answered("login", registry.login(login)).await {
-                Admission::Admitted { record, ended: over } => {
+                LoginOutcome::Committed { record, ended: over } => {
                     admitted.add([record]);
                     ended.add(over);
                 }
-                Admission::Refused { holders } => {
+                LoginOutcome::Refused { holders } => {
                     assert_eq!(holders.len(), 1, "a refusal names one holder of one place");
                 }
             }
@@ -114,10 +114,10 @@ pub fn of_simultaneous_logins_one_is_admitted(registry: &dyn Registry, run: Runn
 
 /// Of many ends at once only one has ended the session, and its reason is the one that stays.
 pub fn of_simultaneous_ends_one_has_done_it(registry: &dyn Registry, run: Runner) {
-    let targets: [fn(&Login) -> Target; 3] = [
-        |login| Target::Key(login.key),
-        |login| Target::Id(Arc::clone(&login.owner), login.id),
-        |login| Target::All(Arc::clone(&login.owner)),
+    let targets: [fn(&NewLogin) -> EndTarget; 3] = [
+        |login| EndTarget::Key(login.key),
+        |login| EndTarget::Id(Arc::clone(&login.user), login.id),
+        |login| EndTarget::All(Arc::clone(&login.user)),
     ];
     for target in targets {
         let alice = login(&somebody("alice"), now());
@@ -147,13 +147,13 @@ pub fn activity_cannot_outrun_the_end(registry: &dyn Registry, run: Runner) {
         let change = activity(login.at.plus(minutes(1)));
         [
             Box::pin(async move {
-                answered("end", registry.end(Target::Key(login.key), over)).await;
+                answered("end", registry.end(EndTarget::Key(login.key), over)).await;
             }),
             Box::pin(async move { answered("touch", registry.touch(login.key, change)).await }),
         ]
     });
     at_once(run, works.collect());
-    assert_eq!(alone(run, open_ids(registry, &logins[0].owner)), [].into(), "revived by activity");
+    assert_eq!(alone(run, open_ids(registry, &logins[0].user)), [].into(), "revived by activity");
     for login in &logins {
         assert_eq!(alone(run, load(registry, login.key)).open, 0, "still counted as open");
     }
@@ -173,9 +173,9 @@ pub fn a_storm_leaves_order_behind(registry: &dyn Registry, run: Runner) {
     });
     at_once(run, works.collect());
     let over = ids(&ended.read());
-    for owner in [&alice, &bob] {
-        let own: Vec<_> = logins.iter().filter(|login| login.owner == *owner).cloned().collect();
-        let open = alone(run, open_ids(registry, owner));
+    for user in [&alice, &bob] {
+        let own: Vec<_> = logins.iter().filter(|login| login.user == *user).cloned().collect();
+        let open = alone(run, open_ids(registry, user));
         assert!(open.is_subset(&ids_of(&own)), "a list holds another user's record");
         for login in &own {
             let loaded = alone(run, load(registry, login.key));
@@ -186,11 +186,11 @@ pub fn a_storm_leaves_order_behind(registry: &dyn Registry, run: Runner) {
         }
     }
     let past = alone(run, answered("find", registry.find(Query::past(Arc::clone(&bob)))));
-    assert!(past.iter().all(|record| record.owner == bob), "a log holds another user's record");
+    assert!(past.iter().all(|record| record.user == bob), "a log holds another user's record");
 }
 
 /// A short life in a storm; answers all that it has ended.
-async fn live(registry: &dyn Registry, n: usize, login: &Login) -> Vec<Record> {
+async fn live(registry: &dyn Registry, n: usize, login: &NewLogin) -> Vec<SessionRecord> {
     let later = login.at.plus(minutes(1));
     let over = Ended::new(Reason::Revoked, later);
     let login = if n.is_multiple_of(3) {
@@ -201,10 +201,10 @@ async fn live(registry: &dyn Registry, n: usize, login: &Login) -> Vec<Record> {
     let (_, mut ended) = sign_in(registry, &login).await;
     answered("touch", registry.touch(login.key, activity(later))).await;
     let more = match n % 5 {
-        0 => registry.end(Target::Key(login.key), over),
-        1 => registry.end(Target::Others(Arc::clone(&login.owner), login.id), over),
+        0 => registry.end(EndTarget::Key(login.key), over),
+        1 => registry.end(EndTarget::Others(Arc::clone(&login.user), login.id), over),
         2 => registry.make_room(login.key, room(2, Overflow::LeastRecent), over),
-        3 => registry.end(Target::Id(Arc::clone(&login.owner), login.id), over),
+        3 => registry.end(EndTarget::Id(Arc::clone(&login.user), login.id), over),
         _ => registry.make_room(login.key, room(3, Overflow::Evict), over),
     };
     ended.extend(answered("end or make_room", more).await);

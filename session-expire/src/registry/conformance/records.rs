@@ -8,24 +8,24 @@ use crate::{
     limit::{Limit, Limits, Overflow},
     policy::PolicyPatch,
     registry::{
-        Query, Registry, Target,
-        key::{RecordKey, owner_tag},
-        login::Login,
+        EndTarget, Query, Registry,
+        key::{RecordKey, partition_key},
+        login::NewLogin,
         record::Ended,
-        record::Record,
+        record::SessionRecord,
     },
     time::{Timestamp, minutes, seconds},
 };
 
 /// Signs in and asserts that answer, record and list are what the login says.
-async fn assert_round_trip(registry: &dyn Registry, login: &Login) {
-    let expected = Record::new(login);
+async fn assert_round_trip(registry: &dyn Registry, login: &NewLogin) {
+    let expected = SessionRecord::new(login);
     let (record, ended) = sign_in(registry, login).await;
     assert_eq!(record, expected, "the answered record is not what was handed in");
     assert_eq!(ended, [], "a login without a limit ended somebody");
     let loaded = load(registry, login.key).await.record;
     assert_eq!(*loaded, expected, "the loaded record is not what was handed in");
-    let listed = answered("find", registry.find(Query::open(Arc::clone(&login.owner)))).await;
+    let listed = answered("find", registry.find(Query::open(Arc::clone(&login.user)))).await;
     assert!(
         listed.contains(&expected),
         "the record is not listed as it was handed in: {listed:#?}"
@@ -54,7 +54,7 @@ pub async fn a_load_counts_the_open_ones_of_this_user_only(registry: &dyn Regist
     let open = load(registry, first.key).await.open;
     assert_eq!(open, 2, "of two open records of this user and two of another");
     let over = Ended::new(Reason::LoggedOut, at.plus(minutes(2)));
-    answered("end", registry.end(Target::Key(second.key), over)).await;
+    answered("end", registry.end(EndTarget::Key(second.key), over)).await;
     assert_eq!(load(registry, first.key).await.open, 1, "after one of two has ended");
     assert_eq!(load(registry, second.key).await.open, 1, "loaded by the key of the ended one");
 }
@@ -107,12 +107,12 @@ pub async fn owners_may_be_called_anything(registry: &dyn Registry) {
     }
     for login in &logins {
         let open = load(registry, login.key).await.open;
-        assert_eq!(open, 1, "{:?} is taken for another user", login.owner);
-        let listed = open_ids(registry, &login.owner).await;
-        assert_eq!(listed, [login.id].into(), "{:?} lists others' records", login.owner);
+        assert_eq!(open, 1, "{:?} is taken for another user", login.user);
+        let listed = open_ids(registry, &login.user).await;
+        assert_eq!(listed, [login.id].into(), "{:?} lists others' records", login.user);
     }
     let over = Ended::new(Reason::Revoked, now());
-    answered("end", registry.end(Target::All(Arc::clone(&names[0])), over)).await;
+    answered("end", registry.end(EndTarget::All(Arc::clone(&names[0])), over)).await;
     let loaded = load(registry, logins[1].key).await.record;
     assert_eq!(loaded.ended, None, "{:?} ended with {:?}", names[1], names[0]);
 }
@@ -122,7 +122,7 @@ pub async fn an_owner_may_be_called_nothing(registry: &dyn Registry) {
     let login = login(&"".into(), now());
     assert_round_trip(registry, &login).await;
     let over = Ended::new(Reason::LoggedOut, now());
-    let ended = answered("end", registry.end(Target::Id("".into(), login.id), over)).await;
+    let ended = answered("end", registry.end(EndTarget::Id("".into(), login.id), over)).await;
     assert_eq!(ended.len(), 1, "the login of the user called \"\" could not be ended by its id");
 }
 
@@ -136,16 +136,16 @@ pub async fn users_who_share_a_tag_are_kept_apart(registry: &dyn Registry) {
     assert_round_trip(registry, &alices).await;
     let later = alices.at.plus(minutes(1));
     let replaces = Some((bobs.key, Reason::LoggedOut));
-    let new = limited(Login { replaces, ..login(&alice, later) }, 2, Overflow::Refuse);
+    let new = limited(NewLogin { replaces, ..login(&alice, later) }, 2, Overflow::Refuse);
     assert_eq!(sign_in(registry, &new).await.1, [], "Alice's login ended Bob's session");
     let over = Ended::new(Reason::Revoked, later);
     let one = limited(new.clone(), 1, Overflow::Evict).room;
     answered("make_room", registry.make_room(new.key, one, over.clone())).await;
-    answered("end", registry.end(Target::All(alice), over)).await;
+    answered("end", registry.end(EndTarget::All(alice), over)).await;
     let loaded = load(registry, bobs.key).await;
     assert_eq!(
         (loaded.record, loaded.open),
-        (Arc::new(Record::new(&bobs)), 1),
+        (Arc::new(SessionRecord::new(&bobs)), 1),
         "of the other user"
     );
     assert_eq!(open_ids(registry, &bob).await, [bobs.id].into(), "of the other user");
@@ -157,7 +157,7 @@ fn two_who_share_a_tag() -> (Arc<str>, Arc<str>) {
     (0_u32..)
         .find_map(|n| {
             let name: Arc<str> = format!("{salt}-{n}").into();
-            known.insert(owner_tag(&name), Arc::clone(&name)).map(|other| (other, name))
+            known.insert(partition_key(&name), Arc::clone(&name)).map(|other| (other, name))
         })
         .unwrap_or_else(|| unreachable!("there are more names than tags"))
 }
@@ -190,8 +190,8 @@ pub async fn the_patch_comes_back_as_it_went_in(registry: &dyn Registry) {
     for patch in [None, Some(PolicyPatch::new()), Some(full), Some(unlimited)] {
         let patch = patch.map(Arc::new);
         let choice = patch.clone();
-        assert_round_trip(registry, &Login { choice, ..login(&somebody("alice"), now()) }).await;
-        assert_round_trip(registry, &Login { patch, ..login(&somebody("alice"), now()) }).await;
+        assert_round_trip(registry, &NewLogin { choice, ..login(&somebody("alice"), now()) }).await;
+        assert_round_trip(registry, &NewLogin { patch, ..login(&somebody("alice"), now()) }).await;
     }
 }
 
@@ -203,7 +203,7 @@ pub async fn the_limits_come_back_as_they_went_in(registry: &dyn Registry) {
         [(Limit::Off, Limit::Off), (short, long), (long, Limit::Off), (Limit::Off, short)]
     {
         let limits = Limits { idle, absolute };
-        assert_round_trip(registry, &Login { limits, ..login(&somebody("alice"), now()) }).await;
+        assert_round_trip(registry, &NewLogin { limits, ..login(&somebody("alice"), now()) }).await;
     }
 }
 
@@ -224,7 +224,7 @@ pub async fn no_time_breaks_the_registry(registry: &dyn Registry) {
         answered("touch", registry.touch(mad.key, super::stage::activity(at))).await;
         let over = Ended::new(Reason::Revoked, at);
         answered("make_room", registry.make_room(mad.key, mad.room, over.clone())).await;
-        answered("end", registry.end(Target::Key(mad.key), over)).await;
+        answered("end", registry.end(EndTarget::Key(mad.key), over)).await;
         assert_round_trip(registry, &login(&alice, now())).await;
         assert_round_trip(registry, &login(&somebody("bob"), now())).await;
     }

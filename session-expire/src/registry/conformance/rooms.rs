@@ -10,10 +10,10 @@ use crate::{
     facts::Reason,
     limit::{Limit, Overflow},
     registry::{
-        Registry, Target,
+        EndTarget, Registry,
         key::RecordKey,
-        login::Login,
-        record::{Ended, Record},
+        login::NewLogin,
+        record::{Ended, SessionRecord},
     },
     time::{Timestamp, minutes},
 };
@@ -22,7 +22,7 @@ use crate::{
 async fn one_too_many(
     registry: &dyn Registry,
     overflow: Overflow,
-) -> (Vec<Login>, Login, Vec<Record>) {
+) -> (Vec<NewLogin>, NewLogin, Vec<SessionRecord>) {
     let at = now();
     let logins = sign_in_often(registry, &somebody("alice"), 3, at).await;
     // In order of use: the second, the third, the first.
@@ -30,7 +30,7 @@ async fn one_too_many(
         let change = activity(at.plus(minutes(minute)));
         answered("touch", registry.touch(login.key, change)).await;
     }
-    let new = login_from("Firefox on Linux", &logins[0].owner, at.plus(minutes(7)));
+    let new = login_from("Firefox on Linux", &logins[0].user, at.plus(minutes(7)));
     let new = limited(new, 3, overflow);
     let (_, ended) = sign_in(registry, &new).await;
     (logins, new, ended)
@@ -41,7 +41,7 @@ pub async fn the_oldest_login_yields(registry: &dyn Registry) {
     let (logins, new, ended) = one_too_many(registry, Overflow::Evict).await;
     assert_ended(registry, &ended, &logins[..1], &new.evicts()).await;
     let rest = [logins[1].clone(), logins[2].clone(), new.clone()];
-    assert_eq!(open_ids(registry, &new.owner).await, ids_of(&rest), "left open");
+    assert_eq!(open_ids(registry, &new.user).await, ids_of(&rest), "left open");
     assert_eq!(load(registry, new.key).await.open, 3, "counted as open");
 }
 
@@ -70,7 +70,7 @@ pub async fn a_login_without_a_place_is_refused_and_nothing_changes(registry: &d
     }
     let new = limited(login(&alice, at.plus(minutes(3))), 3, Overflow::Refuse);
     let holders = sign_in_in_vain(registry, &new).await;
-    let oldest_first = [&logins[1], &logins[2], &logins[0]].map(Record::new);
+    let oldest_first = [&logins[1], &logins[2], &logins[0]].map(SessionRecord::new);
     assert_eq!(holders, oldest_first, "not the holders, the oldest login first");
     assert_eq!(
         answered("load", registry.load(new.key)).await,
@@ -83,9 +83,9 @@ pub async fn a_login_without_a_place_is_refused_and_nothing_changes(registry: &d
 /// Also the one that the refused login would have replaced lives on: the person is still signed in.
 pub async fn a_refused_login_replaces_nothing(registry: &dyn Registry) {
     let logins = sign_in_often(registry, &somebody("alice"), 3, now()).await;
-    let new = login(&logins[0].owner, logins[2].at.plus(minutes(1)));
+    let new = login(&logins[0].user, logins[2].at.plus(minutes(1)));
     let replaces = Some((logins[0].key, Reason::LoggedOut));
-    let new = limited(Login { replaces, ..new }, 2, Overflow::Refuse);
+    let new = limited(NewLogin { replaces, ..new }, 2, Overflow::Refuse);
     let holders = sign_in_in_vain(registry, &new).await;
     assert_eq!(ids(&holders), ids_of(&logins[1..]), "the replaced one holds no place");
     assert_eq!(end_of(registry, logins[0].key).await, None, "a refused login ended the old one");
@@ -112,7 +112,7 @@ pub async fn another_users_sessions_take_no_place(registry: &dyn Registry) {
         let (_, ended) = sign_in(registry, &new).await;
         assert_eq!(ended, [], "Alice's login ended somebody with {overflow:?}");
     }
-    assert_eq!(open_ids(registry, &bobs[0].owner).await, ids_of(&bobs), "of the other user");
+    assert_eq!(open_ids(registry, &bobs[0].user).await, ids_of(&bobs), "of the other user");
 }
 
 /// What has ended holds no place.
@@ -121,9 +121,9 @@ pub async fn ended_sessions_take_no_place(registry: &dyn Registry) {
         let logins = sign_in_often(registry, &somebody("alice"), 3, now()).await;
         let later = logins[2].at.plus(minutes(1));
         let over = Ended::new(Reason::LoggedOut, later);
-        answered("end", registry.end(Target::Key(logins[1].key), over.clone())).await;
+        answered("end", registry.end(EndTarget::Key(logins[1].key), over.clone())).await;
         let (_, ended) =
-            sign_in(registry, &limited(login(&logins[0].owner, later), 3, overflow)).await;
+            sign_in(registry, &limited(login(&logins[0].user, later), 3, overflow)).await;
         assert_eq!(ended, [], "an ended session still held a place with {overflow:?}");
         assert_eq!(end_of(registry, logins[1].key).await, Some(over), "with {overflow:?}");
     }
@@ -133,7 +133,7 @@ pub async fn ended_sessions_take_no_place(registry: &dyn Registry) {
 pub(super) async fn one_of_two_has_run_out(
     registry: &dyn Registry,
     reason: Reason,
-) -> ([Login; 2], Timestamp) {
+) -> ([NewLogin; 2], Timestamp) {
     let (alice, at) = (somebody("alice"), now());
     let rests = if reason == Reason::Idle { IDLE } else { ABSOLUTE };
     let later = at.plus(rests);
@@ -151,10 +151,10 @@ pub(super) async fn one_of_two_has_run_out(
 pub async fn whoever_ran_out_refuses_nobody(registry: &dyn Registry) {
     for reason in [Reason::Idle, Reason::Absolute] {
         let (logins, later) = one_of_two_has_run_out(registry, reason).await;
-        let new = limited(login(&logins[0].owner, later), 2, Overflow::Refuse);
+        let new = limited(login(&logins[0].user, later), 2, Overflow::Refuse);
         let (_, ended) = sign_in(registry, &new).await;
         assert_ended(registry, &ended, &logins[..1], &Ended::new(reason, later)).await;
-        let one_more = limited(login(&new.owner, later), 2, Overflow::Refuse);
+        let one_more = limited(login(&new.user, later), 2, Overflow::Refuse);
         let holders = sign_in_in_vain(registry, &one_more).await;
         assert_eq!(ids(&holders), ids_of(&[logins[1].clone(), new]), "holders, {reason}");
     }
@@ -163,7 +163,7 @@ pub async fn whoever_ran_out_refuses_nobody(registry: &dyn Registry) {
 /// Among the holders that a refused login is told there is none that has run out.
 pub async fn whoever_ran_out_is_no_holder(registry: &dyn Registry) {
     let (logins, later) = one_of_two_has_run_out(registry, Reason::Idle).await;
-    let new = limited(login(&logins[0].owner, later), 1, Overflow::Refuse);
+    let new = limited(login(&logins[0].user, later), 1, Overflow::Refuse);
     let holders = sign_in_in_vain(registry, &new).await;
     assert_eq!(ids(&holders), ids_of(&logins[1..]), "holders");
     assert_eq!(end_of(registry, logins[0].key).await, None, "a refusal changed something");
@@ -174,7 +174,7 @@ pub async fn whoever_ran_out_yields_first(registry: &dyn Registry) {
     for overflow in [Overflow::Evict, Overflow::LeastRecent] {
         for reason in [Reason::Idle, Reason::Absolute] {
             let (logins, later) = one_of_two_has_run_out(registry, reason).await;
-            let new = limited(login_from("new", &logins[0].owner, later), 2, overflow);
+            let new = limited(login_from("new", &logins[0].user, later), 2, overflow);
             let (_, ended) = sign_in(registry, &new).await;
             assert_ended(registry, &ended, &logins[..1], &Ended::new(reason, later)).await;
         }
@@ -197,18 +197,18 @@ pub async fn a_younger_one_that_ran_out_yields_before_an_older_one(registry: &dy
 /// Over at exactly the limit, alive a millisecond before.
 pub async fn a_session_holds_its_place_until_exactly_its_limit(registry: &dyn Registry) {
     let at = now();
-    let login_at = |owner: &Arc<str>, at| limited(login(owner, at), 1, Overflow::Refuse);
+    let login_at = |user: &Arc<str>, at| limited(login(user, at), 1, Overflow::Refuse);
     let first = login(&somebody("alice"), at);
     sign_in(registry, &first).await;
     let ends = at.plus(IDLE);
     let too_soon = ends.minus(std::time::Duration::from_millis(1));
-    let holders = sign_in_in_vain(registry, &login_at(&first.owner, too_soon)).await;
+    let holders = sign_in_in_vain(registry, &login_at(&first.user, too_soon)).await;
     assert_eq!(
         ids(&holders),
         ids_of(std::slice::from_ref(&first)),
         "a millisecond before the limit"
     );
-    let (_, ended) = sign_in(registry, &login_at(&first.owner, ends)).await;
+    let (_, ended) = sign_in(registry, &login_at(&first.user, ends)).await;
     assert_ended(registry, &ended, &[first], &Ended::new(Reason::Idle, ends)).await;
 }
 
@@ -218,13 +218,13 @@ pub async fn a_replaced_login_holds_no_place(registry: &dyn Registry) {
         let logins = sign_in_often(registry, &somebody("alice"), 3, now()).await;
         let later = logins[2].at.plus(minutes(1));
         let replaces = Some((logins[1].key, Reason::LoggedOut));
-        let new = Login { replaces, ..login_from("new", &logins[0].owner, later) };
+        let new = NewLogin { replaces, ..login_from("new", &logins[0].user, later) };
         let new = limited(new, 3, overflow);
         let (_, ended) = sign_in(registry, &new).await;
         let over = Ended::new(Reason::LoggedOut, later);
         assert_ended(registry, &ended, &logins[1..2], &over).await;
         let rest = [logins[0].clone(), logins[2].clone(), new.clone()];
-        assert_eq!(open_ids(registry, &new.owner).await, ids_of(&rest), "{overflow:?}");
+        assert_eq!(open_ids(registry, &new.user).await, ids_of(&rest), "{overflow:?}");
     }
 }
 
@@ -234,7 +234,7 @@ pub async fn a_replaced_login_ends_for_the_given_reason(registry: &dyn Registry)
         let old = login(&somebody("alice"), now());
         sign_in(registry, &old).await;
         let later = old.at.plus(minutes(1));
-        let new = Login { replaces: Some((old.key, reason)), ..login(&old.owner, later) };
+        let new = NewLogin { replaces: Some((old.key, reason)), ..login(&old.user, later) };
         let (_, ended) = sign_in(registry, &new).await;
         assert_ended(registry, &ended, &[old], &Ended::new(reason, later)).await;
     }
@@ -245,10 +245,10 @@ pub async fn an_ended_login_is_not_replaced_again(registry: &dyn Registry) {
     let old = login(&somebody("alice"), now());
     sign_in(registry, &old).await;
     let first = Ended::new(Reason::Revoked, old.at.plus(minutes(1)));
-    answered("end", registry.end(Target::Key(old.key), first.clone())).await;
-    for key in [old.key, RecordKey::random(&old.owner)] {
+    answered("end", registry.end(EndTarget::Key(old.key), first.clone())).await;
+    for key in [old.key, RecordKey::random(&old.user)] {
         let replaces = Some((key, Reason::LoggedOut));
-        let new = Login { replaces, ..login(&old.owner, old.at.plus(minutes(2))) };
+        let new = NewLogin { replaces, ..login(&old.user, old.at.plus(minutes(2))) };
         assert_eq!(sign_in(registry, &new).await.1, [], "ended by the login");
     }
     assert_eq!(end_of(registry, old.key).await, Some(first), "the first end was lost");
@@ -260,7 +260,7 @@ pub async fn another_users_login_is_not_replaced(registry: &dyn Registry) {
     sign_in(registry, &bobs).await;
     let later = bobs.at.plus(minutes(1));
     let replaces = Some((bobs.key, Reason::LoggedOut));
-    let new = Login { replaces, ..login(&somebody("alice"), later) };
+    let new = NewLogin { replaces, ..login(&somebody("alice"), later) };
     assert_eq!(sign_in(registry, &new).await.1, [], "Alice's login ended somebody");
     assert_eq!(end_of(registry, bobs.key).await, None, "Alice's login ended Bob's session");
 }

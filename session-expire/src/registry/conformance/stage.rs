@@ -14,11 +14,11 @@ use crate::{
     limit::{Limit, Overflow},
     policy::Policy,
     registry::{
-        Admission, Answer, Loaded, Query, Registry,
+        Loaded, LoginOutcome, Query, Registry, RegistryFuture,
         key::{PublicId, RecordKey},
-        login::Login,
-        record::{Change, Ended, Record},
-        room::Room,
+        login::NewLogin,
+        record::{ActivityUpdate, Ended, SessionRecord},
+        room::SessionLimit,
     },
     time::{Timestamp, hours, minutes},
 };
@@ -96,34 +96,34 @@ pub(super) fn somebody(name: &str) -> Arc<str> {
     format!("{name}-{}", PublicId::random()).into()
 }
 
-/// A login of `owner` at `at`, without a limit on their number.
-pub(super) fn login(owner: &Arc<str>, at: Timestamp) -> Login {
-    Login::new(Arc::clone(owner), at, &Policy::new().idle(IDLE).absolute(ABSOLUTE))
+/// A login of `user` at `at`, without a limit on their number.
+pub(super) fn login(user: &Arc<str>, at: Timestamp) -> NewLogin {
+    NewLogin::new(Arc::clone(user), at, &Policy::new().idle(IDLE).absolute(ABSOLUTE))
 }
 
 /// A login from a device.
-pub(super) fn login_from(device: &str, owner: &Arc<str>, at: Timestamp) -> Login {
-    let mut login = login(owner, at);
+pub(super) fn login_from(device: &str, user: &Arc<str>, at: Timestamp) -> NewLogin {
+    let mut login = login(user, at);
     login.client.device = device.into();
     login
 }
 
 /// The same login where only so many places are.
-pub(super) fn limited(login: Login, places: u32, overflow: Overflow) -> Login {
-    Login { room: room(places, overflow), ..login }
+pub(super) fn limited(login: NewLogin, places: u32, overflow: Overflow) -> NewLogin {
+    NewLogin { room: room(places, overflow), ..login }
 }
 
-pub(super) fn room(places: u32, overflow: Overflow) -> Room {
-    Room { max_sessions: Limit::At(places), overflow }
+pub(super) fn room(places: u32, overflow: Overflow) -> SessionLimit {
+    SessionLimit { max_sessions: Limit::At(places), overflow }
 }
 
 /// Activity at `at`, noted at once.
-pub(super) fn activity(at: Timestamp) -> Change {
-    Change { seen: at, now: at, patch: None }
+pub(super) fn activity(at: Timestamp) -> ActivityUpdate {
+    ActivityUpdate { seen: at, now: at, patch: None }
 }
 
 /// The answer, which must not be an error.
-pub(super) async fn answered<T>(operation: &str, answer: Answer<'_, T>) -> T {
+pub(super) async fn answered<T>(operation: &str, answer: RegistryFuture<'_, T>) -> T {
     match answer.await {
         Ok(answer) => answer,
         Err(error) => {
@@ -133,20 +133,26 @@ pub(super) async fn answered<T>(operation: &str, answer: Answer<'_, T>) -> T {
 }
 
 /// Signs in, which must not be refused; answers the record and those that it ended.
-pub(super) async fn sign_in(registry: &dyn Registry, login: &Login) -> (Record, Vec<Record>) {
+pub(super) async fn sign_in(
+    registry: &dyn Registry,
+    login: &NewLogin,
+) -> (SessionRecord, Vec<SessionRecord>) {
     match answered("login", registry.login(login.clone())).await {
-        Admission::Admitted { record, ended } => (record, ended),
-        Admission::Refused { holders } => {
+        LoginOutcome::Committed { record, ended } => (record, ended),
+        LoginOutcome::Refused { holders } => {
             panic!("a login was refused for which there is room; holders: {holders:#?}")
         }
     }
 }
 
 /// Signs in, which must be refused; answers those that hold the places.
-pub(super) async fn sign_in_in_vain(registry: &dyn Registry, login: &Login) -> Vec<Record> {
+pub(super) async fn sign_in_in_vain(
+    registry: &dyn Registry,
+    login: &NewLogin,
+) -> Vec<SessionRecord> {
     match answered("login", registry.login(login.clone())).await {
-        Admission::Refused { holders } => holders,
-        Admission::Admitted { record, .. } => {
+        LoginOutcome::Refused { holders } => holders,
+        LoginOutcome::Committed { record, .. } => {
             panic!("a login was admitted for which there is no room: {record:#?}")
         }
     }
@@ -155,14 +161,14 @@ pub(super) async fn sign_in_in_vain(registry: &dyn Registry, login: &Login) -> V
 /// Signs in `count` times, a minute apart, the first at `at`.
 pub(super) async fn sign_in_often(
     registry: &dyn Registry,
-    owner: &Arc<str>,
+    user: &Arc<str>,
     count: u32,
     at: Timestamp,
-) -> Vec<Login> {
+) -> Vec<NewLogin> {
     let mut logins = vec![];
     for n in 0..count {
         let device = format!("device {n}");
-        logins.push(login_from(&device, owner, at.plus(minutes(u64::from(n)))));
+        logins.push(login_from(&device, user, at.plus(minutes(u64::from(n)))));
         sign_in(registry, &logins[logins.len() - 1]).await;
     }
     logins
@@ -181,26 +187,26 @@ pub(super) async fn end_of(registry: &dyn Registry, key: RecordKey) -> Option<En
     load(registry, key).await.record.ended.clone()
 }
 
-/// The ids of the open records of `owner`, as the list tells them.
-pub(super) async fn open_ids(registry: &dyn Registry, owner: &Arc<str>) -> BTreeSet<PublicId> {
-    ids(&answered("find", registry.find(Query::open(Arc::clone(owner)))).await)
+/// The ids of the open records of `user`, as the list tells them.
+pub(super) async fn open_ids(registry: &dyn Registry, user: &Arc<str>) -> BTreeSet<PublicId> {
+    ids(&answered("find", registry.find(Query::open(Arc::clone(user)))).await)
 }
 
-pub(super) fn ids(records: &[Record]) -> BTreeSet<PublicId> {
+pub(super) fn ids(records: &[SessionRecord]) -> BTreeSet<PublicId> {
     let ids: BTreeSet<_> = records.iter().map(|record| record.id).collect();
     assert_eq!(ids.len(), records.len(), "a record stands twice in one answer: {records:#?}");
     ids
 }
 
-pub(super) fn ids_of(logins: &[Login]) -> BTreeSet<PublicId> {
+pub(super) fn ids_of(logins: &[NewLogin]) -> BTreeSet<PublicId> {
     logins.iter().map(|login| login.id).collect()
 }
 
 /// That `ended` are exactly `logins`, each with the end `how`, and that they load so.
 pub(super) async fn assert_ended(
     registry: &dyn Registry,
-    ended: &[Record],
-    logins: &[Login],
+    ended: &[SessionRecord],
+    logins: &[NewLogin],
     how: &Ended,
 ) {
     assert_eq!(ids(ended), ids_of(logins), "not exactly the right ones were ended: {ended:#?}");

@@ -153,13 +153,13 @@ mod tests {
     use super::*;
     use crate::{
         policy::Policy,
-        registry::{login::Login, record::Record},
+        registry::{login::NewLogin, record::SessionRecord},
         time::Timestamp,
     };
 
     fn loaded() -> (RecordKey, Loaded) {
-        let login = Login::new("alice", Timestamp::from_millis(0), &Policy::new());
-        (login.key, Loaded { record: Arc::new(Record::new(&login)), open: 1 })
+        let login = NewLogin::new("alice", Timestamp::from_millis(0), &Policy::new());
+        (login.key, Loaded { record: Arc::new(SessionRecord::new(&login)), open: 1 })
     }
 
     fn invalidation(names: &[&str]) -> PushInfo {

@@ -12,12 +12,12 @@ local function read(name)
   if fine and type(record) == 'table' and type(record.place) == 'string' then return record, text end
 end
 
--- An owner's entries in `open` and `past` are `owner:place:name`, oldest login first.
+-- An user's entries in `open` and `past` are `user:place:name`, oldest login first.
 local function entry(record, name)
   return record.place .. ':' .. name
 end
 
-local function owner_of(record)
+local function user_of(record)
   return string.sub(record.place, 1, 32)
 end
 
@@ -25,12 +25,12 @@ local function name_of(member)
   return string.sub(member, -32)
 end
 
-local function members(index, owner, count)
-  return redis.call('ZRANGEBYLEX', index, '[' .. owner .. ':', '(' .. owner .. ';', 'LIMIT', 0, count or -1)
+local function members(index, user, count)
+  return redis.call('ZRANGEBYLEX', index, '[' .. user .. ':', '(' .. user .. ';', 'LIMIT', 0, count or -1)
 end
 
-local function count(index, owner)
-  return redis.call('ZLEXCOUNT', index, '[' .. owner .. ':', '(' .. owner .. ';')
+local function count(index, user)
+  return redis.call('ZLEXCOUNT', index, '[' .. user .. ':', '(' .. user .. ';')
 end
 
 local function remember(name, keep)
@@ -110,11 +110,11 @@ local function ended_before(over, mine)
 end
 
 -- Takes the oldest ended records out of the log. Their browsers don't know yet why they are out.
-local function trim(owner)
+local function trim(user)
   if not ask.log_limit then return end
-  local surplus = count(past, owner) - tonumber(ask.log_limit)
+  local surplus = count(past, user) - tonumber(ask.log_limit)
   if surplus <= 0 then return end
-  for _, member in ipairs(members(past, owner, surplus)) do
+  for _, member in ipairs(members(past, user, surplus)) do
     redis.call('ZREM', past, member)
     remember(name_of(member), tonumber(ask.keep_unlogged))
   end

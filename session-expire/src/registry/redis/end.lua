@@ -1,7 +1,7 @@
 even_when_full()
 local names = { ask.name }
-if ask.owner then
-  for _, member in ipairs(members(open, ask.owner)) do
+if ask.user then
+  for _, member in ipairs(members(open, ask.user)) do
     names[#names + 1] = name_of(member)
   end
 end
@@ -11,17 +11,17 @@ local function wanted(record)
   return not ask.but or record.id ~= ask.but
 end
 
-local over, owner = {}, nil
+local over, user = {}, nil
 ended_before(over, function(record, name)
-  return (name == ask.name or owner_of(record) == ask.owner) and wanted(record)
+  return (name == ask.name or user_of(record) == ask.user) and wanted(record)
 end)
 for _, name in ipairs(names) do
   local record = read(name)
   local ended = record and wanted(record) and finish(over, name, ask.reason, ask.by)
-  if ended then owner = owner_of(ended) end
+  if ended then user = user_of(ended) end
 end
-if owner then
-  trim(owner)
+if user then
+  trim(user)
   stay()
 end
 return over

@@ -4,5 +4,5 @@ if not text then return false end
 local fine, record = pcall(cjson.decode, text)
 local place = fine and type(record) == 'table' and record.place
 if type(place) ~= 'string' then return { text, 0 } end
-local owner = string.sub(place, 1, 32)
-return { text, redis.call('ZLEXCOUNT', KEYS[2], '[' .. owner .. ':', '(' .. owner .. ';') }
+local user = string.sub(place, 1, 32)
+return { text, redis.call('ZLEXCOUNT', KEYS[2], '[' .. user .. ':', '(' .. user .. ';') }

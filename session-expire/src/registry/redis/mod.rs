@@ -6,7 +6,7 @@
 //! | key | type | holds |
 //! |---|---|---|
 //! | `sx:{aB3d}` | hash | a record as JSON under the SHA-256 of its key (16 bytes, in hex); `logins` counts |
-//! | `sx:{aB3d}:open` | sorted set | `owner:place:name` of each record that has not ended, in order of login |
+//! | `sx:{aB3d}:open` | sorted set | `user:place:name` of each record that has not ended, in order of login |
 //! | `sx:{aB3d}:past` | sorted set | the same of those that ended, as far as the log reaches |
 //! | `sx:{aB3d}:due` | sorted set | when each record may be forgotten |
 //!
@@ -26,11 +26,11 @@ use std::{fmt, sync::Arc, time::Duration};
 pub use self::error::RedisConnectError;
 use self::{cache::Cache, error::Failure, link::Link, server::Server};
 use super::{
-    Admission, Answer, Loaded, Query, Registry, Target,
-    key::{RecordKey, owner_tag},
-    login::Login,
-    record::{Change, Ended, Record},
-    room::Room,
+    EndTarget, Loaded, LoginOutcome, Query, Registry, RegistryFuture,
+    key::{RecordKey, partition_key},
+    login::NewLogin,
+    record::{ActivityUpdate, Ended, SessionRecord},
+    room::SessionLimit,
 };
 use crate::{error::RegistryError, limit::Limit, time::hours};
 
@@ -188,35 +188,40 @@ impl RedisRegistry {
 fn named<'a, T: 'a>(
     operation: &'static str,
     work: impl Future<Output = Result<T, Failure>> + Send + 'a,
-) -> Answer<'a, T> {
+) -> RegistryFuture<'a, T> {
     Box::pin(async move { work.await.map_err(|cause| RegistryError::new(operation, cause)) })
 }
 
 impl Registry for RedisRegistry {
-    fn login(&self, login: Login) -> Answer<'_, Admission> {
+    fn login(&self, login: NewLogin) -> RegistryFuture<'_, LoginOutcome> {
         named("record a login", self.0.admit(login))
     }
 
-    fn load(&self, key: RecordKey) -> Answer<'_, Option<Loaded>> {
+    fn load(&self, key: RecordKey) -> RegistryFuture<'_, Option<Loaded>> {
         named("load a record", self.0.read(key))
     }
 
-    fn touch(&self, key: RecordKey, change: Change) -> Answer<'_, ()> {
+    fn touch(&self, key: RecordKey, change: ActivityUpdate) -> RegistryFuture<'_, ()> {
         named("note activity", self.0.note(key, change))
     }
 
-    fn end(&self, target: Target, ended: Ended) -> Answer<'_, Vec<Record>> {
+    fn end(&self, target: EndTarget, ended: Ended) -> RegistryFuture<'_, Vec<SessionRecord>> {
         named("end a session", self.0.finish(target, ended))
     }
 
-    fn make_room(&self, key: RecordKey, room: Room, ended: Ended) -> Answer<'_, Vec<Record>> {
+    fn make_room(
+        &self,
+        key: RecordKey,
+        room: SessionLimit,
+        ended: Ended,
+    ) -> RegistryFuture<'_, Vec<SessionRecord>> {
         named("make room", self.0.clear(key, room, ended))
     }
 
-    fn find(&self, query: Query) -> Answer<'_, Vec<Record>> {
+    fn find(&self, query: Query) -> RegistryFuture<'_, Vec<SessionRecord>> {
         named("list records", async move {
-            match &query.owner {
-                Some(owner) => self.0.list(&owner_tag(owner), &query).await,
+            match &query.user {
+                Some(user) => self.0.list(&partition_key(user), &query).await,
                 None => self.0.list_all(&query).await,
             }
         })

@@ -15,11 +15,11 @@ local function ran_out(record)
   return session and 'absolute' or idle and 'idle' or nil
 end
 
--- The open sessions of `owner` but one, oldest login first; none where there are too few to matter.
-local function seats(owner, but)
+-- The open sessions of `user` but one, oldest login first; none where there are too few to matter.
+local function seats(user, but)
   local found = {}
-  if count(open, owner) < places then return found end
-  for _, member in ipairs(members(open, owner)) do
+  if count(open, user) < places then return found end
+  for _, member in ipairs(members(open, user)) do
     local name = name_of(member)
     local record, text = read(name)
     if record and not record.ended and name ~= but then

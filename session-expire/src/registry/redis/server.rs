@@ -14,11 +14,11 @@ use super::{
 use crate::{
     limit::{Limit, Limits},
     registry::{
-        Admission, Loaded, Query, Target,
-        key::{RecordKey, owner_tag, to_hex},
-        login::Login,
-        record::{Change, Ended, Record},
-        room::Room,
+        EndTarget, Loaded, LoginOutcome, Query,
+        key::{RecordKey, partition_key, to_hex},
+        login::NewLogin,
+        record::{ActivityUpdate, Ended, SessionRecord},
+        room::SessionLimit,
     },
     time::{Timestamp, hours},
     words::to_text,
@@ -88,12 +88,12 @@ impl Server {
         texts(&answer?)
     }
 
-    pub(super) async fn admit(&self, login: Login) -> Result<Admission, Failure> {
-        let record = Stored::new(&Record::new(&login), self.keep(login.limits))?;
+    pub(super) async fn admit(&self, login: NewLogin) -> Result<LoginOutcome, Failure> {
+        let record = Stored::new(&SessionRecord::new(&login), self.keep(login.limits))?;
         let (replaces, replaces_for) = login.replaces.unzip();
         let ask = Ask {
             name: Some(name(&login.key)),
-            owner: Some(short_hash(&login.owner)),
+            user: Some(short_hash(&login.user)),
             record: Some(record),
             replaces: replaces.as_ref().map(name),
             replaces_for: replaces_for.map(Text),
@@ -106,12 +106,12 @@ impl Server {
                 let mut records = readable(texts);
                 // The server has them as they came, but the clocks of processes differ.
                 records.sort_by_key(|record| record.logged_in_at);
-                Ok(Admission::Refused { holders: records })
+                Ok(LoginOutcome::Refused { holders: records })
             }
             "admitted" => {
                 let own = texts.first().ok_or(Failure::Strange)?;
                 let record = Stored::read(own.as_bytes())?;
-                Ok(Admission::Admitted { record, ended: readable(&texts[1..]) })
+                Ok(LoginOutcome::Committed { record, ended: readable(&texts[1..]) })
             }
             _ => Err(Failure::Strange),
         }
@@ -136,7 +136,7 @@ impl Server {
         Ok(Some(Loaded { record: Arc::new(Stored::read(&text)?), open }))
     }
 
-    pub(super) async fn note(&self, key: RecordKey, change: Change) -> Result<(), Failure> {
+    pub(super) async fn note(&self, key: RecordKey, change: ActivityUpdate) -> Result<(), Failure> {
         let patch = match &change.patch {
             None => None,
             Some(None) => Some(String::new()),
@@ -153,18 +153,18 @@ impl Server {
 
     pub(super) async fn finish(
         &self,
-        target: Target,
+        target: EndTarget,
         ended: Ended,
-    ) -> Result<Vec<Record>, Failure> {
+    ) -> Result<Vec<SessionRecord>, Failure> {
         let ask = self.ask(ended.at).ends(&ended);
         let (tag, ask) = match target {
-            Target::Key(key) => (key.tag().to_owned(), Ask { name: Some(name(&key)), ..ask }),
-            Target::All(owner) => (owner_tag(&owner), all_of(&owner, ask)),
-            Target::Id(owner, id) => {
-                (owner_tag(&owner), Ask { id: Some(Text(id)), ..all_of(&owner, ask) })
+            EndTarget::Key(key) => (key.tag().to_owned(), Ask { name: Some(name(&key)), ..ask }),
+            EndTarget::All(user) => (partition_key(&user), all_of(&user, ask)),
+            EndTarget::Id(user, id) => {
+                (partition_key(&user), Ask { id: Some(Text(id)), ..all_of(&user, ask) })
             }
-            Target::Others(owner, id) => {
-                (owner_tag(&owner), Ask { but: Some(Text(id)), ..all_of(&owner, ask) })
+            EndTarget::Others(user, id) => {
+                (partition_key(&user), Ask { but: Some(Text(id)), ..all_of(&user, ask) })
             }
         };
         Ok(readable(&self.write(&END, &tag, &ask).await?))
@@ -173,17 +173,21 @@ impl Server {
     pub(super) async fn clear(
         &self,
         key: RecordKey,
-        room: Room,
+        room: SessionLimit,
         ended: Ended,
-    ) -> Result<Vec<Record>, Failure> {
+    ) -> Result<Vec<SessionRecord>, Failure> {
         let ask = Ask { name: Some(name(&key)), ..self.ask(ended.at).ends(&ended).room(room) };
         Ok(readable(&self.write(&MAKE_ROOM, key.tag(), &ask).await?))
     }
 
-    pub(super) async fn list(&self, tag: &str, query: &Query) -> Result<Vec<Record>, Failure> {
-        let owner = query.owner.as_deref().map(short_hash).unwrap_or_default();
+    pub(super) async fn list(
+        &self,
+        tag: &str,
+        query: &Query,
+    ) -> Result<Vec<SessionRecord>, Failure> {
+        let user = query.user.as_deref().map(short_hash).unwrap_or_default();
         let wanted = |ended: bool| if query.ended == Some(!ended) { "0" } else { "1" };
-        let answer = self.run(&FIND, tag, &[&owner, wanted(false), wanted(true)]).await?;
+        let answer = self.run(&FIND, tag, &[&user, wanted(false), wanted(true)]).await?;
         let mut records = readable(&texts(&answer)?);
         records.retain(|record| query.covers(record));
         Ok(query.page(records))
@@ -204,7 +208,7 @@ impl Server {
 
     /// One page of keys after the other, so that the server is never kept busy for long and no more than
     /// the answer is held in memory.
-    pub(super) async fn list_all(&self, query: &Query) -> Result<Vec<Record>, Failure> {
+    pub(super) async fn list_all(&self, query: &Query) -> Result<Vec<SessionRecord>, Failure> {
         let (mut cursor, mut seen, mut found) = (0, HashSet::new(), vec![]);
         loop {
             let (next, tags) = self.scan(cursor).await?;
@@ -227,8 +231,8 @@ fn name(key: &RecordKey) -> String {
     short_hash(key.expose())
 }
 
-fn all_of(owner: &str, ask: Ask) -> Ask {
-    Ask { owner: Some(short_hash(owner)), ..ask }
+fn all_of(user: &str, ask: Ask) -> Ask {
+    Ask { user: Some(short_hash(user)), ..ask }
 }
 
 /// 128 bits of SHA-256, in hex.
@@ -247,7 +251,7 @@ fn texts(answer: &redis::Value) -> Result<Vec<String>, Failure> {
 }
 
 /// One record that nobody can read must not take a user's others with it, let alone everybody's.
-fn readable(texts: &[String]) -> Vec<Record> {
+fn readable(texts: &[String]) -> Vec<SessionRecord> {
     let read = |text: &String| match Stored::list(text.as_bytes()) {
         Ok(record) => Some(record),
         Err(error) => {

@@ -13,9 +13,9 @@ use crate::{
     limit::{Limit, Limits, Overflow},
     policy::PolicyPatch,
     registry::{
-        key::{PublicId, Seal},
-        record::{Client, Ended, Record},
-        room::Room,
+        key::{PublicId, SigningKey},
+        record::{Client, Ended, SessionRecord},
+        room::SessionLimit,
     },
     time::Timestamp,
     words::to_text,
@@ -47,7 +47,7 @@ pub(super) fn millis(duration: Duration) -> i64 {
 pub(super) struct Stored {
     id: String,
     seal: String,
-    owner: String,
+    user: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     ip: Option<Text<IpAddr>>,
     device: String,
@@ -73,14 +73,14 @@ pub(super) struct Stored {
 
 impl Stored {
     /// A living record.
-    pub(super) fn new(record: &Record, keep: Duration) -> Result<Self, Failure> {
+    pub(super) fn new(record: &SessionRecord, keep: Duration) -> Result<Self, Failure> {
         let written = |patch: &Option<Arc<PolicyPatch>>| {
             patch.as_deref().map(to_text).transpose().map_err(Failure::Garbage)
         };
         Ok(Self {
             id: record.id.as_str().into(),
             seal: record.seal.expose(),
-            owner: record.owner.to_string(),
+            user: record.user.to_string(),
             ip: record.client.ip.map(Text),
             device: record.client.device.to_string(),
             logged_in_at: Text(record.logged_in_at.as_millis()),
@@ -97,7 +97,7 @@ impl Stored {
     }
 
     /// Reads a record back.
-    pub(super) fn read(text: &[u8]) -> Result<Record, Failure> {
+    pub(super) fn read(text: &[u8]) -> Result<SessionRecord, Failure> {
         let stored: Self = serde_json::from_slice(text).map_err(Failure::Garbage)?;
         let patches = [patch(&stored.choice)?, patch(&stored.patch)?];
         stored.into_record(patches).ok_or(Failure::Strange)
@@ -105,17 +105,17 @@ impl Stored {
 
     /// The same for a list. By a policy that a newer version may have written nobody could be judged, but
     /// whose session it is can be told, and that must not be left out where all are to be ended.
-    pub(super) fn list(text: &[u8]) -> Result<Record, Failure> {
+    pub(super) fn list(text: &[u8]) -> Result<SessionRecord, Failure> {
         let stored: Self = serde_json::from_slice(text).map_err(Failure::Garbage)?;
         let patches = [&stored.choice, &stored.patch].map(|text| patch(text).unwrap_or_default());
         stored.into_record(patches).ok_or(Failure::Strange)
     }
 
-    fn into_record(self, [choice, patch]: [Option<PolicyPatch>; 2]) -> Option<Record> {
-        Some(Record {
+    fn into_record(self, [choice, patch]: [Option<PolicyPatch>; 2]) -> Option<SessionRecord> {
+        Some(SessionRecord {
             id: PublicId::parse(&self.id)?,
-            seal: Seal::parse(&self.seal)?,
-            owner: self.owner.into(),
+            seal: SigningKey::parse(&self.seal)?,
+            user: self.user.into(),
             client: Client { ip: self.ip.map(|ip| ip.0), device: self.device.into() },
             logged_in_at: Timestamp::from_millis(self.logged_in_at.0),
             last_seen: Timestamp::from_millis(self.last_seen.0),
@@ -156,7 +156,7 @@ pub(super) struct Ask {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) owner: Option<String>,
+    pub(super) user: Option<String>,
     /// The only one to end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) id: Option<Text<PublicId>>,
@@ -193,7 +193,7 @@ impl Ask {
         }
     }
 
-    pub(super) fn room(self, room: Room) -> Self {
+    pub(super) fn room(self, room: SessionLimit) -> Self {
         let overflow = match room.overflow {
             Overflow::Refuse if !room.may_refuse() => Overflow::Evict,
             overflow => overflow,

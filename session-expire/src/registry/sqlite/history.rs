@@ -10,11 +10,11 @@ use rusqlite::{Connection, OptionalExtension, named_params};
 use tokio::sync::oneshot;
 
 use super::{error::Failure, rows, state::State};
-use crate::registry::{Loaded, Query, key::RecordKey, record::Record};
+use crate::registry::{Loaded, Query, key::RecordKey, record::SessionRecord};
 
 /// What is asked of the history; keys are hashed.
 pub(super) enum Question {
-    Find(Query, oneshot::Sender<Result<Vec<Record>, Failure>>),
+    Find(Query, oneshot::Sender<Result<Vec<SessionRecord>, Failure>>),
     Load(RecordKey, oneshot::Sender<Result<Option<Loaded>, Failure>>),
 }
 
@@ -33,21 +33,21 @@ pub(super) fn run(db: &Connection, state: &Arc<State>, questions: Receiver<Quest
     }
 }
 
-fn find(db: &Connection, state: &State, query: &Query) -> rusqlite::Result<Vec<Record>> {
-    let (snapshot, open) = state.snapshot(db, query.owner.as_deref())?;
+fn find(db: &Connection, state: &State, query: &Query) -> rusqlite::Result<Vec<SessionRecord>> {
+    let (snapshot, open) = state.snapshot(db, query.user.as_deref())?;
     let mut select = snapshot.prepare_cached(&sql(query))?;
     let after = query.after.as_ref();
     let parameters = named_params! {
-        ":owner": query.owner.as_deref(),
+        ":user": query.user.as_deref(),
         ":at": after.map(|(at, _)| at.as_millis()),
         ":id": after.map(|(_, id)| id.as_str()),
         ":limit": query.limit.map_or(-1, |limit| i64::try_from(limit).unwrap_or(i64::MAX)),
     };
     let rows = select.query_map(parameters, rows::read)?;
     let open: HashMap<_, _> = open.into_iter().map(|record| (record.id, record)).collect();
-    let known = |record: &Record| open.get(&record.id).cloned();
+    let known = |record: &SessionRecord| open.get(&record.id).cloned();
     rows.map(|row| {
-        row.map(|(key, record)| match query.owner {
+        row.map(|(key, record)| match query.user {
             Some(_) => known(&record).unwrap_or(record),
             None => with_activity(state, &key, record),
         })
@@ -57,7 +57,7 @@ fn find(db: &Connection, state: &State, query: &Query) -> rusqlite::Result<Vec<R
 
 /// The same parameters whatever the query, and only conditions that an index can serve.
 fn sql(query: &Query) -> String {
-    let owner = if query.owner.is_some() { "owner = :owner" } else { ":owner IS NULL" };
+    let user = if query.user.is_some() { "user = :user" } else { ":user IS NULL" };
     let after = match query.after {
         Some(_) => "(logged_in_at, id) < (:at, :id)",
         None => ":at IS NULL AND :id IS NULL",
@@ -68,7 +68,7 @@ fn sql(query: &Query) -> String {
         None => "1",
     };
     format!(
-        "SELECT {} FROM logins WHERE in_log = 1 AND {owner} AND {after} AND {ended}
+        "SELECT {} FROM logins WHERE in_log = 1 AND {user} AND {after} AND {ended}
          ORDER BY logged_in_at DESC, id DESC LIMIT :limit",
         rows::COLUMNS
     )
@@ -76,7 +76,7 @@ fn sql(query: &Query) -> String {
 
 /// The record with the `last_seen` that the file doesn't have yet. In a list of all users one may be
 /// younger than the rest of the list: such a list is no single step.
-fn with_activity(state: &State, key: &RecordKey, mut record: Record) -> Record {
+fn with_activity(state: &State, key: &RecordKey, mut record: SessionRecord) -> SessionRecord {
     if let Some(last_seen) = state.last_seen(key) {
         record.last_seen = last_seen;
     }
@@ -91,7 +91,7 @@ fn load(db: &Connection, state: &State, key: RecordKey) -> rusqlite::Result<Opti
     let found = select.query_row([key.expose()], rows::read).optional()?;
     let ended = found.map(|(_, record)| record).filter(|record| record.ended.is_some());
     Ok(ended.map(|record| {
-        let open = state.shards.of_tag(key.tag()).open_of(&record.owner);
+        let open = state.shards.of_tag(key.tag()).open_of(&record.user);
         Loaded { record: Arc::new(record), open }
     }))
 }

@@ -34,11 +34,11 @@ use self::{
     writer::Writer,
 };
 use super::{
-    Admission, Answer, Loaded, Query, Registry, Target,
+    EndTarget, Loaded, LoginOutcome, Query, Registry, RegistryFuture,
     key::RecordKey,
-    login::Login,
-    record::{Change, Ended, Record},
-    room::Room,
+    login::NewLogin,
+    record::{ActivityUpdate, Ended, SessionRecord},
+    room::SessionLimit,
 };
 use crate::{error::RegistryError, limit::Limit, time::Timestamp};
 
@@ -89,12 +89,12 @@ use crate::{error::RegistryError, limit::Limit, time::Timestamp};
 /// Read them with any SQLite client, also while the registry runs; write only while it doesn't.
 ///
 /// ```sql
-/// SELECT * FROM login_history WHERE owner = 'alice' ORDER BY logged_in_at DESC LIMIT 20;
-/// SELECT owner, count(*) FROM logins WHERE in_log AND ended_reason = 'evicted' GROUP BY owner;
+/// SELECT * FROM login_history WHERE user = 'alice' ORDER BY logged_in_at DESC LIMIT 20;
+/// SELECT user, count(*) FROM logins WHERE in_log AND ended_reason = 'evicted' GROUP BY user;
 /// SELECT datetime(logged_in_at / 1000, 'unixepoch') FROM logins;  -- UTC; add 'localtime' for yours
 /// ```
 ///
-/// The view `login_history` shows `owner`, `id`, `logged_in_at`, `last_seen`, `ended_at`,
+/// The view `login_history` shows `user`, `id`, `logged_in_at`, `last_seen`, `ended_at`,
 /// `ended_reason`, `ended_by`, `ip` and `device` of the log, with times as `2026-01-01T12:00:00.000Z`.
 /// Below it lies the table `logins`, one row for each login, with times in milliseconds since 1970:
 ///
@@ -104,7 +104,7 @@ use crate::{error::RegistryError, limit::Limit, time::Timestamp};
 /// | `key_hash` | from the secret key by SHA-256: with the file alone nobody can forge a session |
 /// | `id` | the public id |
 /// | `seal` | the secret that signs what this login's pages claim |
-/// | `owner` | the user, as actix-identity knows them |
+/// | `user` | the user, as actix-identity knows them |
 /// | `logged_in_at`, `last_seen` | when the person signed in and was last active |
 /// | `ip`, `device` | from where; `ip` is `NULL` and `device` empty if that is not known |
 /// | `idle_ms`, `absolute_ms` | the limits under which it holds a place; `NULL` for never |
@@ -177,7 +177,7 @@ impl SqliteRegistry {
         &self,
         operation: &'static str,
         job: impl FnOnce(Reply<T>) -> Job,
-    ) -> Answer<'static, T> {
+    ) -> RegistryFuture<'static, T> {
         let (reply, answer) = oneshot::channel();
         let job = job(reply);
         // Without a receiver the reply is dropped, and the answer says so.
@@ -189,7 +189,7 @@ impl SqliteRegistry {
         &self,
         operation: &'static str,
         question: impl FnOnce(Reply<T>) -> Question,
-    ) -> Answer<'static, T> {
+    ) -> RegistryFuture<'static, T> {
         let (reply, answer) = oneshot::channel();
         let question = question(reply);
         let _ = self.questions.as_ref().map(|questions| questions.send(question));
@@ -209,7 +209,7 @@ fn spawn(
 fn awaited<T: Send + 'static>(
     operation: &'static str,
     answer: oneshot::Receiver<Result<T, Failure>>,
-) -> Answer<'static, T> {
+) -> RegistryFuture<'static, T> {
     Box::pin(async move {
         let answer = answer.await.unwrap_or(Err(Failure::Stopped));
         answer.map_err(|failure| RegistryError::new(operation, failure))
@@ -217,13 +217,13 @@ fn awaited<T: Send + 'static>(
 }
 
 impl Registry for SqliteRegistry {
-    fn login(&self, mut login: Login) -> Answer<'_, Admission> {
+    fn login(&self, mut login: NewLogin) -> RegistryFuture<'_, LoginOutcome> {
         login.key = hashed(login.key);
         login.replaces = login.replaces.map(|(key, reason)| (hashed(key), reason));
         self.write("record a login", |reply| Job::Login(Box::new(login), reply))
     }
 
-    fn load(&self, key: RecordKey) -> Answer<'_, Option<Loaded>> {
+    fn load(&self, key: RecordKey) -> RegistryFuture<'_, Option<Loaded>> {
         let key = hashed(key);
         let known = self.state.shards.of_tag(key.tag()).load(&key);
         match known {
@@ -232,7 +232,7 @@ impl Registry for SqliteRegistry {
         }
     }
 
-    fn touch(&self, key: RecordKey, change: Change) -> Answer<'_, ()> {
+    fn touch(&self, key: RecordKey, change: ActivityUpdate) -> RegistryFuture<'_, ()> {
         let key = hashed(key);
         if self.state.touch(&key, &change) {
             return Box::pin(ready(Ok(())));
@@ -240,20 +240,25 @@ impl Registry for SqliteRegistry {
         self.write("note activity", |reply| Job::Touch(key, change, reply))
     }
 
-    fn end(&self, target: Target, ended: Ended) -> Answer<'_, Vec<Record>> {
+    fn end(&self, target: EndTarget, ended: Ended) -> RegistryFuture<'_, Vec<SessionRecord>> {
         let target = match target {
-            Target::Key(key) => Target::Key(hashed(key)),
+            EndTarget::Key(key) => EndTarget::Key(hashed(key)),
             other => other,
         };
         self.write("end a session", |reply| Job::End(target, ended, reply))
     }
 
-    fn make_room(&self, key: RecordKey, room: Room, ended: Ended) -> Answer<'_, Vec<Record>> {
+    fn make_room(
+        &self,
+        key: RecordKey,
+        room: SessionLimit,
+        ended: Ended,
+    ) -> RegistryFuture<'_, Vec<SessionRecord>> {
         let key = hashed(key);
         self.write("make room", |reply| Job::MakeRoom(key, room, ended, reply))
     }
 
-    fn find(&self, query: Query) -> Answer<'_, Vec<Record>> {
+    fn find(&self, query: Query) -> RegistryFuture<'_, Vec<SessionRecord>> {
         if query.ended == Some(false) {
             return Box::pin(ready(Ok(self.state.shards.find(&query))));
         }
@@ -261,7 +266,7 @@ impl Registry for SqliteRegistry {
     }
 
     fn begin(&self, now: Timestamp) {
-        let change = Change { seen: now, now, patch: None };
+        let change = ActivityUpdate { seen: now, now, patch: None };
         for key in self.state.shards.ahead_of(now) {
             drop(self.write("note activity", |reply| Job::Touch(key, change.clone(), reply)));
         }
@@ -359,7 +364,7 @@ mod tests {
         }
     }
 
-    fn wait<T>(answer: Answer<'_, T>) -> Result<T, RegistryError> {
+    fn wait<T>(answer: RegistryFuture<'_, T>) -> Result<T, RegistryError> {
         let waker = Waker::from(Arc::new(Unpark(thread::current())));
         let mut answer = pin!(answer);
         loop {
@@ -370,27 +375,27 @@ mod tests {
         }
     }
 
-    fn login(registry: &SqliteRegistry, owner: &str, at: Timestamp) -> RecordKey {
-        let login = Login::new(owner, at, &Policy::new());
+    fn login(registry: &SqliteRegistry, user: &str, at: Timestamp) -> RecordKey {
+        let login = NewLogin::new(user, at, &Policy::new());
         let key = login.key;
         wait(registry.login(login)).unwrap();
         key
     }
 
-    fn log_out(registry: &SqliteRegistry, key: RecordKey, at: Timestamp) -> Vec<Record> {
-        wait(registry.end(Target::Key(key), Ended::new(Reason::LoggedOut, at))).unwrap()
+    fn log_out(registry: &SqliteRegistry, key: RecordKey, at: Timestamp) -> Vec<SessionRecord> {
+        wait(registry.end(EndTarget::Key(key), Ended::new(Reason::LoggedOut, at))).unwrap()
     }
 
-    fn load(registry: &SqliteRegistry, key: RecordKey) -> Option<Record> {
-        wait(registry.load(key)).unwrap().map(|loaded| Record::clone(&loaded.record))
+    fn load(registry: &SqliteRegistry, key: RecordKey) -> Option<SessionRecord> {
+        wait(registry.load(key)).unwrap().map(|loaded| SessionRecord::clone(&loaded.record))
     }
 
     fn reason(registry: &SqliteRegistry, key: RecordKey) -> Option<Reason> {
         load(registry, key)?.ended.map(|ended| ended.reason)
     }
 
-    fn past(registry: &SqliteRegistry, owner: &str) -> Vec<Record> {
-        wait(registry.find(Query::past(owner))).unwrap()
+    fn past(registry: &SqliteRegistry, user: &str) -> Vec<SessionRecord> {
+        wait(registry.find(Query::past(user))).unwrap()
     }
 
     /// The texts of an error and all that caused it.
@@ -405,11 +410,11 @@ mod tests {
     fn everything_about_a_login_survives_a_restart() {
         let (folder, patch) = (Folder::new(), PolicyPatch::new().idle(Limit::Off).max_sessions(2));
         let policy = Policy::new().absolute(Limit::Off).idle(minutes(7));
-        let mut login = Login::new("zoë 'x'", NOON, &policy);
+        let mut login = NewLogin::new("zoë 'x'", NOON, &policy);
         login.client = Client { ip: "2001:db8::1".parse().ok(), device: "Firefox on Linux".into() };
         login.patch = Some(Arc::new(patch));
         let (key, registry) = (login.key, folder.open());
-        let Admission::Admitted { record, .. } = wait(registry.login(login)).unwrap() else {
+        let LoginOutcome::Committed { record, .. } = wait(registry.login(login)).unwrap() else {
             unreachable!()
         };
         drop(registry);
@@ -480,11 +485,12 @@ mod tests {
         login(&registry, "bob", NOON);
         log_out(&registry, keys[1], NOON.plus(minutes(1)));
         let later = NOON.plus(minutes(2));
-        wait(registry.touch(keys[0], Change { seen: later, now: later, patch: None })).unwrap();
+        wait(registry.touch(keys[0], ActivityUpdate { seen: later, now: later, patch: None }))
+            .unwrap();
         let all: Vec<_> = keys.iter().rev().map(|key| load(&registry, *key).unwrap()).collect();
         let (mut listed, mut after) = (vec![], None);
         while listed.len() < 5 {
-            let query = Query { owner: Some("alice".into()), after, limit: Some(2), ended: None };
+            let query = Query { user: Some("alice".into()), after, limit: Some(2), ended: None };
             listed.extend(wait(registry.find(query)).unwrap());
             after = listed.last().map(Query::place);
         }
@@ -499,7 +505,7 @@ mod tests {
         let folder = Folder::new();
         let registry = folder.open();
         let (key, later) = (login(&registry, "alice", NOON), NOON.plus(minutes(3)));
-        wait(registry.touch(key, Change { seen: later, now: later, patch: None })).unwrap();
+        wait(registry.touch(key, ActivityUpdate { seen: later, now: later, patch: None })).unwrap();
         assert_eq!(load(&registry, key).unwrap().last_seen, later);
         drop(registry);
         assert_eq!(load(&folder.open(), key).unwrap().last_seen, later);
@@ -510,10 +516,11 @@ mod tests {
         let folder = Folder::new();
         let registry = folder.open();
         let (key, before) = (login(&registry, "alice", NOON), NOON.minus(hours(1)));
-        wait(registry.touch(key, Change { seen: before, now: before, patch: None })).unwrap();
+        wait(registry.touch(key, ActivityUpdate { seen: before, now: before, patch: None }))
+            .unwrap();
         assert_eq!(folder.number("SELECT last_seen FROM logins"), before.as_millis());
         let patch = Some(Some(Arc::new(PolicyPatch::new().idle(minutes(1)))));
-        wait(registry.touch(key, Change { seen: before, now: before, patch })).unwrap();
+        wait(registry.touch(key, ActivityUpdate { seen: before, now: before, patch })).unwrap();
         assert_eq!(
             folder.number("SELECT count(*) FROM logins WHERE patch = '{\"idle\":\"1m\"}'"),
             1
@@ -540,7 +547,7 @@ mod tests {
         thread::scope(|scope| {
             let (registry, policy) = (&registry, &policy);
             for _ in 0..50 {
-                scope.spawn(|| wait(registry.login(Login::new("alice", NOON, policy))).unwrap());
+                scope.spawn(|| wait(registry.login(NewLogin::new("alice", NOON, policy))).unwrap());
             }
         });
         assert_eq!(wait(registry.find(Query::open("alice"))).unwrap().len(), 1);
@@ -549,8 +556,8 @@ mod tests {
         let holders = wait(registry.find(Query::open("alice"))).unwrap();
         assert_eq!((holders.len(), past(&registry, "alice").len()), (1, 49));
         let refusing = Policy::new().max_sessions(1).overflow(Overflow::Refuse);
-        let answer = wait(registry.login(Login::new("alice", NOON, &refusing))).unwrap();
-        assert!(matches!(answer, Admission::Refused { holders: named } if named == holders));
+        let answer = wait(registry.login(NewLogin::new("alice", NOON, &refusing))).unwrap();
+        assert!(matches!(answer, LoginOutcome::Refused { holders: named } if named == holders));
     }
 
     #[test]
@@ -559,23 +566,24 @@ mod tests {
         let registry = folder.open();
         let victim = login(&registry, "mallory", NOON);
         folder.change(
-            "CREATE TRIGGER no_login BEFORE INSERT ON logins WHEN NEW.owner = 'mallory'
+            "CREATE TRIGGER no_login BEFORE INSERT ON logins WHEN NEW.user = 'mallory'
                  BEGIN SELECT RAISE(ABORT, 'out of order'); END;
-             CREATE TRIGGER no_end BEFORE UPDATE ON logins WHEN OLD.owner = 'mallory'
+             CREATE TRIGGER no_end BEFORE UPDATE ON logins WHEN OLD.user = 'mallory'
                  BEGIN SELECT RAISE(ABORT, 'out of order'); END;",
         );
         let one = Policy::new().max_sessions(1);
-        let refused = Login::new("mallory", NOON, &one);
+        let refused = NewLogin::new("mallory", NOON, &one);
         let key = refused.key;
-        let answers: Vec<_> =
-            (0..20).map(|n| registry.login(Login::new(format!("user {n}"), NOON, &one))).collect();
+        let answers: Vec<_> = (0..20)
+            .map(|n| registry.login(NewLogin::new(format!("user {n}"), NOON, &one)))
+            .collect();
         let error = wait(registry.login(refused)).unwrap_err();
         assert!(whole(&error).contains("could not record a login"), "{}", whole(&error));
         assert!(whole(&error).contains("sessions.db"), "{}", whole(&error));
         answers.into_iter().for_each(|answer| drop(wait(answer).unwrap()));
         assert_eq!((load(&registry, key), reason(&registry, victim)), (None, None));
         let everywhere = Ended::new(Reason::Revoked, NOON);
-        wait(registry.end(Target::All("mallory".into()), everywhere)).unwrap_err();
+        wait(registry.end(EndTarget::All("mallory".into()), everywhere)).unwrap_err();
         assert_eq!(reason(&registry, victim), None);
         assert_eq!(wait(registry.find(Query::open("mallory"))).unwrap().len(), 1);
         folder.change("DROP TRIGGER no_end");
@@ -586,7 +594,7 @@ mod tests {
     fn a_policy_that_could_not_be_read_back_is_refused_now() {
         let folder = Folder::new();
         let registry = folder.open();
-        let mut login = Login::new("alice", NOON, &Policy::new());
+        let mut login = NewLogin::new("alice", NOON, &Policy::new());
         login.patch = Some(Arc::new(PolicyPatch::new().login_url("https://elsewhere.example/")));
         let error = wait(registry.login(login)).unwrap_err();
         assert!(whole(&error).contains("login_url"), "{}", whole(&error));
@@ -598,7 +606,7 @@ mod tests {
         let folder = Folder::new();
         let registry = folder.open();
         let mut forgotten =
-            Login::new("alice", NOON, &Policy::new().idle(Limit::Off).absolute(Limit::Off));
+            NewLogin::new("alice", NOON, &Policy::new().idle(Limit::Off).absolute(Limit::Off));
         forgotten.id = PublicId::random();
         let key = forgotten.key;
         wait(registry.login(forgotten)).unwrap();
@@ -677,7 +685,7 @@ mod tests {
         let registry = folder.open();
         login(&registry, "alice", NOON);
         let sql = "SELECT count(*) FROM login_history
-                   WHERE owner = 'alice' AND logged_in_at = '2026-01-01T12:00:00.000Z' AND ended_at IS NULL";
+                   WHERE user = 'alice' AND logged_in_at = '2026-01-01T12:00:00.000Z' AND ended_at IS NULL";
         assert_eq!(folder.number(sql), 1);
     }
 }

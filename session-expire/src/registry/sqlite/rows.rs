@@ -10,14 +10,14 @@ use crate::{
     limit::{Limit, Limits},
     policy::PolicyPatch,
     registry::{
-        key::{PublicId, RecordKey, Seal},
-        record::{Client, Ended, Record},
+        key::{PublicId, RecordKey, SigningKey},
+        record::{Client, Ended, SessionRecord},
     },
     time::Timestamp,
 };
 
 /// What [`read`] reads.
-pub(super) const COLUMNS: &str = "key_hash, id, seal, owner, logged_in_at, last_seen, ip, device, \
+pub(super) const COLUMNS: &str = "key_hash, id, seal, user, logged_in_at, last_seen, ip, device, \
      idle_ms, absolute_ms, choice, patch, ended_at, ended_reason, ended_by";
 
 /// The name under which a key is stored: its shared letters, then letters from its SHA-256. Whoever
@@ -43,18 +43,18 @@ fn limit(millis: Option<i64>) -> Limit<Duration> {
 pub(super) fn insert(
     db: &Connection,
     key: &RecordKey,
-    record: &Record,
+    record: &SessionRecord,
     [choice, patch]: &[Option<String>; 2],
 ) -> rusqlite::Result<()> {
     let mut insert = db.prepare_cached(
-        "INSERT INTO logins (key_hash, id, seal, owner, logged_in_at, last_seen, ip, device, idle_ms, absolute_ms, choice, patch)
-         VALUES (:key, :id, :seal, :owner, :at, :seen, :ip, :device, :idle, :absolute, :choice, :patch)",
+        "INSERT INTO logins (key_hash, id, seal, user, logged_in_at, last_seen, ip, device, idle_ms, absolute_ms, choice, patch)
+         VALUES (:key, :id, :seal, :user, :at, :seen, :ip, :device, :idle, :absolute, :choice, :patch)",
     )?;
     insert.execute(named_params! {
         ":key": key.expose(),
         ":id": record.id.as_str(),
         ":seal": record.seal.expose(),
-        ":owner": &*record.owner,
+        ":user": &*record.user,
         ":at": record.logged_in_at.as_millis(),
         ":seen": record.last_seen.as_millis(),
         ":ip": record.client.ip.map(|ip| ip.to_string()),
@@ -87,11 +87,11 @@ pub(super) fn end(
     Ok(())
 }
 
-/// Writes all that [`Record::touch`] may have changed.
+/// Writes all that [`SessionRecord::touch`] may have changed.
 pub(super) fn update(
     db: &Connection,
     key: &RecordKey,
-    record: &Record,
+    record: &SessionRecord,
     patch: Option<&str>,
 ) -> rusqlite::Result<()> {
     let mut update = db.prepare_cached(
@@ -115,14 +115,14 @@ pub(super) fn see(db: &Connection, key: &RecordKey, last_seen: Timestamp) -> rus
     Ok(())
 }
 
-/// Takes what exceeds `limit` out of the log of `owner`: at most 1,000 rows at once.
-pub(super) fn trim(db: &Connection, owner: &str, limit: u32) -> rusqlite::Result<()> {
+/// Takes what exceeds `limit` out of the log of `user`: at most 1,000 rows at once.
+pub(super) fn trim(db: &Connection, user: &str, limit: u32) -> rusqlite::Result<()> {
     let mut update = db.prepare_cached(
         "UPDATE logins SET in_log = 0 WHERE seq IN (
-             SELECT seq FROM logins WHERE in_log = 1 AND owner = ?1 AND ended_at IS NOT NULL
+             SELECT seq FROM logins WHERE in_log = 1 AND user = ?1 AND ended_at IS NOT NULL
              ORDER BY logged_in_at DESC, id DESC LIMIT 1000 OFFSET ?2)",
     )?;
-    update.execute((owner, limit))?;
+    update.execute((user, limit))?;
     Ok(())
 }
 
@@ -138,12 +138,12 @@ pub(super) fn forget(db: &Connection, before: Timestamp) -> rusqlite::Result<()>
 }
 
 /// The record of a row of [`COLUMNS`].
-pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<(RecordKey, Record)> {
+pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<(RecordKey, SessionRecord)> {
     let key = word(row, 0, RecordKey::parse)?;
-    let record = Record {
+    let record = SessionRecord {
         id: word(row, 1, PublicId::parse)?,
-        seal: word(row, 2, Seal::parse)?,
-        owner: row.get(3)?,
+        seal: word(row, 2, SigningKey::parse)?,
+        user: row.get(3)?,
         logged_in_at: Timestamp::from_millis(row.get(4)?),
         last_seen: Timestamp::from_millis(row.get(5)?),
         client: Client { ip: parsed(row, 6)?, device: row.get(7)? },

@@ -13,7 +13,7 @@ pub(super) const MIGRATIONS: &[&str] = &["
         key_hash TEXT NOT NULL UNIQUE,          -- derived from the secret key by SHA-256
         id TEXT NOT NULL,                       -- the public id
         seal TEXT NOT NULL,                     -- signs the claims of this login's pages
-        owner TEXT NOT NULL,                    -- the user
+        user TEXT NOT NULL,                    -- the user
         logged_in_at INTEGER NOT NULL,          -- milliseconds since 1970, as all times
         last_seen INTEGER NOT NULL,
         ip TEXT,
@@ -30,11 +30,11 @@ pub(super) const MIGRATIONS: &[&str] = &["
         CHECK (in_log = 1 OR ended_at IS NOT NULL)
     ) STRICT;
     CREATE INDEX logins_open ON logins (seq) WHERE ended_at IS NULL;
-    CREATE INDEX logins_of_owner ON logins (owner, logged_in_at, id) WHERE in_log = 1;
+    CREATE INDEX logins_of_user ON logins (user, logged_in_at, id) WHERE in_log = 1;
     CREATE INDEX logins_by_time ON logins (logged_in_at, id) WHERE in_log = 1;
     CREATE INDEX logins_trimmed ON logins (ended_at) WHERE in_log = 0;
     CREATE VIEW login_history AS
-        SELECT owner, id,
+        SELECT user, id,
             strftime('%Y-%m-%dT%H:%M:%fZ', logged_in_at / 1000.0, 'unixepoch') AS logged_in_at,
             strftime('%Y-%m-%dT%H:%M:%fZ', last_seen / 1000.0, 'unixepoch') AS last_seen,
             strftime('%Y-%m-%dT%H:%M:%fZ', ended_at / 1000.0, 'unixepoch') AS ended_at,
@@ -98,14 +98,14 @@ mod tests {
         let mut db = Connection::open_in_memory().unwrap();
         migrate(&mut db, MIGRATIONS).unwrap();
         db.execute_batch(
-            "INSERT INTO logins (key_hash, id, seal, owner, logged_in_at, last_seen, device)
+            "INSERT INTO logins (key_hash, id, seal, user, logged_in_at, last_seen, device)
              VALUES ('k', 'i', 's', 'alice', 1, 1, '')",
         )
         .unwrap();
         let next = [MIGRATIONS[0], "ALTER TABLE logins ADD COLUMN country TEXT DEFAULT '-'"];
         assert!(matches!(migrate(&mut db, &next).unwrap(), Kind::Ours));
         let row: String =
-            db.query_row("SELECT owner || country FROM logins", [], |row| row.get(0)).unwrap();
+            db.query_row("SELECT user || country FROM logins", [], |row| row.get(0)).unwrap();
         assert_eq!((row.as_str(), version(&db)), ("alice-", 2));
         assert!(matches!(migrate(&mut db, MIGRATIONS).unwrap(), Kind::Newer(2)));
         assert_eq!(version(&db), 2);

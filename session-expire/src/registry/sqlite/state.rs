@@ -17,7 +17,7 @@ use crate::{
     registry::{
         Query,
         key::RecordKey,
-        record::{Change, Record},
+        record::{ActivityUpdate, SessionRecord},
         shard::Shards,
     },
     time::Timestamp,
@@ -83,7 +83,7 @@ impl State {
     /// Notes activity, to be written later. `false`, with nothing done, for what is the writer's: what
     /// after a crash could let a session last longer than it should, and what comes while it is being
     /// written who has run out and must go.
-    pub(super) fn touch(&self, key: &RecordKey, change: &Change) -> bool {
+    pub(super) fn touch(&self, key: &RecordKey, change: &ActivityUpdate) -> bool {
         let mut shard = self.shards.of_tag(key.tag());
         let is_held = shard.is_held();
         let Some(record) = shard.record_mut(key).filter(|record| record.ended.is_none()) else {
@@ -104,17 +104,17 @@ impl State {
     /// The file as it is when memory agrees with it: a list must not tell of an end that a request that
     /// comes after the list doesn't know yet.
     ///
-    /// With it the open records of `owner`, whose `last_seen` may be ahead of the file.
+    /// With it the open records of `user`, whose `last_seen` may be ahead of the file.
     pub(super) fn snapshot<'a>(
         &self,
         db: &'a Connection,
-        owner: Option<&str>,
-    ) -> rusqlite::Result<(Transaction<'a>, Vec<Record>)> {
+        user: Option<&str>,
+    ) -> rusqlite::Result<(Transaction<'a>, Vec<SessionRecord>)> {
         let _quiet = unpoisoned(&self.changing);
         let snapshot = db.unchecked_transaction()?;
         // Only the first read makes it one.
         snapshot.prepare_cached("SELECT seq FROM logins LIMIT 1")?.exists([])?;
-        let open = owner.map(|owner| self.shards.find(&Query::open(owner))).unwrap_or_default();
+        let open = user.map(|user| self.shards.find(&Query::open(user))).unwrap_or_default();
         Ok((snapshot, open))
     }
 

@@ -11,12 +11,12 @@ use crate::{
     limit::Limit,
     policy::PolicyPatch,
     registry::{
-        Admission, Target,
+        EndTarget, LoginOutcome,
         forget::REMEMBER_ENDED,
         key::RecordKey,
-        login::Login,
-        record::{Change, Ended, Record},
-        room::Room,
+        login::NewLogin,
+        record::{ActivityUpdate, Ended, SessionRecord},
+        room::SessionLimit,
         shard::{Decision, Plan, Shard, Shards},
     },
     time::Timestamp,
@@ -28,17 +28,17 @@ pub(super) type Reply<T> = oneshot::Sender<Result<T, Failure>>;
 
 /// What is asked of the writer; keys are hashed.
 pub(super) enum Job {
-    Login(Box<Login>, Reply<Admission>),
-    End(Target, Ended, Reply<Vec<Record>>),
-    MakeRoom(RecordKey, Room, Ended, Reply<Vec<Record>>),
-    Touch(RecordKey, Change, Reply<()>),
+    Login(Box<NewLogin>, Reply<LoginOutcome>),
+    End(EndTarget, Ended, Reply<Vec<SessionRecord>>),
+    MakeRoom(RecordKey, SessionLimit, Ended, Reply<Vec<SessionRecord>>),
+    Touch(RecordKey, ActivityUpdate, Reply<()>),
 }
 
 /// A job, decided.
 pub(super) struct Work {
     tag: String,
     plan: Plan,
-    change: Option<(RecordKey, Change)>,
+    change: Option<(RecordKey, ActivityUpdate)>,
     /// Open records that nobody used for so long that memory forgets them, whosever they are.
     unused: Vec<(RecordKey, Ended)>,
     /// The time, if there is a login to tell it.
@@ -47,8 +47,8 @@ pub(super) struct Work {
 }
 
 enum Asker {
-    Login(Record, Reply<Admission>),
-    End(Reply<Vec<Record>>),
+    Login(SessionRecord, Reply<LoginOutcome>),
+    End(Reply<Vec<SessionRecord>>),
     Touch(Reply<()>),
 }
 
@@ -91,24 +91,24 @@ impl Job {
     }
 }
 
-fn decide_login(mut login: Login, reply: Reply<Admission>, state: &State) -> Option<Work> {
+fn decide_login(mut login: NewLogin, reply: Reply<LoginOutcome>, state: &State) -> Option<Work> {
     let mut shard = state.shards.of_tag(login.key.tag());
     let plan = match shard.decide_login(&mut login) {
         Decision::Admit(plan) => *plan,
         Decision::Refuse { holders } => {
-            let _ = reply.send(Ok(Admission::Refused { holders }));
+            let _ = reply.send(Ok(LoginOutcome::Refused { holders }));
             return None;
         }
     };
     let unused = if shard.must_sweep(login.at) { unused(&shard, login.at) } else { vec![] };
-    let asker = Asker::Login(Record::new(&login), reply);
+    let asker = Asker::Login(SessionRecord::new(&login), reply);
     let work = Work::new(login.key.tag().to_owned(), plan, asker);
     Work { unused, login_at: Some(login.at), ..work }.holding(&mut shard)
 }
 
 /// What the sweep would forget ends first, or the file would call it open for ever.
 fn unused(shard: &Shard, now: Timestamp) -> Vec<(RecordKey, Ended)> {
-    let end = |record: &Record| Ended::new(record.ran_out(now).unwrap_or(Reason::Idle), now);
+    let end = |record: &SessionRecord| Ended::new(record.ran_out(now).unwrap_or(Reason::Idle), now);
     shard.unused(now).map(|(key, record)| (key, end(record))).collect()
 }
 
@@ -130,21 +130,21 @@ impl Work {
     /// Writes what is going to change, within the transaction that is open.
     pub(super) fn write(&self, db: &Connection, state: &State) -> Result<(), Failure> {
         let failure = |error| state.failure(error);
-        let mut owners = vec![];
+        let mut users = vec![];
         for (key, ended) in self.plan.ends.iter().chain(&self.unused) {
             let Some(record) = state.shards.of_tag(key.tag()).record(key).cloned() else {
                 continue;
             };
             rows::end(db, key, record.last_seen, ended).map_err(failure)?;
-            owners.push(record.owner);
+            users.push(record.user);
         }
         if let Some((key, record)) = &self.plan.opens {
             let patches = [text(record.choice.as_deref())?, text(record.patch.as_deref())?];
             rows::insert(db, key, record, &patches).map_err(failure)?;
-            owners.push(Arc::clone(&record.owner));
+            users.push(Arc::clone(&record.user));
         }
         self.write_change(db, state)?;
-        trim(db, owners, state.log_limit()).map_err(failure)?;
+        trim(db, users, state.log_limit()).map_err(failure)?;
         match self.login_at {
             Some(now) => rows::forget(db, now.minus(REMEMBER_ENDED)).map_err(failure),
             None => Ok(()),
@@ -172,7 +172,7 @@ impl Work {
             record.touch(change);
         }
         // Memory lists open records only: the log is in the file.
-        ended.iter().chain(&unused).for_each(|record| shard.trim(&record.owner, Limit::At(0)));
+        ended.iter().chain(&unused).for_each(|record| shard.trim(&record.user, Limit::At(0)));
         if let Some(now) = self.login_at.filter(|now| shard.must_sweep(*now)) {
             shard.sweep(now);
         }
@@ -187,11 +187,11 @@ impl Work {
 }
 
 impl Asker {
-    fn tell(self, ended: Vec<Record>) {
+    fn tell(self, ended: Vec<SessionRecord>) {
         // An error means that nobody waits any more.
         match self {
             Self::Login(record, reply) => {
-                let _ = reply.send(Ok(Admission::Admitted { record, ended }));
+                let _ = reply.send(Ok(LoginOutcome::Committed { record, ended }));
             }
             Self::End(reply) => {
                 let _ = reply.send(Ok(ended));
@@ -221,9 +221,9 @@ fn text(patch: Option<&PolicyPatch>) -> Result<Option<String>, Failure> {
     patch.map(to_text).transpose().map_err(|error| Failure::Policy(Arc::new(error)))
 }
 
-fn trim(db: &Connection, mut owners: Vec<Arc<str>>, limit: Option<u32>) -> rusqlite::Result<()> {
+fn trim(db: &Connection, mut users: Vec<Arc<str>>, limit: Option<u32>) -> rusqlite::Result<()> {
     let Some(limit) = limit else { return Ok(()) };
-    owners.sort();
-    owners.dedup();
-    owners.iter().try_for_each(|owner| rows::trim(db, owner, limit))
+    users.sort();
+    users.dedup();
+    users.iter().try_for_each(|user| rows::trim(db, user, limit))
 }

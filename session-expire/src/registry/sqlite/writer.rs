@@ -39,7 +39,7 @@ pub(super) struct Writer {
     waiting: VecDeque<Job>,
     seen: Vec<RecordKey>,
     next_save: Instant,
-    /// The log limit that every owner up to this one was trimmed to; `None` after the last.
+    /// The log limit that every user up to this one was trimmed to; `None` after the last.
     trimming: (Option<u32>, Option<Arc<str>>),
 }
 
@@ -183,17 +183,17 @@ impl Writer {
     }
 }
 
-/// Trims the log of the owners that come after `from`, and says how far it came.
+/// Trims the log of the users that come after `from`, and says how far it came.
 fn trim_owners(db: &Connection, limit: u32, from: Arc<str>) -> rusqlite::Result<Option<Arc<str>>> {
     let mut next =
-        db.prepare_cached("SELECT min(owner) FROM logins WHERE in_log = 1 AND owner > ?1")?;
+        db.prepare_cached("SELECT min(user) FROM logins WHERE in_log = 1 AND user > ?1")?;
     let mut at = from;
     for _ in 0..CHUNK {
-        let Some(owner) = next.query_row([&*at], |row| row.get::<_, Option<Arc<str>>>(0))? else {
+        let Some(user) = next.query_row([&*at], |row| row.get::<_, Option<Arc<str>>>(0))? else {
             return Ok(None);
         };
-        rows::trim(db, &owner, limit)?;
-        at = owner;
+        rows::trim(db, &user, limit)?;
+        at = user;
     }
     Ok(Some(at))
 }
@@ -224,7 +224,7 @@ mod tests {
         migrate(&mut db, MIGRATIONS).unwrap();
         db.execute_batch(
             "WITH RECURSIVE n (n) AS (VALUES (0) UNION ALL SELECT n + 1 FROM n WHERE n < 4499)
-             INSERT INTO logins (key_hash, id, seal, owner, logged_in_at, last_seen, device, ended_at, ended_reason)
+             INSERT INTO logins (key_hash, id, seal, user, logged_in_at, last_seen, device, ended_at, ended_reason)
              SELECT n, n, '', printf('%04d', n / 3), n, n, '', n, 'idle' FROM n",
         )
         .unwrap();
