@@ -31,9 +31,7 @@ fn place(item: TokenStream, patch: &Patch) -> Result<TokenStream> {
 
 /// Two attributes would have an order, and nobody could say which one wins.
 fn once(attrs: &[Attribute]) -> Result<()> {
-    let again = attrs.iter().find(|attr| {
-        attr.path().segments.last().is_some_and(|last| last.ident == "session_policy")
-    });
+    let again = attrs.iter().find(|attr| route::is_session_policy(attr.path()));
     again.map_or(Ok(()), |again| {
         let cure = "a second #[session_policy] on the same item: put all keys in one attribute";
         Err(Error::new_spanned(again.path(), cure))
@@ -98,20 +96,32 @@ const NO_HANDLER: &str = "no function in this module has a route attribute such 
                           so the policy would take no effect: put #[session_policy] on the \
                           handlers, or on a function that returns their scope";
 
-/// Hangs the policy on every routed function, however deep, and counts them.
+/// Hangs the policy on every routed function, however deep, and counts them. Attributes further
+/// in expand later, and merge their patch into this one.
 fn wrap_all(items: &mut [Item], patch: &Patch) -> Result<usize> {
     let mut handlers = 0;
     for item in items {
         match item {
-            Item::Fn(item) => handlers += usize::from(route::wrap(&mut item.attrs, patch)),
+            Item::Fn(item) => handlers += usize::from(wrap_handler(item, patch)),
             Item::Mod(ItemMod { content: Some((_, items)), .. }) => {
                 handlers += wrap_all(items, patch)?;
             }
             Item::Mod(item) => return Err(Error::new(item.ident.span(), NOT_INLINE)),
+            Item::Macro(item) if item.mac.path.is_ident("include") => {
+                return Err(Error::new_spanned(&item.mac.path, NOT_INLINE));
+            }
             _ => {}
         }
     }
     Ok(handlers)
+}
+
+fn wrap_handler(item: &mut ItemFn, patch: &Patch) -> bool {
+    let wrapped = route::wrap(&mut item.attrs, patch);
+    if wrapped {
+        route::lift_policies(&mut item.attrs);
+    }
+    wrapped
 }
 
 const PLACES: &str = "#[session_policy] goes on a handler, on a function that returns a scope or \
@@ -138,20 +148,20 @@ mod tests {
     use super::*;
 
     /// Everything the attribute can stand on, by what has to become of it.
-    const ITEMS: [(&str, &str); 22] = [
+    const ITEMS: [(&str, &str); 24] = [
         ("#[get(\"/\")] async fn x() {}", "wrap = "),
         ("#[a::get(\"/\")] fn x() -> impl Future<Output = ()> {}", "wrap = "),
         ("#[routes] #[get(\"/a\")] #[post(\"/b\")] async fn x() {}", "wrap = "),
         ("#[get(\"/\")] async fn main() {}", "wrap = "),
         ("mod m { #[get(\"/\")] async fn x() {} }", "wrap = "),
         ("mod m { mod n { #[cfg_attr(a, get(\"/\"))] async fn x() {} } }", "wrap = "),
-        ("async fn x() {}", "Patched"),
-        ("#[trace] async fn x() {}", "Patched"),
-        ("#[trace(name = \"x\")] async fn x() {}", "Patched"),
-        ("#[fetch(\"/\")] async fn x() {}", "Patched"),
-        ("#[routes] async fn x() {}", "Patched"),
-        ("async fn x() -> Resource {}", "Patched"),
-        ("fn x() -> impl Future<Output = ()> {}", "Patched"),
+        ("async fn x() {}", "PolicyExtractor"),
+        ("#[trace] async fn x() {}", "PolicyExtractor"),
+        ("#[trace(name = \"x\")] async fn x() {}", "PolicyExtractor"),
+        ("#[fetch(\"/\")] async fn x() {}", "PolicyExtractor"),
+        ("#[routes] async fn x() {}", "PolicyExtractor"),
+        ("async fn x() -> Resource {}", "PolicyExtractor"),
+        ("fn x() -> impl Future<Output = ()> {}", "PolicyExtractor"),
         ("fn x() -> Scope {}", "wrap_with_policy"),
         ("fn x() -> (web::Resource) {}", "wrap_with_policy"),
         ("fn x() -> io::Result<Scope> {}", "wrap_with_policy"),
@@ -159,6 +169,8 @@ mod tests {
         ("mod m { async fn x() {} }", "compile_error"),
         ("mod m { #[trace] async fn x() {} }", "compile_error"),
         ("mod m { #[get(\"/\")] async fn x() {} mod n; }", "compile_error"),
+        ("mod m { #[get(\"/\")] async fn x() {} include!(\"y.rs\"); }", "compile_error"),
+        ("mod m { #[session_policy(passive)] async fn x() {} }", "compile_error"),
         ("fn x() -> Result<String, Scope> {}", "compile_error"),
         ("fn x();", "compile_error"),
     ];
@@ -185,6 +197,33 @@ mod tests {
         );
         let expanded = expand(quote!(passive), &item).to_string();
         assert_eq!(expanded.matches("PolicyPatch").count(), 3, "{expanded}");
+    }
+
+    #[test]
+    fn attributes_inside_a_module_merge_into_its_layer() {
+        let item = quote!(
+            mod m {
+                mod n {
+                    #[get("/")]
+                    #[session_policy(require_login = false)]
+                    async fn x() {}
+                }
+            }
+        );
+        let outer: ItemMod = syn::parse2(expand(quote!(require_login), &item)).unwrap();
+        let [Item::Mod(inner)] = &*outer.content.unwrap().1 else { unreachable!() };
+        let inner = expand(quote!(idle = "1m"), &inner.to_token_stream());
+        let inner: ItemMod = syn::parse2(inner).unwrap();
+        let [Item::Fn(handler)] = &*inner.content.unwrap().1 else { unreachable!() };
+        let mut handler = handler.clone();
+        let own = handler.attrs.remove(0);
+        assert!(own.path().is_ident("session_policy"), "the attribute moves above the route");
+        let args = own.meta.require_list().unwrap().tokens.clone();
+        let expanded = expand(args, &handler.to_token_stream()).to_string();
+        assert_eq!(expanded.matches("wrap = ").count(), 1, "{expanded}");
+        let place = |words: &str| expanded.find(words).unwrap();
+        assert!(place("require_login (false)") < place("idle"), "{expanded}");
+        assert!(place("idle") < place("require_login (true)"), "{expanded}");
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub(crate) fn expand(mut item: ItemFn, patch: &Patch) -> Result<TokenStream> {
 }
 
 fn put_first(args: &mut Punctuated<FnArg, Token![,]>, source: &Ident) -> Result<()> {
-    let extractor = quote!(::session_expire::__private::Patched<#source>);
+    let extractor = quote!(::session_expire::__private::PolicyExtractor<#source>);
     if let Some(surplus) = args.iter().nth(MOST_EXTRACTORS) {
         return Err(Error::new_spanned(surplus, TOO_MANY));
     }
@@ -52,7 +52,7 @@ fn declare(vis: &Visibility, source: &Ident, patch: &Patch) -> impl ToTokens {
         #[allow(non_camel_case_types, dead_code, unreachable_pub)]
         #vis struct #source;
 
-        impl ::session_expire::__private::PatchSource for #source {
+        impl ::session_expire::__private::HandlerPolicy for #source {
             fn patch() -> &'static ::session_expire::PolicyPatch {
                 static PATCH: ::std::sync::OnceLock<::session_expire::PolicyPatch> =
                     ::std::sync::OnceLock::new();

@@ -43,8 +43,9 @@ mod value;
 /// | `max_sessions` | `3`, `"unlimited"` | logins of one user at a time; `0` is `"unlimited"` |
 /// | `overflow` | `"evict"`, `"least_recent"`, `"refuse"` | who gives way: the oldest login, the one unused for longest, or the new one |
 /// | `passive` | alone, or `true`, `false` | requests are judged but don't count as activity |
-/// | `message` | `"Please sign in again"` | what the person is told when the session is over |
+/// | `message` | `"Please sign in again"` | what the user is told when the session is over; `""` for no message |
 /// | `login_url` | `"/login"` | where to sign in: a path on this site |
+/// | `require_login` | alone, or `true`, `false` | anonymous and expired requests are challenged |
 ///
 /// Durations are whole numbers with the units `d`, `h`, `m`, `s` and `ms`, from large to small and
 /// each once: `"2d"`, `"1h30m"`, `"250ms"`. `"never"` and `"unlimited"` switch an inherited limit
@@ -103,6 +104,24 @@ mod value;
 /// }
 /// ```
 ///
+/// The attributes of the module, of modules inside it and of the handler become one layer, the
+/// innermost first, so a handler in a module can also be laxer, or open:
+///
+/// ```ignore
+/// #[session_policy(require_login)]
+/// mod account {
+///     #[get("/account")]
+///     pub async fn account(user: Identity) -> impl Responder { /* signed-in users only */ }
+///
+///     #[session_policy(require_login = false)]
+///     #[get("/account/help")]
+///     pub async fn help() -> impl Responder { /* open to all */ }
+/// }
+/// ```
+///
+/// A scope is different: its policy is checked before the request is routed. Nothing inside a scope
+/// that requires a login can be open. Mount an open page outside of it.
+///
 /// Without the macro, `web::scope("/admin").wrap(PolicyPatch::new().idle(minutes(2)))` does the same.
 ///
 /// # What it can't see
@@ -110,7 +129,11 @@ mod value;
 /// A module's policy reaches the functions whose route attribute goes by actix's own name, such as
 /// `#[get]` or `#[actix_web::get]`. It does not reach an `async fn` without one, a renamed route
 /// attribute (`use actix_web::get as fetch`), or a handler that another macro writes: put the
-/// attribute on those, or on the scope they are registered in.
+/// attribute on those, or on the scope they are registered in. With `require_login`, prefer the
+/// scope: it covers all of its handlers.
+///
+/// An attribute of a handler in a module must go by the name `session_policy`, or stand above the
+/// route attribute. A renamed one below it is a second layer, which cannot undo `require_login`.
 ///
 /// A function inside an `impl` can be given a policy if it builds a scope or resource. A handler
 /// has to be a free function.

@@ -29,6 +29,7 @@ pub(crate) struct Patch {
     pub(crate) passive: Option<bool>,
     pub(crate) message: Option<String>,
     pub(crate) login_url: Option<String>,
+    pub(crate) require_login: Option<bool>,
 }
 
 impl ToTokens for Patch {
@@ -42,6 +43,7 @@ impl ToTokens for Patch {
         tokens.extend(call("passive", self.passive));
         tokens.extend(call("message", self.message.as_ref()));
         tokens.extend(call("login_url", self.login_url.as_ref()));
+        tokens.extend(call("require_login", self.require_login));
     }
 }
 

@@ -6,8 +6,17 @@ use syn::{Error, Result};
 use crate::model::{Limit, Mistakes, Patch};
 use crate::value::{Value, example};
 
-const KEYS: [&str; 8] =
-    ["idle", "absolute", "warn", "max_sessions", "overflow", "passive", "message", "login_url"];
+const KEYS: [&str; 9] = [
+    "idle",
+    "absolute",
+    "warn",
+    "max_sessions",
+    "overflow",
+    "passive",
+    "message",
+    "login_url",
+    "require_login",
+];
 
 /// Reads the whole attribute. Every mistake in it is in the error, each at its own word.
 pub(crate) fn patch(args: TokenStream) -> Result<Patch> {
@@ -81,6 +90,7 @@ fn apply(setting: &Value, patch: &mut Patch) -> Result<()> {
         "overflow" => patch.overflow = Some(setting.overflow()?),
         "passive" => patch.passive = Some(setting.flag()?),
         "message" => patch.message = Some(setting.message()?),
+        "require_login" => patch.require_login = Some(setting.flag()?),
         _ => patch.login_url = Some(setting.login_url()?),
     }
     Ok(())
@@ -166,7 +176,7 @@ mod tests {
     fn every_key_is_read() {
         let all = read(
             r#"idle = "1m", absolute = "never", warn = "30s", max_sessions = 1, overflow = "refuse",
-               passive, message = "Bye", login_url = "/in?a=//b","#,
+               passive, message = "Bye", login_url = "/in?a=//b", require_login,"#,
         );
         let expected = Patch {
             idle: Some(Limit::At(60_000)),
@@ -177,6 +187,7 @@ mod tests {
             passive: Some(true),
             message: Some("Bye".to_owned()),
             login_url: Some("/in?a=//b".to_owned()),
+            require_login: Some(true),
         };
         assert_eq!(all.unwrap(), expected);
     }
@@ -187,6 +198,22 @@ mod tests {
             assert_eq!(read(words).unwrap().max_sessions, Some(Limit::Off), "{words}");
         }
         assert_eq!(read("passive = false").unwrap().passive, Some(false));
+    }
+
+    #[test]
+    fn require_login_is_read_bare_and_with_a_value() {
+        for (words, expected) in [
+            ("require_login", true),
+            ("require_login = true", true),
+            ("require_login = false", false),
+        ] {
+            assert_eq!(read(words).unwrap().require_login, Some(expected), "{words}");
+        }
+    }
+
+    #[test]
+    fn empty_message_is_read_as_no_message() {
+        assert_eq!(read("message = \"\"").unwrap().message.as_deref(), Some(""));
     }
 
     #[test]
@@ -220,7 +247,15 @@ mod tests {
             ("overflow = \"lru\"", "\"least_recent\""),
             ("overflow", "needs a value"),
             ("passive = \"true\"", "write `passive`"),
+            ("require_login = \"true\"", "write `require_login`"),
+            ("require_login = 1", "write `require_login`"),
+            ("require_login =", "such as `require_login = true`"),
+            ("require_login(true)", "write `=`"),
+            ("requires_login", "did you mean `require_login`?"),
+            ("login_required", "use one of idle"),
             ("message = \" \"", "blank"),
+            ("message = \"\\n\"", "blank"),
+            ("message =", "needs a value"),
             ("message = b\"x\"", "in quotes"),
             ("login_url = \"login\"", "one `/` in front"),
             ("login_url = \"//evil.example\"", "one `/` in front"),

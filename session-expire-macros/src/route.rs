@@ -2,8 +2,11 @@
 //!
 //! `#[get("/x", wrap = "A", wrap = "B")]` becomes `.wrap(A).wrap(B)`: the last one is outermost and
 //! runs first (actix-web-codegen 4, `route.rs`). A policy must be judged before the wraps of the
-//! handler's author, so it is listed last. The policy of a module must be further out than that of
-//! a handler in it, so that the handler has the last word; and the module's attribute expands first.
+//! handler's author, so it is listed last.
+//!
+//! A route carries one policy layer at most. The attribute of a module expands before those inside
+//! it; each of these merges its patch into the layer that is there. With two layers, the outer one
+//! would require a login before an inner `require_login = false` is read.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote};
@@ -30,13 +33,13 @@ pub(crate) fn wrap(attrs: &mut [Attribute], patch: &Patch) -> bool {
 
 /// The functions of a module still carry their `cfg_attr`, with the route inside.
 fn wrap_meta(meta: &mut Meta, patch: &Patch) -> usize {
-    let Some(mut parts) = conditional(meta) else { return wrap_route(meta, patch) };
+    let Some(mut parts) = cfg_attr_parts(meta) else { return wrap_route(meta, patch) };
     let wrapped = parts.iter_mut().skip(1).map(|part| wrap_meta(part, patch)).sum();
     replace_tokens(meta, parts.to_token_stream());
     wrapped
 }
 
-fn conditional(meta: &Meta) -> Option<Punctuated<Meta, Token![,]>> {
+fn cfg_attr_parts(meta: &Meta) -> Option<Punctuated<Meta, Token![,]>> {
     match meta {
         Meta::List(list) if list.path.is_ident("cfg_attr") => {
             list.parse_args_with(Punctuated::parse_terminated).ok()
@@ -77,16 +80,58 @@ struct RouteArgs {
 
 impl RouteArgs {
     fn add(&mut self, patch: &Patch) {
-        let text = format!("{MARK}{}", patch.to_token_stream());
-        let text = LitStr::new(&text, Span::call_site());
-        let place = self.options.iter().position(is_ours).unwrap_or(self.options.len());
-        self.options.insert(place, syn::parse_quote!(wrap = #text));
+        let patch = patch.to_token_stream();
+        let layer = self.options.iter_mut().find_map(|option| Some((policy_of(option)?, option)));
+        match layer {
+            Some((outer, option)) => {
+                *option = wrap_option(&format!("{patch}.on_top_of(&{outer})"));
+            }
+            None => self.options.push(wrap_option(&patch.to_string())),
+        }
     }
 }
 
-fn is_ours(option: &MetaNameValue) -> bool {
-    matches!(&option.value, Expr::Lit(ExprLit { lit: Lit::Str(text), .. })
-        if option.path.is_ident("wrap") && text.value().starts_with(MARK))
+fn wrap_option(policy: &str) -> MetaNameValue {
+    let text = LitStr::new(&format!("{MARK}{policy}"), Span::call_site());
+    syn::parse_quote!(wrap = #text)
+}
+
+/// The expression behind the mark.
+fn policy_of(option: &MetaNameValue) -> Option<String> {
+    let Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) = &option.value else { return None };
+    let is_wrap = option.path.is_ident("wrap");
+    text.value().strip_prefix(MARK).filter(|_| is_wrap).map(str::to_owned)
+}
+
+/// Moves the policy attributes of a function above its route attributes. Below one, the attribute
+/// expands after the route and cannot reach the layer of the module.
+pub(crate) fn lift_policies(attrs: &mut Vec<Attribute>) {
+    let (policies, others): (Vec<_>, Vec<_>) =
+        attrs.drain(..).flat_map(split_cfg_attr).partition(|attr| is_policy(&attr.meta));
+    attrs.extend(policies.into_iter().chain(others));
+}
+
+fn is_policy(meta: &Meta) -> bool {
+    match cfg_attr_parts(meta) {
+        Some(parts) => parts.len() > 1 && parts.iter().skip(1).all(is_policy),
+        None => is_session_policy(meta.path()),
+    }
+}
+
+pub(crate) fn is_session_policy(path: &Path) -> bool {
+    path.segments.last().is_some_and(|last| last.ident == "session_policy")
+}
+
+/// `#[cfg_attr(x, a, b)]` is `#[cfg_attr(x, a)] #[cfg_attr(x, b)]`.
+fn split_cfg_attr(attr: Attribute) -> Vec<Attribute> {
+    let parts = cfg_attr_parts(&attr.meta).map(Vec::from_iter).unwrap_or_default();
+    let [condition, metas @ ..] = &*parts else { return vec![attr] };
+    let split = |meta: &Meta| {
+        let mut attr = attr.clone();
+        replace_tokens(&mut attr.meta, quote!(#condition, #meta));
+        attr
+    };
+    metas.iter().map(split).collect()
 }
 
 impl Parse for RouteArgs {
@@ -138,16 +183,47 @@ mod tests {
     }
 
     #[test]
-    fn the_policy_of_the_handler_is_inside_the_policy_of_the_module() {
+    fn policies_of_modules_and_handler_are_one_layer() {
         let mut item: ItemFn = parse_quote!(
             #[route("/x", method = "GET", wrap = "A")]
             async fn x() {}
         );
-        wrap(&mut item.attrs, &passive(false));
-        wrap(&mut item.attrs, &passive(true));
+        let message = |text: &str| Patch { message: Some(text.to_owned()), ..Patch::default() };
+        for text in ["module", "inner \"module\"", "handler"] {
+            wrap(&mut item.attrs, &message(text));
+        }
         let order = order(&item);
-        assert!(order[2].contains("passive (true)"), "{order:?}");
-        assert!(order[3].contains("passive (false)"), "{order:?}");
+        assert_eq!(order.len(), 3, "{order:?}");
+        let layer: LitStr = syn::parse_str(&order[2]).unwrap();
+        let [handler, inner, outer] =
+            ["handler", "inner \"module\"", "module"].map(|text| message(text).to_token_stream());
+        let expected = quote!(#handler.on_top_of(&#inner.on_top_of(&#outer)));
+        let layer: Expr = syn::parse_str(&layer.value()).unwrap();
+        assert_eq!(layer.to_token_stream().to_string(), expected.to_string());
+    }
+
+    #[test]
+    fn policies_below_the_route_are_lifted_above_it() {
+        let mut item: ItemFn = parse_quote!(
+            #[doc = "x"]
+            #[get("/a")]
+            #[session_expire::session_policy(passive)]
+            #[cfg_attr(a, post("/b"), session_policy(passive), inline)]
+            #[cfg_attr(a, cfg_attr(b, session_policy(passive)))]
+            async fn x() {}
+        );
+        lift_policies(&mut item.attrs);
+        let expected: ItemFn = parse_quote!(
+            #[session_expire::session_policy(passive)]
+            #[cfg_attr(a, session_policy(passive))]
+            #[cfg_attr(a, cfg_attr(b, session_policy(passive)))]
+            #[doc = "x"]
+            #[get("/a")]
+            #[cfg_attr(a, post("/b"))]
+            #[cfg_attr(a, inline)]
+            async fn x() {}
+        );
+        assert_eq!(item.to_token_stream().to_string(), expected.to_token_stream().to_string());
     }
 
     #[test]

@@ -59,14 +59,14 @@ impl Value {
         match (&self.tokens, self.literal()) {
             (None, _) => Ok(true),
             (_, Some(Lit::Bool(flag))) => Ok(flag.value()),
-            _ => Err(self.mistake("write `passive`, or `passive = false` to undo an outer one")),
+            _ => Err(self.mistake(unclear_flag(&self.key))),
         }
     }
 
     pub(crate) fn message(&self) -> Result<String> {
         match self.text() {
-            Some(text) if !text.trim().is_empty() => Ok(text),
-            Some(_) => Err(self.mistake("the message is blank: write one, or leave the key out")),
+            Some(text) if text.is_empty() || !text.trim().is_empty() => Ok(text),
+            Some(_) => Err(self.mistake("the message is blank: write one, or \"\" for no message")),
             None => Err(self.mistake("write the text in quotes, such as \"Please sign in again\"")),
         }
     }
@@ -119,8 +119,13 @@ pub(crate) fn example(key: &Ident) -> &'static str {
         "overflow" => "overflow = \"evict\"",
         "passive" => "passive = true",
         "message" => "message = \"Please sign in again\"",
+        "require_login" => "require_login = true",
         _ => "login_url = \"/login\"",
     }
+}
+
+fn unclear_flag(key: &Ident) -> String {
+    format!("write `{key}`, or `{key} = false` to undo an outer one")
 }
 
 /// `600` lacks a unit; `10m` lacks its quotes: to the compiler it is a number with a suffix.

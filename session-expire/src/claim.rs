@@ -16,22 +16,22 @@ use crate::{
 /// The seal lives in the registry only: not even whoever reads their own cookie can sign a laxer
 /// policy, and a claim of one login is worth nothing to another. Every process that shares the
 /// registry understands it, also after a restart.
-pub(crate) fn issue(policy: &Policy, seal: &SigningKey) -> String {
+pub(crate) fn issue(policy: &Policy, digest: &[u8], seal: &SigningKey) -> String {
     let limits = format!(
         "{}.{}.{}",
         millis(policy.idle),
         millis(policy.absolute),
         policy.warning().map_or_else(|| "-".to_owned(), |warn| warn.as_millis().to_string()),
     );
-    let signature = signature(&limits, seal).finalize().into_bytes();
+    let signature = signature(&limits, digest, seal).finalize().into_bytes();
     format!("{limits}.{}", to_hex(&signature))
 }
 
 /// The limits that `claim` names, if this login was really shown a page under them.
-pub(crate) fn redeem(claim: &str, seal: &SigningKey) -> Option<PolicyPatch> {
+pub(crate) fn redeem(claim: &str, digest: &[u8], seal: &SigningKey) -> Option<PolicyPatch> {
     let (limits, signed) = claim.rsplit_once('.')?;
     let signed = hex(signed)?;
-    signature(limits, seal).verify_slice(&signed).ok()?;
+    signature(limits, digest, seal).verify_slice(&signed).ok()?;
     let mut fields = limits.split('.').map(limit);
     let patch = PolicyPatch::new().idle(fields.next()??).absolute(fields.next()??);
     Some(patch.warn(fields.next()??))
@@ -62,11 +62,12 @@ fn limit(field: &str) -> Option<Limit<Duration>> {
     }
 }
 
-fn signature(limits: &str, seal: &SigningKey) -> Hmac<Sha256> {
+fn signature(limits: &str, digest: &[u8], seal: &SigningKey) -> Hmac<Sha256> {
     // HMAC takes keys of any length; the empty one it falls back to would sign nothing we accept,
     // because every seal has 16 bytes.
     let mut mac = Hmac::<Sha256>::new_from_slice(seal.bytes())
         .unwrap_or_else(|_| Hmac::new(&Default::default()));
+    mac.update(digest);
     mac.update(limits.as_bytes());
     mac
 }
@@ -92,7 +93,7 @@ mod tests {
     fn a_claim_names_the_limits_it_was_issued_for() {
         let seal = SigningKey::random();
         let policy = Policy::new().idle(hours(1)).absolute(Limit::Off);
-        let patch = redeem(&issue(&policy, &seal), &seal).unwrap();
+        let patch = redeem(&issue(&policy, b"1", &seal), b"1", &seal).unwrap();
         let expected = PolicyPatch::new().idle(hours(1)).absolute(Limit::Off).warn(minutes(2));
         assert_eq!(patch, expected);
     }
@@ -100,9 +101,10 @@ mod tests {
     #[test]
     fn nobody_can_claim_more_than_they_were_shown() {
         let (seal, other) = (SigningKey::random(), SigningKey::random());
-        let claim = issue(&Policy::new(), &seal);
+        let claim = issue(&Policy::new(), b"1", &seal);
         let (_, signature) = claim.rsplit_once('.').unwrap();
-        assert_eq!(redeem(&claim, &other), None);
+        assert_eq!(redeem(&claim, b"2", &seal), None, "other policies");
+        assert_eq!(redeem(&claim, b"1", &other), None);
         for forged in [
             "",
             ".",
@@ -117,7 +119,7 @@ mod tests {
             &claim[..claim.len() - 1],
             &claim.to_uppercase().replace('.', ".."),
         ] {
-            assert_eq!(redeem(forged, &seal), None, "{forged}");
+            assert_eq!(redeem(forged, b"1", &seal), None, "{forged}");
         }
     }
 }

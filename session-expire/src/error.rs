@@ -153,60 +153,36 @@ impl RegistryError {
     }
 }
 
-/// The middleware stands in the wrong place; answered as 500, told in full to the log.
+/// An error of the application's set-up: the response is an opaque 500, the log says what to change.
 ///
 /// ```
 /// # #[actix_web::main]
 /// # async fn main() {
 /// use actix_web::{FromRequest, test::TestRequest};
-/// use session_expire::{SessionVars, StackError};
-/// let unwrapped = TestRequest::default().to_http_request();
-/// let error = SessionVars::extract(&unwrapped).await.unwrap_err();
-/// assert_eq!(error.as_error(), Some(&StackError::NoSessionExpire));
+/// use session_expire::{SessionVars, SetupError};
+/// let request = TestRequest::default().to_http_request();
+/// let error = SessionVars::extract(&request).await.unwrap_err();
+/// assert_eq!(error.as_error(), Some(&SetupError::NotMounted));
 /// # }
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum StackError {
-    /// actix-identity is missing, or wrapped outside in.
+pub enum SetupError {
+    /// A policy layer or an extractor without the middleware.
+    #[error("SessionExpire is not mounted; add `.wrap(expire.clone())` to the App")]
+    NotMounted,
+    /// The middleware is mounted inside itself.
+    #[error("SessionExpire is mounted twice; wrap the App once and give scopes a PolicyPatch")]
+    MountedTwice,
+    /// `SessionMiddleware` is wrapped beside the middleware.
+    #[error("a second session layer is mounted; remove `.wrap(SessionMiddleware…)`")]
+    OtherSessionLayer,
+    /// A layer sets `max_sessions`, and the registry does not enforce it.
+    #[error("the policy of this handler sets `max_sessions`, which the registry does not enforce")]
+    CannotEnforceLimit,
+    /// A handler is opened inside a scope that requires a login.
     #[error(
-        "IdentityMiddleware is not around SessionExpire: wrap the app with SessionExpire first, then \
-         IdentityMiddleware, then SessionMiddleware (the last `wrap` runs first)"
+        "`require_login = false` inside a scope that requires a login; mount the page outside of it"
     )]
-    NoIdentity,
-    /// actix-session is missing: a login left nothing behind.
-    #[error(
-        "SessionMiddleware is not around SessionExpire, so no login can last: wrap the app with \
-         SessionExpire first, then IdentityMiddleware, then SessionMiddleware (the last `wrap` runs first)"
-    )]
-    NoSession,
-    /// A layer that must be outside was found inside.
-    #[error(
-        "{layer} runs inside SessionExpire, which would let expired sessions through: wrap the app with \
-         SessionExpire first, then IdentityMiddleware, then SessionMiddleware (the last `wrap` runs first)"
-    )]
-    WrongOrder {
-        /// The layer in the wrong place.
-        layer: &'static str,
-    },
-    /// A policy or an extractor without the middleware.
-    #[error(
-        "SessionExpire does not wrap this app, so a session policy, SessionVars or FlashMessages has \
-         nothing to work with: add `.wrap(SessionExpire::builder(policy).build()?)` to the App"
-    )]
-    NoSessionExpire,
-    /// actix-identity keeps the user where we don't look.
-    #[error(
-        "IdentityMiddleware keeps the user under a key of its own: give the same `id_key` to \
-         `SessionExpire::builder(policy).identity_key(…)`"
-    )]
-    IdentityKey,
-    /// A handler's policy sets `max_sessions`, and the registry has no way to count.
-    #[error("the policy of this handler sets `max_sessions`: {}", ConfigError::CannotCount)]
-    CannotCount,
-    /// SessionExpire wrapped twice around the same handler.
-    #[error(
-        "SessionExpire wraps this handler twice: wrap the App once and give scopes a PolicyPatch"
-    )]
-    Twice,
+    OpenInsideClosed,
 }

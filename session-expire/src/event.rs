@@ -60,6 +60,11 @@ pub enum Event<'a> {
         /// The user.
         user: &'a str,
     },
+    /// All sessions of all users were ended.
+    EveryoneEnded {
+        /// How many there were.
+        count: u64,
+    },
     /// The registry could not be asked or written. Where that was to recognise the visitor, the request
     /// went on as an anonymous one's.
     RegistryFailed {
@@ -89,6 +94,7 @@ impl Event<'_> {
     /// | [`Ended`](Self::Ended) | `session_expired` | info |
     /// | [`Refused`](Self::Refused) | `session_use_after_expire` | warn |
     /// | [`LoginRefused`](Self::LoginRefused) | `excess_sessions_exceeded` | warn |
+    /// | [`EveryoneEnded`](Self::EveryoneEnded) | `session_expired_all` | warn |
     /// | [`RegistryFailed`](Self::RegistryFailed) | `session_registry_failed` | error |
     ///
     /// [logging vocabulary]: https://cheatsheetseries.owasp.org/cheatsheets/Logging_Vocabulary_Cheat_Sheet.html
@@ -100,6 +106,7 @@ impl Event<'_> {
             Self::Ended { .. } => "session_expired",
             Self::Refused { .. } => "session_use_after_expire",
             Self::LoginRefused { .. } => "excess_sessions_exceeded",
+            Self::EveryoneEnded { .. } => "session_expired_all",
             Self::RegistryFailed { .. } => "session_registry_failed",
         }
     }
@@ -129,14 +136,13 @@ impl Event<'_> {
             Self::LoginRefused { user } => {
                 tracing::warn!(event, user = ?user, "login refused: too many sessions");
             }
+            Self::EveryoneEnded { count } => {
+                tracing::warn!(event, count, "all sessions of all users ended");
+            }
             Self::Refused { reason } => tracing::warn!(event, %reason, "session refused"),
             Self::RegistryFailed { error } => {
                 let error: &(dyn std::error::Error + 'static) = *error;
-                tracing::error!(
-                    event,
-                    error,
-                    "the session registry failed; nobody is recognised, signed in or out while it does"
-                );
+                tracing::error!(event, error, "session registry error");
             }
         }
     }

@@ -24,12 +24,14 @@ pub enum Reason {
     Revoked,
     /// The person signed out.
     LoggedOut,
-    /// The registry doesn't know it.
+    /// The session key was replaced: the session continues under the new one.
+    Renewed,
+    /// The registry does not know it.
     Unknown,
 }
 
 impl Reason {
-    /// The word for machines: `idle`, `absolute`, `evicted`, `revoked`, `logged_out`, `unknown`.
+    /// The word for machines: `idle`, `absolute`, `evicted`, `revoked`, `logged_out`, `renewed`, `unknown`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -38,6 +40,7 @@ impl Reason {
             Self::Evicted => "evicted",
             Self::Revoked => "revoked",
             Self::LoggedOut => "logged_out",
+            Self::Renewed => "renewed",
             Self::Unknown => "unknown",
         }
     }
@@ -48,10 +51,18 @@ impl FromStr for Reason {
 
     /// Reads the word for machines.
     fn from_str(word: &str) -> Result<Self, UnknownReason> {
-        [Self::Idle, Self::Absolute, Self::Evicted, Self::Revoked, Self::LoggedOut, Self::Unknown]
-            .into_iter()
-            .find(|reason| reason.as_str() == word)
-            .ok_or(UnknownReason)
+        [
+            Self::Idle,
+            Self::Absolute,
+            Self::Evicted,
+            Self::Revoked,
+            Self::LoggedOut,
+            Self::Renewed,
+            Self::Unknown,
+        ]
+        .into_iter()
+        .find(|reason| reason.as_str() == word)
+        .ok_or(UnknownReason)
     }
 }
 
@@ -79,7 +90,7 @@ impl fmt::Display for Reason {
 /// assert_eq!(judge(&Facts::Nobody, &policy, now), Verdict::Anonymous);
 /// assert_eq!(judge(&Facts::Unknown, &policy, now), Verdict::Expired(Reason::Unknown));
 /// // However much time is left, what was ended is over.
-/// let ended = Facts::Login { logged_in_at: now, last_seen: now, ended: Some(Reason::Revoked) };
+/// let ended = Facts::Login { authenticated_at: now, last_seen: now, ended: Some(Reason::Revoked) };
 /// assert_eq!(judge(&ended, &policy, now), Verdict::Expired(Reason::Revoked));
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,8 +101,8 @@ pub enum Facts {
     Unknown,
     /// A login that the registry knows.
     Login {
-        /// When it began.
-        logged_in_at: Timestamp,
+        /// When the user last authenticated.
+        authenticated_at: Timestamp,
         /// When the person was last active.
         last_seen: Timestamp,
         /// Why it is over, once it is.

@@ -5,10 +5,10 @@
 
 use crate::{
     PolicyPatch, claim,
-    device::device_name,
-    path::{LONGEST_PATH, local_path},
+    local_path::{LONGEST_PATH, local_path},
+    messages::notice::Languages,
     registry::key::SigningKey,
-    text::Languages,
+    request::user_agent::device_name,
     time::{format_duration, parse_duration},
     words,
 };
@@ -30,7 +30,11 @@ pub fn texts(bytes: &[u8]) {
     let _ = languages.best_of(&["en", "de"]);
     let name = device_name(text);
     assert!(name.len() < 60 && name.chars().all(|c| c.is_ascii_alphanumeric() || c == ' '));
-    assert_eq!(claim::redeem(text, &SigningKey::random()), None, "nobody guesses a signature");
+    assert_eq!(
+        claim::redeem(text, b"policies", &SigningKey::random()),
+        None,
+        "nobody guesses a signature"
+    );
 }
 
 /// A policy in a file, in the words of the attribute.
@@ -43,7 +47,7 @@ pub fn policy(bytes: &[u8]) {
 /// The body of a keep-alive, as a form and as JSON.
 pub fn keep_alive(bytes: &[u8]) {
     for is_json in [false, true] {
-        if let Some(idle_for) = crate::web::endpoints::idle_for(bytes, is_json) {
+        if let Some(idle_for) = crate::endpoints::keep_alive::idle_for(bytes, is_json) {
             assert!(idle_for.as_secs() <= 1_000_000_000_000);
         }
     }

@@ -71,7 +71,7 @@ impl Deadlines {
 /// ```
 /// use session_expire::{Facts, Policy, Reason, Timestamp, Verdict, judge, minutes};
 /// let login = Timestamp::from_millis(0);
-/// let facts = Facts::Login { logged_in_at: login, last_seen: login, ended: None };
+/// let facts = Facts::Login { authenticated_at: login, last_seen: login, ended: None };
 /// let policy = Policy::new().idle(minutes(10));
 /// assert!(matches!(judge(&facts, &policy, login.plus(minutes(9))), Verdict::Active(_)));
 /// assert_eq!(judge(&facts, &policy, login.plus(minutes(10))), Verdict::Expired(Reason::Idle));
@@ -82,14 +82,14 @@ pub fn judge(facts: &Facts, policy: &Policy, now: Timestamp) -> Verdict {
 }
 
 pub(crate) fn judge_limits(facts: &Facts, limits: Limits, now: Timestamp) -> Verdict {
-    let (logged_in_at, last_seen) = match *facts {
+    let (authenticated_at, last_seen) = match *facts {
         Facts::Nobody => return Verdict::Anonymous,
         Facts::Unknown => return Verdict::Expired(Reason::Unknown),
         Facts::Login { ended: Some(reason), .. } => return Verdict::Expired(reason),
-        Facts::Login { logged_in_at, last_seen, ended: None } => (logged_in_at, last_seen),
+        Facts::Login { authenticated_at, last_seen, ended: None } => (authenticated_at, last_seen),
     };
-    let idle = Clockwork::new(last_seen.max(logged_in_at), limits.idle, now);
-    let session = Clockwork::new(logged_in_at, limits.absolute, now);
+    let idle = Clockwork::new(last_seen.max(authenticated_at), limits.idle, now);
+    let session = Clockwork::new(authenticated_at, limits.absolute, now);
     match (idle, session) {
         (Clockwork::Over(since), Clockwork::Over(other)) if since < other => {
             Verdict::Expired(Reason::Idle)
@@ -130,7 +130,7 @@ mod tests {
     }
 
     fn seen(last_seen: Timestamp) -> Facts {
-        Facts::Login { logged_in_at: LOGIN, last_seen, ended: None }
+        Facts::Login { authenticated_at: LOGIN, last_seen, ended: None }
     }
 
     fn left(idle_end: Duration, session_end: Duration) -> Verdict {
@@ -156,8 +156,11 @@ mod tests {
 
     #[test]
     fn nobody_unknown_and_ended_are_told_apart() {
-        let ended =
-            Facts::Login { logged_in_at: LOGIN, last_seen: LOGIN, ended: Some(Reason::Evicted) };
+        let ended = Facts::Login {
+            authenticated_at: LOGIN,
+            last_seen: LOGIN,
+            ended: Some(Reason::Evicted),
+        };
         assert_eq!(judge(&Facts::Nobody, &policy(), LOGIN), Verdict::Anonymous);
         assert_eq!(judge(&Facts::Unknown, &policy(), LOGIN), Verdict::Expired(Reason::Unknown));
         assert_eq!(judge(&ended, &policy(), LOGIN), Verdict::Expired(Reason::Evicted));
@@ -177,10 +180,10 @@ mod tests {
     fn impossible_times_never_give_more_than_one_limit() {
         let (first, last) = (Timestamp::from_millis(i64::MIN), Timestamp::from_millis(i64::MAX));
         let negative = Timestamp::from_millis(-1);
-        for logged_in_at in [first, negative, LOGIN, LOGIN.plus(hours(1)), last] {
+        for authenticated_at in [first, negative, LOGIN, LOGIN.plus(hours(1)), last] {
             for last_seen in [first, negative, LOGIN, LOGIN.plus(seconds(1)), last] {
                 for now in [first, negative, LOGIN, last] {
-                    let facts = Facts::Login { logged_in_at, last_seen, ended: None };
+                    let facts = Facts::Login { authenticated_at, last_seen, ended: None };
                     if let Verdict::Active(deadlines) = judge(&facts, &policy(), now) {
                         assert!(deadlines.idle_end.at() <= Some(minutes(10)), "{facts:?} {now:?}");
                         assert!(deadlines.session_end.at() <= Some(hours(8)), "{facts:?} {now:?}");

@@ -41,35 +41,56 @@
 //! - Handlers ask [`SessionHandle`], [`SessionVars`] and [`FlashMessages`]; pages ask the
 //!   [`endpoints`].
 
+mod cancellation;
 mod choice;
 mod claim;
 mod clock;
-mod device;
+mod config;
+mod context;
+mod cookies;
+mod diagnostics;
+mod dialog;
+mod endpoints;
 mod error;
 mod event;
+mod extract;
 mod facts;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzed;
 mod judge;
 mod limit;
-mod path;
+mod local_path;
+mod messages;
+mod middleware;
+mod migration;
 mod policy;
 mod registry;
+mod request;
+mod response;
 mod sessions;
-mod text;
+mod settle;
 mod time;
-mod web;
 mod words;
 
 pub use clock::{Clock, ManualClock, SystemClock};
-pub use device::device_name;
-pub use error::{ConfigError, DurationError, RegistryError, StackError};
+pub use dialog::{html::Markup, texts::DialogTexts};
+pub use error::{ConfigError, DurationError, RegistryError, SetupError};
 pub use event::Event;
+pub use extract::{
+    flash_messages::FlashMessages,
+    session_handle::{SessionHandle, SignInError},
+    session_vars::{Seconds, SessionVars},
+};
 pub use facts::{Facts, Reason, UnknownReason};
 pub use judge::{Deadlines, Verdict, judge};
 pub use limit::{Limit, Limits, Overflow};
-pub use path::{LONGEST_PATH, local_path};
+pub use local_path::{LONGEST_PATH, local_path};
+pub use messages::{
+    flash::{FlashMessage, Level},
+    notice::{Languages, Notice},
+};
+pub use middleware::{SessionExpire, builder::SessionExpireBuilder};
 pub use policy::{Policy, PolicyPatch};
 #[cfg(feature = "conformance")]
 pub use registry::conformance;
@@ -78,13 +99,19 @@ pub use registry::redis::{RedisConnectError, RedisRegistry};
 #[cfg(feature = "sqlite")]
 pub use registry::sqlite::{SqliteError, SqliteRegistry};
 pub use registry::{
-    EndTarget, Loaded, LoginOutcome, Query, Registry, RegistryFuture,
+    Loaded, Registry, UserExport,
+    data::{DataChanges, DataTooLarge, SessionData, StoredMessage},
+    end::{EndSessions, EndTarget},
+    future::RegistryFuture,
     key::{PublicId, RecordKey, SigningKey, partition_key},
-    login::NewLogin,
+    login::{LoginOutcome, NewLogin, Reservation, ReserveOutcome},
     memory::MemoryRegistry,
-    record::{ActivityUpdate, Client, Ended, SessionRecord},
+    query::Query,
+    record::{Client, Ended, SessionRecord, SessionRef, SessionUpdate, UpdateOutcome},
     room::{OpenSession, SessionLimit},
+    rotation::{KeyRotation, RotationOutcome},
 };
+pub use request::{client_ip::TrustedProxy, origin::is_cross_site, user_agent::device_name};
 /// A stricter or laxer session for one handler, one scope or one module.
 ///
 /// ```
@@ -123,21 +150,7 @@ pub use registry::{
 /// ```
 pub use session_expire_macros::session_policy;
 pub use sessions::Sessions;
-pub use text::{Languages, Notice};
-pub use time::{Timestamp, format_duration, hours, minutes, parse_duration, seconds};
-pub use web::{
-    builder::Builder,
-    caller::is_cross_site,
-    client::Proxy,
-    dialog::DialogTexts,
-    endpoints::endpoints,
-    flash::{FlashMessage, Level},
-    handle::{SessionHandle, SignInError},
-    markup::Markup,
-    middleware::SessionExpire,
-    vars::{FlashMessages, Seconds, SessionVars},
-};
-
+pub use time::{Timestamp, days, format_duration, hours, minutes, parse_duration, seconds};
 pub use words::limit;
 
 /// Pages to read.
@@ -163,6 +176,6 @@ pub mod guide {
 /// What the output of `#[session_policy]` names. Not for use by hand: it changes without notice.
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::web::layer::{PatchSource, Patched, WrapWithPolicy};
+    pub use crate::middleware::policy_layer::{HandlerPolicy, PolicyExtractor, WrapWithPolicy};
     pub use actix_web;
 }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     error::ConfigError,
     limit::{Limit, Limits, Overflow},
-    path::local_path,
+    local_path::local_path,
     time::{format_duration, hours, minutes, seconds},
 };
 
@@ -41,10 +41,13 @@ pub struct Policy {
     pub overflow: Overflow,
     /// Whether requests are judged without counting as activity: `false` by default.
     pub passive: bool,
-    /// What a person is told whose session has ended, in place of the text for each reason.
+    /// The text that a user reads when the session has ended. `None`, the default, means the text for
+    /// each reason; an empty text means that no message is shown.
     pub message: Option<Arc<str>>,
     /// The login page, a path of this site: `/login` by default.
     pub login_url: Arc<str>,
+    /// Whether a request must be of a signed-in user: `false` by default.
+    pub require_login: bool,
 }
 
 impl Default for Policy {
@@ -58,6 +61,7 @@ impl Default for Policy {
             passive: false,
             message: None,
             login_url: Arc::from("/login"),
+            require_login: false,
         }
     }
 }
@@ -91,6 +95,8 @@ pub struct PolicyPatch {
     pub message: Option<Arc<str>>,
     /// Overrides [`Policy::login_url`].
     pub login_url: Option<Arc<str>>,
+    /// Overrides [`Policy::require_login`].
+    pub require_login: Option<bool>,
 }
 
 /// The setters that a policy and a patch have in common; `$set` puts a value into a field.
@@ -138,7 +144,8 @@ macro_rules! setters {
             self
         }
 
-        /// Tells this to a person whose session has ended, whatever the reason.
+        /// Sets the text that a user reads when the session has ended, whatever the reason. An empty
+        /// text shows no message. Default: a text for each reason.
         #[must_use]
         pub fn message(mut self, text: impl Into<Arc<str>>) -> Self {
             self.message = Some(text.into());
@@ -149,6 +156,16 @@ macro_rules! setters {
         #[must_use]
         pub fn login_url(mut self, path: impl Into<Arc<str>>) -> Self {
             self.login_url = $set(path.into());
+            self
+        }
+
+        /// Sets whether a login is required. If `true`, anonymous and expired requests are challenged
+        /// before anything further in runs. Default: `false`.
+        ///
+        /// A layer that requires a login is a floor: a layer inside it cannot be open.
+        #[must_use]
+        pub fn require_login(mut self, required: bool) -> Self {
+            self.require_login = $set(required);
             self
         }
     };
@@ -202,7 +219,7 @@ impl Policy {
     pub fn warning(&self) -> Option<Duration> {
         let shortest = self.idle.at().into_iter().chain(self.absolute.at()).min()?;
         let wanted = self.warn.unwrap_or(Limit::At(DEFAULT_WARNING)).at()?;
-        Some(if wanted < shortest { wanted } else { shortest / 2 })
+        Some(warn_in_time(wanted, shortest))
     }
 
     /// By how much `last_seen` may lag behind before it is written, as far as this policy is concerned (the
@@ -266,10 +283,12 @@ impl PolicyPatch {
             passive: self.passive.unwrap_or(below.passive),
             message: self.message.as_ref().or(below.message.as_ref()).cloned(),
             login_url: self.login_url.as_ref().unwrap_or(&below.login_url).clone(),
+            require_login: self.require_login.unwrap_or(below.require_login),
         }
     }
 
-    /// The patch that results when this one lies over `below`.
+    /// The patch that results when this one lies over `below`. A warning of one patch that is not
+    /// shorter than a limit of the other moves to half of that limit, as in [`Policy::warning`].
     ///
     /// ```
     /// use session_expire::{PolicyPatch, hours, minutes};
@@ -283,12 +302,32 @@ impl PolicyPatch {
         Self {
             idle: self.idle.or(below.idle),
             absolute: self.absolute.or(below.absolute),
-            warn: self.warn.or(below.warn),
+            warn: self.warn_on_top_of(below),
             max_sessions: self.max_sessions.or(below.max_sessions),
             overflow: self.overflow.or(below.overflow),
             passive: self.passive.or(below.passive),
             message: self.message.as_ref().or(below.message.as_ref()).cloned(),
             login_url: self.login_url.as_ref().or(below.login_url.as_ref()).cloned(),
+            require_login: self.require_login.or(below.require_login),
+        }
+    }
+
+    fn warn_on_top_of(&self, below: &Self) -> Option<Limit<Duration>> {
+        let (warn, idle, absolute) = match self.warn {
+            None => (below.warn, self.idle, self.absolute),
+            warn => (
+                warn,
+                below.idle.filter(|_| self.idle.is_none()),
+                below.absolute.filter(|_| self.absolute.is_none()),
+            ),
+        };
+        let shortest =
+            idle.and_then(Limit::at).into_iter().chain(absolute.and_then(Limit::at)).min();
+        match (warn, shortest) {
+            (Some(Limit::At(wanted)), Some(shortest)) => {
+                Some(Limit::At(warn_in_time(wanted, shortest)))
+            }
+            _ => warn,
         }
     }
 
@@ -307,6 +346,10 @@ impl PolicyPatch {
     pub fn validate(&self) -> Result<(), ConfigError> {
         check(self.idle, self.absolute, self.warn, self.login_url.as_ref())
     }
+}
+
+fn warn_in_time(wanted: Duration, shortest: Duration) -> Duration {
+    if wanted < shortest { wanted } else { shortest / 2 }
 }
 
 fn check(
@@ -365,11 +408,65 @@ mod tests {
 
     #[test]
     fn patches_combine_and_the_inner_one_wins() {
-        let app = Policy::new().idle(minutes(10)).message("app");
+        let app = Policy::new().idle(minutes(10)).message("app").require_login(true);
         let scope = PolicyPatch::new().idle(minutes(2)).absolute(minutes(30));
         let handler = PolicyPatch::new().idle(Limit::Off);
         let policy = handler.over(&scope.over(&app));
         assert_eq!((policy.idle, policy.absolute), (Limit::Off, Limit::At(minutes(30))));
         assert_eq!(policy.message.as_deref(), Some("app"));
+        assert!(policy.require_login);
+    }
+
+    #[test]
+    fn require_login_inner_patch_wins() {
+        for (inner, outer, expected) in [
+            (None, None, None),
+            (None, Some(true), Some(true)),
+            (Some(false), Some(true), Some(false)),
+            (Some(true), Some(false), Some(true)),
+        ] {
+            let patch = |require_login| PolicyPatch { require_login, ..PolicyPatch::new() };
+            let merged = patch(inner).on_top_of(&patch(outer));
+            assert_eq!(merged.require_login, expected, "{inner:?} {outer:?}");
+            let policy = merged.over(&Policy::new());
+            assert_eq!(policy.require_login, expected.unwrap_or(false), "{inner:?} {outer:?}");
+        }
+    }
+
+    #[test]
+    fn empty_message_is_kept_and_overrides() {
+        let policy = PolicyPatch::new().message("").over(&Policy::new().message("app"));
+        assert_eq!(policy.message.as_deref(), Some(""));
+    }
+
+    #[test]
+    fn merged_patch_warns_like_two_layers_and_is_valid() {
+        let patch = PolicyPatch::new;
+        for (inner, outer, warn) in [
+            (patch().idle(minutes(1)), patch().warn(minutes(5)), seconds(30)),
+            (patch().absolute(minutes(1)), patch().warn(minutes(1)), seconds(30)),
+            (patch().warn(minutes(5)), patch().idle(minutes(2)), minutes(1)),
+            (patch().warn(minutes(5)).idle(minutes(9)), patch().idle(minutes(2)), minutes(5)),
+            (patch().idle(Limit::Off), patch().warn(minutes(1)).idle(minutes(2)), minutes(1)),
+            (patch().warn(seconds(5)), patch().idle(minutes(2)).warn(minutes(1)), seconds(5)),
+        ] {
+            let merged = inner.on_top_of(&outer);
+            assert_eq!(merged.validate(), Ok(()), "{inner:?} {outer:?}");
+            assert_eq!(merged.warn, Some(Limit::At(warn)), "{inner:?} {outer:?}");
+            let two_layers = inner.over(&outer.over(&Policy::new()));
+            let warning = merged.over(&Policy::new()).warning();
+            assert_eq!(warning, two_layers.warning(), "{inner:?} {outer:?}");
+        }
+    }
+
+    #[test]
+    fn merged_patch_keeps_a_contradiction_of_its_own() {
+        let contradictory = PolicyPatch::new().warn(hours(1)).idle(minutes(1));
+        for merged in [
+            contradictory.on_top_of(&PolicyPatch::new()),
+            PolicyPatch::new().on_top_of(&contradictory),
+        ] {
+            assert!(merged.validate().is_err(), "{merged:?}");
+        }
     }
 }

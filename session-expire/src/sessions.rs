@@ -1,6 +1,6 @@
-//! The sessions of users, for devices pages and administrators.
+//! Sessions of users, for a sessions page and for administrators.
 
-use std::{collections::HashSet, fmt, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use crate::{
     clock::SteadyClock,
@@ -8,113 +8,77 @@ use crate::{
     event::Event,
     facts::Reason,
     registry::{
-        EndTarget, Query, Registry,
+        Registry,
+        end::{EndSessions, EndTarget},
         key::PublicId,
-        record::{Ended, SessionRecord},
+        query::Query,
+        record::{Ended, SessionRecord, SessionRef},
     },
+    time::Timestamp,
 };
 
-/// Lists and ends the sessions of users, whoever asks: check first that they may.
+/// Lists and ends the sessions of users. It checks no permission: the caller must.
 ///
 /// From [`SessionExpire::sessions`](crate::SessionExpire::sessions), or in a handler from
-/// [`SessionHandle::sessions`](crate::SessionHandle::sessions). Everything it ends is out at its very
-/// next request; at another process whose Redis registry keeps records at hand, within 50 milliseconds.
+/// [`SessionHandle::sessions`](crate::SessionHandle::sessions). An ended session is rejected on its
+/// next request; at another process whose Redis registry caches records, within 50 milliseconds.
+///
+/// Every method returns [`RegistryError`] if the registry cannot be asked.
 ///
 /// ```
-/// # #[actix_web::main]
-/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # use session_expire::{Clock, NewLogin, MemoryRegistry, Policy, Registry, SessionExpire, SystemClock};
-/// # let (registry, policy) = (MemoryRegistry::new(), Policy::new());
-/// # let now = SystemClock::default().now();
-/// # for device in ["Firefox on Linux", "Safari on iPhone"] {
-/// #     let mut login = NewLogin::new("alice", now, &policy);
-/// #     login.client.device = device.into();
-/// #     registry.login(login).await?;
-/// # }
-/// # let expire = SessionExpire::builder(policy).registry(registry).build()?;
-/// # use session_expire::Reason;
-/// let sessions = expire.sessions();
-/// for record in sessions.live("alice").await? {
-///     println!("{} since {}", record.client.device, record.logged_in_at.to_utc().format("%F %H:%M"));
+/// use actix_identity::Identity;
+/// use actix_web::{Result, post, error::ErrorUnauthorized};
+/// use session_expire::SessionHandle;
+///
+/// /// "Sign out everywhere else", after a changed password.
+/// #[post("/end-others")]
+/// async fn end_others(user: Identity, session: SessionHandle) -> Result<String> {
+///     let user = user.id().map_err(ErrorUnauthorized)?;
+///     let Some(this) = session.id() else { return Ok(String::new()) };
+///     let ended = session.sessions().because("password_changed").end_others(&user, this).await?;
+///     Ok(format!("{ended} sessions ended"))
 /// }
-/// sessions.end_all("alice").await?;
-/// assert!(sessions.live("alice").await?.is_empty());
-/// for record in sessions.past("alice").await? {
-///     assert_eq!(record.ended.map(|ended| ended.reason), Some(Reason::Revoked));
-/// }
-/// # Ok(()) }
 /// ```
 #[derive(Clone)]
 pub struct Sessions {
     pub(crate) registry: Arc<dyn Registry>,
     pub(crate) clock: Arc<SteadyClock>,
-    pub(crate) tell: Arc<dyn Fn(&Event<'_>) + Send + Sync>,
+    pub(crate) close_adoption_until: Option<Timestamp>,
+    pub(crate) cause: Option<Arc<str>>,
+    pub(crate) emit: Arc<dyn Fn(&Event<'_>) + Send + Sync>,
 }
 
 impl Sessions {
-    /// The living sessions of `user`, newest login first. One that ran out under the limits of its login
-    /// (the application's and the user's own) is not among them, although a page with laxer limits would
-    /// still accept it, until its place is needed.
-    ///
-    /// # Errors
-    ///
-    /// When the registry cannot be asked.
-    ///
-    /// ```
-    /// # #[actix_web::main]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # use session_expire::{Clock, NewLogin, MemoryRegistry, Policy, Registry, SessionExpire, SystemClock};
-    /// # let (registry, policy) = (MemoryRegistry::new(), Policy::new());
-    /// # let now = SystemClock::default().now();
-    /// # for device in ["Firefox on Linux", "Safari on iPhone"] {
-    /// #     let mut login = NewLogin::new("alice", now, &policy);
-    /// #     login.client.device = device.into();
-    /// #     registry.login(login).await?;
-    /// # }
-    /// # let expire = SessionExpire::builder(policy).registry(registry).build()?;
-    /// let live = expire.sessions().live("alice").await?;
-    /// let devices: Vec<_> = live.iter().map(|record| &*record.client.device).collect();
-    /// assert_eq!(devices.len(), 2);
-    /// assert!(expire.sessions().live("bob").await?.is_empty());
-    /// # Ok(()) }
-    /// ```
-    pub async fn live(&self, user: &str) -> Result<Vec<SessionRecord>, RegistryError> {
-        let (open, now) = (self.find(Query::open(user)).await?, self.clock.now());
-        Ok(open.into_iter().filter(|record| record.ran_out(now).is_none()).collect())
+    /// Gives the ends that follow a cause: the application's own word beside the reason.
+    #[must_use]
+    pub fn because(mut self, cause: impl Into<Arc<str>>) -> Self {
+        self.cause = Some(cause.into());
+        self
     }
 
-    /// The past sessions of `user` as far as the log reaches, newest login first. One that ran out and
-    /// has not been seen since is among them, with the reason for which it will end unless a page with
-    /// laxer limits is opened before.
+    /// Returns the active sessions of `user`, newest login first.
+    ///
+    /// A session that has expired under the limits of its login is not among them, although a page
+    /// with laxer limits still accepts it.
     ///
     /// # Errors
     ///
-    /// When the registry cannot be asked.
+    /// Returns [`RegistryError`] if the registry cannot be asked.
+    pub async fn live(&self, user: &str) -> Result<Vec<SessionRecord>, RegistryError> {
+        let (open, now) = (self.find(Query::open(user)).await?, self.clock.now());
+        Ok(open.into_iter().filter(|record| record.expiry_reason(now).is_none()).collect())
+    }
+
+    /// Returns the ended sessions of `user` as far as the history goes, newest login first. One that
+    /// has expired unnoticed is among them, with the reason.
     ///
-    /// ```
-    /// # #[actix_web::main]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # use session_expire::{Clock, NewLogin, MemoryRegistry, Policy, Registry, SessionExpire, SystemClock};
-    /// # let (registry, policy) = (MemoryRegistry::new(), Policy::new());
-    /// # let now = SystemClock::default().now();
-    /// # for device in ["Firefox on Linux", "Safari on iPhone"] {
-    /// #     let mut login = NewLogin::new("alice", now, &policy);
-    /// #     login.client.device = device.into();
-    /// #     registry.login(login).await?;
-    /// # }
-    /// # let expire = SessionExpire::builder(policy).registry(registry).build()?;
-    /// # expire.sessions().end_all("alice").await?;
-    /// for record in expire.sessions().past("alice").await? {
-    ///     let ended = record.ended.ok_or("still alive")?;
-    ///     println!("{}: {} ({})", ended.at.to_utc(), ended.reason, record.client.device);
-    /// #   assert_eq!(ended.reason, session_expire::Reason::Revoked);
-    /// }
-    /// # Ok(()) }
-    /// ```
+    /// # Errors
+    ///
+    /// Returns [`RegistryError`] if the registry cannot be asked.
     pub async fn past(&self, user: &str) -> Result<Vec<SessionRecord>, RegistryError> {
         let all = Query { user: Some(user.into()), ..Query::default() };
         let (records, now) = (self.find(all).await?, self.clock.now());
-        let over = records.into_iter().filter_map(|mut record| match record.ran_out(now) {
+        let over = records.into_iter().filter_map(|mut record| match record.expiry_reason(now) {
             _ if record.ended.is_some() => Some(record),
             None => None,
             Some(reason) => {
@@ -129,161 +93,69 @@ impl Sessions {
     ///
     /// # Errors
     ///
-    /// When the registry cannot be asked.
-    ///
-    /// ```
-    /// # #[actix_web::main]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # use session_expire::{Clock, NewLogin, MemoryRegistry, Policy, Registry, SessionExpire, SystemClock};
-    /// # let (registry, policy) = (MemoryRegistry::new(), Policy::new());
-    /// # let now = SystemClock::default().now();
-    /// # for device in ["Firefox on Linux", "Safari on iPhone"] {
-    /// #     let mut login = NewLogin::new("alice", now, &policy);
-    /// #     login.client.device = device.into();
-    /// #     registry.login(login).await?;
-    /// # }
-    /// # let expire = SessionExpire::builder(policy).registry(registry).build()?;
-    /// use session_expire::Query;
-    /// // The open sessions of all users, 50 to a page.
-    /// let first = Query { ended: Some(false), limit: Some(50), ..Query::default() };
-    /// let page = expire.sessions().find(first.clone()).await?;
-    /// let next = Query { after: page.last().map(Query::place), ..first };
-    /// assert_eq!(page.len(), 2);
-    /// assert!(expire.sessions().find(next).await?.is_empty());
-    /// # Ok(()) }
-    /// ```
+    /// Returns [`RegistryError`] if the registry cannot be asked.
     pub async fn find(&self, query: Query) -> Result<Vec<SessionRecord>, RegistryError> {
-        self.registry.find(query).await.inspect_err(|error| self.failed(error))
+        self.registry.list(query).await.inspect_err(|error| self.failed(error))
     }
 
-    /// Ends the session of `user` with this id: `false` if `user` has no such living session.
+    /// Ends the session `id` of `user`. Returns `false` if `user` has no such open session.
     ///
     /// # Errors
     ///
-    /// When the registry cannot be asked; nothing has ended then.
-    ///
-    /// ```
-    /// # #[actix_web::main]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # use session_expire::{Clock, NewLogin, MemoryRegistry, Policy, Registry, SessionExpire, SystemClock};
-    /// # let (registry, policy) = (MemoryRegistry::new(), Policy::new());
-    /// # let now = SystemClock::default().now();
-    /// # for device in ["Firefox on Linux", "Safari on iPhone"] {
-    /// #     let mut login = NewLogin::new("alice", now, &policy);
-    /// #     login.client.device = device.into();
-    /// #     registry.login(login).await?;
-    /// # }
-    /// # let expire = SessionExpire::builder(policy).registry(registry).build()?;
-    /// use session_expire::PublicId;
-    /// # let id = expire.sessions().live("alice").await?[0].id.to_string();
-    /// // `id` comes from a form: an id of somebody else's session ends nothing.
-    /// let id = PublicId::parse(&id).ok_or("no such session")?;
-    /// assert!(!expire.sessions().end("bob", id).await?);
-    /// assert!(expire.sessions().end("alice", id).await?);
-    /// # Ok(()) }
-    /// ```
+    /// Returns [`RegistryError`] if the registry cannot be asked.
     pub async fn end(&self, user: &str, id: PublicId) -> Result<bool, RegistryError> {
-        Ok(self.end_target(EndTarget::Id(user.into(), id)).await? > 0)
+        let session = SessionRef { user: user.into(), id };
+        Ok(self.end_target(EndTarget::Session(session)).await? > 0)
     }
 
-    /// Ends all sessions of `user` but one, and says how many that were.
+    /// Ends all sessions of `user` but `keep`, and returns how many ended. If `keep` is not open,
+    /// none ends.
     ///
     /// # Errors
     ///
-    /// When the registry cannot be asked; nothing has ended then.
-    ///
-    /// ```
-    /// # #[actix_web::main]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # use session_expire::{Clock, NewLogin, MemoryRegistry, Policy, Registry, SessionExpire, SystemClock};
-    /// # let (registry, policy) = (MemoryRegistry::new(), Policy::new());
-    /// # let now = SystemClock::default().now();
-    /// # for device in ["Firefox on Linux", "Safari on iPhone"] {
-    /// #     let mut login = NewLogin::new("alice", now, &policy);
-    /// #     login.client.device = device.into();
-    /// #     registry.login(login).await?;
-    /// # }
-    /// # let expire = SessionExpire::builder(policy).registry(registry).build()?;
-    /// let sessions = expire.sessions();
-    /// let keep = sessions.live("alice").await?[0].id; // in a handler: `SessionHandle::id`
-    /// assert_eq!(sessions.end_others("alice", keep).await?, 1);
-    /// assert_eq!(sessions.live("alice").await?[0].id, keep);
-    /// # Ok(()) }
-    /// ```
+    /// Returns [`RegistryError`] if the registry cannot be asked.
     pub async fn end_others(&self, user: &str, keep: PublicId) -> Result<usize, RegistryError> {
-        self.end_target(EndTarget::Others(user.into(), keep)).await
+        let keep = SessionRef { user: user.into(), id: keep };
+        self.end_target(EndTarget::Others(keep)).await
     }
 
-    /// Ends all sessions of `user`, as after a changed password, and says how many that were.
+    /// Ends all sessions of `user`, and returns how many ended.
     ///
     /// # Errors
     ///
-    /// When the registry cannot be asked; nothing has ended then.
-    ///
-    /// ```
-    /// # #[actix_web::main]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # use session_expire::{Clock, NewLogin, MemoryRegistry, Policy, Registry, SessionExpire, SystemClock};
-    /// # let (registry, policy) = (MemoryRegistry::new(), Policy::new());
-    /// # let now = SystemClock::default().now();
-    /// # for device in ["Firefox on Linux", "Safari on iPhone"] {
-    /// #     let mut login = NewLogin::new("alice", now, &policy);
-    /// #     login.client.device = device.into();
-    /// #     registry.login(login).await?;
-    /// # }
-    /// # let expire = SessionExpire::builder(policy).registry(registry).build()?;
-    /// assert_eq!(expire.sessions().end_all("alice").await?, 2);
-    /// assert_eq!(expire.sessions().end_all("alice").await?, 0);
-    /// # Ok(()) }
-    /// ```
+    /// Returns [`RegistryError`] if the registry cannot be asked.
     pub async fn end_all(&self, user: &str) -> Result<usize, RegistryError> {
         self.end_target(EndTarget::All(user.into())).await
     }
 
-    /// Ends the sessions of all users who are signed in as it begins, as after a break-in (OWASP ASVS
-    /// 7.4.5), and says how many that were. It reads all open sessions, 10,000 at a time.
+    /// Ends all sessions of all users, as after a break-in (ASVS 5.0 7.4.5), and returns how many
+    /// ended.
     ///
     /// # Errors
     ///
-    /// When the registry cannot be asked; some have ended then, and it may be called again.
-    ///
-    /// ```
-    /// # #[actix_web::main]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # use session_expire::{Clock, NewLogin, MemoryRegistry, Policy, Registry, SessionExpire, SystemClock};
-    /// # let (registry, policy) = (MemoryRegistry::new(), Policy::new());
-    /// # let now = SystemClock::default().now();
-    /// # for user in ["alice", "bob"] {
-    /// #     registry.login(NewLogin::new(user, now, &policy)).await?;
-    /// # }
-    /// # let expire = SessionExpire::builder(policy).registry(registry).build()?;
-    /// assert_eq!(expire.sessions().end_everybody().await?, 2);
-    /// assert!(expire.sessions().live("bob").await?.is_empty());
-    /// # Ok(()) }
-    /// ```
-    pub async fn end_everybody(&self) -> Result<usize, RegistryError> {
-        let mut open = Query { ended: Some(false), limit: Some(10_000), ..Query::default() };
-        let mut ended = 0;
-        loop {
-            let page = self.find(open.clone()).await?;
-            let Some(last) = page.last() else { return Ok(ended) };
-            open.after = Some(Query::place(last));
-            let users: HashSet<_> = page.iter().map(|record| &record.user).collect();
-            for user in users {
-                ended += self.end_all(user).await?;
-            }
-        }
+    /// Returns [`RegistryError`] if the registry cannot be asked; some sessions may have ended then,
+    /// and it may be called again.
+    pub async fn end_everyone(&self) -> Result<u64, RegistryError> {
+        let ended = self.registry.end_everyone(self.ended()).await;
+        let count = ended.inspect_err(|error| self.failed(error))?;
+        (self.emit)(&Event::EveryoneEnded { count });
+        Ok(count)
     }
 
     fn failed(&self, error: &RegistryError) {
-        (self.tell)(&Event::RegistryFailed { error });
+        (self.emit)(&Event::RegistryFailed { error });
+    }
+
+    fn ended(&self) -> Ended {
+        Ended { cause: self.cause.clone(), ..Ended::new(Reason::Revoked, self.clock.now()) }
     }
 
     async fn end_target(&self, target: EndTarget) -> Result<usize, RegistryError> {
-        let over = self.registry.end(target, Ended::new(Reason::Revoked, self.clock.now())).await;
-        let over = over.inspect_err(|error| self.failed(error))?;
-        over.iter().for_each(|record| (self.tell)(&Event::end_of(record)));
-        Ok(over.len())
+        let mut request = EndSessions::new(target, self.ended());
+        request.close_adoption_until = self.close_adoption_until;
+        let ended = self.registry.end(request).await.inspect_err(|error| self.failed(error))?;
+        ended.iter().for_each(|record| (self.emit)(&Event::end_of(record)));
+        Ok(ended.len())
     }
 }
 

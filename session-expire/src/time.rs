@@ -98,6 +98,17 @@ pub const fn minutes(n: u64) -> Duration {
     Duration::from_secs(n.saturating_mul(60))
 }
 
+/// `n` days of 24 hours.
+///
+/// ```
+/// use session_expire::{days, hours};
+/// assert_eq!(days(2), hours(48));
+/// ```
+#[must_use]
+pub const fn days(n: u64) -> Duration {
+    Duration::from_secs(n.saturating_mul(86_400))
+}
+
 /// `n` hours.
 ///
 /// ```

@@ -44,6 +44,7 @@ struct Written {
     passive: Option<Word>,
     message: Option<Word>,
     login_url: Option<Word>,
+    require_login: Option<Word>,
 }
 
 impl TryFrom<Written> for PolicyPatch {
@@ -56,9 +57,13 @@ impl TryFrom<Written> for PolicyPatch {
             warn: written.warn.map(|word| duration("warn", word)).transpose()?,
             max_sessions: written.max_sessions.map(count).transpose()?,
             overflow: written.overflow.map(overflow).transpose()?,
-            passive: written.passive.map(truth).transpose()?,
+            passive: written.passive.map(|word| truth("passive", word)).transpose()?,
             message: written.message.map(|word| text("message", word)).transpose()?,
             login_url: written.login_url.map(|word| text("login_url", word)).transpose()?,
+            require_login: written
+                .require_login
+                .map(|word| truth("require_login", word))
+                .transpose()?,
         };
         patch.validate().map(|()| patch)
     }
@@ -152,10 +157,10 @@ impl FromStr for Overflow {
     }
 }
 
-fn truth(word: Word) -> Result<bool, ConfigError> {
+fn truth(key: &'static str, word: Word) -> Result<bool, ConfigError> {
     match word {
         Word::Truth(truth) => Ok(truth),
-        other => wrong("passive", &other, "true or false"),
+        other => wrong(key, &other, "true or false"),
     }
 }
 
@@ -188,8 +193,10 @@ impl Serialize for PolicyPatch {
         if let Some(overflow) = self.overflow {
             map.serialize_entry("overflow", overflow.as_str())?;
         }
-        if let Some(passive) = self.passive {
-            map.serialize_entry("passive", &passive)?;
+        for (key, truth) in [("passive", self.passive), ("require_login", self.require_login)] {
+            if let Some(truth) = truth {
+                map.serialize_entry(key, &truth)?;
+            }
         }
         for (key, text) in [("message", &self.message), ("login_url", &self.login_url)] {
             if let Some(text) = text {
@@ -231,6 +238,7 @@ mod tests {
             passive = true
             message = "Bye."
             login_url = "/sign-in"
+            require_login = true
             "#,
         )
         .unwrap();
@@ -242,7 +250,8 @@ mod tests {
             .overflow(Overflow::Refuse)
             .passive(true)
             .message("Bye.")
-            .login_url("/sign-in");
+            .login_url("/sign-in")
+            .require_login(true);
         assert_eq!(policy, expected);
     }
 
@@ -256,8 +265,10 @@ mod tests {
             .overflow(Overflow::LeastRecent)
             .passive(false)
             .message("Bye \"bye\"")
-            .login_url("/in");
-        for patch in [full, PolicyPatch::new(), PolicyPatch::new().max_sessions(0)] {
+            .login_url("/in")
+            .require_login(false);
+        let silent = PolicyPatch::new().message("").require_login(true);
+        for patch in [full, silent, PolicyPatch::new(), PolicyPatch::new().max_sessions(0)] {
             let json = serde_json::to_string(&patch).unwrap();
             assert_eq!(serde_json::from_str::<PolicyPatch>(&json).unwrap(), patch, "{json}");
         }
@@ -284,6 +295,7 @@ mod tests {
             (r#"{"max_sessions": 1.5}"#, "max_sessions: 1.5 is not"),
             (r#"{"overflow": "explode"}"#, "overflow: \"explode\" is not \"evict\""),
             (r#"{"passive": "yes"}"#, "passive: \"yes\" is not true or false"),
+            (r#"{"require_login": 1}"#, "require_login: 1 is not true or false"),
             (r#"{"message": 1}"#, "message: 1 is not a text"),
             (
                 r#"{"login_url": "https://b.example/"}"#,

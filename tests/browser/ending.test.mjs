@@ -141,7 +141,7 @@ test("a page whose time ran out while its tab was hidden and asleep leaves when 
   const server = await inPageTime(page);
   await signIn(page);
   const hide = (hidden) => page.evaluate((to) => {
-    Object.defineProperty(document, "hidden", { value: to, configurable: true });
+    Object.defineProperty(Document.prototype, "hidden", { get: () => to, configurable: true });
     document.dispatchEvent(new Event("visibilitychange"));
   }, hidden);
   await hide(true);

@@ -5,7 +5,7 @@ import { at, dialog, inPageTime, isCovered, isOpen, path, signIn } from "./site.
 
 const shiftWallClock = (page, hours) => page.evaluate((by) => { const real = Date.now; Date.now = () => real() + by * 3_600_000; }, hours);
 const hide = (page, hidden) => page.evaluate((to) => {
-  Object.defineProperty(document, "hidden", { value: to, configurable: true });
+  Object.defineProperty(Document.prototype, "hidden", { get: () => to, configurable: true });
   document.dispatchEvent(new Event("visibilitychange"));
 }, hidden);
 const fillIn = async (page, user = "alice") => {

@@ -8,7 +8,8 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { chromium } from "playwright-core";
 
-const PROGRAM = new URL("../../target/debug/example-site", import.meta.url).pathname;
+const TARGET = process.env.CARGO_TARGET_DIR ?? new URL("../../target", import.meta.url).pathname;
+const PROGRAM = join(TARGET, "debug/example-site");
 const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
 
 const folders = [];
@@ -95,7 +96,8 @@ export const path = (page) => { const { pathname, search, hash } = new URL(page.
 
 // Puts a server into the place of the site's status and keep-alive that lives in the page's time:
 // `pass` lets time pass at both. It answers as the site does, and writes down what it is asked.
-export async function inPageTime(page, { idle = 1200, session = 28800, warn = 120, away = false } = {}) {
+// `markup` is put at the start of the page's body.
+export async function inPageTime(page, { idle = 1200, session = 28800, warn = 120, away = false, markup = "" } = {}) {
   const server = { now: 0, seen: 0, session, away, asked: 0, kept: [], over: null };
   const left = () => {
     const [idleLeft, sessionLeft] = [server.seen + idle - server.now, server.session - server.now];
@@ -126,7 +128,8 @@ export async function inPageTime(page, { idle = 1200, session = 28800, warn = 12
     const body = (await response.text())
       .replace(/data-idle-end="\d*"/, `data-idle-end="${idle}"`)
       .replace(/data-session-end="\d*"/, `data-session-end="${server.session - server.now}"`)
-      .replace(/data-warn="[\d.]*"/, `data-warn="${warn}"`);
+      .replace(/data-warn="[\d.]*"/, `data-warn="${warn}"`)
+      .replace("<body>", () => `<body>${markup}`);
     return route.fulfill({ response, body });
   });
   const settle = () => page.waitForTimeout(60);

@@ -82,7 +82,7 @@ test("Escape stays signed in, also when it is pressed twice", warned({}, async (
 
 test("the title counts while the tab is hidden, and is restored exactly, also when the page has changed it", warned({}, async (page, server) => {
   const hide = (hidden) => page.evaluate((to) => {
-    Object.defineProperty(document, "hidden", { value: to, configurable: true });
+    Object.defineProperty(Document.prototype, "hidden", { get: () => to, configurable: true });
     document.dispatchEvent(new Event("visibilitychange"));
   }, hidden);
   const title = await page.title();

@@ -10,7 +10,7 @@ use actix_session::Session;
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, Responder, web};
 use serde::Deserialize;
 use session_expire::{
-    FlashMessages, PolicyPatch, SessionHandle, SessionVars, hours, local_path, minutes,
+    FlashMessages, PolicyPatch, SessionHandle, SessionVars, SignInError, hours, local_path, minutes,
 };
 
 /// Holds requests to `/slow` back until they may go on.
@@ -47,6 +47,14 @@ async fn login(req: HttpRequest, form: web::Form<LoginForm>) -> HttpResponse {
         Ok(_) => see_other(form.next.as_deref().and_then(local_path).unwrap_or("/private")),
         Err(error) => HttpResponse::from_error(error),
     }
+}
+
+async fn sign_in(
+    session: SessionHandle,
+    form: web::Form<LoginForm>,
+) -> Result<HttpResponse, SignInError> {
+    session.sign_in(form.user.clone()).await?;
+    Ok(see_other("/private"))
 }
 
 async fn login_page(messages: FlashMessages) -> String {
@@ -134,6 +142,7 @@ pub fn configure(cfg: &mut web::ServiceConfig) {
         .route("/login", web::get().to(login_page))
         .route("/logout", web::post().to(logout))
         .route("/logout-with-message", web::post().to(logout_with_message))
+        .route("/sign-in", web::post().to(sign_in))
         .route("/sign-out", web::post().to(sign_out))
         .route("/messages", web::get().to(show_messages))
         .route("/push", web::post().to(push_message))

@@ -6,8 +6,10 @@ use std::sync::{
 };
 
 use session_expire::{
-    ActivityUpdate, EndTarget, Ended, Loaded, LoginOutcome, MemoryRegistry, NewLogin, Query,
-    RecordKey, Registry, RegistryError, RegistryFuture, SessionLimit, SessionRecord, Timestamp,
+    EndSessions, Ended, KeyRotation, Loaded, LoginOutcome, MemoryRegistry, NewLogin, Query,
+    RecordKey, Registry, RegistryError, RegistryFuture, Reservation, ReserveOutcome,
+    RotationOutcome, SessionLimit, SessionRecord, SessionRef, SessionUpdate, Timestamp,
+    UpdateOutcome, UserExport,
 };
 
 /// A [`MemoryRegistry`] that is watched.
@@ -57,7 +59,7 @@ impl Probe {
         unpoisoned(&self.asked).push(what);
         if self.down.load(Ordering::SeqCst) {
             let error = RegistryError::new(what, "the probe was told to be away, in all secrecy");
-            return Box::pin(std::future::ready(Err(error)));
+            return RegistryFuture::ready(Err(error));
         }
         answer()
     }
@@ -68,43 +70,75 @@ fn unpoisoned<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Registry for Probe {
-    fn login(&self, login: NewLogin) -> RegistryFuture<'_, LoginOutcome> {
+    fn load(&self, key: RecordKey, count_open: bool) -> RegistryFuture<'_, Option<Loaded>> {
+        self.ask("load", || self.below.load(key, count_open))
+    }
+
+    fn reserve(&self, reservation: Reservation) -> RegistryFuture<'_, ReserveOutcome> {
+        self.ask("reserve", || self.below.reserve(reservation))
+    }
+
+    fn commit(&self, login: NewLogin) -> RegistryFuture<'_, LoginOutcome> {
         unpoisoned(&self.keys).push(login.key);
-        self.ask("login", || self.below.login(login))
+        self.ask("commit", || self.below.commit(login))
     }
 
-    fn load(&self, key: RecordKey) -> RegistryFuture<'_, Option<Loaded>> {
-        self.ask("load", || self.below.load(key))
+    fn cancel(&self, key: RecordKey, ended: Ended) -> RegistryFuture<'_, ()> {
+        self.ask("cancel", || self.below.cancel(key, ended))
     }
 
-    fn touch(&self, key: RecordKey, change: ActivityUpdate) -> RegistryFuture<'_, ()> {
-        self.ask("touch", || self.below.touch(key, change))
-    }
-
-    fn end(&self, target: EndTarget, ended: Ended) -> RegistryFuture<'_, Vec<SessionRecord>> {
-        self.ask("end", || self.below.end(target, ended))
-    }
-
-    fn make_room(
+    fn update(
         &self,
-        key: RecordKey,
-        room: SessionLimit,
+        session: SessionRef,
+        update: SessionUpdate,
+    ) -> RegistryFuture<'_, UpdateOutcome> {
+        self.ask("update", || self.below.update(session, update))
+    }
+
+    fn rotate(&self, rotation: KeyRotation) -> RegistryFuture<'_, RotationOutcome> {
+        self.ask("rotate", || self.below.rotate(rotation))
+    }
+
+    fn end(&self, end: EndSessions) -> RegistryFuture<'_, Vec<SessionRecord>> {
+        self.ask("end", || self.below.end(end))
+    }
+
+    fn enforce_limit(
+        &self,
+        session: SessionRef,
+        limit: SessionLimit,
         ended: Ended,
     ) -> RegistryFuture<'_, Vec<SessionRecord>> {
-        self.ask("make_room", || self.below.make_room(key, room, ended))
+        self.ask("enforce_limit", || self.below.enforce_limit(session, limit, ended))
     }
 
-    fn find(&self, query: Query) -> RegistryFuture<'_, Vec<SessionRecord>> {
-        self.ask("find", || self.below.find(query))
+    fn list(&self, query: Query) -> RegistryFuture<'_, Vec<SessionRecord>> {
+        self.ask("list", || self.below.list(query))
     }
 
-    fn begin(&self, now: Timestamp) {
+    fn end_everyone(&self, ended: Ended) -> RegistryFuture<'_, u64> {
+        self.ask("end_everyone", || self.below.end_everyone(ended))
+    }
+
+    fn erase(&self, user: Arc<str>) -> RegistryFuture<'_, u64> {
+        self.ask("erase", || self.below.erase(user))
+    }
+
+    fn export(&self, user: Arc<str>) -> RegistryFuture<'_, UserExport> {
+        self.ask("export", || self.below.export(user))
+    }
+
+    fn enforces_limits(&self) -> bool {
+        self.below.enforces_limits()
+    }
+
+    fn on_start(&self, now: Timestamp) {
         if !self.shared {
-            self.below.begin(now);
+            self.below.on_start(now);
         }
     }
 
-    fn shared(&self) -> bool {
+    fn is_shared(&self) -> bool {
         self.shared
     }
 }

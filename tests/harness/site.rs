@@ -7,8 +7,6 @@ use std::{
     time::Duration,
 };
 
-use actix_identity::IdentityMiddleware;
-use actix_session::{SessionMiddleware, storage::CookieSessionStore};
 use actix_web::{
     App, HttpServer,
     cookie::{Cookie, CookieJar, Key},
@@ -16,13 +14,13 @@ use actix_web::{
     web,
 };
 use session_expire::{
-    Builder, Event, ManualClock, Policy, SessionExpire, Timestamp, hours, minutes,
+    Event, ManualClock, Policy, SessionExpire, SessionExpireBuilder, Timestamp, hours, minutes,
 };
 
 use crate::{Browser, Probe, pages};
 
 type Configure = fn(&mut web::ServiceConfig);
-type Customise = Box<dyn FnOnce(Builder) -> Builder>;
+type Customise = Box<dyn FnOnce(SessionExpireBuilder) -> SessionExpireBuilder>;
 
 /// A site that is being set up.
 pub struct SiteBuilder {
@@ -133,7 +131,10 @@ impl SiteBuilder {
 
     /// Sets options of the middleware.
     #[must_use]
-    pub fn customise(mut self, customise: impl FnOnce(Builder) -> Builder + 'static) -> Self {
+    pub fn customise(
+        mut self,
+        customise: impl FnOnce(SessionExpireBuilder) -> SessionExpireBuilder + 'static,
+    ) -> Self {
         self.customise = Box::new(customise);
         self
     }
@@ -148,6 +149,8 @@ impl SiteBuilder {
         let events = Arc::<Mutex<Vec<String>>>::default();
         let log = Arc::clone(&events);
         let builder = SessionExpire::builder(self.policy)
+            .plain_http(true)
+            .cookie_key(key())
             .clock(self.clock.clone())
             .registry(self.probe.clone())
             .observer(move |event| {
@@ -173,15 +176,12 @@ impl SiteBuilder {
     }
 }
 
-/// A session of this content, as the site's session layer puts it into its cookie.
+/// An anonymous cookie of this content, sealed with the site's key.
 #[must_use]
 pub fn sealed(state: &str) -> String {
     let mut jar = CookieJar::new();
-    jar.private_mut(&key()).add(Cookie::new("id", state.to_owned()));
-    jar.get("id")
-        .map(|cookie| cookie.encoded().stripped().to_string())
-        .unwrap_or_default()
-        .replace("id=", "")
+    jar.private_mut(&key()).add(Cookie::new("anonymous", state.to_owned()));
+    jar.get("anonymous").map(|cookie| cookie.value().to_owned()).unwrap_or_default()
 }
 
 /// The same for every site, so that a cookie of one is readable at another with the same registry.
@@ -203,12 +203,6 @@ fn serve(
             .configure(pages::configure)
             .service(expire.endpoints())
             .wrap(expire.clone())
-            .wrap(IdentityMiddleware::default())
-            .wrap(
-                SessionMiddleware::builder(CookieSessionStore::default(), key())
-                    .cookie_secure(false)
-                    .build(),
-            )
     };
     actix_web::rt::System::new()
         .block_on(async {
@@ -226,6 +220,7 @@ fn name(event: &Event<'_>) -> String {
         Event::Renewed { user, .. } => format!("{user} renewed"),
         Event::Refused { reason } => format!("refused: {reason}"),
         Event::LoginRefused { user } => format!("{user} refused"),
+        Event::EveryoneEnded { count } => format!("{count} sessions of all users ended"),
         Event::RegistryFailed { .. } => "registry failed".to_owned(),
         _ => "something new".to_owned(),
     }

@@ -177,7 +177,7 @@ fn a_401_of_another_scheme_and_one_that_is_meant_as_it_is_are_left_alone() {
             HttpResponse::Unauthorized().insert_header(("www-authenticate", "Basic")).finish()
         };
         let login = |session: SessionHandle| async move {
-            session.keep_answer();
+            session.keep_response();
             HttpResponse::Unauthorized().body("wrong password")
         };
         cfg.route("/basic", web::get().to(basic)).route("/api/login", web::post().to(login));

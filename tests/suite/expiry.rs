@@ -84,7 +84,7 @@ fn signing_in_again_as_the_same_user_restarts_the_absolute_clock() {
     let site = Site::builder().policy(Policy::new().idle(Limit::Off).absolute(hours(1))).start();
     let alice = site.signed_in("alice");
     site.pass(minutes(50));
-    alice.sign_in("alice");
+    alice.post("/sign-in", "user=alice");
     site.pass(minutes(50));
     assert_eq!(alice.user_at("/private").as_deref(), Some("alice"));
     assert_eq!(site.events(), ["alice signed in", "alice ended: logged_out", "alice signed in"]);

@@ -145,25 +145,6 @@ fn what_a_login_writes_is_kept_wherever_it_comes_to_lie() {
     }
 }
 
-/// There the session was hidden and written back, and nobody can tell what the login has written. A flag
-/// of one user must not be lost, nor passed on from the other.
-#[test]
-fn where_it_cannot_be_told_whose_an_entry_is_the_login_is_to_be_repeated() {
-    for flag in ["", "true"] {
-        let site = Site::builder().routes(careful_logins).start();
-        let browser = site.signed_in("alice");
-        browser.post("/note", "0");
-        browser.post("/flag", flag);
-        site.pass(minutes(15));
-        let answer = browser.post("/lax/careful", "overwrite");
-        assert_eq!(answer.redirect(), (303, "/login?next=/form"), "{answer:?}");
-        assert_eq!((browser.user_at("/private"), browser.cookie()), (None, String::new()));
-        browser.post("/careful", "overwrite");
-        assert_eq!(browser.user_at("/private").as_deref(), Some("bob"));
-        assert_eq!(browser.get("/second-factor").body, "Some(true)");
-    }
-}
-
 #[test]
 fn what_is_written_after_signing_in_is_kept_whatever_the_other_user_had() {
     for (wait, page) in [(1, "/in"), (15, "/lax/in")] {

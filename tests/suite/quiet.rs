@@ -28,7 +28,7 @@ fn activity_is_written_only_when_it_has_moved_by_a_sixtieth_of_the_strictest_lim
     assert_eq!(site.registry.asked(), ["load"], "the strictest page of this site has one minute");
     site.pass(seconds(1));
     alice.get("/private");
-    assert_eq!(site.registry.asked(), ["load", "touch"]);
+    assert_eq!(site.registry.asked(), ["load", "update"]);
 }
 
 #[test]

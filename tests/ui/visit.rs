@@ -10,16 +10,27 @@ use actix_web::dev::ServiceResponse;
 use actix_web::http::header::{ACCEPT, LOCATION};
 use actix_web::test::{TestRequest, call_service, init_service};
 use actix_web::{App, HttpResponse, web::ServiceConfig};
-use session_expire::{Policy, SessionExpire};
+use session_expire::{Policy, SessionExpire, SessionHandle};
 
 /// Where the application sends to, when no policy further in says otherwise.
 #[allow(dead_code)]
 pub(crate) const LOGIN: &str = "/application";
 
-/// What every handler answers.
+/// What most handlers answer.
+#[allow(dead_code)]
 pub(crate) fn sign_in_first() -> HttpResponse {
     HttpResponse::Unauthorized().finish()
 }
+
+/// What a handler answers that is open to anonymous visitors unless its policy requires a login.
+#[allow(dead_code)]
+pub(crate) fn answer_if_open(handle: &SessionHandle) -> HttpResponse {
+    if handle.policy().require_login { sign_in_first() } else { HttpResponse::Ok().finish() }
+}
+
+/// What [`expect`] is told of a handler that answers an anonymous visitor.
+#[allow(dead_code)]
+pub(crate) const OPEN: &str = "200 OK";
 
 /// Each `METHOD /path` is sent to the login page beside it, with or without a way back.
 pub(crate) async fn expect(site: impl FnOnce(&mut ServiceConfig), expected: &[(&str, &str)]) {

@@ -1,8 +1,9 @@
-//! A login, on its way into a registry.
+//! New login: what a registry is given to create a record.
 
 use std::sync::Arc;
 
 use super::{
+    data::SessionData,
     key::{PublicId, RecordKey, SigningKey},
     record::{Client, Ended, SessionRecord},
     room::SessionLimit,
@@ -21,81 +22,141 @@ use crate::{
 /// let now = Timestamp::from_millis(0);
 /// let mut login = NewLogin::new("alice", now, &Policy::new().max_sessions(1));
 /// login.client.device = "Firefox on Linux".into();
-/// login.choice = Some(PolicyPatch::new().absolute(hours(24)).into());
+/// login.login_policy = Some(PolicyPatch::new().absolute(hours(24)).into());
 ///
-/// assert_eq!(login.room.places(), 1);
+/// assert_eq!(login.limit.max(), 1);
 /// let ended = login.evicts();
 /// assert_eq!((ended.reason, ended.by.as_deref()), (Reason::Evicted, Some("Firefox on Linux")));
 /// assert_eq!(SessionRecord::new(&login).last_seen, now);
 /// ```
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct NewLogin {
-    /// The secret name of the new record.
+    /// Secret key of the new record, and the idempotency key of the login: the same login may be
+    /// committed again after its answer was lost.
     pub key: RecordKey,
-    /// The public name of the new record.
+    /// Public id of the new record.
     pub id: PublicId,
-    /// The secret that signs the claims of this login's pages.
-    pub seal: SigningKey,
-    /// The user, as actix-identity knows them.
+    pub(crate) signing_key: SigningKey,
+    /// User id, as actix-identity knows it.
     pub user: Arc<str>,
     /// When.
     pub at: Timestamp,
     /// From where.
     pub client: Client,
-    /// The login of the same user that this browser had before, whose place the new one takes, and why
-    /// it ends now at the latest.
-    pub replaces: Option<(RecordKey, Reason)>,
+    /// The session of the same user that this browser had, whose slot the login takes, and the
+    /// reason for which it ends.
+    pub replaces: Option<(PublicId, Reason)>,
     /// How many sessions the user may have, this one included.
-    pub room: SessionLimit,
-    /// The limits under which this session counts as alive when places are counted.
+    pub limit: SessionLimit,
+    /// Limits under which this session counts as active when sessions are counted.
     pub limits: Limits,
-    /// What was chosen at this login; see [`SessionRecord::choice`].
-    pub choice: Option<Arc<PolicyPatch>>,
-    /// What the user has of their own; it has the last word.
-    pub patch: Option<Arc<PolicyPatch>>,
+    /// Policy patch chosen at this login; see [`SessionRecord::login_policy`].
+    pub login_policy: Option<Arc<PolicyPatch>>,
+    /// Policy patch of the user; it has the last word.
+    pub user_policy: Option<Arc<PolicyPatch>>,
+    /// `true` if the session takes no slot of the session limit.
+    pub uncounted: bool,
+    /// The user who impersonates [`user`](Self::user) in this session.
+    pub actor: Option<Arc<str>>,
+    /// For a session that is adopted from another session layer: until when it may be adopted.
+    pub adopted_until: Option<Timestamp>,
+    /// Data of the session.
+    pub data: SessionData,
+}
+
+/// A slot that is held for a login until it is committed, cancelled, or the deadline passes.
+///
+/// It ends no session. A login that is refused under `overflow = "refuse"` is refused here, before
+/// the application has told the user anything.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Reservation {
+    /// Key of the login that is going to be committed.
+    pub key: RecordKey,
+    /// User id.
+    pub user: Arc<str>,
+    /// The time now.
+    pub at: Timestamp,
+    /// When the slot is free again.
+    pub until: Timestamp,
+    /// The session of the same user whose slot the login takes.
+    pub replaces: Option<PublicId>,
+    /// How many sessions the user may have, this one included.
+    pub limit: SessionLimit,
+}
+
+/// Outcome of [`Registry::reserve`](super::Registry::reserve).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReserveOutcome {
+    /// The slot is held.
+    Reserved,
+    /// The session limit is reached, and nothing has changed.
+    Refused {
+        /// The active sessions, oldest login first.
+        active: Vec<SessionRecord>,
+    },
+}
+
+/// Outcome of [`Registry::commit`](super::Registry::commit).
+#[derive(Debug, Clone)]
+pub enum LoginOutcome {
+    /// The record was created.
+    Committed {
+        /// The record.
+        record: SessionRecord,
+        /// The records that the login has ended: the one it replaces, and the evicted.
+        ended: Vec<SessionRecord>,
+    },
+    /// The session limit is reached, and nothing has changed.
+    Refused {
+        /// The active sessions, oldest login first.
+        active: Vec<SessionRecord>,
+    },
+    /// Sessions of this user can no longer be adopted, and nothing has changed.
+    AdoptionClosed,
 }
 
 impl NewLogin {
-    /// A login of `user` at `at`, with new names, under the limits of `policy`.
+    /// A login of `user` at `at`, with new keys, under the limits of `policy`.
     pub fn new(user: impl Into<Arc<str>>, at: Timestamp, policy: &Policy) -> Self {
         let user = user.into();
         Self {
             key: RecordKey::random(&user),
             id: PublicId::random(),
-            seal: SigningKey::random(),
+            signing_key: SigningKey::random(),
             user,
             at,
             client: Client::default(),
             replaces: None,
-            room: SessionLimit::of(policy),
+            limit: SessionLimit::of(policy),
             limits: policy.limits(),
-            choice: None,
-            patch: None,
+            login_policy: None,
+            user_policy: None,
+            uncounted: false,
+            actor: None,
+            adopted_until: None,
+            data: SessionData::default(),
         }
     }
 
-    /// How this login is written into the record of one that yields to it.
+    /// Returns the reservation of a slot for this login until `until`.
+    #[must_use]
+    pub fn reservation(&self, until: Timestamp) -> Reservation {
+        Reservation {
+            key: self.key,
+            user: Arc::clone(&self.user),
+            at: self.at,
+            until,
+            replaces: self.replaces.map(|(id, _)| id),
+            limit: self.limit,
+        }
+    }
+
+    /// Returns how this login is written into the record of a session that it evicts.
     #[must_use]
     pub fn evicts(&self) -> Ended {
-        Ended { at: self.at, reason: Reason::Evicted, by: Some(Arc::clone(&self.client.device)) }
-    }
-}
-
-impl SessionRecord {
-    /// A record of a login that has just happened.
-    #[must_use]
-    pub fn new(login: &NewLogin) -> Self {
-        Self {
-            id: login.id,
-            seal: login.seal,
-            user: Arc::clone(&login.user),
-            client: login.client.clone(),
-            logged_in_at: login.at,
-            last_seen: login.at,
-            ended: None,
-            limits: login.limits,
-            choice: login.choice.clone(),
-            patch: login.patch.clone(),
-        }
+        let by = Some(Arc::clone(&self.client.device));
+        Ended { by, ..Ended::new(Reason::Evicted, self.at) }
     }
 }

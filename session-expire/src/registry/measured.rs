@@ -1,85 +1,122 @@
-//! A registry whose operations are timed.
+//! Session registry whose operations are timed.
 
 use std::{sync::Arc, time::Instant};
 
 use super::{
-    EndTarget, Loaded, LoginOutcome, Query, Registry, RegistryFuture,
+    Loaded, Registry, RegistryFuture, UserExport,
+    end::EndSessions,
     key::RecordKey,
-    login::NewLogin,
-    record::{ActivityUpdate, Ended, SessionRecord},
+    login::{LoginOutcome, NewLogin, Reservation, ReserveOutcome},
+    query::Query,
+    record::{Ended, SessionRecord, SessionRef, SessionUpdate, UpdateOutcome},
     room::SessionLimit,
+    rotation::{KeyRotation, RotationOutcome},
 };
 use crate::time::Timestamp;
 
 /// Another registry, with a histogram of how long each operation takes.
 pub(crate) struct Measured(pub(crate) Arc<dyn Registry>);
 
-fn measured<'a, T: 'a>(
+/// Times an operation from its call on: a registry may do the work before its future is polled.
+fn timed<'a, T: Send + 'a>(
     operation: &'static str,
-    answer: RegistryFuture<'a, T>,
+    call: impl FnOnce() -> RegistryFuture<'a, T>,
 ) -> RegistryFuture<'a, T> {
-    Box::pin(async move {
-        let began = Instant::now();
-        let answer = answer.await;
-        let outcome = if answer.is_ok() { "ok" } else { "error" };
-        metrics::histogram!(
-            "session_expire_registry_seconds", "operation" => operation, "outcome" => outcome
-        )
-        .record(began.elapsed().as_secs_f64());
-        answer
-    })
+    let started = Instant::now();
+    match call().try_ready() {
+        Ok(outcome) => {
+            record(operation, outcome.is_ok(), started);
+            RegistryFuture::ready(outcome)
+        }
+        Err(pending) => RegistryFuture::boxed(async move {
+            let outcome = pending.await;
+            record(operation, outcome.is_ok(), started);
+            outcome
+        }),
+    }
+}
+
+fn record(operation: &'static str, is_ok: bool, started: Instant) {
+    let outcome = if is_ok { "ok" } else { "error" };
+    metrics::histogram!(
+        "session_expire_registry_seconds", "operation" => operation, "outcome" => outcome
+    )
+    .record(started.elapsed().as_secs_f64());
 }
 
 impl Registry for Measured {
-    fn login(&self, login: NewLogin) -> RegistryFuture<'_, LoginOutcome> {
-        measured("login", self.0.login(login))
+    fn load(&self, key: RecordKey, count_open: bool) -> RegistryFuture<'_, Option<Loaded>> {
+        timed("load", || self.0.load(key, count_open))
     }
 
-    fn load(&self, key: RecordKey) -> RegistryFuture<'_, Option<Loaded>> {
-        measured("load", self.0.load(key))
+    fn reserve(&self, reservation: Reservation) -> RegistryFuture<'_, ReserveOutcome> {
+        timed("reserve", || self.0.reserve(reservation))
     }
 
-    fn touch(&self, key: RecordKey, change: ActivityUpdate) -> RegistryFuture<'_, ()> {
-        measured("touch", self.0.touch(key, change))
+    fn commit(&self, login: NewLogin) -> RegistryFuture<'_, LoginOutcome> {
+        timed("commit", || self.0.commit(login))
     }
 
-    fn end(&self, target: EndTarget, ended: Ended) -> RegistryFuture<'_, Vec<SessionRecord>> {
-        measured("end", self.0.end(target, ended))
+    fn cancel(&self, key: RecordKey, ended: Ended) -> RegistryFuture<'_, ()> {
+        timed("cancel", || self.0.cancel(key, ended))
     }
 
-    fn make_room(
+    fn update(
         &self,
-        key: RecordKey,
-        room: SessionLimit,
+        session: SessionRef,
+        update: SessionUpdate,
+    ) -> RegistryFuture<'_, UpdateOutcome> {
+        timed("update", || self.0.update(session, update))
+    }
+
+    fn rotate(&self, rotation: KeyRotation) -> RegistryFuture<'_, RotationOutcome> {
+        timed("rotate", || self.0.rotate(rotation))
+    }
+
+    fn end(&self, end: EndSessions) -> RegistryFuture<'_, Vec<SessionRecord>> {
+        timed("end", || self.0.end(end))
+    }
+
+    fn enforce_limit(
+        &self,
+        session: SessionRef,
+        limit: SessionLimit,
         ended: Ended,
     ) -> RegistryFuture<'_, Vec<SessionRecord>> {
-        measured("make_room", self.0.make_room(key, room, ended))
+        timed("enforce_limit", || self.0.enforce_limit(session, limit, ended))
     }
 
-    fn find(&self, query: Query) -> RegistryFuture<'_, Vec<SessionRecord>> {
-        measured("find", self.0.find(query))
+    fn list(&self, query: Query) -> RegistryFuture<'_, Vec<SessionRecord>> {
+        timed("list", || self.0.list(query))
     }
 
-    fn counts(&self) -> bool {
-        self.0.counts()
+    fn end_everyone(&self, ended: Ended) -> RegistryFuture<'_, u64> {
+        timed("end_everyone", || self.0.end_everyone(ended))
     }
 
-    fn begin(&self, now: Timestamp) {
-        self.0.begin(now);
+    fn erase(&self, user: Arc<str>) -> RegistryFuture<'_, u64> {
+        timed("erase", || self.0.erase(user))
     }
 
-    fn shared(&self) -> bool {
-        self.0.shared()
+    fn export(&self, user: Arc<str>) -> RegistryFuture<'_, UserExport> {
+        timed("export", || self.0.export(user))
+    }
+
+    fn enforces_limits(&self) -> bool {
+        self.0.enforces_limits()
+    }
+
+    fn on_start(&self, now: Timestamp) {
+        self.0.on_start(now);
+    }
+
+    fn is_shared(&self) -> bool {
+        self.0.is_shared()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        pin::pin,
-        task::{Context, Poll, Waker},
-    };
-
     use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 
     use super::*;
@@ -91,17 +128,16 @@ mod tests {
     };
 
     #[test]
-    fn operations_and_events_are_counted_under_names_that_stay() {
+    fn operations_and_events_are_recorded_under_fixed_names() {
         let recorder = DebuggingRecorder::new();
         let registry = Measured(Arc::new(MemoryRegistry::new()));
         metrics::with_local_recorder(&recorder, || {
             let login = NewLogin::new("alice", Timestamp::from_millis(0), &Policy::new());
-            let answer = pin!(registry.login(login)).poll(&mut Context::from_waker(Waker::noop()));
-            assert!(matches!(answer, Poll::Ready(Ok(_))));
+            assert!(matches!(registry.commit(login).try_ready(), Ok(Ok(_))));
             Event::Ended { user: "alice", id: PublicId::random(), reason: Reason::Idle }.count();
         });
-        let told = recorder.snapshotter().snapshot().into_vec().into_iter();
-        let mut told: Vec<_> = told
+        let metrics = recorder.snapshotter().snapshot().into_vec().into_iter();
+        let mut metrics: Vec<_> = metrics
             .map(|(key, _, _, value)| {
                 let labels: Vec<_> =
                     key.key().labels().map(|l| format!("{}={}", l.key(), l.value())).collect();
@@ -113,11 +149,11 @@ mod tests {
                 format!("{}{{{}}} {value}", key.key().name(), labels.join(","))
             })
             .collect();
-        told.sort();
+        metrics.sort();
         let expected = [
             "session_expire_events_total{event=session_expired,reason=idle} 1",
-            "session_expire_registry_seconds{operation=login,outcome=ok} 1",
+            "session_expire_registry_seconds{operation=commit,outcome=ok} 1",
         ];
-        assert_eq!(told, expected);
+        assert_eq!(metrics, expected);
     }
 }

@@ -1,86 +1,100 @@
-//! Records in the memory of one process.
+//! Session registry in the memory of one process.
 
-use std::{fmt, future::ready};
+use std::{fmt, sync::Arc};
 
 use super::{
-    EndTarget, Loaded, LoginOutcome, Query, Registry, RegistryFuture,
+    Loaded, Registry, RegistryFuture, UserExport,
+    decide::{LoginDecision, ReserveDecision},
+    end::EndSessions,
     key::RecordKey,
-    login::NewLogin,
-    record::{ActivityUpdate, Ended, SessionRecord},
+    login::{LoginOutcome, NewLogin, Reservation, ReserveOutcome},
+    query::Query,
+    record::{Ended, SessionRecord, SessionRef, SessionUpdate, UpdateOutcome},
     room::SessionLimit,
-    shard::{Decision, Shards},
+    rotation::{KeyRotation, RotationOutcome},
+    shard::{Index, Shard},
+    write_set::WriteSet,
 };
 use crate::{limit::Limit, time::Timestamp};
 
-/// Keeps records in memory: the default, for one process.
+/// Session registry in the memory of one process: the default.
 ///
-/// Every operation takes time in the number of the user's own records, never of all records; listing
-/// those of all users reads them all. A restart forgets everything, which signs everyone out.
+/// Every operation takes time in the number of the user's own records, never of all records, except
+/// for lists of all users. A restart loses all sessions, which signs all users out.
 ///
-/// Of each user the last 20 ended logins are kept for [`find`](Registry::find), and nothing for longer
-/// than 90 days after its last use.
+/// An ended session gives its reason for a day. Of each user, the last 20 ended sessions are kept in
+/// the history, at most 90 days.
 ///
 /// ```
 /// # #[actix_web::main]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// use session_expire::{NewLogin, MemoryRegistry, Policy, Registry, Timestamp};
+/// use session_expire::{MemoryRegistry, NewLogin, Policy, Registry, Timestamp};
 /// let registry = MemoryRegistry::new();
-/// assert!(registry.is_empty());
-/// registry.login(NewLogin::new("alice", Timestamp::from_millis(0), &Policy::new())).await?;
+/// registry.commit(NewLogin::new("alice", Timestamp::from_millis(0), &Policy::new())).await?;
 /// assert_eq!(registry.len(), 1);
 /// # Ok(()) }
 /// ```
 pub struct MemoryRegistry {
-    shards: Shards,
-    log_limit: Limit<u32>,
+    index: Index,
+    history_limit: Limit<u32>,
 }
 
 impl MemoryRegistry {
-    /// An empty registry.
+    /// Returns an empty registry.
     #[must_use]
     pub fn new() -> Self {
-        Self { shards: Shards::new(), log_limit: Limit::At(20) }
+        Self { index: Index::new(), history_limit: Limit::At(20) }
     }
 
-    /// Keeps this many ended logins of each user in the log; `Limit::At(0)` for none, `Limit::Off` for
-    /// all of the last 90 days.
+    /// Sets how many ended sessions of each user are kept in the history. Default: 20.
+    ///
+    /// `Limit::At(0)` keeps none, `Limit::Off` all of the last 90 days.
     ///
     /// ```
-    /// use session_expire::{Limit, MemoryRegistry, Policy, SessionExpire};
-    /// let registry = MemoryRegistry::new().log_limit(Limit::At(5));
-    /// let expire = SessionExpire::builder(Policy::new()).registry(registry).build()?;
-    /// # Ok::<(), session_expire::ConfigError>(())
+    /// use session_expire::{Limit, MemoryRegistry};
+    /// let registry = MemoryRegistry::new().history_limit(Limit::At(5));
     /// ```
     #[must_use]
-    pub fn log_limit(mut self, limit: Limit<u32>) -> Self {
-        self.log_limit = limit;
+    pub fn history_limit(mut self, limit: Limit<u32>) -> Self {
+        self.history_limit = limit;
         self
     }
 
-    /// The number of records, ended ones included, that have not been swept yet.
+    /// Returns the number of records, ended ones included, that have not been purged.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.shards.each().map(|shard| shard.len()).sum()
+        self.index.shards().map(|shard| shard.len()).sum()
     }
 
-    /// Whether there are no records.
+    /// Returns `true` if there are no records.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    fn admit(&self, mut login: NewLogin) -> LoginOutcome {
-        let mut shard = self.shards.of_tag(login.key.tag());
-        if shard.must_sweep(login.at) {
-            shard.sweep(login.at);
+    fn apply_login(&self, login: NewLogin) -> LoginOutcome {
+        let mut shard = self.index.shard(login.key.tag());
+        if shard.needs_purge(login.at) {
+            shard.purge(login.at);
         }
-        let plan = match shard.decide_login(&mut login) {
-            Decision::Admit(plan) => plan,
-            Decision::Refuse { holders } => return LoginOutcome::Refused { holders },
-        };
-        let ended = shard.carry_out(*plan);
-        shard.trim(&login.user, self.log_limit);
-        LoginOutcome::Committed { record: SessionRecord::new(&login), ended }
+        let record = SessionRecord::new(&login);
+        match shard.decide_commit(login) {
+            LoginDecision::Commit(writes) => {
+                let ended = self.apply(&mut shard, *writes);
+                LoginOutcome::Committed { record, ended }
+            }
+            LoginDecision::Committed(record) => {
+                LoginOutcome::Committed { record: *record, ended: vec![] }
+            }
+            LoginDecision::Refuse { active } => LoginOutcome::Refused { active },
+            LoginDecision::AdoptionClosed => LoginOutcome::AdoptionClosed,
+        }
+    }
+
+    fn apply(&self, shard: &mut Shard, writes: WriteSet) -> Vec<SessionRecord> {
+        let ended = shard.apply(writes);
+        ended.iter().for_each(|record| shard.prune(&record.user, self.history_limit));
+        ended
     }
 }
 
@@ -96,58 +110,155 @@ impl fmt::Debug for MemoryRegistry {
     }
 }
 
-fn now<'a, T: Send + 'a>(answer: T) -> RegistryFuture<'a, T> {
-    Box::pin(ready(Ok(answer)))
+fn ready<'a, T>(outcome: T) -> RegistryFuture<'a, T> {
+    RegistryFuture::ready(Ok(outcome))
 }
 
 impl Registry for MemoryRegistry {
-    fn login(&self, login: NewLogin) -> RegistryFuture<'_, LoginOutcome> {
-        now(self.admit(login))
+    fn load(&self, key: RecordKey, count_open: bool) -> RegistryFuture<'_, Option<Loaded>> {
+        ready(self.index.shard(key.tag()).load(&key, count_open))
     }
 
-    fn load(&self, key: RecordKey) -> RegistryFuture<'_, Option<Loaded>> {
-        now(self.shards.of_tag(key.tag()).load(&key))
+    fn reserve(&self, reservation: Reservation) -> RegistryFuture<'_, ReserveOutcome> {
+        let mut shard = self.index.shard(reservation.key.tag());
+        ready(match shard.decide_reserve(&reservation) {
+            ReserveDecision::Reserve(writes) => {
+                shard.apply(writes);
+                ReserveOutcome::Reserved
+            }
+            ReserveDecision::Refuse { active } => ReserveOutcome::Refused { active },
+        })
     }
 
-    fn touch(&self, key: RecordKey, change: ActivityUpdate) -> RegistryFuture<'_, ()> {
-        if let Some(record) = self.shards.of_tag(key.tag()).record_mut(&key) {
-            record.touch(&change);
-        }
-        now(())
+    fn commit(&self, login: NewLogin) -> RegistryFuture<'_, LoginOutcome> {
+        ready(self.apply_login(login))
     }
 
-    fn end(&self, target: EndTarget, ended: Ended) -> RegistryFuture<'_, Vec<SessionRecord>> {
-        let mut shard = self.shards.of_tag(&target.tag());
-        let plan = shard.decide_end(&target, &ended);
-        let over = shard.carry_out(plan);
-        if let Some(record) = over.first() {
-            shard.trim(&record.user, self.log_limit);
-        }
-        now(over)
+    fn cancel(&self, key: RecordKey, ended: Ended) -> RegistryFuture<'_, ()> {
+        let mut shard = self.index.shard(key.tag());
+        let writes = shard.decide_cancel(key, &ended);
+        self.apply(&mut shard, writes);
+        ready(())
     }
 
-    fn make_room(
+    fn update(
         &self,
-        key: RecordKey,
-        room: SessionLimit,
+        session: SessionRef,
+        update: SessionUpdate,
+    ) -> RegistryFuture<'_, UpdateOutcome> {
+        let mut shard = self.index.shard_of_user(&session.user);
+        let (outcome, writes) = shard.decide_update(&session, &update);
+        shard.apply(writes);
+        ready(outcome)
+    }
+
+    fn rotate(&self, rotation: KeyRotation) -> RegistryFuture<'_, RotationOutcome> {
+        let mut shard = self.index.shard_of_user(&rotation.session.user);
+        let (outcome, writes) = shard.decide_rotation(&rotation);
+        shard.apply(writes);
+        ready(outcome)
+    }
+
+    fn end(&self, end: EndSessions) -> RegistryFuture<'_, Vec<SessionRecord>> {
+        let mut shard = self.index.shard(&end.target.partition_key());
+        let writes = shard.decide_end(&end);
+        ready(self.apply(&mut shard, writes))
+    }
+
+    fn enforce_limit(
+        &self,
+        session: SessionRef,
+        limit: SessionLimit,
         ended: Ended,
     ) -> RegistryFuture<'_, Vec<SessionRecord>> {
-        let mut shard = self.shards.of_tag(key.tag());
-        let plan = shard.decide_room(key, room, &ended);
-        let over = shard.carry_out(plan);
-        if let Some(record) = over.first() {
-            shard.trim(&record.user, self.log_limit);
-        }
-        now(over)
+        let mut shard = self.index.shard_of_user(&session.user);
+        let writes = shard.decide_limit(&session, limit, &ended);
+        ready(self.apply(&mut shard, writes))
     }
 
-    fn find(&self, query: Query) -> RegistryFuture<'_, Vec<SessionRecord>> {
-        now(self.shards.find(&query))
+    fn list(&self, query: Query) -> RegistryFuture<'_, Vec<SessionRecord>> {
+        ready(self.index.list(&query))
     }
 
-    fn begin(&self, now: Timestamp) {
-        for key in self.shards.ahead_of(now) {
-            drop(self.touch(key, ActivityUpdate { seen: now, now, patch: None }));
+    fn end_everyone(&self, ended: Ended) -> RegistryFuture<'_, u64> {
+        let ended_sessions = self.index.shards().map(|mut shard| {
+            let writes = shard.decide_end_everyone(&ended);
+            self.apply(&mut shard, writes).len()
+        });
+        ready(u64::try_from(ended_sessions.sum::<usize>()).unwrap_or(u64::MAX))
+    }
+
+    fn erase(&self, user: Arc<str>) -> RegistryFuture<'_, u64> {
+        let mut shard = self.index.shard_of_user(&user);
+        let count = shard.count(&user);
+        let writes = shard.decide_erase(&user);
+        shard.apply(writes);
+        ready(count)
+    }
+
+    fn export(&self, user: Arc<str>) -> RegistryFuture<'_, UserExport> {
+        ready(self.index.shard_of_user(&user).export(&user))
+    }
+
+    fn enforces_limits(&self) -> bool {
+        true
+    }
+
+    fn on_start(&self, now: Timestamp) {
+        for session in self.index.ahead_of(now) {
+            drop(self.update(session, SessionUpdate::new(now)));
         }
+    }
+
+    fn is_shared(&self) -> bool {
+        false
+    }
+}
+
+#[cfg(all(test, not(shuttle)))]
+mod tests {
+    use super::*;
+    use crate::{facts::Reason, policy::Policy, time::hours};
+
+    const NOON: Timestamp = Timestamp::from_millis(1_767_268_800_000);
+
+    fn outcome<T>(future: RegistryFuture<'_, T>) -> T {
+        future.try_ready().unwrap().unwrap()
+    }
+
+    #[test]
+    fn loads_share_record_and_data() {
+        let registry = MemoryRegistry::new();
+        let login = NewLogin::new("alice", NOON, &Policy::new());
+        let key = login.key;
+        outcome(registry.commit(login));
+        let load = |count_open| outcome(registry.load(key, count_open)).unwrap();
+        let (first, second) = (load(false), load(true));
+        assert!(Arc::ptr_eq(&first.record, &second.record));
+        assert!(Arc::ptr_eq(&first.data, &second.data));
+        assert_eq!((first.open, second.open), (None, Some(1)));
+    }
+
+    #[test]
+    fn start_corrects_records_ahead_of_now() {
+        let registry = MemoryRegistry::new();
+        let login = NewLogin::new("alice", NOON.plus(hours(1)), &Policy::new());
+        let key = login.key;
+        outcome(registry.commit(login));
+        registry.on_start(NOON);
+        assert_eq!(outcome(registry.load(key, false)).unwrap().record.last_seen, NOON);
+    }
+
+    #[test]
+    fn end_of_everyone_closes_adoption() {
+        let registry = MemoryRegistry::new();
+        for user in ["alice", "bob"] {
+            outcome(registry.commit(NewLogin::new(user, NOON, &Policy::new())));
+        }
+        assert_eq!(outcome(registry.end_everyone(Ended::new(Reason::Revoked, NOON))), 2);
+        let login = NewLogin::new("carol", NOON, &Policy::new());
+        let adopted = NewLogin { adopted_until: Some(NOON.plus(hours(1))), ..login.clone() };
+        assert!(matches!(outcome(registry.commit(adopted)), LoginOutcome::AdoptionClosed));
+        assert!(matches!(outcome(registry.commit(login)), LoginOutcome::Committed { .. }));
     }
 }

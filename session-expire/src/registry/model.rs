@@ -1,7 +1,6 @@
-//! A model check of [`MemoryRegistry`]: some threads, in every order that its locks allow.
+//! Model check of [`MemoryRegistry`]: some threads, in every order that its locks allow.
 //!
-//! `RUSTFLAGS="--cfg shuttle"` puts locks in the place of the usual ones that can play all orders; see
-//! `tests/run`.
+//! `RUSTFLAGS="--cfg shuttle"` replaces the locks by ones that can play all orders; see `tests/run`.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,107 +11,179 @@ use crate::{
     limit::{Limit, Overflow},
     policy::Policy,
     registry::{
-        EndTarget, Registry, RegistryFuture,
-        conformance::block_on,
+        Registry, RegistryFuture,
+        data::DataChanges,
+        end::{EndSessions, EndTarget},
         key::RecordKey,
         login::NewLogin,
         memory::MemoryRegistry,
-        record::{ActivityUpdate, Ended},
+        record::{Ended, SessionRecord, SessionRef, SessionUpdate},
         room::SessionLimit,
+        rotation::KeyRotation,
     },
     time::{Timestamp, minutes, seconds},
 };
 
 const NOON: Timestamp = Timestamp::from_millis(1_767_268_800_000);
 
-fn answered<T: Send>(answer: RegistryFuture<'_, T>) -> T {
-    let mut said = None;
-    block_on(Box::pin(async { said = answer.await.ok() }));
-    said.unwrap()
+fn outcome<T: Send>(future: RegistryFuture<'_, T>) -> T {
+    future.try_ready().unwrap().unwrap()
 }
 
 fn login(after: Duration, overflow: Overflow) -> NewLogin {
     NewLogin::new("alice", NOON.plus(after), &Policy::new().max_sessions(1).overflow(overflow))
 }
 
+fn session(login: &NewLogin) -> SessionRef {
+    SessionRecord::new(login).session_ref()
+}
+
 fn is_open(registry: &MemoryRegistry, key: RecordKey) -> bool {
-    answered(registry.load(key)).is_some_and(|loaded| loaded.record.ended.is_none())
+    outcome(registry.load(key, false)).is_some_and(|loaded| loaded.record.ended.is_none())
+}
+
+fn count_open(registry: &MemoryRegistry, logins: &[NewLogin]) -> usize {
+    logins.iter().filter(|login| is_open(registry, login.key)).count()
 }
 
 /// What one thread does.
-type Deed = Arc<dyn Fn(&MemoryRegistry) + Send + Sync>;
+type Action = Arc<dyn Fn(&MemoryRegistry) + Send + Sync>;
 
-/// Does `deeds` at once, in every order that there is, after the login `first`.
+/// Runs `actions` at once, in every possible order, after the logins `first`.
 fn in_every_order(
-    first: &NewLogin,
-    deeds: Vec<Deed>,
-    then: impl Fn(&MemoryRegistry) + Send + Sync + 'static,
+    first: &[NewLogin],
+    actions: Vec<Action>,
+    check: impl Fn(&MemoryRegistry) + Send + Sync + 'static,
 ) {
-    let first = first.clone();
-    let all = move || {
-        let registry = Arc::new(MemoryRegistry::new().log_limit(Limit::Off));
-        answered(registry.login(first.clone()));
-        let each = deeds.iter().map(|deed| {
-            let (deed, registry) = (Arc::clone(deed), Arc::clone(&registry));
-            thread::spawn(move || deed(&registry))
+    let first = first.to_vec();
+    let run = move || {
+        let registry = Arc::new(MemoryRegistry::new().history_limit(Limit::Off));
+        first.iter().for_each(|login| drop(outcome(registry.commit(login.clone()))));
+        let each = actions.iter().map(|action| {
+            let (action, registry) = (Arc::clone(action), Arc::clone(&registry));
+            thread::spawn(move || action(&registry))
         });
         let threads: Vec<_> = each.collect();
         threads.into_iter().for_each(|thread| thread.join().unwrap());
-        then(&registry);
+        check(&registry);
     };
-    check_dfs(all, None);
+    check_dfs(run, None);
 }
 
-fn signing_in(login: &NewLogin) -> Deed {
+fn commit(login: &NewLogin) -> Action {
     let login = login.clone();
-    Arc::new(move |registry| drop(answered(registry.login(login.clone()))))
+    Arc::new(move |registry| drop(outcome(registry.commit(login.clone()))))
+}
+
+fn end(target: EndTarget) -> Action {
+    let ended = Ended::new(Reason::Revoked, NOON.plus(minutes(1)));
+    Arc::new(move |registry| {
+        outcome(registry.end(EndSessions::new(target.clone(), ended.clone())));
+    })
 }
 
 #[test]
-fn of_simultaneous_logins_one_session_lives() {
+fn simultaneous_logins_leave_one_session() {
     let all = [0, 1, 2].map(|after| login(seconds(after), Overflow::Evict));
-    let keys = all.each_ref().map(|login| login.key);
-    let deeds = vec![signing_in(&all[1]), signing_in(&all[2])];
-    in_every_order(&all[0], deeds, move |registry| {
-        let open = keys.iter().filter(|key| is_open(registry, **key)).count();
-        assert_eq!((open, registry.len()), (1, 3));
+    let actions = vec![commit(&all[1]), commit(&all[2])];
+    in_every_order(&[all[0].clone()], actions, move |registry| {
+        assert_eq!((count_open(registry, &all), registry.len()), (1, 3));
     });
 }
 
 #[test]
-fn a_place_that_becomes_free_is_given_once() {
+fn free_slot_is_given_once() {
     let [first, second, third] = [0, 1, 2].map(|after| login(seconds(after), Overflow::Refuse));
-    let (leaving, next) = (first.key, second.clone());
-    let change_over: Deed = Arc::new(move |registry| {
-        let over = Ended::new(Reason::LoggedOut, NOON.plus(seconds(3)));
-        assert_eq!(answered(registry.end(EndTarget::Key(leaving), over)).len(), 1);
-        answered(registry.login(next.clone()));
+    let (old, next) = (first.clone(), second.clone());
+    let replace: Action = Arc::new(move |registry| {
+        end(EndTarget::Session(session(&old)))(registry);
+        assert!(!is_open(registry, old.key));
+        outcome(registry.commit(next.clone()));
     });
-    let keys = [second.key, third.key];
-    in_every_order(&first, vec![change_over, signing_in(&third)], move |registry| {
-        assert!(!is_open(registry, leaving));
-        let open = keys.iter().filter(|key| is_open(registry, **key)).count();
-        assert_eq!(open, 1, "one place");
+    let logins = [second, third.clone()];
+    in_every_order(&[first], vec![replace, commit(&third)], move |registry| {
+        assert_eq!(count_open(registry, &logins), 1);
     });
 }
 
 #[test]
-fn no_activity_revives_what_was_ended_meanwhile() {
-    let first = login(Duration::ZERO, Overflow::Evict);
-    let key = first.key;
-    let act: Deed = Arc::new(move |registry| {
-        let now = NOON.plus(minutes(1));
-        answered(registry.touch(key, ActivityUpdate { seen: now, now, patch: None }));
-        let room = SessionLimit { max_sessions: Limit::At(1), overflow: Overflow::Evict };
-        answered(registry.make_room(key, room, Ended::new(Reason::Evicted, now)));
+fn reserved_slot_is_given_to_its_login_only() {
+    let [first, second] = [0, 1].map(|after| login(seconds(after), Overflow::Refuse));
+    let reserving = |login: &NewLogin| -> Action {
+        let login = login.clone();
+        Arc::new(move |registry| {
+            outcome(registry.reserve(login.reservation(NOON.plus(minutes(1)))));
+            outcome(registry.commit(login.clone()));
+        })
+    };
+    let actions = vec![reserving(&first), reserving(&second)];
+    let logins = [first, second];
+    in_every_order(&[], actions, move |registry| {
+        assert_eq!(count_open(registry, &logins), 1);
     });
-    let end: Deed = Arc::new(move |registry| {
-        let over = Ended::new(Reason::Revoked, NOON.plus(minutes(1)));
-        assert_eq!(answered(registry.end(EndTarget::All("alice".into()), over)).len(), 1);
+}
+
+#[test]
+fn cancelled_login_is_never_open() {
+    let first = login(Duration::ZERO, Overflow::Evict);
+    let (key, login) = (first.key, first.clone());
+    let commit_and_cancel: Action = Arc::new(move |registry| {
+        outcome(registry.commit(login.clone()));
+        outcome(registry.cancel(key, Ended::new(Reason::LoggedOut, NOON)));
+    });
+    // The same login once more, as after a lost response.
+    in_every_order(&[], vec![commit_and_cancel, commit(&first)], move |registry| {
         assert!(!is_open(registry, key));
     });
-    in_every_order(&first, vec![act, end], move |registry| {
-        let record = answered(registry.load(key)).unwrap().record;
+}
+
+#[test]
+fn activity_does_not_revive_an_ended_session() {
+    let first = login(Duration::ZERO, Overflow::Evict);
+    let (key, one) = (first.key, session(&first));
+    let act: Action = Arc::new(move |registry| {
+        let now = NOON.plus(minutes(1));
+        outcome(registry.update(one.clone(), SessionUpdate::new(now).active(now)));
+        let limit = SessionLimit { max_sessions: Limit::At(1), overflow: Overflow::Evict };
+        let evicted = Ended::new(Reason::Evicted, now);
+        outcome(registry.enforce_limit(one.clone(), limit, evicted));
+    });
+    let actions = vec![act, end(EndTarget::All("alice".into()))];
+    in_every_order(&[first], actions, move |registry| {
+        let record = outcome(registry.load(key, false)).unwrap().record;
         assert_eq!(record.ended.as_ref().map(|ended| ended.reason), Some(Reason::Revoked));
+    });
+}
+
+#[test]
+fn two_sessions_that_end_the_others_leave_one() {
+    let both =
+        [0, 1].map(|after| NewLogin::new("alice", NOON.plus(seconds(after)), &Policy::new()));
+    let actions = both.iter().map(|login| end(EndTarget::Others(session(login)))).collect();
+    in_every_order(&both.clone(), actions, move |registry| {
+        assert_eq!(count_open(registry, &both), 1);
+    });
+}
+
+#[test]
+fn rotations_at_once_keep_the_data_of_both() {
+    let first = login(Duration::ZERO, Overflow::Evict);
+    let (key, one) = (first.key, session(&first));
+    let rotate = |name: &'static str| -> Action {
+        let one = one.clone();
+        Arc::new(move |registry| {
+            let mut data = DataChanges::default();
+            data.set(name, serde_json::value::to_raw_value(&1).unwrap());
+            let update = SessionUpdate { data, ..SessionUpdate::new(NOON) };
+            outcome(registry.rotate(KeyRotation::new(one.clone(), key, update)));
+        })
+    };
+    let actions = vec![rotate("a"), rotate("b")];
+    let user = Arc::clone(&first.user);
+    in_every_order(&[first], actions, move |registry| {
+        assert!(!is_open(registry, key));
+        let data = outcome(registry.export(Arc::clone(&user))).data;
+        let names: Vec<_> = data[0].1.entries().map(|(name, _)| name.to_owned()).collect();
+        assert_eq!((data.len(), names), (1, vec!["a".to_owned(), "b".to_owned()]));
     });
 }

@@ -1,8 +1,12 @@
-//! What is known of one login.
+//! Session record: what the registry knows of one session, and the rules by which it changes.
 
 use std::{net::IpAddr, sync::Arc};
 
-use super::key::{PublicId, SigningKey};
+use super::{
+    data::{DataChanges, DataTooLarge, SessionData},
+    key::{PublicId, SigningKey},
+    login::NewLogin,
+};
 use crate::{
     facts::{Facts, Reason},
     judge::{Verdict, judge_limits},
@@ -11,7 +15,7 @@ use crate::{
     time::Timestamp,
 };
 
-/// From where somebody signed in.
+/// Address and device of a client.
 ///
 /// ```
 /// use session_expire::{Client, device_name};
@@ -21,53 +25,113 @@ use crate::{
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Client {
-    /// The address, if it is known.
+    /// Address, if it is known.
     pub ip: Option<IpAddr>,
-    /// The device in words, such as `Firefox on Linux`; empty if it is not known.
+    /// Device in words, such as `Firefox on Linux`; empty if it is not known.
     pub device: Arc<str>,
 }
 
-/// What a request changes in the record it came with.
+/// Names one session record: its user and its public id.
+///
+/// Updates address the record by this reference, not by its key, so that an update that meets a
+/// key rotation still reaches the record.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct SessionRef {
+    /// The user.
+    pub user: Arc<str>,
+    /// The public id.
+    pub id: PublicId,
+}
+
+/// What a request changes in the record of its session, in one operation.
 ///
 /// ```
-/// # use session_expire::{ActivityUpdate, NewLogin, Policy, PolicyPatch, SessionRecord, Timestamp, minutes, seconds};
+/// # use session_expire::{NewLogin, Policy, PolicyPatch, SessionData, SessionRecord, SessionUpdate, Timestamp, minutes, seconds};
 /// # let noon = Timestamp::from_millis(1_767_268_800_000);
 /// # let mut record = SessionRecord::new(&NewLogin::new("alice", noon, &Policy::new()));
 /// let now = noon.plus(minutes(10));
-/// // The person typed 20 seconds ago, and has been given a limit of their own.
-/// let patch = PolicyPatch::new().idle(minutes(5));
-/// record.touch(&ActivityUpdate { seen: now.minus(seconds(20)), now, patch: Some(Some(patch.into())) });
+/// // The user typed 20 seconds ago.
+/// record.update(&SessionUpdate::new(now).active(now.minus(seconds(20))));
 /// assert_eq!(record.last_seen, now.minus(seconds(20)));
-/// // `None` leaves that limit, `Some(None)` takes it away.
-/// record.touch(&ActivityUpdate { seen: now, now, patch: None });
-/// assert!(record.patch.is_some());
 /// ```
 #[derive(Debug, Clone)]
-pub struct ActivityUpdate {
-    /// When the person was active.
-    pub seen: Timestamp,
-    /// The time now.
+#[non_exhaustive]
+pub struct SessionUpdate {
+    /// The time of the update.
     pub now: Timestamp,
-    /// What the user has of their own from now on, if that was asked anew.
-    pub patch: Option<Option<Arc<PolicyPatch>>>,
+    /// When the user was active; `None` if the request is no activity.
+    pub active_at: Option<Timestamp>,
+    /// From where; stored with activity only.
+    pub client: Option<Client>,
+    /// The user policy from now on, if it was evaluated again.
+    pub user_policy: Option<Option<Arc<PolicyPatch>>>,
+    /// A new signing key, which voids the page tokens of earlier pages.
+    pub signing_key: Option<SigningKey>,
+    /// Changes of the session data.
+    pub data: DataChanges,
 }
 
-/// When and why a login ended.
+impl SessionUpdate {
+    /// An update at `now` that changes nothing yet.
+    #[must_use]
+    pub fn new(now: Timestamp) -> Self {
+        Self {
+            now,
+            active_at: None,
+            client: None,
+            user_policy: None,
+            signing_key: None,
+            data: DataChanges::default(),
+        }
+    }
+
+    /// Records activity at `at`.
+    #[must_use]
+    pub fn active(mut self, at: Timestamp) -> Self {
+        self.active_at = Some(at);
+        self
+    }
+
+    /// Returns `true` if nothing changes.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.active_at.is_none()
+            && self.user_policy.is_none()
+            && self.signing_key.is_none()
+            && self.data.is_empty()
+    }
+}
+
+/// Outcome of [`Registry::update`](super::Registry::update).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UpdateOutcome {
+    /// The record was updated.
+    Updated,
+    /// The session has ended or is unknown; nothing was stored.
+    Ended,
+    /// The session data would exceed [`SessionData::MAX_BYTES`]; nothing was stored.
+    TooLarge,
+}
+
+/// When and why a session ended.
 ///
 /// ```
 /// use session_expire::{Ended, Reason, Timestamp};
 /// let noon = Timestamp::from_millis(1_767_268_800_000);
 /// let evicted = Ended { by: Some("Firefox on Linux".into()), ..Ended::new(Reason::Evicted, noon) };
 /// assert_eq!((evicted.at, evicted.reason), (noon, Reason::Evicted));
-/// assert_eq!(Ended::new(Reason::LoggedOut, noon).by, None);
+/// let changed = Ended::new(Reason::Revoked, noon).because("password_changed");
+/// assert_eq!(changed.cause.as_deref(), Some("password_changed"));
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ended {
     /// When.
     pub at: Timestamp,
-    /// Why.
+    /// Why, from the fixed list.
     pub reason: Reason,
-    /// The device whose login took the place of this one, when that is known.
+    /// The application's own word beside the reason, such as `password_changed`.
+    pub cause: Option<Arc<str>>,
+    /// The device whose login evicted the session, if it is known.
     pub by: Option<Arc<str>>,
 }
 
@@ -75,110 +139,189 @@ impl Ended {
     /// An end for `reason` at `at`.
     #[must_use]
     pub fn new(reason: Reason, at: Timestamp) -> Self {
-        Self { at, reason, by: None }
+        Self { at, reason, cause: None, by: None }
+    }
+
+    /// Adds the application's own word.
+    #[must_use]
+    pub fn because(mut self, cause: impl Into<Arc<str>>) -> Self {
+        self.cause = Some(cause.into());
+        self
     }
 }
 
-/// What the registry knows of one login.
+/// What the registry knows of one session, without its data.
 ///
 /// ```
-/// use session_expire::{ActivityUpdate, Ended, NewLogin, Policy, Reason, SessionRecord, Timestamp, judge, minutes};
+/// use session_expire::{Ended, NewLogin, Policy, Reason, SessionRecord, SessionUpdate, Timestamp, minutes};
 /// let (policy, noon) = (Policy::new().idle(minutes(10)), Timestamp::from_millis(1_767_268_800_000));
 /// let mut record = SessionRecord::new(&NewLogin::new("alice", noon, &policy));
 /// let later = noon.plus(minutes(9));
-/// record.touch(&ActivityUpdate { seen: later, now: later, patch: None });
-/// assert_eq!(record.ran_out(noon.plus(minutes(10))), None);
-/// assert_eq!(record.ran_out(noon.plus(minutes(19))), Some(Reason::Idle));
+/// record.update(&SessionUpdate::new(later).active(later));
+/// assert_eq!(record.expiry_reason(noon.plus(minutes(10))), None);
+/// assert_eq!(record.expiry_reason(noon.plus(minutes(19))), Some(Reason::Idle));
 ///
 /// assert!(record.end(Ended::new(Reason::LoggedOut, later)));
 /// assert!(!record.end(Ended::new(Reason::Revoked, later)));
-/// # use session_expire::Verdict;
-/// assert_eq!(judge(&record.facts(), &policy, later), Verdict::Expired(Reason::LoggedOut));
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionRecord {
-    /// The public name.
+    /// Public id, for pages, URLs and logs.
     pub id: PublicId,
-    /// The secret that signs the claims of this login's pages.
-    pub seal: SigningKey,
-    /// The user, as actix-identity knows them.
+    /// Secret that signs the page tokens of this session.
+    pub(crate) signing_key: SigningKey,
+    /// User id, as actix-identity knows it.
     pub user: Arc<str>,
-    /// From where the person signed in.
+    /// Client of the login.
     pub client: Client,
-    /// When the person signed in.
+    /// Client of the last activity, if it differs from that of the login.
+    pub last_client: Option<Client>,
+    /// When the user signed in.
     pub logged_in_at: Timestamp,
-    /// When the person was last active.
+    /// When the user last authenticated: at the login, or at a re-authentication since.
+    pub authenticated_at: Timestamp,
+    /// When the user was last active.
     pub last_seen: Timestamp,
-    /// When and why it ended; `None` while it lives.
+    /// When and why the session ended; `None` while it is open.
     pub ended: Option<Ended>,
-    /// The limits under which it counts as alive when places are counted.
+    /// Limits under which the session counts as active when sessions are counted.
     pub limits: Limits,
-    /// What was chosen at this login, such as to stay signed in for longer; see
-    /// [`sign_in_with`](crate::SessionHandle::sign_in_with).
-    pub choice: Option<Arc<PolicyPatch>>,
-    /// What the user has of their own; it has the last word.
-    pub patch: Option<Arc<PolicyPatch>>,
+    /// Policy patch chosen at the login, such as longer limits for "keep me signed in".
+    pub login_policy: Option<Arc<PolicyPatch>>,
+    /// Policy patch of the user; it has the last word.
+    pub user_policy: Option<Arc<PolicyPatch>>,
+    /// `true` if the session takes no slot of the session limit.
+    pub uncounted: bool,
+    /// The user who impersonates [`user`](Self::user) in this session.
+    pub actor: Option<Arc<str>>,
+    /// How often all sessions of all users had been ended when this session began.
+    pub generation: u64,
+    /// Until when the tombstone must be kept, for an adopted session; `None` for the usual day.
+    pub tombstone_until: Option<Timestamp>,
 }
 
 impl SessionRecord {
-    /// What judging needs of it.
+    /// Returns the record of a login that happens now.
+    #[must_use]
+    pub fn new(login: &NewLogin) -> Self {
+        Self {
+            id: login.id,
+            signing_key: login.signing_key,
+            user: Arc::clone(&login.user),
+            client: login.client.clone(),
+            last_client: None,
+            logged_in_at: login.at,
+            authenticated_at: login.at,
+            last_seen: login.at,
+            ended: None,
+            limits: login.limits,
+            login_policy: login.login_policy.clone(),
+            user_policy: login.user_policy.clone(),
+            uncounted: login.uncounted,
+            actor: login.actor.clone(),
+            generation: 0,
+            tombstone_until: login.adopted_until,
+        }
+    }
+
+    /// Returns the reference by which updates address this record.
+    #[must_use]
+    pub fn session_ref(&self) -> SessionRef {
+        SessionRef { user: Arc::clone(&self.user), id: self.id }
+    }
+
+    /// Returns the secret that signs page tokens, for a registry to store. Do not log it.
+    #[must_use]
+    pub fn signing_key(&self) -> &SigningKey {
+        &self.signing_key
+    }
+
+    /// Returns what [`judge`](crate::judge) needs of it.
     #[must_use]
     pub fn facts(&self) -> Facts {
         Facts::Login {
-            logged_in_at: self.logged_in_at,
+            authenticated_at: self.authenticated_at,
             last_seen: self.last_seen,
             ended: self.ended.as_ref().map(|ended| ended.reason),
         }
     }
 
-    /// Why it would be over by `now` under its own limits, if nothing has ended it before; `None` while
-    /// it holds a place.
+    /// Returns why the session is expired at `now` under its own limits, or why it has ended;
+    /// `None` while it is active.
     #[must_use]
-    pub fn ran_out(&self, now: Timestamp) -> Option<Reason> {
+    pub fn expiry_reason(&self, now: Timestamp) -> Option<Reason> {
         match judge_limits(&self.facts(), self.limits, now) {
             Verdict::Expired(reason) => Some(reason),
             Verdict::Active(_) | Verdict::Anonymous => None,
         }
     }
 
-    /// Notes a change: the rule that [`Registry::touch`](super::Registry::touch) keeps.
+    /// Applies an update but for its data: the rule that
+    /// [`Registry::update`](super::Registry::update) keeps.
     ///
-    /// `last_seen` only moves forward, and an ended record doesn't change. A time in the future, left by
-    /// a clock that has since been set back, is pulled back to now: it would otherwise keep an
+    /// `last_seen` only moves forward, and an ended record does not change. A time in the future,
+    /// left by a clock that has since been set back, becomes `now`: it would otherwise keep an
     /// unattended session alive until the clock has caught up.
-    pub fn touch(&mut self, change: &ActivityUpdate) {
+    pub fn update(&mut self, update: &SessionUpdate) {
         if self.ended.is_some() {
             return;
         }
-        let ActivityUpdate { seen, now, patch } = change;
-        self.logged_in_at = self.logged_in_at.min(*now);
-        self.last_seen = self.last_seen.min(*now).max(*seen.min(now));
-        if let Some(patch) = patch {
-            self.patch.clone_from(patch);
+        let now = update.now;
+        self.logged_in_at = self.logged_in_at.min(now);
+        self.authenticated_at = self.authenticated_at.min(now);
+        self.last_seen = self.last_seen.min(now);
+        if let Some(active_at) = update.active_at {
+            self.last_seen = self.last_seen.max(active_at.min(now));
+            self.note_client(update.client.as_ref());
+        }
+        if let Some(policy) = &update.user_policy {
+            self.user_policy.clone_from(policy);
+        }
+        self.signing_key = update.signing_key.unwrap_or(self.signing_key);
+    }
+
+    fn note_client(&mut self, client: Option<&Client>) {
+        if let Some(client) = client {
+            self.last_client = (*client != self.client).then(|| client.clone());
         }
     }
 
-    /// Whether it lives and tells of a moment after `now`, which [`touch`](Self::touch) puts right.
-    ///
-    /// ```
-    /// use session_expire::{ActivityUpdate, NewLogin, Policy, SessionRecord, Timestamp, hours};
-    /// let noon = Timestamp::from_millis(1_767_268_800_000);
-    /// let mut record = SessionRecord::new(&NewLogin::new("alice", noon, &Policy::new()));
-    /// let now = noon.minus(hours(1));
-    /// assert!(record.is_ahead_of(now) && !record.is_ahead_of(noon));
-    /// record.touch(&ActivityUpdate { seen: now, now, patch: None });
-    /// assert_eq!((record.logged_in_at, record.last_seen), (now, now));
-    /// ```
-    #[must_use]
-    pub fn is_ahead_of(&self, now: Timestamp) -> bool {
-        self.ended.is_none() && self.last_seen.max(self.logged_in_at) > now
+    /// Resets both timeouts after a re-authentication (NIST SP 800-63B-4 §5.2).
+    pub fn reauthenticate(&mut self, id: PublicId, at: Timestamp) {
+        self.id = id;
+        self.authenticated_at = self.authenticated_at.max(at);
+        self.last_seen = self.last_seen.max(at);
     }
 
-    /// Ends it, unless it has ended before: the first reason stays. Says whether this call did it.
+    /// Returns `true` if the session is open and has a time after `now`, which
+    /// [`update`](Self::update) corrects.
+    #[must_use]
+    pub fn is_ahead_of(&self, now: Timestamp) -> bool {
+        self.ended.is_none()
+            && self.last_seen.max(self.logged_in_at).max(self.authenticated_at) > now
+    }
+
+    /// Ends the session unless it has ended: the first reason stays. Returns `true` if this call
+    /// ended it.
     pub fn end(&mut self, ended: Ended) -> bool {
-        let alive = self.ended.is_none();
+        let is_open = self.ended.is_none();
         self.ended.get_or_insert(ended);
-        alive
+        is_open
+    }
+
+    /// Applies an update to the record and its data: both change, or neither does.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`DataTooLarge`] if the data would exceed its limit.
+    pub(crate) fn update_with_data(
+        &mut self,
+        data: &mut SessionData,
+        update: &SessionUpdate,
+    ) -> Result<(), DataTooLarge> {
+        data.apply(&update.data)?;
+        self.update(update);
+        Ok(())
     }
 }
 
@@ -208,7 +351,7 @@ mod tests {
             (much_later, much_later, much_later),
             (NOON, NOON, NOON),
         ] {
-            record.touch(&ActivityUpdate { seen, now, patch: None });
+            record.update(&SessionUpdate::new(now).active(seen));
             assert_eq!(record.last_seen, last_seen, "{seen:?} at {now:?}");
         }
     }
@@ -219,7 +362,7 @@ mod tests {
         assert!(record.end(Ended::new(Reason::LoggedOut, NOON)));
         assert!(!record.end(Ended::new(Reason::Idle, NOON)));
         let later = NOON.plus(hours(1));
-        record.touch(&ActivityUpdate { seen: later, now: later, patch: None });
+        record.update(&SessionUpdate::new(later).active(later));
         assert_eq!(
             (record.ended.as_ref().map(|ended| ended.reason), record.last_seen),
             (Some(Reason::LoggedOut), NOON)

@@ -1,4 +1,4 @@
-//! How many sessions a user may have, and who yields: the rule that every registry keeps.
+//! Session limit: how many sessions a user may have, and which of them are evicted.
 
 use super::{
     key::RecordKey,
@@ -11,117 +11,104 @@ use crate::{
     time::Timestamp,
 };
 
-/// How many sessions a user may have, and who yields.
+/// How many sessions a user may have, and which are evicted.
 ///
 /// ```
-/// use session_expire::{Overflow, Policy, RecordKey, SessionLimit, OpenSession, Timestamp};
-/// # let seat = |at| OpenSession {
-/// #     key: RecordKey::random("alice"),
-/// #     logged_in_at: Timestamp::from_millis(at),
-/// #     last_seen: Timestamp::from_millis(10 - at),
-/// #     ran_out: None,
-/// # };
-/// let (older, newer) = (seat(1), seat(2)); // the older one was used last
-/// let room = SessionLimit::of(&Policy::new().max_sessions(2));
-/// assert_eq!(room.yielding(vec![newer, older]), [older]);
-/// let room = SessionLimit { overflow: Overflow::LeastRecent, ..room };
-/// assert_eq!(room.yielding(vec![newer, older]), [newer]);
-/// let room = SessionLimit { overflow: Overflow::Refuse, ..room };
-/// assert!(room.refuses(&[newer, older]) && !room.refuses(&[newer]));
-/// assert_eq!((room.places(), SessionLimit::of(&Policy::new()).places()), (2, SessionLimit::WITHOUT_LIMIT));
+/// use session_expire::{OpenSession, Overflow, Policy, RecordKey, SessionLimit, Timestamp};
+/// let session = |at| OpenSession {
+///     key: RecordKey::random("alice"),
+///     logged_in_at: Timestamp::from_millis(at),
+///     last_seen: Timestamp::from_millis(10 - at),
+///     expired: None,
+/// };
+/// let (older, newer) = (session(1), session(2)); // the older one was used last
+/// let limit = SessionLimit::of(&Policy::new().max_sessions(2));
+/// assert_eq!(limit.select_victims(vec![newer, older]), [older]);
+/// let limit = SessionLimit { overflow: Overflow::LeastRecent, ..limit };
+/// assert_eq!(limit.select_victims(vec![newer, older]), [newer]);
+/// let limit = SessionLimit { overflow: Overflow::Refuse, ..limit };
+/// assert!(limit.refuses(&[newer, older], 0) && !limit.refuses(&[newer], 0));
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SessionLimit {
     /// The limit; `At(0)` means none, too.
     pub max_sessions: Limit<u32>,
-    /// Who yields when there are too many.
+    /// What happens when there are too many.
     pub overflow: Overflow,
 }
 
-/// One open session of a user.
-///
-/// ```
-/// use session_expire::{Ended, NewLogin, Policy, Reason, SessionRecord, OpenSession, Timestamp, hours};
-/// let noon = Timestamp::from_millis(1_767_268_800_000);
-/// let login = NewLogin::new("alice", noon, &Policy::new());
-/// let mut record = SessionRecord::new(&login);
-///
-/// // It ran out half an hour after noon: that is why it ends, and nobody has to yield.
-/// let now = noon.plus(hours(1));
-/// let seat = OpenSession::of(login.key, &record, now).filter(|seat| seat.ran_out == Some(Reason::Idle));
-/// let ended = seat.map(|seat| seat.end(&Ended::new(Reason::Evicted, now)));
-/// assert_eq!(ended, Some(Ended::new(Reason::Idle, now)));
-/// # record.end(Ended::new(Reason::Idle, now));
-/// # assert_eq!(OpenSession::of(login.key, &record, now), None);
-/// ```
+/// An open session that takes a slot of the session limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OpenSession {
-    /// Whose seat.
+    /// Its key.
     pub key: RecordKey,
-    /// When it was taken.
+    /// When the user signed in.
     pub logged_in_at: Timestamp,
-    /// When it was last used.
+    /// When the user was last active.
     pub last_seen: Timestamp,
-    /// Why it is free, if nobody has noticed yet that its session ran out.
-    pub ran_out: Option<Reason>,
+    /// Why the session is expired, although it is still open; `None` while it is active.
+    pub expired: Option<Reason>,
 }
 
 impl OpenSession {
-    /// The seat of `record`, if it is open.
+    /// Returns the slot of `record`; `None` if it takes none, because it has ended or is not
+    /// counted.
     #[must_use]
     pub fn of(key: RecordKey, record: &SessionRecord, now: Timestamp) -> Option<Self> {
-        record.ended.is_none().then(|| Self {
+        (record.ended.is_none() && !record.uncounted).then(|| Self {
             key,
             logged_in_at: record.logged_in_at,
             last_seen: record.last_seen,
-            ran_out: record.ran_out(now),
+            expired: record.expiry_reason(now),
         })
     }
-}
 
-impl OpenSession {
-    /// The end of this session when it must yield: `yielding`, or the reason for which it ran out.
+    /// Returns how this session ends when it is selected: as `evicted`, or for the reason for which
+    /// it is expired.
     #[must_use]
-    pub fn end(&self, yielding: &Ended) -> Ended {
-        self.ran_out.map_or_else(|| yielding.clone(), |reason| Ended::new(reason, yielding.at))
+    pub fn end(&self, evicted: &Ended) -> Ended {
+        self.expired.map_or_else(|| evicted.clone(), |reason| Ended::new(reason, evicted.at))
     }
 }
 
 impl SessionLimit {
-    /// So many sessions a user may have where no policy limits them, or one account that signs in again
-    /// and again could fill the memory of all.
+    /// Most sessions of a user where the policy has no limit. Otherwise one account that signs in
+    /// again and again could fill the memory.
     pub const WITHOUT_LIMIT: usize = 1_000;
 
-    /// The room that `policy` grants.
+    /// Returns the limit of `policy`.
     #[must_use]
     pub fn of(policy: &Policy) -> Self {
         Self { max_sessions: policy.max_sessions, overflow: policy.overflow }
     }
 
-    /// How many may sit: [`WITHOUT_LIMIT`](Self::WITHOUT_LIMIT) where the policy has no limit.
+    /// Returns how many sessions the user may have: [`WITHOUT_LIMIT`](Self::WITHOUT_LIMIT) where
+    /// the policy has no limit.
     #[must_use]
-    pub fn places(self) -> usize {
+    pub fn max(self) -> usize {
         self.limit()
             .map_or(Self::WITHOUT_LIMIT, |limit| usize::try_from(limit).unwrap_or(usize::MAX))
     }
 
-    /// Whether a login without a place is refused. Without a limit none is: the oldest yields.
+    /// Returns `true` if a login without a free slot is refused. Without a limit none is: the
+    /// oldest session is evicted.
     #[must_use]
     pub fn may_refuse(self) -> bool {
         self.overflow == Overflow::Refuse && self.limit().is_some()
     }
 
-    /// Whether so many open sessions are more than the policy allows; never where it has no limit.
+    /// Returns `true` if `open` sessions are more than the policy allows; never where it has no
+    /// limit.
     #[must_use]
     pub fn is_exceeded_by(self, open: usize) -> bool {
-        self.limit().is_some() && open > self.places()
+        self.limit().is_some() && open > self.max()
     }
 
-    /// The same, or where it has no limit and `other` allows more, that: to have no limit is not to be
-    /// the stricter.
+    /// Returns this limit, or `other` if this policy has no limit and `other` allows more than
+    /// [`WITHOUT_LIMIT`](Self::WITHOUT_LIMIT): to have no limit is not to be stricter.
     pub(crate) fn or_as_many_as(self, other: Self) -> Self {
         match self.limit() {
-            None if other.places() > self.places() => match self.overflow {
+            None if other.max() > self.max() => match self.overflow {
                 Overflow::Refuse => Self { overflow: Overflow::Evict, ..other },
                 overflow => Self { overflow, ..other },
             },
@@ -133,24 +120,25 @@ impl SessionLimit {
         self.max_sessions.at().filter(|limit| *limit > 0)
     }
 
-    /// Whether one more login must be refused, given who sits already.
+    /// Returns `true` if one more login must be refused beside the `open` sessions and the slots
+    /// that are `reserved` for other logins.
     #[must_use]
-    pub fn refuses(self, seats: &[OpenSession]) -> bool {
-        let alive = seats.iter().filter(|seat| seat.ran_out.is_none()).count();
-        self.may_refuse() && alive >= self.places()
+    pub fn refuses(self, open: &[OpenSession], reserved: usize) -> bool {
+        let active = open.iter().filter(|session| session.expired.is_none()).count();
+        self.may_refuse() && active + reserved >= self.max()
     }
 
-    /// Who of the others has to go so that one more has a place: first those that ran out, whom it
-    /// costs nothing, then the oldest, or the longest unused. Among equals the first in `others` goes.
+    /// Returns which of `others` must end for one more session: expired ones first, then the oldest
+    /// or the least recently used. Among equals the first in `others` ends.
     #[must_use]
-    pub fn yielding(self, mut others: Vec<OpenSession>) -> Vec<OpenSession> {
-        let surplus = (others.len() + 1).saturating_sub(self.places());
-        others.sort_by_key(|seat| {
+    pub fn select_victims(self, mut others: Vec<OpenSession>) -> Vec<OpenSession> {
+        let surplus = (others.len() + 1).saturating_sub(self.max());
+        others.sort_by_key(|session| {
             let age = match self.overflow {
-                Overflow::LeastRecent => seat.last_seen,
-                Overflow::Evict | Overflow::Refuse => seat.logged_in_at,
+                Overflow::LeastRecent => session.last_seen,
+                Overflow::Evict | Overflow::Refuse => session.logged_in_at,
             };
-            (seat.ran_out.is_none(), age)
+            (session.expired.is_none(), age)
         });
         others.truncate(surplus);
         others
@@ -160,45 +148,86 @@ impl SessionLimit {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{registry::login::NewLogin, time::hours};
 
-    fn seat(name: char, logged_in_at: i64, last_seen: i64) -> OpenSession {
+    fn session(name: char, logged_in_at: i64, last_seen: i64) -> OpenSession {
         let (logged_in_at, last_seen) =
             (Timestamp::from_millis(logged_in_at), Timestamp::from_millis(last_seen));
         let Some(key) = RecordKey::parse(&name.to_string().repeat(26)) else { unreachable!() };
-        OpenSession { key, logged_in_at, last_seen, ran_out: None }
+        OpenSession { key, logged_in_at, last_seen, expired: None }
     }
 
-    fn names(seats: &[OpenSession]) -> String {
-        seats.iter().map(|seat| &seat.key.expose()[..1]).collect()
+    fn expired() -> OpenSession {
+        OpenSession { expired: Some(Reason::Idle), ..session('x', 9, 9) }
+    }
+
+    fn names(sessions: &[OpenSession]) -> String {
+        sessions.iter().map(|session| &session.key.expose()[..1]).collect()
     }
 
     #[test]
-    fn the_right_ones_yield() {
-        let gone = OpenSession { ran_out: Some(Reason::Idle), ..seat('g', 9, 9) };
-        let seats = vec![seat('a', 1, 5), seat('b', 2, 3), gone, seat('c', 3, 4), seat('d', 3, 4)];
-        for (places, overflow, expected) in [
+    fn victims_are_expired_then_by_overflow() {
+        let open = vec![
+            session('a', 1, 5),
+            session('b', 2, 3),
+            expired(),
+            session('c', 3, 4),
+            session('d', 3, 4),
+        ];
+        for (max_sessions, overflow, expected) in [
             (Limit::Off, Overflow::Evict, ""),
             (Limit::At(0), Overflow::Evict, ""),
             (Limit::At(6), Overflow::Evict, ""),
-            (Limit::At(5), Overflow::Evict, "g"),
-            (Limit::At(4), Overflow::Evict, "ga"),
-            (Limit::At(4), Overflow::LeastRecent, "gb"),
-            (Limit::At(2), Overflow::LeastRecent, "gbcd"),
-            (Limit::At(1), Overflow::Evict, "gabcd"),
-            (Limit::At(5), Overflow::Refuse, "g"),
+            (Limit::At(5), Overflow::Evict, "x"),
+            (Limit::At(4), Overflow::Evict, "xa"),
+            (Limit::At(4), Overflow::LeastRecent, "xb"),
+            (Limit::At(2), Overflow::LeastRecent, "xbcd"),
+            (Limit::At(1), Overflow::Evict, "xabcd"),
+            (Limit::At(5), Overflow::Refuse, "x"),
         ] {
-            let room = SessionLimit { max_sessions: places, overflow };
-            assert_eq!(names(&room.yielding(seats.clone())), expected, "{room:?}");
+            let limit = SessionLimit { max_sessions, overflow };
+            assert_eq!(names(&limit.select_victims(open.clone())), expected, "{limit:?}");
         }
     }
 
     #[test]
-    fn only_living_sessions_refuse_a_login() {
-        let gone = OpenSession { ran_out: Some(Reason::Idle), ..seat('g', 9, 9) };
-        let room = SessionLimit { max_sessions: Limit::At(2), overflow: Overflow::Refuse };
-        assert!(!room.refuses(&[seat('a', 1, 1), gone]));
-        assert!(room.refuses(&[seat('a', 1, 1), gone, seat('b', 2, 2)]));
-        let evicting = SessionLimit { overflow: Overflow::Evict, ..room };
-        assert!(!evicting.refuses(&[seat('a', 1, 1), seat('b', 2, 2), seat('c', 3, 3)]));
+    fn active_sessions_and_reservations_refuse_a_login() {
+        let limit = |overflow| SessionLimit { max_sessions: Limit::At(2), overflow };
+        let (one, two) = ([session('a', 1, 1), expired()], [session('a', 1, 1); 2]);
+        for (overflow, open, reserved, refused) in [
+            (Overflow::Refuse, &one[..], 0, false),
+            (Overflow::Refuse, &one[..], 1, true),
+            (Overflow::Refuse, &two[..], 0, true),
+            (Overflow::Refuse, &[][..], 2, true),
+            (Overflow::Evict, &two[..], 2, false),
+            (Overflow::LeastRecent, &two[..], 2, false),
+        ] {
+            let limit = limit(overflow);
+            assert_eq!(limit.refuses(open, reserved), refused, "{overflow:?} {reserved}");
+        }
+        let off = SessionLimit { max_sessions: Limit::Off, overflow: Overflow::Refuse };
+        assert!(!off.refuses(&two, 2_000));
+    }
+
+    #[test]
+    fn expired_session_ends_for_its_own_reason() {
+        let noon = Timestamp::from_millis(1_767_268_800_000);
+        let login = NewLogin::new("alice", noon, &Policy::new());
+        let (record, now) = (SessionRecord::new(&login), noon.plus(hours(1)));
+        let evicted = Ended::new(Reason::Evicted, now);
+        let ended = OpenSession::of(login.key, &record, now).map(|session| session.end(&evicted));
+        assert_eq!(ended, Some(Ended::new(Reason::Idle, now)));
+    }
+
+    #[test]
+    fn ended_and_uncounted_records_take_no_slot() {
+        let noon = Timestamp::from_millis(1_767_268_800_000);
+        let login = NewLogin::new("alice", noon, &Policy::new());
+        let mut ended = SessionRecord::new(&login);
+        let uncounted = SessionRecord { uncounted: true, ..ended.clone() };
+        ended.end(Ended::new(Reason::Idle, noon));
+        for record in [ended, uncounted] {
+            assert_eq!(OpenSession::of(login.key, &record, noon), None);
+        }
     }
 }

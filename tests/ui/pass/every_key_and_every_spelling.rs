@@ -14,7 +14,8 @@ use session_expire::session_policy;
     overflow = "evict",
     passive,
     message = "Say \"hello\" \\ {again} \n é",
-    login_url = "/in/all?from=//here"
+    login_url = "/in/all?from=//here",
+    require_login
 )]
 #[get("/all")]
 async fn all() -> HttpResponse {
@@ -28,7 +29,9 @@ async fn all() -> HttpResponse {
     max_sessions = "unlimited",
     overflow = "least-recent",
     passive = false,
-    login_url = "/in/off"
+    message = "",
+    login_url = "/in/off",
+    require_login = false
 )]
 #[get("/off")]
 async fn off() -> HttpResponse {
@@ -39,7 +42,8 @@ async fn off() -> HttpResponse {
     max_sessions = "unlimited",
     overflow = "least_recent",
     passive = true,
-    login_url = "/in/zero"
+    login_url = "/in/zero",
+    require_login = true
 )]
 async fn zero() -> HttpResponse {
     visit::sign_in_first()

@@ -1,13 +1,14 @@
-//! Records kept at hand, and how they stay true.
+//! Cache of records and data that the server keeps true.
 //!
-//! The server remembers what this connection has read, and says so when it changes (RESP3, `CLIENT
-//! TRACKING`). Everything comes over one connection in one order, so when a question has been answered,
-//! all has been heard that changed before it was sent. Records are therefore trusted only for a short
-//! time after the sending of the last question that has its answer: a connection that has gone silent,
-//! or a process that was halted, is noticed by that alone, and whoever asks next asks the server.
+//! The server remembers which keys this connection has read, and reports when they change (RESP3,
+//! `CLIENT TRACKING`). Record and data of a session lie under one key, so a change of either voids
+//! both. Everything comes over one connection in one order: when a request has its response, every
+//! change before it has been reported. Records are therefore trusted only for a short time after the
+//! sending of the last request that has its response. This alone detects a silent connection and a
+//! process that was halted, and the next load asks the server.
 //!
-//! What no message tells (a swapped database, a proxy that does not track) is bounded as well: each record is
-//! asked for again some seconds after it was read.
+//! Some changes are never reported (a swapped database, a proxy that does not track). Their effect is
+//! bounded: each record is loaded again some seconds after it was read.
 
 use std::{
     collections::HashMap,
@@ -19,127 +20,161 @@ use redis::{PushInfo, PushKind, Value};
 
 use crate::registry::{Loaded, key::RecordKey};
 
-/// For how long after the sending of the last answered question records are trusted.
-pub(super) const TRUST: Duration = Duration::from_millis(40);
+/// For how long records are trusted after the sending of the last request that has its response.
+pub(super) const LEASE: Duration = Duration::from_millis(40);
 
-/// For how long a record is trusted after it was asked for, whatever is heard or not.
-const LONGEST: Duration = Duration::from_secs(10);
+/// For how long a record is trusted after it was requested, whatever is reported.
+const MAX_AGE: Duration = Duration::from_secs(10);
 
-/// More are not kept at hand: then all are let go.
-const MOST: usize = 100_000;
+/// Most cached records: at one more the cache is cleared.
+const MAX_RECORDS: usize = 100_000;
+
+/// Most bytes of session data in the cache: above that it is cleared.
+const MAX_DATA: usize = 64 << 20;
 
 #[derive(Default)]
-pub(super) struct Cache(Mutex<Known>);
+pub(super) struct Cache(Mutex<CacheState>);
 
 #[derive(Default)]
-struct Known {
-    shelves: HashMap<String, Shelf>,
-    records: usize,
-    /// Counts the connections, and the times when everything was let go.
+struct CacheState {
+    buckets: HashMap<String, CacheBucket>,
+    size: CacheSize,
+    /// Counts the connections, and how often the cache was cleared.
     generation: u64,
-    /// When the last question was sent that has its answer.
-    heard: Option<Instant>,
+    /// When the last request was sent that has its response.
+    confirmed: Option<Instant>,
+}
+
+/// How much is cached.
+#[derive(Default, Clone, Copy)]
+struct CacheSize {
+    records: usize,
+    data: usize,
 }
 
 /// The records under one tag, which change together.
 #[derive(Default)]
-struct Shelf {
-    records: HashMap<RecordKey, Kept>,
+struct CacheBucket {
+    records: HashMap<RecordKey, CacheEntry>,
     changes: u64,
 }
 
-/// A record, and when it was asked for.
-struct Kept {
+/// A record, and when it was requested.
+struct CacheEntry {
     loaded: Loaded,
     sent: Instant,
 }
 
-/// What the cache was like when a question was sent.
-pub(super) struct Ticket {
+/// What the cache was like when a request was sent.
+pub(super) struct ReadToken {
     sent: Instant,
     generation: u64,
     changes: u64,
 }
 
 impl Cache {
-    /// A record that is as good as asked for now.
-    pub(super) fn get(&self, key: &RecordKey) -> Option<Loaded> {
-        let known = self.known();
-        if known.heard?.elapsed() > TRUST {
+    /// Returns a record that is as good as loaded now.
+    pub(super) fn get(&self, key: &RecordKey, count_open: bool) -> Option<Loaded> {
+        let state = self.state();
+        if state.confirmed?.elapsed() > LEASE {
             return None;
         }
-        let kept = known.shelves.get(key.tag())?.records.get(key)?;
-        (kept.sent.elapsed() <= LONGEST).then(|| kept.loaded.clone())
+        let cached = state.buckets.get(key.tag())?.records.get(key)?;
+        if cached.sent.elapsed() > MAX_AGE || count_open && cached.loaded.open.is_none() {
+            return None;
+        }
+        let open = cached.loaded.open.filter(|_| count_open);
+        Some(Loaded { open, ..cached.loaded.clone() })
     }
 
-    /// Before the server is asked for a record.
-    pub(super) fn begin(&self, tag: &str) -> Ticket {
-        let known = self.known();
-        let changes = known.shelves.get(tag).map_or(0, |shelf| shelf.changes);
-        Ticket { sent: Instant::now(), generation: known.generation, changes }
+    /// Called before a record is requested.
+    pub(super) fn begin(&self, tag: &str) -> ReadToken {
+        let state = self.state();
+        let changes = state.buckets.get(tag).map_or(0, |bucket| bucket.changes);
+        ReadToken { sent: Instant::now(), generation: state.generation, changes }
     }
 
-    /// The server has answered; what changed since is not kept.
-    pub(super) fn keep(&self, ticket: &Ticket, key: &RecordKey, loaded: Option<&Loaded>) {
-        let mut known = self.known();
-        if known.generation != ticket.generation {
+    /// Called with the response; one that a change has overtaken is not kept.
+    pub(super) fn keep(&self, token: &ReadToken, key: &RecordKey, loaded: Option<&Loaded>) {
+        let mut state = self.state();
+        if state.generation != token.generation {
             return;
         }
-        known.heard = known.heard.max(Some(ticket.sent));
-        let Some(loaded) = loaded else { return };
-        if known.records >= MOST {
-            known.forget_all();
-            return;
-        }
-        let shelf = known.shelves.entry(key.tag().to_owned()).or_default();
-        let kept = Kept { loaded: loaded.clone(), sent: ticket.sent };
-        if shelf.changes == ticket.changes && shelf.records.insert(*key, kept).is_none() {
-            known.records += 1;
+        state.confirmed = state.confirmed.max(Some(token.sent));
+        if let Some(loaded) = loaded {
+            let cached = CacheEntry { loaded: loaded.clone(), sent: token.sent };
+            state.insert(key, cached, token.changes);
         }
     }
 
-    /// Something under `tag` has changed, or is about to.
+    /// Called when something under `tag` has changed, or may have.
     pub(super) fn change(&self, tag: &str) {
-        let mut known = self.known();
-        // Of those that nobody reads only the count of changes is left, and that must not pile up.
-        if known.shelves.len() >= MOST {
-            return known.forget_all();
+        let mut state = self.state();
+        // A bucket without records still holds its count of changes; these must not pile up.
+        if state.buckets.len() >= MAX_RECORDS {
+            return state.clear();
         }
-        let shelf = known.shelves.entry(tag.to_owned()).or_default();
-        shelf.changes += 1;
-        let gone = std::mem::take(&mut shelf.records).len();
-        known.records -= gone;
+        let bucket = state.buckets.entry(tag.to_owned()).or_default();
+        bucket.changes += 1;
+        let records = std::mem::take(&mut bucket.records);
+        records.values().for_each(|cached| state.size.subtract(&cached.loaded));
     }
 
-    /// Nothing that was said before counts any more.
-    pub(super) fn forget_all(&self) {
-        self.known().forget_all();
+    /// Voids everything that was loaded before.
+    pub(super) fn clear(&self) {
+        self.state().clear();
     }
 
-    /// A message of the server that nobody has asked for.
-    pub(super) fn hear(&self, message: &PushInfo) {
+    /// Handles a message of the server that is no response.
+    pub(super) fn receive(&self, message: &PushInfo) {
         match (&message.kind, message.data.first()) {
             (PushKind::Invalidate, Some(Value::Array(keys))) => {
                 keys.iter().filter_map(tag_of).for_each(|tag| self.change(tag));
             }
-            // A flushed database, and a connection that is no more.
-            (PushKind::Invalidate | PushKind::Disconnection, _) => self.forget_all(),
+            // A flushed database, and a connection that is closed.
+            (PushKind::Invalidate | PushKind::Disconnection, _) => self.clear(),
             _ => {}
         }
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
+    fn state(&self) -> MutexGuard<'_, CacheState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Known {
-    fn forget_all(&mut self) {
+impl CacheState {
+    fn insert(&mut self, key: &RecordKey, cached: CacheEntry, changes: u64) {
+        if self.size.records >= MAX_RECORDS || self.size.data >= MAX_DATA {
+            return self.clear();
+        }
+        let bucket = self.buckets.entry(key.tag().to_owned()).or_default();
+        if bucket.changes != changes {
+            return;
+        }
+        self.size.add(&cached.loaded);
+        if let Some(former) = bucket.records.insert(*key, cached) {
+            self.size.subtract(&former.loaded);
+        }
+    }
+
+    fn clear(&mut self) {
         *self = Self { generation: self.generation + 1, ..Self::default() };
     }
 }
 
-/// The tag in the name of a key.
+impl CacheSize {
+    fn add(&mut self, loaded: &Loaded) {
+        self.records += 1;
+        self.data += loaded.data.bytes();
+    }
+
+    fn subtract(&mut self, loaded: &Loaded) {
+        self.records -= 1;
+        self.data -= loaded.data.bytes();
+    }
+}
+
+/// Returns the tag in the name of a key.
 fn tag_of(key: &Value) -> Option<&str> {
     let Value::BulkString(name) = key else { return None };
     let name = std::str::from_utf8(name).ok()?;
@@ -153,13 +188,14 @@ mod tests {
     use super::*;
     use crate::{
         policy::Policy,
-        registry::{login::NewLogin, record::SessionRecord},
+        registry::{data::DataChanges, login::NewLogin, record::SessionRecord},
         time::Timestamp,
     };
 
     fn loaded() -> (RecordKey, Loaded) {
         let login = NewLogin::new("alice", Timestamp::from_millis(0), &Policy::new());
-        (login.key, Loaded { record: Arc::new(SessionRecord::new(&login)), open: 1 })
+        let record = Arc::new(SessionRecord::new(&login));
+        (login.key, Loaded { record, data: Arc::default(), open: None })
     }
 
     fn invalidation(names: &[&str]) -> PushInfo {
@@ -170,55 +206,82 @@ mod tests {
     fn filled() -> (Cache, RecordKey) {
         let (cache, (key, loaded)) = (Cache::default(), loaded());
         cache.keep(&cache.begin(key.tag()), &key, Some(&loaded));
-        assert_eq!(cache.get(&key), Some(loaded));
+        assert_eq!(cache.get(&key, false), Some(loaded));
         (cache, key)
     }
 
     #[test]
-    fn whatever_changes_is_let_go() {
+    fn changed_record_is_not_cached() {
         let (cache, key) = filled();
-        cache.hear(&invalidation(&["sx:{????}", "other"]));
-        assert!(cache.get(&key).is_some());
-        cache.hear(&invalidation(&[&format!("sx:{{{}}}:open", key.tag())]));
-        assert!(cache.get(&key).is_none());
+        cache.receive(&invalidation(&["sx:{????}", "other"]));
+        assert!(cache.get(&key, false).is_some());
+        cache.receive(&invalidation(&[&format!("sx:{{{}}}:open", key.tag())]));
+        assert!(cache.get(&key, false).is_none());
         for message in [
             PushInfo { kind: PushKind::Disconnection, data: vec![] },
             PushInfo { kind: PushKind::Invalidate, data: vec![Value::Nil] },
         ] {
             let (cache, key) = filled();
-            cache.hear(&message);
-            assert!(cache.get(&key).is_none(), "{message:?}");
+            cache.receive(&message);
+            assert!(cache.get(&key, false).is_none(), "{message:?}");
         }
     }
 
     #[test]
-    fn an_answer_that_was_overtaken_by_a_change_is_not_kept() {
+    fn response_overtaken_by_a_change_is_not_cached() {
         let (cache, (key, loaded)) = (Cache::default(), loaded());
-        let ticket = cache.begin(key.tag());
+        let token = cache.begin(key.tag());
         cache.change(key.tag());
-        cache.keep(&ticket, &key, Some(&loaded));
-        assert!(cache.get(&key).is_none());
-        let ticket = cache.begin(key.tag());
-        cache.forget_all();
-        cache.keep(&ticket, &key, Some(&loaded));
-        assert!(cache.get(&key).is_none());
+        cache.keep(&token, &key, Some(&loaded));
+        assert!(cache.get(&key, false).is_none());
+        let token = cache.begin(key.tag());
+        cache.clear();
+        cache.keep(&token, &key, Some(&loaded));
+        assert!(cache.get(&key, false).is_none());
     }
 
     #[test]
-    fn no_record_is_trusted_for_long_whatever_is_heard() {
+    fn record_is_trusted_for_seconds_only() {
         let (cache, (key, loaded)) = (Cache::default(), loaded());
-        let mut ticket = cache.begin(key.tag());
-        ticket.sent -= LONGEST + Duration::from_millis(1);
-        cache.keep(&ticket, &key, Some(&loaded));
+        let mut token = cache.begin(key.tag());
+        token.sent -= MAX_AGE + Duration::from_millis(1);
+        cache.keep(&token, &key, Some(&loaded));
         let other = cache.begin("else");
         cache.keep(&other, &key, None);
-        assert!(cache.get(&key).is_none());
+        assert!(cache.get(&key, false).is_none());
     }
 
     #[test]
-    fn nothing_is_trusted_for_long_without_an_answer() {
+    fn cache_without_a_response_is_not_trusted() {
         let (cache, key) = filled();
-        cache.known().heard = Instant::now().checked_sub(TRUST + Duration::from_millis(1));
-        assert!(cache.get(&key).is_none());
+        cache.state().confirmed = Instant::now().checked_sub(LEASE + Duration::from_millis(1));
+        assert!(cache.get(&key, false).is_none());
+    }
+
+    #[test]
+    fn count_is_served_only_where_it_was_loaded() {
+        let (cache, (key, loaded)) = (Cache::default(), loaded());
+        cache.keep(&cache.begin(key.tag()), &key, Some(&loaded));
+        assert!(cache.get(&key, true).is_none());
+        let counted = Loaded { open: Some(2), ..loaded.clone() };
+        cache.keep(&cache.begin(key.tag()), &key, Some(&counted));
+        assert_eq!(cache.get(&key, true), Some(counted));
+        assert_eq!(cache.get(&key, false), Some(loaded));
+    }
+
+    #[test]
+    fn size_follows_what_is_cached() {
+        let (cache, (key, mut loaded)) = (Cache::default(), loaded());
+        let mut changes = DataChanges::default();
+        changes.set("name", serde_json::value::to_raw_value("value").unwrap());
+        Arc::make_mut(&mut loaded.data).apply(&changes).unwrap();
+        for _ in 0..2 {
+            cache.keep(&cache.begin(key.tag()), &key, Some(&loaded));
+            let size = cache.state().size;
+            assert_eq!((size.records, size.data), (1, 11));
+        }
+        cache.change(key.tag());
+        let size = cache.state().size;
+        assert_eq!((size.records, size.data), (0, 0));
     }
 }

@@ -31,7 +31,7 @@ pub enum RedisConnectError {
     #[error(
         "cannot use the Redis server at {server}; is it running there, and are user and password right?"
     )]
-    Server {
+    Operations {
         /// The address.
         server: String,
         /// What it said.
@@ -56,7 +56,7 @@ impl fmt::Debug for RedisConnectError {
 
 /// Why an operation failed.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Failure {
+pub(super) enum OperationError {
     #[error(transparent)]
     Redis(#[from] RedisError),
     #[error(

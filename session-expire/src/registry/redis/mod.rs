@@ -1,40 +1,67 @@
-//! Records on a Redis server, for several processes.
+//! Registry on a Redis server, for several processes.
 //!
-//! All users whose keys begin with the same four letters share four Redis keys, which carry those letters
-//! as their cluster hash tag:
+//! All users whose keys begin with the same four letters share four Redis keys, a partition, which carry
+//! those letters as their cluster hash tag:
 //!
 //! | key | type | holds |
 //! |---|---|---|
-//! | `sx:{aB3d}` | hash | a record as JSON under the SHA-256 of its key (16 bytes, in hex); `logins` counts |
-//! | `sx:{aB3d}:open` | sorted set | `user:place:name` of each record that has not ended, in order of login |
-//! | `sx:{aB3d}:past` | sorted set | the same of those that ended, as far as the log reaches |
-//! | `sx:{aB3d}:due` | sorted set | when each record may be forgotten |
+//! | `sx1:{aB3d}` | hash | the fields below |
+//! | `sx1:{aB3d}:open` | sorted set | open sessions and reservations, in order of login |
+//! | `sx1:{aB3d}:past` | sorted set | `user:order:name` of ended sessions, as far as the history reaches |
+//! | `sx1:{aB3d}:due` | sorted set | when each field of the hash may be deleted |
 //!
-//! So a script knows all keys that it touches before it runs, knowing no more than the key of a record;
-//! and what it does is one step. Owners appear in names as the SHA-256 of their text, whatever its
+//! | field of the hash | holds |
+//! |---|---|
+//! | `name` | a record as JSON; the name is the hash of its secret key |
+//! | `d:name` | its data, see [`data`] |
+//! | `i:id` | the name of the open record with this public id |
+//! | `r:name` | a reservation |
+//! | `a:user` | until when sessions of the user cannot be adopted |
+//! | `logins` | a counter, which gives each login its order |
+//!
+//! A member of `open` is `user:order:name` for a counted session, `user;order:name` for an uncounted one,
+//! and `user<name` for a reservation, so that each kind is counted and read as one range. The `1` in
+//! `sx1` is the version of the layout.
+//!
+//! A script knows all keys that it touches before it runs, and needs only the key of a record or its user
+//! for that; what it does is one step. Users appear in names as the SHA-256 of their text, whatever its
 //! characters, and secret keys appear nowhere.
 
 mod cache;
+mod connection;
+mod data;
 mod error;
-mod link;
+mod lists;
+mod logins;
+mod operations;
+mod record;
 mod script;
-mod server;
-mod stored;
+mod script_args;
+#[cfg(test)]
+mod server_tests;
 
 use std::{fmt, sync::Arc, time::Duration};
 
 pub use self::error::RedisConnectError;
-use self::{cache::Cache, error::Failure, link::Link, server::Server};
+use self::{cache::Cache, connection::Connection, error::OperationError, operations::Operations};
 use super::{
-    EndTarget, Loaded, LoginOutcome, Query, Registry, RegistryFuture,
-    key::{RecordKey, partition_key},
-    login::NewLogin,
-    record::{ActivityUpdate, Ended, SessionRecord},
+    Loaded, Registry, UserExport,
+    end::EndSessions,
+    future::RegistryFuture,
+    key::RecordKey,
+    login::{LoginOutcome, NewLogin, Reservation, ReserveOutcome},
+    query::Query,
+    record::{Ended, SessionRecord, SessionRef, SessionUpdate, UpdateOutcome},
     room::SessionLimit,
+    rotation::{KeyRotation, RotationOutcome},
 };
-use crate::{error::RegistryError, limit::Limit, time::hours};
+use crate::{
+    error::RegistryError,
+    limit::Limit,
+    time::{Timestamp, hours},
+};
 
-/// Keeps records on a Redis server (6 or newer), shared by any number of processes.
+/// Session registry on a Redis server (6 or newer), for any number of processes.
 ///
 /// ```no_run
 /// # async fn start() -> Result<(), Box<dyn std::error::Error>> {
@@ -44,34 +71,44 @@ use crate::{error::RegistryError, limit::Limit, time::hours};
 /// # Ok(()) }
 /// ```
 ///
-/// Every operation is one command and one round trip, `EVALSHA`; a second one follows the first time that
-/// a server sees the script. Its time grows with the logarithm of the number of records; `login` and
-/// `make_room` under a limit of sessions, and the end of several sessions, read the user's open records.
-/// A [`find`](Registry::find) for all users walks through all keys of the database with `SCAN` and reads
-/// every list, some seconds for 100,000 users: for administrators. On a cluster it sees the keys of the node that it is connected to.
+/// # Performance
 ///
-/// No operation takes longer than the [`timeout`](Self::timeout). While the server is away every operation
-/// is an error, and the first one after its return works: nothing has to be rebuilt. A login whose answer
-/// did not arrive in time may have been recorded all the same, and then holds its place until it runs out.
+/// Every operation is one command and one round trip: `HMGET` for an ordinary request, else `EVALSHA`. A
+/// second command follows the first time that a server sees a script, and at the adoption of a session.
+/// The time of an operation grows with the logarithm of the number of records; logins under a session
+/// limit, and ends of several sessions, read the open records of the user. A [`list`](Registry::list)
+/// of all users and [`end_everyone`](Registry::end_everyone) walk through all keys of the database with
+/// `SCAN`, some seconds for 100,000 users. On a cluster they see the keys of the node that the registry
+/// is connected to.
 ///
-/// Signing out works also when the server's memory is full; signing in then doesn't. Give Redis
-/// `maxmemory-policy noeviction`, for other policies throw away living sessions, and let it persist (`appendonly
-/// yes`): one that restarts empty has signed everyone out. Asked at a replica that lags behind, it
-/// answers what was true a moment ago: connect to the primary.
+/// # Outages
 ///
-/// Secret keys are stored as hashes only, so a look at the server gives nobody a session.
-/// Of each user the last 20 ended logins are kept for [`find`](Registry::find), and nothing stays for
-/// longer than 90 days after its last use, or as long as its policy lets it live.
-pub struct RedisRegistry(Server);
+/// No operation takes longer than the [`timeout`](Self::timeout). While the server is away every
+/// operation is an error, and the first one after its return works: nothing has to be rebuilt. A login
+/// whose response did not arrive in time may have been stored, and then holds its slot until it expires.
+///
+/// A sign-out works also when the memory of the server is full; logins and larger session data are then
+/// errors. Give Redis `maxmemory-policy noeviction`, because other policies delete active sessions, and
+/// let it persist (`appendonly yes`): a server that restarts empty has signed out all users. Connect to
+/// the primary: a replica that lags behind returns what was true a moment ago.
+///
+/// # Security
+///
+/// Secret keys are stored as hashes only, so reading the server's memory gives no session. The session
+/// data is stored as it is.
+///
+/// The last 20 ended sessions of each user are kept for [`list`](Registry::list). Records are deleted 90
+/// days after their last use, or later if the policy of the session allows it.
+pub struct RedisRegistry(Operations);
 
 impl RedisRegistry {
-    /// Connects to the server at `url`: `redis://user:password@host:6379/0`, `unix:///path`. For `rediss://`
-    /// add the crate `redis` 0.32 to your application with its feature `tokio-rustls-comp`.
+    /// Connects to the server at `url`: `redis://user:password@host:6379/0`, `unix:///path`. For
+    /// `rediss://` add the crate `redis` 0.32 to your application with its feature `tokio-rustls-comp`.
     ///
     /// # Errors
     ///
-    /// A [`RedisConnectError`] that names the address, without the password, and the cure, when nothing
-    /// usable answers within five seconds.
+    /// Returns a [`RedisConnectError`] that names the address, without the password, if no usable server
+    /// responds within five seconds.
     ///
     /// ```no_run
     /// # async fn start() -> Result<(), Box<dyn std::error::Error>> {
@@ -84,22 +121,22 @@ impl RedisRegistry {
         Self::open(url, None).await
     }
 
-    /// The same with the records that are in use kept at hand, so that most requests of a busy process ask
-    /// the server nothing at all.
+    /// Connects to the server at `url`, and caches the records and the data of sessions in use, so that
+    /// most requests of a busy process need no command.
     ///
-    /// The server says what changes elsewhere (RESP3 and `CLIENT TRACKING`, Redis 6 or newer), so a session
-    /// that another process ends is out here a moment later. Where the connection has gone silent it is out
-    /// after 40 milliseconds: nothing is trusted for longer than that after the sending of the last question
-    /// that was answered. So a process that is used asks 25 times a second at least, and a server that is
-    /// further away than that gains nothing. Each record is asked for again after 10 seconds, in case
-    /// something swallows the messages (a proxy that does not track, `SWAPDB`). What this process ends is
-    /// out here at once.
+    /// The server reports what other processes change (RESP3 and `CLIENT TRACKING`, Redis 6 or newer): a
+    /// session that another process ends is ended here a moment later, and data that it writes is read
+    /// here a moment later. If the connection is silent, that takes 40 milliseconds: a cached record is
+    /// trusted no longer than that after the sending of the last command that has its response. So a busy
+    /// process sends 25 commands a second at least, and a server that is further away than that gains
+    /// nothing. Each record is loaded again after 10 seconds, in case the reports are lost (a proxy that
+    /// does not track, `SWAPDB`). What this process changes it reads at once.
     ///
-    /// Memory: some 500 bytes for each of up to 100,000 sessions in use.
+    /// Memory: some 500 bytes for each of up to 100,000 sessions in use, and up to 64 MB of their data.
     ///
     /// # Errors
     ///
-    /// As [`connect`](Self::connect); also where the server knows no RESP3.
+    /// As [`connect`](Self::connect); also if the server does not support RESP3.
     ///
     /// ```no_run
     /// # async fn start() -> Result<(), Box<dyn std::error::Error>> {
@@ -113,16 +150,16 @@ impl RedisRegistry {
     }
 
     async fn open(url: &str, cache: Option<Arc<Cache>>) -> Result<Self, RedisConnectError> {
-        Ok(Self(Server {
-            link: Link::open(url, cache).await?,
+        Ok(Self(Operations {
+            connection: Connection::open(url, cache).await?,
             prefix: "sx".to_owned(),
             timeout: Duration::from_millis(500),
-            log_limit: Limit::At(20),
-            forget_after: hours(24 * 90),
+            history_limit: Limit::At(20),
+            history_age: hours(24 * 90),
         }))
     }
 
-    /// Lets no operation take longer than this: 500 ms by default. What takes longer is an error.
+    /// Sets how long an operation may take. Default: 500 ms. An operation that takes longer is an error.
     ///
     /// ```no_run
     /// # async fn start() -> Result<(), Box<dyn std::error::Error>> {
@@ -137,13 +174,13 @@ impl RedisRegistry {
         self
     }
 
-    /// Begins the names of all keys with this instead of `sx`, without its braces: for applications that
-    /// share a database.
+    /// Sets what the names of all keys begin with, for applications that share a database. Default: `sx`.
+    /// Braces are removed.
     ///
     /// ```no_run
     /// # async fn start() -> Result<(), Box<dyn std::error::Error>> {
     /// # use session_expire::RedisRegistry;
-    /// let shop = RedisRegistry::connect("redis://127.0.0.1/").await?.prefix("shop"); // shop:{aB3d}
+    /// let shop = RedisRegistry::connect("redis://127.0.0.1/").await?.prefix("shop"); // shop1:{aB3d}
     /// let forum = RedisRegistry::connect("redis://127.0.0.1/").await?.prefix("forum");
     /// # Ok(()) }
     /// ```
@@ -153,81 +190,119 @@ impl RedisRegistry {
         self
     }
 
-    /// Keeps this many ended logins of each user in the log; `Limit::At(0)` for none, `Limit::Off` for
-    /// all of the last 90 days.
+    /// Sets how many ended sessions of each user are kept in the history. Default: 20.
+    ///
+    /// `Limit::At(0)` keeps none, `Limit::Off` all of the last 90 days.
     ///
     /// ```no_run
     /// # async fn start() -> Result<(), Box<dyn std::error::Error>> {
     /// # use session_expire::{Limit, RedisRegistry};
-    /// let registry = RedisRegistry::connect("redis://127.0.0.1/").await?.log_limit(Limit::At(5));
+    /// let registry = RedisRegistry::connect("redis://127.0.0.1/").await?.history_limit(Limit::At(5));
     /// # Ok(()) }
     /// ```
     #[must_use]
-    pub fn log_limit(mut self, limit: Limit<u32>) -> Self {
-        self.0.log_limit = limit;
+    pub fn history_limit(mut self, limit: Limit<u32>) -> Self {
+        self.0.history_limit = limit;
         self
     }
 
-    /// Forgets records this long after their last use: 90 days by default. A record that may still live is
-    /// kept a day longer than the longer one of its limits; one without limits at least 90 days.
+    /// Sets how long records are kept after their last use. Default: 90 days.
+    ///
+    /// A record that may still be active is kept a day longer than the longer one of its limits, and one
+    /// without limits 90 days at least.
     ///
     /// ```no_run
     /// # async fn start() -> Result<(), Box<dyn std::error::Error>> {
     /// # use session_expire::{RedisRegistry, hours};
-    /// let registry = RedisRegistry::connect("redis://127.0.0.1/").await?.forget_after(hours(24 * 30));
+    /// let registry = RedisRegistry::connect("redis://127.0.0.1/").await?.history_age(hours(24 * 30));
     /// # Ok(()) }
     /// ```
     #[must_use]
-    pub fn forget_after(mut self, time: Duration) -> Self {
-        self.0.forget_after = time;
+    pub fn history_age(mut self, age: Duration) -> Self {
+        self.0.history_age = age;
         self
     }
 }
 
-/// Gives an operation its name in the log.
+/// Names the operation in its error.
 fn named<'a, T: 'a>(
     operation: &'static str,
-    work: impl Future<Output = Result<T, Failure>> + Send + 'a,
+    work: impl Future<Output = Result<T, OperationError>> + Send + 'a,
 ) -> RegistryFuture<'a, T> {
-    Box::pin(async move { work.await.map_err(|cause| RegistryError::new(operation, cause)) })
+    RegistryFuture::boxed(async move {
+        work.await.map_err(|cause| RegistryError::new(operation, cause))
+    })
 }
 
 impl Registry for RedisRegistry {
-    fn login(&self, login: NewLogin) -> RegistryFuture<'_, LoginOutcome> {
-        named("record a login", self.0.admit(login))
+    fn load(&self, key: RecordKey, count_open: bool) -> RegistryFuture<'_, Option<Loaded>> {
+        match self.0.cached(&key, count_open) {
+            Some(loaded) => RegistryFuture::ready(Ok(Some(loaded))),
+            None => named("load a record", self.0.load(key, count_open)),
+        }
     }
 
-    fn load(&self, key: RecordKey) -> RegistryFuture<'_, Option<Loaded>> {
-        named("load a record", self.0.read(key))
+    fn reserve(&self, reservation: Reservation) -> RegistryFuture<'_, ReserveOutcome> {
+        named("reserve a login", self.0.reserve(reservation))
     }
 
-    fn touch(&self, key: RecordKey, change: ActivityUpdate) -> RegistryFuture<'_, ()> {
-        named("note activity", self.0.note(key, change))
+    fn commit(&self, login: NewLogin) -> RegistryFuture<'_, LoginOutcome> {
+        named("commit a login", self.0.commit(login))
     }
 
-    fn end(&self, target: EndTarget, ended: Ended) -> RegistryFuture<'_, Vec<SessionRecord>> {
-        named("end a session", self.0.finish(target, ended))
+    fn cancel(&self, key: RecordKey, ended: Ended) -> RegistryFuture<'_, ()> {
+        named("cancel a login", self.0.cancel(key, ended))
     }
 
-    fn make_room(
+    fn update(
         &self,
-        key: RecordKey,
-        room: SessionLimit,
+        session: SessionRef,
+        update: SessionUpdate,
+    ) -> RegistryFuture<'_, UpdateOutcome> {
+        named("update a record", self.0.update(session, update))
+    }
+
+    fn rotate(&self, rotation: KeyRotation) -> RegistryFuture<'_, RotationOutcome> {
+        named("rotate a key", self.0.rotate(rotation))
+    }
+
+    fn end(&self, end: EndSessions) -> RegistryFuture<'_, Vec<SessionRecord>> {
+        named("end sessions", self.0.end(end))
+    }
+
+    fn enforce_limit(
+        &self,
+        session: SessionRef,
+        limit: SessionLimit,
         ended: Ended,
     ) -> RegistryFuture<'_, Vec<SessionRecord>> {
-        named("make room", self.0.clear(key, room, ended))
+        named("enforce a session limit", self.0.enforce_limit(session, limit, ended))
     }
 
-    fn find(&self, query: Query) -> RegistryFuture<'_, Vec<SessionRecord>> {
-        named("list records", async move {
-            match &query.user {
-                Some(user) => self.0.list(&partition_key(user), &query).await,
-                None => self.0.list_all(&query).await,
-            }
-        })
+    fn list(&self, query: Query) -> RegistryFuture<'_, Vec<SessionRecord>> {
+        named("list records", self.0.list(query))
     }
 
-    fn shared(&self) -> bool {
+    fn end_everyone(&self, ended: Ended) -> RegistryFuture<'_, u64> {
+        named("end all sessions", self.0.end_everyone(ended))
+    }
+
+    fn erase(&self, user: Arc<str>) -> RegistryFuture<'_, u64> {
+        named("erase a user", self.0.erase(user))
+    }
+
+    fn export(&self, user: Arc<str>) -> RegistryFuture<'_, UserExport> {
+        named("export a user", self.0.export(user))
+    }
+
+    fn enforces_limits(&self) -> bool {
+        true
+    }
+
+    /// Does nothing: the records are [shared](Registry::is_shared).
+    fn on_start(&self, _now: Timestamp) {}
+
+    fn is_shared(&self) -> bool {
         true
     }
 }
@@ -235,16 +310,20 @@ impl Registry for RedisRegistry {
 impl fmt::Debug for RedisRegistry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisRegistry")
-            .field("server", &self.0.link.address())
+            .field("server", &self.0.connection.address())
             .field("prefix", &self.0.prefix)
             .field("timeout", &self.0.timeout)
             .finish_non_exhaustive()
     }
 }
 
-/// Reads a record as it comes from the server; what can be read can be written and read again.
+/// Reads a record as it comes from the server; one that can be read can be written and read again.
 #[cfg(any(test, fuzzing))]
 pub(crate) fn read_and_write(bytes: &[u8]) {
-    let Ok(record) = stored::Stored::read(bytes) else { return };
-    assert!(stored::Stored::new(&record, Duration::ZERO).is_ok());
+    if let Ok(record) = record::RecordDto::read(bytes) {
+        assert!(record::RecordDto::new(&record, Duration::ZERO).is_ok());
+    }
+    if let Ok(data) = data::from_bytes(bytes) {
+        assert!(data::from_bytes(data::to_text(&data).as_bytes()).is_ok_and(|read| read == data));
+    }
 }

@@ -1,4 +1,4 @@
-//! The scripts that run on the server. Each is one step that others see whole or not at all.
+//! Lua scripts that run on the server. Each is one step that others see whole or not at all.
 
 use std::sync::LazyLock;
 
@@ -16,18 +16,26 @@ impl Script {
     }
 }
 
-const COMMON: &str = include_str!("common.lua");
-const ROOM: &str = include_str!("room.lua");
+const COMMON: &str = include_str!("lua/common.lua");
+const LIMIT: &str = include_str!("lua/limit.lua");
+const DATA: &str = include_str!("lua/data.lua");
 
-pub(super) static LOAD: LazyLock<Script> =
-    LazyLock::new(|| Script::new(&[include_str!("load.lua")]));
-pub(super) static FIND: LazyLock<Script> =
-    LazyLock::new(|| Script::new(&[include_str!("find.lua")]));
-pub(super) static TOUCH: LazyLock<Script> =
-    LazyLock::new(|| Script::new(&[COMMON, include_str!("touch.lua")]));
-pub(super) static END: LazyLock<Script> =
-    LazyLock::new(|| Script::new(&[COMMON, include_str!("end.lua")]));
-pub(super) static LOGIN: LazyLock<Script> =
-    LazyLock::new(|| Script::new(&[COMMON, ROOM, include_str!("login.lua")]));
-pub(super) static MAKE_ROOM: LazyLock<Script> =
-    LazyLock::new(|| Script::new(&[COMMON, ROOM, include_str!("make_room.lua")]));
+macro_rules! script {
+    ($name:ident, $file:literal $(, $part:ident)*) => {
+        pub(super) static $name: LazyLock<Script> =
+            LazyLock::new(|| Script::new(&[$($part,)* include_str!(concat!("lua/", $file))]));
+    };
+}
+
+script!(LOAD, "load.lua");
+script!(LIST, "list.lua");
+script!(RESERVE, "reserve.lua", COMMON, LIMIT);
+script!(COMMIT, "commit.lua", COMMON, LIMIT);
+script!(CANCEL, "cancel.lua", COMMON);
+script!(UPDATE, "update.lua", COMMON, DATA);
+script!(ROTATE, "rotate.lua", COMMON, DATA);
+script!(END, "end.lua", COMMON);
+script!(ENFORCE_LIMIT, "enforce_limit.lua", COMMON, LIMIT);
+script!(END_EVERYONE, "end_everyone.lua", COMMON);
+script!(ERASE, "erase.lua", COMMON);
+script!(EXPORT, "export.lua", COMMON);

@@ -1,12 +1,16 @@
-//! What can go wrong with the file, said with the cure.
+//! Errors of the file, each with its fix.
+//!
+//! [`SqliteError`] is returned when a file is opened, [`FileError`] is the source of a
+//! [`RegistryError`](crate::RegistryError) while the registry runs.
 
 use std::{fmt, io, path::PathBuf, sync::Arc};
 
 use rusqlite::ErrorCode;
 
+use super::file::rows::is_unreadable;
 use crate::error::tell_all;
 
-/// Why a file cannot serve as a registry. Every text names the file and the cure.
+/// A file cannot be opened as a registry. Every message names the file and the fix.
 ///
 /// ```
 /// use session_expire::{SqliteError, SqliteRegistry};
@@ -18,26 +22,30 @@ use crate::error::tell_all;
 pub enum SqliteError {
     /// Another registry, in this process or in another, has the file open.
     #[error(
-        "{}: already in use by {holder}; records are served from memory, so one file serves one process: \
-         stop the other process or give each a file of its own (several processes share a Redis)",
+        "{}: already in use by {holder}; records are served from memory, so one file serves one \
+         process: stop the other process or give each a file of its own (several processes share a \
+         Redis server)",
         file.display()
     )]
     InUse {
         /// The file.
         file: PathBuf,
-        /// Who has it, as far as that is known.
+        /// The process that uses it, as far as that is known.
         holder: String,
     },
-    /// The file can be read and not written.
-    #[error("{}: read-only; make the file and its folder writable for the user of this process", file.display())]
+    /// The file can be read but not written.
+    #[error(
+        "{}: read-only; make the file and its folder writable for the user of this process",
+        file.display()
+    )]
     ReadOnly {
         /// The file.
         file: PathBuf,
     },
     /// The file was written by a newer version of this crate.
     #[error(
-        "{}: its schema has version {found} and this program knows versions up to {known}; update the \
-         program, or start with a new file, which signs everyone out",
+        "{}: its schema has version {found} and this program knows versions up to {known}; update \
+         the program, or start with a new file, which signs all users out",
         file.display()
     )]
     Newer {
@@ -48,38 +56,41 @@ pub enum SqliteError {
         /// The newest version that this program knows.
         known: i64,
     },
-    /// The file is a database of something else.
-    #[error("{}: a database of another program; give the registry a file of its own", file.display())]
+    /// The file is a database of another program.
+    #[error(
+        "{}: a database of another program; give the registry a file of its own",
+        file.display()
+    )]
     Foreign {
         /// The file.
         file: PathBuf,
     },
-    /// The file is not a database, or a row of it cannot be read.
+    /// The file is not a database, or the row of an open session cannot be read.
     #[error(
         "{}: cannot be read as a registry; restore it from a backup, or move it away, which signs \
-         everyone out",
+         all users out",
         file.display()
     )]
     Damaged {
         /// The file.
         file: PathBuf,
-        /// What SQLite says.
+        /// The error of SQLite.
         source: rusqlite::Error,
     },
-    /// The file or its lock cannot be opened or made.
+    /// The file or its lock cannot be opened or created.
     #[error("{}: cannot be opened; check that its folder exists and is writable", file.display())]
     Open {
         /// The file.
         file: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         source: io::Error,
     },
-    /// SQLite met another obstacle, such as a full disk.
-    #[error("{}: {}", file.display(), cure(source))]
+    /// Another error of SQLite, such as a full disk.
+    #[error("{}: {}", file.display(), fix(source))]
     Sqlite {
         /// The file.
         file: PathBuf,
-        /// What SQLite says.
+        /// The error of SQLite.
         source: rusqlite::Error,
     },
 }
@@ -91,72 +102,80 @@ impl fmt::Debug for SqliteError {
 }
 
 impl SqliteError {
-    /// Sorts an error met while opening `file`.
+    /// Classifies an error of opening `file`.
     pub(super) fn opening(file: PathBuf, source: rusqlite::Error) -> Self {
-        use rusqlite::Error as E;
-        match (source.sqlite_error_code(), &source) {
-            (Some(ErrorCode::ReadOnly), _) => Self::ReadOnly { file },
-            (Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt), _)
-            | (_, E::FromSqlConversionFailure(..) | E::InvalidColumnType(..)) => {
+        match source.sqlite_error_code() {
+            Some(ErrorCode::ReadOnly) => Self::ReadOnly { file },
+            Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
                 Self::Damaged { file, source }
             }
+            _ if is_unreadable(&source) => Self::Damaged { file, source },
             _ => Self::Sqlite { file, source },
         }
     }
 }
 
-/// Why an operation failed while the registry runs. One failed commit has many askers, hence the `Arc`.
+/// An operation failed while the registry runs. One failed commit fails several operations, hence
+/// the `Arc`.
 #[derive(Debug, Clone, thiserror::Error)]
-pub(super) enum Failure {
-    #[error("{}: {}", file.display(), cure(source))]
+pub(super) enum FileError {
+    #[error("{}: {}", file.display(), fix(source))]
     Sqlite { file: Arc<PathBuf>, source: Arc<rusqlite::Error> },
-    #[error("the policy of this login cannot be stored: {0}")]
-    Policy(Arc<serde_json::Error>),
+    #[error("the session cannot be stored: {0}")]
+    Unwritable(Arc<rusqlite::Error>),
     #[error(
-        "{}: moved, replaced or removed while it was in use; put it back, or restart the process to go on \
-         with what lies there now",
+        "{}: moved, replaced or removed while it was in use; put it back, or restart the process to \
+         continue with what lies there now",
         file.display()
     )]
     Moved { file: Arc<PathBuf> },
-    #[error("the thread that writes the file has stopped; restart the process")]
+    #[error("the thread that serves the file has stopped; restart the process")]
     Stopped,
 }
 
-impl Failure {
-    /// Whether whatever else is written now would fail, too, or wait for as long. On a full disk it might
-    /// not: what is smaller still fits, and people must be able to sign out.
-    pub(super) fn is_everyones(&self) -> bool {
+impl FileError {
+    pub(super) fn new(file: &Arc<PathBuf>, error: rusqlite::Error) -> Self {
+        let source = Arc::new(error);
+        match *source {
+            rusqlite::Error::ToSqlConversionFailure(_) => Self::Unwritable(source),
+            _ => Self::Sqlite { file: Arc::clone(file), source },
+        }
+    }
+
+    /// Returns `true` if any other write would fail now, too, or wait as long. On a full disk it may
+    /// not: a smaller write still fits, and users must be able to sign out.
+    pub(super) fn affects_all_writes(&self) -> bool {
         use ErrorCode as E;
         match self {
             Self::Sqlite { source, .. } => matches!(
                 source.sqlite_error_code(),
                 Some(E::DatabaseBusy | E::DatabaseLocked | E::ReadOnly | E::CannotOpen)
             ),
-            Self::Policy(_) => false,
+            Self::Unwritable(_) => false,
             Self::Moved { .. } | Self::Stopped => true,
         }
     }
 }
 
-/// What a text in `Failure` or `SqliteError` says of an error of SQLite.
-fn cure(error: &rusqlite::Error) -> &'static str {
-    const DAMAGED: &str =
-        "the file is damaged; restore it from a backup, or move it away, which signs everyone out";
-    if matches!(error, rusqlite::Error::FromSqlConversionFailure(..)) {
+/// Returns what a message says of an error of SQLite: the state and the fix.
+fn fix(error: &rusqlite::Error) -> &'static str {
+    const DAMAGED: &str = "the file is damaged; restore it from a backup, or move it away, which \
+                           signs all users out";
+    if is_unreadable(error) {
         return DAMAGED;
     }
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => "the disk is full; free some space",
         Some(ErrorCode::ReadOnly) => "the file is read-only; make it and its folder writable",
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-            "another program holds a lock on it; let it finish, and only read while the registry runs"
+            "another program holds a lock on it; only read it while the registry runs"
         }
-        Some(ErrorCode::SystemIoFailure) => "the disk failed to read or write; see to it",
+        Some(ErrorCode::SystemIoFailure) => "the disk failed to read or write; check the disk",
         Some(ErrorCode::CannotOpen) => {
             "cannot be opened; check that its folder is there and writable"
         }
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => DAMAGED,
-        _ => "SQLite cannot do it",
+        _ => "SQLite refused the operation",
     }
 }
 
@@ -166,8 +185,13 @@ mod tests {
 
     use super::*;
 
+    fn error(code: i32) -> FileError {
+        let source = rusqlite::Error::SqliteFailure(Error::new(code), None);
+        FileError::new(&Arc::new("/db".into()), source)
+    }
+
     #[test]
-    fn a_failure_names_the_file_and_the_cure() {
+    fn message_names_the_file_and_the_fix() {
         for (code, words) in [
             (ffi::SQLITE_FULL, "/db: the disk is full; free some space"),
             (ffi::SQLITE_READONLY, "/db: the file is read-only; make it"),
@@ -175,15 +199,14 @@ mod tests {
             (ffi::SQLITE_IOERR_FSYNC, "/db: the disk failed"),
             (ffi::SQLITE_CORRUPT, "/db: the file is damaged; restore it"),
         ] {
-            let source = Arc::new(rusqlite::Error::SqliteFailure(Error::new(code), None));
-            let failure = Failure::Sqlite { file: Arc::new("/db".into()), source };
-            assert!(failure.to_string().starts_with(words), "{failure}");
+            let message = error(code).to_string();
+            assert!(message.starts_with(words), "{message}");
         }
     }
 
     #[test]
-    fn what_one_login_cannot_have_stored_is_no_failure_of_the_others() {
-        for (code, everyones) in [
+    fn error_of_one_login_does_not_affect_other_writes() {
+        for (code, affects_all) in [
             (ffi::SQLITE_CONSTRAINT_TRIGGER, false),
             (ffi::SQLITE_TOOBIG, false),
             (ffi::SQLITE_BUSY, true),
@@ -192,9 +215,9 @@ mod tests {
             (ffi::SQLITE_READONLY_DBMOVED, true),
             (ffi::SQLITE_CANTOPEN, true),
         ] {
-            let source = Arc::new(rusqlite::Error::SqliteFailure(Error::new(code), None));
-            let failure = Failure::Sqlite { file: Arc::default(), source };
-            assert_eq!(failure.is_everyones(), everyones, "{code}");
+            assert_eq!(error(code).affects_all_writes(), affects_all, "{code}");
         }
+        let unwritable = rusqlite::Error::ToSqlConversionFailure("no".into());
+        assert!(!FileError::new(&Arc::default(), unwritable).affects_all_writes());
     }
 }

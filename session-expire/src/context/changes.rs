@@ -1,0 +1,189 @@
+//! What a request has done to the user and to the data of its session.
+
+use super::{RequestContext, access::AccessState, session_data::NamedUser};
+use crate::{
+    cookies::AnonymousState,
+    messages::queue::MessageQueue,
+    registry::data::{DataChanges, SessionData},
+};
+
+/// What happened to the user of a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum UserChange {
+    Unchanged,
+    /// The same user, and the session key is to be renewed.
+    Renewed,
+    /// A user where there was none, another user, or a login by `SessionHandle::sign_in`.
+    SignedIn(String),
+    SignedOut,
+    /// An anonymous visitor's session was emptied.
+    Cleared,
+    /// The session names a user by a value that is no string.
+    Invalid,
+}
+
+impl RequestContext {
+    /// Returns what happened to the user. A login is recognised by what changed.
+    pub(crate) fn user_change(&self) -> UserChange {
+        let has_pending_login = self.has_pending_login();
+        match (self.session.user(), &*self.access.borrow()) {
+            (NamedUser::Invalid, _) => UserChange::Invalid,
+            (NamedUser::Named(user), AccessState::Active(_))
+                if !has_pending_login && self.is_own(&user) =>
+            {
+                match self.session.is_renewed() {
+                    true => UserChange::Renewed,
+                    false => UserChange::Unchanged,
+                }
+            }
+            (NamedUser::Named(user), _) => UserChange::SignedIn(user),
+            (NamedUser::Missing, access) => self.without_user(access, has_pending_login),
+        }
+    }
+
+    fn without_user(&self, access: &AccessState, has_pending_login: bool) -> UserChange {
+        let (is_purged, signs_out) = (self.session.is_purged(), self.intent.get().signs_out);
+        match access {
+            _ if has_pending_login || signs_out => UserChange::SignedOut,
+            AccessState::Active(_) => UserChange::SignedOut,
+            AccessState::Unavailable if is_purged || self.is_emptied() => UserChange::SignedOut,
+            _ if is_purged => UserChange::Cleared,
+            _ => UserChange::Unchanged,
+        }
+    }
+
+    fn is_own(&self, user: &str) -> bool {
+        self.record().is_some_and(|loaded| *loaded.record.user == *user)
+    }
+
+    /// While the registry is away the session starts empty: written and empty means cleared.
+    fn is_emptied(&self) -> bool {
+        !self.session.is_untouched() && !self.session.is_renewed() && self.session.is_empty()
+    }
+
+    /// Returns `true` if the session is as it was filled.
+    pub(crate) fn is_session_unchanged(&self) -> bool {
+        match (&*self.access.borrow(), self.record()) {
+            (AccessState::Active(_), Some(loaded)) => {
+                self.session.equals(&loaded.data, Some(&loaded.record.user))
+                    && !self.session.is_renewed()
+                    && !self.session.is_purged()
+            }
+            _ => {
+                self.session.is_untouched()
+                    || self.session.equals(&self.cookies.anonymous.data, None)
+            }
+        }
+    }
+
+    /// Returns what this request has changed in the data of its record, messages included.
+    pub(crate) fn record_changes(&self) -> DataChanges {
+        let mut changes = match (&*self.access.borrow(), self.record()) {
+            (AccessState::Active(_), Some(loaded)) => self.session.changes_since(&loaded.data),
+            _ => self.record_writes.borrow().clone(),
+        };
+        if let Some(queue) = &*self.messages.borrow() {
+            if self.access.borrow().is_active() {
+                queue.store_changes(&mut changes);
+            }
+        }
+        changes
+    }
+
+    /// Returns what the anonymous cookie is to hold after this request.
+    pub(crate) fn anonymous_state(&self) -> AnonymousState {
+        let before = &self.cookies.anonymous;
+        let mut state = AnonymousState { told: before.told.clone(), ..AnonymousState::default() };
+        if !self.session.is_purged() {
+            state.data = before.data.clone();
+            let changes = self.session.changes_since(&before.data);
+            if let Err(error) = state.data.apply(&changes) {
+                tracing::error!(%error, "anonymous session not stored");
+            }
+        }
+        match &*self.messages.borrow() {
+            Some(queue) => state.messages = queue.remaining_anonymous(),
+            None => state.messages.clone_from(&before.messages),
+        }
+        self.note_told(&mut state);
+        state
+    }
+
+    /// Returns `true` if the anonymous cookie may have to change.
+    pub(crate) fn may_change_anonymous(&self) -> bool {
+        self.has_messages()
+            || !self.is_session_unchanged()
+            || self.is_reason_dismissed.get()
+            || self.challenge_reason.borrow().is_some()
+    }
+
+    /// Returns what the anonymous cookie is to hold after a sign-out: the messages of this request.
+    pub(crate) fn signed_out_state(&self) -> AnonymousState {
+        let mut state = AnonymousState::default();
+        if let Some(queue) = &*self.messages.borrow() {
+            state.messages = queue.remaining_anonymous();
+        }
+        state
+    }
+
+    /// Remembers that the reason of the dead key was told.
+    fn note_told(&self, state: &mut AnonymousState) {
+        let messages = self.messages.borrow();
+        let has_told = messages.as_ref().is_some_and(MessageQueue::has_shown_reason);
+        if has_told || self.is_reason_dismissed.get() {
+            self.loaded.key().into_iter().for_each(|key| state.set_told(key));
+        } else {
+            let before = &self.cookies.anonymous.reason;
+            state.reason = self.challenge_reason.borrow().as_ref().or(before.as_ref()).cloned();
+        }
+    }
+
+    /// Returns the data that a new session of `user` starts with.
+    ///
+    /// Of an anonymous visitor it takes the entries that a login keeps. Of another user it takes
+    /// only what this request has written under new names: whatever was derived from the other
+    /// user's data stays behind.
+    pub(crate) fn login_data(
+        &self,
+        user: &str,
+    ) -> Result<SessionData, crate::registry::data::DataTooLarge> {
+        let mut data = SessionData::default();
+        let mut changes = self.session.changes_since(&data);
+        match self.record() {
+            Some(loaded) if self.access.borrow().is_active() && *loaded.record.user != *user => {
+                if !self.is_handed_over.get() {
+                    changes.set.retain(|(name, _)| loaded.data.get(name).is_none());
+                }
+                self.drop_record_messages();
+            }
+            Some(_) if self.access.borrow().is_active() => {}
+            _ => self.retain_kept_entries(&mut changes),
+        }
+        if let Some(queue) = &*self.messages.borrow() {
+            queue.store_all(&mut changes);
+        } else {
+            self.new_message_queue().store_all(&mut changes);
+        }
+        data.apply(&changes)?;
+        Ok(data)
+    }
+
+    /// Makes the session that of `user`: the entries and messages of another user are removed.
+    pub(crate) fn hand_over(&self, user: &str) {
+        let other = self.record().filter(|loaded| *loaded.record.user != *user);
+        if let Some(loaded) = other.filter(|_| self.access.borrow().is_active()) {
+            self.session.remove_entries_of(&loaded.data);
+            self.drop_record_messages();
+            self.is_handed_over.set(true);
+        }
+    }
+
+    fn retain_kept_entries(&self, changes: &mut DataChanges) {
+        let Some(kept) = &self.config().login_keeps else { return };
+        let before = &self.cookies.anonymous.data;
+        // What this request has written itself is not the anonymous visitor's.
+        changes.set.retain(|(name, json)| {
+            kept.contains(name) || before.get(name).is_none_or(|known| known.get() != json.get())
+        });
+    }
+}

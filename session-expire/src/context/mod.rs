@@ -1,0 +1,302 @@
+//! State of one request: what was loaded, which policy is in force, and what the session may do.
+
+pub(crate) mod access;
+pub(crate) mod activity;
+pub(crate) mod changes;
+pub(crate) mod facts;
+pub(crate) mod load;
+pub(crate) mod messages;
+pub(crate) mod mounted;
+pub(crate) mod pending_login;
+pub(crate) mod policy_stack;
+pub(crate) mod session_data;
+
+use std::{
+    cell::{Cell, Ref, RefCell},
+    rc::Rc,
+    sync::Arc,
+};
+
+use actix_web::{HttpMessage, HttpRequest};
+
+use self::{
+    access::AccessState,
+    facts::RequestFacts,
+    load::{LoadedRecord, LoadedSession},
+    mounted::Mounted,
+    pending_login::PendingLogin,
+    policy_stack::PolicyStack,
+    session_data::AppSession,
+};
+use crate::{
+    config::Config,
+    cookies::RequestCookies,
+    error::SetupError,
+    judge::Verdict,
+    messages::{flash::FlashMessage, queue::MessageQueue},
+    policy::{Policy, PolicyPatch},
+    registry::data::DataChanges,
+    request::{RequestInfo, origin::is_from_other_site, return_path::is_at},
+    time::Timestamp,
+};
+
+/// Everything that the layers, the extractors and the settling of one request share.
+pub(crate) struct RequestContext {
+    pub(crate) mounted: Rc<Mounted>,
+    pub(crate) session: AppSession,
+    pub(crate) cookies: RequestCookies,
+    pub(crate) loaded: LoadedSession,
+    /// The time of the request.
+    pub(crate) now: Timestamp,
+    policies: RefCell<PolicyStack>,
+    access: RefCell<AccessState>,
+    /// What was written to the record's entries before the session was suspended.
+    record_writes: RefCell<DataChanges>,
+    /// What was written to the anonymous entries before the session was restored.
+    anonymous_writes: RefCell<DataChanges>,
+    messages: RefCell<Option<MessageQueue>>,
+    /// The text of a challenge, for the next page.
+    challenge_reason: RefCell<Option<FlashMessage>>,
+    login: RefCell<Option<PendingLogin>>,
+    intent: Cell<Intent>,
+    /// The entries of another user were removed when a login was reserved.
+    is_handed_over: Cell<bool>,
+    /// Memory was allocated for the entries on the way in.
+    is_allocated: Cell<bool>,
+    is_settled: Cell<bool>,
+    /// The user fills in the login form, and need not be told why the old session ended.
+    is_reason_dismissed: Cell<bool>,
+    /// A layer has refused the request for want of a login.
+    is_refused_by_layer: Cell<bool>,
+    /// Read on the way in where a failure further in may need it.
+    facts: RefCell<Option<RequestFacts>>,
+}
+
+/// What the handler has said about its response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Intent {
+    /// The request only asks how the session stands.
+    pub(crate) queries_status: bool,
+    /// The user signs out.
+    pub(crate) signs_out: bool,
+    /// The response is meant as it is, a 401 included.
+    pub(crate) keeps_response: bool,
+}
+
+impl RequestContext {
+    /// Makes the context of a request that carries cookies, and fills its session.
+    pub(crate) fn start(
+        mounted: Rc<Mounted>,
+        session: AppSession,
+        cookies: RequestCookies,
+        loaded: LoadedSession,
+        req: &HttpRequest,
+    ) -> Rc<Self> {
+        let context = Self::new(mounted, session, cookies, loaded);
+        if is_sent_to_login_by_other_site(&context, req) {
+            *context.access.borrow_mut() = AccessState::Anonymous;
+        }
+        context.fill(req);
+        let is_due = context.record().is_some_and(|loaded| context.lags(&loaded.record));
+        if is_due || !context.access().is_active() {
+            context.read_facts(req);
+        }
+        context.keep_with(req)
+    }
+
+    /// Returns the context of a request. It is made on demand for a request without cookies, whose
+    /// session may have been written to already.
+    pub(crate) fn get(req: &HttpRequest) -> Result<Rc<Self>, SetupError> {
+        if let Some(context) = Self::existing(req) {
+            return Ok(context);
+        }
+        let mounted = req.app_data::<Rc<Mounted>>().ok_or(SetupError::NotMounted)?;
+        let session = AppSession::of_request(req, mounted.config.identity_key);
+        let cookies = RequestCookies::default();
+        let context = Self::new(Rc::clone(mounted), session, cookies, LoadedSession::Anonymous);
+        context.read_facts(req);
+        Ok(context.keep_with(req))
+    }
+
+    fn new(
+        mounted: Rc<Mounted>,
+        session: AppSession,
+        cookies: RequestCookies,
+        loaded: LoadedSession,
+    ) -> Self {
+        let now = mounted.config.now();
+        let record = loaded.record().map(|loaded| &*loaded.record);
+        let policies = PolicyStack::new(&mounted.config.policy, record);
+        let access = AccessState::check(&loaded, policies.effective(), now);
+        Self {
+            mounted,
+            session,
+            cookies,
+            loaded,
+            now,
+            policies: RefCell::new(policies),
+            access: RefCell::new(access),
+            record_writes: RefCell::default(),
+            anonymous_writes: RefCell::default(),
+            messages: RefCell::default(),
+            challenge_reason: RefCell::default(),
+            login: RefCell::default(),
+            intent: Cell::default(),
+            is_handed_over: Cell::new(false),
+            is_allocated: Cell::new(false),
+            is_settled: Cell::new(false),
+            is_reason_dismissed: Cell::new(false),
+            is_refused_by_layer: Cell::new(false),
+            facts: RefCell::default(),
+        }
+    }
+
+    fn keep_with(self, req: &HttpRequest) -> Rc<Self> {
+        let context = Rc::new(self);
+        req.extensions_mut().insert(Rc::clone(&context));
+        context
+    }
+
+    /// Fills the session with the entries that the request may see.
+    fn fill(&self, req: &HttpRequest) {
+        match (&*self.access.borrow(), self.record()) {
+            (AccessState::Unavailable, _) => return,
+            (AccessState::Active(_), Some(loaded)) => {
+                self.session.fill(&loaded.data, Some(&loaded.record.user));
+            }
+            _ => self.session.fill(&self.cookies.anonymous.data, None),
+        }
+        // A login mostly comes by POST. Where it comes by GET, a missing allocation is only a sign.
+        if !req.method().is_safe() || self.config().diagnostics.suspects_other_layer() {
+            self.session.allocate();
+        }
+        self.is_allocated.set(!self.session.is_unallocated());
+    }
+
+    pub(crate) fn existing(req: &HttpRequest) -> Option<Rc<Self>> {
+        req.extensions().get::<Rc<Self>>().cloned()
+    }
+
+    pub(crate) fn exists(req: &HttpRequest) -> bool {
+        req.extensions().contains::<Rc<Self>>()
+    }
+
+    pub(crate) fn config(&self) -> &Arc<Config> {
+        &self.mounted.config
+    }
+
+    pub(crate) fn record(&self) -> Option<&LoadedRecord> {
+        self.loaded.record()
+    }
+
+    /// Returns the policy in force, that of the user included.
+    pub(crate) fn policy(&self) -> Arc<Policy> {
+        Arc::clone(self.policies.borrow().effective())
+    }
+
+    /// Returns the policy for a user who signs in here.
+    pub(crate) fn layered_policy(&self) -> Arc<Policy> {
+        Arc::clone(self.policies.borrow().layered())
+    }
+
+    pub(crate) fn access(&self) -> Ref<'_, AccessState> {
+        self.access.borrow()
+    }
+
+    pub(crate) fn verdict(&self) -> Verdict {
+        self.access.borrow().verdict()
+    }
+
+    /// Adds a policy layer and checks the session again.
+    pub(crate) fn add_layer(
+        &self,
+        patch: &PolicyPatch,
+        merge: impl FnOnce(&Arc<Policy>) -> Arc<Policy>,
+        req: &HttpRequest,
+    ) -> Result<(), SetupError> {
+        if self.config().cannot_enforce(patch) {
+            return Err(SetupError::CannotEnforceLimit);
+        }
+        if patch.require_login == Some(false) && self.policies.borrow().layered().require_login {
+            return Err(SetupError::OpenInsideClosed);
+        }
+        let record = self.record().map(|loaded| &*loaded.record);
+        self.policies.borrow_mut().push(patch, merge, record);
+        self.check_again();
+        if !self.access.borrow().is_active() {
+            self.read_facts(req);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn intent(&self) -> Intent {
+        self.intent.get()
+    }
+
+    pub(crate) fn update_intent(&self, update: impl FnOnce(&mut Intent)) {
+        let mut intent = self.intent.get();
+        update(&mut intent);
+        self.intent.set(intent);
+    }
+
+    fn read_facts(&self, req: &HttpRequest) {
+        self.facts.borrow_mut().get_or_insert_with(|| RequestFacts::new(self.config(), req));
+    }
+
+    /// Returns what is known of a request that is gone.
+    pub(crate) fn take_facts(&self) -> Option<RequestFacts> {
+        self.facts.take()
+    }
+
+    pub(crate) fn info(&self, req: &HttpRequest) -> RequestInfo {
+        RequestInfo::new(req, self.config().is_api(req))
+    }
+
+    /// Takes note of where the user acts: at the login form, or at the application's sign-out, which
+    /// cannot see whom it signs out of an expired session, or during an outage.
+    pub(crate) fn note_place(&self, info: &RequestInfo) {
+        if self.access().is_active() {
+            return;
+        }
+        if info.acts_at(&self.config().logout_url) && *self.access() != AccessState::Anonymous {
+            self.update_intent(|intent| intent.signs_out = true);
+        }
+        self.is_reason_dismissed.set(info.acts_at(&self.policy().login_url));
+    }
+
+    /// Returns `true` once the response is on its way: nothing is stored from then on.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.is_settled.get()
+    }
+
+    pub(crate) fn set_settled(&self) {
+        self.is_settled.set(true);
+    }
+
+    /// Returns `true` if the policy so far requires a login that the request does not have.
+    pub(crate) fn lacks_login(&self) -> bool {
+        let requires_login = self.policies.borrow().layered().require_login;
+        let lacks =
+            requires_login && !self.access.borrow().is_active() && !self.has_pending_login();
+        self.is_refused_by_layer.set(self.is_refused_by_layer.get() || lacks);
+        lacks
+    }
+
+    pub(crate) fn is_refused_by_layer(&self) -> bool {
+        self.is_refused_by_layer.get()
+    }
+
+    /// Returns `true` if another middleware has taken the entries out of the session.
+    pub(crate) fn was_session_taken(&self) -> bool {
+        self.is_allocated.get() && self.session.is_unallocated()
+    }
+}
+
+/// The login page may forward users who are signed in. After a challenge that ended nothing, because
+/// the request came from another site, it would send them back to where they were challenged, and so
+/// on: so it sees an anonymous visitor then.
+fn is_sent_to_login_by_other_site(context: &RequestContext, req: &HttpRequest) -> bool {
+    context.access().is_active()
+        && is_at(req.path(), &context.config().policy.login_url)
+        && is_from_other_site(req)
+}

@@ -1,0 +1,187 @@
+//! A login between its reservation and the response that brings its cookie.
+
+use std::sync::Arc;
+
+use actix_web::HttpRequest;
+
+use super::{RequestContext, access::AccessState};
+use crate::{
+    config::Config,
+    error::RegistryError,
+    event::Event,
+    facts::Reason,
+    policy::{Policy, PolicyPatch},
+    registry::{
+        key::{PublicId, RecordKey},
+        login::{NewLogin, ReserveOutcome},
+        record::{Client, Ended, SessionRecord},
+        room::SessionLimit,
+    },
+    request::client_ip::client,
+    time::seconds,
+};
+
+/// How long a reservation holds a slot: longer than a login handler takes, short enough that a
+/// process that dies blocks no user for long.
+const RESERVED_FOR: std::time::Duration = seconds(30);
+
+/// A login that holds a reservation. It is cancelled when it is dropped, unless it was committed.
+pub(crate) struct PendingLogin {
+    login: NewLogin,
+    guard: Guard,
+}
+
+/// Cancels a login that no response carries: the request was dropped, or its handler has failed.
+pub(crate) struct Guard {
+    config: Arc<Config>,
+    key: RecordKey,
+    is_armed: bool,
+}
+
+/// Outcome of an attempt to reserve a login.
+pub(crate) enum Reserved {
+    Held(PublicId),
+    /// The active sessions, oldest login first.
+    Refused(Vec<SessionRecord>),
+}
+
+impl Guard {
+    /// To be made before the registry is called: its answer may get lost.
+    pub(crate) fn new(config: &Arc<Config>, key: RecordKey) -> Self {
+        Self { config: Arc::clone(config), key, is_armed: true }
+    }
+
+    /// There is nothing to cancel any more.
+    pub(crate) fn disarm(&mut self) {
+        self.is_armed = false;
+    }
+
+    /// Cancels the login now.
+    pub(crate) async fn cancel(mut self) {
+        let cancelled = self.config.registry.cancel(self.key, self.ended()).await;
+        match cancelled {
+            Ok(()) => self.disarm(),
+            Err(error) => self.config.emit_failure(&error),
+        }
+    }
+
+    fn ended(&self) -> Ended {
+        Ended::new(Reason::LoggedOut, self.config.now())
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if self.is_armed {
+            self.config.cancellations.cancel(&self.config.registry, self.key, self.ended());
+        }
+    }
+}
+
+impl RequestContext {
+    /// Reserves a slot for a login of `user`; other sessions stay as they are until the commit.
+    pub(crate) async fn reserve_login(
+        &self,
+        user: String,
+        login_policy: PolicyPatch,
+        req: &HttpRequest,
+    ) -> Result<Reserved, RegistryError> {
+        let client = client(req, &self.config().proxies);
+        let login = self.new_login(user, login_policy, client).await?;
+        let mut guard = Guard::new(self.config(), login.key);
+        let reservation = login.reservation(self.config().now().plus(RESERVED_FOR));
+        match self.config().registry.reserve(reservation).await? {
+            ReserveOutcome::Refused { active } => {
+                guard.disarm();
+                self.config().emit(&Event::LoginRefused { user: &login.user });
+                Ok(Reserved::Refused(active))
+            }
+            ReserveOutcome::Reserved => {
+                let id = login.id;
+                // A reservation made earlier in this request is cancelled by its guard.
+                drop(self.login.replace(Some(PendingLogin { login, guard })));
+                Ok(Reserved::Held(id))
+            }
+        }
+    }
+
+    /// Returns the login to commit for `user`: the reserved one, or one for a user whom the handler
+    /// has named in the session.
+    pub(crate) async fn login_to_commit(
+        &self,
+        user: String,
+        client: &Client,
+    ) -> Result<(NewLogin, Guard), RegistryError> {
+        let pending = self.login.take().filter(|pending| *pending.login.user == *user);
+        match pending {
+            Some(pending) => Ok((pending.login, pending.guard)),
+            None => {
+                let login = self.new_login(user, PolicyPatch::new(), client.clone()).await?;
+                let guard = Guard::new(self.config(), login.key);
+                Ok((login, guard))
+            }
+        }
+    }
+
+    /// Cancels the reservation of this request, if there is one.
+    pub(crate) async fn cancel_login(&self) {
+        let pending = self.login.take();
+        if let Some(pending) = pending {
+            pending.guard.cancel().await;
+        }
+    }
+
+    pub(crate) fn has_pending_login(&self) -> bool {
+        self.login.borrow().is_some()
+    }
+
+    /// Returns the login policy chosen in this request.
+    pub(crate) fn pending_login_policy(&self) -> Option<PolicyPatch> {
+        self.login.borrow().as_ref()?.login.login_policy.as_deref().cloned()
+    }
+
+    async fn new_login(
+        &self,
+        user: String,
+        login_policy: PolicyPatch,
+        client: Client,
+    ) -> Result<NewLogin, RegistryError> {
+        let config = self.config();
+        let user_policy = config.user_policy(&user).await?;
+        let login_policy = config.validated_patch(login_policy)?;
+        let policy = policy_at_login(
+            &self.layered_policy(),
+            login_policy.as_deref(),
+            user_policy.as_deref(),
+        );
+        let mut login = NewLogin::new(user, config.now(), &policy);
+        login.limit = login.limit.or_as_many_as(SessionLimit::of(&config.policy));
+        login.client = client;
+        login.replaces = self.replaced_session(&login.user);
+        (login.login_policy, login.user_policy) = (login_policy, user_policy);
+        Ok(login)
+    }
+
+    /// A login takes the slot of the session that this browser had, if it was the same user's.
+    fn replaced_session(&self, user: &str) -> Option<(PublicId, Reason)> {
+        let loaded = self.record().filter(|loaded| *loaded.record.user == *user)?;
+        Some((loaded.record.id, self.end_reason()))
+    }
+
+    /// Returns the reason for which the present session ends when a login replaces it.
+    pub(crate) fn end_reason(&self) -> Reason {
+        match *self.access() {
+            AccessState::Expired(reason) => reason,
+            _ => Reason::LoggedOut,
+        }
+    }
+}
+
+fn policy_at_login(
+    layered: &Policy,
+    login: Option<&PolicyPatch>,
+    user: Option<&PolicyPatch>,
+) -> Policy {
+    let chosen = login.map_or_else(|| layered.clone(), |login| login.over(layered));
+    user.map_or_else(|| chosen.clone(), |user| user.over(&chosen))
+}

@@ -1,0 +1,388 @@
+//! The two cookies: the key of the session record, and what anonymous visitors have.
+//!
+//! The session cookie holds a random key and nothing else, so it needs no encryption. The anonymous
+//! cookie is sealed with its issue time. It can be replayed: no counter and no one-time ticket
+//! belongs in it.
+
+use std::fmt;
+
+use actix_web::{
+    cookie::{Cookie, CookieJar, Key, SameSite, time},
+    http::header::{COOKIE, HeaderMap},
+};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    error::ConfigError,
+    messages::flash::FlashMessage,
+    registry::{
+        data::SessionData,
+        key::{RecordKey, to_hex},
+    },
+    time::{Timestamp, days},
+};
+
+/// Browsers drop a cookie whose name and value are longer.
+pub(crate) const MAX_BYTES: usize = 4_096;
+
+/// Longest lifetime that browsers grant a cookie: 400 days.
+const MAX_AGE_DAYS: u64 = 400;
+
+const HOST_PREFIX: &str = "__Host-";
+
+/// Names and attributes of the cookies.
+#[derive(Clone)]
+pub(crate) struct CookieConfig {
+    pub(crate) names: Option<(String, String)>,
+    pub(crate) domain: Option<String>,
+    pub(crate) path: String,
+    pub(crate) same_site: SameSite,
+    pub(crate) secure: bool,
+    /// The first key seals; all of them open.
+    pub(crate) keys: Vec<Key>,
+    /// How long an anonymous cookie is accepted after it was issued.
+    pub(crate) anonymous_max_age: std::time::Duration,
+    session: String,
+    anonymous: String,
+}
+
+/// What an anonymous visitor has.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct AnonymousState {
+    #[serde(rename = "t")]
+    pub(crate) issued_at: i64,
+    #[serde(rename = "d", skip_serializing_if = "SessionData::is_empty")]
+    pub(crate) data: SessionData,
+    #[serde(rename = "m", skip_serializing_if = "Vec::is_empty")]
+    pub(crate) messages: Vec<FlashMessage>,
+    /// The text of an end under a policy with a message of its own, until it is shown.
+    #[serde(rename = "r", skip_serializing_if = "Option::is_none")]
+    pub(crate) reason: Option<FlashMessage>,
+    /// The dead key whose reason was told, as a short hash.
+    #[serde(rename = "k", skip_serializing_if = "Option::is_none")]
+    pub(crate) told: Option<String>,
+}
+
+/// The cookies of a request.
+#[derive(Debug, Default)]
+pub(crate) struct RequestCookies {
+    pub(crate) key: Option<RecordKey>,
+    pub(crate) has_session_cookie: bool,
+    pub(crate) has_anonymous_cookie: bool,
+    pub(crate) anonymous: AnonymousState,
+}
+
+/// The anonymous state does not fit into a cookie, even without messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the anonymous session exceeds a cookie of {MAX_BYTES} bytes")]
+pub(crate) struct AnonymousTooLarge;
+
+impl AnonymousState {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.data.is_empty()
+            && self.messages.is_empty()
+            && self.reason.is_none()
+            && self.told.is_none()
+    }
+
+    /// Compares everything but the issue time.
+    pub(crate) fn has_same_content(&self, other: &Self) -> bool {
+        self.data == other.data
+            && self.messages == other.messages
+            && self.reason == other.reason
+            && self.told == other.told
+    }
+
+    /// Returns `true` if the reason of the dead `key` was told.
+    pub(crate) fn has_told(&self, key: &RecordKey) -> bool {
+        self.told.as_ref().is_some_and(|told| *told == short_hash(key))
+    }
+
+    /// Records that the reason of the dead `key` was told.
+    pub(crate) fn set_told(&mut self, key: &RecordKey) {
+        self.told = Some(short_hash(key));
+    }
+}
+
+fn short_hash(key: &RecordKey) -> String {
+    to_hex(&Sha256::digest(key.expose())[..8])
+}
+
+impl CookieConfig {
+    pub(crate) fn new() -> Self {
+        Self {
+            names: None,
+            domain: None,
+            path: "/".to_owned(),
+            same_site: SameSite::Lax,
+            secure: true,
+            keys: vec![],
+            anonymous_max_age: days(30),
+            session: String::new(),
+            anonymous: String::new(),
+        }
+    }
+
+    /// Resolves the names, makes a key if there is none, and checks the `__Host-` prefix.
+    pub(crate) fn build(mut self) -> Result<Self, ConfigError> {
+        let is_host_only = self.secure && self.domain.is_none() && self.path == "/";
+        let prefix = if is_host_only { HOST_PREFIX } else { "" };
+        let (session, anonymous) = self
+            .names
+            .clone()
+            .unwrap_or_else(|| (format!("{prefix}id"), format!("{prefix}anonymous")));
+        for name in [&session, &anonymous] {
+            check_name(name, is_host_only)?;
+        }
+        if session == anonymous {
+            return Err(wrong("cookie_names", &session, "two different names"));
+        }
+        if !self.path.starts_with('/') || self.path.contains([';', ',']) {
+            return Err(wrong("cookie_path", &self.path, "a path, such as \"/\""));
+        }
+        if self.same_site == SameSite::None && !self.secure {
+            return Err(wrong("cookie_same_site", "None", "allowed over plain HTTP"));
+        }
+        if self.keys.is_empty() {
+            self.keys.push(Key::generate());
+        }
+        (self.session, self.anonymous) = (session, anonymous);
+        Ok(self)
+    }
+
+    /// Reads the cookies of a request. Of several session cookies the first well-formed key counts.
+    pub(crate) fn read(&self, headers: &HeaderMap, now: Timestamp) -> RequestCookies {
+        let mut found = RequestCookies::default();
+        for header in headers.get_all(COOKIE).filter_map(|value| value.to_str().ok()) {
+            for (name, value) in header.split(';').filter_map(|pair| pair.trim().split_once('=')) {
+                self.note(&mut found, name, value, now);
+            }
+        }
+        found
+    }
+
+    fn note(&self, found: &mut RequestCookies, name: &str, value: &str, now: Timestamp) {
+        if name == self.session {
+            found.has_session_cookie = true;
+            found.key = found.key.or_else(|| RecordKey::parse(value));
+        } else if name == self.anonymous && !found.has_anonymous_cookie {
+            found.has_anonymous_cookie = true;
+            found.anonymous = self.open(value, now).unwrap_or_default();
+        }
+    }
+
+    /// Opens the anonymous cookie, unless it is forged or too old.
+    fn open(&self, value: &str, now: Timestamp) -> Option<AnonymousState> {
+        let sealed = || Cookie::new(self.anonymous.clone(), value.to_owned());
+        let mut jar = CookieJar::new();
+        let opened = self.keys.iter().find_map(|key| jar.private_mut(key).decrypt(sealed()))?;
+        let state: AnonymousState = serde_json::from_str(opened.value()).ok()?;
+        let age = now.since(Timestamp::from_millis(state.issued_at));
+        (age < self.anonymous_max_age).then_some(state)
+    }
+
+    /// Returns the cookie that holds `key`. It outlives the browser if `lasts` is given.
+    pub(crate) fn session_cookie(
+        &self,
+        key: &RecordKey,
+        lasts: Option<std::time::Duration>,
+    ) -> Cookie<'static> {
+        let mut cookie = self.cookie(self.session.clone(), key.expose().to_owned());
+        if let Some(lasts) = lasts {
+            let seconds = lasts.min(days(MAX_AGE_DAYS)).as_secs();
+            cookie.set_max_age(time::Duration::seconds(i64::try_from(seconds).unwrap_or(i64::MAX)));
+        }
+        cookie
+    }
+
+    /// Returns the cookie that holds `state`, issued now. Messages give way, oldest first, if it
+    /// would be too large for a browser.
+    pub(crate) fn anonymous_cookie(
+        &self,
+        mut state: AnonymousState,
+        now: Timestamp,
+    ) -> Result<Cookie<'static>, AnonymousTooLarge> {
+        state.issued_at = now.as_millis();
+        loop {
+            let cookie = self.seal(&state).ok_or(AnonymousTooLarge)?;
+            if cookie.name().len() + cookie.value().len() <= MAX_BYTES {
+                return Ok(cookie);
+            }
+            if state.messages.is_empty() {
+                return Err(AnonymousTooLarge);
+            }
+            state.messages.remove(0);
+        }
+    }
+
+    fn seal(&self, state: &AnonymousState) -> Option<Cookie<'static>> {
+        let json = serde_json::to_string(state).ok()?;
+        let mut jar = CookieJar::new();
+        jar.private_mut(self.keys.first()?).add(Cookie::new(self.anonymous.clone(), json));
+        let sealed = jar.get(&self.anonymous)?.value().to_owned();
+        Some(self.cookie(self.anonymous.clone(), sealed))
+    }
+
+    pub(crate) fn removed_session_cookie(&self) -> Cookie<'static> {
+        removed(self.cookie(self.session.clone(), String::new()))
+    }
+
+    pub(crate) fn removed_anonymous_cookie(&self) -> Cookie<'static> {
+        removed(self.cookie(self.anonymous.clone(), String::new()))
+    }
+
+    pub(crate) fn session_name(&self) -> &str {
+        &self.session
+    }
+
+    fn cookie(&self, name: String, value: String) -> Cookie<'static> {
+        let mut cookie = Cookie::new(name, value);
+        cookie.set_http_only(true);
+        cookie.set_path(self.path.clone());
+        cookie.set_same_site(self.same_site);
+        if self.secure {
+            cookie.set_secure(true);
+        }
+        if let Some(domain) = &self.domain {
+            cookie.set_domain(domain.clone());
+        }
+        cookie
+    }
+}
+
+fn removed(mut cookie: Cookie<'static>) -> Cookie<'static> {
+    cookie.make_removal();
+    cookie
+}
+
+/// RFC 6265bis §4.1.3.2: a `__Host-` cookie is secure, has the path `/` and no domain.
+fn check_name(name: &str, is_host_only: bool) -> Result<(), ConfigError> {
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    if name.is_empty() || !name.bytes().all(is_token) {
+        return Err(wrong("cookie_names", name, "a cookie name (RFC 6265 §4.1.1)"));
+    }
+    let has_prefix =
+        name.get(..HOST_PREFIX.len()).is_some_and(|p| p.eq_ignore_ascii_case(HOST_PREFIX));
+    if has_prefix && !is_host_only {
+        let expected = "allowed with a domain, another path or plain HTTP";
+        return Err(wrong("cookie_names", name, expected));
+    }
+    Ok(())
+}
+
+fn wrong(key: &'static str, value: &str, expected: &'static str) -> ConfigError {
+    ConfigError::Value { key, value: format!("{value:?}"), expected }
+}
+
+impl fmt::Debug for CookieConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CookieConfig")
+            .field("session", &self.session)
+            .field("anonymous", &self.anonymous)
+            .field("secure", &self.secure)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::header::HeaderValue;
+
+    use super::*;
+    use crate::messages::flash::Level;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_767_268_800_000);
+
+    fn config() -> CookieConfig {
+        CookieConfig::new().build().unwrap()
+    }
+
+    fn headers(cookies: &str) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(COOKIE, HeaderValue::from_str(cookies).unwrap());
+        headers
+    }
+
+    fn state(messages: usize, text: &str) -> AnonymousState {
+        let message = FlashMessage::new(Level::Info, text);
+        AnonymousState { messages: vec![message; messages], ..AnonymousState::default() }
+    }
+
+    fn reread(config: &CookieConfig, cookie: &Cookie<'_>, now: Timestamp) -> AnonymousState {
+        config.read(&headers(&cookie.stripped().to_string()), now).anonymous
+    }
+
+    #[test]
+    fn session_cookie_holds_the_key_and_is_read_back() {
+        let (config, key) = (config(), RecordKey::random("alice"));
+        let cookie = config.session_cookie(&key, None);
+        assert_eq!(
+            cookie.to_string(),
+            format!("__Host-id={}; HttpOnly; SameSite=Lax; Secure; Path=/", key.expose())
+        );
+        let other = RecordKey::random("bob");
+        let sent =
+            format!("a=b; __Host-id=x; __Host-id={}; __Host-id={}", key.expose(), other.expose());
+        assert_eq!(config.read(&headers(&sent), NOW).key, Some(key));
+        let kept = config.session_cookie(&key, Some(days(1_000)));
+        assert!(kept.to_string().contains("Max-Age=34560000"), "{kept}");
+    }
+
+    #[test]
+    fn anonymous_cookie_is_void_when_it_is_old_or_forged() {
+        let (config, other) = (config(), config());
+        let cookie = config.anonymous_cookie(state(1, "hello"), NOW).unwrap();
+        assert_eq!(reread(&config, &cookie, NOW.plus(days(29))).messages.len(), 1);
+        assert!(reread(&config, &cookie, NOW.plus(days(30))).is_empty());
+        assert!(reread(&other, &cookie, NOW).is_empty());
+        let mut rotated = other.clone();
+        rotated.keys.extend(config.keys.clone());
+        assert_eq!(reread(&rotated, &cookie, NOW).messages.len(), 1);
+    }
+
+    #[test]
+    fn messages_give_way_before_a_cookie_gets_too_large() {
+        let config = config();
+        let cookie = config.anonymous_cookie(state(6, &"x".repeat(700)), NOW).unwrap();
+        assert!(cookie.name().len() + cookie.value().len() <= MAX_BYTES);
+        assert_eq!(reread(&config, &cookie, NOW).messages.len(), 4);
+        let mut large = AnonymousState::default();
+        let mut changes = crate::registry::data::DataChanges::default();
+        changes.set("cart", serde_json::value::to_raw_value(&"x".repeat(4_000)).unwrap());
+        large.data.apply(&changes).unwrap();
+        assert_eq!(config.anonymous_cookie(large, NOW), Err(AnonymousTooLarge));
+    }
+
+    #[test]
+    fn names_follow_the_attributes_and_are_checked() {
+        let plain = CookieConfig { secure: false, ..CookieConfig::new() }.build().unwrap();
+        assert_eq!((plain.session.as_str(), plain.anonymous.as_str()), ("id", "anonymous"));
+        let named = |session: &str, anonymous: &str| {
+            let names = Some((session.to_owned(), anonymous.to_owned()));
+            CookieConfig { names, ..CookieConfig::new() }
+        };
+        assert!(named("__Host-a", "__Host-b").build().is_ok());
+        for config in [
+            CookieConfig { domain: Some("a.example".to_owned()), ..named("__Host-a", "b") },
+            CookieConfig { path: "/app".to_owned(), ..named("__Host-a", "b") },
+            CookieConfig { secure: false, ..named("__host-a", "b") },
+            CookieConfig { path: "app".to_owned(), ..CookieConfig::new() },
+            CookieConfig { same_site: SameSite::None, secure: false, ..CookieConfig::new() },
+            named("a", "a"),
+            named("a b", "c"),
+            named("", "c"),
+        ] {
+            assert!(config.clone().build().is_err(), "{config:?}");
+        }
+    }
+
+    #[test]
+    fn told_reason_is_remembered_by_a_hash_of_the_key() {
+        let (key, mut state) = (RecordKey::random("alice"), AnonymousState::default());
+        state.set_told(&key);
+        assert!(state.has_told(&key) && !state.has_told(&RecordKey::random("alice")));
+        assert!(!format!("{state:?}").contains(key.secret()));
+    }
+}

@@ -1,0 +1,32 @@
+//! HTML that templates print as it is.
+
+use std::fmt;
+
+/// HTML that is safe to print as it is.
+///
+/// ```
+/// use session_expire::{Markup, SessionVars};
+///
+/// fn footer(session: &SessionVars) -> String {
+///     format!("<footer>Good bye</footer>{}", session.warning_dialog)
+/// }
+///
+/// assert_eq!(footer(&SessionVars::default()), "<footer>Good bye</footer>"); // an anonymous visitor
+/// assert_eq!(Markup::default().to_string(), "");
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Markup(pub(crate) String);
+
+impl fmt::Display for Markup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(feature = "askama")]
+impl askama::filters::HtmlSafe for Markup {}
+
+/// Escapes a text for HTML, and for an attribute in double quotes.
+pub(crate) fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('"', "&quot;").replace('<', "&lt;").replace('>', "&gt;")
+}

@@ -1,0 +1,144 @@
+//! Keep-alive: a page reports when its user was last active.
+
+use std::time::Duration;
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    error::PayloadError,
+    http::header::CONTENT_TYPE,
+    web::{Payload, Query},
+};
+use serde::Deserialize;
+
+use super::status::{
+    PageParams, PageToken, State, Status, apply_page_policy, belongs_to_other_user,
+};
+use crate::{
+    context::{RequestContext, access::AccessState},
+    error::{RegistryError, SetupError},
+    event::Event,
+    facts::Facts,
+    judge::{Verdict, judge},
+    registry::record::SessionUpdate,
+    response::problem::{
+        bad_request, content_too_large, cross_site, set_authenticate_header, unavailable,
+    },
+};
+
+/// Longest body in bytes.
+const MAX_BODY: usize = 4_096;
+
+/// Body of a keep-alive, as a form or as JSON. An empty body means now.
+#[derive(Deserialize, Default)]
+struct KeepAliveBody {
+    /// For how many seconds the user has not been active.
+    idle_for: f64,
+    policy: Option<String>,
+    login: Option<String>,
+}
+
+impl KeepAliveBody {
+    fn read(req: &HttpRequest, body: &[u8]) -> Option<(Duration, PageParams)> {
+        let kind = req.headers().get(CONTENT_TYPE);
+        Self::parse(body, kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/json")))
+    }
+
+    fn parse(body: &[u8], is_json: bool) -> Option<(Duration, PageParams)> {
+        let body: Self = match (body, is_json) {
+            ([], _) => Self::default(),
+            (json, true) => serde_json::from_slice(json).ok()?,
+            (form, false) => {
+                Query::<Self>::from_query(std::str::from_utf8(form).ok()?).ok()?.into_inner()
+            }
+        };
+        let idle_for = match body.idle_for {
+            // Longer than any session; a Duration cannot hold it.
+            long if long.is_finite() && long > 1e12 => Duration::from_secs(1_000_000_000_000),
+            seconds => Duration::try_from_secs_f64(seconds).ok()?,
+        };
+        Some((idle_for, PageParams { policy: body.policy, login: body.login }))
+    }
+}
+
+#[cfg(any(test, fuzzing))]
+pub(crate) fn idle_for(body: &[u8], is_json: bool) -> Option<Duration> {
+    KeepAliveBody::parse(body, is_json).map(|(idle_for, _)| idle_for)
+}
+
+pub(super) async fn keep_alive(
+    req: HttpRequest,
+    body: Payload,
+) -> Result<HttpResponse, SetupError> {
+    let context = RequestContext::get(&req)?;
+    context.update_intent(|intent| intent.queries_status = true);
+    if context.config().allowed_origins.refuses(&req) {
+        return Ok(cross_site());
+    }
+    let body = match body.to_bytes_limited(MAX_BODY).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(error)) => return Ok(unreadable(&error)),
+        Err(_) => return Ok(content_too_large()),
+    };
+    let Some((idle_for, page)) = KeepAliveBody::read(&req, &body) else {
+        return Ok(bad_request("idle_for must be a number of seconds, zero or more, such as 12.5"));
+    };
+    if *context.access() == AccessState::Unavailable {
+        return Ok(unavailable());
+    }
+    let token = apply_page_policy(&context, &page, &req)?;
+    if belongs_to_other_user(&context, &page) {
+        return Ok(Status::of(State::Replaced).respond(HttpResponse::Conflict()));
+    }
+    let recorded = match token {
+        PageToken::Valid => record_activity(&context, idle_for).await,
+        // Under which limits the user was active is not known.
+        PageToken::Stale => Ok(context.verdict()),
+    };
+    Ok(recorded.map_or_else(
+        |error| {
+            context.config().emit_failure(&error);
+            unavailable()
+        },
+        |verdict| respond(&context, verdict, token),
+    ))
+}
+
+fn unreadable(error: &actix_web::Error) -> HttpResponse {
+    match error.as_error::<PayloadError>() {
+        Some(PayloadError::Overflow) => content_too_large(),
+        _ => bad_request("the body could not be read"),
+    }
+}
+
+fn respond(context: &RequestContext, verdict: Verdict, token: PageToken) -> HttpResponse {
+    let status = Status::new(verdict, context.cause(), &context.policy(), token);
+    match verdict {
+        Verdict::Active(_) => status.respond(HttpResponse::Ok()),
+        _ => {
+            let mut response = status.respond(HttpResponse::Unauthorized());
+            set_authenticate_header(response.headers_mut());
+            response
+        }
+    }
+}
+
+/// Records that the user was active `idle_for` ago, and returns how the session stands since:
+/// another request may have ended it. It can only make activity older, and revives nothing.
+async fn record_activity(
+    context: &RequestContext,
+    idle_for: Duration,
+) -> Result<Verdict, RegistryError> {
+    let (Verdict::Active(_), Some(loaded)) = (context.verdict(), context.record()) else {
+        return Ok(context.verdict());
+    };
+    let (config, now) = (context.config(), context.config().now());
+    let update = SessionUpdate::new(now).active(context.now.minus(idle_for));
+    config.registry.update(loaded.record.session_ref(), update).await?;
+    let loaded_again = config.registry.load(loaded.key, false).await?;
+    let facts = loaded_again.map_or(Facts::Unknown, |loaded| loaded.record.facts());
+    let verdict = judge(&facts, &context.policy(), now);
+    if matches!(verdict, Verdict::Active(_)) {
+        config.emit(&Event::Renewed { user: &loaded.record.user, id: loaded.record.id });
+    }
+    Ok(verdict)
+}

@@ -1,0 +1,35 @@
+//! Sign-out for applications without one of their own.
+
+use actix_web::{HttpRequest, HttpResponse};
+
+use super::status::{State, Status};
+use crate::{
+    context::RequestContext,
+    error::SetupError,
+    facts::Reason,
+    messages::flash::{FlashMessage, Level},
+    request::kind::ResponseFormat,
+    response::{
+        challenge::{hx_redirect, see_other},
+        problem::cross_site,
+    },
+};
+
+pub(super) async fn logout(req: HttpRequest) -> Result<HttpResponse, SetupError> {
+    let context = RequestContext::get(&req)?;
+    if context.config().allowed_origins.refuses(&req) {
+        return Ok(cross_site());
+    }
+    context.update_intent(|intent| intent.signs_out = true);
+    context.session.purge();
+    let (policy, info) = (context.policy(), context.info(&req));
+    let text = context.ended_text(Reason::LoggedOut, &info);
+    if !text.is_empty() {
+        context.push_message(FlashMessage::new(Level::Success, text).with_tags("logged_out"));
+    }
+    Ok(match info.format {
+        ResponseFormat::Page => see_other(&policy.login_url),
+        ResponseFormat::Htmx => hx_redirect(&policy.login_url),
+        ResponseFormat::Api => Status::of(State::Anonymous).respond(HttpResponse::Ok()),
+    })
+}

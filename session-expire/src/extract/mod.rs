@@ -1,0 +1,5 @@
+//! Extractors for handlers.
+
+pub(crate) mod flash_messages;
+pub(crate) mod session_handle;
+pub(crate) mod session_vars;

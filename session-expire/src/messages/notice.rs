@@ -1,0 +1,160 @@
+//! What a person is told whose session has ended.
+
+use crate::{facts::Reason, time::Timestamp};
+
+/// The languages a person reads, most wanted first, in lower case: `["de-at", "en"]`.
+///
+/// ```
+/// use session_expire::Languages;
+/// let languages = Languages::parse("de-AT, en;q=0.8");
+/// assert_eq!(languages.iter().collect::<Vec<_>>(), ["de-at", "en"]);
+/// assert_eq!(languages.best_of(&["en", "fr"]), Some("en"));
+/// assert_eq!(languages.best_of(&["fr"]), None);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Languages(Vec<String>);
+
+/// More than any browser sends; a header full of languages must not cost us time.
+const MOST: usize = 16;
+
+impl Languages {
+    /// Reads an `Accept-Language` header. Junk is skipped, never an error.
+    ///
+    /// ```
+    /// use session_expire::Languages;
+    /// let languages = Languages::parse("en;q=0.5, de-AT, fr;q=0, *;q=0.1");
+    /// assert_eq!(languages.best_of(&["en", "de"]), Some("de"));
+    /// ```
+    #[must_use]
+    pub fn parse(header: &str) -> Self {
+        let mut wanted: Vec<(f32, String)> =
+            header.split(',').take(MOST).filter_map(language).filter(|(q, _)| *q > 0.0).collect();
+        wanted.sort_by(|(a, _), (b, _)| b.total_cmp(a));
+        Self(wanted.into_iter().map(|(_, tag)| tag).collect())
+    }
+
+    /// The languages, most wanted first.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+
+    /// The one of `available` that the person wants most: `de` serves `de-at`. `None` if there is none.
+    #[must_use]
+    pub fn best_of<'a>(&self, available: &[&'a str]) -> Option<&'a str> {
+        self.iter().find_map(|wanted| {
+            let primary = wanted.split('-').next().unwrap_or(wanted);
+            let exact = available.iter().find(|have| have.eq_ignore_ascii_case(wanted));
+            exact
+                .or_else(|| available.iter().find(|have| have.eq_ignore_ascii_case(primary)))
+                .copied()
+        })
+    }
+}
+
+fn language(part: &str) -> Option<(f32, String)> {
+    let mut fields = part.split(';').map(str::trim);
+    let tag = fields.next().filter(|tag| is_tag(tag))?.to_ascii_lowercase();
+    let quality = match fields.find_map(|field| field.strip_prefix("q=")) {
+        None => 1.0,
+        Some(q) => q.parse::<f32>().ok().filter(|q| (0.0..=1.0).contains(q))?,
+    };
+    Some((quality, tag))
+}
+
+fn is_tag(text: &str) -> bool {
+    let letters = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    !text.is_empty() && text.len() <= 35 && text.chars().all(letters)
+}
+
+/// A session has ended, and a person is about to be told.
+///
+/// ```
+/// use session_expire::{Notice, Policy, Reason, SessionExpire};
+///
+/// fn text(notice: &Notice<'_>) -> String {
+///     let german = notice.languages.best_of(&["en", "de"]) == Some("de");
+///     match (notice.reason, notice.device) {
+///         (Reason::Evicted, Some(device)) => format!("Signed out: you signed in with {device}."),
+///         _ if german => "Sie wurden abgemeldet.".to_owned(),
+///         _ => "You were signed out.".to_owned(),
+///     }
+/// }
+///
+/// let expire = SessionExpire::builder(Policy::new()).texts(text).build()?;
+/// # Ok::<(), session_expire::ConfigError>(())
+/// ```
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Notice<'a> {
+    /// Why.
+    pub reason: Reason,
+    /// The application's own word beside the reason, such as `password_changed`.
+    pub cause: Option<&'a str>,
+    /// What the person reads.
+    pub languages: &'a Languages,
+    /// The device whose login took the place of this one, where it was a login and that is known:
+    /// `Firefox on Linux`.
+    pub device: Option<&'a str>,
+    /// When it ended, where that is known.
+    pub at: Option<Timestamp>,
+}
+
+/// The text where the application has set none.
+pub(crate) fn default_text(notice: &Notice<'_>) -> String {
+    let text = match notice.reason {
+        Reason::Idle => "You were signed out because you had not been active for a while.",
+        Reason::Absolute => "You were signed out because your session had reached its time limit.",
+        Reason::Evicted => return evicted_text(notice),
+        Reason::Revoked => "You were signed out from another device.",
+        Reason::LoggedOut => "You have signed out.",
+        Reason::Unknown | Reason::Renewed => {
+            "Your session is no longer valid. Please sign in again."
+        }
+    };
+    text.to_owned()
+}
+
+/// Times of day are told in UTC: a server doesn't know where its visitor's clock stands. Without a
+/// device it may have been no login, but a page that allows fewer sessions.
+fn evicted_text(notice: &Notice<'_>) -> String {
+    let time = notice.at.map(|at| at.to_utc().format("%H:%M UTC").to_string());
+    let device = notice.device.filter(|device| !device.is_empty());
+    let why = match device {
+        Some(_) => "you signed in on another device",
+        None => "your account is in use on another device",
+    };
+    let details: Vec<_> = device.into_iter().chain(time.as_deref()).collect();
+    match details.is_empty() {
+        true => format!("You were signed out because {why}."),
+        false => format!("You were signed out because {why} ({}).", details.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn languages_are_read_in_the_order_of_the_persons_wishes() {
+        for (header, expected) in [
+            ("de", vec!["de"]),
+            ("en;q=0.8, de-AT, fr;q=0.9", vec!["de-at", "fr", "en"]),
+            ("en ; q=0.5 , de", vec!["de", "en"]),
+            ("fr;q=0, en", vec!["en"]),
+            ("", vec![]),
+            ("*", vec![]),
+            (",,;;q=1,=,de;q=NaN,en;q=2,it;q=-1,\u{fc}", vec![]),
+        ] {
+            assert_eq!(Languages::parse(header).iter().collect::<Vec<_>>(), expected, "{header}");
+        }
+        assert_eq!(Languages::parse(&"a,".repeat(100_000)).iter().count(), MOST);
+    }
+
+    #[test]
+    fn the_best_language_is_the_first_wanted_one_that_we_have() {
+        let languages = Languages::parse("gsw, de-AT;q=0.9, pt-BR;q=0.8");
+        assert_eq!(languages.best_of(&["en", "pt-BR", "de"]), Some("de"));
+        assert_eq!(languages.best_of(&["pt-br"]), Some("pt-br"));
+        assert_eq!(languages.best_of(&["en"]), None);
+    }
+}

@@ -1,0 +1,359 @@
+//! Builder of the middleware: registry, policies, cookies.
+//!
+//! Options that an application gives as a function are in `callbacks`.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use actix_session::storage::SessionStore;
+use actix_web::cookie::{Key, SameSite};
+
+use super::SessionExpire;
+#[cfg(feature = "metrics")]
+use crate::registry::measured::Measured;
+use crate::{
+    clock::{Clock, SteadyClock, SystemClock},
+    config::{Config, DialogTextsFor, EndedTexts, RequestPredicate, UserPolicy},
+    context::session_data::IDENTITY_KEY,
+    cookies::CookieConfig,
+    error::ConfigError,
+    event::Observer,
+    limit::Limit,
+    local_path::local_path,
+    migration::Migration,
+    policy::Policy,
+    registry::{Registry, memory::MemoryRegistry},
+    request::{client_ip::TrustedProxy, origin::AllowedOrigins},
+    time::Timestamp,
+};
+
+/// Builder of [`SessionExpire`].
+///
+/// ```
+/// use session_expire::{Limit, MemoryRegistry, Policy, SessionExpire, minutes};
+/// let expire = SessionExpire::builder(Policy::new().idle(minutes(10)))
+///     .registry(MemoryRegistry::new().log_limit(Limit::At(5)))
+///     .endpoints_prefix("/account/session")
+///     .logout_url("/account/sign-out")
+///     .plain_http(true) // for development on localhost
+///     .build()?;
+/// # Ok::<(), session_expire::ConfigError>(())
+/// ```
+#[must_use]
+pub struct SessionExpireBuilder {
+    policy: Policy,
+    registry: Option<Arc<dyn Registry>>,
+    clock: Arc<dyn Clock>,
+    identity_key: &'static str,
+    prefix: Arc<str>,
+    logout_url: Arc<str>,
+    challenge_anonymous: bool,
+    proxies: Vec<TrustedProxy>,
+    allowed_origins: Vec<String>,
+    cookies: CookieConfig,
+    login_keeps: Option<Vec<Box<str>>>,
+    migration: Option<Migration>,
+    pub(super) texts: Option<EndedTexts>,
+    pub(super) dialog_texts: Option<DialogTextsFor>,
+    pub(super) passive: Option<RequestPredicate>,
+    pub(super) api: Option<RequestPredicate>,
+    pub(super) observer: Option<Observer>,
+    pub(super) user_policy: Option<UserPolicy>,
+}
+
+impl SessionExpire {
+    /// Starts to configure the middleware; `policy` holds wherever no
+    /// [`PolicyPatch`](crate::PolicyPatch) says otherwise.
+    ///
+    /// ```
+    /// use session_expire::{Policy, SessionExpire};
+    /// let policy: Policy = toml::from_str(
+    ///     r#"
+    ///     idle = "10m"
+    ///     max_sessions = 3
+    ///     "#,
+    /// )?;
+    /// let expire = SessionExpire::builder(policy).build()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn builder(policy: Policy) -> SessionExpireBuilder {
+        SessionExpireBuilder {
+            policy,
+            registry: None,
+            clock: Arc::new(SystemClock::default()),
+            identity_key: IDENTITY_KEY,
+            prefix: Arc::from("/session"),
+            logout_url: Arc::from("/logout"),
+            challenge_anonymous: true,
+            proxies: vec![],
+            allowed_origins: vec![],
+            cookies: CookieConfig::new(),
+            login_keeps: None,
+            migration: None,
+            texts: None,
+            dialog_texts: None,
+            passive: None,
+            api: None,
+            observer: None,
+            user_policy: None,
+        }
+    }
+}
+
+impl SessionExpireBuilder {
+    /// Sets the registry. Default: [`MemoryRegistry`], for one process.
+    pub fn registry(mut self, registry: impl Registry) -> Self {
+        self.registry = Some(Arc::new(registry));
+        self
+    }
+
+    /// Sets the clock. Default: [`SystemClock`]; for tests, a
+    /// [`ManualClock`](crate::ManualClock).
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Sets the peers whose `X-Forwarded-For` is believed. Default: none.
+    ///
+    /// ```
+    /// use session_expire::{Policy, SessionExpire};
+    /// let proxies = ["10.0.0.0/8".parse()?, "2001:db8::1".parse()?];
+    /// let expire = SessionExpire::builder(Policy::new()).trusted_proxies(proxies).build()?;
+    /// # Ok::<(), session_expire::ConfigError>(())
+    /// ```
+    pub fn trusted_proxies(mut self, proxies: impl IntoIterator<Item = TrustedProxy>) -> Self {
+        self.proxies = proxies.into_iter().collect();
+        self
+    }
+
+    /// Sets the origins, besides the application's own, whose pages may use the endpoints, such as
+    /// `https://app.example`. Default: none.
+    pub fn allowed_origins<O: Into<String>>(
+        mut self,
+        origins: impl IntoIterator<Item = O>,
+    ) -> Self {
+        self.allowed_origins = origins.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Names the session entry that holds the user. Default: that of actix-identity.
+    ///
+    /// For an application that calls `session.insert("user_id", …)` instead of `Identity::login`.
+    pub fn identity_key(mut self, key: &'static str) -> Self {
+        self.identity_key = key;
+        self
+    }
+
+    /// Sets the path of the [endpoints](SessionExpire::endpoints). Default: `/session`.
+    pub fn endpoints_prefix(mut self, path: impl Into<Arc<str>>) -> Self {
+        self.prefix = path.into();
+        self
+    }
+
+    /// Sets the path of the application's own sign-out. Default: `/logout`.
+    ///
+    /// A user who posts there with an expired session is not told why it ended, and during an outage
+    /// of the registry the response is a 503 instead of a success.
+    pub fn logout_url(mut self, path: impl Into<Arc<str>>) -> Self {
+        self.logout_url = path.into();
+        self
+    }
+
+    /// Whether an empty 401 for an anonymous visitor becomes a challenge. Default: `true`.
+    pub fn challenge_anonymous(mut self, challenge: bool) -> Self {
+        self.challenge_anonymous = challenge;
+        self
+    }
+
+    /// Sets the key that seals the anonymous cookie. Default: a random one, so that a restart loses
+    /// what anonymous visitors have. It signs no user out, because the session cookie holds no data.
+    ///
+    /// Several processes of one site need the same key.
+    pub fn cookie_key(mut self, key: Key) -> Self {
+        self.cookies.keys.insert(0, key);
+        self
+    }
+
+    /// Adds keys of the past, which open anonymous cookies but do not seal them.
+    pub fn previous_cookie_keys(mut self, keys: impl IntoIterator<Item = Key>) -> Self {
+        self.cookies.keys.extend(keys);
+        self
+    }
+
+    /// Sends cookies over plain HTTP, too. Default: `false`.
+    ///
+    /// # Security
+    ///
+    /// For development only: anyone on the network can read the session key then.
+    pub fn plain_http(mut self, allowed: bool) -> Self {
+        self.cookies.secure = !allowed;
+        self
+    }
+
+    /// Sets the names of the session cookie and of the anonymous cookie. Default: `__Host-id` and
+    /// `__Host-anonymous`; without the prefix where a domain, another path or plain HTTP rules it out.
+    pub fn cookie_names(mut self, session: &str, anonymous: &str) -> Self {
+        self.cookies.names = Some((session.to_owned(), anonymous.to_owned()));
+        self
+    }
+
+    /// Sets the `Domain` of the cookies. Default: none, which means this host only.
+    pub fn cookie_domain(mut self, domain: impl Into<String>) -> Self {
+        self.cookies.domain = Some(domain.into());
+        self
+    }
+
+    /// Sets the `Path` of the cookies. Default: `/`.
+    pub fn cookie_path(mut self, path: impl Into<String>) -> Self {
+        self.cookies.path = path.into();
+        self
+    }
+
+    /// Sets `SameSite` of the cookies. Default: `Lax`.
+    pub fn cookie_same_site(mut self, same_site: SameSite) -> Self {
+        self.cookies.same_site = same_site;
+        self
+    }
+
+    /// Sets how long an anonymous cookie is accepted after it was issued. Default: 30 days.
+    pub fn anonymous_max_age(mut self, max_age: Duration) -> Self {
+        self.cookies.anonymous_max_age = max_age;
+        self
+    }
+
+    /// Names the entries of an anonymous visitor that a login keeps. Default: all.
+    ///
+    /// # Security
+    ///
+    /// A CSRF token that was issued before the login must not be kept.
+    pub fn login_keeps<N: AsRef<str>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+        self.login_keeps = Some(names.into_iter().map(|name| name.as_ref().into()).collect());
+        self
+    }
+
+    /// Adopts sessions of actix-session's `SessionMiddleware` until `until`: a request that carries
+    /// its cookie, and none of ours, continues its session.
+    ///
+    /// `cookie`, `key` and `store` are what that middleware was built with. Default: old sessions
+    /// have to sign in again.
+    ///
+    /// # Security
+    ///
+    /// Until `until`, a copy of an old cookie that was never adopted can still be adopted. `until` must
+    /// never be moved later.
+    pub fn migrate_from<S: SessionStore + Send + Sync + 'static>(
+        mut self,
+        cookie: &str,
+        key: Key,
+        store: S,
+        until: impl Into<Timestamp>,
+    ) -> Self {
+        self.migration = Some(Migration::new(cookie, key, store, until.into()));
+        self
+    }
+
+    /// Checks everything and builds the middleware.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ConfigError`], naming the option, if the policy is contradictory, a path is not
+    /// local, a cookie attribute is invalid, or the registry does not enforce a session limit that
+    /// the policy sets.
+    ///
+    /// ```
+    /// use session_expire::{ConfigError, Policy, SessionExpire};
+    /// let built = SessionExpire::builder(Policy::new().login_url("//evil.example")).build();
+    /// assert!(matches!(built, Err(ConfigError::NotLocal { key: "login_url", .. })));
+    /// ```
+    pub fn build(self) -> Result<SessionExpire, ConfigError> {
+        self.policy.validate()?;
+        check_path("endpoints_prefix", &self.prefix)?;
+        check_path("logout_url", &self.logout_url)?;
+        let cookies = self.cookies.build()?;
+        check_migration(self.migration.as_ref(), &cookies)?;
+        let registry = self.registry.unwrap_or_else(|| Arc::new(MemoryRegistry::new()));
+        if self.policy.max_sessions != Limit::Off && !registry.enforces_limits() {
+            return Err(ConfigError::CannotCount);
+        }
+        #[cfg(feature = "metrics")]
+        let registry: Arc<dyn Registry> = Arc::new(Measured(registry));
+        registry.on_start(self.clock.now());
+        Ok(SessionExpire::new(Config {
+            policy: Arc::new(self.policy),
+            clock: Arc::new(SteadyClock::new(self.clock, registry.is_shared())),
+            registry,
+            texts: self.texts,
+            dialog_texts: self.dialog_texts,
+            passive: self.passive,
+            api: self.api,
+            observer: self.observer,
+            identity_key: self.identity_key,
+            prefix: self.prefix,
+            logout_url: self.logout_url,
+            challenge_anonymous: self.challenge_anonymous,
+            user_policy: self.user_policy,
+            proxies: self.proxies,
+            allowed_origins: AllowedOrigins::parse(&self.allowed_origins)?,
+            cookies,
+            login_keeps: self.login_keeps,
+            migration: self.migration,
+            diagnostics: <_>::default(),
+            cancellations: <_>::default(),
+        }))
+    }
+}
+
+/// A path without a query, a pattern or a trailing slash.
+fn check_path(key: &'static str, path: &str) -> Result<(), ConfigError> {
+    let is_plain = !path.contains(['?', '#', '{', '}', '*']) && !path.ends_with('/');
+    match local_path(path) {
+        Some(_) if is_plain => Ok(()),
+        _ => Err(ConfigError::NotLocal { key, value: path.to_owned() }),
+    }
+}
+
+/// One name for two cookies would hide the old one.
+fn check_migration(
+    migration: Option<&Migration>,
+    cookies: &CookieConfig,
+) -> Result<(), ConfigError> {
+    match migration {
+        Some(migration) if migration.cookie_name() == cookies.session_name() => {
+            Err(ConfigError::Value {
+                key: "migrate_from",
+                value: format!("{:?}", migration.cookie_name()),
+                expected: "another name than that of the session cookie; set `cookie_names`",
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
+impl fmt::Debug for SessionExpireBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionExpireBuilder").field("policy", &self.policy).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_plain_and_local() {
+        for (path, is_valid) in [
+            ("/session", true),
+            ("/app/session", true),
+            ("/s?x", false),
+            ("/{x}/s", false),
+            ("/s/*", false),
+            ("/s#x", false),
+            ("/s/", false),
+            ("//evil.example", false),
+            ("session", false),
+        ] {
+            let built = SessionExpire::builder(Policy::new()).endpoints_prefix(path).build();
+            assert_eq!(built.is_ok(), is_valid, "{path}");
+        }
+    }
+}

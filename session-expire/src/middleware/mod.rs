@@ -1,0 +1,99 @@
+//! The middleware: one `wrap` for session, identity and expiry.
+
+pub(crate) mod body_check;
+pub(crate) mod builder;
+pub(crate) mod callbacks;
+pub(crate) mod policy_layer;
+pub(crate) mod service;
+
+use std::{fmt, future::Ready, rc::Rc, sync::Arc};
+
+use actix_identity::IdentityMiddleware;
+use actix_web::{
+    body::EitherBody,
+    dev::{Extensions, ServiceRequest, ServiceResponse, Transform},
+};
+
+use self::service::{InnerService, SessionExpireService};
+use crate::{config::Config, context::mounted::Mounted, sessions::Sessions};
+
+/// Middleware for sessions, identity and their expiry.
+///
+/// Wrap it around the whole [`App`](actix_web::App). It reads the session cookie, loads the session
+/// record with its data, and provides [`Session`](actix_session::Session) and
+/// [`Identity`](actix_identity::Identity) to everything further in: `SessionMiddleware` and
+/// `IdentityMiddleware` are not needed, and a `SessionMiddleware` beside it is a configuration
+/// error (500, and an error in the log).
+///
+/// Build it once, outside the closure of `HttpServer::new`, and clone it inside: all workers must
+/// share one registry.
+///
+/// # Cost
+///
+/// For a signed-in user one look-up in the registry per request. Nothing is written unless
+/// `last_seen` lags by more than a sixtieth of the strictest idle timeout (30 s at most), or the
+/// handler has changed the session.
+///
+/// ```
+/// use actix_web::{App, HttpServer};
+/// use session_expire::{Policy, SessionExpire};
+///
+/// let expire = SessionExpire::builder(Policy::new()).build()?;
+/// let server = HttpServer::new(move || App::new().wrap(expire.clone()));
+/// # Ok::<(), session_expire::ConfigError>(())
+/// ```
+#[derive(Clone)]
+pub struct SessionExpire {
+    config: Arc<Config>,
+}
+
+impl SessionExpire {
+    pub(crate) fn new(config: Config) -> Self {
+        Self { config: Arc::new(config) }
+    }
+
+    /// Returns the sessions of users, for code outside of requests: a job, a command line, a test.
+    ///
+    /// ```
+    /// # #[actix_web::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use session_expire::{Policy, SessionExpire};
+    /// let expire = SessionExpire::builder(Policy::new()).build()?;
+    /// // Alice has closed her account.
+    /// assert_eq!(expire.sessions().end_all("alice").await?, 0);
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn sessions(&self) -> Sessions {
+        self.config.sessions()
+    }
+
+    pub(crate) fn config(&self) -> &Arc<Config> {
+        &self.config
+    }
+}
+
+impl fmt::Debug for SessionExpire {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.config.fmt(f)
+    }
+}
+
+impl<S: InnerService> Transform<S, ServiceRequest> for SessionExpire {
+    type Response = ServiceResponse<EitherBody<S::Body>>;
+    type Error = actix_web::Error;
+    type Transform = SessionExpireService<S>;
+    type InitError = ();
+    type Future = Ready<Result<Self::Transform, ()>>;
+
+    fn new_transform(&self, service: S) -> Self::Future {
+        let mounted = Rc::new(Mounted::new(Arc::clone(&self.config)));
+        let mut extensions = Extensions::new();
+        extensions.insert(Rc::clone(&mounted));
+        let identity = IdentityMiddleware::builder().id_key(self.config.identity_key).build();
+        let identity = identity.new_transform(service).into_inner();
+        std::future::ready(
+            identity.map(|inner| SessionExpireService::new(mounted, Rc::new(extensions), inner)),
+        )
+    }
+}

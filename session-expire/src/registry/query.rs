@@ -1,0 +1,67 @@
+//! Lists of records: which, in which order, and how many.
+
+use std::sync::Arc;
+
+use super::{key::PublicId, record::SessionRecord};
+use crate::time::Timestamp;
+
+/// Which records to list, newest login first.
+///
+/// ```
+/// use session_expire::{NewLogin, Policy, Query, SessionRecord, Timestamp};
+/// let at = |at| SessionRecord::new(&NewLogin::new("alice", Timestamp::from_millis(at), &Policy::new()));
+/// let records = vec![at(1), at(3), at(2)];
+///
+/// let first = Query { limit: Some(2), ..Query::open("alice") };
+/// let page = first.paginate(records.clone());
+/// assert_eq!(page.iter().map(|record| record.logged_in_at.as_millis()).collect::<Vec<_>>(), [3, 2]);
+///
+/// let second = Query { after: page.last().map(Query::cursor), ..first };
+/// assert_eq!(records.iter().filter(|record| second.matches(record)).count(), 1);
+/// assert!(!Query::past("alice").matches(&records[0]));
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct Query {
+    /// Records of this user; `None` for all users.
+    pub user: Option<Arc<str>>,
+    /// Ended records (`true`), open ones (`false`), or both.
+    pub ended: Option<bool>,
+    /// Records after this one in the list: the last of the page before.
+    pub after: Option<(Timestamp, PublicId)>,
+    /// At most this many; `None` for all.
+    pub limit: Option<usize>,
+}
+
+impl Query {
+    /// The open records of `user`.
+    pub fn open(user: impl Into<Arc<str>>) -> Self {
+        Self { user: Some(user.into()), ended: Some(false), ..Self::default() }
+    }
+
+    /// The ended records of `user`.
+    pub fn past(user: impl Into<Arc<str>>) -> Self {
+        Self { user: Some(user.into()), ended: Some(true), ..Self::default() }
+    }
+
+    /// Returns `true` if `record` belongs to the list.
+    #[must_use]
+    pub fn matches(&self, record: &SessionRecord) -> bool {
+        self.user.as_ref().is_none_or(|user| *user == record.user)
+            && self.ended.is_none_or(|ended| ended == record.ended.is_some())
+            && self.after.is_none_or(|after| Self::cursor(record) < after)
+    }
+
+    /// Sorts matching records, newest login first, and cuts the page to its length.
+    #[must_use]
+    pub fn paginate(&self, mut records: Vec<SessionRecord>) -> Vec<SessionRecord> {
+        records.sort_by_key(|record| std::cmp::Reverse(Self::cursor(record)));
+        records.truncate(self.limit.unwrap_or(usize::MAX));
+        records
+    }
+
+    /// Returns the position of a record in the list, for [`after`](Self::after).
+    #[must_use]
+    pub fn cursor(record: &SessionRecord) -> (Timestamp, PublicId) {
+        (record.logged_in_at, record.id)
+    }
+}

@@ -1,0 +1,124 @@
+-- `SessionRecord::update` and `SessionData::apply`: the same as in Rust, line by line.
+--
+-- Data is a row of items `kind name_bytes:value_bytes:name value`; see data.rs. Values stay opaque:
+-- cjson would round their numbers and confuse empty lists with empty maps.
+local function least(a, b)
+  return tonumber(b) < tonumber(a) and b or a
+end
+
+local function most(a, b)
+  return tonumber(b) > tonumber(a) and b or a
+end
+
+local function parse(text)
+  local items, at = {}, 1
+  while at <= #text do
+    local _, head, kind, name, value = string.find(text, '^(%l)(%d+):(%d+):', at)
+    if not head then error('session data is not readable') end
+    local middle = head + tonumber(name)
+    at = middle + tonumber(value) + 1
+    items[#items + 1] = {
+      kind = kind, name = string.sub(text, head + 1, middle), value = string.sub(text, middle + 1, at - 1),
+    }
+  end
+  return items
+end
+
+local function render(item)
+  return item.kind .. #item.name .. ':' .. #item.value .. ':' .. item.name .. item.value
+end
+
+local function is_entry(item)
+  return item.kind == 'e'
+end
+
+local function is_message(item)
+  return item.kind == 'm'
+end
+
+-- What `changes` make of `items`, in the order: removed, set, consumed, added.
+local function merge(items, changes)
+  local entries, messages, consumed = {}, {}, {}
+  for _, item in ipairs(items) do
+    if is_entry(item) then entries[item.name] = item end
+    if is_message(item) then messages[item.name] = true end
+  end
+  for _, change in ipairs(changes) do
+    local known = entries[change.name]
+    if change.kind == 'r' and known then
+      known.is_removed, entries[change.name] = true, nil
+    elseif is_entry(change) and known then
+      known.value = change.value
+    elseif is_entry(change) then
+      items[#items + 1], entries[change.name] = change, change
+    elseif change.kind == 'c' then
+      consumed[change.name] = true
+    -- The first attempt may have added it.
+    elseif is_message(change) and not (is_again and messages[change.name]) then
+      change.is_new = true
+      items[#items + 1] = change
+    end
+  end
+  local left, count = {}, 0
+  for _, item in ipairs(items) do
+    local is_consumed = is_message(item) and not item.is_new and consumed[item.name]
+    if not item.is_removed and not is_consumed then
+      left[#left + 1] = item
+      if is_message(item) then count = count + 1 end
+    end
+  end
+  return left, count - tonumber(ask.max_messages)
+end
+
+-- The text of the data after the changes; nothing if it would be too large.
+local function merge_text(text)
+  local items, surplus = merge(parse(text), parse(ask.data))
+  local texts, bytes = {}, 0
+  for _, item in ipairs(items) do
+    if is_message(item) and surplus > 0 then
+      surplus = surplus - 1
+    else
+      texts[#texts + 1] = render(item)
+      bytes = bytes + #item.value + (is_entry(item) and #item.name or 0)
+    end
+  end
+  if bytes <= tonumber(ask.max_bytes) then return table.concat(texts) end
+end
+
+local function write_data(name, text)
+  if text == '' then
+    redis.call('HDEL', records, 'd:' .. name)
+  else
+    redis.call('HSET', records, 'd:' .. name, text)
+  end
+end
+
+-- Returns `false`, and changes nothing, if the data would be too large.
+local function merge_data(name)
+  if not ask.data then return true end
+  local merged = merge_text(redis.call('HGET', records, 'd:' .. name) or '')
+  if merged then write_data(name, merged) end
+  return merged ~= nil
+end
+
+-- `SessionRecord::note_client`.
+local function note_client(record)
+  local client = ask.client
+  if not client then return end
+  local is_other = client.device ~= record.device or client.ip ~= record.ip
+  record.last_device = is_other and client.device or nil
+  record.last_ip = is_other and client.ip or nil
+end
+
+local function update(record)
+  record.logged_in_at = least(record.logged_in_at, ask.at)
+  record.authenticated_at = least(record.authenticated_at, ask.at)
+  record.last_seen = least(record.last_seen, ask.at)
+  if ask.active_at then
+    record.last_seen = most(record.last_seen, least(ask.active_at, ask.at))
+    note_client(record)
+  end
+  -- An empty text takes it away.
+  if ask.user_policy then record.user_policy = ask.user_policy ~= '' and ask.user_policy or nil end
+  record.signing_key = ask.signing_key or record.signing_key
+end

@@ -1,0 +1,13 @@
+-- The records of one user, or of all in this partition: the open ones (ARGV[2]), the past (ARGV[3]).
+local found = {}
+local first, last = '-', '+'
+if ARGV[1] ~= '' then first, last = '[' .. ARGV[1] .. ':', '(' .. ARGV[1] .. '<' end
+for i, index in ipairs({ KEYS[2], KEYS[3] }) do
+  if ARGV[i + 1] == '1' then
+    for _, member in ipairs(redis.call('ZRANGEBYLEX', index, first, last)) do
+      local text = redis.call('HGET', KEYS[1], string.sub(member, -22))
+      if text then found[#found + 1] = text end
+    end
+  end
+end
+return found

@@ -1,0 +1,136 @@
+//! Arguments of a script that writes: one JSON object in which every value is a text.
+
+use serde::Serialize;
+
+use super::{
+    data::{changes_to_text, to_text},
+    error::OperationError,
+    operations::short_hash,
+    record::{AsString, ClientDto, RecordDto, flag, policy_text, text, time},
+};
+use crate::{
+    facts::Reason,
+    limit::Overflow,
+    registry::{
+        data::SessionData,
+        key::PublicId,
+        record::{Ended, SessionRef, SessionUpdate},
+        room::SessionLimit,
+    },
+};
+
+/// What a script is asked to do. What is absent does not concern it.
+#[derive(Default, Serialize)]
+pub(super) struct ScriptArgs {
+    /// The time now.
+    pub(super) at: AsString<i64>,
+    pub(super) keep_history: AsString<i64>,
+    pub(super) keep_tombstone: AsString<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) history_limit: Option<AsString<u32>>,
+    /// The record, by the hash of its key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) name: Option<String>,
+    /// The user, as a hash.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) user: Option<String>,
+    /// The session.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) id: Option<AsString<PublicId>>,
+    /// The only session that does not end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) except: Option<AsString<PublicId>>,
+    /// The record of a login.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) record: Option<RecordDto>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) replaces: Option<AsString<PublicId>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) replaces_for: Option<AsString<Reason>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) limit: Option<AsString<usize>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) overflow: Option<&'static str>,
+    /// When a reservation ends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) deadline: Option<AsString<i64>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) close_adoption_until: Option<AsString<i64>>,
+    /// Set if adoption is closed for all users.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) is_adoption_closed: Option<AsString<u8>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) reason: Option<AsString<Reason>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) cause: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) by: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) active_at: Option<AsString<i64>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) client: Option<ClientDto>,
+    /// The new policy of the user; an empty text for none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) user_policy: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) signing_key: Option<String>,
+    /// Data, or changes of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) data: Option<String>,
+    /// Set if changes may need memory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) is_growing: Option<AsString<u8>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) max_bytes: Option<AsString<usize>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) max_messages: Option<AsString<usize>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) from: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) to: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) reauthenticated_as: Option<AsString<PublicId>>,
+}
+
+impl ScriptArgs {
+    pub(super) fn session(self, session: &SessionRef) -> Self {
+        Self { user: Some(short_hash(&session.user)), id: Some(AsString(session.id)), ..self }
+    }
+
+    pub(super) fn ended(self, ended: &Ended) -> Self {
+        Self {
+            reason: Some(AsString(ended.reason)),
+            cause: ended.cause.as_ref().map(text),
+            by: ended.by.as_ref().map(text),
+            ..self
+        }
+    }
+
+    pub(super) fn limit(self, limit: SessionLimit) -> Self {
+        let overflow = match limit.overflow {
+            Overflow::Refuse if !limit.may_refuse() => Overflow::Evict,
+            overflow => overflow,
+        };
+        Self { limit: Some(AsString(limit.max())), overflow: Some(overflow.as_str()), ..self }
+    }
+
+    pub(super) fn data(self, data: &SessionData) -> Self {
+        Self { data: (!data.is_empty()).then(|| to_text(data)), ..self }
+    }
+
+    pub(super) fn update(self, update: &SessionUpdate) -> Result<Self, OperationError> {
+        let policy = update.user_policy.as_ref().map(|policy| policy_text(policy.as_deref()));
+        let changes = &update.data;
+        Ok(Self {
+            active_at: update.active_at.map(time),
+            client: update.client.as_ref().map(ClientDto::new),
+            user_policy: policy.transpose()?.map(Option::unwrap_or_default),
+            signing_key: update.signing_key.map(|key| key.expose()),
+            data: changes_to_text(changes),
+            is_growing: flag(!changes.set.is_empty() || !changes.added_messages.is_empty()),
+            max_bytes: Some(AsString(SessionData::MAX_BYTES)),
+            max_messages: Some(AsString(SessionData::MAX_MESSAGES)),
+            ..self
+        })
+    }
+}

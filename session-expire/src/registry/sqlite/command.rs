@@ -1,0 +1,214 @@
+//! Operations for the writer, and how each is decided.
+
+use std::sync::Arc;
+
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use super::{
+    error::FileError,
+    file::queries,
+    pending_write::PendingWrite,
+    shared::{Shared, reserve},
+};
+use crate::registry::{
+    decide::LoginDecision,
+    end::EndSessions,
+    key::{RecordKey, partition_key},
+    login::{LoginOutcome, NewLogin, Reservation, ReserveOutcome},
+    record::{Ended, SessionRecord, SessionRef, SessionUpdate, UpdateOutcome},
+    room::SessionLimit,
+    rotation::{KeyRotation, RotationOutcome},
+    shard::{Index, Shard},
+    write_set::{AdoptionClosing, WriteSet},
+};
+
+/// Where an outcome is awaited. The operation takes effect also if no receiver is left.
+pub(super) type Responder<T> = oneshot::Sender<Result<T, FileError>>;
+
+/// Sends the outcome of a write: the records that it has ended, or its error.
+pub(super) type Respond = Box<dyn FnOnce(Result<Vec<SessionRecord>, FileError>) + Send>;
+
+/// An operation for the writer; keys are hashed.
+pub(super) enum Command {
+    /// About one user, and thus about one shard.
+    OfUser(UserCommand),
+    EndEveryone(Ended, Responder<u64>),
+}
+
+pub(super) enum UserCommand {
+    Reserve(Reservation, Responder<ReserveOutcome>),
+    Commit(Box<NewLogin>, Responder<LoginOutcome>),
+    Cancel(RecordKey, Ended, Responder<()>),
+    Update(SessionRef, Box<SessionUpdate>, Responder<UpdateOutcome>),
+    Rotate(Box<KeyRotation>, Responder<RotationOutcome>),
+    End(EndSessions, Responder<Vec<SessionRecord>>),
+    EnforceLimit(SessionRef, SessionLimit, Ended, Responder<Vec<SessionRecord>>),
+    Erase(Arc<str>, Responder<u64>),
+}
+
+/// Returns what makes an outcome of ended records and sends it to `responder`.
+fn respond<T: Send + 'static>(
+    responder: Responder<T>,
+    outcome: impl FnOnce(Vec<SessionRecord>) -> T + Send + 'static,
+) -> Respond {
+    Box::new(move |ended| {
+        // It fails if no receiver is left.
+        let _ = responder.send(ended.map(outcome));
+    })
+}
+
+impl UserCommand {
+    /// Returns the partition key of the user.
+    fn partition_key(&self) -> String {
+        match self {
+            Self::Reserve(reservation, _) => reservation.key.tag().to_owned(),
+            Self::Commit(login, _) => login.key.tag().to_owned(),
+            Self::Cancel(key, ..) => key.tag().to_owned(),
+            Self::Update(session, ..) | Self::EnforceLimit(session, ..) => {
+                partition_key(&session.user)
+            }
+            Self::Rotate(rotation, _) => partition_key(&rotation.session.user),
+            Self::End(end, _) => end.target.partition_key(),
+            Self::Erase(user, _) => partition_key(user),
+        }
+    }
+
+    /// Returns the number of its shard. Commands of different shards are independent.
+    pub(super) fn shard_number(&self) -> usize {
+        Index::shard_number(&self.partition_key())
+    }
+
+    /// Decides, and marks the shard if the file must change. An operation that changes no more than
+    /// memory completes at once.
+    pub(super) fn decide(self, db: &Connection, shared: &Shared) -> Option<PendingWrite> {
+        let user = self.partition_key();
+        match self {
+            Self::Commit(login, responder) => decide_commit(*login, responder, db, shared),
+            Self::Update(session, update, responder) => {
+                decide_update(&session, &update, responder, shared)
+            }
+            Self::Erase(user, responder) => decide_erase(&user, responder, db, shared),
+            Self::Reserve(reservation, responder) => decide_in(shared, user, |shard| {
+                let outcome = reserve(shard, &reservation);
+                (WriteSet::default(), respond(responder, |_| outcome))
+            }),
+            Self::Cancel(key, ended, responder) => decide_in(shared, user, |shard| {
+                (shard.decide_cancel(key, &ended), respond(responder, drop))
+            }),
+            Self::Rotate(rotation, responder) => decide_in(shared, user, |shard| {
+                let (outcome, writes) = shard.decide_rotation(&rotation);
+                (writes, respond(responder, move |_| outcome))
+            }),
+            Self::End(end, responder) => decide_in(shared, user, |shard| {
+                (shard.decide_end(&end), respond(responder, |ended| ended))
+            }),
+            Self::EnforceLimit(session, limit, ended, responder) => {
+                decide_in(shared, user, |shard| {
+                    let writes = shard.decide_limit(&session, limit, &ended);
+                    (writes, respond(responder, |ended| ended))
+                })
+            }
+        }
+    }
+}
+
+fn decide_in(
+    shared: &Shared,
+    partition_key: String,
+    decide: impl FnOnce(&mut Shard) -> (WriteSet, Respond),
+) -> Option<PendingWrite> {
+    let mut shard = shared.index.shard(&partition_key);
+    let (writes, respond) = decide(&mut shard);
+    PendingWrite::new(partition_key, writes, respond).marked(&mut shard)
+}
+
+fn decide_update(
+    session: &SessionRef,
+    update: &SessionUpdate,
+    responder: Responder<UpdateOutcome>,
+    shared: &Shared,
+) -> Option<PendingWrite> {
+    if let Some(outcome) = shared.try_update(session, update) {
+        respond(responder, move |_| outcome)(Ok(vec![]));
+        return None;
+    }
+    decide_in(shared, partition_key(&session.user), |shard| {
+        let (outcome, writes) = shard.decide_update(session, update);
+        (writes, respond(responder, move |_| outcome))
+    })
+}
+
+fn decide_commit(
+    login: NewLogin,
+    responder: Responder<LoginOutcome>,
+    db: &Connection,
+    shared: &Shared,
+) -> Option<PendingWrite> {
+    match find_in_file(&login.key, db, shared) {
+        Ok(None) => {}
+        Ok(Some(record)) => return complete(responder, Ok(committed_before(record))),
+        Err(error) => return complete(responder, Err(error)),
+    }
+    let (partition_key, at) = (login.key.tag().to_owned(), login.at);
+    let record = SessionRecord::new(&login);
+    let mut shard = shared.index.shard(&partition_key);
+    let writes = match shard.decide_commit(login) {
+        LoginDecision::Commit(writes) => *writes,
+        LoginDecision::Committed(record) => {
+            return complete(responder, Ok(committed_before(*record)));
+        }
+        LoginDecision::Refuse { active } => {
+            return complete(responder, Ok(LoginOutcome::Refused { active }));
+        }
+        LoginDecision::AdoptionClosed => {
+            return complete(responder, Ok(LoginOutcome::AdoptionClosed));
+        }
+    };
+    let respond = respond(responder, |ended| LoginOutcome::Committed { record, ended });
+    PendingWrite::new(partition_key, writes, respond).with_purge(at, &mut shard).marked(&mut shard)
+}
+
+/// Returns the record of a login that was committed before, if memory does not know it any more: it
+/// has ended, or its key was rotated.
+fn find_in_file(
+    key: &RecordKey,
+    db: &Connection,
+    shared: &Shared,
+) -> Result<Option<SessionRecord>, FileError> {
+    if shared.record(key).is_some() {
+        return Ok(None);
+    }
+    queries::load(db, key).map_err(|error| shared.error(error))
+}
+
+fn committed_before(record: SessionRecord) -> LoginOutcome {
+    LoginOutcome::Committed { record, ended: vec![] }
+}
+
+fn decide_erase(
+    user: &Arc<str>,
+    responder: Responder<u64>,
+    db: &Connection,
+    shared: &Shared,
+) -> Option<PendingWrite> {
+    let (count, adopted_until) = match queries::summary(db, user) {
+        Ok(summary) => summary,
+        Err(error) => return complete(responder, Err(shared.error(error))),
+    };
+    decide_in(shared, partition_key(user), |shard| {
+        let mut writes = shard.decide_erase(user);
+        // Some tombstones of adopted sessions may be in the file only.
+        if let Some(until) = adopted_until {
+            writes.closes_adoption = Some(AdoptionClosing::User(Arc::clone(user), until));
+        }
+        (writes, respond(responder, move |_| count))
+    })
+}
+
+/// Completes an operation that changes nothing.
+fn complete<T>(responder: Responder<T>, outcome: Result<T, FileError>) -> Option<PendingWrite> {
+    // It fails if no receiver is left.
+    let _ = responder.send(outcome);
+    None
+}

@@ -1,0 +1,146 @@
+//! Conversion of session records to rows and back.
+
+use std::{error::Error, str::FromStr, sync::Arc, time::Duration};
+
+use rusqlite::{Row, types::Type};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    facts::Reason,
+    limit::{Limit, Limits},
+    policy::PolicyPatch,
+    registry::{
+        data::SessionData,
+        key::{PublicId, RecordKey, SigningKey},
+        record::{Client, Ended, SessionRecord},
+    },
+    time::Timestamp,
+    words::to_text,
+};
+
+/// Columns that [`read`] expects, in this order.
+pub(crate) const COLUMNS: &str = "key_hash, id, signing_key, user, logged_in_at, \
+     authenticated_at, last_seen, ip, device, last_ip, last_device, idle_ms, absolute_ms, \
+     login_policy, user_policy, uncounted, actor, generation, tombstone_until, ended_at, \
+     ended_reason, ended_cause, ended_by, data";
+
+/// Returns the name under which a key is stored: its partition key, then letters from its SHA-256.
+/// A stolen file does not contain the key, and thus opens no session.
+pub(crate) fn hashed(key: RecordKey) -> RecordKey {
+    const LETTERS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    let digest = Sha256::digest(key.expose());
+    let letters = digest.iter().take(22).map(|byte| char::from(LETTERS[usize::from(byte % 62)]));
+    let name: String = key.tag().chars().chain(letters).collect();
+    // 4 + 22 letters are always a key; the fallback only spares a panic.
+    RecordKey::parse(&name).unwrap_or(key)
+}
+
+/// A row of [`COLUMNS`].
+pub(crate) struct StoredSession {
+    pub(crate) key: RecordKey,
+    pub(crate) record: SessionRecord,
+    pub(crate) data: SessionData,
+}
+
+/// Reads a row of [`COLUMNS`].
+pub(crate) fn read(row: &Row<'_>) -> rusqlite::Result<StoredSession> {
+    let record = SessionRecord {
+        id: word(row, 1, PublicId::parse)?,
+        signing_key: word(row, 2, SigningKey::parse)?,
+        user: row.get(3)?,
+        logged_in_at: Timestamp::from_millis(row.get(4)?),
+        authenticated_at: Timestamp::from_millis(row.get(5)?),
+        last_seen: Timestamp::from_millis(row.get(6)?),
+        client: Client { ip: parsed(row, 7)?, device: row.get(8)? },
+        last_client: last_client(row)?,
+        limits: Limits { idle: limit(row.get(11)?), absolute: limit(row.get(12)?) },
+        login_policy: policy(row, 13)?,
+        user_policy: policy(row, 14)?,
+        uncounted: row.get(15)?,
+        actor: row.get(16)?,
+        generation: u64::try_from(row.get::<_, i64>(17)?).unwrap_or(0),
+        tombstone_until: row.get::<_, Option<i64>>(18)?.map(Timestamp::from_millis),
+        ended: ended(row)?,
+    };
+    let data = data(row)?;
+    Ok(StoredSession { key: word(row, 0, RecordKey::parse)?, record, data })
+}
+
+fn last_client(row: &Row<'_>) -> rusqlite::Result<Option<Client>> {
+    let Some(device) = row.get::<_, Option<Arc<str>>>(10)? else { return Ok(None) };
+    Ok(Some(Client { ip: parsed(row, 9)?, device }))
+}
+
+fn policy(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Arc<PolicyPatch>>> {
+    let Some(text) = row.get_ref(column)?.as_str_or_null()? else { return Ok(None) };
+    let patch = serde_json::from_str(text).map_err(|error| unreadable(column, error))?;
+    Ok(Some(Arc::new(patch)))
+}
+
+fn data(row: &Row<'_>) -> rusqlite::Result<SessionData> {
+    let Some(text) = row.get_ref(23)?.as_str_or_null()? else { return Ok(SessionData::default()) };
+    // The error of the parser could show data of the application in a log.
+    serde_json::from_str(text).map_err(|_| unreadable(23, "not session data"))
+}
+
+/// A word that this version does not know, written by a newer one, reads as [`Reason::Unknown`].
+fn ended(row: &Row<'_>) -> rusqlite::Result<Option<Ended>> {
+    let Some(at) = row.get::<_, Option<i64>>(19)? else { return Ok(None) };
+    let reason: Option<String> = row.get(20)?;
+    let reason = reason.and_then(|word| word.parse().ok()).unwrap_or(Reason::Unknown);
+    Ok(Some(Ended {
+        at: Timestamp::from_millis(at),
+        reason,
+        cause: row.get(21)?,
+        by: row.get(22)?,
+    }))
+}
+
+fn word<T>(row: &Row<'_>, column: usize, parse: impl Fn(&str) -> Option<T>) -> rusqlite::Result<T> {
+    parse(row.get_ref(column)?.as_str()?)
+        .ok_or_else(|| unreadable(column, "not a name of letters and digits"))
+}
+
+fn parsed<T: FromStr>(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<T>>
+where
+    T::Err: Error + Send + Sync + 'static,
+{
+    let text = row.get_ref(column)?.as_str_or_null()?;
+    text.map(|text| text.parse().map_err(|error| unreadable(column, error))).transpose()
+}
+
+/// Returns `true` if only this row is at fault: it was changed by hand, or by a newer version.
+pub(crate) fn is_unreadable(error: &rusqlite::Error) -> bool {
+    use rusqlite::Error as E;
+    matches!(error, E::FromSqlConversionFailure(..) | E::InvalidColumnType(..))
+}
+
+fn unreadable(column: usize, error: impl Into<Box<dyn Error + Send + Sync>>) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(column, Type::Text, error.into())
+}
+
+fn unwritable(error: serde_json::Error) -> rusqlite::Error {
+    rusqlite::Error::ToSqlConversionFailure(error.into())
+}
+
+pub(crate) fn policy_text(patch: Option<&PolicyPatch>) -> rusqlite::Result<Option<String>> {
+    patch.map(to_text).transpose().map_err(unwritable)
+}
+
+pub(crate) fn data_text(data: &SessionData) -> rusqlite::Result<Option<String>> {
+    let text = (!data.is_empty()).then(|| serde_json::to_string(data));
+    text.transpose().map_err(unwritable)
+}
+
+pub(crate) fn ip(client: &Client) -> Option<String> {
+    client.ip.map(|ip| ip.to_string())
+}
+
+pub(crate) fn millis(limit: Limit<Duration>) -> Option<i64> {
+    limit.at().map(|limit| i64::try_from(limit.as_millis()).unwrap_or(i64::MAX))
+}
+
+fn limit(millis: Option<i64>) -> Limit<Duration> {
+    let at = |millis| Limit::At(Duration::from_millis(u64::try_from(millis).unwrap_or(0)));
+    millis.map_or(Limit::Off, at)
+}

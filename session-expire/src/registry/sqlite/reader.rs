@@ -1,0 +1,170 @@
+//! The thread that reads what is not in memory: the history.
+//!
+//! It has a connection of its own, so that a long list does not delay a login.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, mpsc::Receiver},
+};
+
+use rusqlite::{Connection, Params, named_params};
+
+use super::{
+    command::Responder,
+    file::{
+        queries,
+        rows::{COLUMNS, is_unreadable, read},
+    },
+    shared::Shared,
+};
+use crate::registry::{
+    Loaded, UserExport,
+    key::{PublicId, RecordKey},
+    query::Query,
+    record::SessionRecord,
+};
+
+/// A read for the reader; keys are hashed.
+pub(super) enum ReadRequest {
+    List(Query, Responder<Vec<SessionRecord>>),
+    Load { key: RecordKey, count_open: bool, responder: Responder<Option<Loaded>> },
+    Export(Arc<str>, Responder<UserExport>),
+}
+
+/// Serves requests until the registry is dropped.
+pub(super) fn run(db: &Connection, shared: &Shared, requests: Receiver<ReadRequest>) {
+    for request in requests {
+        // `send` fails if no receiver is left.
+        match request {
+            ReadRequest::List(query, responder) => {
+                let records = list(db, shared, &query);
+                let _ = responder.send(records.map_err(|error| shared.error(error)));
+            }
+            ReadRequest::Load { key, count_open, responder } => {
+                let loaded = load(db, shared, key, count_open);
+                let _ = responder.send(loaded.map_err(|error| shared.error(error)));
+            }
+            ReadRequest::Export(user, responder) => {
+                let export = export(db, shared, &user);
+                let _ = responder.send(export.map_err(|error| shared.error(error)));
+            }
+        }
+    }
+}
+
+fn list(db: &Connection, shared: &Shared, query: &Query) -> rusqlite::Result<Vec<SessionRecord>> {
+    let (snapshot, open) = shared.snapshot(db, |index| match &query.user {
+        Some(user) => index.list(&Query::open(Arc::clone(user))),
+        None => vec![],
+    })?;
+    let after = query.after.as_ref();
+    let parameters = named_params! {
+        ":user": query.user.as_deref(),
+        ":at": after.map(|(at, _)| at.as_millis()),
+        ":id": after.map(|(_, id)| id.as_str()),
+        ":limit": query.limit.map_or(-1, |limit| i64::try_from(limit).unwrap_or(i64::MAX)),
+    };
+    let stored = select(&snapshot, &list_sql(query), parameters)?;
+    Ok(match query.user {
+        Some(_) => with_open(stored, open),
+        None => with_activity(stored, shared),
+    })
+}
+
+/// The same parameters for every query, and only conditions that an index can serve.
+fn list_sql(query: &Query) -> String {
+    let user = if query.user.is_some() { "user = :user" } else { ":user IS NULL" };
+    let after = match query.after {
+        Some(_) => "(logged_in_at, id) < (:at, :id)",
+        None => ":at IS NULL AND :id IS NULL",
+    };
+    let ended = match query.ended {
+        Some(true) => "ended_at IS NOT NULL",
+        Some(false) => "ended_at IS NULL",
+        None => "1",
+    };
+    format!(
+        "SELECT {COLUMNS} FROM sessions WHERE in_history = 1 AND {user} AND {after} AND {ended}
+         ORDER BY logged_in_at DESC, id DESC LIMIT :limit"
+    )
+}
+
+/// Returns the readable rows. A row that is not readable does not fail the others.
+fn select(
+    db: &Connection,
+    sql: &str,
+    parameters: impl Params,
+) -> rusqlite::Result<Vec<(RecordKey, SessionRecord)>> {
+    let mut select = db.prepare_cached(sql)?;
+    let mut rows = select.query(parameters)?;
+    let mut records = vec![];
+    while let Some(row) = rows.next()? {
+        match read(row) {
+            Ok(stored) => records.push((stored.key, stored.record)),
+            Err(error) if is_unreadable(&error) => log_unreadable(&error),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(records)
+}
+
+fn log_unreadable(error: &rusqlite::Error) {
+    tracing::error!(%error, "unreadable session record in the file; skipped");
+}
+
+/// Returns the records, the `open` ones as memory has them: their activity may be ahead of the file.
+fn with_open(
+    stored: Vec<(RecordKey, SessionRecord)>,
+    open: Vec<SessionRecord>,
+) -> Vec<SessionRecord> {
+    let mut open: HashMap<PublicId, _> = open.into_iter().map(|open| (open.id, open)).collect();
+    let records = stored.into_iter().map(|(_, record)| record);
+    records.map(|record| open.remove(&record.id).unwrap_or(record)).collect()
+}
+
+/// Returns the records with the activity that the file does not have yet. In a list of all users it
+/// may be younger than the rest of the list: such a list is not one step.
+fn with_activity(stored: Vec<(RecordKey, SessionRecord)>, shared: &Shared) -> Vec<SessionRecord> {
+    let records = stored.into_iter().map(|(key, record)| match shared.record(&key) {
+        Some(SessionRecord { last_seen, last_client, .. }) => {
+            SessionRecord { last_seen, last_client, ..record }
+        }
+        None => record,
+    });
+    records.collect()
+}
+
+/// Loads the record of a key that memory does not know. Open records are always in memory: one that
+/// is only in the file belongs to an operation that has not completed, and no client has its key. A
+/// row that is not readable is no session.
+fn load(
+    db: &Connection,
+    shared: &Shared,
+    key: RecordKey,
+    count_open: bool,
+) -> rusqlite::Result<Option<Loaded>> {
+    let stored = match queries::load(db, &key) {
+        Err(error) if is_unreadable(&error) => {
+            log_unreadable(&error);
+            None
+        }
+        stored => stored?,
+    };
+    let ended = stored.filter(|record| record.ended.is_some());
+    Ok(ended.map(|record| {
+        let open = count_open.then(|| shared.index.shard(key.tag()).counted_open(&record.user));
+        Loaded { record: Arc::new(record), data: Arc::default(), open }
+    }))
+}
+
+fn export(db: &Connection, shared: &Shared, user: &str) -> rusqlite::Result<UserExport> {
+    let (snapshot, memory) = shared.snapshot(db, |index| index.shard_of_user(user).export(user))?;
+    let columns = |in_history| {
+        format!("SELECT {COLUMNS} FROM sessions WHERE user = ?1 AND in_history = {in_history}")
+    };
+    let sql = format!("{} UNION ALL {}", columns(1), columns(0));
+    let stored = select(&snapshot, &sql, [user])?;
+    let open = memory.records.into_iter().filter(|record| record.ended.is_none()).collect();
+    let records = Query::default().paginate(with_open(stored, open));
+    Ok(UserExport { records, data: memory.data })
+}

@@ -1,0 +1,232 @@
+//! State that the threads of one registry share.
+
+use std::{
+    collections::HashSet,
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+use rusqlite::{Connection, Transaction};
+
+use super::{
+    error::FileError,
+    file::{
+        identity::FileIdentity,
+        queries,
+        rows::{COLUMNS, StoredSession, read},
+    },
+};
+use crate::{
+    limit::Limit,
+    registry::{
+        decide::ReserveDecision,
+        key::RecordKey,
+        login::{Reservation, ReserveOutcome},
+        record::{SessionRecord, SessionRef, SessionUpdate, UpdateOutcome},
+        shard::{Entry, Index, Shard},
+        write_set::{AdoptionClosing, EntryUpdate, NewEntry, WriteSet},
+    },
+    time::{Timestamp, hours},
+};
+
+/// Longest age of the history unless [`SqliteRegistry::history_age`](super::SqliteRegistry::history_age)
+/// says otherwise.
+const DEFAULT_HISTORY_AGE: Duration = hours(24 * 90);
+
+/// Mirror of the open records, and what is known of the file.
+///
+/// Only the writer opens and ends records, after the file has changed. Activity and reservations
+/// change here first.
+pub(super) struct Shared {
+    pub(super) file: Arc<PathBuf>,
+    /// The file and its lock.
+    identities: [FileIdentity; 2],
+    /// Open records, and for a day the ended ones; under [hashed](super::file::rows::hashed) keys.
+    pub(super) index: Index,
+    /// Keys of records whose activity is not in the file yet.
+    unsaved: Mutex<HashSet<RecordKey>>,
+    /// Held from the commit of a change to the file until memory has it, too.
+    pub(super) commit_lock: Mutex<()>,
+    /// Most ended sessions of a user in the history; negative for no limit.
+    history_limit: AtomicI64,
+    /// Longest age of the history in milliseconds; negative for no limit.
+    history_age: AtomicI64,
+}
+
+impl Shared {
+    /// Loads the open records and the closed adoptions.
+    pub(super) fn load(
+        file: PathBuf,
+        identities: [FileIdentity; 2],
+        db: &Connection,
+    ) -> rusqlite::Result<Self> {
+        let shared = Self {
+            file: Arc::new(file),
+            identities,
+            index: Index::new(),
+            unsaved: Mutex::default(),
+            commit_lock: Mutex::default(),
+            history_limit: AtomicI64::new(-1),
+            history_age: AtomicI64::new(to_millis(DEFAULT_HISTORY_AGE)),
+        };
+        shared.load_open(db)?;
+        shared.load_closed_adoptions(db)?;
+        Ok(shared)
+    }
+
+    fn load_open(&self, db: &Connection) -> rusqlite::Result<()> {
+        let sql = format!("SELECT {COLUMNS} FROM sessions WHERE ended_at IS NULL ORDER BY seq");
+        let mut open = db.prepare(&sql)?;
+        for row in open.query_map([], read)? {
+            let StoredSession { key, mut record, data } = row?;
+            let mut shard = self.index.shard(key.tag());
+            record.client.device = shard.intern(&record.client.device);
+            if let Some(client) = &mut record.last_client {
+                client.device = shard.intern(&client.device);
+            }
+            shard.open(NewEntry { key, record, data });
+        }
+        Ok(())
+    }
+
+    fn load_closed_adoptions(&self, db: &Connection) -> rusqlite::Result<()> {
+        for closing in queries::closed_adoptions(db)? {
+            let writes = || WriteSet { closes_adoption: Some(closing.clone()), ..<_>::default() };
+            match &closing {
+                AdoptionClosing::User(user, _) => {
+                    self.index.shard_of_user(user).apply(writes());
+                }
+                AdoptionClosing::AllUsers => {
+                    self.index.shards().for_each(|mut shard| drop(shard.apply(writes())));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn history_limit(&self) -> Option<u32> {
+        u32::try_from(self.history_limit.load(Ordering::Acquire)).ok()
+    }
+
+    pub(super) fn set_history_limit(&self, limit: Limit<u32>) {
+        self.history_limit.store(limit.at().map_or(-1, i64::from), Ordering::Release);
+    }
+
+    /// Returns the time before which nothing stays in the history at `now`.
+    pub(super) fn history_start(&self, now: Timestamp) -> Option<Timestamp> {
+        let millis = u64::try_from(self.history_age.load(Ordering::Acquire)).ok()?;
+        Some(now.minus(Duration::from_millis(millis)))
+    }
+
+    pub(super) fn set_history_age(&self, age: Limit<Duration>) {
+        self.history_age.store(age.at().map_or(-1, to_millis), Ordering::Release);
+    }
+
+    pub(super) fn error(&self, error: rusqlite::Error) -> FileError {
+        FileError::new(&self.file, error)
+    }
+
+    /// Returns [`FileError::Moved`] if the next process that opens the file would not see what is
+    /// written now.
+    pub(super) fn check_files(&self) -> Result<(), FileError> {
+        self.identities.iter().try_for_each(FileIdentity::check)
+    }
+
+    /// Holds a slot in memory. Returns `None`, and changes nothing, if a decision is being written:
+    /// the writer then comes to it.
+    pub(super) fn try_reserve(&self, reservation: &Reservation) -> Option<ReserveOutcome> {
+        let mut shard = self.index.shard(reservation.key.tag());
+        (!shard.has_pending_write()).then(|| reserve(&mut shard, reservation))
+    }
+
+    /// Applies an update in memory, whose activity is written later. Returns `None`, and changes
+    /// nothing, if the update is the writer's: if it must be durable, or if a decision that rests on
+    /// the present state is being written.
+    pub(super) fn try_update(
+        &self,
+        session: &SessionRef,
+        update: &SessionUpdate,
+    ) -> Option<UpdateOutcome> {
+        let mut shard = self.index.shard_of_user(&session.user);
+        if shard.has_pending_write() {
+            return None;
+        }
+        let (outcome, writes) = shard.decide_update(session, update);
+        if let Some(updated) = &writes.updates {
+            if !is_activity_only(shard.entry(&updated.key)?, updated) {
+                return None;
+            }
+            self.unsaved().insert(updated.key);
+            shard.apply(writes);
+        }
+        Some(outcome)
+    }
+
+    /// Returns the file, and what `read` takes from memory, at a moment when both agree: a list must
+    /// not contain an end that a later request does not know yet.
+    pub(super) fn snapshot<'a, T>(
+        &self,
+        db: &'a Connection,
+        read: impl FnOnce(&Index) -> T,
+    ) -> rusqlite::Result<(Transaction<'a>, T)> {
+        let _lock = unpoisoned(&self.commit_lock);
+        let snapshot = db.unchecked_transaction()?;
+        // A transaction sees the file as it was at the first read.
+        snapshot.prepare_cached("SELECT seq FROM sessions LIMIT 1")?.exists([])?;
+        Ok((snapshot, read(&self.index)))
+    }
+
+    /// Takes the keys of records whose activity is not in the file yet.
+    pub(super) fn take_unsaved(&self) -> Vec<RecordKey> {
+        std::mem::take(&mut *self.unsaved()).into_iter().collect()
+    }
+
+    /// Puts back the keys of what could not be written.
+    pub(super) fn put_back(&self, keys: Vec<RecordKey>) {
+        self.unsaved().extend(keys);
+    }
+
+    /// Returns the record of a key that memory knows.
+    pub(super) fn record(&self, key: &RecordKey) -> Option<SessionRecord> {
+        self.index.shard(key.tag()).record(key).cloned()
+    }
+
+    fn unsaved(&self) -> MutexGuard<'_, HashSet<RecordKey>> {
+        unpoisoned(&self.unsaved)
+    }
+}
+
+fn to_millis(age: Duration) -> i64 {
+    i64::try_from(age.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Holds a slot, by the decision of the shard.
+pub(super) fn reserve(shard: &mut Shard, reservation: &Reservation) -> ReserveOutcome {
+    match shard.decide_reserve(reservation) {
+        ReserveDecision::Reserve(writes) => {
+            shard.apply(writes);
+            ReserveOutcome::Reserved
+        }
+        ReserveDecision::Refuse { active } => ReserveOutcome::Refused { active },
+    }
+}
+
+/// Returns `true` if a crash that loses `updated` can end the session early, but has no other effect.
+fn is_activity_only(entry: &Entry, updated: &EntryUpdate) -> bool {
+    let (before, after) = (&*entry.record, &updated.record);
+    let as_before = SessionRecord {
+        last_seen: before.last_seen,
+        last_client: before.last_client.clone(),
+        ..after.clone()
+    };
+    updated.data.is_none() && after.last_seen >= before.last_seen && as_before == *before
+}
+
+/// Locks a mutex whose data is whole after every statement, also after a panic elsewhere.
+pub(super) fn unpoisoned<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,734 @@
+//! Tests of [`SqliteRegistry`] on files.
+
+use std::{
+    fs,
+    path::PathBuf,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    task::{Context, Poll, Wake, Waker},
+    thread::{self, Thread},
+};
+
+use rusqlite::Connection;
+use serde_json::value::RawValue;
+
+use super::{SqliteRegistry, file::rows::hashed};
+use crate::{
+    error::RegistryError,
+    facts::Reason,
+    limit::{Limit, Overflow},
+    policy::{Policy, PolicyPatch},
+    registry::{
+        Loaded, Registry, RegistryFuture,
+        data::{DataChanges, SessionData, StoredMessage},
+        end::{EndSessions, EndTarget},
+        key::{PublicId, RecordKey, SigningKey},
+        login::{LoginOutcome, NewLogin, ReserveOutcome},
+        query::Query,
+        record::{Client, Ended, SessionRecord, SessionRef, SessionUpdate, UpdateOutcome},
+        rotation::{KeyRotation, RotationOutcome},
+    },
+    time::{Timestamp, hours, minutes, seconds},
+};
+
+const NOON: Timestamp = Timestamp::from_millis(1_767_268_800_000);
+
+/// A folder that is deleted when the test ends.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("session-expire-{}-{number}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn file(&self) -> PathBuf {
+        self.0.join("sessions.db")
+    }
+
+    fn open(&self) -> SqliteRegistry {
+        SqliteRegistry::open(self.file()).unwrap()
+    }
+
+    /// Returns what another program reads in the file now.
+    fn number(&self, sql: &str) -> i64 {
+        let db = Connection::open(self.file()).unwrap();
+        db.query_row(sql, [], |row| row.get(0)).unwrap()
+    }
+
+    fn execute(&self, sql: &str) {
+        Connection::open(self.file()).unwrap().execute_batch(sql).unwrap();
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+fn wait<T>(outcome: RegistryFuture<'_, T>) -> Result<T, RegistryError> {
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut outcome = pin!(outcome);
+    loop {
+        match outcome.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(outcome) => return outcome,
+            Poll::Pending => thread::park(),
+        }
+    }
+}
+
+fn alice(at: Timestamp) -> NewLogin {
+    NewLogin::new("alice", at, &Policy::new())
+}
+
+fn commit(registry: &SqliteRegistry, login: &NewLogin) -> SessionRecord {
+    match wait(registry.commit(login.clone())).unwrap() {
+        LoginOutcome::Committed { record, .. } => record,
+        outcome => panic!("{outcome:?}"),
+    }
+}
+
+fn log_in(registry: &SqliteRegistry, user: &str, at: Timestamp) -> NewLogin {
+    let login = NewLogin::new(user, at, &Policy::new());
+    commit(registry, &login);
+    login
+}
+
+fn session(login: &NewLogin) -> SessionRef {
+    SessionRecord::new(login).session_ref()
+}
+
+fn end(registry: &SqliteRegistry, target: EndTarget, ended: Ended) -> Vec<SessionRecord> {
+    wait(registry.end(EndSessions::new(target, ended))).unwrap()
+}
+
+fn log_out(registry: &SqliteRegistry, login: &NewLogin, at: Timestamp) -> Vec<SessionRecord> {
+    end(registry, EndTarget::Session(session(login)), Ended::new(Reason::LoggedOut, at))
+}
+
+fn update(registry: &SqliteRegistry, login: &NewLogin, update: SessionUpdate) -> UpdateOutcome {
+    wait(registry.update(session(login), update)).unwrap()
+}
+
+fn active(registry: &SqliteRegistry, login: &NewLogin, at: Timestamp) {
+    assert_eq!(update(registry, login, SessionUpdate::new(at).active(at)), UpdateOutcome::Updated);
+}
+
+fn load(registry: &SqliteRegistry, key: RecordKey) -> Option<Loaded> {
+    wait(registry.load(key, true)).unwrap()
+}
+
+fn record(registry: &SqliteRegistry, key: RecordKey) -> Option<SessionRecord> {
+    load(registry, key).map(|loaded| SessionRecord::clone(&loaded.record))
+}
+
+fn reason(registry: &SqliteRegistry, key: RecordKey) -> Option<Reason> {
+    record(registry, key)?.ended.map(|ended| ended.reason)
+}
+
+fn list(registry: &SqliteRegistry, query: Query) -> Vec<SessionRecord> {
+    wait(registry.list(query)).unwrap()
+}
+
+fn json(text: &str) -> Box<RawValue> {
+    RawValue::from_string(text.to_owned()).unwrap()
+}
+
+fn set(name: &str, value: &str) -> DataChanges {
+    let mut changes = DataChanges::default();
+    changes.set(name, json(value));
+    changes
+}
+
+fn data(name: &str, value: &str) -> SessionData {
+    let mut data = SessionData::default();
+    data.apply(&set(name, value)).unwrap();
+    data
+}
+
+/// The messages of an error and all its sources.
+fn full_message(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {}", full_message(source)),
+        None => error.to_string(),
+    }
+}
+
+#[test]
+fn record_and_data_survive_a_restart() {
+    let (folder, patch) = (Folder::new(), PolicyPatch::new().idle(Limit::Off).max_sessions(2));
+    let policy = Policy::new().absolute(Limit::Off).idle(minutes(7));
+    let mut login = NewLogin::new("zoë 'x'", NOON, &policy);
+    login.client = Client { ip: "2001:db8::1".parse().ok(), device: "Firefox on Linux".into() };
+    login.login_policy = Some(Arc::new(PolicyPatch::new().absolute(hours(24))));
+    login.user_policy = Some(Arc::new(patch));
+    login.uncounted = true;
+    login.actor = Some("admin".into());
+    login.adopted_until = Some(NOON.plus(hours(48)));
+    login.data = data("theme", "\"dark\"");
+    let registry = folder.open();
+    commit(&registry, &login);
+    let now = NOON.plus(minutes(1));
+    let mut change = SessionUpdate::new(now).active(now);
+    change.client = Some(Client { ip: None, device: "curl".into() });
+    change.signing_key = Some(SigningKey::random());
+    change.user_policy = Some(None);
+    change.data = set("cart", "[1, 2]");
+    change.data.added_messages = vec![StoredMessage { id: 7, content: json("\"hello\"") }];
+    assert_eq!(update(&registry, &login, change.clone()), UpdateOutcome::Updated);
+    let before = load(&registry, login.key).unwrap();
+    assert_eq!(before.record.last_client, change.client);
+    assert_eq!(before.data.messages().len(), 1);
+    drop(registry);
+    assert_eq!(load(&folder.open(), login.key), Some(before));
+}
+
+#[test]
+fn load_of_a_record_in_memory_is_ready() {
+    let folder = Folder::new();
+    let registry = folder.open();
+    let login = log_in(&registry, "alice", NOON);
+    assert!(registry.load(login.key, true).try_ready().is_ok());
+    log_out(&registry, &login, NOON);
+    assert!(registry.load(login.key, true).try_ready().is_ok());
+    assert!(registry.load(RecordKey::random("alice"), true).try_ready().is_err());
+}
+
+#[test]
+fn open_and_ended_sessions_survive_a_restart() {
+    let folder = Folder::new();
+    let registry = folder.open();
+    let (open, mut over) = (log_in(&registry, "alice", NOON), alice(NOON));
+    over.data = data("theme", "1");
+    commit(&registry, &over);
+    let ended = Ended {
+        by: Some("Firefox".into()),
+        ..Ended::new(Reason::Revoked, NOON).because("password_changed")
+    };
+    let target = EndTarget::Session(session(&over));
+    assert_eq!(end(&registry, target.clone(), ended.clone()).len(), 1);
+    assert_eq!(folder.number("SELECT count(*) FROM sessions WHERE data IS NOT NULL"), 0);
+    drop(registry);
+    let registry = folder.open();
+    let loaded = load(&registry, over.key).unwrap();
+    assert_eq!((&loaded.record.ended, loaded.open), (&Some(ended), Some(1)));
+    assert!(loaded.data.is_empty());
+    assert_eq!(reason(&registry, open.key), None);
+    assert_eq!(end(&registry, target, Ended::new(Reason::LoggedOut, NOON)), []);
+    assert!(load(&registry, RecordKey::random("alice")).is_none());
+}
+
+#[test]
+fn file_holds_no_key() {
+    let folder = Folder::new();
+    let registry = folder.open();
+    let key = log_in(&registry, "alice", NOON).key;
+    drop(registry);
+    let bytes = fs::read(folder.file()).unwrap();
+    let holds = |text: &str| bytes.windows(text.len()).any(|part| part == text.as_bytes());
+    assert!(holds(hashed(key).expose()) && !holds(key.expose()) && !holds(key.secret()));
+    assert!(load(&folder.open(), hashed(key)).is_none(), "the stored name opens nothing");
+}
+
+#[test]
+fn history_is_pruned_per_user_and_tombstones_stay_a_day() {
+    for (limit, kept) in [(Limit::Off, 4), (Limit::At(2), 2), (Limit::At(0), 0)] {
+        let folder = Folder::new();
+        let registry = folder.open();
+        let other = log_in(&registry, "bob", NOON);
+        log_out(&registry, &other, NOON);
+        let registry = registry.history_limit(limit);
+        let logins: Vec<_> =
+            (0..4).map(|n| log_in(&registry, "alice", NOON.plus(seconds(n)))).collect();
+        logins.iter().for_each(|login| drop(log_out(&registry, login, NOON.plus(minutes(1)))));
+        let newest = logins.iter().rev().take(kept);
+        let newest: Vec<_> = newest.filter_map(|login| record(&registry, login.key)).collect();
+        assert_eq!(list(&registry, Query::past("alice")), newest, "{limit:?}");
+        assert_eq!(list(&registry, Query::past("bob")).len(), 1, "{limit:?}");
+        drop(registry);
+        let registry = folder.open().history_limit(limit);
+        assert_eq!(list(&registry, Query::past("alice")).len(), kept, "{limit:?}");
+        assert_eq!(reason(&registry, logins[0].key), Some(Reason::LoggedOut), "{limit:?}");
+        assert_eq!(folder.number("SELECT count(*) FROM sessions"), 5);
+        log_in(&registry, "carol", NOON.plus(hours(25)));
+        let left = i64::try_from(kept).unwrap() + 2;
+        assert_eq!(folder.number("SELECT count(*) FROM sessions"), left, "{limit:?}");
+    }
+}
+
+#[test]
+fn history_is_deleted_by_age() {
+    for (age, left) in [(Limit::At(hours(48)), 0), (Limit::Off, 1)] {
+        let folder = Folder::new();
+        let registry = folder.open().history_age(age);
+        let login = log_in(&registry, "alice", NOON);
+        log_out(&registry, &login, NOON);
+        log_in(&registry, "bob", NOON.plus(hours(48)).minus(seconds(1)));
+        assert_eq!(list(&registry, Query::past("alice")).len(), 1);
+        log_in(&registry, "bob", NOON.plus(hours(48)));
+        let sql = "SELECT count(*) FROM sessions WHERE user = 'alice'";
+        assert_eq!(folder.number(sql), left, "{age:?}");
+    }
+}
+
+#[test]
+fn pages_of_a_list_span_memory_and_file() {
+    let folder = Folder::new();
+    let registry = folder.open();
+    let logins: Vec<_> =
+        (0..5).map(|n| log_in(&registry, "alice", NOON.plus(seconds(n)))).collect();
+    log_in(&registry, "bob", NOON);
+    log_out(&registry, &logins[1], NOON.plus(minutes(1)));
+    let later = NOON.plus(minutes(2));
+    active(&registry, &logins[0], later);
+    let all: Vec<_> =
+        logins.iter().rev().map(|login| record(&registry, login.key).unwrap()).collect();
+    let (mut listed, mut after) = (vec![], None);
+    while listed.len() < 5 {
+        let query = Query { user: Some("alice".into()), after, limit: Some(2), ended: None };
+        listed.extend(list(&registry, query));
+        after = listed.last().map(Query::cursor);
+    }
+    assert_eq!(listed, all);
+    assert_eq!(listed[4].last_seen, later);
+    assert_eq!(list(&registry, Query::default()).len(), 6);
+    assert_eq!(list(&registry, Query::open("alice")).len(), 4);
+}
+
+#[test]
+fn activity_is_saved_when_the_registry_is_dropped() {
+    let folder = Folder::new();
+    let registry = folder.open();
+    let (login, later) = (log_in(&registry, "alice", NOON), NOON.plus(minutes(3)));
+    let mut change = SessionUpdate::new(later).active(later);
+    change.client = Some(Client { ip: "203.0.113.9".parse().ok(), device: "curl".into() });
+    let outcome = registry.update(session(&login), change).try_ready().unwrap().unwrap();
+    assert_eq!(outcome, UpdateOutcome::Updated);
+    assert_eq!(folder.number("SELECT last_seen FROM sessions"), NOON.as_millis());
+    let before = record(&registry, login.key);
+    drop(registry);
+    assert_eq!(record(&folder.open(), login.key), before);
+}
+
+#[test]
+fn every_other_update_is_durable_before_it_completes() {
+    let folder = Folder::new();
+    let registry = folder.open();
+    let (login, before) = (log_in(&registry, "alice", NOON), NOON.minus(hours(1)));
+    active(&registry, &login, before);
+    assert_eq!(folder.number("SELECT last_seen FROM sessions"), before.as_millis());
+    let change = SessionUpdate::new(before);
+    let user_policy = Some(Some(Arc::new(PolicyPatch::new().idle(minutes(1)))));
+    update(&registry, &login, SessionUpdate { user_policy, ..change.clone() });
+    let key = SigningKey::random();
+    update(&registry, &login, SessionUpdate { signing_key: Some(key), ..change.clone() });
+    update(&registry, &login, SessionUpdate { data: set("theme", "1"), ..change });
+    for sql in [
+        "SELECT count(*) FROM sessions WHERE user_policy = '{\"idle\":\"1m\"}'",
+        &format!("SELECT count(*) FROM sessions WHERE signing_key = '{}'", key.expose()),
+        "SELECT count(*) FROM sessions WHERE data = '{\"e\":[[\"theme\",1]]}'",
+    ] {
+        assert_eq!(folder.number(sql), 1, "{sql}");
+    }
+}
+
+#[test]
+fn too_much_data_changes_nothing() {
+    let folder = Folder::new();
+    let registry = folder.open();
+    let login = log_in(&registry, "alice", NOON);
+    let large = format!("\"{}\"", "x".repeat(SessionData::MAX_BYTES));
+    let change = SessionUpdate { data: set("large", &large), ..SessionUpdate::new(NOON) };
+    assert_eq!(update(&registry, &login, change), UpdateOutcome::TooLarge);
+    assert!(load(&registry, login.key).unwrap().data.is_empty());
+}
+
+#[test]
+fn records_ahead_of_the_start_are_corrected() {
+    let folder = Folder::new();
+    let key = log_in(&folder.open(), "alice", NOON).key;
+    let earlier = NOON.minus(hours(1));
+    folder.open().on_start(earlier);
+    let corrected = record(&folder.open(), key).unwrap();
+    let times = (corrected.logged_in_at, corrected.authenticated_at, corrected.last_seen);
+    assert_eq!(times, (earlier, earlier, earlier));
+    folder.open().on_start(NOON);
+    assert_eq!(record(&folder.open(), key).unwrap().last_seen, earlier);
+}
+
+#[test]
+fn simultaneous_logins_leave_one_also_after_a_restart() {
+    let folder = Folder::new();
+    let registry = folder.open();
+    let policy = Policy::new().max_sessions(1);
+    thread::scope(|scope| {
+        for _ in 0..50 {
+            scope.spawn(|| commit(&registry, &NewLogin::new("alice", NOON, &policy)));
+        }
+    });
+    assert_eq!(list(&registry, Query::open("alice")).len(), 1);
+    drop(registry);
+    let registry = folder.open();
+    let open = list(&registry, Query::open("alice"));
+    assert_eq!((open.len(), list(&registry, Query::past("alice")).len()), (1, 49));
+    let refusing = Policy::new().max_sessions(1).overflow(Overflow::Refuse);
+    let outcome = wait(registry.commit(NewLogin::new("alice", NOON, &refusing))).unwrap();
+    assert!(matches!(outcome, LoginOutcome::Refused { active } if active == open));
+}
+
+#[test]
+fn commit_is_idempotent_also_after_a_restart() {
+    let folder = Folder::new();
+    let registry = folder.open();
+    let (open, over) = (log_in(&registry, "alice", NOON), log_in(&registry, "alice", NOON));
+    log_out(&registry, &over, NOON);
+    drop(registry);
+    let registry = folder.open();
+    assert_eq!(commit(&registry, &open).ended, None);
+    let reason = commit(&registry, &over).ended.map(|ended| ended.reason);
+    assert_eq!(reason, Some(Reason::LoggedOut));
+    assert_eq!(folder.number("SELECT count(*) FROM sessions"), 2);
+}
+
+#[test]
+fn rotated_key_stays_a_tombstone_after_a_restart() {
+    let folder = Folder::new();
+    let registry = folder.open();
+    let mut login = alice(NOON);
+    login.data = data("theme", "1");
+    commit(&registry, &login);
+    let now = NOON.plus(minutes(1));
+    let mut rotation = KeyRotation::new(session(&login), login.key, SessionUpdate::new(now));
+    rotation.reauthenticated_as = Some(PublicId::random());
+    let outcome = wait(registry.rotate(rotation.clone())).unwrap();
+    assert_eq!(outcome, RotationOutcome::Rotated);
+    let check = |registry: &SqliteRegistry| {
+        let old = load(registry, login.key).unwrap();
+        assert_eq!(old.record.ended, Some(Ended::new(Reason::Renewed, now)));
+        assert!(old.data.is_empty());
+        let new = load(registry, rotation.to).unwrap();
+        assert_eq!((&*new.data, new.record.authenticated_at), (&login.data, now));
+        assert_eq!((Some(new.record.id), new.open), (rotation.reauthenticated_as, Some(1)));
+        assert_eq!(wait(registry.rotate(rotation.clone())).unwrap(), RotationOutcome::Ended);
+        let committed = commit(registry, &login).ended.map(|ended| ended.reason);
+        assert_eq!(committed, Some(Reason::Renewed), "its login was committed before");
+    };
+    check(&registry);
+    drop(registry);
+    let registry = folder.open();
+    check(&registry);
+    assert_eq!(folder.number("SELECT count(*) FROM renewed_keys"), 1);
+    log_in(&registry, "bob", now.plus(hours(24)));
+    assert_eq!(folder.number("SELECT count(*) FROM renewed_keys"), 0);
+}
+
+#[test]
+fn reservation_refuses_others_and_is_lost_in_a_restart() {
+    let folder = Folder::new();
+    let registry = folder.open();
+    let policy = Policy::new().max_sessions(1).overflow(Overflow::Refuse);
+    let [first, second] = [(); 2].map(|()| NewLogin::new("alice", NOON, &policy));
+    let reservation = first.reservation(NOON.plus(seconds(30)));
+    let outcome = wait(registry.reserve(reservation.clone())).unwrap();
+    assert_eq!(outcome, ReserveOutcome::Reserved);
+    let refused = wait(registry.commit(second.clone())).unwrap();
+    assert!(matches!(refused, LoginOutcome::Refused { active } if active.is_empty()));
+    wait(registry.cancel(first.key, Ended::new(Reason::Revoked, NOON))).unwrap();
+    wait(registry.reserve(reservation)).unwrap();
+    drop(registry);
+    commit(&folder.open(), &second);
+}
+
+#[test]
+fn cancelled_login_leaves_no_open_session() {
+    let folder = Folder::new();
+    let registry = folder.open();
+    let login = alice(NOON);
+    // The outcome of the commit is not awaited, as when the request is dropped.
+    drop(registry.commit(login.clone()));
+    wait(registry.cancel(login.key, Ended::new(Reason::Revoked, NOON))).unwrap();
+    assert_eq!(list(&registry, Query::open("alice")), []);
+    assert_eq!(reason(&registry, login.key), Some(Reason::Revoked));
+}
+
+#[test]
+fn closed_adoption_survives_a_restart() {
+    let folder = Folder::new();
+    let registry = folder.open();
+    let until = NOON.plus(hours(48));
+    let adopted = |user, at| NewLogin {
+        adopted_until: Some(until),
+        ..NewLogin::new(user, at, &Policy::new())
+    };
+    let ended = Ended::new(Reason::Revoked, NOON);
+    let end = EndSessions {
+        close_adoption_until: Some(until),
+        ..EndSessions::new(EndTarget::All("alice".into()), ended.clone())
+    };
+    wait(registry.end(end)).unwrap();
+    drop(registry);
+    let registry = folder.open();
+    let is_closed = |user, at| {
+        let outcome = wait(registry.commit(adopted(user, at))).unwrap();
+        matches!(outcome, LoginOutcome::AdoptionClosed)
+    };
+    assert!(is_closed("alice", NOON) && !is_closed("bob", NOON));
+    assert!(!is_closed("alice", until));
+    assert_eq!(wait(registry.end_everyone(ended)).unwrap(), 2);
+    drop(registry);
+    let registry = folder.open();
+    let outcome = wait(registry.commit(adopted("carol", NOON))).unwrap();
+    assert!(matches!(outcome, LoginOutcome::AdoptionClosed));
+    log_in(&registry, "carol", NOON);
+}
+
+#[test]
+fn tombstone_of_an_adopted_session_outlasts_the_day() {
+    let folder = Folder::new();
+    let registry = folder.open().history_limit(Limit::At(0));
+    let until = NOON.plus(hours(24 * 10));
+    let login = NewLogin { adopted_until: Some(until), ..alice(NOON) };
+    commit(&registry, &login);
+    log_out(&registry, &login, NOON);
+    drop(registry);
+    for (at, count) in [(until.minus(seconds(1)), 1), (until, 0)] {
+        let registry = folder.open().history_limit(Limit::At(0));
+        log_in(&registry, "bob", at);
+        let sql = "SELECT count(*) FROM sessions WHERE user = 'alice'";
+        assert_eq!(folder.number(sql), count, "{at:?}");
+        let outcome = record(&registry, login.key);
+        assert_eq!(outcome.is_some(), count == 1);
+    }
+}
+
+#[test]
+fn end_of_everyone_ends_all_and_keeps_activity() {
+    let folder = Folder::new();
+    let registry = folder.open();
+    let logins: Vec<_> = (0..20).map(|n| log_in(&registry, &format!("user {n}"), NOON)).collect();
+    let later = NOON.plus(minutes(2));
+    active(&registry, &logins[3], later);
+    let ended = Ended::new(Reason::Revoked, later).because("incident");
+    assert_eq!(wait(registry.end_everyone(ended.clone())).unwrap(), 20);
+    assert_eq!(list(&registry, Query { ended: Some(false), ..Query::default() }), []);
+    drop(registry);
+    let registry = folder.open();
+    for login in &logins {
+        assert_eq!(record(&registry, login.key).unwrap().ended, Some(ended.clone()));
+    }
+    assert_eq!(record(&registry, logins[3].key).unwrap().last_seen, later);
+    assert_eq!(wait(registry.end_everyone(ended)).unwrap(), 0);
+}
+
+#[test]
+fn erased_user_leaves_nothing_but_closed_adoption() {
+    let folder = Folder::new();
+    let registry = folder.open().history_limit(Limit::At(1));
+    let until = NOON.plus(hours(48));
+    let adopted = NewLogin { adopted_until: Some(until), ..alice(NOON) };
+    commit(&registry, &adopted);
+    log_out(&registry, &adopted, NOON);
+    let logins = [(); 3].map(|()| log_in(&registry, "alice", NOON.plus(minutes(1))));
+    log_out(&registry, &logins[0], NOON.plus(minutes(2)));
+    let rotation = KeyRotation::new(session(&logins[1]), logins[1].key, SessionUpdate::new(NOON));
+    wait(registry.rotate(rotation)).unwrap();
+    log_in(&registry, "bob", NOON);
+    drop(registry);
+    let registry = folder.open();
+    assert_eq!(wait(registry.erase("alice".into())).unwrap(), 4);
+    assert_eq!(list(&registry, Query { user: Some("alice".into()), ..Query::default() }), []);
+    let left = "SELECT (SELECT count(*) FROM sessions) + (SELECT count(*) FROM renewed_keys)";
+    assert_eq!(folder.number(left), 1);
+    drop(registry);
+    let outcome = wait(folder.open().commit(adopted)).unwrap();
+    assert!(matches!(outcome, LoginOutcome::AdoptionClosed));
+}
+
+#[test]
+fn export_has_all_records_and_the_data_of_open_ones() {
+    let folder = Folder::new();
+    let registry = folder.open().history_limit(Limit::At(1));
+    let mut login = alice(NOON.plus(minutes(1)));
+    login.data = data("theme", "1");
+    commit(&registry, &login);
+    let ended = [0, 1].map(|n| log_in(&registry, "alice", NOON.plus(seconds(n))));
+    ended.iter().for_each(|login| drop(log_out(&registry, login, NOON.plus(minutes(2)))));
+    let later = NOON.plus(minutes(3));
+    active(&registry, &login, later);
+    let export = wait(registry.export("alice".into())).unwrap();
+    let ids: Vec<_> = export.records.iter().map(|record| record.id).collect();
+    assert_eq!(ids, [login.id, ended[1].id, ended[0].id]);
+    assert_eq!(export.records[0].last_seen, later);
+    assert_eq!(export.data, [(session(&login), login.data)]);
+}
+
+#[test]
+fn failed_write_changes_nothing_and_no_other_operation() {
+    let folder = Folder::new();
+    let registry = folder.open();
+    let victim = log_in(&registry, "mallory", NOON);
+    folder.execute(
+        "CREATE TRIGGER no_login BEFORE INSERT ON sessions WHEN NEW.user = 'mallory'
+             BEGIN SELECT RAISE(ABORT, 'out of order'); END;
+         CREATE TRIGGER no_end BEFORE UPDATE ON sessions WHEN OLD.user = 'mallory'
+             BEGIN SELECT RAISE(ABORT, 'out of order'); END;",
+    );
+    let one = Policy::new().max_sessions(1);
+    let failing = NewLogin::new("mallory", NOON, &one);
+    let key = failing.key;
+    let logins: Vec<_> =
+        (0..20).map(|n| registry.commit(NewLogin::new(format!("user {n}"), NOON, &one))).collect();
+    let message = full_message(&wait(registry.commit(failing)).unwrap_err());
+    assert!(message.contains("could not commit a login"), "{message}");
+    assert!(message.contains("sessions.db"), "{message}");
+    logins.into_iter().for_each(|login| drop(wait(login).unwrap()));
+    assert_eq!((load(&registry, key), reason(&registry, victim.key)), (None, None));
+    let change = SessionUpdate { data: set("theme", "1"), ..SessionUpdate::new(NOON) };
+    wait(registry.update(session(&victim), change)).unwrap_err();
+    let ended = Ended::new(Reason::Revoked, NOON);
+    let all = EndSessions::new(EndTarget::All("mallory".into()), ended.clone());
+    wait(registry.end(all)).unwrap_err();
+    wait(registry.end_everyone(ended)).unwrap_err();
+    let loaded = load(&registry, victim.key).unwrap();
+    assert!(loaded.record.ended.is_none() && loaded.data.is_empty());
+    assert_eq!(list(&registry, Query::open("mallory")).len(), 1);
+    folder.execute("DROP TRIGGER no_end");
+    assert_eq!(log_out(&registry, &victim, NOON).len(), 1);
+}
+
+#[test]
+fn policy_that_cannot_be_read_back_is_refused() {
+    let folder = Folder::new();
+    let registry = folder.open();
+    let mut login = alice(NOON);
+    login.user_policy = Some(Arc::new(PolicyPatch::new().login_url("https://elsewhere.example/")));
+    let message = full_message(&wait(registry.commit(login)).unwrap_err());
+    assert!(message.contains("login_url"), "{message}");
+    assert_eq!(folder.number("SELECT count(*) FROM sessions"), 0);
+}
+
+#[test]
+fn session_unused_for_90_days_ends() {
+    let folder = Folder::new();
+    let registry = folder.open();
+    let policy = Policy::new().idle(Limit::Off).absolute(Limit::Off);
+    let unused = NewLogin::new("alice", NOON, &policy);
+    commit(&registry, &unused);
+    log_in(&registry, "alice", NOON.plus(hours(24 * 90)));
+    assert_eq!(reason(&registry, unused.key), Some(Reason::Idle));
+    assert_eq!(list(&registry, Query::open("alice")).len(), 1);
+    drop(registry);
+    assert_eq!(list(&folder.open(), Query::past("alice")).len(), 1);
+}
+
+#[test]
+fn unknown_reason_and_unreadable_row_do_not_break_a_list() {
+    let folder = Folder::new();
+    let registry = folder.open();
+    let [newer, broken, known] =
+        [1, 2, 3].map(|n| log_in(&registry, "alice", NOON.plus(seconds(n))));
+    for login in [&newer, &broken, &known] {
+        log_out(&registry, login, NOON.plus(minutes(1)));
+    }
+    drop(registry);
+    let change = |login: &NewLogin, change: &str| {
+        folder.execute(&format!("UPDATE sessions SET {change} WHERE id = '{}'", login.id));
+    };
+    change(&newer, "ended_reason = 'a_later_word'");
+    change(&broken, "signing_key = 'x'");
+    let registry = folder.open();
+    let listed = list(&registry, Query::past("alice"));
+    let ids: Vec<_> = listed.iter().map(|record| record.id).collect();
+    assert_eq!(ids, [known.id, newer.id]);
+    assert_eq!(reason(&registry, newer.key), Some(Reason::Unknown));
+    assert_eq!(wait(registry.export("alice".into())).unwrap().records.len(), 2);
+    assert!(load(&registry, broken.key).is_none());
+}
+
+#[test]
+fn file_that_is_no_registry_is_refused_with_the_fix() {
+    type Spoil = fn(&Folder);
+    let spoiled: [(Spoil, &str); 5] = [
+        (
+            |folder| {
+                fs::write(folder.file(), "not a database, but long enough".repeat(99)).unwrap();
+            },
+            "backup",
+        ),
+        (|folder| folder.execute("CREATE TABLE cookies (x)"), "a file of its own"),
+        (
+            |folder| {
+                drop(folder.open());
+                folder.execute("PRAGMA user_version = 99");
+            },
+            "version 99 and this program knows versions up to 1; update the program",
+        ),
+        (
+            |folder| {
+                log_in(&folder.open(), "alice", NOON);
+                folder.execute("UPDATE sessions SET signing_key = 'x'");
+            },
+            "backup",
+        ),
+        (|folder| fs::create_dir(folder.file()).unwrap(), "cannot be opened"),
+    ];
+    for (spoil, words) in spoiled {
+        let folder = Folder::new();
+        spoil(&folder);
+        let message = full_message(&SqliteRegistry::open(folder.file()).unwrap_err());
+        assert!(message.contains(words) && message.contains("sessions.db"), "{message}");
+    }
+    let message = full_message(&SqliteRegistry::open("/nowhere/at/all.db").unwrap_err());
+    assert!(message.contains("check that its folder exists"), "{message}");
+}
+
+#[test]
+fn file_under_another_name_is_in_use() {
+    let folder = Folder::new();
+    let registry = folder.open();
+    let detour = folder.0.join("..").join(folder.0.file_name().unwrap()).join("sessions.db");
+    let message = SqliteRegistry::open(detour).unwrap_err().to_string();
+    assert!(message.contains("already in use by this process"), "{message}");
+    drop(registry);
+    folder.open();
+}
+
+#[test]
+#[cfg(unix)]
+fn files_are_private() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = Folder::new();
+    let registry = folder.open();
+    log_in(&registry, "alice", NOON);
+    for entry in fs::read_dir(&folder.0).unwrap() {
+        let entry = entry.unwrap();
+        let mode = entry.metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{:?}", entry.file_name());
+    }
+}
+
+#[test]
+fn history_is_readable_while_the_registry_runs() {
+    let folder = Folder::new();
+    let registry = folder.open();
+    log_in(&registry, "alice", NOON);
+    let sql = "SELECT count(*) FROM session_history WHERE user = 'alice'
+                   AND logged_in_at = '2026-01-01T12:00:00.000Z' AND ended_at IS NULL";
+    assert_eq!(folder.number(sql), 1);
+}

@@ -1,0 +1,254 @@
+//! Kinds of requests and formats of challenges.
+//!
+//! The kind is read from the method and the headers only, without allocating. The settle decision
+//! uses [`RequestKind`]; the challenge uses [`ResponseFormat`].
+
+use actix_web::{
+    HttpRequest,
+    http::{
+        Method,
+        header::{self, HeaderMap},
+    },
+};
+
+use super::header_text;
+
+/// What a request is to a session: which kinds count as the user's own acts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum RequestKind {
+    /// A browser loads a page or submits a form.
+    Navigation,
+    /// A request of htmx.
+    Htmx,
+    /// A script or another API client.
+    Api,
+    /// A part of a page: an image, a style, a script, a font.
+    Subresource,
+    /// A browser prefetches or prerenders a page that the user may never see.
+    Speculative,
+    /// An `OPTIONS` request, which browsers send before a request across origins.
+    Preflight,
+    /// A `HEAD` request.
+    Head,
+}
+
+impl RequestKind {
+    /// Classifies `req`. `is_api` is the result of the application's own predicate.
+    pub(crate) fn classify(req: &HttpRequest, is_api: bool) -> Self {
+        let headers = req.headers();
+        if *req.method() == Method::OPTIONS {
+            return Self::Preflight;
+        }
+        if is_speculative(headers) {
+            return Self::Speculative;
+        }
+        if *req.method() == Method::HEAD {
+            return Self::Head;
+        }
+        match Initiator::detect(headers) {
+            Initiator::Subresource => Self::Subresource,
+            _ if is_api => Self::Api,
+            Initiator::Navigation => Self::Navigation,
+            Initiator::Htmx => Self::Htmx,
+            Initiator::Api => Self::Api,
+        }
+    }
+}
+
+/// How a challenge is formatted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum ResponseFormat {
+    /// A redirect, which a browser follows and shows.
+    Page,
+    /// A problem with `HX-Redirect`.
+    Htmx,
+    /// A problem.
+    Api,
+}
+
+impl ResponseFormat {
+    /// Classifies `req`. `is_api` is the result of the application's own predicate.
+    pub(crate) fn classify(req: &HttpRequest, is_api: bool) -> Self {
+        match Initiator::detect(req.headers()) {
+            _ if is_api => Self::Api,
+            Initiator::Navigation => Self::Page,
+            Initiator::Htmx => Self::Htmx,
+            Initiator::Subresource | Initiator::Api => Self::Api,
+        }
+    }
+}
+
+/// The part of a client that sent a request, as far as the headers tell.
+#[derive(Clone, Copy)]
+enum Initiator {
+    Navigation,
+    Htmx,
+    Api,
+    Subresource,
+}
+
+impl Initiator {
+    fn detect(headers: &HeaderMap) -> Self {
+        if headers.contains_key("hx-request") {
+            return Self::Htmx;
+        }
+        let mode = header_text(headers, "sec-fetch-mode");
+        match (mode, header_text(headers, "sec-fetch-dest")) {
+            (Some("navigate"), _) => Self::Navigation,
+            // The handshake of a WebSocket comes from a script, which can react to a refusal.
+            (Some(_), None | Some("empty" | "websocket")) => Self::Api,
+            (Some(_), Some(_)) => Self::Subresource,
+            (None, _) => Self::detect_without_fetch_metadata(headers),
+        }
+    }
+
+    /// Browsers send `Sec-Fetch-*` to trustworthy origins only, and old ones not at all.
+    fn detect_without_fetch_metadata(headers: &HeaderMap) -> Self {
+        if is_xml_http_request(headers) {
+            Self::Api
+        } else if accepts_html(headers) {
+            Self::Navigation
+        } else if prefers_subresource(headers) {
+            Self::Subresource
+        } else {
+            Self::Api
+        }
+    }
+}
+
+/// `Sec-Purpose: prefetch`, `prefetch;prerender` and the older `Purpose: prefetch`.
+fn is_speculative(headers: &HeaderMap) -> bool {
+    ["sec-purpose", "purpose"]
+        .into_iter()
+        .filter_map(|name| header_text(headers, name))
+        .flat_map(|value| value.split([';', ',']))
+        .map(str::trim)
+        .any(|word| word.eq_ignore_ascii_case("prefetch") || word.eq_ignore_ascii_case("prerender"))
+}
+
+/// Web views send the name of their application's package in this header.
+fn is_xml_http_request(headers: &HeaderMap) -> bool {
+    header_text(headers, "x-requested-with")
+        .is_some_and(|value| value.eq_ignore_ascii_case("XMLHttpRequest"))
+}
+
+fn accepts_html(headers: &HeaderMap) -> bool {
+    const HTML: &[u8] = b"text/html";
+    headers.get_all(header::ACCEPT).any(|value| {
+        value.as_bytes().windows(HTML.len()).any(|part| part.eq_ignore_ascii_case(HTML))
+    })
+}
+
+/// Returns `true` if the first media range of `Accept` is one that browsers send for a part of a
+/// page. The range of scripts and of most fonts is `*/*`, which says nothing.
+fn prefers_subresource(headers: &HeaderMap) -> bool {
+    let accept = header_text(headers, "accept").unwrap_or_default();
+    let range = accept.split([',', ';']).next().unwrap_or_default().trim();
+    let Some((main, sub)) = range.split_once('/') else { return false };
+    let is_one_of = |text: &str, words: &[&str]| words.iter().any(|w| text.eq_ignore_ascii_case(w));
+    is_one_of(main, &["image", "font", "audio", "video"])
+        || is_one_of(main, &["text"]) && is_one_of(sub, &["css", "javascript"])
+        || is_one_of(main, &["application"])
+            && is_one_of(sub, &["javascript", "x-javascript", "font-woff", "font-woff2"])
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    type Headers = [(&'static str, &'static str)];
+
+    fn request(method: Method, headers: &Headers) -> HttpRequest {
+        let request = TestRequest::with_uri("/page").method(method);
+        headers.iter().fold(request, |req, header| req.insert_header(*header)).to_http_request()
+    }
+
+    const NAVIGATE: (&str, &str) = ("sec-fetch-mode", "navigate");
+    const CORS: (&str, &str) = ("sec-fetch-mode", "cors");
+    const NO_CORS: (&str, &str) = ("sec-fetch-mode", "no-cors");
+    const HTML: (&str, &str) = ("accept", "text/html,*/*");
+
+    #[test]
+    fn kind_and_format_follow_headers() {
+        use {RequestKind as K, ResponseFormat as F};
+        for (headers, kind, format) in [
+            (&[NAVIGATE] as &Headers, K::Navigation, F::Page),
+            (&[NAVIGATE, ("sec-fetch-dest", "iframe")], K::Navigation, F::Page),
+            (&[CORS, HTML], K::Api, F::Api),
+            (&[CORS, ("sec-fetch-dest", "empty")], K::Api, F::Api),
+            (&[NO_CORS], K::Api, F::Api),
+            (&[NO_CORS, ("sec-fetch-dest", "image")], K::Subresource, F::Api),
+            (&[NO_CORS, ("sec-fetch-dest", "script")], K::Subresource, F::Api),
+            (&[CORS, ("sec-fetch-dest", "font")], K::Subresource, F::Api),
+            (&[("sec-fetch-mode", "websocket"), ("sec-fetch-dest", "websocket")], K::Api, F::Api),
+            (&[("hx-request", "true"), CORS], K::Htmx, F::Htmx),
+            (&[("hx-request", "true")], K::Htmx, F::Htmx),
+            (&[HTML], K::Navigation, F::Page),
+            (&[("accept", "TEXT/HTML")], K::Navigation, F::Page),
+            (&[HTML, ("x-requested-with", "XMLHttpRequest")], K::Api, F::Api),
+            (&[HTML, ("x-requested-with", "xmlhttprequest")], K::Api, F::Api),
+            (&[HTML, ("x-requested-with", "com.example.app")], K::Navigation, F::Page),
+            (&[NAVIGATE, ("x-requested-with", "com.example.app")], K::Navigation, F::Page),
+            (&[("accept", "image/avif,image/webp,*/*;q=0.8")], K::Subresource, F::Api),
+            (&[("accept", "IMAGE/*")], K::Subresource, F::Api),
+            (&[("accept", "text/css,*/*;q=0.1")], K::Subresource, F::Api),
+            (&[("accept", "font/woff2")], K::Subresource, F::Api),
+            (&[("accept", "application/font-woff2;q=1.0,*/*;q=0.8")], K::Subresource, F::Api),
+            (&[("accept", "text/javascript")], K::Subresource, F::Api),
+            (&[("accept", "image/png,text/html")], K::Navigation, F::Page),
+            (&[("accept", "application/json")], K::Api, F::Api),
+            (&[("accept", "application/json, image/png")], K::Api, F::Api),
+            (&[("accept", "*/*")], K::Api, F::Api),
+            (&[("accept", "")], K::Api, F::Api),
+            (&[], K::Api, F::Api),
+            (&[NAVIGATE, ("sec-purpose", "prefetch")], K::Speculative, F::Page),
+            (&[NAVIGATE, ("sec-purpose", "prefetch;prerender")], K::Speculative, F::Page),
+            (
+                &[NAVIGATE, ("sec-purpose", "Prefetch; anonymous-client-ip")],
+                K::Speculative,
+                F::Page,
+            ),
+            (&[HTML, ("purpose", "prefetch")], K::Speculative, F::Page),
+            (&[NAVIGATE, ("sec-purpose", "prefetching")], K::Navigation, F::Page),
+        ] {
+            let req = request(Method::GET, headers);
+            assert_eq!(RequestKind::classify(&req, false), kind, "{headers:?}");
+            assert_eq!(ResponseFormat::classify(&req, false), format, "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn kind_follows_method() {
+        for (method, headers, kind) in [
+            (Method::OPTIONS, &[("access-control-request-method", "PUT")] as &Headers, "Preflight"),
+            (Method::OPTIONS, &[NAVIGATE], "Preflight"),
+            (Method::HEAD, &[NAVIGATE], "Head"),
+            (Method::HEAD, &[], "Head"),
+            (Method::HEAD, &[("sec-purpose", "prefetch")], "Speculative"),
+            (Method::POST, &[NAVIGATE], "Navigation"),
+            (Method::DELETE, &[CORS], "Api"),
+        ] {
+            let found = RequestKind::classify(&request(method.clone(), headers), false);
+            assert_eq!(format!("{found:?}"), kind, "{method} {headers:?}");
+        }
+    }
+
+    #[test]
+    fn application_predicate_overrides_initiator_only() {
+        for (method, headers, kind) in [
+            (Method::GET, &[NAVIGATE] as &Headers, RequestKind::Api),
+            (Method::GET, &[("hx-request", "true")], RequestKind::Api),
+            (Method::GET, &[HTML], RequestKind::Api),
+            (Method::GET, &[("accept", "image/*")], RequestKind::Subresource),
+            (Method::GET, &[NAVIGATE, ("sec-purpose", "prefetch")], RequestKind::Speculative),
+            (Method::HEAD, &[], RequestKind::Head),
+            (Method::OPTIONS, &[], RequestKind::Preflight),
+        ] {
+            let req = request(method, headers);
+            assert_eq!(RequestKind::classify(&req, true), kind, "{headers:?}");
+            assert_eq!(ResponseFormat::classify(&req, true), ResponseFormat::Api, "{headers:?}");
+        }
+    }
+}

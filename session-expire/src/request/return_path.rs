@@ -1,0 +1,132 @@
+//! Return paths: where the user comes back to after a login.
+//!
+//! Every return path is local, safe to redirect to, and a page that can be read with GET.
+
+use actix_web::{HttpRequest, http::Uri};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::{header_text, kind::ResponseFormat, origin::is_own_url};
+use crate::local_path::{LONGEST_PATH, local_path};
+
+/// The characters that are encoded in the value of a query parameter; slashes stay readable.
+const QUERY_VALUE: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+
+/// The page to come back to after the login.
+///
+/// A page that is read is read again. After a form the user returns to the form's page: its target,
+/// followed with GET, would show an error or repeat the act. After a script's request the user
+/// returns to the page of the script.
+pub(crate) fn return_path(req: &HttpRequest, format: ResponseFormat) -> Option<String> {
+    let page = match format {
+        ResponseFormat::Htmx => {
+            return path_of_own_url(req, header_text(req.headers(), "hx-current-url")?);
+        }
+        ResponseFormat::Page if req.method().is_safe() => req.uri().path_and_query()?.as_str(),
+        ResponseFormat::Page | ResponseFormat::Api => {
+            return path_of_own_url(req, header_text(req.headers(), "referer")?);
+        }
+    };
+    local_path(page).map(str::to_owned)
+}
+
+fn path_of_own_url(req: &HttpRequest, url: &str) -> Option<String> {
+    let uri: Uri = url.parse().ok().filter(|_| is_own_url(req, url))?;
+    local_path(uri.path_and_query()?.as_str()).map(str::to_owned)
+}
+
+/// Returns the URL of the login page with the return path as `next`.
+///
+/// The start page and the login page itself are no return paths. A path with which the URL would be
+/// longer than [`LONGEST_PATH`] is dropped: browsers and proxies refuse long `Location` headers.
+pub(crate) fn login_location(login_url: &str, return_path: Option<&str>) -> String {
+    return_path
+        .filter(|path| *path != "/" && !is_at(without_query(path), login_url))
+        .map(|path| with_next(login_url, path))
+        .filter(|location| location.len() <= LONGEST_PATH)
+        .unwrap_or_else(|| login_url.to_owned())
+}
+
+fn with_next(login_url: &str, path: &str) -> String {
+    let (page, fragment) = login_url.split_at(login_url.find('#').unwrap_or(login_url.len()));
+    let separator = if page.contains('?') { '&' } else { '?' };
+    format!("{page}{separator}next={}{fragment}", utf8_percent_encode(path, QUERY_VALUE))
+}
+
+/// Returns `true` if `path` is the path of `login_url`.
+pub(crate) fn is_at(path: &str, login_url: &str) -> bool {
+    path == without_query(login_url)
+}
+
+fn without_query(url: &str) -> &str {
+    url.split(['?', '#']).next().unwrap_or(url)
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::{http::Method, test::TestRequest};
+
+    use super::*;
+
+    #[test]
+    fn return_path_is_a_readable_page_of_this_site() {
+        use ResponseFormat::{Api, Htmx, Page};
+        let (get, post) = (Method::GET, Method::POST);
+        let long = format!("https://site.example/{}", "a".repeat(LONGEST_PATH));
+        let referer = |url: &'static str| Some(("referer", url));
+        let current = |url: &'static str| Some(("hx-current-url", url));
+        for (method, format, header, expected) in [
+            (&get, Page, referer("https://site.example/list"), Some("/page?x=1")),
+            (&Method::HEAD, Page, None, Some("/page?x=1")),
+            (&get, Api, referer("https://site.example/list"), Some("/list")),
+            (&get, Api, None, None),
+            (&post, Page, None, None),
+            (&post, Page, referer("https://site.example/form?y=2"), Some("/form?y=2")),
+            (&post, Page, referer("https://site.example"), Some("/")),
+            (&post, Page, referer("https://SITE.example:443/form"), Some("/form")),
+            (&post, Page, referer("https://evil.example/form"), None),
+            (&post, Page, referer("https://site.example//evil.example"), None),
+            (&post, Page, referer("https://site.example@evil.example/"), None),
+            (&post, Page, referer("//site.example/form"), None),
+            (&post, Page, referer("/form"), None),
+            (&post, Page, referer("javascript:alert(1)"), None),
+            (&post, Page, referer(long.leak()), None),
+            (&post, Htmx, current("https://site.example/list#row-7"), Some("/list")),
+            (&get, Htmx, current("https://evil.example/list"), None),
+            (&get, Htmx, referer("https://site.example/list"), None),
+        ] {
+            let mut req = TestRequest::with_uri("/page?x=1").method(method.clone());
+            req = req.insert_header(("host", "site.example"));
+            req = header.into_iter().fold(req, TestRequest::insert_header);
+            let found = return_path(&req.to_http_request(), format);
+            assert_eq!(found.as_deref(), expected, "{method} {format:?} {header:?}");
+        }
+    }
+
+    #[test]
+    fn login_location_carries_encoded_return_path() {
+        for (login_url, path, location) in [
+            ("/login", None, "/login"),
+            ("/login", Some("/"), "/login"),
+            ("/login", Some("/login?next=/a"), "/login"),
+            ("/login?lang=de", Some("/login"), "/login?lang=de"),
+            ("/login", Some("/login/help"), "/login?next=/login/help"),
+            ("/login", Some("/a?b=c&d=%20"), "/login?next=/a%3Fb%3Dc%26d%3D%2520"),
+            ("/login?lang=de#form", Some("/a-b_c.d~e"), "/login?lang=de&next=/a-b_c.d~e#form"),
+        ] {
+            assert_eq!(login_location(login_url, path), location);
+        }
+    }
+
+    #[test]
+    fn login_location_is_never_longer_than_limit() {
+        let prefix = "/login?next=";
+        for (path, expected) in [
+            ("a".repeat(LONGEST_PATH - prefix.len() - 1), LONGEST_PATH),
+            ("a".repeat(LONGEST_PATH - prefix.len()), "/login".len()),
+            ("?".repeat(700), "/login".len()),
+        ] {
+            assert_eq!(login_location("/login", Some(&format!("/{path}"))).len(), expected);
+        }
+    }
+}

@@ -1,0 +1,381 @@
+//! Problem details for HTTP APIs (RFC 9457 §3), and the same as pages.
+//!
+//! The middleware writes every refusal as a problem. [`as_html_page`] turns it into a page at the
+//! end, so that the application's own error pages come first.
+
+use actix_web::{
+    HttpResponse, ResponseError,
+    http::{
+        StatusCode,
+        header::{self, HeaderMap, HeaderValue},
+    },
+};
+use serde::Serialize;
+
+use crate::{
+    dialog::html::escape,
+    error::{RegistryError, SetupError},
+    facts::Reason,
+    registry::record::SessionRecord,
+    time::Timestamp,
+};
+
+const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
+const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
+/// Seconds after which a request is worth repeating while the registry is unavailable.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
+/// A scheme of our own: browsers know no prompt for it.
+const SESSION_SCHEME: HeaderValue = HeaderValue::from_static("Session realm=\"application\"");
+
+/// The problems of this crate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ProblemType {
+    SessionExpired,
+    SignedOut,
+    Unavailable,
+    TooManySessions,
+    CrossSite,
+    BadRequest,
+    ContentTooLarge,
+    ConfigurationError,
+}
+
+impl ProblemType {
+    /// URI, title and status.
+    const fn parts(self) -> (&'static str, &'static str, StatusCode) {
+        match self {
+            Self::SessionExpired => (
+                "urn:session-expire:session-expired",
+                "Your session has ended",
+                StatusCode::UNAUTHORIZED,
+            ),
+            Self::SignedOut => {
+                ("urn:session-expire:signed-out", "You are not signed in", StatusCode::UNAUTHORIZED)
+            }
+            Self::Unavailable => (
+                "urn:session-expire:unavailable",
+                "Your session could not be checked",
+                StatusCode::SERVICE_UNAVAILABLE,
+            ),
+            Self::TooManySessions => {
+                ("urn:session-expire:too-many-sessions", "Too many sessions", StatusCode::CONFLICT)
+            }
+            Self::CrossSite => ("urn:session-expire:cross-site", "Refused", StatusCode::FORBIDDEN),
+            Self::BadRequest => {
+                ("urn:session-expire:bad-request", "Bad request", StatusCode::BAD_REQUEST)
+            }
+            Self::ContentTooLarge => (
+                "urn:session-expire:content-too-large",
+                "Content too large",
+                StatusCode::PAYLOAD_TOO_LARGE,
+            ),
+            Self::ConfigurationError => {
+                ("about:blank", "Internal Server Error", StatusCode::INTERNAL_SERVER_ERROR)
+            }
+        }
+    }
+}
+
+/// A problem to respond with.
+#[derive(Debug)]
+pub(crate) struct Problem<'a> {
+    problem_type: ProblemType,
+    detail: &'a str,
+    reason: Option<Reason>,
+    cause: Option<&'a str>,
+    login_url: Option<&'a str>,
+}
+
+impl<'a> Problem<'a> {
+    pub(crate) fn new(problem_type: ProblemType, detail: &'a str) -> Self {
+        Self { problem_type, detail, reason: None, cause: None, login_url: None }
+    }
+
+    /// Sets why the session has ended, and the application's own word for it.
+    pub(crate) fn reason(mut self, reason: Reason, cause: Option<&'a str>) -> Self {
+        (self.reason, self.cause) = (Some(reason), cause);
+        self
+    }
+
+    /// Sets where to sign in.
+    pub(crate) fn login_url(mut self, url: &'a str) -> Self {
+        self.login_url = Some(url);
+        self
+    }
+
+    pub(crate) fn into_response(self) -> HttpResponse {
+        let (r#type, title, status) = self.problem_type.parts();
+        let body = ProblemBody {
+            r#type,
+            title,
+            status: status.as_u16(),
+            detail: self.detail,
+            reason: self.reason.map(Reason::as_str),
+            cause: self.cause,
+            login_url: self.login_url,
+        };
+        let body = serde_json::to_string(&body).unwrap_or_default();
+        let mut response = HttpResponse::build(status).content_type(PROBLEM_JSON).body(body);
+        let text = ProblemText { title, detail: self.detail.to_owned() };
+        response.extensions_mut().insert(text);
+        let headers = response.headers_mut();
+        headers.insert(header::CACHE_CONTROL, NO_STORE);
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
+        if status == StatusCode::UNAUTHORIZED {
+            set_authenticate_header(headers);
+        }
+        response
+    }
+}
+
+/// The members of RFC 9457 §3.1, and ours.
+#[derive(Serialize)]
+struct ProblemBody<'a> {
+    r#type: &'static str,
+    title: &'static str,
+    status: u16,
+    detail: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cause: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    login_url: Option<&'a str>,
+}
+
+/// Every 401 must name a scheme (RFC 9110 §11.6.1).
+pub(crate) fn set_authenticate_header(headers: &mut HeaderMap) {
+    headers.insert(header::WWW_AUTHENTICATE, SESSION_SCHEME);
+}
+
+/// What a page shows of a problem. It travels in the extensions of the response.
+struct ProblemText {
+    title: &'static str,
+    detail: String,
+}
+
+/// Returns a page for `problem` with a link to `retry_path`.
+///
+/// Returns `None` if the response is no problem of ours, or the application has replaced its body.
+pub(crate) fn as_html_page<B>(
+    problem: &HttpResponse<B>,
+    retry_path: Option<&str>,
+) -> Option<HttpResponse> {
+    let extensions = problem.extensions();
+    let text = extensions.get::<ProblemText>()?;
+    if problem.headers().get(header::CONTENT_TYPE)? != PROBLEM_JSON {
+        return None;
+    }
+    let mut page = HttpResponse::build(problem.status()).body(html(text, retry_path));
+    for (name, value) in problem.headers() {
+        page.headers_mut().append(name.clone(), value.clone());
+    }
+    page.headers_mut().insert(header::CONTENT_TYPE, HTML);
+    page.headers_mut().remove(header::CONTENT_LENGTH);
+    Some(page)
+}
+
+fn html(text: &ProblemText, retry_path: Option<&str>) -> String {
+    let (title, detail) = (escape(text.title), escape(&text.detail));
+    let link = |path| format!("<p><a href=\"{}\">Try again</a></p>", escape(path));
+    format!(
+        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width\">\
+         <meta name=\"color-scheme\" content=\"light dark\">\
+         <title>{title}</title><h1>{title}</h1><p>{detail}</p>{}",
+        retry_path.map(link).unwrap_or_default()
+    )
+}
+
+/// 503: the registry is unavailable. The session is untouched.
+pub(crate) fn unavailable() -> HttpResponse {
+    let detail = "Nothing is lost and you have not been signed out. Try again in a few seconds.";
+    let mut response = Problem::new(ProblemType::Unavailable, detail).into_response();
+    response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
+    response
+}
+
+/// 403: a page of another origin sent a request that would change something.
+pub(crate) fn cross_site() -> HttpResponse {
+    let detail = "This request came from a page of another site.";
+    Problem::new(ProblemType::CrossSite, detail).into_response()
+}
+
+/// 400: `detail` states what the request must look like.
+pub(crate) fn bad_request(detail: &str) -> HttpResponse {
+    Problem::new(ProblemType::BadRequest, detail).into_response()
+}
+
+/// 413: the body of the request is too long.
+pub(crate) fn content_too_large() -> HttpResponse {
+    let detail = "The body of this request is too long.";
+    Problem::new(ProblemType::ContentTooLarge, detail).into_response()
+}
+
+/// 500: the application is configured wrongly. Only the log says how.
+pub(crate) fn configuration_error() -> HttpResponse {
+    let detail = "The server is not set up correctly. Its log says what to change.";
+    Problem::new(ProblemType::ConfigurationError, detail).into_response()
+}
+
+/// 409: the session limit refuses a login. Names the devices of the open sessions.
+pub(crate) fn too_many_sessions(holders: &[SessionRecord]) -> HttpResponse {
+    let sessions: Vec<_> = holders.iter().map(session_text).collect();
+    let detail = format!(
+        "You already have as many sessions as are allowed: {}. \
+         Sign out of one, then sign in again.",
+        sessions.join("; ")
+    );
+    Problem::new(ProblemType::TooManySessions, &detail).into_response()
+}
+
+/// Without the address: the user who reads this has not signed in yet.
+fn session_text(record: &SessionRecord) -> String {
+    let time = |at: Timestamp| at.to_utc().format("%Y-%m-%d %H:%M UTC");
+    let device = Some(&*record.client.device).filter(|device| !device.is_empty());
+    let device = device.unwrap_or("Unknown device");
+    format!("{device} since {}, last used {}", time(record.logged_in_at), time(record.last_seen))
+}
+
+impl ResponseError for RegistryError {
+    fn status_code(&self) -> StatusCode {
+        StatusCode::SERVICE_UNAVAILABLE
+    }
+
+    /// The cause is in the log.
+    fn error_response(&self) -> HttpResponse {
+        unavailable()
+    }
+}
+
+impl ResponseError for SetupError {
+    fn status_code(&self) -> StatusCode {
+        StatusCode::INTERNAL_SERVER_ERROR
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        // A second session layer is reported once per application.
+        if *self != Self::OtherSessionLayer {
+            tracing::error!(event = "sys_setup_error", error = %self, "set-up error");
+        }
+        configuration_error()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::body::{MessageBody, to_bytes};
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::{Client, NewLogin, Policy};
+
+    fn text_of<B: MessageBody<Error: std::fmt::Debug>>(response: HttpResponse<B>) -> String {
+        let body = actix_web::rt::System::new().block_on(to_bytes(response.into_body()));
+        String::from_utf8(body.unwrap().to_vec()).unwrap()
+    }
+
+    fn json_of(response: HttpResponse) -> Value {
+        serde_json::from_str(&text_of(response)).unwrap()
+    }
+
+    fn header_of<'a, B>(response: &'a HttpResponse<B>, name: &str) -> &'a str {
+        response.headers().get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    #[test]
+    fn problems_have_type_status_and_safe_headers() {
+        for (response, status, r#type) in [
+            (unavailable(), 503, "urn:session-expire:unavailable"),
+            (cross_site(), 403, "urn:session-expire:cross-site"),
+            (bad_request("x"), 400, "urn:session-expire:bad-request"),
+            (content_too_large(), 413, "urn:session-expire:content-too-large"),
+            (too_many_sessions(&[]), 409, "urn:session-expire:too-many-sessions"),
+            (configuration_error(), 500, "about:blank"),
+            (
+                Problem::new(ProblemType::SignedOut, "x").into_response(),
+                401,
+                "urn:session-expire:signed-out",
+            ),
+            (
+                Problem::new(ProblemType::SessionExpired, "x").into_response(),
+                401,
+                "urn:session-expire:session-expired",
+            ),
+        ] {
+            assert_eq!(response.status(), status);
+            assert_eq!(header_of(&response, "content-type"), "application/problem+json");
+            assert_eq!(header_of(&response, "cache-control"), "no-store");
+            assert_eq!(header_of(&response, "x-content-type-options"), "nosniff");
+            let scheme = if status == 401 { "Session realm=\"application\"" } else { "" };
+            assert_eq!(header_of(&response, "www-authenticate"), scheme);
+            assert_eq!(header_of(&response, "retry-after"), if status == 503 { "5" } else { "" });
+            let body = json_of(response);
+            assert_eq!((&body["type"], &body["status"]), (&json!(r#type), &json!(status)));
+        }
+    }
+
+    #[test]
+    fn reason_cause_and_login_url_are_optional_members() {
+        let problem = || Problem::new(ProblemType::SessionExpired, "Bye.").login_url("/login");
+        let mut expected = json!({
+            "type": "urn:session-expire:session-expired",
+            "title": "Your session has ended",
+            "status": 401,
+            "detail": "Bye.",
+            "login_url": "/login",
+        });
+        assert_eq!(json_of(problem().into_response()), expected);
+        expected["reason"] = json!("revoked");
+        assert_eq!(json_of(problem().reason(Reason::Revoked, None).into_response()), expected);
+        expected["cause"] = json!("password_changed");
+        let problem = problem().reason(Reason::Revoked, Some("password_changed"));
+        assert_eq!(json_of(problem.into_response()), expected);
+    }
+
+    #[test]
+    fn session_limit_names_devices_and_no_address() {
+        let now = Timestamp::from_millis(1_767_268_800_000);
+        let mut login = NewLogin::new("alice", now, &Policy::new());
+        login.client = Client { ip: "203.0.113.9".parse().ok(), device: "Firefox on Linux".into() };
+        let known = SessionRecord::new(&login);
+        login.client = Client::default();
+        let detail = json_of(too_many_sessions(&[known, SessionRecord::new(&login)]))["detail"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        let expected = "Firefox on Linux since 2026-01-01 12:00 UTC, last used 2026-01-01 12:00 UTC; \
+                        Unknown device since ";
+        assert!(detail.contains(expected), "{detail}");
+        assert!(!detail.contains("203.0.113.9"), "{detail}");
+    }
+
+    #[test]
+    fn page_shows_problem_escaped_with_retry_link() {
+        let problem = bad_request("<script>\"&");
+        let page = as_html_page(&problem, Some("/a?b=\"&c")).unwrap();
+        assert_eq!(page.status(), 400);
+        assert_eq!(header_of(&page, "content-type"), "text/html; charset=utf-8");
+        assert_eq!(header_of(&page, "x-content-type-options"), "nosniff");
+        let html = text_of(page);
+        assert!(html.contains("<p>&lt;script&gt;&quot;&amp;</p>"), "{html}");
+        assert!(html.contains("<a href=\"/a?b=&quot;&amp;c\">Try again</a>"), "{html}");
+    }
+
+    #[test]
+    fn page_keeps_headers_of_problem() {
+        let page = as_html_page(&unavailable(), None).unwrap();
+        assert_eq!(header_of(&page, "retry-after"), "5");
+        assert!(!text_of(page).contains("Try again<"));
+    }
+
+    #[test]
+    fn page_is_none_for_other_responses() {
+        assert!(as_html_page(&HttpResponse::BadRequest().body("own"), None).is_none());
+        let mut replaced = unavailable();
+        replaced.headers_mut().insert(header::CONTENT_TYPE, HTML);
+        assert!(as_html_page(&replaced, None).is_none());
+    }
+}

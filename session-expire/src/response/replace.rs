@@ -1,0 +1,166 @@
+//! Replacement of a handler's response.
+
+use actix_web::{
+    HttpResponse,
+    body::{BodySize, EitherBody, MessageBody},
+    dev::ServiceResponse,
+    http::{
+        StatusCode,
+        header::{self, HeaderName},
+    },
+};
+
+use super::caching::is_cache_header;
+
+/// Puts `response` in the place of the handler's response.
+///
+/// The handler's other headers stay: its cookies and CORS permissions are still needed. Those that
+/// describe the response that is not sent go.
+pub(crate) fn replace<B>(
+    res: ServiceResponse<EitherBody<B>>,
+    mut response: HttpResponse,
+) -> ServiceResponse<EitherBody<B>> {
+    let (req, old) = res.into_parts();
+    let own_names: Vec<HeaderName> = response.headers().keys().cloned().collect();
+    for (name, value) in old.headers() {
+        if !describes_response(name) && !own_names.contains(name) {
+            response.headers_mut().append(name.clone(), value.clone());
+        }
+    }
+    ServiceResponse::new(req, response.map_into_right_body())
+}
+
+/// Returns `true` for headers that are true of one response only.
+fn describes_response(name: &HeaderName) -> bool {
+    describes_content(name)
+        || is_cache_header(name)
+        || is_instruction(name.as_str())
+        || [
+            header::ACCEPT_RANGES,
+            header::AGE,
+            header::CONNECTION,
+            header::ETAG,
+            header::LAST_MODIFIED,
+            header::LOCATION,
+            header::REFRESH,
+            header::TRAILER,
+            header::TRANSFER_ENCODING,
+            header::UPGRADE,
+            header::WWW_AUTHENTICATE,
+        ]
+        .contains(name)
+}
+
+/// A policy of the site is no description of the content.
+fn describes_content(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    name.starts_with("content-") && !name.starts_with("content-security-policy")
+}
+
+/// Returns `true` for headers that make a client or a proxy act, whatever the status: htmx follows
+/// its own, and a proxy sends the file that `X-Accel-Redirect` names.
+fn is_instruction(name: &str) -> bool {
+    ["hx-", "sec-websocket-", "x-accel-"].iter().any(|prefix| name.starts_with(prefix))
+        || matches!(
+            name,
+            "clear-site-data" | "x-sendfile" | "x-lighttpd-send-file" | "x-session-expired"
+        )
+}
+
+/// Returns `true` if a handler has responded with a 401 and nothing else. A 401 of another scheme
+/// (Basic, Bearer) says more.
+pub(crate) fn is_empty_401<B: MessageBody>(res: &ServiceResponse<B>) -> bool {
+    res.status() == StatusCode::UNAUTHORIZED
+        && matches!(res.response().body().size(), BodySize::None | BodySize::Sized(0))
+        && !res.headers().contains_key(header::WWW_AUTHENTICATE)
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::{body::BoxBody, test::TestRequest};
+
+    use super::*;
+
+    #[test]
+    fn replaced_response_keeps_only_what_is_still_true() {
+        for (name, stays) in [
+            ("set-cookie", true),
+            ("access-control-allow-origin", true),
+            ("vary", true),
+            ("content-security-policy", true),
+            ("content-security-policy-report-only", true),
+            ("strict-transport-security", true),
+            ("x-frame-options", true),
+            ("x-request-id", true),
+            ("content-length", false),
+            ("content-encoding", false),
+            ("content-disposition", false),
+            ("content-range", false),
+            ("cache-control", false),
+            ("cdn-cache-control", false),
+            ("expires", false),
+            ("pragma", false),
+            ("age", false),
+            ("accept-ranges", false),
+            ("etag", false),
+            ("last-modified", false),
+            ("location", false),
+            ("refresh", false),
+            ("transfer-encoding", false),
+            ("trailer", false),
+            ("upgrade", false),
+            ("connection", false),
+            ("sec-websocket-accept", false),
+            ("www-authenticate", false),
+            ("hx-redirect", false),
+            ("hx-trigger", false),
+            ("clear-site-data", false),
+            ("x-accel-redirect", false),
+            ("x-sendfile", false),
+            ("x-session-expired", false),
+        ] {
+            let handler = HttpResponse::Ok().insert_header((name, "x")).body("secret");
+            let replaced = replaced(handler, HttpResponse::Unauthorized().finish());
+            assert_eq!(replaced.headers().contains_key(name), stays, "{name}");
+            assert_eq!(replaced.status(), 401);
+            assert_eq!(replaced.response().body().size(), BodySize::Sized(0));
+        }
+    }
+
+    #[test]
+    fn replacement_wins_and_repeated_headers_stay() {
+        let handler = HttpResponse::Ok()
+            .append_header(("set-cookie", "a=1"))
+            .append_header(("set-cookie", "b=2"))
+            .insert_header(("x-content-type-options", "old"))
+            .finish();
+        let response = HttpResponse::Ok().insert_header(("x-content-type-options", "new")).finish();
+        let replaced = replaced(handler, response);
+        let values = |name| replaced.headers().get_all(name).collect::<Vec<_>>();
+        assert_eq!(values("set-cookie"), ["a=1", "b=2"]);
+        assert_eq!(values("x-content-type-options"), ["new"]);
+    }
+
+    fn replaced(old: HttpResponse, new: HttpResponse) -> ServiceResponse<EitherBody<BoxBody>> {
+        let req = TestRequest::default().to_http_request();
+        replace(ServiceResponse::new(req, old.map_into_left_body()), new)
+    }
+
+    #[test]
+    fn only_401_without_body_and_scheme_is_empty() {
+        for (response, expected) in [
+            (HttpResponse::Unauthorized().finish(), true),
+            (HttpResponse::Unauthorized().body(""), true),
+            (HttpResponse::Unauthorized().body("wrong password"), false),
+            (
+                HttpResponse::Unauthorized().insert_header(("www-authenticate", "Basic")).finish(),
+                false,
+            ),
+            (HttpResponse::Forbidden().finish(), false),
+            (HttpResponse::Ok().finish(), false),
+        ] {
+            let req = TestRequest::default().to_http_request();
+            assert_eq!(is_empty_401(&ServiceResponse::new(req, response)), expected);
+        }
+    }
+}

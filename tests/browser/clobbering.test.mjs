@@ -1,0 +1,114 @@
+// Elements whose name or id is that of a DOM property shadow it on `document`, on forms and in the
+// global scope ("DOM clobbering"). A page that prints markup of its users can hold any of them.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { at, inPageTime, path, signIn } from "./site.mjs";
+
+const named = (names) => names.map((name) => `<img name="${name}" id="${name}" alt="">`).join("");
+
+// What `document` and the global scope know by name, in this browser.
+const allNames = (page) => page.evaluate(() => {
+  const names = new Set();
+  for (let object of [document, window]) {
+    for (; object; object = Object.getPrototypeOf(object)) {
+      for (const name of Object.getOwnPropertyNames(object)) names.add(name);
+    }
+  }
+  return [...names].filter((name) => /^[a-z]\w*$/i.test(name));
+});
+
+// Asks the page without the properties that are shadowed.
+const look = (page) => page.evaluate(() => {
+  const { prototype } = Document;
+  const get = (name) => Reflect.get(prototype, name, document);
+  const dialog = prototype.querySelector.call(document, "dialog.session-expire");
+  return {
+    open: dialog.open,
+    covered: getComputedStyle(prototype.querySelector.call(document, "main")).visibility === "hidden",
+    title: get("title"),
+    focus: get("activeElement").id,
+  };
+});
+
+const hide = (page, hidden) => page.evaluate((to) => {
+  Object.defineProperty(Document.prototype, "hidden", { get: () => to, configurable: true });
+  EventTarget.prototype.dispatchEvent.call(document, new Event("visibilitychange"));
+}, hidden);
+
+const clobbered = (markup, run) => at(["--idle", "20m"], async (page) => {
+  await signIn(page);
+  await page.route("**/static/draft.js?*", (route) => route.abort()); // the site's own script is not under test
+  const server = await inPageTime(page, { markup: typeof markup === "string" ? markup : await markup(page) });
+  await page.goto("/vault");
+  await run(page, server);
+});
+
+const worksToTheEnd = async (page, server) => {
+  const { title } = await look(page);
+  await server.pass(1075);
+  await server.pass(6);
+  assert.equal((await look(page)).open, true);
+  await hide(page, true);
+  await server.pass(1);
+  assert.equal((await look(page)).title, `(2 minutes) ${title}`);
+  await hide(page, false);
+  await server.pass(1);
+  assert.equal((await look(page)).title, title);
+  await page.keyboard.press("Enter"); // "Stay signed in" has the focus
+  await page.waitForTimeout(200);
+  assert.deepEqual([server.kept.length, (await look(page)).open], [1, false]);
+  server.away = true;
+  await server.pass(1205, 241);
+  assert.equal((await look(page)).covered, true);
+  server.away = false;
+  await server.pass(6, 3);
+  await page.waitForURL("**/login?next=*", { timeout: 3000 });
+  assert.equal(new URL(page.url()).searchParams.get("next"), "/vault");
+};
+
+for (const name of ["querySelector", "currentScript", "addEventListener", "dispatchEvent", "documentElement", "hidden", "title"]) {
+  test(`an element named ${name} stops neither the warning nor the end`, clobbered(named([name]), worksToTheEnd));
+}
+
+test("elements with every name of the DOM stop neither the warning nor the end", clobbered(
+  async (page) => named(await allNames(page)),
+  worksToTheEnd,
+));
+
+test("a form with a control named focus gets the focus back", clobbered(
+  '<form id="clobbered" tabindex="0"><input name="focus"></form>',
+  async (page, server) => {
+    await page.evaluate(() => HTMLElement.prototype.focus.call(document.getElementById("clobbered")));
+    let respond;
+    await page.route("**/session/status?*", async (route) => {
+      await new Promise((resolve) => { respond = resolve; });
+      return route.fallback();
+    });
+    await page.evaluate(() => { const real = Date.now; Date.now = () => real() + 3 * 3_600_000; });
+    await server.pass(2);
+    await page.evaluate(() => dispatchEvent(new Event("online")));
+    await page.waitForTimeout(200);
+    assert.deepEqual(await look(page).then(({ covered, focus }) => [covered, focus]), [true, ""]);
+    respond();
+    await page.waitForTimeout(200);
+    assert.deepEqual(await look(page).then(({ covered, focus }) => [covered, focus]), [false, "clobbered"]);
+  },
+));
+
+test("a base element does not move the questions to another site", clobbered("", async (page, server) => {
+  const devtools = await page.context().newCDPSession(page);
+  await devtools.send("Page.setBypassCSP", { enabled: true }); // the site's policy forbids them
+  await page.reload();
+  const hosts = new Set();
+  page.on("request", (request) => hosts.add(new URL(request.url()).host));
+  await page.evaluate(() => {
+    const base = document.createElement("base");
+    base.href = "https://other.invalid/";
+    document.body.append(base);
+  });
+  await server.pass(1081);
+  await server.pass(1);
+  await page.keyboard.press("Enter");
+  await page.waitForTimeout(200);
+  assert.deepEqual([server.kept.length, hosts.has("other.invalid")], [1, false]);
+}));

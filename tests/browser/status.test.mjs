@@ -1,0 +1,98 @@
+// What the page does with a status response that it does not know, or that is not about its policy.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { at, inPageTime, isCovered, isOpen, path, signIn } from "./site.mjs";
+
+// A page whose status and keep-alive questions get `respond.json`, once it is set.
+const responding = (run, limits = {}) => at(["--idle", "20m"], async (page) => {
+  await signIn(page);
+  const server = await inPageTime(page, limits);
+  const respond = { asked: [] };
+  await page.route("**/session/{status,keep-alive}**", (route) => {
+    const url = new URL(route.request().url());
+    respond.asked.push(url.searchParams.get("policy") ?? new URLSearchParams(route.request().postData()).get("policy"));
+    return respond.json ? route.fulfill({ json: respond.json }) : route.fallback();
+  });
+  await page.goto("/vault");
+  await run(page, server, respond);
+});
+const look = async (page) => [await isCovered(page), await isOpen(page), path(page)];
+const ask = async (page) => {
+  await page.evaluate(() => dispatchEvent(new Event("online")));
+  await page.waitForTimeout(100);
+};
+const active = { state: "active", seconds_until_idle_end: 1200, seconds_until_session_end: 20_000, warn_seconds: 120 };
+const expired = { state: "expired", reason: "idle", login_url: "/login" };
+
+test("an unknown state leaves the page as it is until its time is over, and is asked about again", responding(async (page, server, respond) => {
+  respond.json = { state: "paused" };
+  await server.pass(10);
+  await ask(page);
+  assert.deepEqual(await look(page), [false, false, "/vault"]);
+  await server.pass(1200, 300);
+  const { length } = respond.asked;
+  await server.pass(10, 5);
+  assert.equal(await isCovered(page), true);
+  assert.ok(respond.asked.length >= length + 2);
+  respond.json = undefined;
+  server.seen = server.now;
+  await server.pass(6);
+  assert.deepEqual(await look(page), [false, false, "/vault"]);
+}));
+
+test("without the dialog's style an unknown state covers the page and does not leave it", responding(async (page, server, respond) => {
+  await page.route("**/session/session.*.css", (route) => route.abort());
+  await page.reload();
+  respond.json = { state: "paused" };
+  await server.pass(1210, 605);
+  await server.pass(6);
+  assert.deepEqual([await isCovered(page), path(page)], [true, "/vault"]);
+  respond.json = undefined;
+  server.seen = server.now;
+  await server.pass(6);
+  assert.deepEqual([await isCovered(page), path(page)], [false, "/vault"]);
+}));
+
+test("a stale policy ends nothing: when its time is over the page loads itself anew", responding(async (page, server, respond) => {
+  respond.json = { ...expired, policy: "stale" };
+  await page.evaluate(() => { window.first = true; });
+  await server.pass(10);
+  await ask(page);
+  assert.deepEqual(await look(page), [false, false, "/vault"]);
+  await server.pass(1080, 108);
+  await server.pass(2, 1);
+  assert.equal(await isOpen(page), true);
+  await Promise.all([page.waitForEvent("load"), server.pass(120, 60)]);
+  assert.deepEqual(await look(page), [false, false, "/vault"]);
+  assert.equal(await page.evaluate(() => window.first), undefined);
+}));
+
+test("a session that was ended is over under a stale policy, too", responding(async (page, server, respond) => {
+  respond.json = { ...expired, reason: "revoked", policy: "stale" };
+  await server.pass(10);
+  await ask(page);
+  await page.waitForURL("**/login?next=*", { timeout: 3000 });
+}));
+
+test("a stale policy without a new token is counted under the application's limits", responding(async (page, server, respond) => {
+  respond.json = { ...active, seconds_until_idle_end: 100, policy: "stale" };
+  await server.pass(10);
+  await ask(page);
+  await server.pass(3);
+  assert.equal(await isOpen(page), true); // 100 s are less than the warning time
+  assert.equal(new Set(respond.asked).size, 1);
+}));
+
+test("a stale policy with a new page token is asked anew with it, once", responding(async (page, server, respond) => {
+  respond.json = { ...active, policy: "stale", page_token: "fresh" };
+  await server.pass(10);
+  await ask(page);
+  await server.pass(2);
+  await server.pass(2);
+  assert.equal(respond.asked.length, 2);
+  assert.deepEqual(respond.asked.at(-1), "fresh");
+  respond.json = undefined;
+  await page.keyboard.press("a");
+  await server.pass(600, 60);
+  assert.deepEqual([respond.asked.at(-1), server.kept.length], ["fresh", 1]);
+}));
