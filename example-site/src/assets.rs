@@ -1,5 +1,5 @@
-//! The files of the site: a stylesheet, two scripts, an icon. They come from its own address, as
-//! its content security policy demands.
+//! Static files: a stylesheet, two scripts and an icon, from the site's own origin as its content
+//! security policy requires.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use actix_web::{
 };
 use session_expire::{Limit, PolicyPatch};
 
-/// A file, and the kind of its content. Prints as its address.
+/// A static file, displayed as its URL.
 pub(crate) struct Asset {
     name: &'static str,
     kind: &'static str,
@@ -40,7 +40,7 @@ pub(crate) const ICON: Asset =
     Asset { name: "icon.svg", kind: "image/svg+xml", content: include_str!("../static/icon.svg") };
 
 impl fmt::Display for Asset {
-    /// The address changes with the content, so that browsers may keep the file for good.
+    /// The URL changes with the content, so that browsers may cache the file for good.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "/static/{}?v={:016x}", self.name, fnv1a(self.content.as_bytes()))
     }
@@ -52,8 +52,8 @@ fn fnv1a(bytes: &[u8]) -> u64 {
     })
 }
 
-/// Serves the files. That a browser loads one doesn't mean that somebody is there, so it is passive;
-/// and it must not end a session that the page it belongs to would still let live.
+/// Returns the service of the files. Loading one is no activity of the user, and ends no session that
+/// the page it belongs to still accepts.
 pub(crate) fn service() -> impl HttpServiceFactory + 'static {
     let files = [STYLE, COUNTDOWN, DRAFT, ICON].into_iter();
     files

@@ -1,23 +1,23 @@
-//! One session as a person sees it in a list.
+//! Sessions as lists show them.
 
 use std::fmt;
 
 use session_expire::{PublicId, Reason, SessionRecord, Timestamp};
 
-use crate::words::{ago, as_date};
+use crate::format::{ago, as_date};
 
-/// What a list says of one session.
+/// One session in a list.
 pub(crate) struct Device {
     pub(crate) id: PublicId,
     pub(crate) user: String,
     pub(crate) name: String,
-    /// The address it came from, if that is known.
+    /// Address of the login, if it is known.
     pub(crate) ip: Option<String>,
     pub(crate) signed_in: Moment,
     pub(crate) last_seen: Moment,
-    /// How long ago that was, in words.
+    /// How long ago the user was last active, in words.
     pub(crate) ago: String,
-    /// Whether it is the one that asks.
+    /// `true` for the session of the request.
     pub(crate) is_current: bool,
     pub(crate) end: Option<End>,
 }
@@ -26,15 +26,15 @@ pub(crate) struct Device {
 pub(crate) struct End {
     pub(crate) at: Moment,
     pub(crate) reason: Reason,
-    /// The device that took its place, where that is known.
+    /// The device whose login evicted it, if it is known.
     pub(crate) by: Option<String>,
 }
 
-/// A time that prints as a person writes it.
+/// A time, displayed as text for users.
 pub(crate) struct Moment(Timestamp);
 
 impl Moment {
-    /// As a `datetime` attribute.
+    /// Returns the value of a `datetime` attribute.
     pub(crate) fn for_machines(&self) -> String {
         self.0.to_utc().format("%Y-%m-%dT%H:%M:%SZ").to_string()
     }
@@ -47,8 +47,8 @@ impl fmt::Display for Moment {
 }
 
 impl Device {
-    /// What to say of `record` to whoever asks with the session `current`.
-    pub(crate) fn of(record: &SessionRecord, now: Timestamp, current: Option<PublicId>) -> Self {
+    /// Describes `record` on a page that was requested with the session `current`.
+    pub(crate) fn new(record: &SessionRecord, now: Timestamp, current: Option<PublicId>) -> Self {
         let name = match &*record.client.device {
             "" => "Unknown device",
             name => name,
@@ -62,15 +62,15 @@ impl Device {
             last_seen: Moment(record.last_seen),
             ago: ago(now.since(record.last_seen)),
             is_current: current == Some(record.id),
-            end: End::of(record, now),
+            end: End::new(record, now),
         }
     }
 }
 
 impl End {
-    /// Also of a session that ran out and has not been seen since.
-    fn of(record: &SessionRecord, now: Timestamp) -> Option<Self> {
-        match (&record.ended, record.ran_out(now)) {
+    /// Returns the end of a session, also of one that has expired without a request since.
+    fn new(record: &SessionRecord, now: Timestamp) -> Option<Self> {
+        match (&record.ended, record.expiry_reason(now)) {
             (Some(ended), _) => Some(Self {
                 at: Moment(ended.at),
                 reason: ended.reason,
@@ -79,7 +79,9 @@ impl End {
             (None, Some(reason)) => {
                 let limits = record.limits;
                 let at = match reason {
-                    Reason::Absolute => limits.absolute.at().map(|d| record.logged_in_at.plus(d)),
+                    Reason::Absolute => {
+                        limits.absolute.at().map(|d| record.authenticated_at.plus(d))
+                    }
                     _ => limits.idle.at().map(|d| record.last_seen.plus(d)),
                 };
                 Some(Self { at: Moment(at.unwrap_or(now)), reason, by: None })
@@ -88,13 +90,13 @@ impl End {
         }
     }
 
-    /// The reason in words.
-    pub(crate) fn why(&self) -> String {
+    /// Returns the reason in words.
+    pub(crate) fn text(&self) -> String {
         match (self.reason, &self.by) {
             (Reason::Idle, _) => "Not used for too long".to_owned(),
             (Reason::Absolute, _) => "Reached its time limit".to_owned(),
-            (Reason::Evicted, Some(by)) => format!("Gave way to a sign-in with {by}"),
-            (Reason::Evicted, None) => "Gave way to another session".to_owned(),
+            (Reason::Evicted, Some(by)) => format!("Replaced by a sign-in with {by}"),
+            (Reason::Evicted, None) => "Replaced by another session".to_owned(),
             (Reason::Revoked, _) => "Ended from another session".to_owned(),
             (Reason::LoggedOut, _) => "Signed out".to_owned(),
             _ => "Ended".to_owned(),

@@ -1,4 +1,4 @@
-//! The cookie key, kept in a file so that a restart and a second process read the same cookies.
+//! Key of the anonymous cookie, in a file that a restart and a second process read, too.
 
 use std::{
     fs::{self, OpenOptions},
@@ -10,10 +10,10 @@ use actix_web::cookie::Key;
 
 use crate::error::SiteError;
 
-/// Half for signing, half for encryption; twice that in hexadecimal digits.
+/// Length of a key; the file has twice as many hexadecimal digits.
 const KEY_BYTES: usize = 64;
 
-/// Reads the key from `path`, and creates it there first if there is none.
+/// Reads the key from `path`. Creates the file first if it is missing.
 pub(crate) fn read_or_create(path: &Path) -> Result<Key, SiteError> {
     let failed =
         |action| move |source| SiteError::KeyFile { action, path: path.to_owned(), source };
@@ -28,8 +28,8 @@ pub(crate) fn read_or_create(path: &Path) -> Result<Key, SiteError> {
     bytes.map(|bytes| Key::from(&bytes)).ok_or_else(|| SiteError::NoKey { path: path.to_owned() })
 }
 
-/// Writes a new key beside `path` and links it there, so that of two processes that start at once
-/// both read the same key, and none reads half of one.
+/// Writes a new key beside `path` and links it there: two processes that start at once read the same
+/// key, and never half of one.
 fn create(path: &Path) -> io::Result<()> {
     let mut draft = path.as_os_str().to_owned();
     draft.push(format!(".{}", std::process::id()));
@@ -72,14 +72,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_survives_being_written_and_read() {
+    fn key_is_read_as_written() {
         let key = Key::generate();
         let file = format!("{}\n", encode(key.master()));
         assert_eq!(decode(file.as_bytes()).as_deref(), Some(key.master()));
     }
 
     #[test]
-    fn whatever_is_not_a_key_is_refused() {
+    fn file_without_a_key_is_refused() {
         let good = "0f".repeat(KEY_BYTES);
         for content in
             ["", "\n", "garbage", &good[2..], &format!("{good}00"), &good.replace('f', "g")]

@@ -1,5 +1,5 @@
-//! The example site of session-expire, as a library: the binary starts it, and tests run this very
-//! site with a clock they can turn.
+//! The example site of session-expire, as a library: the binary starts it, and tests start it with a
+//! clock of their own.
 //!
 //! ```no_run
 //! use example_site::{Settings, Site};
@@ -18,72 +18,55 @@
 
 mod app;
 mod assets;
+mod backends;
+mod csrf;
 mod device;
 mod error;
-mod kept;
+mod format;
 mod key_file;
 mod pages;
-mod patient;
-mod same_site;
 mod settings;
-mod stores;
 mod users;
-mod words;
 
 use std::net::SocketAddr;
 
-use actix_session::storage::{CookieSessionStore, SessionStore};
 use actix_web::{HttpServer, dev::Server};
 
 pub use app::{Shared, app};
+pub use backends::RegistryKind;
 pub use error::SiteError;
 pub use settings::{Flags, PageIdles, Settings};
-pub use stores::{RegistryKind, SessionsKind};
 pub use users::{USERS, User};
 
-/// Enough to show that the workers share their registry.
+/// Enough to show that workers share one registry.
 const WORKERS: usize = 2;
 
-/// Seconds that open requests get when the site is told to stop.
-const FAREWELL: u64 = 2;
+/// Seconds that open requests have to finish when the site stops.
+const SHUTDOWN_TIMEOUT: u64 = 2;
 
 /// The site, ready to serve.
 pub struct Site {
-    /// Where it listens; a port 0 in the settings has become a real one.
+    /// Where it listens; a port 0 of the settings is replaced by the real one.
     pub address: SocketAddr,
     /// Serves until it is stopped. Await it, or spawn it and keep its handle.
     pub server: Server,
 }
 
 impl Site {
-    /// Opens the registry, binds the address and starts the workers. It needs a running Actix system.
+    /// Opens the registry, binds the address and starts the workers. Needs a running Actix system.
     ///
     /// # Errors
     ///
-    /// A [`SiteError`] that says what to change.
+    /// Returns [`SiteError`] if the policy, the registry or the address cannot be used.
     pub async fn start(settings: Settings) -> Result<Self, SiteError> {
-        let (wanted, sessions) = (settings.bind, settings.sessions.clone());
+        let bind = settings.bind;
         let shared = Shared::new(settings).await?;
-        match sessions {
-            SessionsKind::Cookie => Self::bind(wanted, shared, CookieSessionStore::default),
-            SessionsKind::Redis(url) => {
-                let store = stores::on_redis(&url).await?;
-                Self::bind(wanted, shared, move || store.clone())
-            }
-        }
-    }
-
-    fn bind<S: SessionStore + 'static>(
-        wanted: SocketAddr,
-        shared: Shared,
-        store: impl Fn() -> S + Clone + Send + 'static,
-    ) -> Result<Self, SiteError> {
-        let server = HttpServer::new(move || app(shared.clone(), store()))
+        let server = HttpServer::new(move || app(shared.clone()))
             .workers(WORKERS)
-            .shutdown_timeout(FAREWELL)
-            .bind(wanted)
-            .map_err(|source| SiteError::Bind { address: wanted, source })?;
-        let address = server.addrs().first().copied().unwrap_or(wanted);
+            .shutdown_timeout(SHUTDOWN_TIMEOUT)
+            .bind(bind)
+            .map_err(|source| SiteError::Bind { address: bind, source })?;
+        let address = server.addrs().first().copied().unwrap_or(bind);
         Ok(Self { address, server: server.run() })
     }
 }

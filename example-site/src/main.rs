@@ -13,7 +13,6 @@ use tracing::Level;
 #[actix_web::main]
 async fn main() -> ExitCode {
     let flags = Flags::parse();
-    // Colours are for people, not for files.
     let colours = io::stderr().is_terminal();
     let log = tracing_subscriber::fmt().with_ansi(colours).with_writer(io::stderr);
     log.with_max_level(Level::INFO).init();
@@ -28,12 +27,12 @@ async fn main() -> ExitCode {
 
 async fn serve(flags: Flags) -> Result<(), SiteError> {
     let site = Site::start(flags.into_settings()?).await?;
-    // Whoever started the site may have stopped reading what it says; it serves all the same.
+    // The site serves also if its standard output was closed.
     announce(site.address).ok();
     site.server.await.map_err(SiteError::Stopped)
 }
 
-/// The first line is for programs, the rest for people.
+/// Prints the address, which tests read from the first line, and the accounts.
 fn announce(address: SocketAddr) -> io::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "listening on http://{address}")?;

@@ -1,68 +1,109 @@
-//! The flags of the command line, and the settings they become.
+//! Flags of the command line, and the settings that they become.
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use actix_web::cookie::Key;
 use clap::Parser;
-use session_expire::{Limit, ManualClock, Overflow, Policy, Proxy, hours, limit, minutes};
-
-use crate::{
-    error::SiteError,
-    key_file,
-    stores::{RegistryKind, SessionsKind},
+use session_expire::{
+    ConfigError, Limit, ManualClock, Overflow, Policy, TrustedProxy, hours, limit, minutes,
 };
+
+use crate::{backends::RegistryKind, error::SiteError, key_file};
+
+/// How many ended sessions of a user are kept, unless a flag says otherwise.
+const LOG_LIMIT: u32 = 20;
 
 /// The example site of session-expire.
 ///
-/// Durations are written like 90s, 10m or 1h30m; "never" switches a limit off.
+/// Write durations like 90s, 10m or 1h30m; "never" turns a limit off.
 #[derive(Debug, Clone, Parser)]
 #[command(version)]
 pub struct Flags {
-    /// Address to listen on; port 0 takes a free one
+    /// Address to listen on; port 0 picks a free one
     #[arg(long, env = "SESSION_EXPIRE_BIND", default_value = "127.0.0.1:8080")]
     pub bind: SocketAddr,
 
     /// Sign out after this long without activity
-    #[arg(long, env = "SESSION_EXPIRE_IDLE", default_value = "10m", value_parser = idle)]
+    #[arg(
+        long,
+        env = "SESSION_EXPIRE_IDLE",
+        default_value = "10m",
+        value_parser = idle,
+        allow_hyphen_values = true
+    )]
     pub idle: Limit<Duration>,
 
     /// Sign out this long after signing in, however active
-    #[arg(long, env = "SESSION_EXPIRE_ABSOLUTE", default_value = "8h", value_parser = absolute)]
+    #[arg(
+        long,
+        env = "SESSION_EXPIRE_ABSOLUTE",
+        default_value = "8h",
+        value_parser = absolute,
+        allow_hyphen_values = true
+    )]
     pub absolute: Limit<Duration>,
 
     /// Warn this long before the end [default: 2m, or half of a shorter limit]
-    #[arg(long, env = "SESSION_EXPIRE_WARN", value_parser = warn)]
+    #[arg(long, env = "SESSION_EXPIRE_WARN", value_parser = warn, allow_hyphen_values = true)]
     pub warn: Option<Limit<Duration>>,
 
-    /// The idle limit of /editor [default: 1h]
-    #[arg(long, env = "SESSION_EXPIRE_EDITOR_IDLE", value_parser = idle)]
+    /// Idle timeout of /editor [default: 1h]
+    #[arg(
+        long,
+        env = "SESSION_EXPIRE_EDITOR_IDLE",
+        value_parser = idle,
+        allow_hyphen_values = true
+    )]
     pub editor_idle: Option<Limit<Duration>>,
 
-    /// The idle limit of /vault [default: 1m]
-    #[arg(long, env = "SESSION_EXPIRE_VAULT_IDLE", value_parser = idle)]
+    /// Idle timeout of /vault [default: 1m]
+    #[arg(
+        long,
+        env = "SESSION_EXPIRE_VAULT_IDLE",
+        value_parser = idle,
+        allow_hyphen_values = true
+    )]
     pub vault_idle: Option<Limit<Duration>>,
 
-    /// The idle limit of /admin/ [default: 2m]
-    #[arg(long, env = "SESSION_EXPIRE_ADMIN_IDLE", value_parser = idle)]
+    /// Idle timeout of /admin/ [default: 2m]
+    #[arg(
+        long,
+        env = "SESSION_EXPIRE_ADMIN_IDLE",
+        value_parser = idle,
+        allow_hyphen_values = true
+    )]
     pub admin_idle: Option<Limit<Duration>>,
 
     /// How many sessions a user may have; 0 or "unlimited" for any number
-    #[arg(long, env = "SESSION_EXPIRE_MAX_SESSIONS", default_value = "3", value_parser = count)]
+    #[arg(
+        long,
+        env = "SESSION_EXPIRE_MAX_SESSIONS",
+        default_value = "3",
+        value_parser = count,
+        allow_hyphen_values = true
+    )]
     pub max_sessions: Limit<u32>,
 
-    /// Who yields when there are too many: evict (the oldest login), least-recent or refuse
+    /// What gives way to a login over the limit: the oldest login (evict), the session that was idle
+    /// for longest (least-recent), or the new login (refuse)
     #[arg(long, env = "SESSION_EXPIRE_OVERFLOW", default_value = "evict", value_parser = overflow)]
     pub overflow: Overflow,
 
-    /// How many ended sessions of a user are kept in the log; "unlimited" for all
-    #[arg(long, env = "SESSION_EXPIRE_LOG_LIMIT", default_value = "unlimited", value_parser = log_limit)]
+    /// How many ended sessions of a user are kept; "unlimited" for all
+    #[arg(
+        long,
+        env = "SESSION_EXPIRE_LOG_LIMIT",
+        default_value = "20",
+        value_parser = log_limit,
+        allow_hyphen_values = true
+    )]
     pub log_limit: Limit<u32>,
 
     /// A peer whose X-Forwarded-For is believed: an address or a network such as 10.0.0.0/8
     #[arg(long, env = "SESSION_EXPIRE_TRUSTED_PROXY", value_delimiter = ',')]
-    pub trusted_proxy: Vec<Proxy>,
+    pub trusted_proxy: Vec<TrustedProxy>,
 
-    /// Where logins are recorded: memory, sqlite:PATH or redis://HOST:PORT/DB
+    /// Where sessions are stored: memory, sqlite:PATH or redis://HOST:PORT/DB
     #[arg(
         long,
         env = "SESSION_EXPIRE_REGISTRY",
@@ -71,28 +112,38 @@ pub struct Flags {
     )]
     pub registry: RegistryKind,
 
-    /// Where actix-session keeps what sessions hold: cookie or redis://HOST:PORT/DB
-    #[arg(long, env = "SESSION_EXPIRE_SESSIONS", default_value = "cookie", hide_env_values = true)]
-    pub sessions: SessionsKind,
+    /// Gone: session data is stored beside the session record
+    #[arg(
+        long,
+        env = "SESSION_EXPIRE_SESSIONS",
+        hide = true,
+        num_args = 0..=1,
+        default_missing_value = ""
+    )]
+    pub sessions: Option<String>,
 
-    /// The cookie key; created if the file is missing
+    /// Key that seals the cookie of anonymous visitors; created if the file is missing
     #[arg(long, env = "SESSION_EXPIRE_KEY_FILE", default_value = "example-site.key")]
     pub key_file: PathBuf,
 }
 
 impl Flags {
-    /// The settings, with the key read from its file.
+    /// Returns the settings, with the key read from its file.
     ///
     /// # Errors
     ///
-    /// [`SiteError::KeyFile`] or [`SiteError::NoKey`].
+    /// - [`SiteError::SessionsFlag`] if the flag `--sessions` was given.
+    /// - [`SiteError::KeyFile`] or [`SiteError::NoKey`] if the key cannot be read or created.
     pub fn into_settings(self) -> Result<Settings, SiteError> {
+        if self.sessions.is_some() {
+            return Err(SiteError::SessionsFlag);
+        }
         let mut policy = Policy::new()
             .idle(self.idle)
             .absolute(self.absolute)
             .max_sessions(self.max_sessions)
             .overflow(self.overflow);
-        // Without the flag the library finds a warning time that fits the limits.
+        // Without the flag the library chooses a warning time that fits the limits.
         policy.warn = self.warn;
         let idles =
             PageIdles { editor: self.editor_idle, vault: self.vault_idle, admin: self.admin_idle };
@@ -103,7 +154,6 @@ impl Flags {
             idles,
             key,
             registry: self.registry,
-            sessions: self.sessions,
             log_limit: self.log_limit,
             proxies: self.trusted_proxy,
             clock: None,
@@ -111,24 +161,24 @@ impl Flags {
     }
 }
 
-fn idle(text: &str) -> Result<Limit<Duration>, session_expire::ConfigError> {
+fn idle(text: &str) -> Result<Limit<Duration>, ConfigError> {
     limit("idle", text)
 }
 
-fn absolute(text: &str) -> Result<Limit<Duration>, session_expire::ConfigError> {
+fn absolute(text: &str) -> Result<Limit<Duration>, ConfigError> {
     limit("absolute", text)
 }
 
-fn warn(text: &str) -> Result<Limit<Duration>, session_expire::ConfigError> {
+fn warn(text: &str) -> Result<Limit<Duration>, ConfigError> {
     limit("warn", text)
 }
 
-/// For sessions, zero means any number, as in the library.
+/// Zero sessions mean any number, as in the library.
 fn count(text: &str) -> Result<Limit<u32>, &'static str> {
     log_limit(text).map(|limit| limit.at().map_or(Limit::Off, Limit::from))
 }
 
-/// For the log, zero means that nothing is kept.
+/// Zero ended sessions mean that none is kept.
 fn log_limit(text: &str) -> Result<Limit<u32>, &'static str> {
     match text {
         "unlimited" => Ok(Limit::Off),
@@ -140,7 +190,7 @@ fn overflow(text: &str) -> Result<Overflow, &'static str> {
     text.parse().map_err(|_| "write evict, least-recent or refuse")
 }
 
-/// Idle limits in the place of those that the pages name in their attributes.
+/// Idle timeouts in the place of those in the attributes of the pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct PageIdles {
     /// For `/editor`.
@@ -151,30 +201,28 @@ pub struct PageIdles {
     pub admin: Option<Limit<Duration>>,
 }
 
-/// Everything that makes one site different from another.
+/// Everything that differs between two sites.
 pub struct Settings {
     /// Where to listen.
     pub bind: SocketAddr,
     /// The application's policy.
     pub policy: Policy,
-    /// The pages with limits of their own.
+    /// Idle timeouts of pages.
     pub idles: PageIdles,
-    /// What cookies are encrypted with.
+    /// Key that seals the cookie of anonymous visitors.
     pub key: Key,
-    /// Where logins are recorded.
+    /// Where sessions are stored.
     pub registry: RegistryKind,
-    /// Where actix-session keeps what sessions hold.
-    pub sessions: SessionsKind,
-    /// How many ended sessions of a user are kept in the log.
+    /// How many ended sessions of a user are kept.
     pub log_limit: Limit<u32>,
-    /// The peers whose `X-Forwarded-For` is believed.
-    pub proxies: Vec<Proxy>,
-    /// A clock to turn, for tests; without one it is the machine's.
+    /// Peers whose `X-Forwarded-For` is believed.
+    pub proxies: Vec<TrustedProxy>,
+    /// Clock of a test; `None` for the clock of the machine.
     pub clock: Option<ManualClock>,
 }
 
 impl Default for Settings {
-    /// The policy of the flags' defaults, a free port of this machine, a key of its own, and logins in
+    /// Returns the default policy of the flags, a free port on localhost, a new key, and a registry in
     /// memory.
     fn default() -> Self {
         Self {
@@ -183,8 +231,7 @@ impl Default for Settings {
             idles: PageIdles::default(),
             key: Key::generate(),
             registry: RegistryKind::Memory,
-            sessions: SessionsKind::Cookie,
-            log_limit: Limit::Off,
+            log_limit: Limit::At(LOG_LIMIT),
             proxies: vec![],
             clock: None,
         }
@@ -196,30 +243,51 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_flags_are_as_they_are_documented() {
+    fn defaults_are_as_documented() {
         let flags = Flags::try_parse_from(["example-site"]).unwrap();
         assert_eq!(flags.bind, SocketAddr::from(([127, 0, 0, 1], 8080)));
         assert_eq!(flags.idle, Limit::At(minutes(10)));
         assert_eq!(flags.absolute, Limit::At(hours(8)));
         assert_eq!((flags.max_sessions, flags.overflow), (Limit::At(3), Overflow::Evict));
-        assert_eq!(flags.log_limit, Limit::Off);
+        assert_eq!(flags.log_limit, Limit::At(LOG_LIMIT));
         assert_eq!(flags.warn, None);
         assert_eq!(flags.registry, RegistryKind::Sqlite("example-site.sqlite".into()));
-        assert_eq!(flags.sessions, SessionsKind::Cookie);
+        assert_eq!(flags.sessions, None);
     }
 
     #[test]
-    fn a_wrong_duration_is_refused_with_the_cure() {
+    fn duration_without_unit_is_refused() {
         let error = Flags::try_parse_from(["example-site", "--vault-idle", "60"]).unwrap_err();
         assert!(error.to_string().contains("a number lacks its unit"), "{error}");
     }
 
     #[test]
-    fn limits_of_number_are_read_in_words_and_figures() {
+    fn negative_value_is_refused_by_the_name_of_the_flag() {
+        for (flag, value) in
+            [("--max-sessions", "-1"), ("--log-limit", "-1"), ("--idle", "-5s"), ("--warn", "-1m")]
+        {
+            let error = Flags::try_parse_from(["example-site", flag, value]).unwrap_err();
+            let expected = format!("invalid value '{value}' for '{flag} ");
+            assert!(error.to_string().contains(&expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn sessions_flag_is_refused_in_words() {
+        for given in [&["--sessions", "cookie"][..], &["--sessions"], &["--sessions=redis://h"]] {
+            let words = ["example-site"].iter().chain(given);
+            let error = Flags::try_parse_from(words).unwrap().into_settings().err().unwrap();
+            let text = error.to_string();
+            assert!(text.starts_with("--sessions") && text.contains("is gone"), "{text}");
+        }
+    }
+
+    #[test]
+    fn flags_accept_what_is_documented() {
         for (flag, value, fine) in [
             ("--max-sessions", "0", true),
             ("--max-sessions", "unlimited", true),
-            ("--max-sessions", "-1", false),
+            ("--max-sessions", "many", false),
             ("--overflow", "least-recent", true),
             ("--overflow", "least_recent", true),
             ("--overflow", "explode", false),

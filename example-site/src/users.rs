@@ -1,17 +1,17 @@
-//! The three people who can sign in.
+//! Accounts of the demo.
 
 use actix_identity::Identity;
 use actix_web::{Error, error::ErrorUnauthorized};
 use session_expire::{Limit, PolicyPatch};
 
-/// An account of the demo.
+/// One account.
 #[derive(Debug, PartialEq, Eq)]
 pub struct User {
-    /// The name, which is also the id in the session.
+    /// Name, and user id of the session.
     pub name: &'static str,
-    /// The password, in the open for everyone to try. A real site keeps an argon2 hash.
+    /// Password in plain text, for visitors to try. A real site stores an argon2 hash.
     pub password: &'static str,
-    /// Whether the pages under `/admin/` are theirs.
+    /// `true` if the user may open the pages under `/admin/`.
     pub superuser: bool,
 }
 
@@ -23,51 +23,55 @@ pub static USERS: [User; 3] = [
 ];
 
 impl User {
-    /// What to say behind the account in a list.
+    /// Returns the note behind the name in a list.
     #[must_use]
     pub fn note(&self) -> &'static str {
         if self.superuser { " (superuser)" } else { "" }
     }
 
-    /// Their role, in words.
+    /// Returns the role in words.
     #[must_use]
     pub fn role(&self) -> &'static str {
         if self.superuser { "Superuser" } else { "Member" }
     }
 
-    /// The account that name and password belong to.
+    /// Returns the account with this name and password.
     pub(crate) fn authenticate(name: &str, password: &str) -> Option<&'static Self> {
         USERS.iter().fold(None, |found, user| {
-            let matches = same(user.name, name) & same(user.password, password);
+            let matches = is_same(user.name, name) & is_same(user.password, password);
             if matches { Some(user) } else { found }
         })
     }
 
-    /// The account of this name.
-    pub(crate) fn named(name: &str) -> Option<&'static Self> {
+    /// Returns the account with this name.
+    pub(crate) fn find(name: &str) -> Option<&'static Self> {
         USERS.iter().find(|user| user.name == name)
     }
 
-    /// What this account has of its own: superusers may be signed in as often as they like.
-    pub(crate) fn own_policy(&self) -> PolicyPatch {
+    /// Returns the user policy: superusers have any number of sessions.
+    pub(crate) fn policy(&self) -> PolicyPatch {
         let patch = PolicyPatch::new();
         if self.superuser { patch.max_sessions(Limit::Off) } else { patch }
     }
 
-    /// The account of somebody who is signed in.
+    /// Returns the account of a signed-in user.
+    ///
+    /// # Errors
+    ///
+    /// Returns an empty 401, which session-expire challenges, if the account does not exist.
     pub(crate) fn of(identity: &Identity) -> Result<&'static Self, Error> {
         let id = identity.id()?;
-        Self::named(&id).ok_or_else(|| ErrorUnauthorized(""))
+        Self::find(&id).ok_or_else(|| ErrorUnauthorized(""))
     }
 
-    /// The account of a visitor, if they are signed in.
+    /// Returns the account of a visitor who may be signed in.
     pub(crate) fn of_visitor(identity: Option<&Identity>) -> Option<&'static Self> {
         identity.and_then(|identity| Self::of(identity).ok())
     }
 }
 
-/// Compares without stopping at the first difference.
-fn same(expected: &str, given: &str) -> bool {
+/// Compares in constant time for texts of one length.
+fn is_same(expected: &str, given: &str) -> bool {
     let differences = expected.bytes().zip(given.bytes()).fold(0, |sum, (a, b)| sum | (a ^ b));
     (differences == 0) & (expected.len() == given.len())
 }
@@ -77,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_right_password_opens_an_account() {
+    fn wrong_password_authenticates_no_user() {
         assert_eq!(User::authenticate("alice", "alice"), Some(&USERS[0]));
         for (name, password) in [("alice", "bob"), ("alice", ""), ("", ""), ("alice", "alicea")] {
             assert_eq!(User::authenticate(name, password), None, "{name}/{password}");

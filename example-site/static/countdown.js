@@ -1,5 +1,5 @@
 // Shows the time that is left. The seconds come from the server and are counted on the page's
-// monotonic clock: a wrong or changed wall clock doesn't matter.
+// monotonic clock: a wrong or changed wall clock does not matter.
 (() => {
   "use strict";
   let ends = JSON.parse(document.getElementById("countdown").textContent);
@@ -25,8 +25,8 @@
     if (bar) bar.value = left;
   };
 
-  // Whatever moves the end (another page, another tab, somebody who writes) is told by the warning
-  // dialog's script, which asks the server.
+  // The script of the warning dialog asks the server, and reports an end that has moved: by another
+  // page, another tab, or typing.
   document.addEventListener("session-expire:active", ({ detail }) => {
     ends = { sessionEnd: detail.session, idleEnd: detail.idle };
     since = performance.now();

@@ -1,15 +1,15 @@
-// What somebody was writing when the session ended is there again when they come back.
+// Restores the text that a user was writing when the session ended.
 //
-// It waits in this tab alone, under the name of whoever wrote it, and is gone as soon as somebody else
-// signs in here. Whoever signs out on purpose leaves nothing behind.
+// The draft is stored for this tab only, under the name of the user, and is removed when another user
+// signs in. A user who signs out leaves no draft behind.
 (() => {
   "use strict";
   const user = document.querySelector("[data-user]")?.textContent;
   const form = document.querySelector("form[data-draft]");
   const KIND = "draft of ";
   const own = KIND + user;
-  // Tells an end that another tab met first from a sign-out there: both leave an anonymous visitor.
-  // The mark is short-lived, because a sign-out may fail, and storage may be forbidden.
+  // Distinguishes a sign-out in another tab from an end: both leave an anonymous visitor. The mark is
+  // short-lived, because a sign-out may fail. Storage may be forbidden.
   const ON_PURPOSE = "signed out on purpose";
   const FRESH = 30_000;
   const mark = (when) => {

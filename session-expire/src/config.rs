@@ -18,7 +18,7 @@ use crate::{
     migration::Migration,
     policy::{Policy, PolicyPatch},
     registry::{Registry, record::SessionRecord},
-    request::{client_ip::TrustedProxy, origin::AllowedOrigins},
+    request::{client_ip::TrustedProxy, header_names::X_SESSION_PASSIVE, origin::AllowedOrigins},
     sessions::Sessions,
     time::{Timestamp, seconds},
 };
@@ -91,7 +91,7 @@ impl Config {
     pub(crate) fn sessions(self: &Arc<Self>) -> Sessions {
         let config = Arc::clone(self);
         let emit = Arc::new(move |event: &Event<'_>| config.emit(event));
-        let close_adoption_until = self.migration.as_ref().map(|migration| migration.until());
+        let close_adoption_until = self.migration.as_ref().map(Migration::until);
         Sessions {
             registry: Arc::clone(&self.registry),
             clock: Arc::clone(&self.clock),
@@ -104,7 +104,7 @@ impl Config {
     pub(crate) fn is_passive(&self, req: &HttpRequest) -> bool {
         match &self.passive {
             Some(is_passive) => is_passive(req),
-            None => req.headers().contains_key("x-session-passive"),
+            None => req.headers().contains_key(&X_SESSION_PASSIVE),
         }
     }
 

@@ -60,9 +60,12 @@ pub(crate) struct AnonymousState {
     /// The text of an end under a policy with a message of its own, until it is shown.
     #[serde(rename = "r", skip_serializing_if = "Option::is_none")]
     pub(crate) reason: Option<FlashMessage>,
-    /// The dead key whose reason was told, as a short hash.
+    /// The key whose reason was told, as a short hash.
     #[serde(rename = "k", skip_serializing_if = "Option::is_none")]
     pub(crate) told: Option<String>,
+    /// That key can never be used again, and need not be looked up.
+    #[serde(rename = "x", skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) is_dead: bool,
 }
 
 /// The cookies of a request.
@@ -71,6 +74,8 @@ pub(crate) struct RequestCookies {
     pub(crate) key: Option<RecordKey>,
     pub(crate) has_session_cookie: bool,
     pub(crate) has_anonymous_cookie: bool,
+    /// The session comes from another session layer, whose cookie is to be replaced.
+    pub(crate) is_adopted: bool,
     pub(crate) anonymous: AnonymousState,
 }
 
@@ -93,16 +98,22 @@ impl AnonymousState {
             && self.messages == other.messages
             && self.reason == other.reason
             && self.told == other.told
+            && self.is_dead == other.is_dead
     }
 
-    /// Returns `true` if the reason of the dead `key` was told.
+    /// Returns `true` if the reason of `key` was told.
     pub(crate) fn has_told(&self, key: &RecordKey) -> bool {
         self.told.as_ref().is_some_and(|told| *told == short_hash(key))
     }
 
-    /// Records that the reason of the dead `key` was told.
-    pub(crate) fn set_told(&mut self, key: &RecordKey) {
-        self.told = Some(short_hash(key));
+    /// Returns `true` if `key` need not be looked up: it is dead, and its reason was told.
+    pub(crate) fn has_finished(&self, key: &RecordKey) -> bool {
+        self.is_dead && self.has_told(key)
+    }
+
+    /// Records that the reason of `key` was told, and whether it can never be used again.
+    pub(crate) fn set_told(&mut self, key: &RecordKey, is_dead: bool) {
+        (self.told, self.is_dead) = (Some(short_hash(key)), is_dead);
     }
 }
 
@@ -381,8 +392,11 @@ mod tests {
     #[test]
     fn told_reason_is_remembered_by_a_hash_of_the_key() {
         let (key, mut state) = (RecordKey::random("alice"), AnonymousState::default());
-        state.set_told(&key);
+        state.set_told(&key, false);
         assert!(state.has_told(&key) && !state.has_told(&RecordKey::random("alice")));
+        assert!(!state.has_finished(&key));
+        state.set_told(&key, true);
+        assert!(state.has_finished(&key));
         assert!(!format!("{state:?}").contains(key.secret()));
     }
 }

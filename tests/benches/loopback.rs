@@ -20,10 +20,12 @@ use actix_session::{
     storage::CookieSessionStore,
 };
 use actix_web::{
-    App, HttpMessage, HttpRequest, HttpResponse, HttpServer, Responder, cookie::Key,
-    middleware::Condition, rt::System, web,
+    App, HttpMessage, HttpRequest, HttpResponse, HttpServer, Responder,
+    cookie::Key,
+    rt::System,
+    web::{self, ServiceConfig},
 };
-use session_expire::{Policy, SessionExpire, SqliteRegistry};
+use session_expire::{Policy, RedisRegistry, SessionExpire, SqliteRegistry};
 use session_expire_tests::RedisServer;
 use tempfile::TempDir;
 
@@ -85,17 +87,34 @@ fn start(way: Way, folder: &TempDir, redis: &str) -> SocketAddr {
             let builder = SessionExpire::builder(Policy::new());
             let expire = match way {
                 Way::Sqlite => builder.registry(SqliteRegistry::open(file).unwrap()),
-                Way::Redis => {
-                    builder.registry(session_expire::RedisRegistry::connect(&redis).await.unwrap())
+                Way::Redis => builder.registry(RedisRegistry::connect(&redis).await.unwrap()),
+                Way::RedisCaching => {
+                    builder.registry(RedisRegistry::connect_caching(&redis).await.unwrap())
                 }
-                Way::RedisCaching => builder.registry(
-                    session_expire::RedisRegistry::connect_caching(&redis).await.unwrap(),
-                ),
                 _ => builder,
             };
             let expire = expire.build().unwrap();
-            let server = HttpServer::new(move || site(way, expire.clone())).workers(1);
-            let server = server.listen(listener).unwrap().disable_signals().run();
+            let server = match way {
+                Way::Bare | Way::Deadlines | Way::TtlOnEveryRequest => {
+                    let site =
+                        move || App::new().configure(pages).wrap(identity(way)).wrap(sessions(way));
+                    HttpServer::new(site)
+                        .workers(1)
+                        .listen(listener)
+                        .unwrap()
+                        .disable_signals()
+                        .run()
+                }
+                _ => {
+                    let site = move || App::new().configure(pages).wrap(expire.clone());
+                    HttpServer::new(site)
+                        .workers(1)
+                        .listen(listener)
+                        .unwrap()
+                        .disable_signals()
+                        .run()
+                }
+            };
             started.send(()).unwrap();
             server.await.unwrap();
         });
@@ -104,41 +123,30 @@ fn start(way: Way, folder: &TempDir, redis: &str) -> SocketAddr {
     address
 }
 
-fn site(
-    way: Way,
-    expire: SessionExpire,
-) -> App<
-    impl actix_web::dev::ServiceFactory<
-        actix_web::dev::ServiceRequest,
-        Config = (),
-        Response = actix_web::dev::ServiceResponse<impl actix_web::body::MessageBody>,
-        Error = actix_web::Error,
-        InitError = (),
-    >,
-> {
-    let with = !matches!(way, Way::Bare | Way::Deadlines | Way::TtlOnEveryRequest);
-    let identity = match way {
+fn pages(config: &mut ServiceConfig) {
+    config.route("/login", web::get().to(log_in)).route("/page", web::get().to(page));
+}
+
+fn identity(way: Way) -> IdentityMiddleware {
+    match way {
         Way::Deadlines => IdentityMiddleware::builder()
             .login_deadline(Policy::new().absolute.at())
             .visit_deadline(Policy::new().idle.at())
             .build(),
         _ => IdentityMiddleware::default(),
-    };
+    }
+}
+
+fn sessions(way: Way) -> SessionMiddleware<CookieSessionStore> {
     let renewal = match way {
         Way::TtlOnEveryRequest => TtlExtensionPolicy::OnEveryRequest,
         _ => TtlExtensionPolicy::OnStateChanges,
     };
     let lifecycle = PersistentSession::default().session_ttl_extension_policy(renewal);
-    let sessions = SessionMiddleware::builder(CookieSessionStore::default(), Key::from(&[7; 64]))
+    SessionMiddleware::builder(CookieSessionStore::default(), Key::from(&[7; 64]))
         .session_lifecycle(lifecycle)
         .cookie_secure(false)
-        .build();
-    App::new()
-        .route("/login", web::get().to(log_in))
-        .route("/page", web::get().to(page))
-        .wrap(Condition::new(with, expire))
-        .wrap(identity)
-        .wrap(sessions)
+        .build()
 }
 
 async fn log_in(req: HttpRequest) -> actix_web::Result<impl Responder> {

@@ -61,23 +61,21 @@ test("two processes on one file: the second says why it does not start", async (
   }
 });
 
-for (const sessions of ["cookie", "redis"]) {
-  test(`two processes with one Redis and one key are one site, sessions in a ${sessions}`, async () => {
-    const [redis, folder] = [await startRedis(), newFolder()];
-    const flags = ["--registry", redis.url, "--sessions", sessions === "redis" ? redis.url : "cookie", "--max-sessions", "1"];
-    const sites = [await startSiteIn(folder, ...flags), await startSiteIn(folder, ...flags)];
-    try {
-      const first = await signIn(sites[0]);
-      assert.equal(await reasonAt(sites[1], first), "signed in");
-      const second = await signIn(sites[1]);
-      assert.equal(await reasonAt(sites[0], first), "evicted");
-      assert.equal(await reasonAt(sites[0], second), "signed in");
-    } finally {
-      sites.forEach((site) => site.stop());
-      redis.stop();
-    }
-  });
-}
+test("two processes with one Redis and one key are one site", async () => {
+  const [redis, folder] = [await startRedis(), newFolder()];
+  const flags = ["--registry", redis.url, "--max-sessions", "1"];
+  const sites = [await startSiteIn(folder, ...flags), await startSiteIn(folder, ...flags)];
+  try {
+    const first = await signIn(sites[0]);
+    assert.equal(await reasonAt(sites[1], first), "signed in");
+    const second = await signIn(sites[1]);
+    assert.equal(await reasonAt(sites[0], first), "evicted");
+    assert.equal(await reasonAt(sites[0], second), "signed in");
+  } finally {
+    sites.forEach((site) => site.stop());
+    redis.stop();
+  }
+});
 
 test("without its Redis the site does not start, and says what to do", async () => {
   await assert.rejects(startSite("--registry", `redis://127.0.0.1:${await freePort()}/0`), /is it running there/);

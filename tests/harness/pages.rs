@@ -128,13 +128,28 @@ async fn slow_public(brake: web::Data<Brake>) -> &'static str {
     "news"
 }
 
+/// The same for an anonymous visitor.
+async fn slow_visits(
+    session: Session,
+    brake: web::Data<Brake>,
+) -> actix_web::Result<impl Responder> {
+    brake.hold().await;
+    visits(session).await
+}
+
+/// Signs out once the test lets it go on.
+async fn slow_logout(session: SessionHandle, brake: web::Data<Brake>) -> HttpResponse {
+    brake.hold().await;
+    sign_out(session).await
+}
+
 async fn visits(session: Session) -> actix_web::Result<impl Responder> {
     let visits = session.get::<u32>("visits")?.unwrap_or(0) + 1;
     session.insert("visits", visits)?;
     Ok(visits.to_string())
 }
 
-/// Adds them to a site. `/slow` and `/slow-public` need a [`Site`](crate::Site).
+/// Adds them to a site. Those that are slow need a [`Site`](crate::Site).
 pub fn configure(cfg: &mut web::ServiceConfig) {
     let looser = || PolicyPatch::new().idle(hours(1));
     let stricter = || PolicyPatch::new().idle(minutes(1));
@@ -150,6 +165,8 @@ pub fn configure(cfg: &mut web::ServiceConfig) {
         .route("/vars", web::to(vars))
         .route("/slow", web::get().to(slow))
         .route("/slow-public", web::get().to(slow_public))
+        .route("/slow-visits", web::get().to(slow_visits))
+        .route("/slow-logout", web::post().to(slow_logout))
         .route("/visits", web::get().to(visits))
         .route("/private", web::to(whoami))
         .service(web::resource("/looser").wrap(looser()).route(web::to(whoami)))

@@ -19,6 +19,8 @@ pub struct Probe {
     down: Arc<AtomicBool>,
     asked: Arc<Mutex<Vec<&'static str>>>,
     keys: Arc<Mutex<Vec<RecordKey>>>,
+    next_failure: Arc<Mutex<Option<&'static str>>>,
+    unanswered: Arc<Mutex<Option<&'static str>>>,
     shared: bool,
 }
 
@@ -32,6 +34,16 @@ impl Probe {
     /// Takes the registry away, or brings it back.
     pub fn set_down(&self, down: bool) {
         self.down.store(down, Ordering::SeqCst);
+    }
+
+    /// The next operation of this name fails.
+    pub fn fail_next(&self, what: &'static str) {
+        *unpoisoned(&self.next_failure) = Some(what);
+    }
+
+    /// Operations of this name are done and never answered, until `None` is set.
+    pub fn leave_unanswered(&self, what: Option<&'static str>) {
+        *unpoisoned(&self.unanswered) = what;
     }
 
     /// What was asked since the last look.
@@ -57,11 +69,19 @@ impl Probe {
         answer: impl FnOnce() -> RegistryFuture<'a, T>,
     ) -> RegistryFuture<'a, T> {
         unpoisoned(&self.asked).push(what);
-        if self.down.load(Ordering::SeqCst) {
+        let fails = unpoisoned(&self.next_failure).take_if(|next| *next == what).is_some();
+        if fails || self.down.load(Ordering::SeqCst) {
             let error = RegistryError::new(what, "the probe was told to be away, in all secrecy");
             return RegistryFuture::ready(Err(error));
         }
-        answer()
+        let answer = answer();
+        if *unpoisoned(&self.unanswered) == Some(what) {
+            return RegistryFuture::boxed(async {
+                drop(answer.await);
+                std::future::pending().await
+            });
+        }
+        answer
     }
 }
 

@@ -1,9 +1,9 @@
 //! A site that listens on a free port and lives on a clock that only the test turns.
 
 use std::{
-    net::{Ipv4Addr, SocketAddr, TcpListener},
+    net::TcpListener,
     sync::{Arc, Mutex, PoisonError, mpsc},
-    thread::{self, JoinHandle},
+    thread,
     time::Duration,
 };
 
@@ -17,7 +17,7 @@ use session_expire::{
     Event, ManualClock, Policy, SessionExpire, SessionExpireBuilder, Timestamp, hours, minutes,
 };
 
-use crate::{Browser, Probe, pages};
+use crate::{Browser, Probe, Server, pages};
 
 type Configure = fn(&mut web::ServiceConfig);
 type Customise = Box<dyn FnOnce(SessionExpireBuilder) -> SessionExpireBuilder>;
@@ -33,9 +33,7 @@ pub struct SiteBuilder {
 
 /// A running site. It stops when it is dropped.
 pub struct Site {
-    address: SocketAddr,
-    server: ServerHandle,
-    thread: Option<JoinHandle<()>>,
+    server: Server,
     brake: pages::Brake,
     events: Arc<Mutex<Vec<String>>>,
     /// Its clock.
@@ -66,7 +64,7 @@ impl Site {
     /// A new browser at this site.
     #[must_use]
     pub fn browser(&self) -> Browser {
-        Browser::new(format!("http://{}", self.address))
+        self.server.browser()
     }
 
     /// A new browser in which `user` has signed in.
@@ -154,25 +152,14 @@ impl SiteBuilder {
             .clock(self.clock.clone())
             .registry(self.probe.clone())
             .observer(move |event| {
-                log.lock().unwrap_or_else(PoisonError::into_inner).push(name(event))
+                log.lock().unwrap_or_else(PoisonError::into_inner).push(name_of_event(event))
             });
         let expire = (self.customise)(builder).build().expect("the test's policy is sound");
         let (brake, routes) = (pages::Brake::default(), self.routes);
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
-        let address = listener.local_addr().expect("a listener has an address");
-        let (tell, told) = mpsc::channel();
         let shared = brake.clone();
-        let thread = thread::spawn(move || serve(listener, expire, shared, routes, &tell));
-        let server = told.recv().expect("the server starts");
-        Site {
-            address,
-            server,
-            thread: Some(thread),
-            brake,
-            events,
-            clock: self.clock,
-            registry: self.probe,
-        }
+        let server =
+            Server::start(move |listener, tell| serve(listener, expire, shared, routes, &tell));
+        Site { server, brake, events, clock: self.clock, registry: self.probe }
     }
 }
 
@@ -213,7 +200,9 @@ fn serve(
         .expect("the server runs");
 }
 
-fn name(event: &Event<'_>) -> String {
+/// An event in words.
+#[must_use]
+pub fn name_of_event(event: &Event<'_>) -> String {
     match event {
         Event::LoggedIn { user, .. } => format!("{user} signed in"),
         Event::Ended { user, reason, .. } => format!("{user} ended: {reason}"),
@@ -229,9 +218,5 @@ fn name(event: &Event<'_>) -> String {
 impl Drop for Site {
     fn drop(&mut self) {
         self.release_slow();
-        drop(self.server.stop(false));
-        if let Some(thread) = self.thread.take() {
-            drop(thread.join());
-        }
     }
 }

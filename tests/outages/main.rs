@@ -45,6 +45,7 @@ fn endure<T>(world: &mut T, sites: fn(&T) -> Vec<&Site>, faults: &[Fault<T>]) {
     let mut scene = Scene { addresses, ..Scene::default() };
     let mut users: Vec<_> =
         (0..THREADS * USERS_OF_EACH).map(|number| User::new(format!("user {number}"))).collect();
+    let mut whole = Tally::default();
     let rounds = env::var("OUTAGES").map_or(ROUNDS, |rounds| rounds.parse().unwrap());
     for (name, fault) in faults.iter().cycle().take(rounds) {
         let mut back = Duration::ZERO;
@@ -57,8 +58,11 @@ fn endure<T>(world: &mut T, sites: fn(&T) -> Vec<&Site>, faults: &[Fault<T>]) {
         for user in &mut users {
             user.audit(&scene).unwrap_or_else(|broken| panic!("after {name}: {broken}"));
         }
-        report(name, &mut users, back);
+        whole.add(&report(name, &mut users, back));
     }
+    // On a busy machine one round may have too few requests to meet everything.
+    let met = whole.refused > 0 && whole.unanswered > 0 && whole.kept > 0;
+    assert!(met, "the rounds have tested nothing");
 }
 
 fn under_load(users: &mut [User], scene: &Scene, during: impl FnOnce()) {
@@ -88,7 +92,7 @@ impl Drop for AtTheEnd<'_> {
     }
 }
 
-fn report(name: &str, users: &mut [User], back: Duration) {
+fn report(name: &str, users: &mut [User], back: Duration) -> Tally {
     let mut all = Tally::default();
     users.iter_mut().for_each(|user| all.add(&std::mem::take(&mut user.tally)));
     let Tally { requests, logins, refused, unanswered, kept, longest } = all;
@@ -97,7 +101,7 @@ fn report(name: &str, users: &mut [User], back: Duration) {
          {kept:3} kept; longest {longest:7.1?}, back in {back:7.1?}"
     );
     assert!(longest < LONGEST, "a request took {longest:?}");
-    assert!(refused > 0 && unanswered > 0 && kept > 0, "this round has tested nothing");
+    all
 }
 
 fn kill(site: &mut Site, scene: &Scene, forgets: bool) {

@@ -9,12 +9,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix_identity::IdentityMiddleware;
-use actix_session::{SessionMiddleware, storage::CookieSessionStore};
 use actix_web::{App, HttpServer, cookie::Key, rt::System};
 use session_expire::{
-    Builder, Clock, Limit, MemoryRegistry, Policy, RedisRegistry, SessionExpire, SqliteRegistry,
-    SystemClock, Timestamp,
+    Clock, Limit, MemoryRegistry, Policy, RedisRegistry, SessionExpire, SessionExpireBuilder,
+    SqliteRegistry, SystemClock, Timestamp,
 };
 use session_expire_tests::{Browser, pages};
 
@@ -124,17 +122,10 @@ fn serve() {
     });
     System::new().block_on(async {
         let policy = Policy::new().max_sessions(MAX_SESSIONS as u32);
-        let builder = SessionExpire::builder(policy).clock(clock);
+        let key = Key::from(&[7; 64]);
+        let builder = SessionExpire::builder(policy).clock(clock).plain_http(true).cookie_key(key);
         let expire = at(builder, &place).await.build().unwrap();
-        let site = move || {
-            let sessions =
-                SessionMiddleware::builder(CookieSessionStore::default(), Key::from(&[7; 64]));
-            App::new()
-                .configure(pages)
-                .wrap(expire.clone())
-                .wrap(IdentityMiddleware::default())
-                .wrap(sessions.cookie_secure(false).build())
-        };
+        let site = move || App::new().configure(pages).wrap(expire.clone());
         let server = HttpServer::new(site).workers(2);
         let server = server.bind(("127.0.0.1", number(PORT).try_into().unwrap())).unwrap();
         println!("\n@listening");
@@ -142,17 +133,19 @@ fn serve() {
     });
 }
 
-async fn at(builder: Builder, place: &str) -> Builder {
+async fn at(builder: SessionExpireBuilder, place: &str) -> SessionExpireBuilder {
     if place == "memory" {
-        return builder.registry(MemoryRegistry::new().log_limit(Limit::At(5)));
+        return builder.registry(MemoryRegistry::new().history_limit(Limit::At(5)));
     }
     let at_hand = place.strip_prefix("caching ");
     if let Some(url) = at_hand {
-        builder.registry(RedisRegistry::connect_caching(url).await.unwrap().log_limit(Limit::At(5)))
+        builder.registry(
+            RedisRegistry::connect_caching(url).await.unwrap().history_limit(Limit::At(5)),
+        )
     } else if place.starts_with("redis:") {
-        builder.registry(RedisRegistry::connect(place).await.unwrap().log_limit(Limit::At(5)))
+        builder.registry(RedisRegistry::connect(place).await.unwrap().history_limit(Limit::At(5)))
     } else {
-        builder.registry(SqliteRegistry::open(place).unwrap().log_limit(Limit::At(5)))
+        builder.registry(SqliteRegistry::open(place).unwrap().history_limit(Limit::At(5)))
     }
 }
 

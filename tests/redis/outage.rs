@@ -1,35 +1,29 @@
+//! A server that is away, slow, full, read-only, or holds what cannot be read.
+
 use std::{
     error::Error,
     time::{Duration, Instant},
 };
 
 use session_expire::{
-    ActivityUpdate, EndTarget, Ended, NewLogin, Policy, PolicyPatch, Query, Reason, RecordKey,
-    RedisConnectError, RedisRegistry, Registry, RegistryError, minutes,
+    EndTarget, KeyRotation, NewLogin, Policy, PolicyPatch, Query, Reason, RedisConnectError,
+    RedisRegistry, Registry, RegistryError, SessionUpdate, UpdateOutcome, minutes,
 };
-
-use crate::{NOON, login};
 use session_expire_tests::RedisServer;
 
+use crate::{NOON, active, all, end, is_open, login, revoked, session, setting, sign_in};
+
 const LIMIT: Duration = Duration::from_millis(300);
+
+/// How much longer an operation may take on a busy machine.
+const MARGIN: Duration = Duration::from_secs(1);
 
 async fn registry(server: &RedisServer) -> RedisRegistry {
     server.registry().await.timeout(LIMIT)
 }
 
-async fn signed_in(registry: &RedisRegistry) -> RecordKey {
-    let login = login("alice", &Policy::new());
-    let key = login.key;
-    registry.login(login).await.unwrap();
-    key
-}
-
-fn change() -> ActivityUpdate {
-    ActivityUpdate { seen: NOON, now: NOON, patch: None }
-}
-
-fn ended() -> Ended {
-    Ended::new(Reason::LoggedOut, NOON)
+fn ends(target: EndTarget) -> session_expire::EndSessions {
+    session_expire::EndSessions::new(target, revoked())
 }
 
 fn whole(error: &RegistryError) -> String {
@@ -43,207 +37,284 @@ fn whole(error: &RegistryError) -> String {
 }
 
 /// Every operation fails, and none takes much longer than the limit.
-async fn assert_all_fail(registry: &RedisRegistry, key: RecordKey) {
+async fn assert_all_fail(registry: &RedisRegistry, known: &NewLogin) {
     let began = Instant::now();
+    let new = login("bob", &Policy::new());
+    let rotation = KeyRotation::new(session(known), known.key, active(NOON));
     let failed = [
-        registry.load(key).await.is_err(),
-        registry.login(login("bob", &Policy::new())).await.is_err(),
-        registry.touch(key, change()).await.is_err(),
-        registry.end(EndTarget::Key(key), ended()).await.is_err(),
-        registry.find(Query::open("alice")).await.is_err(),
-        registry.find(Query::default()).await.is_err(),
+        registry.load(known.key, false).await.is_err(),
+        registry.load(known.key, true).await.is_err(),
+        registry.reserve(new.reservation(NOON)).await.is_err(),
+        registry.commit(new.clone()).await.is_err(),
+        registry.cancel(new.key, revoked()).await.is_err(),
+        registry.update(session(known), active(NOON)).await.is_err(),
+        registry.rotate(rotation).await.is_err(),
+        registry.end(ends(all("alice"))).await.is_err(),
+        registry.list(Query::open("alice")).await.is_err(),
+        registry.list(Query::default()).await.is_err(),
+        registry.end_everyone(revoked()).await.is_err(),
     ];
-    assert_eq!(failed, [true; 6]);
-    let most = (LIMIT + Duration::from_millis(200)) * 6;
+    assert_eq!(failed, [true; 11]);
+    let most = (LIMIT + MARGIN) * 11;
     assert!(began.elapsed() < most, "took {:?}", began.elapsed());
 }
 
 #[tokio::test]
-async fn a_stopped_server_is_an_error_and_its_return_is_noticed_at_once() {
+async fn stopped_server_is_an_error_until_it_returns() {
     let mut server = RedisServer::start();
     let registry = registry(&server).await;
-    let key = signed_in(&registry).await;
+    let login = sign_in(&registry).await;
     server.stop();
-    assert_all_fail(&registry, key).await;
+    assert_all_fail(&registry, &login).await;
     server.start_again();
-    // It came back empty: that it knows nobody is its answer, not an error.
-    assert_eq!(registry.load(key).await.unwrap(), None);
-    let key = signed_in(&registry).await;
-    assert!(registry.load(key).await.unwrap().is_some());
+    // It returned empty: that it knows no session is a response, not an error.
+    assert_eq!(registry.load(login.key, false).await.unwrap(), None);
+    let login = sign_in(&registry).await;
+    assert!(is_open(&registry, login.key).await);
 }
 
 #[tokio::test]
-async fn a_server_restarted_between_two_requests_is_no_error() {
+async fn server_restarted_between_two_requests_is_no_error() {
     let mut server = RedisServer::with(&["--appendonly", "yes", "--appendfsync", "always"]);
     let registry = server.registry().await;
-    let key = signed_in(&registry).await;
+    let key = sign_in(&registry).await.key;
     for _ in 0..3 {
         server.stop();
         server.start_again();
-        assert!(registry.load(key).await.unwrap().is_some());
+        assert!(is_open(&registry, key).await);
     }
 }
 
 #[tokio::test]
-async fn a_server_that_still_reads_its_file_is_waited_for_at_the_start() {
+async fn server_that_still_reads_its_file_is_waited_for() {
     // While it reads, it listens after every 1,024 commands only.
     let mut server = RedisServer::with(&["--appendonly", "yes", "--key-load-delay", "100"]);
     let long = "for _ = 1, 10000 do redis.call('RPUSH', 'long', 'a') end";
     let _: () = server.ask(&["EVAL", long, "0"]);
-    signed_in(&server.registry().await).await;
+    sign_in(&server.registry().await).await;
     server.stop();
     server.start_again();
     let state: String = server.ask(&["INFO", "persistence"]);
     assert!(state.contains("\nloading:1"), "{state}");
     let registry = server.registry().await;
-    assert_eq!(registry.find(Query::open("alice")).await.unwrap().len(), 1);
+    assert_eq!(registry.list(Query::open("alice")).await.unwrap().len(), 1);
 }
 
 #[tokio::test]
-async fn a_slow_server_keeps_nobody_waiting() {
+async fn slow_server_is_an_error_after_the_timeout() {
     let server = RedisServer::start();
     let registry = registry(&server).await;
-    let key = signed_in(&registry).await;
+    let key = sign_in(&registry).await.key;
     let _: String = server.ask(&["CLIENT", "PAUSE", "2000", "ALL"]);
     let began = Instant::now();
-    let all = (0..20).map(|_| registry.load(key));
-    for answer in all.map(|load| async {
+    while began.elapsed() < Duration::from_millis(1_500) {
         let began = Instant::now();
-        (load.await, began.elapsed())
-    }) {
-        if began.elapsed() > Duration::from_millis(1_500) {
-            break;
-        }
-        let (answer, took) = answer.await;
-        let error = answer.unwrap_err();
-        assert!(took < LIMIT + Duration::from_millis(200), "took {took:?}");
+        let error = registry.load(key, false).await.unwrap_err();
+        let took = began.elapsed();
+        assert!(took < LIMIT + MARGIN, "took {took:?}");
         assert!(whole(&error).contains("300ms"), "{}", whole(&error));
     }
     tokio::time::sleep(Duration::from_millis(2_200).saturating_sub(began.elapsed())).await;
-    assert!(registry.load(key).await.unwrap().is_some());
+    assert!(is_open(&registry, key).await);
 }
 
 #[tokio::test]
-async fn a_server_that_hangs_is_an_error_and_recovers() {
+async fn halted_server_is_an_error_until_it_continues() {
     let server = RedisServer::start();
     let registry = registry(&server).await;
-    let key = signed_in(&registry).await;
+    let login = sign_in(&registry).await;
     server.signal("STOP");
-    assert_all_fail(&registry, key).await;
+    assert_all_fail(&registry, &login).await;
     server.signal("CONT");
     tokio::time::sleep(Duration::from_millis(100)).await;
-    assert!(registry.load(key).await.unwrap().is_some());
+    assert!(registry.load(login.key, false).await.unwrap().is_some());
 }
 
 #[tokio::test]
-async fn full_memory_refuses_logins_whole_and_lets_people_out() {
+async fn full_server_refuses_whole_logins_and_allows_sign_out() {
     let server = RedisServer::start();
     let registry = server.registry().await;
-    let key = signed_in(&registry).await;
+    let login = sign_in(&registry).await;
     let _: String = server.ask(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]);
     let _: String = server.ask(&["CONFIG", "SET", "maxmemory", "1"]);
-    let mut login = login("alice", &Policy::new().max_sessions(1));
-    login.replaces = Some((key, Reason::LoggedOut));
-    let (new, before) = (login.key, registry.load(key).await.unwrap());
-    let error = registry.login(login).await.unwrap_err();
-    assert!(whole(&error).contains("maxmemory"), "{}", whole(&error));
-    assert_eq!(registry.load(key).await.unwrap(), before);
-    assert_eq!(registry.load(new).await.unwrap(), None);
-    let later = NOON.plus(Duration::from_secs(60));
-    registry.touch(key, ActivityUpdate { seen: later, now: later, patch: None }).await.unwrap();
-    assert_eq!(registry.load(key).await.unwrap().unwrap().record.last_seen, later);
-    assert_eq!(registry.end(EndTarget::Key(key), ended()).await.unwrap().len(), 1);
-    let loaded = registry.load(key).await.unwrap().unwrap();
-    assert_eq!((loaded.record.ended.clone().unwrap().reason, loaded.open), (Reason::LoggedOut, 0));
-    assert_eq!(registry.find(Query::past("alice")).await.unwrap().len(), 1);
+    let mut next = crate::login("alice", &Policy::new().max_sessions(1));
+    next.replaces = Some((login.id, Reason::LoggedOut));
+    let before = registry.load(login.key, true).await.unwrap();
+    let rotation = KeyRotation::new(session(&login), login.key, active(NOON));
+    let errors = [
+        registry.commit(next.clone()).await.unwrap_err(),
+        registry.reserve(next.reservation(NOON.plus(minutes(1)))).await.unwrap_err(),
+        registry.update(session(&login), setting("a", "1")).await.unwrap_err(),
+        registry.rotate(rotation.clone()).await.unwrap_err(),
+    ];
+    for error in errors {
+        assert!(whole(&error).contains("maxmemory"), "{}", whole(&error));
+    }
+    assert_eq!(registry.load(login.key, true).await.unwrap(), before);
+    for new in [next.key, rotation.to] {
+        assert_eq!(registry.load(new, false).await.unwrap(), None);
+    }
+    let later = NOON.plus(minutes(1));
+    registry.update(session(&login), active(later)).await.unwrap();
+    let loaded = registry.load(login.key, false).await.unwrap().unwrap();
+    assert_eq!(loaded.record.last_seen, later);
+    assert_eq!(end(&registry, EndTarget::Session(session(&login))).await, 1);
+    let loaded = registry.load(login.key, true).await.unwrap().unwrap();
+    assert_eq!((loaded.record.ended.clone(), loaded.open), (Some(revoked()), Some(0)));
+    assert_eq!(registry.list(Query::past("alice")).await.unwrap().len(), 1);
 }
 
 #[tokio::test]
-async fn a_replica_answers_and_refuses_to_write() {
+async fn replica_loads_and_refuses_to_write() {
     let primary = RedisServer::start();
-    let key = signed_in(&primary.registry().await).await;
+    let known = sign_in(&primary.registry().await).await;
     let replica = RedisServer::with(&["--replicaof", "127.0.0.1", &primary.port.to_string()]);
     while !replica.ask::<String>(&["INFO", "replication"]).contains("master_link_status:up") {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     let registry = replica.registry().await;
-    let loaded = registry.load(key).await.unwrap().unwrap();
-    assert_eq!((loaded.record.ended.clone(), loaded.open), (None, 1));
+    let loaded = registry.load(known.key, true).await.unwrap().unwrap();
+    assert_eq!((loaded.record.ended.clone(), loaded.open), (None, Some(1)));
     let errors = [
-        registry.login(login("alice", &Policy::new())).await.unwrap_err(),
-        registry.touch(key, change()).await.unwrap_err(),
-        registry.end(EndTarget::Key(key), ended()).await.unwrap_err(),
+        registry.commit(login("alice", &Policy::new())).await.unwrap_err(),
+        registry.update(session(&known), active(NOON)).await.unwrap_err(),
+        registry.end(ends(all("alice"))).await.unwrap_err(),
     ];
     for error in errors {
         assert!(whole(&error).to_lowercase().contains("read"), "{}", whole(&error));
     }
-    assert!(registry.load(key).await.unwrap().is_some());
+    assert!(is_open(&registry, known.key).await);
     // Promoted, it is a server as any other.
     let _: String = replica.ask(&["REPLICAOF", "NO", "ONE"]);
-    registry.login(login("alice", &Policy::new())).await.unwrap();
+    registry.commit(login("alice", &Policy::new())).await.unwrap();
+}
+
+/// A client that goes on over the old connection would never reach the new primary.
+#[tokio::test]
+async fn primary_that_became_a_replica_is_connected_anew() {
+    let (old, new) = (RedisServer::start(), RedisServer::start());
+    let registry = old.registry().await;
+    let known = sign_in(&registry).await;
+    let _: String = old.ask(&["REPLICAOF", "127.0.0.1", &new.port.to_string()]);
+    let error = registry.update(session(&known), active(NOON)).await.unwrap_err();
+    assert!(whole(&error).to_lowercase().contains("read"), "{}", whole(&error));
+    let began = Instant::now();
+    // The connection that asks is one.
+    while old.ask::<String>(&["CLIENT", "LIST", "TYPE", "normal"]).lines().count() > 1 {
+        let patience = Duration::from_secs(10);
+        assert!(began.elapsed() < patience, "the connection to the old primary is still open");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// The hash of alice's partition, and the field of the record that was stored first.
+fn stored_record(server: &RedisServer) -> (String, String) {
+    let names: Vec<String> = server.ask(&["KEYS", "*}"]);
+    let fields: Vec<String> = server.ask(&["HKEYS", &names[0]]);
+    let field = fields.into_iter().find(|field| field.len() == 22);
+    (names[0].clone(), field.unwrap())
 }
 
 #[tokio::test]
-async fn garbage_on_the_server_is_an_error_and_no_sign_out() {
+async fn unreadable_record_is_an_error_and_no_sign_out() {
     let server = RedisServer::start();
     let registry = server.registry().await;
-    let key = signed_in(&registry).await;
-    let names: Vec<String> = server.ask(&["KEYS", "*}"]);
-    let fields: Vec<String> = server.ask(&["HKEYS", &names[0]]);
-    let field = fields.iter().find(|field| field.len() == 32).unwrap();
-    for garbage in ["", "{", "[]", "3", "{\"place\":3}", "\u{1}{\"seal\":\"secret\"}"] {
-        let _: u32 = server.ask(&["HSET", &names[0], field, garbage]);
-        let error = registry.load(key).await.unwrap_err();
-        assert!(!whole(&error).contains("secret"), "{}", whole(&error));
-        // Nor does it keep the user from signing in again.
+    let key = sign_in(&registry).await.key;
+    let (name, field) = stored_record(&server);
+    for garbage in ["", "{", "[]", "3", "{\"owner\":\"a\"}", "\u{1}{\"signing_key\":\"secret\"}"] {
+        let _: u32 = server.ask(&["HSET", &name, &field, garbage]);
+        for count_open in [false, true] {
+            let error = registry.load(key, count_open).await.unwrap_err();
+            assert!(!whole(&error).contains("secret"), "{}", whole(&error));
+        }
+        // The user can sign in again.
         let policy = Policy::new().max_sessions(1);
-        registry.login(NewLogin::new("alice", NOON, &policy)).await.unwrap();
+        registry.commit(NewLogin::new("alice", NOON, &policy)).await.unwrap();
     }
 }
 
 #[tokio::test]
-async fn one_record_that_nobody_can_read_keeps_nobody_from_the_others() {
+async fn unreadable_data_is_an_error_and_is_not_overwritten() {
     let server = RedisServer::start();
     let registry = server.registry().await;
-    let key = signed_in(&registry).await;
-    signed_in(&registry).await;
-    let names: Vec<String> = server.ask(&["KEYS", "*}"]);
-    let fields: Vec<String> = server.ask(&["HKEYS", &names[0]]);
-    let field = fields.iter().find(|field| field.len() == 32).unwrap();
-    let text: String = server.ask(&["HGET", &names[0], field]);
-    // From a newer version, perhaps: it can be listed, and so be ended with all others.
-    let newer = text.replace("{", r#"{"patch":"{\"colour\":\"red\"}","#);
-    let _: u32 = server.ask(&["HSET", &names[0], field, &newer]);
-    assert_eq!(registry.find(Query::default()).await.unwrap().len(), 2);
-    // This says of nobody whose it is.
-    let nobodys = text.replace("\"user\"", "\"who\"");
-    let _: u32 = server.ask(&["HSET", &names[0], field, &nobodys]);
-    assert_eq!(registry.find(Query::open("alice")).await.unwrap().len(), 1);
-    assert_eq!(registry.find(Query::default()).await.unwrap().len(), 1);
+    let login = sign_in(&registry).await;
+    registry.update(session(&login), setting("a", "1")).await.unwrap();
+    let (name, field) = stored_record(&server);
+    for garbage in ["x", "e1", "e1:1:", "e9:1:a1"] {
+        let _: u32 = server.ask(&["HSET", &name, &format!("d:{field}"), garbage]);
+        assert!(registry.load(login.key, false).await.is_err(), "{garbage}");
+        assert!(registry.update(session(&login), setting("b", "2")).await.is_err(), "{garbage}");
+        let data: String = server.ask(&["HGET", &name, &format!("d:{field}")]);
+        assert_eq!(data, garbage);
+    }
+    // An item of a newer version is left alone.
+    let _: u32 = server.ask(&["HSET", &name, &format!("d:{field}"), "x1:2:abce1:1:a1"]);
+    registry.update(session(&login), setting("b", "2")).await.unwrap();
+    let data: String = server.ask(&["HGET", &name, &format!("d:{field}")]);
+    assert_eq!(data, "x1:2:abce1:1:a1e1:1:b2");
+    assert_eq!(end(&registry, all("alice")).await, 1);
+}
+
+#[tokio::test]
+async fn unreadable_record_does_not_hide_the_others() {
+    let server = RedisServer::start();
+    let registry = server.registry().await;
+    let key = sign_in(&registry).await.key;
+    let (name, field) = stored_record(&server);
+    sign_in(&registry).await;
+    let text: String = server.ask(&["HGET", &name, &field]);
+    // A policy of a newer version: the record is listed, so it can be ended with all others.
+    let newer = text.replace("{", r#"{"user_policy":"{\"colour\":\"red\"}","#);
+    let _: u32 = server.ask(&["HSET", &name, &field, &newer]);
+    assert_eq!(registry.list(Query::default()).await.unwrap().len(), 2);
+    // A record without a user.
+    let without_user = text.replace("\"user\"", "\"who\"");
+    let _: u32 = server.ask(&["HSET", &name, &field, &without_user]);
+    assert_eq!(registry.list(Query::open("alice")).await.unwrap().len(), 1);
+    assert_eq!(registry.list(Query::default()).await.unwrap().len(), 1);
     let policy = Policy::new().max_sessions(1);
-    registry.login(NewLogin::new("alice", NOON, &policy)).await.unwrap();
-    assert_eq!(registry.find(Query::open("alice")).await.unwrap().len(), 1);
-    let unreadable = registry.load(key).await;
+    registry.commit(NewLogin::new("alice", NOON, &policy)).await.unwrap();
+    assert_eq!(registry.list(Query::open("alice")).await.unwrap().len(), 1);
+    let unreadable = registry.load(key, false).await;
     assert!(unreadable.is_err() || unreadable.unwrap().unwrap().record.ended.is_some());
 }
 
 #[tokio::test]
-async fn a_policy_that_could_not_be_read_back_is_refused_before_anything_changes() {
+async fn fields_of_a_newer_version_survive_updates() {
     let server = RedisServer::start();
     let registry = server.registry().await;
-    let key = signed_in(&registry).await;
-    let contradiction = PolicyPatch::new().idle(minutes(2)).warn(minutes(2));
-    let mut second = login("alice", &Policy::new().max_sessions(1));
-    second.patch = Some(contradiction.clone().into());
-    assert!(registry.login(second).await.is_err());
-    let patch = Some(Some(contradiction.into()));
-    assert!(registry.touch(key, ActivityUpdate { patch, ..change() }).await.is_err());
-    assert_eq!(registry.load(key).await.unwrap().unwrap().record.ended, None);
-    assert_eq!(registry.find(Query::open("alice")).await.unwrap().len(), 1);
+    let login = sign_in(&registry).await;
+    let (name, field) = stored_record(&server);
+    let text: String = server.ask(&["HGET", &name, &field]);
+    let newer = text.replacen('{', r#"{"colour":"red","#, 1);
+    let _: u32 = server.ask(&["HSET", &name, &field, &newer]);
+    let rotation = KeyRotation::new(session(&login), login.key, active(NOON.plus(minutes(1))));
+    registry.rotate(rotation.clone()).await.unwrap();
+    assert_eq!(end(&registry, all("alice")).await, 1);
+    let fields: Vec<String> = server.ask(&["HVALS", &name]);
+    assert_eq!(fields.iter().filter(|text| text.contains(r#""colour":"red""#)).count(), 2);
 }
 
 #[tokio::test]
-async fn what_is_wrong_at_the_start_is_said_without_the_password() {
+async fn contradictory_policy_is_refused_before_anything_changes() {
+    let server = RedisServer::start();
+    let registry = server.registry().await;
+    let known = sign_in(&registry).await;
+    let contradiction = PolicyPatch::new().idle(minutes(2)).warn(minutes(2));
+    let mut second = login("alice", &Policy::new().max_sessions(1));
+    second.login_policy = Some(contradiction.clone().into());
+    assert!(registry.commit(second).await.is_err());
+    let mut update = SessionUpdate::new(NOON);
+    update.user_policy = Some(Some(contradiction.into()));
+    assert!(registry.update(session(&known), update).await.is_err());
+    assert!(is_open(&registry, known.key).await);
+    assert_eq!(registry.list(Query::open("alice")).await.unwrap().len(), 1);
+    let outcome = registry.update(session(&known), active(NOON)).await.unwrap();
+    assert_eq!(outcome, UpdateOutcome::Updated);
+}
+
+#[tokio::test]
+async fn error_at_the_start_does_not_show_the_password() {
     let server = RedisServer::with(&["--requirepass", "right-password"]);
     let url = |password: &str| format!("redis://:{password}@127.0.0.1:{}/", server.port);
     let registry = RedisRegistry::connect(&url("right-password")).await.unwrap();

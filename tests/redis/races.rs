@@ -1,3 +1,5 @@
+//! Simultaneous logins, over one connection, several, and from two processes.
+
 use std::{
     process::{Command, Stdio},
     sync::{Arc, Barrier},
@@ -17,14 +19,14 @@ fn policy(overflow: Overflow) -> Policy {
     Policy::new().max_sessions(1).overflow(overflow)
 }
 
-/// Logs one user in many times at once; answers how many were let in.
+/// Commits many logins of one user at once, and returns how many were not refused.
 async fn rush(registry: &Arc<RedisRegistry>, user: &str, overflow: Overflow, logins: u32) -> u32 {
     let mut rush = JoinSet::new();
     for _ in 0..logins {
         let (registry, user) = (Arc::clone(registry), user.to_owned());
         rush.spawn(async move {
             let login = NewLogin::new(user, NOON, &policy(overflow));
-            matches!(registry.login(login).await.unwrap(), LoginOutcome::Committed { .. })
+            matches!(registry.commit(login).await.unwrap(), LoginOutcome::Committed { .. })
         });
     }
     rush.join_all().await.into_iter().map(u32::from).sum()
@@ -34,16 +36,16 @@ fn overflow_of(round: u32) -> Overflow {
     [Overflow::Evict, Overflow::Refuse][(round % 2) as usize]
 }
 
-async fn assert_one_left(registry: &RedisRegistry, round: u32, let_in: u32) {
+async fn assert_one_left(registry: &RedisRegistry, round: u32, committed: u32) {
     let user = format!("user {round}");
-    let open = registry.find(Query::open(user)).await.unwrap();
+    let open = registry.list(Query::open(user)).await.unwrap();
     assert_eq!(open.len(), 1, "round {round}");
     let expected = if overflow_of(round) == Overflow::Refuse { 1 } else { LOGINS };
-    assert_eq!(let_in, expected, "round {round}");
+    assert_eq!(committed, expected, "round {round}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn of_fifty_logins_at_once_over_two_connections_one_is_left_every_time() {
+async fn fifty_logins_over_two_connections_leave_one() {
     let server = RedisServer::start();
     let (one, other) = (Arc::new(server.registry().await), Arc::new(server.registry().await));
     for round in 0..ROUNDS {
@@ -57,7 +59,7 @@ async fn of_fifty_logins_at_once_over_two_connections_one_is_left_every_time() {
 }
 
 #[test]
-fn of_fifty_threads_at_once_one_is_left() {
+fn fifty_logins_of_fifty_threads_leave_one() {
     let server = RedisServer::start();
     for round in 0..4 {
         let barrier = Arc::new(Barrier::new(LOGINS as usize));
@@ -74,14 +76,14 @@ fn of_fifty_threads_at_once_one_is_left() {
                 })
             })
             .collect();
-        let let_in = threads.into_iter().map(|thread| thread.join().unwrap()).sum();
+        let committed = threads.into_iter().map(|thread| thread.join().unwrap()).sum();
         Runtime::new().unwrap().block_on(async {
-            assert_one_left(&server.registry().await, round, let_in).await;
+            assert_one_left(&server.registry().await, round, committed).await;
         });
     }
 }
 
-/// The other process of the test below: it logs in on its own when the server says go.
+/// A process of the test below: it starts each round when both are ready.
 #[tokio::test]
 #[ignore = "half of a race between two processes"]
 async fn half_of_a_race() {
@@ -93,14 +95,14 @@ async fn half_of_a_race() {
         let ready = format!("ready {round}");
         redis::cmd("INCR").arg(&ready).exec(&mut server).unwrap();
         while redis::cmd("GET").arg(&ready).query::<u32>(&mut server).unwrap() < 2 {}
-        let let_in =
+        let committed =
             rush(&registry, &format!("user {round}"), overflow_of(round), LOGINS / 2).await;
-        redis::cmd("INCRBY").arg(format!("in {round}")).arg(let_in).exec(&mut server).unwrap();
+        redis::cmd("INCRBY").arg(format!("in {round}")).arg(committed).exec(&mut server).unwrap();
     }
 }
 
 #[tokio::test]
-async fn two_processes_that_share_a_server_leave_one_every_time() {
+async fn fifty_logins_of_two_processes_leave_one() {
     let server = RedisServer::start();
     let halves: Vec<_> = (0..2)
         .map(|_| {
@@ -117,7 +119,7 @@ async fn two_processes_that_share_a_server_leave_one_every_time() {
     }
     let registry = server.registry().await;
     for round in 0..ROUNDS {
-        let let_in: u32 = server.ask(&["GET", &format!("in {round}")]);
-        assert_one_left(&registry, round, let_in).await;
+        let committed: u32 = server.ask(&["GET", &format!("in {round}")]);
+        assert_one_left(&registry, round, committed).await;
     }
 }

@@ -1,13 +1,14 @@
-//! Every registry keeps every promise; and the promises notice when one is broken.
+//! Every registry keeps every promise, and every promise notices when it is broken.
 //!
-//! A registry joins with one line in [`conformance`], one in [`sequences`] and one in [`one_step`].
+//! A registry joins with one line in [`conformance`], one in [`equivalence`] and one in
+//! [`linearizability`].
 
-mod broken;
-mod forgetting;
-mod one_step;
-mod plain;
-mod real;
-mod sequences;
+mod backends;
+mod equivalence;
+mod faulty_registries;
+mod linearizability;
+mod reference;
+mod retention;
 mod threads;
 
 mod conformance {
@@ -16,28 +17,28 @@ mod conformance {
     }
 
     mod sqlite {
-        session_expire::conformance_tests!(async { crate::real::sqlite() });
+        session_expire::conformance_tests!(async { crate::backends::sqlite() });
     }
 
     mod redis {
         session_expire::conformance_tests!(
-            runner = crate::real::tokio,
-            fresh = async { crate::real::REDIS.registry().await },
+            runner = crate::backends::tokio,
+            fresh = async { crate::backends::redis().await },
         );
     }
 
-    mod redis_that_caches {
+    mod caching_redis {
         session_expire::conformance_tests!(
-            runner = crate::real::tokio,
-            fresh = async { crate::real::REDIS.caching().await },
+            runner = crate::backends::tokio,
+            fresh = async { crate::backends::caching_redis().await },
         );
     }
 
-    mod plain {
-        session_expire::conformance_tests!(async { crate::plain::Plain::default() });
+    mod reference {
+        session_expire::conformance_tests!(async { crate::reference::Reference::default() });
     }
 
-    /// A registry that is not there at once, and a runner that is asked for it.
+    /// A registry that is opened later, with a runner that is asked for it.
     mod with_a_runner {
         use actix_web::rt::System;
 
@@ -48,18 +49,18 @@ mod conformance {
     }
 
     #[test]
-    fn a_log_limit_is_kept() {
-        use crate::real::{REDIS, sqlite, tokio};
+    fn history_limit_is_kept() {
+        use crate::backends::{redis, sqlite, tokio};
         use session_expire::{Limit, MemoryRegistry, Registry, conformance};
         for limit in [0, 1, 3] {
             tokio(Box::pin(async {
                 let registries: [Box<dyn Registry>; 3] = [
-                    Box::new(MemoryRegistry::new().log_limit(Limit::At(limit))),
-                    Box::new(sqlite().log_limit(Limit::At(limit))),
-                    Box::new(REDIS.registry().await.log_limit(Limit::At(limit))),
+                    Box::new(MemoryRegistry::new().history_limit(Limit::At(limit))),
+                    Box::new(sqlite().history_limit(Limit::At(limit))),
+                    Box::new(redis().await.history_limit(Limit::At(limit))),
                 ];
                 for registry in registries {
-                    conformance::the_log_keeps_the_last_logins(&*registry, limit).await;
+                    conformance::history_keeps_the_last_sessions(&*registry, limit).await;
                 }
             }));
         }

@@ -3,8 +3,10 @@
 use session_expire::{
     MemoryRegistry,
     conformance::{
-        a_storm_leaves_order_behind, activity_cannot_outrun_the_end, block_on,
-        of_simultaneous_logins_one_is_admitted, of_simultaneous_logins_one_is_left,
+        activity_does_not_outrun_the_end, block_on, mixed_operations_leave_a_consistent_state,
+        simultaneous_ends_of_the_others_leave_one, simultaneous_logins_commit_one,
+        simultaneous_logins_leave_one_session, simultaneous_reservations_hold_one_slot,
+        simultaneous_rotations_have_one_winner,
     },
 };
 
@@ -12,16 +14,19 @@ use session_expire::{
 fn two_hundred_rounds_of_fifty_logins_leave_one_each() {
     for _ in 0..200 {
         let registry = MemoryRegistry::new();
-        of_simultaneous_logins_one_is_left(&registry, block_on);
-        of_simultaneous_logins_one_is_admitted(&registry, block_on);
+        simultaneous_logins_leave_one_session(&registry, block_on);
+        simultaneous_logins_commit_one(&registry, block_on);
+        simultaneous_reservations_hold_one_slot(&registry, block_on);
     }
 }
 
 #[test]
-fn two_hundred_storms_leave_order_behind() {
+fn two_hundred_rounds_of_changes_stay_consistent() {
     let registry = MemoryRegistry::new();
     for _ in 0..200 {
-        a_storm_leaves_order_behind(&registry, block_on);
-        activity_cannot_outrun_the_end(&registry, block_on);
+        mixed_operations_leave_a_consistent_state(&registry, block_on);
+        activity_does_not_outrun_the_end(&registry, block_on);
+        simultaneous_ends_of_the_others_leave_one(&registry, block_on);
+        simultaneous_rotations_have_one_winner(&registry, block_on);
     }
 }

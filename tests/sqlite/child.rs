@@ -1,9 +1,10 @@
-//! A second process: this test program again, running one ignored test that plays a part.
+//! Second process of a test: this test program again, which runs one ignored test.
 
 use std::{
     env, fs,
     io::{BufRead, BufReader, Write, stdout},
     path::{Path, PathBuf},
+    pin::pin,
     process::{Child, ChildStdout, Command, Stdio, id},
     sync::{
         Arc,
@@ -14,15 +15,16 @@ use std::{
 };
 
 use session_expire::{
-    EndTarget, Ended, LoginOutcome, NewLogin, Policy, Reason, RecordKey, Registry, RegistryError,
-    RegistryFuture, SessionRecord, SqliteRegistry, Timestamp,
+    DataChanges, EndSessions, EndTarget, Ended, LoginOutcome, NewLogin, Policy, Reason, Registry,
+    RegistryError, RegistryFuture, SessionRecord, SessionRef, SessionUpdate, SqliteRegistry,
+    Timestamp, UpdateOutcome,
 };
 
 pub const NOON: Timestamp = Timestamp::from_millis(1_767_268_800_000);
 
 const FILE: &str = "SESSION_EXPIRE_TEST_FILE";
 
-/// A folder on a real disk that goes when the test ends.
+/// A folder on a disk that is deleted when the test ends.
 pub struct Folder(PathBuf);
 
 impl Folder {
@@ -53,8 +55,9 @@ impl Drop for Folder {
     }
 }
 
-/// A process that plays `part` with `file`, wrapped in `before` if that is not empty.
-pub fn play(part: &str, file: &Path, before: &[&str]) -> Command {
+/// Returns the command that runs the test `part` with `file`, wrapped in `before` unless it is
+/// empty.
+pub fn child(part: &str, file: &Path, before: &[&str]) -> Command {
     let program = env::current_exe().unwrap();
     let mut command = match before {
         [] => Command::new(program),
@@ -69,19 +72,19 @@ pub fn play(part: &str, file: &Path, before: &[&str]) -> Command {
     command
 }
 
-/// The file to play with; `None` when somebody runs the ignored tests by hand.
+/// Returns the file of a child; `None` if the ignored tests are run by hand.
 pub fn file() -> Option<PathBuf> {
     env::var_os(FILE).map(PathBuf::from)
 }
 
-/// Tells the parent something, in one write that the next moment's death cannot tear.
-pub fn say(line: &str) {
+/// Sends a line to the parent, in one write that a kill cannot tear.
+pub fn send(line: &str) {
     let mut out = stdout().lock();
     out.write_all(format!("\n@{line}\n").as_bytes()).unwrap();
     out.flush().unwrap();
 }
 
-/// What the child says, without what the test program says around it.
+/// Returns the lines that the child sends, without the other output of the test program.
 pub fn lines(child: &mut Child) -> impl Iterator<Item = String> + use<> {
     let out: ChildStdout = child.stdout.take().unwrap();
     let lines = BufReader::new(out).lines().map_while(Result::ok);
@@ -96,35 +99,56 @@ impl Wake for Unpark {
     }
 }
 
-pub fn wait<T>(mut answer: RegistryFuture<'_, T>) -> Result<T, RegistryError> {
+pub fn wait<T>(outcome: RegistryFuture<'_, T>) -> Result<T, RegistryError> {
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut outcome = pin!(outcome);
     loop {
-        match answer.as_mut().poll(&mut Context::from_waker(&waker)) {
-            Poll::Ready(answer) => return answer,
+        match outcome.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(outcome) => return outcome,
             Poll::Pending => thread::park(),
         }
     }
 }
 
-pub fn log_in(registry: &SqliteRegistry, user: &str) -> Result<RecordKey, RegistryError> {
+pub fn log_in(registry: &SqliteRegistry, user: &str) -> Result<NewLogin, RegistryError> {
     let login = NewLogin::new(user, NOON, &Policy::new());
-    let key = login.key;
-    let admission = wait(registry.login(login))?;
-    assert!(matches!(admission, LoginOutcome::Committed { .. }));
-    Ok(key)
+    let outcome = wait(registry.commit(login.clone()))?;
+    assert!(matches!(outcome, LoginOutcome::Committed { .. }));
+    Ok(login)
+}
+
+pub fn session(login: &NewLogin) -> SessionRef {
+    SessionRecord::new(login).session_ref()
 }
 
 pub fn log_out(
     registry: &SqliteRegistry,
-    key: RecordKey,
+    login: &NewLogin,
 ) -> Result<Vec<SessionRecord>, RegistryError> {
-    wait(registry.end(EndTarget::Key(key), Ended::new(Reason::LoggedOut, NOON)))
+    let target = EndTarget::Session(session(login));
+    wait(registry.end(EndSessions::new(target, Ended::new(Reason::LoggedOut, NOON))))
 }
 
-/// The texts of an error and all that caused it.
-pub fn whole(error: &dyn std::error::Error) -> String {
+/// Records activity at `at`, which needs no write.
+pub fn record_activity(registry: &SqliteRegistry, login: &NewLogin, at: Timestamp) {
+    let update = registry.update(session(login), SessionUpdate::new(at).active(at));
+    assert_eq!(wait(update).unwrap(), UpdateOutcome::Updated);
+}
+
+/// Stores an entry of session data, which must be durable.
+pub fn store_data(registry: &SqliteRegistry, login: &NewLogin) -> Result<(), RegistryError> {
+    let mut data = DataChanges::default();
+    data.set("stored", serde_json::value::to_raw_value(&true).unwrap());
+    let mut update = SessionUpdate::new(NOON);
+    update.data = data;
+    assert_eq!(wait(registry.update(session(login), update))?, UpdateOutcome::Updated);
+    Ok(())
+}
+
+/// Returns the messages of an error and all its sources.
+pub fn full_message(error: &dyn std::error::Error) -> String {
     match error.source() {
-        Some(source) => format!("{error}: {}", whole(source)),
+        Some(source) => format!("{error}: {}", full_message(source)),
         None => error.to_string(),
     }
 }

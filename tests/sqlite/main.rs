@@ -1,5 +1,5 @@
-//! `SqliteRegistry` against what happens to processes and disks: these tests kill, starve and lock out
-//! processes of their own.
+//! `SqliteRegistry` and the faults of processes and disks: these tests kill processes of their own,
+//! fill disks, hold locks and move files.
 
 mod child;
 mod full;

@@ -1,6 +1,14 @@
 //! Whoever is not signed in any more is told in a way they can use.
 
-use actix_web::{HttpResponse, web};
+use actix_identity::Identity;
+use actix_web::{
+    HttpResponse,
+    body::MessageBody,
+    dev::{ServiceRequest, ServiceResponse},
+    error::{ErrorBadGateway, ErrorForbidden, ErrorUnauthorized},
+    middleware::{Next, from_fn},
+    web,
+};
 use session_expire::{SessionHandle, minutes};
 use session_expire_tests::{Browser, Site};
 
@@ -186,5 +194,105 @@ fn a_401_of_another_scheme_and_one_that_is_meant_as_it_is_are_left_alone() {
     assert_eq!(site.browser().get("/basic").header("www-authenticate"), "Basic");
     for browser in [site.browser(), expired(&site)] {
         assert_eq!(browser.post("/api/login", "").body, "wrong password");
+    }
+}
+
+/// A guard as applications write it: it wants an identity, and fails for other reasons, too.
+async fn guard<B: MessageBody + 'static>(
+    mut req: ServiceRequest,
+    next: Next<B>,
+) -> actix_web::Result<ServiceResponse<B>> {
+    match req.query_string() {
+        "before=502" => Err(ErrorBadGateway("no")),
+        "before=403" => Err(ErrorForbidden("no")),
+        "after=502" => next.call(req).await.and_then(|_| Err(ErrorBadGateway("no"))),
+        _ => {
+            req.extract::<Identity>().await?;
+            next.call(req).await
+        }
+    }
+}
+
+fn guarded_site() -> Site {
+    let routes: fn(&mut web::ServiceConfig) = |cfg| {
+        let page = |user: Option<Identity>| async move {
+            user.map(|user| user.id().unwrap()).unwrap_or_default()
+        };
+        let scope = web::scope("/guarded").wrap(from_fn(guard::<actix_web::body::BoxBody>));
+        cfg.service(scope.route("/page", web::get().to(page)));
+    };
+    Site::builder().routes(routes).start()
+}
+
+#[test]
+fn guard_that_extracts_an_identity_is_challenged_like_a_handler() {
+    let site = guarded_site();
+    let visited = site.browser();
+    visited.get("/visits");
+    for (browser, reason) in [(site.browser(), ""), (visited, ""), (expired(&site), "idle")] {
+        let script = browser.fetch("/guarded/page");
+        assert_eq!((script.status, script.header("x-session-expired")), (401, reason));
+        assert_eq!(script.header("content-type"), "application/problem+json");
+        assert!(!script.header("www-authenticate").is_empty());
+        let page = browser.get("/guarded/page?a=1");
+        assert_eq!(page.redirect(), (303, "/login?next=/guarded/page%3Fa%3D1"), "{reason}");
+    }
+    assert_eq!(site.signed_in("alice").get("/guarded/page").body, "alice");
+}
+
+#[test]
+fn request_that_a_middleware_fails_is_activity() {
+    for path in ["/guarded/page?before=502", "/guarded/page?after=502", "/guarded/page?before=403"]
+    {
+        let site = guarded_site();
+        let alice = site.signed_in("alice");
+        for _ in 0..3 {
+            site.pass(minutes(4));
+            assert!(alice.get(path).status > 402, "{path}");
+        }
+        assert_eq!(alice.user_at("/private").as_deref(), Some("alice"), "{path}");
+    }
+}
+
+#[test]
+fn forbidden_stays_forbidden_for_every_visitor() {
+    let site = guarded_site();
+    for browser in [site.browser(), expired(&site), site.signed_in("alice")] {
+        for request in [
+            browser.request("GET", "/guarded/page?before=403").script(),
+            browser.request("GET", "/guarded/page?before=403"),
+        ] {
+            assert_eq!(request.send().status, 403);
+        }
+    }
+}
+
+#[test]
+fn own_401_with_a_body_stays_and_gains_the_reason() {
+    let routes: fn(&mut web::ServiceConfig) = |cfg| {
+        let words = || async { HttpResponse::Unauthorized().body("Ask Bob.") };
+        let error = || async { Err::<&str, _>(ErrorUnauthorized("Ask Bob.")) };
+        cfg.route("/words", web::get().to(words)).route("/error", web::get().to(error));
+    };
+    let site = Site::builder().routes(routes).start();
+    for path in ["/words", "/error"] {
+        for (browser, reason) in [(site.browser(), ""), (expired(&site), "idle")] {
+            for answer in [browser.get(path), browser.fetch(path)] {
+                assert_eq!((answer.status, answer.body.as_str()), (401, "Ask Bob."), "{path}");
+                assert_eq!(answer.header("x-session-expired"), reason, "{path}");
+            }
+        }
+    }
+}
+
+#[test]
+fn challenge_sets_no_cookie() {
+    let site = Site::start();
+    for browser in [site.browser(), expired(&site)] {
+        for path in ["/private", "/stricter", "/poll"] {
+            for answer in [browser.get(path), browser.fetch(path)] {
+                assert!(answer.cookies().is_empty(), "{path}: {answer:?}");
+            }
+        }
     }
 }

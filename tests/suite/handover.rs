@@ -109,6 +109,21 @@ fn a_message_for_one_user_is_shown_to_no_other() {
     }
 }
 
+#[test]
+fn login_over_an_expired_session_takes_over_no_messages() {
+    for user in ["alice", "bob"] {
+        for path in ["/login", "/sign-in"] {
+            let site = Site::start();
+            let browser = site.signed_in("alice");
+            browser.post("/push", "9,000 were sent to Carol");
+            site.pass(minutes(10));
+            browser.post(path, &format!("user={user}"));
+            assert_eq!(browser.user_at("/private").as_deref(), Some(user));
+            assert_eq!(browser.messages(), "", "{path} {user}");
+        }
+    }
+}
+
 /// A page polls with htmx or a script; the answer to a poll comes late.
 #[test]
 fn a_late_answer_to_an_expired_poll_does_not_replace_a_login() {

@@ -219,3 +219,36 @@ fn a_page_that_is_replaced_by_the_challenge_has_shown_nothing() {
     assert_eq!(alice.get("/empty-401").status, 303);
     assert_eq!(alice.messages(), IDLE);
 }
+
+#[test]
+fn reason_of_an_ended_session_is_dropped_at_the_next_login() {
+    for (path, user) in [("/login", "alice"), ("/login", "bob"), ("/sign-in", "alice")] {
+        for page in ["/private", "/public", "/stricter"] {
+            let site = Site::start();
+            let alice = expired(&site);
+            alice.get(page);
+            assert_eq!(alice.post(path, &format!("user={user}")).status, 303);
+            assert_eq!(alice.user_at("/private").as_deref(), Some(user), "shows no messages");
+            assert_eq!(alice.messages(), "", "{path} {user} {page}");
+            alice.post("/sign-out", "");
+            assert_eq!(alice.messages(), "", "{path} {user} {page}");
+        }
+    }
+}
+
+#[test]
+fn reason_kept_for_the_login_page_is_dropped_at_the_next_login() {
+    let routes: fn(&mut web::ServiceConfig) = |cfg| {
+        let own = session_expire::PolicyPatch::new().idle(minutes(1)).message("Too long.");
+        let page = || async { HttpResponse::Unauthorized().finish() };
+        cfg.service(web::resource("/own").wrap(own).route(web::get().to(page)));
+    };
+    let site = Site::builder().routes(routes).start();
+    let (told, untold) = (expired(&site), expired(&site));
+    for browser in [&told, &untold] {
+        assert_eq!(browser.get("/own").status, 303);
+    }
+    assert_eq!(told.get("/login").body, "[warning idle] Too long.");
+    untold.sign_in("alice");
+    assert_eq!(untold.messages(), "");
+}

@@ -3,9 +3,6 @@
 //! That is the one key of a policy that an anonymous visitor can see, so it tells which policy was
 //! in force when the handler was reached.
 
-use actix_identity::IdentityMiddleware;
-use actix_session::{SessionMiddleware, storage::CookieSessionStore};
-use actix_web::cookie::Key;
 use actix_web::dev::ServiceResponse;
 use actix_web::http::header::{ACCEPT, LOCATION};
 use actix_web::test::{TestRequest, call_service, init_service};
@@ -35,13 +32,7 @@ pub(crate) const OPEN: &str = "200 OK";
 /// Each `METHOD /path` is sent to the login page beside it, with or without a way back.
 pub(crate) async fn expect(site: impl FnOnce(&mut ServiceConfig), expected: &[(&str, &str)]) {
     let expire = SessionExpire::builder(Policy::new().login_url(LOGIN)).build().unwrap();
-    let session = SessionMiddleware::builder(CookieSessionStore::default(), Key::generate());
-    let app = App::new()
-        .configure(site)
-        .wrap(expire)
-        .wrap(IdentityMiddleware::default())
-        .wrap(session.cookie_secure(false).build());
-    let app = init_service(app).await;
+    let app = init_service(App::new().configure(site).wrap(expire)).await;
     for (request, login) in expected {
         let answer = call_service(&app, as_a_browser(request).to_request()).await;
         let location = location(&answer);

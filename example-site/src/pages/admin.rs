@@ -1,30 +1,43 @@
-//! The pages of the superuser.
+//! Pages of superusers.
 
 use std::time::Duration;
 
-use actix_web::{HttpResponse, Result, Scope, web};
+use actix_identity::Identity;
+use actix_web::{
+    Error, HttpResponse, Result, Scope,
+    body::{BoxBody, MessageBody},
+    dev::{HttpServiceFactory, ServiceRequest, ServiceResponse},
+    http::StatusCode,
+    middleware::{Next, from_fn},
+    web,
+};
 use askama::Template;
 use session_expire::{FlashMessages, Limit, PolicyPatch, SessionVars, minutes, session_policy};
 
-use super::{admin_sessions, html, superuser::Superuser};
+use super::{admin_sessions, error_page, html};
 use crate::{
+    format::Limits,
     users::{USERS, User},
-    words::Limits,
 };
 
 /// Stricter than the application's policy, by attribute on the function that builds the scope.
-#[session_policy(idle = "2m", absolute = "30m")]
+#[session_policy(idle = "2m", absolute = "30m", require_login)]
 fn service() -> Scope {
     scope()
 }
 
 fn scope() -> Scope {
-    web::scope("/admin")
-        .route("", web::get().to(overview))
-        .route("/", web::get().to(overview))
-        .route("/users", web::get().to(users))
+    web::scope("/admin").service(pages())
+}
+
+/// The scope within covers the paths that do not exist, too.
+fn pages() -> impl HttpServiceFactory {
+    web::scope("")
+        .service(web::resource(["", "/"]).get(overview).head(overview))
+        .service(web::resource("/users").get(users).head(users))
         .service(admin_sessions::list())
         .service(admin_sessions::end())
+        .wrap(from_fn(refuse_members))
 }
 
 pub(super) fn configure(config: &mut web::ServiceConfig, idle: Option<Limit<Duration>>) {
@@ -32,9 +45,27 @@ pub(super) fn configure(config: &mut web::ServiceConfig, idle: Option<Limit<Dura
         None => config.service(service()),
         Some(idle) => {
             let patch = PolicyPatch::new().idle(idle).absolute(minutes(30));
-            config.service(scope().wrap(patch))
+            config.service(scope().wrap(patch.require_login(true)))
         }
     };
+}
+
+/// Middleware of every path below `/admin`, existing or not. Visitors have been sent to sign in before.
+async fn refuse_members(
+    user: Identity,
+    req: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    if User::of(&user)?.superuser {
+        return next.call(req).await.map(ServiceResponse::map_into_boxed_body);
+    }
+    let page = error_page::render(
+        StatusCode::FORBIDDEN,
+        "This page is for superusers",
+        "Your account is not allowed to open it. Sign out, then sign in as root.",
+        req.request(),
+    )?;
+    Ok(req.into_response(page))
 }
 
 #[derive(Template)]
@@ -47,12 +78,13 @@ struct Overview {
 }
 
 async fn overview(
-    Superuser(user): Superuser,
+    user: Identity,
     session: SessionVars,
     messages: FlashMessages,
     limits: Limits,
 ) -> Result<HttpResponse> {
-    html(&Overview { user: Some(user), session, messages, limits })
+    let user = Some(User::of(&user)?);
+    html(&Overview { user, session, messages, limits })
 }
 
 #[derive(Template)]
@@ -66,10 +98,11 @@ struct Users {
 }
 
 async fn users(
-    Superuser(user): Superuser,
+    user: Identity,
     session: SessionVars,
     messages: FlashMessages,
     limits: Limits,
 ) -> Result<HttpResponse> {
-    html(&Users { user: Some(user), session, messages, limits, users: &USERS })
+    let user = Some(User::of(&user)?);
+    html(&Users { user, session, messages, limits, users: &USERS })
 }

@@ -1,35 +1,36 @@
-//! Everybody's sessions, page by page, for the superuser.
+//! Sessions of all users, page by page, for superusers.
 
-use actix_web::{HttpResponse, Resource, Result, error::ErrorServiceUnavailable, web};
+use actix_identity::Identity;
+use actix_web::{HttpResponse, Resource, Result, web};
 use askama::Template;
 use serde::Deserialize;
 use session_expire::{
     FlashMessages, PublicId, Query, SessionHandle, SessionRecord, SessionVars, Timestamp,
 };
 
-use super::{html, see_other, superuser::Superuser};
-use crate::{device::Device, same_site::SameSite, users::User, words::Limits};
+use super::{html, see_other};
+use crate::{device::Device, format::Limits, users::User};
 
-/// So many are on a page.
-const PAGE: usize = 20;
+/// Sessions on a page.
+const PAGE_LENGTH: usize = 20;
 
 pub(super) fn list() -> Resource {
-    web::resource("/sessions").route(web::get().to(show))
+    web::resource("/sessions").get(list_sessions).head(list_sessions)
 }
 
 pub(super) fn end() -> Resource {
-    web::resource("/sessions/end").route(web::post().to(sign_out))
+    web::resource("/sessions/end").post(end_session)
 }
 
-/// Where a page begins: behind this session.
-#[derive(Default, Deserialize)]
-struct Place {
+/// The last session of the page before.
+#[derive(Deserialize)]
+struct Cursor {
     at: Option<i64>,
     id: Option<String>,
 }
 
-impl Place {
-    fn after(&self) -> Option<(Timestamp, PublicId)> {
+impl Cursor {
+    fn parse(&self) -> Option<(Timestamp, PublicId)> {
         Some((Timestamp::from_millis(self.at?), PublicId::parse(self.id.as_deref()?)?))
     }
 }
@@ -42,32 +43,33 @@ struct Sessions {
     messages: FlashMessages,
     limits: Limits,
     devices: Vec<Device>,
-    /// Where the next page begins, if there is one.
+    /// Cursor of the next page, if there is one.
     next: Option<(i64, PublicId)>,
     is_first: bool,
 }
 
-async fn show(
-    Superuser(user): Superuser,
-    place: Option<web::Query<Place>>,
+async fn list_sessions(
+    user: Identity,
+    cursor: Option<web::Query<Cursor>>,
     session: SessionVars,
     messages: FlashMessages,
     limits: Limits,
     handle: SessionHandle,
 ) -> Result<HttpResponse> {
-    let after = place.and_then(|place| place.after());
-    // One more than fits says whether there is another page.
-    let query = Query { after, limit: Some(PAGE + 1), ..Query::default() };
-    let mut records = handle.sessions().find(query).await.map_err(ErrorServiceUnavailable)?;
-    let next = (records.len() > PAGE).then(|| last_on_page(&mut records)).flatten();
-    let devices = records.iter().map(|record| Device::of(record, handle.now(), handle.id()));
+    let user = Some(User::of(&user)?);
+    let after = cursor.and_then(|cursor| cursor.parse());
+    // One more than fits shows that there is a next page.
+    let query = Query { after, limit: Some(PAGE_LENGTH + 1), ..Query::default() };
+    let mut records = handle.sessions().find(query).await?;
+    let next = (records.len() > PAGE_LENGTH).then(|| last_on_page(&mut records)).flatten();
+    let devices = records.iter().map(|record| Device::new(record, handle.now(), handle.id()));
     let (devices, is_first) = (devices.collect(), after.is_none());
-    html(&Sessions { user: Some(user), session, messages, limits, devices, next, is_first })
+    html(&Sessions { user, session, messages, limits, devices, next, is_first })
 }
 
 fn last_on_page(records: &mut Vec<SessionRecord>) -> Option<(i64, PublicId)> {
-    records.truncate(PAGE);
-    let (at, id) = Query::place(records.last()?);
+    records.truncate(PAGE_LENGTH);
+    let (at, id) = Query::cursor(records.last()?);
     Some((at.as_millis(), id))
 }
 
@@ -77,9 +79,7 @@ struct Chosen {
     id: String,
 }
 
-async fn sign_out(
-    _: SameSite,
-    _: Superuser,
+async fn end_session(
     form: web::Form<Chosen>,
     handle: SessionHandle,
     messages: FlashMessages,
@@ -88,9 +88,9 @@ async fn sign_out(
         Some(id) => handle.sessions().end(&form.user, id).await,
         None => Ok(false),
     };
-    match ended.map_err(ErrorServiceUnavailable)? {
+    match ended? {
         true => messages.success(format!("Signed {} out there.", form.user)),
-        false => messages.info("That session was over already."),
+        false => messages.info("That session had ended already."),
     }
     Ok(see_other("/admin/sessions"))
 }

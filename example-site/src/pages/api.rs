@@ -1,10 +1,10 @@
-//! Answers for programs. An anonymous request gets a 401, which session-expire turns into a problem
-//! report that says why; also for a browser that opens the address ([`Builder::program_when`]).
+//! JSON for API clients. session-expire turns the 401 of an anonymous request into problem details
+//! with the reason, also for a browser that opens the URL ([`SessionExpireBuilder::api_when`]).
 //!
-//! [`Builder::program_when`]: session_expire::Builder::program_when
+//! [`SessionExpireBuilder::api_when`]: session_expire::SessionExpireBuilder::api_when
 
 use actix_identity::Identity;
-use actix_web::{Responder, Result, get, web};
+use actix_web::{Responder, Result, routes, web};
 use serde::Serialize;
 use session_expire::{Seconds, SessionVars, session_policy};
 
@@ -15,21 +15,25 @@ struct Me {
     user: &'static str,
 }
 
+#[routes]
 #[get("/api/me")]
+#[head("/api/me")]
 pub(super) async fn me(user: Identity) -> Result<impl Responder> {
     Ok(web::Json(Me { user: User::of(&user)?.name }))
 }
 
 #[derive(Serialize)]
-struct News {
+struct Poll {
     user: &'static str,
     seconds_until_idle_end: Seconds,
 }
 
-/// What a page asks by itself every few seconds: judged, but no sign that somebody is there.
+/// Polled by pages every few seconds: checked, but no activity of the user.
 #[session_policy(passive)]
+#[routes]
 #[get("/api/poll")]
+#[head("/api/poll")]
 pub(super) async fn poll(user: Identity, session: SessionVars) -> Result<impl Responder> {
     let seconds_until_idle_end = session.seconds_until_idle_end;
-    Ok(web::Json(News { user: User::of(&user)?.name, seconds_until_idle_end }))
+    Ok(web::Json(Poll { user: User::of(&user)?.name, seconds_until_idle_end }))
 }

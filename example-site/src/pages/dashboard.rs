@@ -1,12 +1,12 @@
-//! The page that shows the time running.
+//! Dashboard with the countdowns.
 
 use actix_identity::Identity;
-use actix_web::{HttpResponse, Result, get};
+use actix_web::{HttpResponse, Result, routes};
 use askama::Template;
 use session_expire::{FlashMessages, PublicId, SessionHandle, SessionVars};
 
 use super::html;
-use crate::{users::User, words::Limits};
+use crate::{format::Limits, users::User};
 
 #[derive(Template)]
 #[template(path = "dashboard.html")]
@@ -18,7 +18,9 @@ struct Dashboard {
     login_id: Option<PublicId>,
 }
 
+#[routes]
 #[get("/dashboard")]
+#[head("/dashboard")]
 pub(super) async fn dashboard(
     user: Identity,
     session: SessionVars,

@@ -1,24 +1,21 @@
-//! Where somebody is signed in, and a way to end it there.
+//! Devices page: sessions of the user, and forms that end them.
 
 use actix_identity::Identity;
-use actix_web::{
-    Error, HttpRequest, HttpResponse, Result, Scope, error::ErrorServiceUnavailable,
-    http::StatusCode, web,
-};
+use actix_web::{Error, HttpRequest, HttpResponse, Result, Scope, http::StatusCode, web};
 use askama::Template;
 use session_expire::{FlashMessages, PublicId, Query, SessionHandle, SessionVars};
 
-use super::{html, refusal, see_other};
-use crate::{device::Device, same_site::SameSite, users::User, words::Limits};
+use super::{error_page, html, see_other};
+use crate::{device::Device, format::Limits, users::User};
 
-/// So many past sessions are shown.
-const PAST: usize = 20;
+/// Ended sessions on the page.
+const PAST_SHOWN: usize = 20;
 
 pub(super) fn service() -> Scope {
     web::scope("/devices")
-        .service(web::resource("").route(web::get().to(list)))
-        .service(web::resource("/end-others").route(web::post().to(end_others)))
-        .service(web::resource("/{id}/end").route(web::post().to(end)))
+        .service(web::resource("").get(list).head(list))
+        .service(web::resource("/end-others").post(end_others))
+        .service(web::resource("/{id}/end").post(end))
 }
 
 #[derive(Template)]
@@ -41,26 +38,25 @@ async fn list(
 ) -> Result<HttpResponse> {
     let user = User::of(&user)?;
     let all = Query { user: Some(user.name.into()), ..Query::default() };
-    let records = handle.sessions().find(all).await.map_err(ErrorServiceUnavailable)?;
-    let devices = records.iter().map(|record| Device::of(record, handle.now(), handle.id()));
+    let records = handle.sessions().find(all).await?;
+    let devices = records.iter().map(|record| Device::new(record, handle.now(), handle.id()));
     let (mut live, past): (Vec<_>, Vec<_>) = devices.partition(|device| device.end.is_none());
     live.sort_by_key(|device| !device.is_current);
-    let past = past.into_iter().take(PAST).collect();
+    let past = past.into_iter().take(PAST_SHOWN).collect();
     html(&Devices { user: Some(user), session, messages, limits, live, past })
 }
 
-/// The page for a session that is nobody's, or somebody else's: which of the two is not said.
+/// Returns the same error for a session that does not exist and for one of another user.
 fn unknown(req: &HttpRequest) -> Error {
-    refusal::error(
+    error_page::error(
         StatusCode::NOT_FOUND,
         "There is no such session",
-        "It may have been forgotten. Open the list of your devices again.",
+        "Its record may have been deleted. Open the list of your devices again.",
         req,
     )
 }
 
 async fn end(
-    _: SameSite,
     user: Identity,
     id: web::Path<String>,
     handle: SessionHandle,
@@ -75,18 +71,17 @@ async fn end(
         return Ok(see_other("/login"));
     }
     let all = Query { user: Some(user.name.into()), ..Query::default() };
-    let records = sessions.find(all).await.map_err(ErrorServiceUnavailable)?;
+    let records = sessions.find(all).await?;
     let record = records.iter().find(|record| record.id == id).ok_or_else(|| unknown(&req))?;
-    let name = Device::of(record, handle.now(), None).name;
-    match sessions.end(user.name, id).await.map_err(ErrorServiceUnavailable)? {
+    let name = Device::new(record, handle.now(), None).name;
+    match sessions.end(user.name, id).await? {
         true => messages.success(format!("Signed out on {name}.")),
-        false => messages.info(format!("The session on {name} was over already.")),
+        false => messages.info(format!("The session on {name} had ended already.")),
     }
     Ok(see_other("/devices"))
 }
 
 async fn end_others(
-    _: SameSite,
     user: Identity,
     handle: SessionHandle,
     messages: FlashMessages,
@@ -94,8 +89,8 @@ async fn end_others(
     let user = User::of(&user)?;
     let Some(own) = handle.id() else { return Ok(see_other("/devices")) };
     let ended = handle.sessions().end_others(user.name, own).await;
-    match ended.map_err(ErrorServiceUnavailable)? {
-        0 => messages.info("You are signed in nowhere else."),
+    match ended? {
+        0 => messages.info("You are not signed in on any other device."),
         1 => messages.success("Signed out on one other device."),
         many => messages.success(format!("Signed out on {many} other devices.")),
     }

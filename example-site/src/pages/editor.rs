@@ -1,4 +1,4 @@
-//! A long form, and more time to fill it in.
+//! Editor: a long form, with a laxer policy.
 
 use std::{
     collections::HashMap,
@@ -13,9 +13,9 @@ use serde::Deserialize;
 use session_expire::{FlashMessages, Limit, PolicyPatch, SessionVars, session_policy};
 
 use super::{html, see_other};
-use crate::{same_site::SameSite, users::User, words::Limits};
+use crate::{format::Limits, users::User};
 
-/// What somebody has written.
+/// The text of a user.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(default)]
 struct Draft {
@@ -25,7 +25,7 @@ struct Draft {
     body: String,
 }
 
-/// The drafts of everyone, until the site stops.
+/// Drafts of all users, until the site stops.
 #[derive(Debug, Default)]
 pub(crate) struct Drafts(Mutex<HashMap<&'static str, Draft>>);
 
@@ -50,7 +50,7 @@ fn service() -> Resource {
 }
 
 fn resource() -> Resource {
-    web::resource("/editor").get(form).post(save)
+    web::resource("/editor").get(form).head(form).post(save)
 }
 
 pub(super) fn configure(config: &mut web::ServiceConfig, idle: Option<Limit<Duration>>) {
@@ -86,7 +86,6 @@ async fn form(
 }
 
 async fn save(
-    _: SameSite,
     user: Identity,
     form: web::Form<Draft>,
     messages: FlashMessages,

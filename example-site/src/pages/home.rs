@@ -1,4 +1,4 @@
-//! The home page, for everyone.
+//! Home page, public.
 
 use actix_identity::Identity;
 use actix_web::{HttpResponse, Result, routes};
@@ -6,7 +6,7 @@ use askama::Template;
 use session_expire::FlashMessages;
 
 use super::html;
-use crate::{users::User, words::Limits};
+use crate::{format::Limits, users::User};
 
 #[derive(Template)]
 #[template(path = "home.html")]

@@ -1,6 +1,4 @@
-//! Signing in.
-
-use std::time::Duration;
+//! Sign-in.
 
 use actix_identity::Identity;
 use actix_web::{
@@ -11,26 +9,15 @@ use actix_web::{
 use askama::Template;
 use serde::Deserialize;
 use session_expire::{
-    FlashMessages, Limit, PolicyPatch, PublicId, SessionHandle, SessionRecord, SignInError, hours,
+    FlashMessages, PolicyPatch, PublicId, SessionHandle, SessionRecord, SignInError, days,
     local_path,
 };
 
 use super::{html, html_with, see_other};
-use crate::{device::Device, same_site::SameSite, users::User, words::Limits};
+use crate::{device::Device, format::Limits, users::User};
 
-/// How long somebody stays who wants to be kept signed in, however active.
-pub(crate) fn kept_absolute() -> Limit<Duration> {
-    Limit::At(hours(30 * 24))
-}
-
-/// "Keep me signed in": a week without a visit still ends it. Pages that are stricter than the
-/// application stay as strict as they are.
-fn kept() -> PolicyPatch {
-    PolicyPatch::new().idle(hours(7 * 24)).absolute(kept_absolute())
-}
-
-/// Where to go on after signing in: a page of this site, and none that is about signing in or out.
-fn way_on(next: &str) -> Option<&str> {
+/// Returns the path to go to after the login: a page of this site that is not about signing in or out.
+fn safe_next(next: &str) -> Option<&str> {
     let not_pages = ["/login", "/logout", "/session/"];
     local_path(next).filter(|path| !not_pages.iter().any(|start| path.starts_with(start)))
 }
@@ -45,28 +32,28 @@ struct Login<'a> {
     next: Option<&'a str>,
     keep: bool,
     failed: bool,
-    /// The sessions that hold the places, if there is none left.
-    holders: Vec<Device>,
+    /// Active sessions of the user, if the session limit refuses the login.
+    active: Vec<Device>,
 }
 
 #[derive(Deserialize)]
-struct Asking {
+struct Params {
     next: Option<String>,
 }
 
 #[routes]
 #[get("/login")]
 #[head("/login")]
-pub(super) async fn ask(
-    asking: Option<web::Query<Asking>>,
+pub(super) async fn login_form(
+    params: Option<web::Query<Params>>,
     user: Option<Identity>,
     messages: FlashMessages,
     limits: Limits,
 ) -> Result<HttpResponse> {
-    let next = asking.as_ref().and_then(|asking| asking.next.as_deref()).and_then(way_on);
+    let next = params.as_ref().and_then(|params| params.next.as_deref()).and_then(safe_next);
     let user = User::of_visitor(user.as_ref());
-    let (username, holders) = ("", vec![]);
-    html(&Login { user, messages, limits, username, next, keep: false, failed: false, holders })
+    let (username, active) = ("", vec![]);
+    html(&Login { user, messages, limits, username, next, keep: false, failed: false, active })
 }
 
 #[derive(Default, Deserialize)]
@@ -75,21 +62,24 @@ struct Credentials {
     username: String,
     password: String,
     next: String,
-    /// Whether to be kept signed in.
+    /// Present if the user wants to stay signed in.
     keep: Option<String>,
-    /// The session to end, so that there is room.
+    /// Session to end, so that the limit allows this login.
     end: Option<String>,
 }
 
 impl Credentials {
-    fn choice(&self) -> PolicyPatch {
-        if self.keep.is_some() { kept() } else { PolicyPatch::new() }
+    /// "Keep me signed in" replaces the application's limits; stricter pages stay stricter.
+    fn login_policy(&self) -> PolicyPatch {
+        match self.keep {
+            Some(_) => PolicyPatch::new().idle(days(7)).absolute(days(30)),
+            None => PolicyPatch::new(),
+        }
     }
 }
 
 #[post("/login")]
 pub(super) async fn sign_in(
-    _: SameSite,
     form: web::Form<Credentials>,
     req: HttpRequest,
     user: Option<Identity>,
@@ -97,24 +87,24 @@ pub(super) async fn sign_in(
     messages: FlashMessages,
     limits: Limits,
 ) -> Result<HttpResponse> {
-    let next = way_on(&form.next);
+    let next = safe_next(&form.next);
     let username = form.username.trim();
-    let (status, holders) = match User::authenticate(username, &form.password) {
+    let (status, active) = match User::authenticate(username, &form.password) {
         None => (StatusCode::UNAUTHORIZED, vec![]),
         Some(found) => match enter(found, &form, &handle).await {
             Ok(_) => return Ok(see_other(next.unwrap_or("/dashboard"))),
-            Err(SignInError::Refused(holders)) if wants_page(&req) => {
-                (StatusCode::CONFLICT, in_a_list(&holders, &handle))
+            Err(SignInError::Refused(active)) if accepts_html(&req) => {
+                (StatusCode::CONFLICT, devices(&active, &handle))
             }
             Err(error) => return Err(error.into()),
         },
     };
     let (user, failed) = (User::of_visitor(user.as_ref()), status == StatusCode::UNAUTHORIZED);
     let keep = form.keep.is_some();
-    html_with(status, &Login { user, messages, limits, username, next, keep, failed, holders })
+    html_with(status, &Login { user, messages, limits, username, next, keep, failed, active })
 }
 
-/// Ends the session that has to make room, if one was chosen, and signs in.
+/// Ends the session that the user has chosen to give up, if any, and signs in.
 async fn enter(
     user: &User,
     form: &Credentials,
@@ -123,15 +113,15 @@ async fn enter(
     if let Some(id) = form.end.as_deref().and_then(PublicId::parse) {
         handle.sessions().end(user.name, id).await?;
     }
-    handle.sign_in_with(user.name, form.choice()).await
+    handle.sign_in_with(user.name, form.login_policy()).await
 }
 
-fn in_a_list(holders: &[SessionRecord], handle: &SessionHandle) -> Vec<Device> {
-    holders.iter().map(|record| Device::of(record, handle.now(), None)).collect()
+fn devices(records: &[SessionRecord], handle: &SessionHandle) -> Vec<Device> {
+    records.iter().map(|record| Device::new(record, handle.now(), None)).collect()
 }
 
-/// Programs that ask for JSON get the library's own answer.
-fn wants_page(req: &HttpRequest) -> bool {
+/// API clients that ask for JSON get the response of session-expire.
+fn accepts_html(req: &HttpRequest) -> bool {
     let accept = req.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
     accept.is_none_or(|accept| accept.contains("text/html") || !accept.contains("json"))
 }

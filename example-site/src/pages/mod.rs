@@ -1,4 +1,4 @@
-//! The pages: one file each.
+//! Pages, one file each.
 
 mod admin;
 mod admin_sessions;
@@ -6,11 +6,10 @@ mod api;
 mod dashboard;
 mod devices;
 pub(crate) mod editor;
+pub(crate) mod error_page;
 mod home;
 mod login;
 mod logout;
-pub(crate) mod refusal;
-mod superuser;
 mod vault;
 
 use actix_web::{
@@ -24,16 +23,15 @@ use actix_web::{
 };
 use askama::Template;
 
-pub(crate) use login::kept_absolute;
-pub(crate) use refusal::{not_found, unavailable};
+pub(crate) use error_page::{not_found, unavailable};
 
 use crate::settings::PageIdles;
 
-/// The routes. Where the flags name an idle limit, a patch takes the place of the attribute.
+/// Mounts the pages. Where a flag names an idle timeout, a patch replaces the attribute.
 pub(crate) fn configure(config: &mut web::ServiceConfig, idles: PageIdles) {
     config
         .service(home::home)
-        .service(login::ask)
+        .service(login::login_form)
         .service(login::sign_in)
         .service(logout::logout)
         .service(dashboard::dashboard)
@@ -45,13 +43,13 @@ pub(crate) fn configure(config: &mut web::ServiceConfig, idles: PageIdles) {
     admin::configure(config, idles.admin);
 }
 
-/// Larger than the longest text that the editor takes, four bytes a character and each encoded.
+/// Bytes of a form: the longest text of the editor, four bytes a character, percent-encoded.
 const LONGEST_FORM: usize = 512 * 1024;
 
-/// How forms are read, and what a person sees when one can't be.
+/// Returns how forms are read, and the error page for one that cannot be read.
 pub(crate) fn form_config() -> web::FormConfig {
     web::FormConfig::default().limit(LONGEST_FORM).error_handler(|error, req| {
-        refusal::error(
+        error_page::error(
             error.status_code(),
             "This form could not be read",
             "Nothing was changed. Go back, reload the page and send the form again.",

@@ -1,14 +1,14 @@
-//! Secrets, and less time to leave them open.
+//! Vault, with a stricter policy.
 
 use std::time::Duration;
 
 use actix_identity::Identity;
-use actix_web::{HttpResponse, Result, get, web};
+use actix_web::{HttpResponse, Result, routes, web};
 use askama::Template;
 use session_expire::{FlashMessages, Limit, PolicyPatch, SessionVars, session_policy};
 
 use super::html;
-use crate::{users::User, words::Limits};
+use crate::{format::Limits, users::User};
 
 #[derive(Template)]
 #[template(path = "vault.html")]
@@ -21,17 +21,19 @@ struct Vault {
 
 /// Stricter than the application's policy, by attribute on the handler.
 #[session_policy(idle = "1m", max_sessions = 1)]
+#[routes]
 #[get("/vault")]
+#[head("/vault")]
 async fn vault(
     user: Identity,
     session: SessionVars,
     messages: FlashMessages,
     limits: Limits,
 ) -> Result<HttpResponse> {
-    open(user, session, messages, limits).await
+    show(user, session, messages, limits).await
 }
 
-async fn open(
+async fn show(
     user: Identity,
     session: SessionVars,
     messages: FlashMessages,
@@ -45,7 +47,7 @@ pub(super) fn configure(config: &mut web::ServiceConfig, idle: Option<Limit<Dura
         None => config.service(vault),
         Some(idle) => {
             let patch = PolicyPatch::new().idle(idle).max_sessions(1);
-            config.service(web::resource("/vault").get(open).wrap(patch))
+            config.service(web::resource("/vault").get(show).head(show).wrap(patch))
         }
     };
 }

@@ -69,7 +69,9 @@ impl RequestContext {
 
     /// The session was found to have ended while the request was under way.
     pub(crate) fn end_while_running(&self, reason: Reason) {
-        if self.access.borrow().is_active() {
+        let is_active = self.access.borrow().is_active();
+        if is_active {
+            self.has_ended.set(true);
             self.suspend(AccessState::Expired(reason));
         }
     }

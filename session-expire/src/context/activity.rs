@@ -15,10 +15,10 @@ impl RequestContext {
         record: &SessionRecord,
         is_passive: impl FnOnce() -> bool,
     ) -> Option<Timestamp> {
-        let is_ahead = record.is_ahead_of(self.now);
+        let is_ahead = record.is_ahead_of(self.completed_at.get());
         let is_due = is_ahead || self.lags(record);
         match is_due && !self.policies.borrow().effective().passive && !is_passive() {
-            true => Some(self.now),
+            true => Some(self.completed_at.get()),
             false => is_ahead.then_some(record.last_seen),
         }
     }
@@ -31,7 +31,7 @@ impl RequestContext {
 
     /// Returns `true` if `last_seen` lags by more than the write interval.
     pub(crate) fn lags(&self, record: &SessionRecord) -> bool {
-        self.now.since(record.last_seen) > self.write_interval()
+        self.completed_at.get().since(record.last_seen) > self.write_interval()
     }
 
     /// Returns the session limit of this request if the user may have more sessions open.

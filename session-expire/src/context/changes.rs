@@ -82,18 +82,20 @@ impl RequestContext {
             (AccessState::Active(_), Some(loaded)) => self.session.changes_since(&loaded.data),
             _ => self.record_writes.borrow().clone(),
         };
-        if let Some(queue) = &*self.messages.borrow() {
-            if self.access.borrow().is_active() {
-                queue.store_changes(&mut changes);
-            }
+        if let Some(queue) = &*self.messages.borrow()
+            && self.access.borrow().is_active()
+        {
+            queue.store_changes(&mut changes);
         }
         changes
     }
 
-    /// Returns what the anonymous cookie is to hold after this request.
-    pub(crate) fn anonymous_state(&self) -> AnonymousState {
+    /// Returns what the anonymous cookie is to hold after this request. The key of the request
+    /// `is_dead` if it can never be used again.
+    pub(crate) fn anonymous_state(&self, is_dead: bool) -> AnonymousState {
         let before = &self.cookies.anonymous;
-        let mut state = AnonymousState { told: before.told.clone(), ..AnonymousState::default() };
+        let mut state =
+            AnonymousState { told: before.told.clone(), is_dead: before.is_dead, ..<_>::default() };
         if !self.session.is_purged() {
             state.data = before.data.clone();
             let changes = self.session.changes_since(&before.data);
@@ -105,7 +107,7 @@ impl RequestContext {
             Some(queue) => state.messages = queue.remaining_anonymous(),
             None => state.messages.clone_from(&before.messages),
         }
-        self.note_told(&mut state);
+        self.note_told(&mut state, is_dead);
         state
     }
 
@@ -118,8 +120,14 @@ impl RequestContext {
     }
 
     /// Returns what the anonymous cookie is to hold after a sign-out: the messages of this request.
-    pub(crate) fn signed_out_state(&self) -> AnonymousState {
+    /// If the session had ended before, its cookie stays, and its reason counts as told.
+    pub(crate) fn signed_out_state(&self, ends_now: bool) -> AnonymousState {
         let mut state = AnonymousState::default();
+        if !ends_now {
+            let before = &self.cookies.anonymous;
+            (state.told, state.is_dead) = (before.told.clone(), before.is_dead);
+            self.loaded.key().into_iter().for_each(|key| state.set_told(key, true));
+        }
         if let Some(queue) = &*self.messages.borrow() {
             state.messages = queue.remaining_anonymous();
         }
@@ -127,11 +135,11 @@ impl RequestContext {
     }
 
     /// Remembers that the reason of the dead key was told.
-    fn note_told(&self, state: &mut AnonymousState) {
+    fn note_told(&self, state: &mut AnonymousState, is_dead: bool) {
         let messages = self.messages.borrow();
         let has_told = messages.as_ref().is_some_and(MessageQueue::has_shown_reason);
         if has_told || self.is_reason_dismissed.get() {
-            self.loaded.key().into_iter().for_each(|key| state.set_told(key));
+            self.loaded.key().into_iter().for_each(|key| state.set_told(key, is_dead));
         } else {
             let before = &self.cookies.anonymous.reason;
             state.reason = self.challenge_reason.borrow().as_ref().or(before.as_ref()).cloned();
@@ -157,7 +165,11 @@ impl RequestContext {
                 self.drop_record_messages();
             }
             Some(_) if self.access.borrow().is_active() => {}
-            _ => self.retain_kept_entries(&mut changes),
+            _ => {
+                // What waited in an expired session may be for another user.
+                self.drop_record_messages();
+                self.retain_kept_entries(&mut changes);
+            }
         }
         if let Some(queue) = &*self.messages.borrow() {
             queue.store_all(&mut changes);

@@ -83,7 +83,9 @@ impl RequestContext {
 
     /// A record that the registry does not know tells no reason.
     pub(crate) fn reason_to_tell(&self) -> Option<Reason> {
-        self.access().expiry_reason().filter(|reason| *reason != Reason::Unknown)
+        let has_told = self.loaded.key().is_some_and(|key| self.cookies.anonymous.has_told(key));
+        let reason = self.access().expiry_reason().filter(|_| !has_told);
+        reason.filter(|reason| *reason != Reason::Unknown)
     }
 
     pub(crate) fn push_message(&self, message: FlashMessage) {

@@ -2,6 +2,7 @@
 
 pub(crate) mod access;
 pub(crate) mod activity;
+pub(crate) mod adoption;
 pub(crate) mod changes;
 pub(crate) mod facts;
 pub(crate) mod load;
@@ -64,6 +65,12 @@ pub(crate) struct RequestContext {
     /// Memory was allocated for the entries on the way in.
     is_allocated: Cell<bool>,
     is_settled: Cell<bool>,
+    /// The handler has waited: time may have passed since the head of the request.
+    is_waiting: Cell<bool>,
+    /// When the handler was done.
+    completed_at: Cell<Timestamp>,
+    /// The session was found to have ended while the body arrived.
+    has_ended: Cell<bool>,
     /// The user fills in the login form, and need not be told why the old session ended.
     is_reason_dismissed: Cell<bool>,
     /// A layer has refused the request for want of a login.
@@ -145,6 +152,9 @@ impl RequestContext {
             is_handed_over: Cell::new(false),
             is_allocated: Cell::new(false),
             is_settled: Cell::new(false),
+            is_waiting: Cell::new(false),
+            completed_at: Cell::new(now),
+            has_ended: Cell::new(false),
             is_reason_dismissed: Cell::new(false),
             is_refused_by_layer: Cell::new(false),
             facts: RefCell::default(),
@@ -255,10 +265,10 @@ impl RequestContext {
     /// Takes note of where the user acts: at the login form, or at the application's sign-out, which
     /// cannot see whom it signs out of an expired session, or during an outage.
     pub(crate) fn note_place(&self, info: &RequestInfo) {
-        if self.access().is_active() {
+        if !matches!(*self.access(), AccessState::Expired(_) | AccessState::Unavailable) {
             return;
         }
-        if info.acts_at(&self.config().logout_url) && *self.access() != AccessState::Anonymous {
+        if info.acts_at(&self.config().logout_url) {
             self.update_intent(|intent| intent.signs_out = true);
         }
         self.is_reason_dismissed.set(info.acts_at(&self.policy().login_url));
@@ -267,6 +277,22 @@ impl RequestContext {
     /// Returns `true` once the response is on its way: nothing is stored from then on.
     pub(crate) fn is_settled(&self) -> bool {
         self.is_settled.get()
+    }
+
+    pub(crate) fn set_waiting(&self) {
+        self.is_waiting.set(true);
+    }
+
+    /// The handler is done. A request that took long is activity until its end.
+    pub(crate) fn note_completion(&self) {
+        if self.is_waiting.get() {
+            self.completed_at.set(self.config().now().max(self.now));
+        }
+    }
+
+    /// Returns `true` if the session was found to have ended while the body arrived.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.has_ended.get()
     }
 
     pub(crate) fn set_settled(&self) {
@@ -287,8 +313,16 @@ impl RequestContext {
     }
 
     /// Returns `true` if another middleware has taken the entries out of the session.
-    pub(crate) fn was_session_taken(&self) -> bool {
-        self.is_allocated.get() && self.session.is_unallocated()
+    ///
+    /// Where no memory was allocated on the way in, a session that was written and has none is only a
+    /// sign; with a cookie that is not ours (`sets_cookie`) it is enough.
+    pub(crate) fn was_session_taken(&self, sets_cookie: bool) -> bool {
+        let is_written = !self.session.is_untouched() && !self.session.is_purged();
+        let is_taken = self.session.is_unallocated() && (self.is_allocated.get() || is_written);
+        if is_taken && !self.is_allocated.get() {
+            self.config().diagnostics.suspect_other_layer();
+        }
+        is_taken && (self.is_allocated.get() || sets_cookie)
     }
 }
 
@@ -297,6 +331,7 @@ impl RequestContext {
 /// on: so it sees an anonymous visitor then.
 fn is_sent_to_login_by_other_site(context: &RequestContext, req: &HttpRequest) -> bool {
     context.access().is_active()
+        && req.method().is_safe()
         && is_at(req.path(), &context.config().policy.login_url)
         && is_from_other_site(req)
 }

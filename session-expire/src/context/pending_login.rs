@@ -162,9 +162,11 @@ impl RequestContext {
         Ok(login)
     }
 
-    /// A login takes the slot of the session that this browser had, if it was the same user's.
+    /// A login takes the slot of the session that this browser had, if it was the same user's. The
+    /// tombstone of a renewed key names a session that goes on elsewhere: it is left alone.
     fn replaced_session(&self, user: &str) -> Option<(PublicId, Reason)> {
-        let loaded = self.record().filter(|loaded| *loaded.record.user == *user)?;
+        let is_own = |record: &SessionRecord| *record.user == *user && record.ended.is_none();
+        let loaded = self.record().filter(|loaded| is_own(&loaded.record))?;
         Some((loaded.record.id, self.end_reason()))
     }
 

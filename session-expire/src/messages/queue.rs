@@ -115,7 +115,7 @@ impl MessageQueue {
         let shown = self.record.iter().filter(|item| item.is_shown);
         changes.consumed_messages.extend(shown.map(|item| item.id));
         let added = within_limits(unshown(&self.added));
-        changes.added_messages.extend(added.into_iter().filter_map(stored));
+        changes.added_messages.extend(added.iter().filter_map(stored));
     }
 
     /// Returns what waits in the anonymous cookie from now on.
@@ -126,7 +126,7 @@ impl MessageQueue {
     /// Writes into `changes` what a new session starts with.
     pub(crate) fn store_all(&self, changes: &mut DataChanges) {
         let all = unshown(&self.record).chain(unshown(&self.anonymous)).chain(unshown(&self.added));
-        changes.added_messages.extend(within_limits(all).into_iter().filter_map(stored));
+        changes.added_messages.extend(within_limits(all).iter().filter_map(stored));
     }
 
     fn visible(&mut self) -> impl Iterator<Item = &mut Item> {
@@ -142,8 +142,8 @@ fn unshown(items: &[Item]) -> impl Iterator<Item = &FlashMessage> {
     items.iter().filter(|item| !item.is_shown).map(|item| &item.message)
 }
 
-fn stored(message: FlashMessage) -> Option<StoredMessage> {
-    let content = serde_json::value::to_raw_value(&message).ok()?;
+fn stored(message: &FlashMessage) -> Option<StoredMessage> {
+    let content = serde_json::value::to_raw_value(message).ok()?;
     Some(StoredMessage { id: rand::rng().random(), content })
 }
 
@@ -177,7 +177,7 @@ mod tests {
 
     fn with_record(texts: &[&str]) -> SessionData {
         let mut changes = DataChanges::default();
-        changes.added_messages = texts.iter().filter_map(|text| stored(message(text))).collect();
+        changes.added_messages = texts.iter().filter_map(|text| stored(&message(text))).collect();
         let mut data = SessionData::default();
         data.apply(&changes).unwrap();
         data

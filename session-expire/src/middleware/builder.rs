@@ -31,7 +31,7 @@ use crate::{
 /// ```
 /// use session_expire::{Limit, MemoryRegistry, Policy, SessionExpire, minutes};
 /// let expire = SessionExpire::builder(Policy::new().idle(minutes(10)))
-///     .registry(MemoryRegistry::new().log_limit(Limit::At(5)))
+///     .registry(MemoryRegistry::new().history_limit(Limit::At(5)))
 ///     .endpoints_prefix("/account/session")
 ///     .logout_url("/account/sign-out")
 ///     .plain_http(true) // for development on localhost
@@ -249,6 +249,19 @@ impl SessionExpireBuilder {
         until: impl Into<Timestamp>,
     ) -> Self {
         self.migration = Some(Migration::new(cookie, key, store, until.into()));
+        self
+    }
+
+    /// Sets `Path` and `Domain` of the cookie that [`migrate_from`](Self::migrate_from) names, so that
+    /// it can be deleted. Default: `/` and none.
+    pub fn migrated_cookie_at(mut self, path: &str, domain: Option<&str>) -> Self {
+        self.migration = self.migration.map(|migration| {
+            let migration = migration.path(path);
+            match domain {
+                Some(domain) => migration.domain(domain),
+                None => migration,
+            }
+        });
         self
     }
 

@@ -18,7 +18,13 @@ use pin_project_lite::pin_project;
 
 use super::body_check::check_slow_body;
 use crate::{
-    context::{RequestContext, load::LoadedSession, mounted::Mounted, session_data::AppSession},
+    context::{
+        RequestContext,
+        adoption::{adopt, may_adopt},
+        load::LoadedSession,
+        mounted::Mounted,
+        session_data::AppSession,
+    },
     cookies::RequestCookies,
     error::SetupError,
     local_path::local_path,
@@ -84,6 +90,23 @@ impl<S: InnerService> SessionExpireService<S> {
         ResponseFuture::Managed { context, inner: self.inner.call(req) }
     }
 
+    /// Adopts a session of another session layer, then goes on as [`start`](Self::start) does.
+    fn adopt_later(
+        &self,
+        session: AppSession,
+        mut cookies: RequestCookies,
+        req: ServiceRequest,
+    ) -> ResponseFuture<S> {
+        let service = self.clone();
+        ResponseFuture::Waiting {
+            work: Box::pin(async move {
+                let loaded = adopt(&service.mounted.config, req.request()).await;
+                cookies.is_adopted = loaded.record().is_some();
+                service.start(session, cookies, loaded, req).await
+            }),
+        }
+    }
+
     /// Loads the record over a connection, then goes on as [`start`](Self::start) does.
     fn load_later(
         &self,
@@ -92,11 +115,7 @@ impl<S: InnerService> SessionExpireService<S> {
         key: RecordKey,
         req: ServiceRequest,
     ) -> ResponseFuture<S> {
-        let service = Self {
-            mounted: Rc::clone(&self.mounted),
-            extensions: Rc::clone(&self.extensions),
-            inner: Rc::clone(&self.inner),
-        };
+        let service = self.clone();
         ResponseFuture::Waiting {
             work: Box::pin(async move {
                 let mounted = &service.mounted;
@@ -104,6 +123,16 @@ impl<S: InnerService> SessionExpireService<S> {
                 let loaded = LoadedSession::new(&mounted.config, key, load.await);
                 service.start(session, cookies, loaded, req).await
             }),
+        }
+    }
+}
+
+impl<S: InnerService> Clone for SessionExpireService<S> {
+    fn clone(&self) -> Self {
+        Self {
+            mounted: Rc::clone(&self.mounted),
+            extensions: Rc::clone(&self.extensions),
+            inner: Rc::clone(&self.inner),
         }
     }
 }
@@ -126,8 +155,10 @@ impl<S: InnerService> Service<ServiceRequest> for SessionExpireService<S> {
             return ResponseFuture::refuse(req, SetupError::OtherSessionLayer);
         }
         req.add_data_container(Rc::clone(&self.extensions));
-        let cookies = config.cookies.read(req.headers(), config.now());
-        let key = cookies.key.filter(|key| !cookies.anonymous.has_told(key));
+        let mut cookies = config.cookies.read(req.headers(), config.now());
+        // Only a record names a user.
+        cookies.anonymous.data.remove(config.identity_key);
+        let key = cookies.key.filter(|key| !cookies.anonymous.has_finished(key));
         match key {
             Some(key) => {
                 let load = LoadedSession::load(config, key, self.mounted.counts_sessions());
@@ -139,6 +170,9 @@ impl<S: InnerService> Service<ServiceRequest> for SessionExpireService<S> {
                     // The registry is asked anew: its future may not outlive this call.
                     Err(_) => self.load_later(session, cookies, key, req),
                 }
+            }
+            None if !cookies.has_session_cookie && may_adopt(config, req.request()) => {
+                self.adopt_later(session, cookies, req)
             }
             None if cookies.has_anonymous_cookie
                 || cookies.has_session_cookie
@@ -228,7 +262,12 @@ impl<S: InnerService> Future for ResponseFuture<S> {
                 }
             }
             ResponseFutureProj::Managed { context, inner } => {
-                match ready!(inner.poll(cx)).map(ServiceResponse::map_into_left_body) {
+                let Poll::Ready(result) = inner.poll(cx) else {
+                    context.set_waiting();
+                    return Poll::Pending;
+                };
+                context.note_completion();
+                match result.map(ServiceResponse::map_into_left_body) {
                     Ok(mut res) if is_settled(context, res.request(), res.status()) => {
                         CachingRule::PrivatePage.apply(res.headers_mut());
                         context.set_settled();

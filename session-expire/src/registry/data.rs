@@ -123,6 +123,11 @@ impl SessionData {
         entries.chain(messages).sum()
     }
 
+    /// Removes the entry `name`, also from data that is not sorted, because it is forged.
+    pub(crate) fn remove(&mut self, name: &str) {
+        self.entries.retain(|(entry, _)| **entry != *name);
+    }
+
     /// Data of a registry that does not store it as JSON; entries in any order.
     #[cfg(feature = "redis")]
     pub(crate) fn from_parts(mut entries: Vec<DataEntry>, messages: Vec<StoredMessage>) -> Self {

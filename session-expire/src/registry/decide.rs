@@ -190,7 +190,7 @@ impl Shard {
         WriteSet {
             ends,
             releases: is_reserved.then_some(login.key),
-            opens: Some(NewEntry::new(login)),
+            opens: Some(Box::new(NewEntry::new(login))),
             ..WriteSet::default()
         }
     }
@@ -240,7 +240,7 @@ impl Shard {
 
 impl Entry {
     /// Returns the entry after an update; `None` if the data would exceed its limit.
-    fn updated(&self, key: RecordKey, update: &SessionUpdate) -> Option<EntryUpdate> {
+    fn updated(&self, key: RecordKey, update: &SessionUpdate) -> Option<Box<EntryUpdate>> {
         let mut record = SessionRecord::clone(&self.record);
         record.update(update);
         let data = match update.data.is_empty() {
@@ -251,7 +251,7 @@ impl Entry {
                 Some(data)
             }
         };
-        Some(EntryUpdate { key, record, data, rotates_to: None })
+        Some(Box::new(EntryUpdate { key, record, data, rotates_to: None }))
     }
 }
 

@@ -42,6 +42,9 @@ pub struct NewLogin {
     pub user: Arc<str>,
     /// When.
     pub at: Timestamp,
+    /// When the user had signed in before, if the session is adopted from another session layer; it
+    /// then counts as the time of the authentication.
+    pub logged_in_at: Option<Timestamp>,
     /// From where.
     pub client: Client,
     /// The session of the same user that this browser had, whose slot the login takes, and the
@@ -99,6 +102,8 @@ pub enum ReserveOutcome {
 }
 
 /// Outcome of [`Registry::commit`](super::Registry::commit).
+// A login is rare, and its record is about to be used: a box would only cost.
+#[allow(clippy::large_enum_variant)]
 #[derive(Debug, Clone)]
 pub enum LoginOutcome {
     /// The record was created.
@@ -127,6 +132,7 @@ impl NewLogin {
             signing_key: SigningKey::random(),
             user,
             at,
+            logged_in_at: None,
             client: Client::default(),
             replaces: None,
             limit: SessionLimit::of(policy),

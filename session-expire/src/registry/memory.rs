@@ -215,7 +215,8 @@ impl Registry for MemoryRegistry {
     }
 }
 
-#[cfg(all(test, not(shuttle)))]
+#[cfg(not(shuttle))]
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::{facts::Reason, policy::Policy, time::hours};

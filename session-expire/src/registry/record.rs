@@ -3,7 +3,7 @@
 use std::{net::IpAddr, sync::Arc};
 
 use super::{
-    data::{DataChanges, DataTooLarge, SessionData},
+    data::DataChanges,
     key::{PublicId, SigningKey},
     login::NewLogin,
 };
@@ -204,14 +204,15 @@ impl SessionRecord {
     /// Returns the record of a login that happens now.
     #[must_use]
     pub fn new(login: &NewLogin) -> Self {
+        let authenticated_at = login.logged_in_at.unwrap_or(login.at).min(login.at);
         Self {
             id: login.id,
             signing_key: login.signing_key,
             user: Arc::clone(&login.user),
             client: login.client.clone(),
             last_client: None,
-            logged_in_at: login.at,
-            authenticated_at: login.at,
+            logged_in_at: authenticated_at,
+            authenticated_at,
             last_seen: login.at,
             ended: None,
             limits: login.limits,
@@ -307,21 +308,6 @@ impl SessionRecord {
         let is_open = self.ended.is_none();
         self.ended.get_or_insert(ended);
         is_open
-    }
-
-    /// Applies an update to the record and its data: both change, or neither does.
-    ///
-    /// # Errors
-    ///
-    /// Returns [`DataTooLarge`] if the data would exceed its limit.
-    pub(crate) fn update_with_data(
-        &mut self,
-        data: &mut SessionData,
-        update: &SessionUpdate,
-    ) -> Result<(), DataTooLarge> {
-        data.apply(&update.data)?;
-        self.update(update);
-        Ok(())
     }
 }
 

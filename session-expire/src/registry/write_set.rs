@@ -15,11 +15,11 @@ use crate::{facts::Reason, time::Timestamp};
 #[derive(Debug, Default)]
 pub(crate) struct WriteSet {
     /// The record to open.
-    pub(crate) opens: Option<NewEntry>,
+    pub(crate) opens: Option<Box<NewEntry>>,
     /// The records to end, all of them open.
     pub(crate) ends: Vec<(RecordKey, Ended)>,
     /// The open record to replace, and its new key.
-    pub(crate) updates: Option<EntryUpdate>,
+    pub(crate) updates: Option<Box<EntryUpdate>>,
     /// The reservation to add, or to replace.
     pub(crate) reserves: Option<Reservation>,
     /// The login whose reservation is removed.
@@ -59,7 +59,7 @@ pub(crate) enum AdoptionClosing {
     AllUsers,
 }
 
-#[cfg(any(test, feature = "sqlite"))]
+#[cfg(test)]
 impl WriteSet {
     /// Returns `true` if nothing changes.
     pub(crate) fn is_empty(&self) -> bool {
@@ -78,14 +78,14 @@ impl Shard {
     pub(crate) fn apply(&mut self, writes: WriteSet) -> Vec<SessionRecord> {
         let WriteSet { opens, ends, updates, reserves, releases, closes_adoption, erases } = writes;
         let ended = ends.into_iter().filter_map(|(key, ended)| self.end(key, ended)).collect();
-        updates.into_iter().for_each(|update| self.replace(update));
+        updates.into_iter().for_each(|update| self.replace(*update));
         if let Some(key) = releases {
             self.reservations.retain(|reservation| reservation.key != key);
         }
         reserves.into_iter().for_each(|reservation| self.reserve(reservation));
         closes_adoption.into_iter().for_each(|closing| self.close_adoption(closing));
         erases.into_iter().for_each(|user| self.erase(&user));
-        opens.into_iter().for_each(|entry| self.open(entry));
+        opens.into_iter().for_each(|entry| self.open(*entry));
         ended
     }
 

@@ -8,11 +8,14 @@ use std::{
     str::FromStr,
 };
 
-use actix_web::{HttpRequest, http::header::HeaderValue};
+use actix_web::{
+    HttpRequest,
+    http::header::{self, HeaderValue},
+};
 use ipnet::{IpNet, Ipv4Net};
 
 use super::user_agent::device_name;
-use crate::{Client, ConfigError};
+use crate::{error::ConfigError, registry::record::Client};
 
 /// The most proxies in a row that are followed.
 const MAX_HOPS: usize = 32;
@@ -87,7 +90,8 @@ pub(crate) fn client(req: &HttpRequest, proxies: &[TrustedProxy]) -> Client {
     let forwarded = req.headers().get_all("x-forwarded-for");
     let hops = forwarded.rev().flat_map(|value| value.as_bytes().rsplit(|byte| *byte == b','));
     let ip = peer.map(|peer| origin_address(peer, hops, proxies).to_canonical());
-    let agent = req.headers().get("user-agent").map(HeaderValue::as_bytes).unwrap_or_default();
+    let agent =
+        req.headers().get(header::USER_AGENT).map(HeaderValue::as_bytes).unwrap_or_default();
     let agent = String::from_utf8_lossy(&agent[..agent.len().min(MAX_USER_AGENT)]);
     Client { ip, device: device_name(&agent).into() }
 }

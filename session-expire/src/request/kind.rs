@@ -11,7 +11,12 @@ use actix_web::{
     },
 };
 
-use super::header_text;
+use super::{
+    header_names::{
+        HX_REQUEST, PURPOSE, SEC_FETCH_DEST, SEC_FETCH_MODE, SEC_PURPOSE, X_REQUESTED_WITH,
+    },
+    header_text,
+};
 
 /// What a request is to a session: which kinds count as the user's own acts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -89,16 +94,17 @@ enum Initiator {
 
 impl Initiator {
     fn detect(headers: &HeaderMap) -> Self {
-        if headers.contains_key("hx-request") {
+        if headers.contains_key(&HX_REQUEST) {
             return Self::Htmx;
         }
-        let mode = header_text(headers, "sec-fetch-mode");
-        match (mode, header_text(headers, "sec-fetch-dest")) {
-            (Some("navigate"), _) => Self::Navigation,
-            // The handshake of a WebSocket comes from a script, which can react to a refusal.
-            (Some(_), None | Some("empty" | "websocket")) => Self::Api,
-            (Some(_), Some(_)) => Self::Subresource,
-            (None, _) => Self::detect_without_fetch_metadata(headers),
+        match header_text(headers, &SEC_FETCH_MODE) {
+            Some("navigate") => Self::Navigation,
+            Some(_) => match header_text(headers, &SEC_FETCH_DEST) {
+                // The handshake of a WebSocket comes from a script, which can react to a refusal.
+                None | Some("empty" | "websocket") => Self::Api,
+                Some(_) => Self::Subresource,
+            },
+            None => Self::detect_without_fetch_metadata(headers),
         }
     }
 
@@ -118,7 +124,7 @@ impl Initiator {
 
 /// `Sec-Purpose: prefetch`, `prefetch;prerender` and the older `Purpose: prefetch`.
 fn is_speculative(headers: &HeaderMap) -> bool {
-    ["sec-purpose", "purpose"]
+    [&SEC_PURPOSE, &PURPOSE]
         .into_iter()
         .filter_map(|name| header_text(headers, name))
         .flat_map(|value| value.split([';', ',']))
@@ -128,7 +134,7 @@ fn is_speculative(headers: &HeaderMap) -> bool {
 
 /// Web views send the name of their application's package in this header.
 fn is_xml_http_request(headers: &HeaderMap) -> bool {
-    header_text(headers, "x-requested-with")
+    header_text(headers, &X_REQUESTED_WITH)
         .is_some_and(|value| value.eq_ignore_ascii_case("XMLHttpRequest"))
 }
 
@@ -142,7 +148,7 @@ fn accepts_html(headers: &HeaderMap) -> bool {
 /// Returns `true` if the first media range of `Accept` is one that browsers send for a part of a
 /// page. The range of scripts and of most fonts is `*/*`, which says nothing.
 fn prefers_subresource(headers: &HeaderMap) -> bool {
-    let accept = header_text(headers, "accept").unwrap_or_default();
+    let accept = header_text(headers, header::ACCEPT).unwrap_or_default();
     let range = accept.split([',', ';']).next().unwrap_or_default().trim();
     let Some((main, sub)) = range.split_once('/') else { return false };
     let is_one_of = |text: &str, words: &[&str]| words.iter().any(|w| text.eq_ignore_ascii_case(w));

@@ -3,18 +3,22 @@
 //! Nothing in this folder changes a session or writes a response.
 
 pub(crate) mod client_ip;
+pub(crate) mod header_names;
 pub(crate) mod kind;
 pub(crate) mod origin;
 pub(crate) mod return_path;
 pub(crate) mod user_agent;
 
-use actix_web::{HttpRequest, http::header::HeaderMap};
+use actix_web::{
+    HttpRequest,
+    http::header::{self, AsHeaderName, HeaderMap},
+};
 
 use self::{
     kind::{RequestKind, ResponseFormat},
     return_path::{is_at, return_path},
 };
-use crate::Languages;
+use crate::messages::notice::Languages;
 
 /// What a challenge needs of a request. It outlives the request.
 #[derive(Debug, Clone)]
@@ -33,7 +37,7 @@ impl RequestInfo {
     /// Reads `req`. `is_api` is the result of the application's own predicate.
     pub(crate) fn new(req: &HttpRequest, is_api: bool) -> Self {
         let format = ResponseFormat::classify(req, is_api);
-        let languages = header_text(req.headers(), "accept-language").map(Languages::parse);
+        let languages = header_text(req.headers(), header::ACCEPT_LANGUAGE).map(Languages::parse);
         Self {
             kind: RequestKind::classify(req, is_api),
             format,
@@ -75,7 +79,7 @@ impl RequestInfo {
 }
 
 /// The value of a header that is visible ASCII.
-pub(crate) fn header_text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+pub(crate) fn header_text(headers: &HeaderMap, name: impl AsHeaderName) -> Option<&str> {
     headers.get(name)?.to_str().ok()
 }
 

@@ -10,8 +10,8 @@ use actix_web::{
     },
 };
 
-use super::header_text;
-use crate::ConfigError;
+use super::{header_names::SEC_FETCH_SITE, header_text};
+use crate::error::ConfigError;
 
 /// Returns `true` if a request comes from a page of another origin, as far as the browser tells
 /// (`Sec-Fetch-Site`, else `Origin` against `Host`).
@@ -28,7 +28,7 @@ use crate::ConfigError;
 /// ```
 #[must_use]
 pub fn is_cross_site(req: &HttpRequest) -> bool {
-    if let Some(site) = header_text(req.headers(), "sec-fetch-site") {
+    if let Some(site) = header_text(req.headers(), &SEC_FETCH_SITE) {
         return !matches!(site, "same-origin" | "none");
     }
     match req.headers().get(header::ORIGIN) {
@@ -42,9 +42,9 @@ pub fn is_cross_site(req: &HttpRequest) -> bool {
 /// Such a request acts with the user's cookies, but the user may not have chosen to send it. Old
 /// browsers send no `Sec-Fetch-Site`; then a foreign `Origin` or `Referer` counts.
 pub(crate) fn is_from_other_site(req: &HttpRequest) -> bool {
-    let has_metadata = req.headers().contains_key("sec-fetch-site");
+    let has_metadata = req.headers().contains_key(&SEC_FETCH_SITE);
     let has_foreign_referer =
-        || header_text(req.headers(), "referer").is_some_and(|url| !is_own_url(req, url));
+        || header_text(req.headers(), header::REFERER).is_some_and(|url| !is_own_url(req, url));
     is_cross_site(req) || !has_metadata && has_foreign_referer()
 }
 
@@ -66,7 +66,8 @@ pub(crate) fn is_own_url(req: &HttpRequest, url: &str) -> bool {
 
 /// The host that the client addressed.
 fn host(req: &HttpRequest) -> Option<&str> {
-    header_text(req.headers(), "host").or_else(|| req.uri().authority().map(Authority::as_str))
+    header_text(req.headers(), header::HOST)
+        .or_else(|| req.uri().authority().map(Authority::as_str))
 }
 
 /// Other origins whose pages may send requests that change something.
@@ -98,7 +99,7 @@ impl AllowedOrigins {
     }
 
     fn allows_origin_of(&self, req: &HttpRequest) -> bool {
-        let origin = header_text(req.headers(), "origin");
+        let origin = header_text(req.headers(), header::ORIGIN);
         !self.0.is_empty()
             && origin.and_then(normalized).is_some_and(|origin| self.0.contains(&origin))
     }

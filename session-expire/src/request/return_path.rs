@@ -2,10 +2,13 @@
 //!
 //! Every return path is local, safe to redirect to, and a page that can be read with GET.
 
-use actix_web::{HttpRequest, http::Uri};
+use actix_web::{
+    HttpRequest,
+    http::{Uri, header},
+};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::{header_text, kind::ResponseFormat, origin::is_own_url};
+use super::{header_names::HX_CURRENT_URL, header_text, kind::ResponseFormat, origin::is_own_url};
 use crate::local_path::{LONGEST_PATH, local_path};
 
 /// The characters that are encoded in the value of a query parameter; slashes stay readable.
@@ -20,11 +23,11 @@ const QUERY_VALUE: &AsciiSet =
 pub(crate) fn return_path(req: &HttpRequest, format: ResponseFormat) -> Option<String> {
     let page = match format {
         ResponseFormat::Htmx => {
-            return path_of_own_url(req, header_text(req.headers(), "hx-current-url")?);
+            return path_of_own_url(req, header_text(req.headers(), &HX_CURRENT_URL)?);
         }
         ResponseFormat::Page if req.method().is_safe() => req.uri().path_and_query()?.as_str(),
         ResponseFormat::Page | ResponseFormat::Api => {
-            return path_of_own_url(req, header_text(req.headers(), "referer")?);
+            return path_of_own_url(req, header_text(req.headers(), header::REFERER)?);
         }
     };
     local_path(page).map(str::to_owned)

@@ -8,8 +8,6 @@ use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 /// What a response must say to caches. The settle decision chooses it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum CachingRule {
-    /// The response stays as it is.
-    Untouched,
     /// An anonymous response, which another cookie would change.
     VaryCookie,
     /// The response to a signed-in user.
@@ -22,7 +20,6 @@ impl CachingRule {
     /// Applies the rule to the headers of a response.
     pub(crate) fn apply(self, headers: &mut HeaderMap) {
         match self {
-            Self::Untouched => {}
             Self::VaryCookie => vary_by_cookie(headers),
             Self::PrivatePage => keep_private(headers),
             Self::NoStore => forbid_storing(headers),
@@ -102,12 +99,10 @@ mod tests {
 
     #[test]
     fn rule_and_own_headers_give_cache_headers() {
-        use CachingRule::{NoStore, PrivatePage, Untouched, VaryCookie};
+        use CachingRule::{NoStore, PrivatePage, VaryCookie};
         const CACHED: (&str, &str) = ("cache-control", "public, max-age=600");
         const NO_STORE: &str = "cache-control: no-store";
         for (rule, before, after) in [
-            (Untouched, vec![], ""),
-            (Untouched, vec![("etag", "\"1\"")], "etag: \"1\""),
             (VaryCookie, vec![], "vary: Cookie"),
             (VaryCookie, vec![("etag", "\"1\"")], "etag: \"1\" | vary: Cookie"),
             (VaryCookie, vec![("vary", "Accept")], "vary: Accept | vary: Cookie"),

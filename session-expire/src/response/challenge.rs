@@ -9,7 +9,7 @@ use actix_web::{
 
 use super::problem::{Problem, ProblemType};
 use crate::{
-    Reason,
+    facts::Reason,
     request::{RequestInfo, kind::ResponseFormat, return_path::login_location},
 };
 

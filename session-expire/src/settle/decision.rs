@@ -140,6 +140,7 @@ fn action(input: Input) -> Action {
         (Access::Active, user) => active(input, user),
         (Access::Expired { everywhere }, user) => expired(input, user, everywhere),
         (Access::Anonymous, _) if input.has_failed => Action::WriteNothing,
+        (Access::Anonymous, User::SignedOut) if !is_bodiless(input.kind) => Action::End,
         (Access::Anonymous, _) if input.intent == Intent::StatusQuery => Action::WriteNothing,
         (Access::Anonymous, _) => Action::WriteAnonymous,
     }
@@ -186,10 +187,15 @@ fn reply(input: Input) -> Reply {
             Reply::Unavailable
         }
         (Access::Unavailable, _) if input.intent == Intent::SigningOut => Reply::Unavailable,
-        (Access::Unavailable, _) if input.outcome == Outcome::Unauthorized => Reply::Unavailable,
+        (Access::Unavailable, _) if is_refused_in_outage(input) => Reply::Unavailable,
         (Access::Anonymous | Access::Expired { .. }, _) if is_challenged(input) => Reply::Challenge,
         _ => Reply::Handler,
     }
+}
+
+/// Whether the user is signed in is not known: a 401 would be a guess.
+fn is_refused_in_outage(input: Input) -> bool {
+    input.outcome == Outcome::Unauthorized && input.intent != Intent::KeptResponse
 }
 
 /// A user who has just signed in is not sent to the login page.

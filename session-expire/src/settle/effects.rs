@@ -66,12 +66,16 @@ pub(crate) async fn carry_out(
 
 /// The key of an ended session was used again.
 fn emit_refused(context: &RequestContext) {
-    let is_dead = context.record().is_none_or(|loaded| loaded.record.ended.is_some());
     if let AccessState::Expired(reason) = *context.access()
-        && is_dead
+        && is_dead(context)
     {
         context.config().emit(&Event::Refused { reason });
     }
+}
+
+/// Returns `true` if the key of the request can never be used again.
+fn is_dead(context: &RequestContext) -> bool {
+    context.record().is_none_or(|loaded| loaded.record.ended.is_some())
 }
 
 async fn write_anonymous(decision: &Decision, context: &RequestContext) -> Effects {
@@ -81,7 +85,8 @@ async fn write_anonymous(decision: &Decision, context: &RequestContext) -> Effec
             return Effects::default();
         }
     }
-    match anonymous_cookie(context) {
+    let is_dead = is_dead(context);
+    match anonymous_cookie(context, is_dead) {
         Ok(cookie) => Effects { cookies: cookie.into_iter().collect(), response: None },
         Err(error) => {
             tracing::error!(event = "sys_anonymous_too_large", %error, "anonymous session not stored");
@@ -105,11 +110,12 @@ async fn store_writes_before_suspension(context: &RequestContext) {
 /// Returns the anonymous cookie if it changes. A cookie whose content is gone is removed.
 fn anonymous_cookie(
     context: &RequestContext,
+    is_dead: bool,
 ) -> Result<Option<Cookie<'static>>, AnonymousTooLarge> {
     if !context.may_change_anonymous() {
         return Ok(None);
     }
-    let (before, state) = (&context.cookies.anonymous, context.anonymous_state());
+    let (before, state) = (&context.cookies.anonymous, context.anonymous_state(is_dead));
     let cookies = &context.config().cookies;
     if before.has_same_content(&state) {
         return Ok(None);
@@ -226,6 +232,8 @@ fn warn_if_near_end(context: &RequestContext) {
     }
 }
 
+/// The user of a login that did not happen is removed: an outer middleware must not take the user
+/// for signed in. The request counts as activity of the session that it came with.
 async fn cancel(context: &RequestContext, facts: &RequestFacts) -> Effects {
     context.session.remove_user();
     if context.access().is_active() {
@@ -246,8 +254,7 @@ async fn commit_login(user: UserChange, context: &RequestContext, facts: &Reques
             with_session_cookie(context, &key, &record)
         }
         Err(response) => {
-            // An outer middleware must not take the user for signed in.
-            context.session.remove_user();
+            cancel(context, facts).await;
             Effects::response(response)
         }
     }
@@ -299,17 +306,18 @@ async fn end_other_user(
 ) -> Result<(), RegistryError> {
     match context.record().filter(|loaded| loaded.record.user != new.user) {
         Some(loaded) if loaded.record.ended.is_none() => {
-            end(context, loaded, context.end_reason()).await
+            end(context, loaded, context.end_reason()).await.map(drop)
         }
         _ => Ok(()),
     }
 }
 
+/// Ends a session. Returns `false` if it had ended meanwhile.
 async fn end(
     context: &RequestContext,
     loaded: &LoadedRecord,
     reason: Reason,
-) -> Result<(), RegistryError> {
+) -> Result<bool, RegistryError> {
     let config = context.config();
     let ended = Ended::new(reason, config.now());
     let mut request = EndSessions::new(EndTarget::Session(loaded.record.session_ref()), ended);
@@ -318,23 +326,27 @@ async fn end(
     }
     let ended = config.registry.end(request).await?;
     config.emit_ended(&ended);
-    Ok(())
+    Ok(!ended.is_empty())
 }
 
-/// "You have signed out" must not be said while a copy of the cookie still works.
+/// "You have signed out" must not be said while a copy of the cookie still works. The cookie of a
+/// session that had ended before stays: the browser may have another one by now.
 async fn sign_out(context: &RequestContext) -> Effects {
-    if let Some(loaded) = context.record().filter(|loaded| loaded.record.ended.is_none())
-        && let Err(error) = end(context, loaded, context.end_reason()).await
-    {
-        return Effects::response(registry_failed(context, &error));
-    }
+    let ended = match context.record().filter(|loaded| loaded.record.ended.is_none()) {
+        None => Ok(false),
+        Some(loaded) => end(context, loaded, context.end_reason()).await,
+    };
+    let ends_now = match ended {
+        Ok(ends_now) => ends_now,
+        Err(error) => return Effects::response(registry_failed(context, &error)),
+    };
     let cookies = &context.config().cookies;
     let mut effects = Effects::default();
-    if context.cookies.has_session_cookie {
+    if ends_now {
         effects.cookies.push(cookies.removed_session_cookie());
     }
     context.drop_record_messages();
-    let state = context.signed_out_state();
+    let state = context.signed_out_state(ends_now);
     if !state.is_empty() {
         effects.cookies.extend(cookies.anonymous_cookie(state, context.now).ok());
     } else if context.cookies.has_anonymous_cookie {
@@ -343,17 +355,17 @@ async fn sign_out(context: &RequestContext) -> Effects {
     effects
 }
 
-/// Ends an expired session. What the request wrote as an anonymous visitor's stays his.
+/// Ends an expired session. What the request wrote as an anonymous visitor's stays the visitor's.
 async fn end_expired(context: &RequestContext) -> Effects {
-    if let Some(loaded) = context.record().filter(|loaded| loaded.record.ended.is_none())
-        && let Err(error) = end(context, loaded, context.end_reason()).await
-    {
-        context.config().emit_failure(&error);
+    let mut is_dead = is_dead(context);
+    if let Some(loaded) = context.record().filter(|_| !is_dead) {
+        match end(context, loaded, context.end_reason()).await {
+            Ok(_) => is_dead = true,
+            Err(error) => context.config().emit_failure(&error),
+        }
     }
-    Effects {
-        cookies: anonymous_cookie(context).ok().flatten().into_iter().collect(),
-        response: None,
-    }
+    let cookie = anonymous_cookie(context, is_dead).ok().flatten();
+    Effects { cookies: cookie.into_iter().collect(), response: None }
 }
 
 /// Returns the cookie of a session; the anonymous cookie is no longer needed.

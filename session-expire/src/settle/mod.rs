@@ -15,7 +15,7 @@ use actix_web::{
 };
 
 use self::{
-    decision::{Access, Decision, Input, Intent, Origin, Outcome, Reply, User, decide},
+    decision::{Access, Action, Decision, Input, Intent, Origin, Outcome, Reply, User, decide},
     effects::carry_out,
 };
 use crate::{
@@ -44,6 +44,7 @@ pub(crate) fn is_settled(context: &RequestContext, req: &HttpRequest, status: St
         && context.access().is_active()
         && !context.has_messages()
         && !context.has_pending_login()
+        && !context.cookies.is_adopted
         && context.intent() == <_>::default()
         && context.is_session_unchanged()
         && context.exceeded_limit().is_none()
@@ -61,13 +62,17 @@ pub(crate) async fn settle<B: MessageBody + 'static>(
     res: ServiceResponse<EitherBody<B>>,
 ) -> ServiceResponse<EitherBody<B>> {
     let facts = RequestFacts::new(context.config(), res.request());
-    if context.was_session_taken() {
+    if context.was_session_taken(res.headers().contains_key(header::SET_COOKIE)) {
         return refuse_other_layer(context, res).await;
     }
     context.note_place(&facts.info);
     let user = context.user_change();
     let outcome = match res.status() {
         StatusCode::UNAUTHORIZED if context.is_refused_by_layer() || is_empty_401(&res) => {
+            Outcome::Unauthorized
+        }
+        // The handler could not read its body.
+        status if context.has_ended() && outcome_of(status) == Outcome::Error => {
             Outcome::Unauthorized
         }
         status => outcome_of(status),
@@ -84,8 +89,9 @@ pub(crate) async fn settle<B: MessageBody + 'static>(
         Some(response) => replace(res, response),
         None => res,
     };
-    let sets_cookie = !effects.cookies.is_empty();
-    add_cookies(res.response_mut(), &effects.cookies);
+    let cookies = with_adoption(context, decision.action, effects.cookies);
+    let sets_cookie = !cookies.is_empty();
+    add_cookies(res.response_mut(), &cookies);
     tell_reason(context, &mut res);
     let caching = if sets_cookie || has_shown { CachingRule::NoStore } else { decision.caching };
     caching.apply(res.headers_mut());
@@ -259,6 +265,25 @@ pub(crate) fn without_cookies<B>(
 ) -> ServiceResponse<EitherBody<B>> {
     res.headers_mut().remove(header::SET_COOKIE);
     res
+}
+
+/// The response to an adopting request replaces the cookie of the other session layer by ours.
+fn with_adoption(
+    context: &RequestContext,
+    action: Action,
+    mut cookies: Vec<Cookie<'static>>,
+) -> Vec<Cookie<'static>> {
+    let (config, record) = (context.config(), context.record());
+    if let (true, Some(migration), Some(loaded)) =
+        (context.cookies.is_adopted, &config.migration, record)
+    {
+        cookies.push(migration.removal_cookie());
+        let sets_own = matches!(action, Action::CommitLogin | Action::RotateKey | Action::End);
+        if loaded.record.ended.is_none() && !sets_own {
+            cookies.push(config.cookies.session_cookie(&loaded.key, None));
+        }
+    }
+    cookies
 }
 
 fn add_cookies<B>(response: &mut HttpResponse<B>, cookies: &[Cookie<'static>]) {

@@ -21,7 +21,6 @@ use actix_web::{
         StatusCode,
         header::{self, HeaderMap},
     },
-    middleware::{Condition, DefaultHeaders},
     test::{TestRequest, init_service},
     web::{self, ServiceConfig},
 };
@@ -32,8 +31,8 @@ use crate::Outcome;
 pub(crate) const USER: &str = "alice";
 pub(crate) const WELCOME: &str = "welcome";
 
-/// As long as the record key that session-expire keeps in a session.
-const LONG_TEXT: &str = "7QmZ2xV9aLpR4tYc8WbN1s";
+/// Names of six entries of 100 bytes: a form's token, a cart, filters and the like.
+const ENTRIES: [&str; 6] = ["csrf_token", "cart", "locale", "theme", "filters", "return_to"];
 
 /// A future that knows no type parameters and stays in its thread.
 type Soon<'a, T> = Pin<Box<dyn Future<Output = Outcome<T>> + 'a>>;
@@ -166,25 +165,9 @@ pub(crate) async fn start_renewing() -> Box<dyn Site> {
     Box::new(Started { service: init_service(app).await, finish: TestRequest::to_request })
 }
 
-/// The site without us, and with a layer in our place that does nothing: what actix-web itself takes
-/// for there being a layer.
-pub(crate) async fn start_with_nothing() -> Box<dyn Site> {
-    let nothing = Condition::new(false, DefaultHeaders::new());
-    let app = App::new()
-        .configure(|config| pages(config, 0))
-        .wrap(nothing)
-        .wrap(IdentityMiddleware::default())
-        .wrap(sessions());
-    Box::new(Started { service: init_service(app).await, finish: TestRequest::to_request })
-}
-
 /// The site with us, and `layers` policies around its page.
 pub(crate) async fn start_with(expire: SessionExpire, layers: usize) -> Box<dyn Site> {
-    let app = App::new()
-        .configure(|config| pages(config, layers))
-        .wrap(expire)
-        .wrap(IdentityMiddleware::default())
-        .wrap(sessions());
+    let app = App::new().configure(|config| pages(config, layers)).wrap(expire);
     Box::new(Started { service: init_service(app).await, finish: TestRequest::to_request })
 }
 
@@ -203,7 +186,7 @@ fn pages(config: &mut ServiceConfig, layers: usize) {
     config
         .route("/welcome", web::get().to(async || WELCOME))
         .route("/login", web::get().to(log_in))
-        .route("/login-with-more", web::get().to(log_in_with_more));
+        .route("/login-with-six", web::get().to(log_in_with_six));
 }
 
 async fn private(user: Identity) -> actix_web::Result<String> {
@@ -215,8 +198,10 @@ async fn log_in(req: HttpRequest) -> actix_web::Result<impl Responder> {
     Ok(HttpResponse::NoContent())
 }
 
-/// Puts as much into the session as session-expire does.
-async fn log_in_with_more(req: HttpRequest, session: Session) -> actix_web::Result<impl Responder> {
-    session.insert("sx.k", LONG_TEXT)?;
+/// Signs in with six entries of 100 bytes beside the user.
+async fn log_in_with_six(req: HttpRequest, session: Session) -> actix_web::Result<impl Responder> {
+    for name in ENTRIES {
+        session.insert(name, "x".repeat(98))?;
+    }
     log_in(req).await
 }

@@ -13,8 +13,7 @@ use std::{
 };
 
 use session_expire::{
-    Clock, ManualClock, MemoryRegistry, NewLogin, Policy, RecordKey, Registry, SessionRecord,
-    hours, minutes,
+    Clock, ManualClock, MemoryRegistry, NewLogin, Policy, RecordKey, Registry, hours, minutes,
 };
 
 const RECORDS: usize = 1_000_000;
@@ -88,7 +87,7 @@ fn fill(records: usize, users: usize) -> Filled {
     for number in 0..records {
         let login = login(number, users, &clock);
         keys.push(login.key);
-        answer(registry.login(login)).unwrap();
+        answer(registry.commit(login)).unwrap();
     }
     Filled { registry, keys, users, clock }
 }
@@ -113,7 +112,7 @@ fn some_keys(filled: &Filled, round: usize) -> Vec<RecordKey> {
 
 fn time_load(filled: &Filled) -> f64 {
     let keys = |round| some_keys(filled, round);
-    fastest(keys, |key| drop(answer(filled.registry.load(key))))
+    fastest(keys, |key| drop(answer(filled.registry.load(key, true))))
 }
 
 /// The measure of the measure: the same records in a map and nothing else.
@@ -121,12 +120,9 @@ fn time_bare_map(filled: &Filled) -> f64 {
     let loaded = filled
         .keys
         .iter()
-        .filter_map(|key| Some((*key, answer(filled.registry.load(*key)).unwrap()?)));
-    let map: HashMap<_, _> = loaded.map(|(key, loaded)| (key, Box::new(loaded.record))).collect();
-    fastest(
-        |round| some_keys(filled, round),
-        |key| drop(map.get(&key).map(|record| SessionRecord::clone(record))),
-    )
+        .filter_map(|key| Some((*key, answer(filled.registry.load(*key, true)).unwrap()?)));
+    let map: HashMap<_, _> = loaded.map(|(key, loaded)| (key, loaded.record)).collect();
+    fastest(|round| some_keys(filled, round), |key| drop(map.get(&key).cloned()))
 }
 
 fn time_login(filled: &Filled) -> f64 {
@@ -135,7 +131,7 @@ fn time_login(filled: &Filled) -> f64 {
         let numbers = (0..BATCH).map(|n| (round * BATCH + n) * 7_919);
         numbers.map(|number| login(number, filled.users, &filled.clock)).collect()
     };
-    fastest(logins, |login| drop(answer(filled.registry.login(login))))
+    fastest(logins, |login| drop(answer(filled.registry.commit(login))))
 }
 
 /// The longest of the logins that find hours of old records to sweep out, all shards in turn; of
@@ -147,7 +143,7 @@ fn longest_pause(filled: &Filled) -> Duration {
         let logins: Vec<_> = logins.collect();
         let took = logins.into_iter().map(|login| {
             let began = Instant::now();
-            drop(answer(filled.registry.login(login)));
+            drop(answer(filled.registry.commit(login)));
             began.elapsed()
         });
         took.max().unwrap_or_default()
@@ -156,7 +152,7 @@ fn longest_pause(filled: &Filled) -> Duration {
     filled.clock.advance(hours(24 * 91));
     let last = login(0, filled.users, &filled.clock);
     let began = Instant::now();
-    drop(answer(filled.registry.login(last)));
+    drop(answer(filled.registry.commit(last)));
     // The one time when everything in a shard is forgotten at once.
     let forgotten = began.elapsed();
     println!("swept and kept: {kept:.1?}; swept and forgotten: {forgotten:.1?}\n");

@@ -2,7 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use session_expire::{ActivityUpdate, NewLogin, Policy, Query, RedisRegistry, Registry, Timestamp};
+use session_expire::{
+    NewLogin, Policy, Query, RecordKey, RedisRegistry, Registry, SessionRef, SessionUpdate,
+    Timestamp,
+};
 use session_expire_tests::RedisServer;
 use tokio::runtime::Runtime;
 
@@ -20,24 +23,28 @@ pub(crate) fn measure() {
             "{RECORDS} sessions of as many users in a RedisRegistry, one question after the other\n"
         );
         println!("{:<28}{:>12}{:>12}{:>16}", "", "p50 µs", "p99 µs", "round trips");
-        let keys = fill(&server, &registry).await;
-        let key = |n: usize| keys[n * 7_919 % keys.len()];
+        let sessions = fill(&server, &registry).await;
+        let key = |n: usize| sessions[n * 7_919 % sessions.len()].0;
         let before = server.calls("evalsha");
-        let loads = timed(async |n| drop(registry.load(key(n)).await.unwrap())).await;
+        let loads = timed(async |n| drop(registry.load(key(n), true).await.unwrap())).await;
         row("load", loads, server.calls("evalsha") - before);
         let caching = server.caching().await;
-        let few = &keys[..100];
+        let few = &sessions[..100];
         let before = server.calls("evalsha");
-        let loads = timed(async |n| drop(caching.load(few[n % few.len()]).await.unwrap())).await;
+        let loads =
+            timed(async |n| drop(caching.load(few[n % few.len()].0, true).await.unwrap())).await;
         row("load, kept at hand", loads, server.calls("evalsha") - before);
-        let (before, change) =
-            (server.calls("evalsha"), ActivityUpdate { seen: NOON, now: NOON, patch: None });
-        let touches = timed(async |n| registry.touch(key(n), change.clone()).await.unwrap()).await;
-        row("touch", touches, server.calls("evalsha") - before);
+        let (before, activity) = (server.calls("evalsha"), SessionUpdate::new(NOON).active(NOON));
+        let session = |n: usize| sessions[n * 7_919 % sessions.len()].1.clone();
+        let update = async |n| {
+            registry.update(session(n), activity.clone()).await.unwrap();
+        };
+        let updates = timed(update).await;
+        row("update", updates, server.calls("evalsha") - before);
         let began = Instant::now();
-        let page = registry.find(Query { limit: Some(50), ..Query::default() }).await.unwrap();
+        let page = registry.list(Query { limit: Some(50), ..Query::default() }).await.unwrap();
         println!(
-            "\nfind, the newest {} of all users: {:.2} s",
+            "\nlist, the newest {} of all users: {:.2} s",
             page.len(),
             began.elapsed().as_secs_f64()
         );
@@ -50,23 +57,23 @@ pub(crate) fn measure() {
     });
 }
 
-async fn fill(server: &RedisServer, registry: &RedisRegistry) -> Vec<session_expire::RecordKey> {
+async fn fill(server: &RedisServer, registry: &RedisRegistry) -> Vec<(RecordKey, SessionRef)> {
     let before = server.calls("evalsha");
-    let (mut keys, mut times) = (vec![], vec![]);
+    let (mut sessions, mut times) = (vec![], vec![]);
     for number in 0..RECORDS {
         let login = NewLogin::new(
             format!("user-{number}@example.org"),
             NOON,
             &Policy::new().max_sessions(5),
         );
-        keys.push(login.key);
+        sessions.push((login.key, SessionRef { user: login.user.clone(), id: login.id }));
         let began = Instant::now();
-        registry.login(login).await.unwrap();
+        registry.commit(login).await.unwrap();
         times.push(began.elapsed());
     }
     // The first one has taught the server its script.
     row("login", times, server.calls("evalsha") - before);
-    keys
+    sessions
 }
 
 async fn timed(act: impl AsyncFn(usize)) -> Vec<Duration> {

@@ -3,12 +3,12 @@
 //! The server remembers which keys this connection has read, and reports when they change (RESP3,
 //! `CLIENT TRACKING`). Record and data of a session lie under one key, so a change of either voids
 //! both. Everything comes over one connection in one order: when a request has its response, every
-//! change before it has been reported. Records are therefore trusted only for a short time after the
-//! sending of the last request that has its response. This alone detects a silent connection and a
-//! process that was halted, and the next load asks the server.
+//! change before it has been reported. Records are therefore trusted only for a short time after
+//! the sending of the last request that has its response. This alone detects a silent connection
+//! and a process that was halted, and the next load asks the server.
 //!
-//! Some changes are never reported (a swapped database, a proxy that does not track). Their effect is
-//! bounded: each record is loaded again some seconds after it was read.
+//! Some changes are never reported (a swapped database, a proxy that does not track). Their effect
+//! is bounded: each record is loaded again some seconds after it was read.
 
 use std::{
     collections::HashMap,

@@ -1,76 +1,71 @@
-//! The connection to the server: one for all requests of the process, replaced when it fails.
+//! Connection to the server: one for all requests of the process, replaced when it fails.
+//!
+//! redis-rs has a connection that reconnects. But it keeps a connection that is dead without a sign
+//! (a firewall dropped it, the other machine lost its power) until the kernel gives up after a
+//! quarter of an hour, and it waits a minute between two attempts.
 
 use std::{
     io,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ErrorKind, IntoConnectionInfo,
-    ProtocolVersion, PushInfo, RedisError, Value, aio::MultiplexedConnection,
+    AsyncConnectionConfig, Client, ConnectionAddr, ErrorKind, IntoConnectionInfo, ProtocolVersion,
+    PushInfo, RedisError, aio::MultiplexedConnection,
 };
 
-use super::{
-    cache::Cache,
-    error::{OperationError, RedisConnectError},
-    script::Script,
-};
+use super::{cache::Cache, error::RedisConnectError};
 
 /// How long the start of an application waits for its server.
-const START: Duration = Duration::from_secs(5);
+const START_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long one attempt to connect again may take, however little time requests have: handshakes take
-/// several round trips.
-const AGAIN: Duration = Duration::from_secs(1);
+/// How long one attempt to reconnect may take, however short the timeout of requests: a handshake
+/// takes several round trips.
+const RECONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How much later than that an attempt is taken for dead.
+/// How much later an attempt to connect is taken for dead.
 const GRACE: Duration = Duration::from_millis(100);
 
-/// How often a server that is not ready yet is asked again.
+/// The pause between two attempts while a server reads its file.
 const LOADING_PAUSE: Duration = Duration::from_millis(100);
 
-/// The one connection, and which it is, counted from the first.
+/// A connection and its number, counted from the first.
 #[derive(Clone)]
-struct NumberedConnection {
-    number: u64,
-    connection: MultiplexedConnection,
+pub(super) struct NumberedConnection {
+    pub(super) number: u64,
+    pub(super) connection: MultiplexedConnection,
 }
 
-/// redis-rs has a connection that reconnects, but it keeps one that is dead without saying so (a
-/// firewall forgot it, the other machine lost its power) until the kernel gives up after a quarter of
-/// an hour, and it waits a minute between two attempts.
+/// The connection to a server.
 pub(super) struct Connection {
     client: Client,
-    live: Mutex<ConnectionState>,
+    state: Mutex<ConnectionState>,
     /// What the server keeps true over this connection.
     pub(super) cache: Option<Arc<Cache>>,
 }
 
 #[derive(Default)]
 struct ConnectionState {
-    live: Option<NumberedConnection>,
+    current: Option<NumberedConnection>,
     opened: u64,
-    /// Held while connecting, so that of many requests only one does.
+    /// Held while connecting: of many requests only one connects.
     connecting: Arc<tokio::sync::Mutex<()>>,
-    /// When whoever connects must have done.
-    until: Option<Instant>,
+    /// When the attempt to connect must be complete.
+    deadline: Option<Instant>,
 }
 
 impl ConnectionState {
-    /// How long one attempt to connect may take.
-    fn patience(&self) -> Duration {
-        if self.opened == 0 { START } else { AGAIN }
+    /// Returns how long one attempt to connect may take.
+    fn connect_timeout(&self) -> Duration {
+        if self.opened == 0 { START_TIMEOUT } else { RECONNECT_TIMEOUT }
     }
 
-    /// What to hold while connecting. A runtime that nobody drives any more, such as that of a job which
-    /// has done its work, does not give back what its tasks hold: then it is replaced.
+    /// Returns what to hold while connecting. A runtime that is no longer polled, such as that of a
+    /// job that is complete, does not release what its tasks hold: then it is replaced.
     fn connecting(&mut self) -> Arc<tokio::sync::Mutex<()>> {
-        if self.until.is_some_and(|until| until < Instant::now()) {
-            (self.connecting, self.until) = <_>::default();
+        if self.deadline.is_some_and(|deadline| deadline < Instant::now()) {
+            (self.connecting, self.deadline) = <_>::default();
         }
         Arc::clone(&self.connecting)
     }
@@ -86,51 +81,47 @@ impl Connection {
             info.redis.protocol = ProtocolVersion::RESP3;
         }
         let client = Client::open(info).map_err(RedisConnectError::Url)?;
-        let link = Arc::new(Self { client, live: Mutex::default(), cache });
-        let server = link.address();
-        match tokio::time::timeout(START, link.greet_when_loaded()).await {
-            Ok(Ok(())) => Ok(link),
-            Ok(Err(source)) => Err(RedisConnectError::Operations { server, source }),
+        let connection = Arc::new(Self { client, state: Mutex::default(), cache });
+        let server = connection.address();
+        match tokio::time::timeout(START_TIMEOUT, connection.check_when_loaded()).await {
+            Ok(Ok(())) => Ok(connection),
+            Ok(Err(source)) => Err(RedisConnectError::Server { server, source }),
             Err(_) => Err(RedisConnectError::Silent { server }),
         }
     }
 
-    /// A server that has just been started may still be reading its file.
-    async fn greet_when_loaded(self: &Arc<Self>) -> Result<(), RedisError> {
+    /// Checks the server. One that has just been started may still read its file.
+    async fn check_when_loaded(self: &Arc<Self>) -> Result<(), RedisError> {
         let began = Instant::now();
         loop {
-            let greeted = self.greet().await;
+            let checked = self.check().await;
             let loading = |error: &RedisError| error.kind() == ErrorKind::BusyLoadingError;
-            // Says so itself when there is no time left.
-            if !greeted.as_ref().is_err_and(loading) || began.elapsed() > START - LOADING_PAUSE * 2
-            {
-                return greeted;
+            let is_late = began.elapsed() > START_TIMEOUT - LOADING_PAUSE * 2;
+            // Late, the error of the server says more than a timeout.
+            if !checked.as_ref().is_err_and(loading) || is_late {
+                return checked;
             }
             tokio::time::sleep(LOADING_PAUSE).await;
         }
     }
 
-    /// Whether the server would serve us; and says in the log if it may throw sessions away.
-    async fn greet(self: &Arc<Self>) -> Result<(), RedisError> {
+    /// Checks that the server accepts commands, and warns if it may delete active sessions.
+    async fn check(self: &Arc<Self>) -> Result<(), RedisError> {
         let mut connection = self.live().await?.connection;
         redis::cmd("PING").exec_async(&mut connection).await?;
         let memory = redis::cmd("INFO").arg("memory").query_async::<String>(&mut connection).await;
         let memory = memory.unwrap_or_default();
-        let says = |line: &str| memory.lines().any(|said| said == line);
-        if memory.contains("maxmemory_policy:")
-            && !says("maxmemory_policy:noeviction")
-            && !says("maxmemory:0")
-        {
+        if may_evict_keys(&memory) {
             tracing::warn!(
                 server = self.address(),
-                "Redis throws keys away when its memory is full, which signs people out: set \
+                "Redis deletes active sessions when its memory is full; set \
                  `maxmemory-policy noeviction`"
             );
         }
         Ok(())
     }
 
-    /// The server's address, without user and password.
+    /// Returns the address of the server, without user and password.
     pub(super) fn address(&self) -> String {
         let info = self.client.get_connection_info();
         match &info.addr {
@@ -140,130 +131,48 @@ impl Connection {
         }
     }
 
-    /// Runs a script; by its name, if the server knows it by now. One that has to be sent twice gets the
-    /// word `again` the second time: the first may have done the work, and only its answer was lost.
-    pub(super) async fn run(
-        self: &Arc<Self>,
-        script: &Script,
-        keys: &[String],
-        arguments: &[&str],
-        limit: Duration,
-    ) -> Result<Value, OperationError> {
-        let command = |verb, what: &str, again: bool| {
-            let mut command = redis::cmd(verb);
-            command.arg(what).arg(keys.len()).arg(keys).arg(arguments);
-            command.arg(again.then_some("again"));
-            command
-        };
-        // Also true of a server that has lost the script since.
-        let tried = AtomicBool::new(false);
-        let by_name = |again| {
-            tried.fetch_or(again, Ordering::Relaxed);
-            command("EVALSHA", &script.hash, again)
-        };
-        let whole = |again| command("EVAL", &script.code, again || tried.load(Ordering::Relaxed));
-        let work = async {
-            match self.send(by_name, limit).await {
-                Err(error) if error.kind() == ErrorKind::NoScriptError => {
-                    self.send(whole, limit).await
-                }
-                answer => answer,
-            }
-        };
-        self.within(limit, work).await
-    }
-
-    /// Sends a command that may run twice.
-    pub(super) async fn ask(
-        self: &Arc<Self>,
-        command: &Cmd,
-        limit: Duration,
-    ) -> Result<Value, OperationError> {
-        self.within(limit, self.send(|_| command.clone(), limit)).await
-    }
-
-    async fn within(
-        &self,
-        limit: Duration,
-        work: impl Future<Output = Result<Value, RedisError>>,
-    ) -> Result<Value, OperationError> {
-        let number = self.state().opened;
-        match tokio::time::timeout(limit, work).await {
-            Ok(answer) => Ok(answer?),
-            Err(_) => {
-                // It may be dead without saying so.
-                self.forget(number);
-                Err(OperationError::Slow(limit))
-            }
+    /// Returns the connection, after connecting if there is none. The task that connects continues
+    /// for the next request when this one has timed out.
+    pub(super) async fn live(self: &Arc<Self>) -> Result<NumberedConnection, RedisError> {
+        match self.current() {
+            Some(current) => Ok(current),
+            // Boxed, as what is rare must not make the future of every request larger.
+            None => Box::pin(self.wait_for_connection()).await,
         }
     }
 
-    /// A connection that was closed since the last request is noticed only now, so one that fails is
-    /// replaced once. So is one that says nothing for half of the limit: redis-rs leaves a request
-    /// without any answer that was written just after the other side had closed.
-    async fn send(
-        self: &Arc<Self>,
-        command: impl Fn(bool) -> Cmd,
-        limit: Duration,
-    ) -> Result<Value, RedisError> {
-        let number = self.state().opened;
-        match tokio::time::timeout(limit / 2, self.send_once(&command(false))).await {
-            Ok(Err(error)) if error.is_unrecoverable_error() && !error.is_connection_refusal() => {}
-            Ok(answer) => return answer,
-            Err(_) => self.forget(number),
-        }
-        self.send_once(&command(true)).await
-    }
-
-    async fn send_once(self: &Arc<Self>, command: &Cmd) -> Result<Value, RedisError> {
-        let NumberedConnection { number, mut connection } = self.live().await?;
-        let answer = connection.send_packed_command(command).await;
-        if let Err(error) = &answer {
-            // A primary that became a replica is no longer the one behind its name.
-            if error.is_unrecoverable_error() || error.kind() == ErrorKind::ReadOnly {
-                self.forget(number);
-            }
-        }
-        answer.and_then(Value::extract_error)
-    }
-
-    /// The connection, after connecting if there is none; in a task of its own, which goes on for those
-    /// who come next when the time of this request is over.
-    async fn live(self: &Arc<Self>) -> Result<NumberedConnection, RedisError> {
-        if let Some(live) = self.current() {
-            return Ok(live);
-        }
+    async fn wait_for_connection(self: &Arc<Self>) -> Result<NumberedConnection, RedisError> {
         let connecting = self.state().connecting();
-        let alone = connecting.lock_owned().await;
-        if let Some(live) = self.current() {
-            return Ok(live);
+        let guard = connecting.lock_owned().await;
+        if let Some(current) = self.current() {
+            return Ok(current);
         }
-        let patience = self.will_connect();
-        let link = Arc::clone(self);
+        let timeout = self.begin_connecting();
+        let this = Arc::clone(self);
         let task = tokio::spawn(async move {
-            let live = link.replace(patience).await;
-            drop(alone);
-            live
+            let connected = this.replace(timeout).await;
+            drop(guard);
+            connected
         });
         task.await.unwrap_or_else(|stopped| Err(io::Error::other(stopped).into()))
     }
 
-    fn will_connect(&self) -> Duration {
+    fn begin_connecting(&self) -> Duration {
         let mut state = self.state();
-        let patience = state.patience();
-        state.until = Some(Instant::now() + patience + GRACE);
-        patience
+        let timeout = state.connect_timeout();
+        state.deadline = Some(Instant::now() + timeout + GRACE);
+        timeout
     }
 
-    async fn replace(&self, patience: Duration) -> Result<NumberedConnection, RedisError> {
-        let connected = tokio::time::timeout(patience, self.connect()).await;
+    async fn replace(&self, timeout: Duration) -> Result<NumberedConnection, RedisError> {
+        let connected = tokio::time::timeout(timeout, self.connect()).await;
         let connection =
             connected.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))?;
         let mut state = self.state();
         state.opened += 1;
-        let live = NumberedConnection { number: state.opened, connection };
-        (state.live, state.until) = (Some(live.clone()), None);
-        Ok(live)
+        let current = NumberedConnection { number: state.opened, connection };
+        (state.current, state.deadline) = (Some(current.clone()), None);
+        Ok(current)
     }
 
     async fn connect(&self) -> Result<MultiplexedConnection, RedisError> {
@@ -271,32 +180,61 @@ impl Connection {
         let Some(cache) = &self.cache else {
             return self.client.get_multiplexed_async_connection_with_config(&config).await;
         };
-        let listener = Arc::clone(cache);
-        let hear = move |message: PushInfo| {
-            listener.receive(&message);
+        let receiver = Arc::clone(cache);
+        let receive = move |message: PushInfo| {
+            receiver.receive(&message);
             Ok::<_, redis::aio::SendError>(())
         };
-        let config = config.set_push_sender(hear);
+        let config = config.set_push_sender(receive);
         let mut connection =
             self.client.get_multiplexed_async_connection_with_config(&config).await?;
         redis::cmd("CLIENT").arg("TRACKING").arg("ON").exec_async(&mut connection).await?;
-        // What the connection before has read is no longer watched.
+        // The server no longer tracks what the former connection has read.
         cache.clear();
         Ok(connection)
     }
 
     fn current(&self) -> Option<NumberedConnection> {
-        self.state().live.clone()
+        self.state().current.clone()
     }
 
-    fn forget(&self, number: u64) {
+    /// Returns the number of the last connection.
+    pub(super) fn number(&self) -> u64 {
+        self.state().opened
+    }
+
+    /// Discards a connection that has failed.
+    pub(super) fn discard(&self, number: u64) {
         let mut state = self.state();
-        if state.live.as_ref().is_some_and(|live| live.number == number) {
-            state.live = None;
-        }
+        state.current = state.current.take().filter(|current| current.number != number);
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, ConnectionState> {
-        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Returns `true` if the server deletes keys when its memory is full, by its `INFO memory`.
+fn may_evict_keys(memory: &str) -> bool {
+    let has_line = |expected: &str| memory.lines().any(|line| line == expected);
+    memory.contains("maxmemory_policy:")
+        && !has_line("maxmemory_policy:noeviction")
+        && !has_line("maxmemory:0")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::may_evict_keys;
+
+    #[test]
+    fn server_with_limited_memory_may_evict_keys() {
+        for (memory, expected) in [
+            ("maxmemory:0\r\nmaxmemory_policy:allkeys-lru\r\n", false),
+            ("maxmemory:100\r\nmaxmemory_policy:allkeys-lru\r\n", true),
+            ("maxmemory:100\r\nmaxmemory_policy:noeviction\r\n", false),
+            ("", false),
+        ] {
+            assert_eq!(may_evict_keys(memory), expected, "{memory}");
+        }
     }
 }

@@ -1,9 +1,9 @@
 //! Session data on the server: a row of items that scripts can merge without reading a value.
 //!
-//! An item is `kind name_bytes:value_bytes:name value`, without the spaces: `e5:6:theme"dark"` is the
-//! entry `theme`, and `m1:4:7"hi"` is the message 7. Changes are written the same way, with the kinds
-//! `r` (remove an entry) and `c` (consume a message). Items of another kind, which a newer version may
-//! have written, are left alone.
+//! An item is `kind name_bytes:value_bytes:name value`, without the spaces: `e5:6:theme"dark"` is
+//! the entry `theme`, and `m1:4:7"hi"` is the message 7. Changes are written the same way, with the
+//! kinds `r` (remove an entry) and `c` (consume a message). Items of another kind, which a newer
+//! version may have written, are left alone.
 
 use std::fmt::{Display, Write};
 
@@ -39,10 +39,10 @@ pub(super) fn changes_to_text(changes: &DataChanges) -> Option<String> {
 
 /// Reads stored data back.
 pub(super) fn from_bytes(bytes: &[u8]) -> Result<SessionData, OperationError> {
-    let mut rest = std::str::from_utf8(bytes).map_err(|_| OperationError::Strange)?;
+    let mut rest = std::str::from_utf8(bytes).map_err(|_| OperationError::Response)?;
     let (mut entries, mut messages) = (vec![], vec![]);
     while !rest.is_empty() {
-        let (item, tail) = split_item(rest).ok_or(OperationError::Strange)?;
+        let (item, tail) = split_item(rest).ok_or(OperationError::Response)?;
         match item.kind {
             b'e' => entries.push((item.name.into(), json(item.value)?)),
             b'm' => messages.push(message(&item)?),
@@ -74,12 +74,12 @@ fn split_item(text: &str) -> Option<(DataItem<'_>, &str)> {
 }
 
 fn message(item: &DataItem<'_>) -> Result<StoredMessage, OperationError> {
-    let id = item.name.parse().map_err(|_| OperationError::Strange)?;
+    let id = item.name.parse().map_err(|_| OperationError::Response)?;
     Ok(StoredMessage { id, content: json(item.value)? })
 }
 
 fn json(text: &str) -> Result<Box<RawValue>, OperationError> {
-    RawValue::from_string(text.to_owned()).map_err(OperationError::Garbage)
+    RawValue::from_string(text.to_owned()).map_err(OperationError::Json)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What goes wrong between us and the server.
+//! Errors of the connection and of operations.
 
 use std::{fmt, time::Duration};
 
@@ -21,25 +21,25 @@ use crate::{error::tell_all, time::format_duration};
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum RedisConnectError {
-    /// The URL cannot be used. It isn't shown, because it may hold a password.
+    /// The URL cannot be used. It is not shown, because it may hold a password.
     #[error(
         "the Redis URL cannot be used; write one such as \"redis://user:password@host:6379/0\" or \
          \"unix:///path\"; \"rediss://\" needs the crate redis 0.32 with its feature `tokio-rustls-comp`"
     )]
     Url(#[source] RedisError),
-    /// There is no server at this address, or it doesn't let us in.
+    /// There is no server at this address, or it refuses the connection.
     #[error(
         "cannot use the Redis server at {server}; is it running there, and are user and password right?"
     )]
-    Operations {
+    Server {
         /// The address.
         server: String,
-        /// What it said.
+        /// The error of the connection or of the server.
         source: RedisError,
     },
-    /// Whatever is at this address said nothing.
+    /// There is no response from this address.
     #[error(
-        "no answer from the Redis server at {server} within 5 seconds; is the address right, and does \
+        "no response from the Redis server at {server} within 5 seconds; is the address right, and does \
          a firewall let it through?"
     )]
     Silent {
@@ -60,13 +60,13 @@ pub(super) enum OperationError {
     #[error(transparent)]
     Redis(#[from] RedisError),
     #[error(
-        "Redis did not answer within {}; `RedisRegistry::timeout` sets the limit",
+        "Redis did not respond within {}; `RedisRegistry::timeout` sets the limit",
         format_duration(*.0)
     )]
-    Slow(Duration),
+    Timeout(Duration),
     #[error("a record cannot be read or written as JSON")]
-    Garbage(#[source] serde_json::Error),
-    // Without the answer: it may hold what nobody should read in a log.
-    #[error("Redis answered something that is not a record")]
-    Strange,
+    Json(#[source] serde_json::Error),
+    // Without the response: it may hold secrets.
+    #[error("the response of Redis cannot be read")]
+    Response,
 }

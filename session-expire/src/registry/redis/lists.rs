@@ -12,7 +12,6 @@ use super::{
     script_args::ScriptArgs,
 };
 use crate::{
-    clock::{Clock, SystemClock},
     facts::Reason,
     registry::{
         UserExport,
@@ -24,8 +23,8 @@ use crate::{
     time::Timestamp,
 };
 
-/// How many partitions are asked for at once: they share round trips, and other requests get their turn
-/// in between.
+/// How many partitions are asked for at once: they share round trips, and other requests get their
+/// turn in between.
 const AT_ONCE: usize = 200;
 
 impl Operations {
@@ -50,8 +49,8 @@ impl Operations {
         Ok(query.paginate(records))
     }
 
-    /// Reads one page of keys after the other: the server is never busy for long, and no more than the
-    /// result is held in memory.
+    /// Reads one page of keys after the other: the server is never busy for long, and no more than
+    /// the result is held in memory.
     async fn list_all(&self, query: &Query) -> Result<Vec<SessionRecord>, OperationError> {
         let (mut scan, mut found) = (PartitionScan::default(), vec![]);
         while let Some(tags) = self.next_tags(&mut scan).await? {
@@ -76,7 +75,7 @@ impl Operations {
         command.arg(cursor).arg("MATCH").arg(pattern).arg("COUNT").arg(1_000);
         let response = self.connection.ask(&command, self.timeout).await?;
         let (next, keys): (u64, Vec<String>) =
-            redis::from_redis_value(&response).map_err(|_| OperationError::Strange)?;
+            redis::from_redis_value(&response).map_err(|_| OperationError::Response)?;
         scan.cursor = (next != 0).then_some(next);
         let tag = |key: &String| Some(key.strip_prefix(&before)?.strip_suffix(after)?.to_owned());
         let tags = keys.iter().filter_map(tag);
@@ -102,9 +101,9 @@ impl Operations {
         self.count_written(&ERASE, &partition_key(&user), &args).await
     }
 
+    /// Arguments without a time: nothing is stored that depends on it.
     fn user_args(&self, user: &str) -> ScriptArgs {
-        let now = SystemClock::default().now();
-        ScriptArgs { user: Some(short_hash(user)), ..self.args(now) }
+        ScriptArgs { user: Some(short_hash(user)), ..self.args(Timestamp::from_millis(0)) }
     }
 
     async fn count_written(
@@ -114,7 +113,7 @@ impl Operations {
         args: &ScriptArgs,
     ) -> Result<u64, OperationError> {
         let response = self.write(script, tag, args).await?;
-        response.first().and_then(|count| count.parse().ok()).ok_or(OperationError::Strange)
+        response.first().and_then(|count| count.parse().ok()).ok_or(OperationError::Response)
     }
 
     pub(super) async fn export(&self, user: Arc<str>) -> Result<UserExport, OperationError> {
@@ -150,7 +149,7 @@ impl Operations {
         command.arg(self.adoption_key());
         let response = self.connection.ask(&command, self.timeout).await?;
         let at: Option<i64> =
-            redis::from_redis_value(&response).map_err(|_| OperationError::Strange)?;
+            redis::from_redis_value(&response).map_err(|_| OperationError::Response)?;
         Ok(at.map(|at| Ended::new(Reason::Revoked, Timestamp::from_millis(at))))
     }
 }

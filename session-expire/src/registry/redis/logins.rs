@@ -32,7 +32,7 @@ impl Operations {
         match split(&response)? {
             ("reserved", _) => Ok(ReserveOutcome::Reserved),
             ("refused", active) => Ok(ReserveOutcome::Refused { active: by_login(active) }),
-            _ => Err(OperationError::Strange),
+            _ => Err(OperationError::Response),
         }
     }
 
@@ -74,7 +74,7 @@ impl Operations {
             }),
             ("refused", active) => Ok(LoginOutcome::Refused { active: by_login(active) }),
             ("adoption_closed", _) => Ok(LoginOutcome::AdoptionClosed),
-            _ => Err(OperationError::Strange),
+            _ => Err(OperationError::Response),
         }
     }
 
@@ -94,7 +94,7 @@ impl Operations {
             ("updated", _) => Ok(UpdateOutcome::Updated),
             ("ended", _) => Ok(UpdateOutcome::Ended),
             ("too_large", _) => Ok(UpdateOutcome::TooLarge),
-            _ => Err(OperationError::Strange),
+            _ => Err(OperationError::Response),
         }
     }
 
@@ -116,7 +116,7 @@ impl Operations {
             ("lost", _) => Ok(RotationOutcome::Lost),
             ("ended", _) => Ok(RotationOutcome::Ended),
             ("too_large", _) => Ok(RotationOutcome::TooLarge),
-            _ => Err(OperationError::Strange),
+            _ => Err(OperationError::Response),
         }
     }
 
@@ -151,7 +151,7 @@ impl Operations {
 
 /// Splits the word of an outcome from what follows it.
 fn split(response: &[String]) -> Result<(&str, &[String]), OperationError> {
-    response.split_first().map(|(word, rest)| (word.as_str(), rest)).ok_or(OperationError::Strange)
+    response.split_first().map(|(word, rest)| (word.as_str(), rest)).ok_or(OperationError::Response)
 }
 
 /// The server has them as they came, but the clocks of processes differ.

@@ -18,8 +18,8 @@ use crate::{
     time::{Timestamp, hours},
 };
 
-/// Version of the layout, which is a part of every key: versions of the crate with different layouts do
-/// not read each other's records.
+/// Version of the layout, which is a part of every key: versions of the crate with different
+/// layouts do not read each other's records.
 const LAYOUT: u32 = 1;
 
 /// For how long a tombstone is kept.
@@ -90,10 +90,10 @@ impl Operations {
         tag: &str,
         arguments: &ScriptArgs,
     ) -> Result<Vec<String>, OperationError> {
-        let arguments = serde_json::to_string(arguments).map_err(OperationError::Garbage)?;
+        let arguments = serde_json::to_string(arguments).map_err(OperationError::Json)?;
         let response = self.read(script, tag, &[&arguments]).await;
-        // Also after a failure: the script may have run. The server's own message comes a moment later,
-        // and a session that has ended must not be taken for open until then.
+        // Also after a failure: the script may have run. The server's own message comes a moment
+        // later, and a session that has ended must not be taken for open until then.
         if let Some(cache) = &self.connection.cache {
             cache.change(tag);
         }
@@ -112,7 +112,7 @@ impl Operations {
     ) -> Result<Option<Loaded>, OperationError> {
         let token = self.connection.cache.as_ref().map(|cache| cache.begin(key.tag()));
         let loaded = match count_open {
-            true => self.load_and_count(&key).await?,
+            true => Box::pin(self.load_and_count(&key)).await?,
             false => self.load_only(&key).await?,
         };
         if let Some((cache, token)) = self.connection.cache.as_ref().zip(token) {
@@ -127,14 +127,15 @@ impl Operations {
         let mut command = redis::cmd("HMGET");
         command.arg(self.partition(key.tag())).arg(&name).arg(format!("d:{name}"));
         let response = self.connection.ask(&command, self.timeout).await?;
-        let pair: Pair = redis::from_redis_value(&response).map_err(|_| OperationError::Strange)?;
+        let pair: Pair =
+            redis::from_redis_value(&response).map_err(|_| OperationError::Response)?;
         loaded(pair, None)
     }
 
     async fn load_and_count(&self, key: &RecordKey) -> Result<Option<Loaded>, OperationError> {
         let response = self.read(&LOAD, key.tag(), &[&name(key)]).await?;
         let found: Option<(Pair, u32)> =
-            redis::from_redis_value(&response).map_err(|_| OperationError::Strange)?;
+            redis::from_redis_value(&response).map_err(|_| OperationError::Response)?;
         found.map_or(Ok(None), |(pair, open)| loaded(pair, Some(open)))
     }
 }
@@ -154,8 +155,8 @@ pub(super) fn name(key: &RecordKey) -> String {
     short_hash(key.expose())
 }
 
-/// Returns 128 bits of SHA-256 in 22 characters: a member of a sorted set must not exceed 64 bytes, or
-/// Redis stores the set in eight times the memory.
+/// Returns 128 bits of SHA-256 in 22 characters: a member of a sorted set must not exceed 64 bytes,
+/// or Redis stores the set in eight times the memory.
 pub(super) fn short_hash(text: &str) -> String {
     const DIGITS: &[u8; 64] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz-";
     let digest = Sha256::digest(text);
@@ -166,7 +167,7 @@ pub(super) fn short_hash(text: &str) -> String {
 }
 
 pub(super) fn texts(response: &redis::Value) -> Result<Vec<String>, OperationError> {
-    redis::from_redis_value(response).map_err(|_| OperationError::Strange)
+    redis::from_redis_value(response).map_err(|_| OperationError::Response)
 }
 
 /// Returns the records that can be read: one that cannot must not hide the others.

@@ -1,7 +1,7 @@
 //! Record on the server: JSON in which every value is a text.
 //!
-//! Scripts compare times as floating-point numbers, which are exact until the year 287396, and hand on
-//! the texts, which always are. Fields of a newer version survive the scripts of this one.
+//! Scripts compare times as floating-point numbers, which are exact until the year 287396, and hand
+//! on the texts, which always are. Fields of a newer version survive the scripts of this one.
 
 use std::{fmt::Display, net::IpAddr, str::FromStr, sync::Arc, time::Duration};
 
@@ -141,18 +141,18 @@ impl RecordDto {
 
     /// Reads a record back.
     pub(super) fn read(text: &[u8]) -> Result<SessionRecord, OperationError> {
-        let stored: Self = serde_json::from_slice(text).map_err(OperationError::Garbage)?;
+        let stored: Self = serde_json::from_slice(text).map_err(OperationError::Json)?;
         let policies = [policy(&stored.login_policy)?, policy(&stored.user_policy)?];
-        stored.into_record(policies).ok_or(OperationError::Strange)
+        stored.into_record(policies).ok_or(OperationError::Response)
     }
 
-    /// Reads a record back for a list. A policy that a newer version has written is left out: the record
-    /// must be found where all sessions of a user are to end.
+    /// Reads a record back for a list. A policy that a newer version has written is left out: the
+    /// record must be found where all sessions of a user are to end.
     pub(super) fn read_listed(text: &[u8]) -> Result<SessionRecord, OperationError> {
-        let stored: Self = serde_json::from_slice(text).map_err(OperationError::Garbage)?;
+        let stored: Self = serde_json::from_slice(text).map_err(OperationError::Json)?;
         let policies = [&stored.login_policy, &stored.user_policy]
             .map(|text| policy(text).unwrap_or_default());
-        stored.into_record(policies).ok_or(OperationError::Strange)
+        stored.into_record(policies).ok_or(OperationError::Response)
     }
 
     fn into_record(self, policies: [Option<PolicyPatch>; 2]) -> Option<SessionRecord> {
@@ -181,18 +181,19 @@ impl RecordDto {
 
 /// Writes a policy; an error if it could not be read back.
 pub(super) fn policy_text(policy: Option<&PolicyPatch>) -> Result<Option<String>, OperationError> {
-    policy.map(to_text).transpose().map_err(OperationError::Garbage)
+    policy.map(to_text).transpose().map_err(OperationError::Json)
 }
 
 fn policy(text: &Option<String>) -> Result<Option<PolicyPatch>, OperationError> {
-    text.as_deref().map(serde_json::from_str).transpose().map_err(OperationError::Garbage)
+    text.as_deref().map(serde_json::from_str).transpose().map_err(OperationError::Json)
 }
 
 fn client(ip: Option<AsString<IpAddr>>, device: String) -> Client {
     Client { ip: ip.map(|ip| ip.0), device: device.into() }
 }
 
-/// `None` if an end has no reason, or a reason no end. A word of a newer version is an unknown reason.
+/// `None` if an end has no reason, or a reason no end. A word of a newer version is an unknown
+/// reason.
 fn ended(
     at: Option<AsString<i64>>,
     reason: Option<String>,

@@ -142,8 +142,8 @@ impl FileError {
         }
     }
 
-    /// Returns `true` if any other write would fail now, too, or wait as long. On a full disk it may
-    /// not: a smaller write still fits, and users must be able to sign out.
+    /// Returns `true` if any other write would fail now, too, or wait as long. On a full disk it
+    /// may not: a smaller write still fits, and users must be able to sign out.
     pub(super) fn affects_all_writes(&self) -> bool {
         use ErrorCode as E;
         match self {

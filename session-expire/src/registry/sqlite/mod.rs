@@ -33,11 +33,9 @@ use crate::limit::Limit;
 /// Registry in one SQLite file: it needs no server, and a restart signs no user out.
 ///
 /// ```no_run
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// use session_expire::{Limit, Policy, SessionExpire, SqliteRegistry};
+/// use session_expire::{Limit, SqliteRegistry};
 /// let registry = SqliteRegistry::open("/var/lib/site/sessions.db")?.history_limit(Limit::At(100));
-/// # let _ = registry;
-/// # Ok(()) }
+/// # Ok::<(), session_expire::SqliteError>(())
 /// ```
 ///
 /// # Durability
@@ -46,14 +44,15 @@ use crate::limit::Limit;
 ///   signing key are on the disk (`synchronous = FULL`) before the operation completes. A killed
 ///   process, or a machine that loses power, loses none that completed.
 /// - Records are loaded from memory; a key of the last day reads no file. Activity alone
-///   (`last_seen` and the client) is written every 5 seconds and when the registry is dropped. After
-///   a crash `last_seen` is that much older: a session may end early, never late.
+///   (`last_seen` and the client) is written every 5 seconds and when the registry is dropped.
+///   After a crash `last_seen` is that much older: a session may end early, never late.
 /// - Reservations of logins stay in memory. A process that dies loses them, and with them the
 ///   requests that held them.
 /// - Memory changes after the file has changed. When a write fails, on a full disk or a file that
-///   has become read-only, the operation has no effect, and the [`RegistryError`](crate::RegistryError) has the reason as
-///   its source. If the disk fails in the middle of a write, an operation that returned an error may
-///   have reached the file; a restart then finds an end, or a login whose key no client has.
+///   has become read-only, the operation has no effect, and the
+///   [`RegistryError`](crate::RegistryError) has the reason as its source. If the disk fails in the
+///   middle of a write, an operation that returned an error may have reached the file; a restart
+///   then finds an end, or a login whose key no client has.
 /// - One process has the file. Another is refused with [`SqliteError::InUse`], by a lock that the
 ///   system releases however the process dies. Locks of network file systems are not reliable: do
 ///   not put the file there.
@@ -65,23 +64,24 @@ use crate::limit::Limit;
 ///
 /// Ended sessions stay in the file for 90 days after their end, or as long as
 /// [`history_age`](Self::history_age) says; of each user all of them, or as many as
-/// [`history_limit`](Self::history_limit) says. They do not stay in memory. An open session that was
-/// not used for 90 days ends. What is not in the history is a tombstone, which gives the reason of
-/// the end for a day after it, or longer if the session was adopted from another session layer. Every
-/// login deletes up to 100 rows that are due.
+/// [`history_limit`](Self::history_limit) says. They do not stay in memory. An open session that
+/// was not used for 90 days ends. What is not in the history is a tombstone, which gives the reason
+/// of the end for a day after it, or longer if the session was adopted from another session layer.
+/// Every login deletes up to 100 rows that are due.
 ///
 /// # Files
 ///
-/// Beside the file lie `<file>-wal`, which has the newest writes, `<file>-shm` and `<file>.lock`. All
-/// must stay in their places while a process runs. Once the file or its lock was moved, replaced or
-/// removed, logins and ends fail (on Unix, where that can happen); of the other two the registry
-/// does not notice it. Back up the file of a running process with `VACUUM INTO 'backup.db'` or the
-/// `.backup` of `sqlite3`, never by a plain copy, which may be torn.
+/// Beside the file lie `<file>-wal`, which has the newest writes, `<file>-shm` and `<file>.lock`.
+/// All must stay in their places while a process runs. Once the file or its lock was moved,
+/// replaced or removed, logins and ends fail (on Unix, where that can happen); of the other two the
+/// registry does not notice it. Back up the file of a running process with `VACUUM INTO
+/// 'backup.db'` or the `.backup` of `sqlite3`, never by a plain copy, which may be torn.
 ///
 /// # Security
 ///
 /// The file is created readable for its user only (mode 0600). It contains no session key. It does
-/// contain session data and signing keys: protect backups accordingly.
+/// contain session data and signing keys: protect backups accordingly. What is deleted is
+/// overwritten (`secure_delete`); `<file>-wal` may hold it until it is reused.
 ///
 /// # Tables
 ///
@@ -90,13 +90,13 @@ use crate::limit::Limit;
 /// ```sql
 /// SELECT * FROM session_history WHERE user = 'alice' ORDER BY logged_in_at DESC LIMIT 20;
 /// SELECT user, count(*) FROM sessions WHERE in_history AND ended_reason = 'evicted' GROUP BY user;
-/// SELECT datetime(logged_in_at / 1000, 'unixepoch') FROM sessions;  -- UTC; add 'localtime' for yours
+/// SELECT datetime(logged_in_at / 1000, 'unixepoch') FROM sessions;  -- UTC
 /// ```
 ///
 /// The view `session_history` shows `user`, `id`, `logged_in_at`, `last_seen`, `ended_at`,
 /// `ended_reason`, `ended_cause`, `ended_by`, `ip`, `device` and `actor`, with times as
-/// `2026-01-01T12:00:00.000Z`. It reads the table `sessions`, one row for each session, with times in
-/// milliseconds since 1970:
+/// `2026-01-01T12:00:00.000Z`. It reads the table `sessions`, one row for each session, with times
+/// in milliseconds since 1970:
 ///
 /// | column | meaning |
 /// |---|---|
@@ -109,22 +109,23 @@ use crate::limit::Limit;
 /// | `ip`, `device` | client of the login; `ip` is `NULL` and `device` empty if not known |
 /// | `last_ip`, `last_device` | client of the last activity; `NULL` if it is that of the login |
 /// | `idle_ms`, `absolute_ms` | limits under which the session counts as active; `NULL` for never |
-/// | `login_policy` | policy patch chosen at the login, as JSON in the words of the attribute, or `NULL` |
+/// | `login_policy` | policy patch chosen at the login, as JSON, or `NULL` |
 /// | `user_policy` | policy patch of the user, likewise |
 /// | `uncounted` | 1 if the session takes no slot of the session limit |
 /// | `actor` | user who impersonates `user`, or `NULL` |
 /// | `generation` | how often all sessions of all users had been ended before |
 /// | `tombstone_until` | until when the ended record must be kept; `NULL` for a day after its end |
-/// | `data` | session data as JSON: entries `e`, flash messages `m`; `NULL` if there is none or the session has ended |
 /// | `ended_at` | end; `NULL` while the session is open, also after it has expired unnoticed |
 /// | `ended_reason` | `idle`, `absolute`, `evicted`, `revoked`, `logged_out` or `unknown` |
 /// | `ended_cause` | word of the application, such as `password_changed` |
 /// | `ended_by` | device whose login evicted the session |
 /// | `in_history` | 0 once only the tombstone is kept |
+/// | `data` | session data as JSON: entries `e`, flash messages `m`; `NULL` without any |
 ///
-/// The table `renewed_keys` has the tombstones of keys that were rotated (`key_hash`, `session`, which
-/// is a `seq`, `renewed_at`, `tombstone_until`). The table `closed_adoptions` has the users whose
-/// sessions cannot be adopted from another session layer (`user`, `until`).
+/// The table `renewed_keys` has the tombstones of keys that were rotated (`key_hash`, `session`,
+/// which is a `seq`, `renewed_at`, `tombstone_until`). The table `closed_adoptions` has the users
+/// whose sessions cannot be adopted from another session layer (`user`, `until`); a row of `NULL`s
+/// closes adoption for all users.
 ///
 /// `PRAGMA user_version` is the version of the schema. An older file is migrated when it is opened;
 /// a newer one is refused.
@@ -138,14 +139,14 @@ pub struct SqliteRegistry {
 }
 
 impl SqliteRegistry {
-    /// Opens or creates the file, and reads all open sessions into memory. It blocks meanwhile: some
-    /// seconds for a million of them.
+    /// Opens or creates the file, and reads all open sessions into memory. It blocks meanwhile:
+    /// some seconds for a million of them.
     ///
     /// # Errors
     ///
-    /// Returns a [`SqliteError`] that names the file and the fix if the file cannot be opened, is in
-    /// use, or is no registry. The row of an open session that cannot be read is an error, too: the
-    /// registry does not start with fewer sessions than it had.
+    /// Returns a [`SqliteError`] that names the file and the fix if the file cannot be opened, is
+    /// in use, or is no registry. The row of an open session that cannot be read is an error, too:
+    /// the registry does not start with fewer sessions than it had.
     ///
     /// ```no_run
     /// use session_expire::SqliteRegistry;
@@ -182,7 +183,8 @@ impl SqliteRegistry {
         self
     }
 
-    /// Sets how many ended sessions of each user are kept in the history. Default: `Limit::Off`, all.
+    /// Sets how many ended sessions of each user are kept in the history. Default: `Limit::Off`,
+    /// all.
     ///
     /// `Limit::At(0)` keeps none. A lower limit than before reaches users who do not sign in within
     /// some minutes to an hour.

@@ -115,8 +115,8 @@ fn end_of_unused(record: &SessionRecord, now: Timestamp) -> Ended {
     Ended::new(record.expiry_reason(now).unwrap_or(Reason::Idle), now)
 }
 
-/// Returns `true` unless all of `writes` is reservations, which are not durable: a process that dies
-/// loses the requests that hold them, too.
+/// Returns `true` unless all of `writes` is reservations, which are not durable: a process that
+/// dies loses the requests that hold them, too.
 fn changes_file(writes: &WriteSet) -> bool {
     let WriteSet { opens, ends, updates, reserves: _, releases: _, closes_adoption, erases } =
         writes;

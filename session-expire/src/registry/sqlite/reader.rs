@@ -112,7 +112,8 @@ fn log_unreadable(error: &rusqlite::Error) {
     tracing::error!(%error, "unreadable session record in the file; skipped");
 }
 
-/// Returns the records, the `open` ones as memory has them: their activity may be ahead of the file.
+/// Returns the records, the `open` ones as memory has them: their activity may be ahead of the
+/// file.
 fn with_open(
     stored: Vec<(RecordKey, SessionRecord)>,
     open: Vec<SessionRecord>,

@@ -33,8 +33,8 @@ use crate::{
     time::{Timestamp, hours},
 };
 
-/// Longest age of the history unless [`SqliteRegistry::history_age`](super::SqliteRegistry::history_age)
-/// says otherwise.
+/// Longest age of the history unless
+/// [`SqliteRegistry::history_age`](super::SqliteRegistry::history_age) says otherwise.
 const DEFAULT_HISTORY_AGE: Duration = hours(24 * 90);
 
 /// Mirror of the open records, and what is known of the file.
@@ -144,8 +144,8 @@ impl Shared {
     }
 
     /// Applies an update in memory, whose activity is written later. Returns `None`, and changes
-    /// nothing, if the update is the writer's: if it must be durable, or if a decision that rests on
-    /// the present state is being written.
+    /// nothing, if the update is the writer's: if it must be durable, or if a decision that rests
+    /// on the present state is being written.
     pub(super) fn try_update(
         &self,
         session: &SessionRef,
@@ -166,8 +166,8 @@ impl Shared {
         Some(outcome)
     }
 
-    /// Returns the file, and what `read` takes from memory, at a moment when both agree: a list must
-    /// not contain an end that a later request does not know yet.
+    /// Returns the file, and what `read` takes from memory, at a moment when both agree: a list
+    /// must not contain an end that a later request does not know yet.
     pub(super) fn snapshot<'a, T>(
         &self,
         db: &'a Connection,
@@ -215,7 +215,8 @@ pub(super) fn reserve(shard: &mut Shard, reservation: &Reservation) -> ReserveOu
     }
 }
 
-/// Returns `true` if a crash that loses `updated` can end the session early, but has no other effect.
+/// Returns `true` if a crash that loses `updated` can end the session early, but has no other
+/// effect.
 fn is_activity_only(entry: &Entry, updated: &EntryUpdate) -> bool {
     let (before, after) = (&*entry.record, &updated.record);
     let as_before = SessionRecord {

@@ -170,6 +170,17 @@ fn full_message(error: &dyn std::error::Error) -> String {
     }
 }
 
+#[cfg(feature = "conformance")]
+#[test]
+fn registry_keeps_every_promise() {
+    use crate::registry::conformance::{PROMISES, block_on};
+    for (name, promise) in PROMISES {
+        println!("{name}");
+        let folder = Folder::new();
+        promise(&folder.open(), block_on);
+    }
+}
+
 #[test]
 fn record_and_data_survive_a_restart() {
     let (folder, patch) = (Folder::new(), PolicyPatch::new().idle(Limit::Off).max_sessions(2));

@@ -1,10 +1,10 @@
 //! The one thread that writes the file.
 //!
-//! Commands that wait at the same time share one transaction, and thus one sync of the disk. A batch
-//! has at most one command of each shard: every command is decided on what is committed, and memory
-//! changes after the disk has. A batch that fails for one of its commands is written again command by
-//! command, so that the others do not fail with it. Where every command would fail, as while another
-//! program holds a lock, all fail at once: none waits for each of the others.
+//! Commands that wait at the same time share one transaction, and thus one sync of the disk. A
+//! batch has at most one command of each shard: every command is decided on what is committed, and
+//! memory changes after the disk has. A batch that fails for one of its commands is written again
+//! command by command, so that the others do not fail with it. Where every command would fail, as
+//! while another program holds a lock, all fail at once: none waits for each of the others.
 
 use std::{
     collections::{HashSet, VecDeque},
@@ -121,8 +121,8 @@ impl Writer {
         }
     }
 
-    /// Fails `writes` and the commands behind them, which have waited as long. Operations that change
-    /// no more than memory complete.
+    /// Fails `writes` and the commands behind them, which have waited as long. Operations that
+    /// change no more than memory complete.
     fn fail_all(&mut self, writes: impl IntoIterator<Item = PendingWrite>, error: &FileError) {
         let (db, shared) = (&self.db, &*self.shared);
         writes.into_iter().for_each(|write| write.fail(error.clone(), shared));

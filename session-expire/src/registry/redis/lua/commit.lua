@@ -22,7 +22,7 @@ if refused then return refused end
 
 -- Before anything ends: if memory is full this fails, and nothing has changed.
 ask.record.owner = ask.user
-ask.record.order = string.format('%016d', redis.call('HINCRBY', records, 'logins', 1))
+ask.record.order = next_order()
 local committed = { 'committed', write(ask.name, ask.record) }
 if ask.data then redis.call('HSET', records, 'd:' .. ask.name, ask.data) end
 redis.call('HSET', records, 'i:' .. ask.record.id, ask.name)

@@ -6,15 +6,24 @@ local is_again = ARGV[2] == 'again'
 local CENTURY = 3155760000000
 local longest = 0
 
--- How a member of `open` is counted: see the table in mod.rs.
-local COUNTED, UNCOUNTED, RESERVED = ':', ';', '<'
+local MAX_TOMBSTONES = 1000
 
-local function read(name)
+-- Classes of the members of `open` and `past`: see mod.rs.
+local COUNTED, UNCOUNTED, RESERVED, TOMBSTONE = ':', ';', '<', '='
+
+local function read_json(name)
   local text = redis.call('HGET', records, name)
-  local is_valid, record = pcall(cjson.decode, text or '')
-  if is_valid and type(record) == 'table' and type(record.owner) == 'string' then
-    return record, text
+  local is_valid, value = pcall(cjson.decode, text or '')
+  if is_valid and type(value) == 'table' and type(value.owner) == 'string' then
+    return value, text
   end
+end
+
+-- A record that cannot be read is passed over: it must not block the other sessions of its user.
+local function read(name)
+  local record, text = read_json(name)
+  local is_valid = record and type(record.id) == 'string' and type(record.order) == 'string'
+  if is_valid and tonumber(record.logged_in_at) then return record, text end
 end
 
 -- The open record that a `SessionRef` names.
@@ -36,8 +45,14 @@ local function open_member(record, name)
   return record.owner .. (record.uncounted and UNCOUNTED or COUNTED) .. record.order .. ':' .. name
 end
 
+-- The history is in the order of the times of login: an adopted session was signed in long before.
 local function past_member(record, name)
-  return record.owner .. COUNTED .. record.order .. ':' .. name
+  local at = math.min(math.max(tonumber(record.logged_in_at), 0), 2 ^ 53)
+  return string.format('%s%s%016.0f:%s', record.owner, COUNTED, at, name)
+end
+
+local function tombstone_member(record, name)
+  return record.owner .. TOMBSTONE .. record.tombstone .. ':' .. name
 end
 
 local function reservation_member(user, name)
@@ -50,8 +65,8 @@ end
 
 -- The members of a user from one class to another, oldest login first.
 local function members(index, user, first, last, count)
-  local stop = string.char(string.byte(last) + 1)
-  return redis.call('ZRANGEBYLEX', index, '[' .. user .. first, '(' .. user .. stop, 'LIMIT', 0, count or -1)
+  local start, stop = '[' .. user .. first, '(' .. user .. string.char(string.byte(last) + 1)
+  return redis.call('ZRANGEBYLEX', index, start, stop, 'LIMIT', 0, count or -1)
 end
 
 local function count(index, user, class)
@@ -94,14 +109,8 @@ local function keep_of_tombstone(record, keep)
   return deadline and math.max(keep, deadline - now) or keep
 end
 
--- The tombstone of a record that has left the history.
-local function keep_tombstone(name, record)
-  delete_after(name, tonumber(ask.keep_tombstone))
-  longest = math.max(longest, keep_of_tombstone(record, 0))
-end
-
 local function release(name)
-  local reservation = read('r:' .. name)
+  local reservation = read_json('r:' .. name)
   if reservation then redis.call('ZREM', open, reservation_member(reservation.owner, name)) end
   redis.call('HDEL', records, 'r:' .. name)
   redis.call('ZREM', due, 'r:' .. name)
@@ -111,11 +120,39 @@ local function delete_record(name, record)
   if record then
     redis.call('ZREM', open, open_member(record, name))
     redis.call('ZREM', past, past_member(record, name))
+    if record.tombstone then redis.call('ZREM', past, tombstone_member(record, name)) end
     local pointer = 'i:' .. record.id
     if redis.call('HGET', records, pointer) == name then redis.call('HDEL', records, pointer) end
   end
   redis.call('HDEL', records, name, 'd:' .. name)
   redis.call('ZREM', due, name)
+end
+
+local function next_order()
+  return string.format('%016d', redis.call('HINCRBY', records, 'counter', 1))
+end
+
+-- A user who signs in and out again and again must not fill the memory. Without the tombstone of an
+-- adopted session, its old cookie could be adopted again.
+local function limit_tombstones(user)
+  local surplus = count(past, user, TOMBSTONE) - MAX_TOMBSTONES
+  if surplus <= 0 then return end
+  for _, member in ipairs(members(past, user, TOMBSTONE, TOMBSTONE, surplus)) do
+    local name = name_of(member)
+    local record = read(name)
+    if not record then redis.call('ZREM', past, member) end
+    if record and keep_of_tombstone(record, 0) <= 0 then delete_record(name, record) end
+  end
+end
+
+-- Keeps an ended record that is not in the history.
+local function keep_tombstone(name, record)
+  record.tombstone = next_order()
+  redis.call('ZADD', past, 0, tombstone_member(record, name))
+  write(name, record)
+  delete_after(name, tonumber(ask.keep_tombstone))
+  longest = math.max(longest, keep_of_tombstone(record, 0))
+  limit_tombstones(record.owner)
 end
 
 local function purge_record(name)
@@ -146,9 +183,9 @@ end
 local function close_adoption(user, deadline)
   local name = 'a:' .. user
   local former = redis.call('HGET', records, name)
-  if tonumber(deadline) <= now or former and tonumber(former) >= tonumber(deadline) then return end
+  if former and tonumber(former) >= tonumber(deadline) then return end
   redis.call('HSET', records, name, deadline)
-  delete_after(name, tonumber(deadline) - now)
+  redis.call('ZADD', due, deadline, name)
 end
 
 -- `SessionRecord::end`: the first reason stays. The data is deleted.
@@ -174,8 +211,9 @@ local function was_ended_here(record)
   return record.reason == ask.replaces_for or record.reason == 'idle' or record.reason == 'absolute'
 end
 
--- A second attempt, made because the response was lost, returns what the first one has ended, of those
--- that `is_target` accepts. What has ended now is due at one of two moments, by which it is found.
+-- A second attempt, made because the response was lost, returns what the first one has ended, of
+-- those that `is_target` accepts. What has ended now is due at one of two moments, by which it is
+-- found.
 local function add_ended_before(ended, is_target)
   if not is_again then return end
   local found = {}
@@ -198,6 +236,7 @@ local function prune_history(user)
   for _, member in ipairs(members(past, user, COUNTED, COUNTED, surplus)) do
     redis.call('ZREM', past, member)
     local name = name_of(member)
-    keep_tombstone(name, read(name) or {})
+    local record = read(name)
+    if record then keep_tombstone(name, record) end
   end
 end

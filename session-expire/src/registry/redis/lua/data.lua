@@ -14,11 +14,13 @@ local function parse(text)
   local items, at = {}, 1
   while at <= #text do
     local _, head, kind, name, value = string.find(text, '^(%l)(%d+):(%d+):', at)
-    if not head then error('session data is not readable') end
-    local middle = head + tonumber(name)
-    at = middle + tonumber(value) + 1
+    local middle = head and head + tonumber(name)
+    at = head and middle + tonumber(value) + 1
+    if not head or at > #text + 1 then error('session data is not readable') end
     items[#items + 1] = {
-      kind = kind, name = string.sub(text, head + 1, middle), value = string.sub(text, middle + 1, at - 1),
+      kind = kind,
+      name = string.sub(text, head + 1, middle),
+      value = string.sub(text, middle + 1, at - 1),
     }
   end
   return items

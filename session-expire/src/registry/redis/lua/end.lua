@@ -8,14 +8,17 @@ end
 
 local function target_names()
   if ask.id then return { find_open(ask.user, ask.id) } end
-  local names = {}
-  for _, member in ipairs(members(open, ask.user, COUNTED, UNCOUNTED)) do
-    names[#names + 1] = name_of(member)
-  end
+  local found, names = members(open, ask.user, COUNTED, UNCOUNTED), {}
+  -- Counted and uncounted sessions together, oldest login first.
+  table.sort(found, function(a, b) return string.sub(a, 24) < string.sub(b, 24) end)
+  for _, member in ipairs(found) do names[#names + 1] = name_of(member) end
   return names
 end
 
-if ask.close_adoption_until then close_adoption(ask.user, ask.close_adoption_until) end
+if ask.close_adoption_until then
+  close_adoption(ask.user, ask.close_adoption_until)
+  longest = tonumber(ask.close_adoption_until) - now
+end
 local ended = {}
 add_ended_before(ended, function(record) return record.owner == ask.user and is_target(record) end)
 for _, name in ipairs(target_names()) do

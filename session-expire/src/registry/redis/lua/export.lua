@@ -2,7 +2,7 @@
 local found = {}
 for _, name in ipairs(redis.call('ZRANGE', due, 0, -1)) do
   local record, text = read(name)
-  if record and record.id and record.owner == ask.user and not record.to then
+  if record and record.owner == ask.user and not record.to then
     found[#found + 1] = text
     found[#found + 1] = redis.call('HGET', records, 'd:' .. name) or ''
   end

@@ -16,7 +16,8 @@ local function expiry_reason(record)
   return session and 'absolute' or idle and 'idle' or nil
 end
 
--- The other counted open sessions of `user`, oldest login first; none if there are too few to matter.
+-- The other counted open sessions of `user`, oldest login first; none if there are too few to
+-- matter.
 local function open_sessions(user, except)
   local found = {}
   if count(open, user, COUNTED) + count(open, user, RESERVED) < limit then return found end
@@ -36,7 +37,7 @@ end
 
 -- The reservation of a slot that is still active.
 local function read_reservation(name)
-  local reservation = read('r:' .. name)
+  local reservation = read_json('r:' .. name)
   if reservation and tonumber(reservation.deadline) > now then return reservation end
 end
 

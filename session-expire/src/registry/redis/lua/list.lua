@@ -1,11 +1,14 @@
--- The records of one user, or of all in this partition: the open ones (ARGV[2]), the past (ARGV[3]).
+-- The records of one user, or of all users of the partition: the open ones (ARGV[2]), those in the
+-- history (ARGV[3]). Reads only.
 local found = {}
 local first, last = '-', '+'
 if ARGV[1] ~= '' then first, last = '[' .. ARGV[1] .. ':', '(' .. ARGV[1] .. '<' end
 for i, index in ipairs({ KEYS[2], KEYS[3] }) do
   if ARGV[i + 1] == '1' then
     for _, member in ipairs(redis.call('ZRANGEBYLEX', index, first, last)) do
-      local text = redis.call('HGET', KEYS[1], string.sub(member, -22))
+      local class = string.sub(member, 23, 23)
+      local is_record = class == ':' or class == ';'
+      local text = is_record and redis.call('HGET', KEYS[1], string.sub(member, -22))
       if text then found[#found + 1] = text end
     end
   end

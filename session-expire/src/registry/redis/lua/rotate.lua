@@ -15,7 +15,6 @@ end
 
 local function write_tombstone()
   tombstone.ended, tombstone.reason, tombstone.to = ask.at, 'renewed', ask.to
-  write(name, tombstone)
   keep_tombstone(name, tombstone)
 end
 

@@ -101,8 +101,8 @@ fn unwritable(path: &Path, source: io::Error) -> SqliteError {
     }
 }
 
-/// Takes a lock that the system releases however the process dies. SQLite's own exclusive mode would
-/// keep other programs from reading the history.
+/// Takes a lock that the system releases however the process dies. SQLite's own exclusive mode
+/// would keep other programs from reading the history.
 fn lock(path: &Path, name: &Path) -> Result<File, SqliteError> {
     let failed = |source| unwritable(path, source);
     let mut lock = private().create(true).open(name).map_err(failed)?;

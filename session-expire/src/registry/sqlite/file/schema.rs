@@ -29,12 +29,13 @@ pub(crate) const MIGRATIONS: &[&str] = &["
         actor TEXT,                             -- user who impersonates this one
         generation INTEGER NOT NULL DEFAULT 0,
         tombstone_until INTEGER,                -- NULL: a day after the end
-        data TEXT,                              -- session data, JSON; NULL: none
         ended_at INTEGER,                       -- NULL: open
         ended_reason TEXT,
         ended_cause TEXT,                       -- word of the application
         ended_by TEXT,                          -- device whose login evicted the session
         in_history INTEGER NOT NULL DEFAULT 1,  -- 0: a tombstone only, deleted when it is due
+        -- Session data, JSON; NULL: none. The last column: those behind a long one are slow to read.
+        data TEXT,
         CHECK ((ended_at IS NULL) = (ended_reason IS NULL)),
         CHECK (ended_at IS NULL OR data IS NULL),
         CHECK (in_history = 1 OR ended_at IS NOT NULL)

@@ -102,8 +102,8 @@ fn update_data(db: &Connection, key: &RecordKey, data: &SessionData) -> rusqlite
     Ok(())
 }
 
-/// Renames the key of an open record, and keeps a tombstone of the old one: for a day, and as long as
-/// that of the record.
+/// Renames the key of an open record, and keeps a tombstone of the old one: for a day, and as long
+/// as that of the record.
 fn rotate(
     db: &Connection,
     from: &RecordKey,

@@ -1,0 +1,38 @@
+//! Protection against cross-site request forgery: requests that change something must come from
+//! pages of this site.
+
+use actix_web::{
+    Error,
+    body::{BoxBody, MessageBody},
+    dev::{ServiceRequest, ServiceResponse},
+    http::StatusCode,
+    middleware::Next,
+};
+use session_expire::is_cross_site;
+
+use crate::pages::error_page;
+
+/// Middleware that refuses POST requests from other origins with 403.
+///
+/// `SameSite=Lax` keeps the session cookie out of most of them. It does not protect the login form,
+/// which needs no cookie, nor against sibling hosts of the same site.
+pub(crate) async fn refuse_cross_site(
+    req: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    if req.method().is_safe() || is_endpoint(req.path()) || !is_cross_site(req.request()) {
+        return next.call(req).await.map(ServiceResponse::map_into_boxed_body);
+    }
+    let page = error_page::render(
+        StatusCode::FORBIDDEN,
+        "This form came from another site",
+        "Nothing was changed. Open the page on this site and send the form from there.",
+        req.request(),
+    )?;
+    Ok(req.into_response(page))
+}
+
+/// The endpoints of session-expire check the origin themselves.
+fn is_endpoint(path: &str) -> bool {
+    path.starts_with("/session/")
+}

@@ -1,0 +1,92 @@
+//! Error pages: what happened, and what the user can do.
+
+use actix_identity::Identity;
+use actix_web::{
+    Error, FromRequest, HttpRequest, HttpResponse, Result,
+    body::{BoxBody, MessageBody},
+    dev::{Payload, ServiceRequest, ServiceResponse},
+    error::InternalError,
+    http::{
+        StatusCode,
+        header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, RETRY_AFTER},
+    },
+    middleware::Next,
+};
+use askama::Template;
+use session_expire::FlashMessage;
+
+use super::html_with;
+use crate::{format::Limits, users::User};
+
+#[derive(Template)]
+#[template(path = "error_page.html")]
+struct ErrorPage<'a> {
+    user: Option<&'static User>,
+    /// None: a missing file must not consume a message that is meant for a page.
+    messages: [FlashMessage; 0],
+    status: StatusCode,
+    title: &'a str,
+    advice: &'a str,
+    limits: Limits,
+}
+
+/// Returns an error whose response is this page.
+pub(crate) fn error(status: StatusCode, title: &str, advice: &str, req: &HttpRequest) -> Error {
+    match render(status, title, advice, req) {
+        Ok(response) => InternalError::from_response(title.to_owned(), response).into(),
+        Err(error) => error,
+    }
+}
+
+/// Renders an error page.
+pub(crate) fn render(
+    status: StatusCode,
+    title: &str,
+    advice: &str,
+    req: &HttpRequest,
+) -> Result<HttpResponse> {
+    let identity = Identity::from_request(req, &mut Payload::None).into_inner().ok();
+    let user = User::of_visitor(identity.as_ref());
+    let limits = Limits::from_request(req, &mut Payload::None).into_inner()?;
+    html_with(status, &ErrorPage { user, messages: [], status, title, advice, limits })
+}
+
+#[derive(Template)]
+#[template(path = "unavailable.html")]
+struct Unavailable {
+    user: Option<&'static User>,
+    messages: [FlashMessage; 0],
+}
+
+/// Middleware that replaces the plain page of session-expire for an outage of the registry.
+pub(crate) async fn unavailable(
+    req: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>> {
+    let res = next.call(req).await?;
+    if res.status() != StatusCode::SERVICE_UNAVAILABLE || !is_html(res.headers()) {
+        return Ok(res.map_into_boxed_body());
+    }
+    let page = Unavailable { user: None, messages: [] };
+    let mut response = html_with(StatusCode::SERVICE_UNAVAILABLE, &page)?;
+    for name in [RETRY_AFTER, CACHE_CONTROL] {
+        if let Some(value) = res.headers().get(&name) {
+            response.headers_mut().insert(name, value.clone());
+        }
+    }
+    Ok(res.into_response(response))
+}
+
+fn is_html(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"text/html"))
+}
+
+/// Handler of paths that do not exist.
+pub(crate) async fn not_found(req: HttpRequest) -> Result<HttpResponse> {
+    render(
+        StatusCode::NOT_FOUND,
+        "This page does not exist",
+        "The address may be mistyped, or the page has moved. Start again from one of these.",
+        &req,
+    )
+}

@@ -1,0 +1,89 @@
+//! Adoption of a session of actix-session: its record is created under a key that derives from the
+//! old cookie, so that requests of several tabs make one session.
+
+use std::sync::Arc;
+
+use actix_web::HttpRequest;
+
+use super::load::{LoadedRecord, LoadedSession};
+use crate::{
+    config::Config,
+    error::RegistryError,
+    event::Event,
+    migration::{Migration, OldSession},
+    registry::{
+        Loaded,
+        login::{LoginOutcome, NewLogin},
+    },
+    request::client_ip::client,
+};
+
+/// Returns `true` if the request carries a session that may be adopted.
+pub(crate) fn may_adopt(config: &Config, req: &HttpRequest) -> bool {
+    config
+        .migration
+        .as_ref()
+        .is_some_and(|migration| config.now() < migration.until() && migration.has_cookie(req))
+}
+
+/// Adopts the session of a request. It is anonymous if there is none, or none that may be adopted.
+pub(crate) async fn adopt(config: &Config, req: &HttpRequest) -> LoadedSession {
+    let Some(migration) = &config.migration else { return LoadedSession::Anonymous };
+    match try_adopt(config, migration, req).await {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            config.emit_failure(&error);
+            LoadedSession::Unavailable
+        }
+    }
+}
+
+async fn try_adopt(
+    config: &Config,
+    migration: &Migration,
+    req: &HttpRequest,
+) -> Result<LoadedSession, RegistryError> {
+    let Some(old) = migration.read(req, config.identity_key).await? else {
+        return Ok(LoadedSession::Anonymous);
+    };
+    let key = old.key;
+    // Adopted before by another tab, or ended since.
+    if let Some(Loaded { record, data, open }) = config.registry.load(key, false).await? {
+        return Ok(LoadedSession::Record(LoadedRecord { key, record, data, open }));
+    }
+    let login = new_login(config, migration, &old, req).await?;
+    let data = Arc::new(login.data.clone());
+    match config.registry.commit(login).await? {
+        LoginOutcome::Committed { record, ended } => {
+            config.emit_ended(&ended);
+            config.emit(&Event::LoggedIn { user: &record.user, id: record.id });
+            if record.ended.is_some() {
+                migration.delete(&old).await;
+            }
+            let record = Arc::new(record);
+            Ok(LoadedSession::Record(LoadedRecord { key, record, data, open: None }))
+        }
+        LoginOutcome::Refused { .. } | LoginOutcome::AdoptionClosed => Ok(LoadedSession::Anonymous),
+    }
+}
+
+async fn new_login(
+    config: &Config,
+    migration: &Migration,
+    old: &OldSession,
+    req: &HttpRequest,
+) -> Result<NewLogin, RegistryError> {
+    let user_policy = config.user_policy(&old.user).await?;
+    let policy = match &user_policy {
+        Some(patch) => patch.over(&config.policy),
+        None => (*config.policy).clone(),
+    };
+    let mut login = NewLogin::new(old.user.clone(), config.now(), &policy);
+    login.key = old.key;
+    login.logged_in_at = old.logged_in_at;
+    login.client = client(req, &config.proxies);
+    login.user_policy = user_policy;
+    login.adopted_until = Some(migration.until());
+    login.data = old.data.clone();
+    Ok(login)
+}

@@ -1,0 +1,204 @@
+//! Promises about simultaneous changes of sessions: on threads, which start together.
+
+use std::sync::Arc;
+
+use super::{
+    fixtures::{
+        activity, commit, commit_many, count_open, data_update, end, find, ids, ids_of, limit,
+        limited, list, load, login, login_from, now, open_ids, outcome, session, set, user,
+    },
+    runner::{Results, Runner, Work, alone, at_once},
+};
+use crate::{
+    facts::Reason,
+    limit::Overflow,
+    registry::{
+        Registry,
+        end::EndTarget,
+        key::RecordKey,
+        login::NewLogin,
+        query::Query,
+        record::{Ended, SessionRecord, UpdateOutcome},
+        rotation::{KeyRotation, RotationOutcome},
+    },
+    time::minutes,
+};
+
+/// Of many simultaneous ends one has ended the session, and its end is the one that is stored.
+pub fn simultaneous_ends_report_one(registry: &dyn Registry, run: Runner) {
+    let targets: [fn(&NewLogin) -> EndTarget; 2] = [
+        |login| EndTarget::Session(session(login)),
+        |login| EndTarget::All(Arc::clone(&login.user)),
+    ];
+    for target in targets {
+        let login = login(&user("alice"), now());
+        alone(run, commit(registry, &login));
+        let ended = Results::new();
+        let works = (0..16).map(|n| -> Work<'_> {
+            let (ended, target) = (&ended, target(&login));
+            let how = Ended::new(Reason::Revoked, login.at.plus(minutes(n)));
+            Box::pin(async move { ended.add(end(registry, target, &how).await) })
+        });
+        at_once(run, works.collect());
+        let ended = ended.into_vec();
+        assert_eq!(ended.len(), 1, "ended by {:?}", target(&login));
+        let record = alone(run, load(registry, login.key)).record;
+        assert_eq!(*record, ended[0], "the stored end");
+    }
+}
+
+/// Of sessions that all end the others at once, exactly one remains.
+pub fn simultaneous_ends_of_the_others_leave_one(registry: &dyn Registry, run: Runner) {
+    for _ in 0..5 {
+        let logins = alone(run, commit_many(registry, &user("alice"), 6, now()));
+        let ended = Results::new();
+        let works = logins.iter().map(|login| -> Work<'_> {
+            let how = Ended::new(Reason::Revoked, login.at);
+            let ended = &ended;
+            Box::pin(async move {
+                ended.add(end(registry, EndTarget::Others(session(login)), &how).await);
+            })
+        });
+        at_once(run, works.collect());
+        let open = alone(run, open_ids(registry, &logins[0].user));
+        assert_eq!(open.len(), 1, "left open");
+        assert_eq!(ids(&ended.into_vec()).len(), 5, "ended once each");
+    }
+}
+
+/// Activity that arrives together with the end does not open the session again.
+pub fn activity_does_not_outrun_the_end(registry: &dyn Registry, run: Runner) {
+    let logins = alone(run, commit_many(registry, &user("alice"), 20, now()));
+    let works = logins.iter().flat_map(|login| -> [Work<'_>; 2] {
+        let how = Ended::new(Reason::LoggedOut, login.at.plus(minutes(2)));
+        let mut change = activity(login.at.plus(minutes(1)));
+        change.data = set([("a", "1")]);
+        [
+            Box::pin(async move {
+                end(registry, EndTarget::Session(session(login)), &how).await;
+            }),
+            Box::pin(async move {
+                outcome("update", registry.update(session(login), change)).await;
+            }),
+        ]
+    });
+    at_once(run, works.collect());
+    assert_eq!(alone(run, open_ids(registry, &logins[0].user)), [].into(), "open again");
+    for login in &logins {
+        let loaded = alone(run, load(registry, login.key));
+        assert_eq!(loaded.open, Some(0), "counted as open");
+        assert!(loaded.data.is_empty(), "the data of an ended session");
+    }
+}
+
+fn entry_name(n: usize) -> String {
+    format!("entry {n}")
+}
+
+/// Simultaneous updates of different entries lose none.
+pub fn simultaneous_updates_lose_nothing(registry: &dyn Registry, run: Runner) {
+    let login = login(&user("alice"), now());
+    alone(run, commit(registry, &login));
+    let works = (0..20).map(|n| -> Work<'_> {
+        let login = &login;
+        Box::pin(async move {
+            let changes = set([(&*entry_name(n), "1")]);
+            let updated = registry.update(session(login), data_update(login.at, changes));
+            assert_eq!(outcome("update", updated).await, UpdateOutcome::Updated, "the outcome");
+        })
+    });
+    at_once(run, works.collect());
+    assert_has_entries(registry, run, login.key, 20);
+}
+
+fn assert_has_entries(registry: &dyn Registry, run: Runner, key: RecordKey, count: usize) {
+    let data = alone(run, load(registry, key)).data;
+    let lost: Vec<_> = (0..count).filter(|n| data.get(&entry_name(*n)).is_none()).collect();
+    assert!(lost.is_empty(), "entries that were lost: {lost:?}");
+}
+
+/// Of simultaneous rotations of one key one wins. The data of all are stored, and the keys of the
+/// others are unknown.
+pub fn simultaneous_rotations_have_one_winner(registry: &dyn Registry, run: Runner) {
+    let login = login(&user("alice"), now());
+    alone(run, commit(registry, &login));
+    let (winners, losers) = (Results::new(), Results::new());
+    let works = (0..20).map(|n| -> Work<'_> {
+        let (login, winners, losers) = (&login, &winners, &losers);
+        Box::pin(async move {
+            let update = data_update(login.at, set([(&*entry_name(n), "1")]));
+            let rotation = KeyRotation::new(session(login), login.key, update);
+            match outcome("rotate", registry.rotate(rotation.clone())).await {
+                RotationOutcome::Rotated => winners.add([rotation.to]),
+                RotationOutcome::Lost => losers.add([rotation.to]),
+                other => panic!("a rotation of an open session: {other:?}"),
+            }
+        })
+    });
+    at_once(run, works.collect());
+    let (winners, losers) = (winners.into_vec(), losers.into_vec());
+    assert_eq!((winners.len(), losers.len()), (1, 19), "winners and losers");
+    assert_has_entries(registry, run, winners[0], 20);
+    for key in losers {
+        assert_eq!(alone(run, find(registry, key)), None, "the key of a lost rotation");
+    }
+    assert_eq!(alone(run, count_open(registry, winners[0])), Some(1), "counted");
+}
+
+/// After simultaneous logins, updates, ends and limits every session has one end or none, the count
+/// is right, the list agrees with the records, and no end was returned twice.
+pub fn mixed_operations_leave_a_consistent_state(registry: &dyn Registry, run: Runner) {
+    let (alice, bob, at) = (user("alice"), user("bob"), now());
+    let logins: Vec<_> = (0..24)
+        .map(|n| login_from("mixed", if n % 4 == 0 { &bob } else { &alice }, at.plus(minutes(n))))
+        .collect();
+    let ended = Results::new();
+    let works = logins.iter().enumerate().map(|(n, login)| -> Work<'_> {
+        let ended = &ended;
+        Box::pin(async move { ended.add(run_session(registry, n, login).await) })
+    });
+    at_once(run, works.collect());
+    let ended = ids(&ended.into_vec());
+    for user in [&alice, &bob] {
+        let own: Vec<_> = logins.iter().filter(|login| login.user == *user).collect();
+        let open = alone(run, open_ids(registry, user));
+        assert!(open.is_subset(&ids_of(own.iter().copied())), "a list holds another user's record");
+        for login in own {
+            let loaded = alone(run, load(registry, login.key));
+            assert_eq!(loaded.open, u32::try_from(open.len()).ok(), "counted, and listed");
+            let is_open = loaded.record.ended.is_none();
+            assert_eq!(is_open, open.contains(&login.id), "loaded as open, and listed");
+            assert_eq!(!is_open, ended.contains(&login.id), "loaded as ended, and returned");
+        }
+    }
+    let past = alone(run, list(registry, Query::past(Arc::clone(&bob))));
+    assert!(past.iter().all(|record| record.user == bob), "a list holds another user's record");
+}
+
+/// Some operations of one session. Returns all records that they have ended.
+async fn run_session(registry: &dyn Registry, n: usize, login: &NewLogin) -> Vec<SessionRecord> {
+    let later = login.at.plus(minutes(1));
+    let how = Ended::new(Reason::Revoked, later);
+    let login = match n.is_multiple_of(3) {
+        true => limited(login.clone(), 4, Overflow::Evict),
+        false => login.clone(),
+    };
+    let (_, mut ended) = commit(registry, &login).await;
+    outcome("update", registry.update(session(&login), activity(later))).await;
+    let one = session(&login);
+    let more = match n % 5 {
+        0 | 3 => end(registry, EndTarget::Session(one), &how).await,
+        1 => end(registry, EndTarget::Others(one), &how).await,
+        2 => {
+            let limit = limit(2, Overflow::LeastRecent);
+            outcome("enforce_limit", registry.enforce_limit(one, limit, how)).await
+        }
+        _ => {
+            let limit = limit(3, Overflow::Evict);
+            outcome("enforce_limit", registry.enforce_limit(one, limit, how)).await
+        }
+    };
+    ended.extend(more);
+    outcome("update", registry.update(session(&login), activity(later))).await;
+    ended
+}

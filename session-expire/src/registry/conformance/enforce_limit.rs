@@ -1,0 +1,95 @@
+//! Promises about `enforce_limit`.
+
+use std::sync::Arc;
+
+use super::fixtures::{
+    OVERFLOWS, activity, assert_ended, commit, commit_many, ids_of, limit, log_out, login, now,
+    one_of_two_expired, open_ids, outcome, session, update, user,
+};
+use crate::{
+    facts::Reason,
+    limit::Overflow,
+    registry::{
+        Registry,
+        key::PublicId,
+        login::NewLogin,
+        record::{Ended, SessionRecord, SessionRef},
+        room::SessionLimit,
+    },
+    time::minutes,
+};
+
+/// Enforces a limit for `session` a minute after the last of `logins`.
+pub(super) async fn enforce(
+    registry: &dyn Registry,
+    logins: &[NewLogin],
+    session: SessionRef,
+    limit: SessionLimit,
+) -> (Vec<SessionRecord>, Ended) {
+    let at = logins[logins.len() - 1].at.plus(minutes(1));
+    let by = Some("Firefox on Linux".into());
+    let how = Ended { by, ..Ended::new(Reason::Evicted, at) };
+    let enforced = registry.enforce_limit(session, limit, how.clone());
+    (outcome("enforce_limit", enforced).await, how)
+}
+
+/// `enforce_limit` ends the oldest of the other sessions; the session of the request stays, although
+/// it is the oldest of all.
+pub async fn enforced_limit_keeps_the_requesting_session(registry: &dyn Registry) {
+    for overflow in OVERFLOWS {
+        let logins = commit_many(registry, &user("alice"), 4, now()).await;
+        let (ended, how) =
+            enforce(registry, &logins, session(&logins[0]), limit(2, overflow)).await;
+        assert_ended(registry, &ended, &logins[1..3], &how).await;
+        let rest = ids_of([&logins[0], &logins[3]]);
+        assert_eq!(open_ids(registry, &logins[0].user).await, rest, "{overflow:?}");
+    }
+}
+
+/// With `least_recent`, `enforce_limit` ends the session that was used longest ago.
+pub async fn enforced_limit_ends_the_least_recently_used(registry: &dyn Registry) {
+    let logins = commit_many(registry, &user("alice"), 3, now()).await;
+    update(registry, &logins[0], activity(logins[2].at.plus(minutes(1)))).await;
+    let limit = limit(2, Overflow::LeastRecent);
+    let (ended, how) = enforce(registry, &logins, session(&logins[2]), limit).await;
+    assert_ended(registry, &ended, &logins[1..2], &how).await;
+}
+
+/// Within the limit, `enforce_limit` ends no session.
+pub async fn enforced_limit_ends_none_within_it(registry: &dyn Registry) {
+    let logins = commit_many(registry, &user("alice"), 3, now()).await;
+    let limit = limit(3, Overflow::Evict);
+    let (ended, _) = enforce(registry, &logins, session(&logins[0]), limit).await;
+    assert_eq!(ended, [], "three sessions were open, and three are allowed");
+}
+
+/// `enforce_limit` ends expired sessions first, for their own reason.
+pub async fn enforced_limit_ends_expired_sessions_first(registry: &dyn Registry) {
+    let (logins, later) = one_of_two_expired(registry, Reason::Idle).await;
+    let new = login(&logins[0].user, later);
+    commit(registry, &new).await;
+    let how = Ended::new(Reason::Evicted, later);
+    let enforced = registry.enforce_limit(session(&new), limit(2, Overflow::Evict), how);
+    let ended = outcome("enforce_limit", enforced).await;
+    assert_ended(registry, &ended, &logins[..1], &Ended::new(Reason::Idle, later)).await;
+}
+
+/// `enforce_limit` for an ended, an unknown or another user's session ends no session.
+pub async fn enforced_limit_needs_an_open_session(registry: &dyn Registry) {
+    let logins = commit_many(registry, &user("alice"), 4, now()).await;
+    let (limit, later) = (limit(1, Overflow::Evict), logins[3].at.plus(minutes(1)));
+    log_out(registry, &logins[0], later).await;
+    let bobs = login(&user("bob"), later);
+    commit(registry, &bobs).await;
+    let alice = &logins[0].user;
+    for not_open in [
+        session(&logins[0]),
+        SessionRef { user: Arc::clone(alice), id: PublicId::random() },
+        SessionRef { user: Arc::clone(alice), id: bobs.id },
+        session(&bobs),
+    ] {
+        let name = format!("{not_open:?}");
+        assert_eq!(enforce(registry, &logins, not_open, limit).await.0, [], "for {name}");
+    }
+    assert_eq!(open_ids(registry, alice).await, ids_of(&logins[1..]), "left open");
+}

@@ -1,0 +1,218 @@
+//! Promises about the session limit at a login: which session is evicted, which login is refused.
+
+use std::sync::Arc;
+
+use super::fixtures::{
+    IDLE, MILLISECOND, OVERFLOWS, activity, assert_ended, commit, commit_many, commit_refused,
+    count_open, end, end_of, find, ids, ids_of, limited, login, login_from, now,
+    one_of_two_expired, open_ids, outcome, session, update, user,
+};
+use crate::{
+    facts::Reason,
+    limit::{Limit, Overflow},
+    registry::{
+        Registry,
+        end::EndTarget,
+        login::NewLogin,
+        record::{Ended, SessionRecord},
+        room::SessionLimit,
+    },
+    time::minutes,
+};
+
+/// Commits three logins, then one more where three sessions are allowed.
+async fn one_too_many(
+    registry: &dyn Registry,
+    overflow: Overflow,
+) -> (Vec<NewLogin>, NewLogin, Vec<SessionRecord>) {
+    let at = now();
+    let logins = commit_many(registry, &user("alice"), 3, at).await;
+    // In order of use: the second, the third, the first.
+    for (login, minute) in [(&logins[1], 4), (&logins[2], 5), (&logins[0], 6)] {
+        update(registry, login, activity(at.plus(minutes(minute)))).await;
+    }
+    let new = login_from("Firefox on Linux", &logins[0].user, at.plus(minutes(7)));
+    let new = limited(new, 3, overflow);
+    let (_, ended) = commit(registry, &new).await;
+    (logins, new, ended)
+}
+
+/// The oldest login is evicted, however active, in the step that creates the new one.
+pub async fn oldest_login_is_evicted(registry: &dyn Registry) {
+    let (logins, new, ended) = one_too_many(registry, Overflow::Evict).await;
+    assert_ended(registry, &ended, &logins[..1], &new.evicts()).await;
+    let rest = ids_of([&logins[1], &logins[2], &new]);
+    assert_eq!(open_ids(registry, &new.user).await, rest, "left open");
+    assert_eq!(count_open(registry, new.key).await, Some(3), "counted as open");
+}
+
+/// With `least_recent` the session that was used longest ago is evicted.
+pub async fn least_recently_used_session_is_evicted(registry: &dyn Registry) {
+    let (logins, new, ended) = one_too_many(registry, Overflow::LeastRecent).await;
+    assert_ended(registry, &ended, &logins[1..2], &new.evicts()).await;
+}
+
+/// An evicted session names the device of the login that evicted it.
+pub async fn evicted_session_names_the_device(registry: &dyn Registry) {
+    let (logins, _, _) = one_too_many(registry, Overflow::Evict).await;
+    let by = end_of(registry, logins[0].key).await.and_then(|ended| ended.by);
+    assert_eq!(by.as_deref(), Some("Firefox on Linux"), "`by` is not the device of the login");
+}
+
+/// With `refuse` a login without a slot changes nothing, and returns the active sessions, oldest
+/// login first.
+pub async fn login_without_a_slot_is_refused(registry: &dyn Registry) {
+    let (alice, at) = (user("alice"), now());
+    // Out of order, as from machines whose clocks differ.
+    let logins = [2, 0, 1].map(|minute| login(&alice, at.plus(minutes(minute))));
+    for login in &logins {
+        commit(registry, login).await;
+    }
+    let new = limited(login(&alice, at.plus(minutes(3))), 3, Overflow::Refuse);
+    let active = commit_refused(registry, &new).await;
+    let oldest_first = [&logins[1], &logins[2], &logins[0]].map(SessionRecord::new);
+    assert_eq!(active, oldest_first, "not the active sessions, oldest login first");
+    assert_eq!(find(registry, new.key).await, None, "a record was created");
+    assert_eq!(open_ids(registry, &alice).await, ids_of(&logins), "the refusal ended sessions");
+}
+
+/// Up to the limit every login is committed, and no session ends.
+pub async fn logins_up_to_the_limit_are_committed(registry: &dyn Registry) {
+    for overflow in OVERFLOWS {
+        let (alice, at) = (user("alice"), now());
+        for n in 0..3 {
+            let new = limited(login(&alice, at.plus(minutes(n))), 3, overflow);
+            let (_, ended) = commit(registry, &new).await;
+            assert_eq!(ended, [], "ended by login {n} of 3 with {overflow:?}");
+        }
+    }
+}
+
+/// Sessions of another user take no slot.
+pub async fn sessions_of_another_user_take_no_slot(registry: &dyn Registry) {
+    let at = now();
+    let bobs = commit_many(registry, &user("bob"), 3, at).await;
+    for overflow in [Overflow::Evict, Overflow::Refuse] {
+        let new = limited(login(&user("alice"), at.plus(minutes(5))), 1, overflow);
+        let (_, ended) = commit(registry, &new).await;
+        assert_eq!(ended, [], "ended by the login of another user with {overflow:?}");
+    }
+    assert_eq!(open_ids(registry, &bobs[0].user).await, ids_of(&bobs), "of the other user");
+}
+
+/// Ended sessions take no slot, and keep their reason.
+pub async fn ended_sessions_take_no_slot(registry: &dyn Registry) {
+    for overflow in OVERFLOWS {
+        let logins = commit_many(registry, &user("alice"), 3, now()).await;
+        let later = logins[2].at.plus(minutes(1));
+        let how = Ended::new(Reason::LoggedOut, later);
+        end(registry, EndTarget::Session(session(&logins[1])), &how).await;
+        let new = limited(login(&logins[0].user, later), 3, overflow);
+        assert_eq!(commit(registry, &new).await.1, [], "ended by the login with {overflow:?}");
+        assert_eq!(end_of(registry, logins[1].key).await, Some(how), "with {overflow:?}");
+    }
+}
+
+/// An expired session refuses no login, and ends for the reason for which it is expired.
+pub async fn expired_session_refuses_no_login(registry: &dyn Registry) {
+    for reason in [Reason::Idle, Reason::Absolute] {
+        let (logins, later) = one_of_two_expired(registry, reason).await;
+        let new = limited(login(&logins[0].user, later), 2, Overflow::Refuse);
+        let (_, ended) = commit(registry, &new).await;
+        assert_ended(registry, &ended, &logins[..1], &Ended::new(reason, later)).await;
+        let one_more = limited(login(&new.user, later), 2, Overflow::Refuse);
+        let active = commit_refused(registry, &one_more).await;
+        assert_eq!(ids(&active), ids_of([&logins[1], &new]), "active, {reason}");
+    }
+}
+
+/// An expired session is not among the active ones that a refused login returns.
+pub async fn expired_session_is_not_returned_as_active(registry: &dyn Registry) {
+    let (logins, later) = one_of_two_expired(registry, Reason::Idle).await;
+    let new = limited(login(&logins[0].user, later), 1, Overflow::Refuse);
+    let active = commit_refused(registry, &new).await;
+    assert_eq!(ids(&active), ids_of(&logins[1..]), "active");
+    assert_eq!(end_of(registry, logins[0].key).await, None, "the refusal ended a session");
+}
+
+/// An expired session ends before any active one, for its own reason.
+pub async fn expired_session_is_selected_first(registry: &dyn Registry) {
+    for overflow in [Overflow::Evict, Overflow::LeastRecent] {
+        for reason in [Reason::Idle, Reason::Absolute] {
+            let (logins, later) = one_of_two_expired(registry, reason).await;
+            let new = limited(login_from("new", &logins[0].user, later), 2, overflow);
+            let (_, ended) = commit(registry, &new).await;
+            assert_ended(registry, &ended, &logins[..1], &Ended::new(reason, later)).await;
+        }
+    }
+}
+
+/// An expired session is selected before an older active one: each has limits of its own.
+pub async fn younger_expired_session_is_selected_first(registry: &dyn Registry) {
+    let (alice, at) = (user("alice"), now());
+    let old = login(&alice, at);
+    let mut young = login(&alice, at.plus(minutes(1)));
+    young.limits.idle = Limit::At(minutes(2));
+    commit(registry, &old).await;
+    commit(registry, &young).await;
+    let later = at.plus(minutes(3));
+    let (_, ended) = commit(registry, &limited(login(&alice, later), 2, Overflow::Evict)).await;
+    assert_ended(registry, &ended, &[young], &Ended::new(Reason::Idle, later)).await;
+}
+
+/// A session is expired at exactly its limit, and active a millisecond before.
+pub async fn session_takes_its_slot_until_its_limit(registry: &dyn Registry) {
+    let at = now();
+    let login_at = |user: &Arc<str>, at| limited(login(user, at), 1, Overflow::Refuse);
+    let first = login(&user("alice"), at);
+    commit(registry, &first).await;
+    let ends = at.plus(IDLE);
+    let early = login_at(&first.user, ends.minus(MILLISECOND));
+    let active = commit_refused(registry, &early).await;
+    assert_eq!(ids(&active), ids_of([&first]), "a millisecond before the limit");
+    let (_, ended) = commit(registry, &login_at(&first.user, ends)).await;
+    assert_ended(registry, &ended, &[first], &Ended::new(Reason::Idle, ends)).await;
+}
+
+/// A lowered limit holds from the next login on: all surplus sessions end at once.
+pub async fn lowered_limit_ends_all_surplus_sessions(registry: &dyn Registry) {
+    let logins = commit_many(registry, &user("alice"), 5, now()).await;
+    let later = logins[4].at.plus(minutes(1));
+    let new = limited(login_from("new", &logins[0].user, later), 2, Overflow::Evict);
+    let (_, ended) = commit(registry, &new).await;
+    assert_ended(registry, &ended, &logins[..4], &new.evicts()).await;
+    let rest = ids_of([&logins[4], &new]);
+    assert_eq!(open_ids(registry, &new.user).await, rest, "left open");
+}
+
+/// No limit, written as `Off` or as 0, ends no session and refuses no login.
+pub async fn off_and_zero_are_no_limit(registry: &dyn Registry) {
+    for max_sessions in [Limit::Off, Limit::At(0)] {
+        for overflow in OVERFLOWS {
+            let limit = SessionLimit { max_sessions, overflow };
+            let logins = commit_many(registry, &user("alice"), 3, now()).await;
+            let later = logins[2].at.plus(minutes(1));
+            let new = NewLogin { limit, ..login(&logins[0].user, later) };
+            assert_eq!(commit(registry, &new).await.1, [], "ended by a login, {limit:?}");
+            let how = Ended::new(Reason::Evicted, later);
+            let enforced = registry.enforce_limit(session(&new), limit, how);
+            let ended = outcome("enforce_limit", enforced).await;
+            assert_eq!(ended, [], "ended by `enforce_limit`, {limit:?}");
+        }
+    }
+}
+
+/// Without a limit a user has at most a thousand sessions. Then the oldest is evicted, also where
+/// logins could be refused: no account may fill the storage.
+pub async fn thousand_sessions_are_the_limit_without_one(registry: &dyn Registry) {
+    for overflow in [Overflow::Evict, Overflow::Refuse] {
+        let limit = SessionLimit { max_sessions: Limit::Off, overflow };
+        let (alice, at) = (user("alice"), now());
+        for _ in 0..SessionLimit::WITHOUT_LIMIT {
+            let (_, ended) = commit(registry, &NewLogin { limit, ..login(&alice, at) }).await;
+            assert_eq!(ended, [], "ended by a login, {overflow:?}");
+        }
+        let (_, ended) = commit(registry, &NewLogin { limit, ..login(&alice, at) }).await;
+        assert_eq!(ended.len(), 1, "ended by one more login, {overflow:?}");
+    }
+}

@@ -1,0 +1,123 @@
+//! Promises about the names of users: any text, each its own user.
+
+use std::{collections::HashMap, sync::Arc};
+
+use super::{
+    fixtures::{
+        commit, count_open, end, limited, load, login, now, open_ids, outcome, session, user,
+    },
+    records::assert_round_trip,
+};
+use crate::{
+    facts::Reason,
+    limit::Overflow,
+    registry::{
+        Registry,
+        end::EndTarget,
+        key::partition_key,
+        login::NewLogin,
+        record::{Ended, SessionRecord},
+    },
+    time::minutes,
+};
+
+/// A user may have any name: no character is a separator, a pattern, a path or another user.
+pub async fn user_names_are_arbitrary_text(registry: &dyn Registry) {
+    let salt = user("");
+    let long = format!("{salt}{}", "x".repeat(10_000));
+    let longer = format!("{long}y");
+    let endings = [
+        "",
+        " ",
+        "  ",
+        "\t",
+        "{",
+        "}",
+        "{}",
+        "{a}",
+        "a}{b",
+        "\n",
+        "\r\n",
+        "\0",
+        "\0a",
+        "'",
+        "\"",
+        "\\",
+        "%",
+        "_",
+        "*",
+        "?",
+        "[a-z]",
+        ":",
+        "::",
+        "/",
+        "..",
+        ";--",
+        "é",
+        "e\u{301}",
+        "🦀",
+        "🦀🦀",
+        "\u{202e}abc",
+        "A",
+        "a",
+    ];
+    let names = endings.iter().map(|ending| format!("{salt}{ending}"));
+    let names: Vec<Arc<str>> = names.chain([long, longer]).map(Arc::from).collect();
+    let logins: Vec<_> = names.iter().map(|name| login(name, now())).collect();
+    for login in &logins {
+        assert_round_trip(registry, login).await;
+    }
+    for login in &logins {
+        let open = count_open(registry, login.key).await;
+        assert_eq!(open, Some(1), "{:?} counts sessions of another user", login.user);
+        let listed = open_ids(registry, &login.user).await;
+        assert_eq!(listed, [login.id].into(), "{:?} lists records of another user", login.user);
+    }
+    let ended = Ended::new(Reason::Revoked, now());
+    end(registry, EndTarget::All(Arc::clone(&names[0])), &ended).await;
+    let record = load(registry, logins[1].key).await.record;
+    assert_eq!(record.ended, None, "{:?} ended with {:?}", names[1], names[0]);
+}
+
+/// The user with the empty name is a user.
+pub async fn empty_user_name_is_a_user(registry: &dyn Registry) {
+    let login = login(&"".into(), now());
+    assert_round_trip(registry, &login).await;
+    let ended = Ended::new(Reason::LoggedOut, now());
+    let ended = end(registry, EndTarget::Session(session(&login)), &ended).await;
+    assert_eq!(ended.len(), 1, "the session of the user \"\" did not end");
+}
+
+/// Two users whose keys begin with the same letters are two users; see
+/// [`RecordKey::tag`](crate::RecordKey::tag).
+pub async fn users_with_one_partition_key_stay_separate(registry: &dyn Registry) {
+    let (alice, bob) = users_with_one_partition_key();
+    let (alices, bobs) = (login(&alice, now()), login(&bob, now()));
+    assert_eq!(alices.key.tag(), bobs.key.tag(), "the partition keys differ");
+    assert_round_trip(registry, &bobs).await;
+    assert_round_trip(registry, &alices).await;
+    let later = alices.at.plus(minutes(1));
+    let replaces = Some((bobs.id, Reason::LoggedOut));
+    let new = limited(NewLogin { replaces, ..login(&alice, later) }, 2, Overflow::Refuse);
+    assert_eq!(commit(registry, &new).await.1, [], "a login ended the other user's session");
+    let ended = Ended::new(Reason::Revoked, later);
+    let one = limited(new.clone(), 1, Overflow::Evict).limit;
+    let enforced = registry.enforce_limit(session(&new), one, ended.clone());
+    outcome("enforce_limit", enforced).await;
+    end(registry, EndTarget::All(alice), &ended).await;
+    let loaded = load(registry, bobs.key).await;
+    assert_eq!(*loaded.record, SessionRecord::new(&bobs), "the other user's record");
+    assert_eq!(loaded.open, Some(1), "the other user's open sessions");
+    assert_eq!(open_ids(registry, &bob).await, [bobs.id].into(), "the other user's list");
+}
+
+/// By the birthday paradox some five thousand names suffice.
+fn users_with_one_partition_key() -> (Arc<str>, Arc<str>) {
+    let (salt, mut known) = (user("user"), HashMap::new());
+    (0_u32..)
+        .find_map(|n| {
+            let name: Arc<str> = format!("{salt}-{n}").into();
+            known.insert(partition_key(&name), Arc::clone(&name)).map(|other| (other, name))
+        })
+        .unwrap_or_else(|| unreachable!("there are more names than partition keys"))
+}

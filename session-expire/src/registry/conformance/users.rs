@@ -1,0 +1,124 @@
+//! Promises about whole users: `erase`, `export`, `end_everyone`.
+
+use std::sync::Arc;
+
+use super::fixtures::{
+    assert_ended, commit, commit_many, data, end_of, find, ids, ids_of, limited, list, load,
+    log_out, login, now, open_ids, outcome, session, user,
+};
+use crate::{
+    facts::Reason,
+    limit::Overflow,
+    registry::{
+        Registry,
+        login::{LoginOutcome, NewLogin},
+        query::Query,
+        record::{Ended, SessionUpdate},
+        rotation::KeyRotation,
+    },
+    time::{minutes, seconds},
+};
+
+/// `erase` deletes open and ended records of the user, and no others.
+pub async fn erase_deletes_all_records_of_the_user(registry: &dyn Registry) {
+    let (alice, bob, at) = (user("alice"), user("bob"), now());
+    let alices = commit_many(registry, &alice, 3, at).await;
+    let bobs = commit_many(registry, &bob, 1, at).await;
+    log_out(registry, &alices[1], at.plus(minutes(5))).await;
+    let erased = outcome("erase", registry.erase(Arc::clone(&alice))).await;
+    assert_eq!(erased, 3, "the number of records");
+    for login in &alices {
+        assert_eq!(find(registry, login.key).await, None, "an erased record");
+    }
+    let all = Query { user: Some(Arc::clone(&alice)), ..Query::default() };
+    assert_eq!(list(registry, all).await, [], "the list of the user");
+    assert_eq!(open_ids(registry, &bob).await, ids_of(&bobs), "the other user");
+    assert_eq!(outcome("erase", registry.erase(Arc::clone(&alice))).await, 0, "once more");
+    commit(registry, &limited(login(&alice, at), 1, Overflow::Refuse)).await;
+}
+
+/// `erase` deletes the old key of a rotated session, too.
+pub async fn erase_deletes_rotated_keys(registry: &dyn Registry) {
+    let login = login(&user("alice"), now());
+    commit(registry, &login).await;
+    let update = SessionUpdate::new(login.at);
+    let rotation = KeyRotation::new(session(&login), login.key, update);
+    outcome("rotate", registry.rotate(rotation.clone())).await;
+    let erased = outcome("erase", registry.erase(Arc::clone(&login.user))).await;
+    assert_eq!(erased, 1, "the number of records");
+    for key in [login.key, rotation.to] {
+        assert_eq!(find(registry, key).await, None, "an erased record");
+    }
+}
+
+/// `export` returns all records, newest login first, and the data of the open ones.
+pub async fn export_returns_records_and_data(registry: &dyn Registry) {
+    let (alice, at) = (user("alice"), now());
+    let mut logins = vec![];
+    for n in 0..3 {
+        let mut login = login(&alice, at.plus(minutes(n)));
+        login.data = data([("n", &*n.to_string())]);
+        commit(registry, &login).await;
+        logins.push(login);
+    }
+    commit_many(registry, &user("bob"), 1, at).await;
+    log_out(registry, &logins[1], at.plus(minutes(5))).await;
+    let export = outcome("export", registry.export(Arc::clone(&alice))).await;
+    let order: Vec<_> = export.records.iter().map(|record| record.id).collect();
+    assert_eq!(order, [logins[2].id, logins[1].id, logins[0].id], "the records");
+    let ended: Vec<_> = export.records.iter().map(|record| record.ended.is_some()).collect();
+    assert_eq!(ended, [false, true, false], "the ended ones");
+    let mut exported = export.data;
+    exported.sort_by_key(|(session, _)| session.id);
+    let mut open = [&logins[0], &logins[2]].map(|login| (session(login), login.data.clone()));
+    open.sort_by_key(|(session, _)| session.id);
+    assert_eq!(exported, open, "the data");
+    let none = outcome("export", registry.export(user("carol"))).await;
+    assert_eq!((none.records.len(), none.data.len()), (0, 0), "of a user without a login");
+}
+
+/// `end_everyone` ends the sessions of all users, with their data, and returns how many.
+pub async fn end_of_everyone_ends_all_users(registry: &dyn Registry) {
+    let at = now();
+    let mut logins = vec![];
+    for name in ["alice", "bob"] {
+        logins.extend(commit_many(registry, &user(name), 2, at).await);
+    }
+    let special =
+        NewLogin { uncounted: true, data: data([("a", "1")]), ..login(&user("carol"), at) };
+    commit(registry, &special).await;
+    log_out(registry, &logins[0], at.plus(minutes(4))).await;
+    logins.push(special);
+    let how = Ended::new(Reason::Revoked, at.plus(minutes(5))).because("incident");
+    let count = outcome("end_everyone", registry.end_everyone(how.clone())).await;
+    assert!(count >= 4, "{count} sessions ended");
+    for login in &logins[1..] {
+        let loaded = load(registry, login.key).await;
+        assert_eq!(loaded.record.ended.as_ref(), Some(&how), "the end");
+        assert!(loaded.data.is_empty(), "the data");
+        assert_eq!(open_ids(registry, &login.user).await, [].into(), "the list");
+    }
+    let first = end_of(registry, logins[0].key).await.map(|ended| ended.reason);
+    assert_eq!(first, Some(Reason::LoggedOut), "the first reason");
+    let again = outcome("end_everyone", registry.end_everyone(how.clone())).await;
+    assert_eq!(again, 0, "sessions ended twice");
+}
+
+/// After `end_everyone` no session is adopted, reservations are void, and users sign in again.
+pub async fn end_of_everyone_voids_what_is_pending(registry: &dyn Registry) {
+    let (alice, at) = (user("alice"), now());
+    let reserved = limited(login(&alice, at), 1, Overflow::Refuse);
+    outcome("reserve", registry.reserve(reserved.reservation(at.plus(seconds(30))))).await;
+    let how = Ended::new(Reason::Revoked, at);
+    outcome("end_everyone", registry.end_everyone(how)).await;
+    let adopted_until = Some(at.plus(minutes(60)));
+    for user in [&alice, &user("bob")] {
+        let adopted = NewLogin { adopted_until, ..login(user, at) };
+        let outcome = outcome("commit", registry.commit(adopted)).await;
+        assert!(matches!(outcome, LoginOutcome::AdoptionClosed), "adopted: {outcome:?}");
+    }
+    let new = limited(login(&alice, at), 1, Overflow::Refuse);
+    let (_, ended) = commit(registry, &new).await;
+    assert_ended(registry, &ended, &[], &Ended::new(Reason::Evicted, at)).await;
+    assert_eq!(ids(&list(registry, Query::open(alice)).await), [new.id].into(), "open");
+}

@@ -1,0 +1,286 @@
+//! Scripts and Rust state one rule twice: random steps must not tell them apart.
+
+use std::{collections::BTreeMap, fmt::Debug, sync::Arc, time::Duration};
+
+use fastrand::Rng;
+use session_expire::{
+    Client, DataChanges, EndSessions, EndTarget, Ended, KeyRotation, Limit, MemoryRegistry,
+    NewLogin, Overflow, Policy, PolicyPatch, PublicId, Query, Reason, RecordKey, RedisRegistry,
+    Registry, RegistryError, SessionLimit, SessionRef, SessionUpdate, SigningKey, StoredMessage,
+    Timestamp, UserExport, hours, minutes,
+};
+use session_expire_tests::RedisServer;
+
+use crate::{NOON, raw};
+
+const TEXTS: [&str; 7] = [
+    "[]",
+    "{}",
+    "1e400",
+    "18446744073709551615",
+    r#""a:b\n\u0000\ud800""#,
+    r#"[{"é":[]}]"#,
+    "\"/\"",
+];
+const NAMES: [&str; 7] = ["", "1", "a", "é:", "e1:1:", "b\0", "\"\\/"];
+
+/// Two registries, and what is known of their sessions.
+struct Twins {
+    redis: RedisRegistry,
+    memory: MemoryRegistry,
+    rng: Rng,
+    now: Timestamp,
+    keys: Vec<RecordKey>,
+    sessions: Vec<SessionRef>,
+    step: String,
+}
+
+fn agree<T: Debug>(
+    redis: Result<T, RegistryError>,
+    memory: Result<T, RegistryError>,
+    what: &str,
+) -> String {
+    let (redis, memory) = (format!("{:?}", redis.unwrap()), format!("{:?}", memory.unwrap()));
+    assert_eq!(redis, memory, "{what}");
+    redis
+}
+
+macro_rules! both {
+    ($twins:expr, $operation:ident($($argument:expr),*)) => {{
+        let memory = $twins.memory.$operation($($argument.clone()),*).await;
+        let redis = $twins.redis.$operation($($argument.clone()),*).await;
+        let what = format!("{} {}", stringify!($operation), $twins.step);
+        agree(redis, memory, &what)
+    }};
+}
+
+impl Twins {
+    fn user(&mut self) -> Arc<str> {
+        self.rng.choice(["alice", "bob"]).unwrap().into()
+    }
+
+    fn at(&mut self) -> Timestamp {
+        self.now.minus(Duration::from_secs(self.rng.u64(0..300)))
+    }
+
+    /// One of the last keys.
+    fn key(&mut self) -> RecordKey {
+        let last: Vec<_> = self.keys.iter().rev().take(8).copied().collect();
+        self.rng.choice(last).unwrap_or_else(|| RecordKey::random("alice"))
+    }
+
+    /// One of the last sessions; sometimes under the name of another user.
+    fn session(&mut self) -> SessionRef {
+        let last: Vec<_> = self.sessions.iter().rev().take(8).cloned().collect();
+        let session = self.rng.choice(last);
+        let mut session =
+            session.unwrap_or_else(|| SessionRef { user: "alice".into(), id: PublicId::random() });
+        if self.rng.u8(0..20) == 0 {
+            session.user = self.user();
+        }
+        session
+    }
+
+    fn limit(&mut self) -> SessionLimit {
+        let overflow = [Overflow::Evict, Overflow::LeastRecent, Overflow::Refuse];
+        let overflow = self.rng.choice(overflow).unwrap();
+        SessionLimit { max_sessions: self.rng.choice([0, 1, 3, 5]).unwrap().into(), overflow }
+    }
+
+    fn client(&mut self) -> Client {
+        let ip = self.rng.choice(["", "192.0.2.1", "2001:db8::1"]).unwrap().parse().ok();
+        Client { ip, device: format!("a \"b\"\n/{}", self.rng.u8(0..3)).into() }
+    }
+
+    fn policy(&mut self) -> Option<Arc<PolicyPatch>> {
+        let patch = PolicyPatch::new().message("a \"b\"\n/ c").idle(Limit::Off);
+        self.rng.bool().then(|| Arc::new(patch))
+    }
+
+    fn changes(&mut self) -> DataChanges {
+        let mut changes = DataChanges::default();
+        for _ in 0..self.rng.u8(0..4) {
+            let name = self.rng.choice(NAMES).unwrap();
+            match self.rng.u8(0..3) {
+                0 => changes.removed.push(name.into()),
+                _ => changes.set(name, raw(self.rng.choice(TEXTS).unwrap())),
+            }
+        }
+        for _ in 0..self.rng.u8(0..4) {
+            let (id, content) = (self.rng.u64(0..30), raw(self.rng.choice(TEXTS).unwrap()));
+            match self.rng.bool() {
+                true => changes.consumed_messages.push(id),
+                false => changes.added_messages.push(StoredMessage { id, content }),
+            }
+        }
+        match self.rng.u8(0..10) {
+            // Around the limit, to the byte.
+            0 => {
+                let text = "é".repeat(32_650 + self.rng.usize(0..120));
+                changes.set("large", raw(&format!("\"{text}\"")));
+            }
+            1 => changes.removed.push("large".into()),
+            _ => {}
+        }
+        changes
+    }
+
+    fn update(&mut self, now: Timestamp) -> SessionUpdate {
+        let mut update = SessionUpdate::new(now);
+        update.active_at = self.rng.bool().then(|| self.at());
+        update.client = self.rng.bool().then(|| self.client());
+        update.user_policy = (self.rng.u8(0..4) == 0).then(|| self.policy());
+        update.signing_key = (self.rng.u8(0..8) == 0).then(SigningKey::random);
+        update.data = self.changes();
+        update
+    }
+
+    fn login(&mut self) -> NewLogin {
+        let idle = self.rng.choice([Limit::Off, Limit::At(minutes(10))]).unwrap();
+        let absolute = self.rng.choice([Limit::Off, Limit::At(minutes(30))]).unwrap();
+        let mut login =
+            NewLogin::new(self.user(), self.now, &Policy::new().idle(idle).absolute(absolute));
+        login.limit = self.limit();
+        login.client = self.client();
+        login.login_policy = self.policy();
+        login.uncounted = self.rng.u8(0..6) == 0;
+        login.actor = (self.rng.u8(0..6) == 0).then(|| "admin".into());
+        if self.rng.u8(0..6) == 0 {
+            login.adopted_until = Some(self.now.plus(hours(48)));
+            login.logged_in_at = self.rng.bool().then(|| self.at());
+        }
+        if self.rng.u8(0..3) == 0 {
+            login.replaces = Some((self.session().id, Reason::LoggedOut));
+        }
+        let _ = login.data.apply(&self.changes());
+        login
+    }
+
+    async fn sign_in(&mut self) {
+        let mut login = self.login();
+        self.keys.push(login.key);
+        self.sessions.push(SessionRef { user: login.user.clone(), id: login.id });
+        if self.rng.u8(0..3) == 0 {
+            let until = self.now.plus(Duration::from_secs(self.rng.u64(0..600)));
+            both!(self, reserve(login.reservation(until)));
+        }
+        if self.rng.u8(0..8) == 0 {
+            self.now = self.now.plus(Duration::from_secs(self.rng.u64(0..600)));
+            login.at = self.now;
+        }
+        match self.rng.u8(0..8) {
+            0 => drop(both!(self, cancel(login.key, Ended::new(Reason::LoggedOut, self.now)))),
+            1 => {} // The reservation runs out.
+            2 => {
+                both!(self, commit(login));
+                both!(self, commit(login));
+            }
+            _ => drop(both!(self, commit(login))),
+        }
+    }
+
+    async fn rotate(&mut self, now: Timestamp) {
+        let (session, key) = (self.session(), self.key());
+        let mut rotation = KeyRotation::new(session.clone(), key, self.update(now));
+        rotation.reauthenticated_as = self.rng.bool().then(PublicId::random);
+        if both!(self, rotate(rotation)) == "Rotated" {
+            let id = rotation.reauthenticated_as.unwrap_or(session.id);
+            self.keys.push(rotation.to);
+            self.sessions.push(SessionRef { id, ..session });
+        }
+    }
+
+    async fn end(&mut self) {
+        let session = self.session();
+        let target = match self.rng.u8(0..8) {
+            0 => EndTarget::All(session.user),
+            1 => EndTarget::Others(session),
+            _ => EndTarget::Session(session),
+        };
+        let cause = self.rng.choice(["password_changed", "é \"b\""]).unwrap();
+        let mut end =
+            EndSessions::new(target, Ended::new(Reason::Revoked, self.now).because(cause));
+        end.close_adoption_until =
+            (self.rng.u8(0..4) == 0).then(|| self.now.plus(minutes(self.rng.u64(0..60))));
+        both!(self, end(end));
+    }
+
+    async fn list(&mut self) {
+        let user = self.rng.bool().then(|| self.user());
+        let ended = self.rng.choice([None, Some(true), Some(false)]).unwrap();
+        let query = Query { user, ended, after: None, limit: self.rng.bool().then_some(2) };
+        both!(self, list(query));
+    }
+
+    async fn step(&mut self, is_set_back: bool) {
+        let set_back = Duration::from_secs(u64::from(is_set_back) * self.rng.u64(0..2) * 1_000);
+        let past = self.now.minus(set_back);
+        match self.rng.u8(0..32) {
+            0..8 => self.sign_in().await,
+            8..16 => {
+                let (session, update) = (self.session(), self.update(past));
+                both!(self, update(session, update));
+            }
+            16..20 => self.rotate(past).await,
+            20..24 => self.end().await,
+            24..28 => {
+                let (session, limit) = (self.session(), self.limit());
+                both!(self, enforce_limit(session, limit, Ended::new(Reason::Evicted, self.now)));
+            }
+            28..30 => self.list().await,
+            _ => self.rare_step().await,
+        }
+    }
+
+    async fn rare_step(&mut self) {
+        let user = self.user();
+        match self.rng.u8(0..8) {
+            0 => drop(both!(self, end_everyone(Ended::new(Reason::Revoked, self.now)))),
+            1 => drop(both!(self, erase(user))),
+            _ => {
+                let redis = self.redis.export(user.clone()).await.unwrap();
+                let memory = self.memory.export(user).await.unwrap();
+                assert_eq!(sorted(redis), sorted(memory), "export {}", self.step);
+            }
+        }
+    }
+
+    async fn compare_last_records(&mut self) {
+        for key in self.keys.iter().rev().take(8) {
+            for count_open in [false, true] {
+                let redis = self.redis.load(*key, count_open).await.unwrap();
+                let memory = self.memory.load(*key, count_open).await.unwrap();
+                assert_eq!(redis, memory, "load {}", self.step);
+            }
+        }
+    }
+}
+
+/// The order of the data of a user is not defined.
+fn sorted(export: UserExport) -> (Vec<String>, BTreeMap<PublicId, String>) {
+    let records = export.records.iter().map(|record| format!("{record:?}")).collect();
+    let data = export.data.iter();
+    let text = |data| serde_json::to_string(data).unwrap();
+    (records, data.map(|(session, data)| (session.id, text(data))).collect())
+}
+
+#[tokio::test]
+async fn random_operations_have_the_outcomes_of_the_memory_registry() {
+    let server = RedisServer::start();
+    for seed in 0..16 {
+        // Logins of one moment may be in any order. After a clock was set back there are such.
+        let is_set_back = seed % 2 == 0;
+        let limit = if is_set_back { Limit::Off } else { Limit::At(3) };
+        let redis = server.registry().await.prefix(&format!("run{seed}")).history_limit(limit);
+        let memory = MemoryRegistry::new().history_limit(limit);
+        let (rng, step) = (Rng::with_seed(seed), String::new());
+        let (keys, sessions) = (vec![], vec![]);
+        let mut twins = Twins { redis, memory, rng, now: NOON, keys, sessions, step };
+        for step in 0..250 {
+            twins.step = format!("in step {step} of seed {seed}");
+            twins.now = twins.now.plus(Duration::from_secs(twins.rng.u64(1..300)));
+            twins.step(is_set_back).await;
+            twins.compare_last_records().await;
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! What is stored on the server, under which names, and for how long.
+
+use std::time::Duration;
+
+use session_expire::{
+    EndSessions, EndTarget, Ended, KeyRotation, Limit, LoginOutcome, NewLogin, Overflow, Policy,
+    Query, Reason, RecordKey, RedisRegistry, Registry, SessionLimit, SessionRecord, Timestamp,
+    hours,
+};
+use session_expire_tests::RedisServer;
+
+use crate::{NOON, active, all, committed, end, login, revoked, session, setting, sign_in};
+
+#[tokio::test]
+async fn users_may_have_any_characters() {
+    let server = RedisServer::start();
+    let registry = server.registry().await;
+    let long = "ü".repeat(5_000);
+    let users = [
+        "",
+        " ",
+        "a b",
+        "{a}",
+        "}{",
+        "a\nb\r\n",
+        "a\0b",
+        "*",
+        "a:b;c<d",
+        "\\u0000\"'",
+        "日本 🦀",
+        &long,
+    ];
+    let policy = Policy::new().max_sessions(1);
+    for user in users {
+        let login = login(user, &policy);
+        let (key, id) = (login.key, login.id);
+        let (record, _) = committed(registry.commit(login).await.unwrap());
+        let loaded = registry.load(key, true).await.unwrap().unwrap();
+        assert_eq!((&*loaded.record, loaded.open, &*record.user), (&record, Some(1), user));
+        let listed = registry.list(Query::open(user)).await.unwrap();
+        assert_eq!(listed, [record], "{user:?}");
+        let second = crate::login(user, &policy);
+        let (_, ended) = committed(registry.commit(second).await.unwrap());
+        assert_eq!(ended.iter().map(|r| r.id).collect::<Vec<_>>(), [id], "{user:?}");
+    }
+    let open = Query { ended: Some(false), ..Query::default() };
+    assert_eq!(registry.list(open).await.unwrap().len(), users.len());
+}
+
+#[tokio::test]
+async fn stored_names_show_no_key_and_no_user() {
+    let server = RedisServer::start();
+    let registry = server.registry().await;
+    let login = login("alice in a name", &Policy::new());
+    registry.commit(login.clone()).await.unwrap();
+    let rotation = KeyRotation::new(session(&login), login.key, active(NOON));
+    registry.rotate(rotation.clone()).await.unwrap();
+    for name in server.ask::<Vec<String>>(&["KEYS", "*"]) {
+        assert!(name.starts_with("sx1:{") && !name.contains("alice"), "{name}");
+        let dump: Vec<u8> = server.ask(&["DUMP", &name]);
+        for key in [login.key, rotation.to] {
+            let secret = &key.expose().as_bytes()[4..];
+            assert!(!dump.windows(secret.len()).any(|part| part == secret), "{name}");
+        }
+    }
+}
+
+/// Redis stores a set with a longer member in eight times the memory.
+#[tokio::test]
+async fn members_of_sets_have_at_most_64_bytes() {
+    let server = RedisServer::start();
+    let registry = server.registry().await;
+    for uncounted in [false, true] {
+        let mut login = login("alice", &Policy::new());
+        login.uncounted = uncounted;
+        registry.commit(login.clone()).await.unwrap();
+        let held = crate::login("alice", &Policy::new());
+        registry.reserve(held.reservation(NOON.plus(hours(1)))).await.unwrap();
+        registry
+            .end(EndSessions::new(EndTarget::Others(session(&login)), revoked()))
+            .await
+            .unwrap();
+    }
+    for name in server.ask::<Vec<String>>(&["KEYS", "*:*:*"]) {
+        let members: Vec<String> = server.ask(&["ZRANGE", &name, "0", "-1"]);
+        assert!(!members.is_empty() && members.iter().all(|one| one.len() <= 64), "{members:?}");
+        assert_eq!(server.ask::<String>(&["OBJECT", "ENCODING", &name]), "listpack");
+    }
+}
+
+#[tokio::test]
+async fn applications_with_different_prefixes_share_nothing() {
+    let server = RedisServer::start();
+    let shop = server.registry().await.prefix("sh*p{");
+    let forum = server.registry().await.prefix("shop");
+    let login = sign_in(&shop).await;
+    assert_eq!(forum.load(login.key, false).await.unwrap(), None);
+    assert_eq!(forum.list(Query::default()).await.unwrap(), []);
+    sign_in(&forum).await;
+    assert_eq!(shop.end_everyone(revoked()).await.unwrap(), 1);
+    assert_eq!(forum.list(Query::open("alice")).await.unwrap().len(), 1);
+}
+
+/// A server in cluster mode refuses scripts that touch keys of two slots.
+#[tokio::test]
+async fn scripts_keep_to_one_slot_of_a_cluster() {
+    let server = RedisServer::with(&["--cluster-enabled", "yes"]);
+    let _: String = server.ask(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
+    while !server.ask::<String>(&["CLUSTER", "INFO"]).contains("cluster_state:ok") {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let registry = server.registry().await;
+    let limit = SessionLimit { max_sessions: Limit::At(1), overflow: Overflow::Evict };
+    for n in 0..20 {
+        let user = format!("user {n}");
+        for _ in 0..3 {
+            let login = login(&user, &Policy::new().max_sessions(2));
+            registry.reserve(login.reservation(NOON.plus(hours(1)))).await.unwrap();
+            registry.commit(login.clone()).await.unwrap();
+            registry.update(session(&login), setting("a", "1")).await.unwrap();
+            let rotation = KeyRotation::new(session(&login), login.key, active(NOON));
+            registry.rotate(rotation.clone()).await.unwrap();
+            registry.enforce_limit(session(&login), limit, revoked()).await.unwrap();
+            let loaded = registry.load(rotation.to, true).await.unwrap().unwrap();
+            assert_eq!((loaded.open, loaded.data.entries().len()), (Some(1), 1));
+        }
+        assert_eq!(end(&registry, all(&user)).await, 1);
+    }
+    assert_eq!(registry.list(Query::default()).await.unwrap().len(), 60);
+    assert_eq!(registry.end_everyone(revoked()).await.unwrap(), 0);
+    assert_eq!(registry.erase("user 0".into()).await.unwrap(), 3);
+}
+
+#[tokio::test]
+async fn end_of_all_sessions_reaches_every_partition() {
+    let server = RedisServer::start();
+    let registry = server.registry().await;
+    let mut keys = vec![];
+    for n in 0..1_000 {
+        let login = login(&format!("user {n}"), &Policy::new());
+        keys.push(login.key);
+        registry.commit(login).await.unwrap();
+    }
+    assert_eq!(registry.end_everyone(revoked()).await.unwrap(), 1_000);
+    for key in keys {
+        let record = registry.load(key, false).await.unwrap().unwrap().record;
+        assert_eq!(record.ended, Some(revoked()));
+    }
+    let mut adopted = login("alice", &Policy::new());
+    adopted.adopted_until = Some(NOON.plus(hours(24)));
+    let outcome = registry.commit(adopted).await.unwrap();
+    assert!(matches!(outcome, LoginOutcome::AdoptionClosed), "{outcome:?}");
+}
+
+async fn exists(registry: &RedisRegistry, key: RecordKey) -> bool {
+    registry.load(key, false).await.unwrap().is_some()
+}
+
+#[tokio::test]
+async fn every_key_expires() {
+    let server = RedisServer::start();
+    let registry = server.registry().await;
+    for user in ["alice", "bob"] {
+        let login = login(user, &Policy::new().idle(Limit::Off).absolute(Limit::Off));
+        registry.reserve(login.reservation(NOON.plus(hours(1)))).await.unwrap();
+        registry.commit(login.clone()).await.unwrap();
+        let rotation = KeyRotation::new(session(&login), login.key, setting("a", "1"));
+        registry.rotate(rotation).await.unwrap();
+        let mut ends = EndSessions::new(all(user), revoked());
+        ends.close_adoption_until = Some(NOON.plus(hours(24)));
+        registry.end(ends).await.unwrap();
+    }
+    // What a user leaves who never signs in.
+    registry
+        .reserve(login("carol", &Policy::new()).reservation(NOON.plus(hours(1))))
+        .await
+        .unwrap();
+    let mut ends = EndSessions::new(all("dave"), revoked());
+    ends.close_adoption_until = Some(NOON.plus(hours(24)));
+    registry.end(ends).await.unwrap();
+    let names: Vec<String> = server.ask(&["KEYS", "*"]);
+    assert!(names.len() >= 10, "{names:?}");
+    for name in &names {
+        let left: i64 = server.ask(&["TTL", name]);
+        assert!((1..=90 * 24 * 3_600).contains(&left), "{name} stays for {left} s");
+    }
+}
+
+#[tokio::test]
+async fn records_are_deleted_when_no_request_needs_them() {
+    let server = RedisServer::start();
+    let registry = server.registry().await.history_limit(Limit::At(2)).history_age(hours(48));
+    let endless = Policy::new().idle(Limit::Off).absolute(Limit::Off);
+    let long = Policy::new().idle(hours(1)).absolute(hours(24 * 10));
+    let mut keys = vec![];
+    for policy in [Policy::new(), endless, long] {
+        for user in ["alice", "bob"] {
+            for _ in 0..4 {
+                let login = login(user, &policy.clone().max_sessions(2));
+                registry.commit(login.clone()).await.unwrap();
+                let rotation = KeyRotation::new(session(&login), login.key, setting("a", "1"));
+                keys.extend([login.key, rotation.to]);
+                registry.rotate(rotation).await.unwrap();
+            }
+            end(&registry, all(user)).await;
+            let last = login(user, &policy);
+            keys.push(last.key);
+            registry.commit(last).await.unwrap();
+        }
+    }
+    // Three days on, only what may still be active is left: the last login of each, which has ten
+    // days.
+    let later = NOON.plus(hours(72));
+    for user in ["alice", "bob"] {
+        registry.commit(NewLogin::new(user, later, &Policy::new())).await.unwrap();
+    }
+    let mut left = 0;
+    for key in &keys {
+        left += usize::from(exists(&registry, *key).await);
+    }
+    assert_eq!(left, 2);
+    let names: Vec<String> = server.ask(&["KEYS", "*}"]);
+    // Those two and the two new ones, each with its public id, and the counter of each user.
+    assert_eq!(names.iter().map(|name| server.ask::<usize>(&["HLEN", name])).sum::<usize>(), 10);
+}
+
+#[tokio::test]
+async fn tombstone_of_an_adopted_session_is_kept_until_its_deadline() {
+    let server = RedisServer::start();
+    let registry = server.registry().await.history_limit(Limit::At(0)).history_age(hours(48));
+    let plain = login("alice", &Policy::new());
+    let [mut ended, mut rotated, mut unused] = [(); 3].map(|()| login("alice", &Policy::new()));
+    for adopted in [&mut ended, &mut rotated, &mut unused] {
+        adopted.adopted_until = Some(NOON.plus(hours(240)));
+    }
+    for login in [&plain, &ended, &rotated] {
+        registry.commit(login.clone()).await.unwrap();
+    }
+    let rotation = KeyRotation::new(session(&rotated), rotated.key, active(NOON));
+    registry.rotate(rotation).await.unwrap();
+    end(&registry, all("alice")).await;
+    registry.commit(unused.clone()).await.unwrap();
+    for (after, plain_is_kept, adopted_is_kept) in [
+        (hours(23), true, true),
+        (hours(24), false, true),
+        (hours(239), false, true),
+        (hours(241), false, false),
+    ] {
+        registry.commit(NewLogin::new("alice", NOON.plus(after), &Policy::new())).await.unwrap();
+        assert_eq!(exists(&registry, plain.key).await, plain_is_kept, "{after:?}");
+        for adopted in [&ended, &rotated, &unused] {
+            assert_eq!(exists(&registry, adopted.key).await, adopted_is_kept, "{after:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn tombstones_of_a_user_are_limited_but_those_of_adopted_sessions() {
+    let server = RedisServer::start();
+    let registry = server.registry().await.history_limit(Limit::At(1));
+    let mut adopted = login("alice", &Policy::new());
+    adopted.adopted_until = Some(NOON.plus(hours(240)));
+    registry.commit(adopted.clone()).await.unwrap();
+    end(&registry, all("alice")).await;
+    let last = sign_in(&registry).await;
+    let mut key = last.key;
+    for _ in 0..1_010 {
+        let rotation = KeyRotation::new(session(&last), key, active(NOON));
+        registry.rotate(rotation.clone()).await.unwrap();
+        key = rotation.to;
+    }
+    end(&registry, all("alice")).await;
+    assert!(exists(&registry, key).await && exists(&registry, adopted.key).await);
+    assert!(!exists(&registry, last.key).await);
+    let names: Vec<String> = server.ask(&["KEYS", "*}"]);
+    let fields: usize = server.ask(&["HLEN", &names[0]]);
+    assert!((1_000..1_010).contains(&fields), "{fields}");
+    assert_eq!(registry.list(Query::default()).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn committed_again_login_is_one_login() {
+    let server = RedisServer::start();
+    let registry = server.registry().await;
+    let policy = Policy::new().max_sessions(1).overflow(Overflow::Refuse);
+    let login = login("alice", &policy);
+    let (first, _) = committed(registry.commit(login.clone()).await.unwrap());
+    let (again, ended) = committed(registry.commit(login).await.unwrap());
+    assert_eq!((again, ended), (first, vec![]));
+    let other = registry.commit(crate::login("alice", &policy)).await.unwrap();
+    assert!(matches!(other, LoginOutcome::Refused { .. }));
+}
+
+#[tokio::test]
+async fn extreme_times_are_kept_to_the_millisecond() {
+    let server = RedisServer::start();
+    let registry = server.registry().await;
+    for millis in [i64::MIN, -1, 0, 9_007_199_254_740_993, i64::MAX] {
+        let at = Timestamp::from_millis(millis);
+        let login = NewLogin::new("alice", at, &Policy::new());
+        let expected = SessionRecord::new(&login);
+        let (record, _) = committed(registry.commit(login).await.unwrap());
+        assert_eq!(record, expected);
+        let ends = EndSessions::new(all("alice"), Ended::new(Reason::LoggedOut, at));
+        let ended = registry.end(ends).await.unwrap();
+        assert_eq!(ended[0].ended.as_ref().map(|ended| ended.at), Some(at));
+    }
+}

@@ -1,0 +1,151 @@
+//! Registries with a storage of their own: a new SQLite file each time, and Redis servers that live as
+//! long as the tests do.
+
+use std::sync::{
+    Arc, LazyLock,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use session_expire::{
+    EndSessions, Ended, KeyRotation, Limit, Loaded, LoginOutcome, NewLogin, Query, RecordKey,
+    RedisRegistry, Registry, RegistryFuture, Reservation, ReserveOutcome, RotationOutcome,
+    SessionLimit, SessionRecord, SessionRef, SessionUpdate, SqliteRegistry, Timestamp,
+    UpdateOutcome, UserExport, conformance::Work,
+};
+use session_expire_tests::RedisServer;
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+/// A registry and the folder of its file, which is deleted with it.
+pub struct InFolder {
+    registry: SqliteRegistry,
+    _folder: TempDir,
+}
+
+/// Returns a registry on a new file, with an unlimited history.
+pub fn sqlite() -> InFolder {
+    let folder = TempDir::new().unwrap();
+    let registry = SqliteRegistry::open(folder.path().join("db")).unwrap();
+    InFolder { registry: registry.history_limit(Limit::Off), _folder: folder }
+}
+
+impl InFolder {
+    pub fn history_limit(self, limit: Limit<u32>) -> Self {
+        Self { registry: self.registry.history_limit(limit), ..self }
+    }
+}
+
+impl Registry for InFolder {
+    fn load(&self, key: RecordKey, count_open: bool) -> RegistryFuture<'_, Option<Loaded>> {
+        self.registry.load(key, count_open)
+    }
+
+    fn reserve(&self, reservation: Reservation) -> RegistryFuture<'_, ReserveOutcome> {
+        self.registry.reserve(reservation)
+    }
+
+    fn commit(&self, login: NewLogin) -> RegistryFuture<'_, LoginOutcome> {
+        self.registry.commit(login)
+    }
+
+    fn cancel(&self, key: RecordKey, ended: Ended) -> RegistryFuture<'_, ()> {
+        self.registry.cancel(key, ended)
+    }
+
+    fn update(
+        &self,
+        session: SessionRef,
+        update: SessionUpdate,
+    ) -> RegistryFuture<'_, UpdateOutcome> {
+        self.registry.update(session, update)
+    }
+
+    fn rotate(&self, rotation: KeyRotation) -> RegistryFuture<'_, RotationOutcome> {
+        self.registry.rotate(rotation)
+    }
+
+    fn end(&self, end: EndSessions) -> RegistryFuture<'_, Vec<SessionRecord>> {
+        self.registry.end(end)
+    }
+
+    fn enforce_limit(
+        &self,
+        session: SessionRef,
+        limit: SessionLimit,
+        ended: Ended,
+    ) -> RegistryFuture<'_, Vec<SessionRecord>> {
+        self.registry.enforce_limit(session, limit, ended)
+    }
+
+    fn list(&self, query: Query) -> RegistryFuture<'_, Vec<SessionRecord>> {
+        self.registry.list(query)
+    }
+
+    fn end_everyone(&self, ended: Ended) -> RegistryFuture<'_, u64> {
+        self.registry.end_everyone(ended)
+    }
+
+    fn erase(&self, user: Arc<str>) -> RegistryFuture<'_, u64> {
+        self.registry.erase(user)
+    }
+
+    fn export(&self, user: Arc<str>) -> RegistryFuture<'_, UserExport> {
+        self.registry.export(user)
+    }
+
+    fn enforces_limits(&self) -> bool {
+        self.registry.enforces_limits()
+    }
+
+    fn on_start(&self, now: Timestamp) {
+        self.registry.on_start(now);
+    }
+
+    fn is_shared(&self) -> bool {
+        self.registry.is_shared()
+    }
+}
+
+/// Returns a prefix that no other registry on the shared server has.
+fn new_prefix() -> String {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    format!("test{}-", COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Returns a registry on the shared server, with keys of its own.
+pub async fn redis() -> RedisRegistry {
+    REDIS.registry().await.prefix(&new_prefix())
+}
+
+/// Returns the same with a cache of records.
+pub async fn caching_redis() -> RedisRegistry {
+    REDIS.caching().await.prefix(&new_prefix())
+}
+
+/// Returns a registry on `server`, without a record and with an unlimited history.
+pub async fn emptied(server: &RedisServer) -> RedisRegistry {
+    let _: String = server.ask(&["FLUSHALL"]);
+    server.registry().await.history_limit(Limit::Off)
+}
+
+/// Returns the same with a cache of records.
+pub async fn emptied_caching(server: &RedisServer) -> RedisRegistry {
+    let _: String = server.ask(&["FLUSHALL"]);
+    server.caching().await.history_limit(Limit::Off)
+}
+
+/// The server that tests share.
+static REDIS: LazyLock<RedisServer> = LazyLock::new(RedisServer::start);
+
+/// Each for one test, which empties it.
+pub static REDIS_OF_EQUIVALENCE: LazyLock<RedisServer> = LazyLock::new(RedisServer::start);
+pub static REDIS_OF_CACHED_EQUIVALENCE: LazyLock<RedisServer> = LazyLock::new(RedisServer::start);
+pub static REDIS_OF_THREADS: LazyLock<RedisServer> = LazyLock::new(RedisServer::start);
+pub static REDIS_OF_CACHED_THREADS: LazyLock<RedisServer> = LazyLock::new(RedisServer::start);
+
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
+
+/// Runner for Redis: one runtime, whose threads outlast each test.
+pub fn tokio(work: Work<'_>) {
+    RUNTIME.block_on(work);
+}

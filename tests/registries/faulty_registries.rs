@@ -1,0 +1,194 @@
+//! Registries with one fault each: every promise is broken by one of them, and notices.
+
+mod fault;
+mod login;
+mod many;
+mod registry;
+mod session;
+
+use std::{
+    collections::BTreeSet,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
+
+use session_expire::conformance::{PROMISES, block_on};
+
+pub use self::{fault::Fault, registry::Faulty};
+
+/// Each fault, and the promises that it breaks.
+#[rustfmt::skip]
+const FAULTS: &[(Fault, &[&str])] = &[
+    // Records.
+    (Fault::ReturnsAnotherDevice, &["committed_login_loads_as_returned"]),
+    (Fault::InventsRecords, &["unknown_key_loads_none"]),
+    (Fault::CountsEndedAsOpen, &["load_counts_open_sessions_of_the_user"]),
+    (Fault::AlwaysCounts, &["load_counts_only_when_asked"]),
+    (Fault::DropsTheAddress, &["client_round_trips"]),
+    (Fault::DropsTheUserPolicy, &["policies_round_trip"]),
+    (Fault::DropsTheLimits, &["limits_round_trip"]),
+    (Fault::StartsIn1970, &["distant_times_round_trip"]),
+    (Fault::FailsOnExtremeTimes, &["extreme_times_break_nothing"]),
+    (Fault::DropsTheData, &["login_data_round_trips"]),
+    (Fault::DropsLargeData, &["data_up_to_the_limit_round_trip"]),
+    (Fault::DropsTheActor, &["special_sessions_round_trip"]),
+    (Fault::SharesTheData, &["each_session_has_its_own_data"]),
+    (Fault::TrimsUserNames, &["user_names_are_arbitrary_text"]),
+    (Fault::RefusesTheEmptyUser, &["empty_user_name_is_a_user"]),
+    (Fault::EndsAllOfAPartition, &["users_with_one_partition_key_stay_separate"]),
+    // Logins.
+    (Fault::CommitsAgain, &["commit_again_changes_nothing"]),
+    (Fault::ReopensEnded, &["commit_again_does_not_reopen_the_session"]),
+    (Fault::ReplacedTakesASlot, &["replaced_session_takes_no_slot"]),
+    (Fault::ReplacesNone, &["replaced_session_ends_for_the_given_reason"]),
+    (Fault::ReplacesEnded, &["ended_session_is_not_replaced_again"]),
+    (Fault::ReplacesAnyUser, &["session_of_another_user_is_not_replaced"]),
+    (Fault::RefusalReplaces, &["refused_login_replaces_nothing"]),
+    (Fault::RefusalCreatesARecord, &["refused_login_creates_no_record", "login_without_a_slot_is_refused"]),
+    (Fault::NeverClosesAdoption, &["closed_adoption_refuses_adopted_logins"]),
+    (Fault::ForgetsAdoptedLogins, &["adopted_login_is_returned_after_closing"]),
+    // Reservations.
+    (Fault::ReservationEvicts, &["reservation_ends_no_session"]),
+    (Fault::ReservesWithoutASlot, &["reservation_without_a_slot_is_refused"]),
+    (Fault::IgnoresReservations, &["reservation_takes_a_slot_until_its_deadline",
+        "reserved_login_is_not_refused", "simultaneous_reservations_hold_one_slot"]),
+    (Fault::ReservesForever, &["reserved_login_is_refused_after_its_deadline"]),
+    (Fault::CommitKeepsTheReservation, &["commit_releases_its_reservation"]),
+    (Fault::AddsUpReservations, &["reservation_again_replaces_the_first"]),
+    (Fault::ReservesForAllUsers, &["reservation_of_another_user_takes_no_slot"]),
+    (Fault::ReservationReplacesNone, &["reservation_takes_the_slot_that_it_replaces"]),
+    (Fault::ReservationCountsExpired, &["expired_session_refuses_no_reservation"]),
+    (Fault::CancelsNothing, &["cancelled_reservation_is_released", "cancelled_login_ends"]),
+    (Fault::CancelEndsAgain, &["cancel_without_an_open_login_is_nothing"]),
+    // The session limit.
+    (Fault::EvictsTheNewest, &["oldest_login_is_evicted"]),
+    (Fault::IgnoresLastSeen, &["least_recently_used_session_is_evicted",
+        "enforced_limit_ends_the_least_recently_used"]),
+    (Fault::DropsTheEvictingDevice, &["evicted_session_names_the_device"]),
+    (Fault::ReturnsActiveInAnyOrder, &["login_without_a_slot_is_refused"]),
+    (Fault::AllowsOneLess, &["logins_up_to_the_limit_are_committed", "enforced_limit_ends_none_within_it"]),
+    (Fault::CountsAllUsers, &["sessions_of_another_user_take_no_slot"]),
+    (Fault::CountsEndedSessions, &["ended_sessions_take_no_slot"]),
+    (Fault::CountsExpiredSessions, &["expired_session_refuses_no_login",
+        "expired_session_is_not_returned_as_active", "session_takes_its_slot_until_its_limit"]),
+    (Fault::EvictsExpiredLast, &["expired_session_is_selected_first",
+        "younger_expired_session_is_selected_first"]),
+    (Fault::EvictsOne, &["lowered_limit_ends_all_surplus_sessions"]),
+    (Fault::ZeroAllowsNone, &["off_and_zero_are_no_limit"]),
+    (Fault::HasNoMaximum, &["thousand_sessions_are_the_limit_without_one"]),
+    (Fault::EvictsTheRequester, &["enforced_limit_keeps_the_requesting_session"]),
+    (Fault::EnforcesExpiredAsEvicted, &["enforced_limit_ends_expired_sessions_first"]),
+    (Fault::EnforcesForEnded, &["enforced_limit_needs_an_open_session"]),
+    (Fault::CountsUncounted, &["uncounted_session_takes_no_slot", "uncounted_login_needs_no_slot",
+        "uncounted_session_is_outside_the_limit"]),
+    (Fault::NeverEndsUncounted, &["uncounted_session_ends_with_the_others"]),
+    // Updates.
+    (Fault::ActivityMovesBack, &["activity_moves_last_seen_forward_only"]),
+    (Fault::EveryUpdateIsActivity, &["passive_update_is_no_activity"]),
+    (Fault::TrustsTheFuture, &["activity_in_the_future_counts_as_now"]),
+    (Fault::KeepsTheFuture, &["times_in_the_future_become_now"]),
+    (Fault::UpdatesEnded, &["update_of_an_ended_session_stores_nothing"]),
+    (Fault::UpdatesByIdOfAnyUser, &["update_of_an_unknown_session_stores_nothing"]),
+    (Fault::UpdatesAllSessions, &["update_changes_one_session_only"]),
+    (Fault::NeverClearsTheUserPolicy, &["update_sets_and_clears_the_user_policy"]),
+    (Fault::DropsTheLastClient, &["activity_stores_the_last_client"]),
+    (Fault::KeepsTheSigningKey, &["update_replaces_the_signing_key"]),
+    // Session data.
+    (Fault::ReplacesAllData, &["updates_of_different_entries_merge"]),
+    (Fault::RemovesNothing, &["removed_entries_are_gone"]),
+    (Fault::ConsumesAllMessages, &["messages_are_added_and_consumed_one_by_one"]),
+    (Fault::KeepsTheOldestMessages, &["many_messages_keep_the_newest"]),
+    (Fault::StoresActivityOfTooLarge, &["too_large_data_store_nothing"]),
+    (Fault::LimitsEachUpdate, &["merged_data_keep_the_limit"]),
+    (Fault::ActivityDropsTheData, &["activity_keeps_the_data"]),
+    (Fault::KeepsTheDataOfEnded, &["ended_session_has_no_data"]),
+    // Rotations.
+    (Fault::RotationDropsTheData, &["renewed_session_continues_under_the_new_key"]),
+    (Fault::ForgetsRotatedKeys, &["rotated_key_loads_as_renewed"]),
+    (Fault::ListsRotatedKeys, &["rotated_session_is_counted_and_listed_once"]),
+    (Fault::RotationIgnoresItsUpdate, &["rotation_stores_its_update"]),
+    (Fault::LostRotationStoresNothing, &["lost_rotation_stores_its_update"]),
+    (Fault::RenewalChangesTheId, &["update_after_a_renewal_reaches_the_session"]),
+    (Fault::RotatesOnce, &["rotated_key_is_rotated_again"]),
+    (Fault::RotatesEnded, &["rotation_without_an_open_session_changes_nothing"]),
+    (Fault::RotatesWithoutTooLargeData, &["too_large_rotation_keeps_the_key"]),
+    (Fault::ReauthenticatesAsRenewal, &["reauthentication_resets_both_timeouts",
+        "reauthenticated_session_has_its_new_id_only"]),
+    (Fault::RotatesAnyKey, &["lost_reauthentication_resets_nothing",
+        "rotation_changes_one_session_only", "simultaneous_rotations_have_one_winner"]),
+    // Ends.
+    (Fault::EndsAllForOne, &["end_of_a_session_ends_one"]),
+    (Fault::EndsByIdOfAnyUser, &["id_of_another_users_session_ends_nothing"]),
+    (Fault::EndsTheKeptSession, &["end_of_the_others_keeps_one"]),
+    (Fault::EndsOthersOfEnded, &["end_of_the_others_needs_an_open_session"]),
+    (Fault::KeepsOneOfAll, &["end_of_all_ends_those_of_the_user"]),
+    (Fault::ReturnsEndedAgain, &["only_open_sessions_are_returned_as_ended"]),
+    (Fault::LastEndStays, &["first_end_stays"]),
+    (Fault::DropsTheCause, &["reasons_and_causes_round_trip"]),
+    (Fault::FailsOnUnknownSessions, &["end_of_unknown_sessions_is_nothing"]),
+    // Lists.
+    (Fault::ListsOldestFirst, &["newest_login_is_listed_first"]),
+    (Fault::ListsAllUsers, &["list_of_a_user_holds_no_others"]),
+    (Fault::IgnoresTheFilter, &["list_holds_open_or_ended_records"]),
+    (Fault::PagesOverlap, &["pages_hold_each_record_once"]),
+    (Fault::FiltersAfterPaging, &["pages_hold_matching_records_only"]),
+    (Fault::PageOfNoneHoldsAll, &["page_of_none_is_empty"]),
+    (Fault::ListsOneUserForAll, &["list_of_all_users_holds_each_record_once"]),
+    // Whole users.
+    (Fault::EraseEnds, &["erase_deletes_all_records_of_the_user"]),
+    (Fault::EraseKeepsRotatedKeys, &["erase_deletes_rotated_keys"]),
+    (Fault::ExportsOpenOnly, &["export_returns_records_and_data"]),
+    (Fault::EndsOneUserForAll, &["end_of_everyone_ends_all_users"]),
+    (Fault::EndOfEveryoneKeepsThePending, &["end_of_everyone_voids_what_is_pending"]),
+    // Simultaneous operations.
+    (Fault::EnforcesTheLimitInTwoSteps, &["simultaneous_logins_leave_one_session",
+        "simultaneous_logins_commit_one"]),
+    (Fault::ReservesInTwoSteps, &["simultaneous_reservations_hold_one_slot"]),
+    (Fault::CommitsInTwoSteps, &["simultaneous_commits_of_a_login_create_one"]),
+    (Fault::CancelForgets, &["cancelled_login_stays_ended_in_a_race"]),
+    (Fault::EndsInTwoSteps, &["simultaneous_ends_report_one"]),
+    (Fault::EndsOthersInTwoSteps, &["simultaneous_ends_of_the_others_leave_one"]),
+    (Fault::UpdateReopens, &["activity_does_not_outrun_the_end"]),
+    (Fault::WritesAllData, &["simultaneous_updates_lose_nothing"]),
+    (Fault::ReturnsEndedTwice, &["mixed_operations_leave_a_consistent_state"]),
+];
+
+fn breaks(fault: Fault, promise: &str) -> bool {
+    let Some((_, check)) = PROMISES.iter().find(|(name, _)| *name == promise) else {
+        panic!("there is no promise `{promise}`");
+    };
+    let registry = Faulty::new(fault);
+    catch_unwind(AssertUnwindSafe(|| check(&registry, block_on))).is_err()
+}
+
+/// On a busy machine the threads of one attempt may run one after the other.
+fn breaks_in_some_attempt(fault: Fault, promise: &str) -> bool {
+    (0..10).any(|_| breaks(fault, promise))
+}
+
+#[test]
+fn every_fault_is_noticed_by_its_promises() {
+    let missed: Vec<_> = FAULTS
+        .iter()
+        .flat_map(|(fault, promises)| promises.iter().map(move |promise| (*fault, *promise)))
+        .filter(|(fault, promise)| !breaks_in_some_attempt(*fault, promise))
+        .collect();
+    assert!(missed.is_empty(), "faults that no promise notices: {missed:#?}");
+}
+
+#[test]
+fn every_promise_has_a_fault() {
+    let broken: BTreeSet<_> = FAULTS.iter().flat_map(|(_, promises)| *promises).collect();
+    let unbroken: Vec<_> = PROMISES.iter().filter(|(name, _)| !broken.contains(name)).collect();
+    let names: Vec<_> = unbroken.iter().map(|(name, _)| name).collect();
+    assert!(names.is_empty(), "promises that no fault breaks: {names:#?}");
+}
+
+/// A fault changes one thing: a registry that breaks most promises proves little.
+#[test]
+fn every_fault_keeps_most_promises() {
+    let sample: Vec<_> = PROMISES.iter().step_by(6).map(|(name, _)| *name).collect();
+    for (fault, _) in FAULTS {
+        let broken = sample.iter().filter(|name| breaks(*fault, name)).count();
+        assert!(broken * 2 < sample.len(), "{fault:?} breaks {broken} of {}", sample.len());
+    }
+}

@@ -1,0 +1,182 @@
+//! Every operation is one step: whatever three threads do at once, some order of their operations
+//! gives the same outcomes on the reference registry. An operation that was complete before another
+//! began comes first.
+//!
+//! This looks at a registry from outside, so it holds for any of them.
+
+use std::{
+    hint,
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+};
+
+use proptest::{
+    collection::vec,
+    prelude::*,
+    strategy::ValueTree,
+    test_runner::{Config, TestRng, TestRunner},
+};
+use session_expire::{
+    Limit, MemoryRegistry, Registry,
+    conformance::{Runner, block_on},
+};
+
+use crate::{
+    backends,
+    equivalence::{
+        operation::{Operation, Outcome, call},
+        steps::{Scenario, Step, steps},
+    },
+    faulty_registries::{Fault, Faulty},
+    reference::Reference,
+};
+
+/// What happens first, and then what each thread does.
+type Plan = (Vec<Step>, Vec<Vec<Step>>);
+
+fn plans() -> impl Strategy<Value = Plan> {
+    // Operations on all users are not promised to be one step.
+    let one_user = |step: &Step| !matches!(step, Step::List { user: None, .. } | Step::EndEveryone);
+    let step = || steps().prop_filter("one user", one_user);
+    (vec(step(), 2..8), vec(vec(step(), 2..5), 3))
+}
+
+/// A completed call, with the moments between which it happened.
+struct Call {
+    operation: Operation,
+    outcome: Outcome,
+    began: usize,
+    completed: usize,
+}
+
+/// Runs the threads of a plan. Returns the calls of each, in its order.
+fn run_at_once(registry: &dyn Registry, run: Runner, plan: Vec<Vec<Operation>>) -> Vec<Vec<Call>> {
+    let (ready, moment, threads) = (AtomicUsize::new(0), AtomicUsize::new(0), plan.len());
+    let tick = || moment.fetch_add(1, Ordering::SeqCst);
+    let work = |operations: Vec<Operation>| {
+        let calls = Mutex::new(vec![]);
+        ready.fetch_add(1, Ordering::SeqCst);
+        // A barrier wakes its threads one after the other, which is too slow for a close race.
+        while ready.load(Ordering::SeqCst) < threads {
+            hint::spin_loop();
+            thread::yield_now();
+        }
+        run(Box::pin(async {
+            for operation in operations {
+                let began = tick();
+                let outcome = call(registry, &operation).await;
+                let completed = tick();
+                calls.lock().unwrap().push(Call { operation, outcome, began, completed });
+            }
+        }));
+        calls.into_inner().unwrap()
+    };
+    thread::scope(|scope| {
+        let work = &work;
+        let threads: Vec<_> =
+            plan.into_iter().map(|operations| scope.spawn(move || work(operations))).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    })
+}
+
+/// Returns `true` if some order of the calls from `next` on explains their outcomes after `past`.
+fn explains(past: &Reference, calls: &[Vec<Call>], next: &[usize]) -> bool {
+    let open =
+        || calls.iter().zip(next).enumerate().filter_map(|(n, (own, at))| Some((n, own.get(*at)?)));
+    let Some(first) = open().map(|(_, call)| call.completed).min() else { return true };
+    open().filter(|(_, call)| call.began <= first).any(|(thread, one)| {
+        let future = past.copy();
+        let mut outcome = None;
+        block_on(Box::pin(async { outcome = Some(call(&future, &one.operation).await) }));
+        let mut next = next.to_vec();
+        next[thread] += 1;
+        outcome.as_ref() == Some(&one.outcome) && explains(&future, calls, &next)
+    })
+}
+
+/// The result of a plan.
+struct Played {
+    is_explained: bool,
+    /// `true` if two operations ran at once: otherwise there was no race.
+    is_race: bool,
+    log: String,
+}
+
+fn play_one(registry: &dyn Registry, run: Runner, (before, threads): &Plan) -> Played {
+    let (reference, mut scenario) = (Reference::default(), Scenario::default());
+    for step in before {
+        let Some(operation) = scenario.operation(step) else { continue };
+        for registry in [&reference as &dyn Registry, registry] {
+            run(Box::pin(async {
+                call(registry, &operation).await;
+            }));
+        }
+    }
+    let mut operations =
+        |steps: &Vec<Step>| steps.iter().filter_map(|step| scenario.operation(step)).collect();
+    let plan: Vec<Vec<_>> = threads.iter().map(&mut operations).collect();
+    let calls = run_at_once(registry, run, plan);
+    let all: Vec<_> = calls.iter().flatten().collect();
+    let is_race = all.iter().any(|call| call.completed != call.began + 1);
+    let log = all.iter().map(|call| {
+        format!("{}–{} {:?}\n  {:?}\n", call.began, call.completed, call.operation, call.outcome)
+    });
+    let is_explained = explains(&reference, &calls, &vec![0; calls.len()]);
+    Played { is_explained, is_race, log: log.collect() }
+}
+
+/// Plays `count` plans, each on a new registry. Returns how many were races, and the log of the first
+/// one that no order explains.
+fn play(
+    count: usize,
+    run: Runner,
+    fresh: impl Fn() -> Box<dyn Registry>,
+) -> (usize, Option<String>) {
+    let rng = TestRng::deterministic_rng(Config::default().rng_algorithm);
+    let mut runner = TestRunner::new_with_rng(Config::default(), rng);
+    let mut races = 0;
+    for _ in 0..count {
+        let plan = plans().new_tree(&mut runner).unwrap().current();
+        let played = play_one(&*fresh(), run, &plan);
+        races += usize::from(played.is_race);
+        if !played.is_explained {
+            return (races, Some(played.log));
+        }
+    }
+    (races, None)
+}
+
+/// One test for each registry, which has an unlimited history and no other users.
+macro_rules! linearizability_tests {
+    ($($name:ident: $count:expr, $runner:expr, $fresh:expr;)*) => { $(
+        #[test]
+        fn $name() {
+            let run: Runner = $runner;
+            let (races, unexplained) = play($count, run, || {
+                let mut opened: Option<Box<dyn Registry>> = None;
+                run(Box::pin(async { opened = Some(Box::new($fresh.await)) }));
+                opened.unwrap()
+            });
+            println!("{races} of {} plans were races", $count);
+            assert!(unexplained.is_none(), "no order explains:\n{}", unexplained.unwrap());
+        }
+    )* };
+}
+
+linearizability_tests! {
+    memory: 3_000, block_on, async { MemoryRegistry::new().history_limit(Limit::Off) };
+    sqlite: 300, block_on, async { backends::sqlite() };
+    caching_redis: 300, backends::tokio, async { backends::emptied_caching(&backends::REDIS_OF_CACHED_THREADS).await };
+    redis: 300, backends::tokio, async { backends::emptied(&backends::REDIS_OF_THREADS).await };
+}
+
+#[test]
+fn operation_in_two_steps_is_noticed() {
+    for fault in [Fault::EnforcesTheLimitInTwoSteps, Fault::EndsInTwoSteps] {
+        let (_, unexplained) = play(500, block_on, || Box::new(Faulty::new(fault)));
+        assert!(unexplained.is_some(), "{fault:?} was not noticed");
+    }
+}

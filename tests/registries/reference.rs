@@ -1,0 +1,358 @@
+//! Reference registry: the rules of the trait on plain lists, with one lock.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard},
+};
+
+use session_expire::{
+    EndSessions, EndTarget, Ended, KeyRotation, Loaded, LoginOutcome, NewLogin, OpenSession,
+    PublicId, Query, Reason, RecordKey, Registry, RegistryFuture, Reservation, ReserveOutcome,
+    RotationOutcome, SessionData, SessionLimit, SessionRecord, SessionRef, SessionUpdate,
+    Timestamp, UpdateOutcome, UserExport,
+};
+
+/// The reference registry. It deletes nothing but what is erased.
+#[derive(Default)]
+pub struct Reference(Mutex<State>);
+
+#[derive(Default, Clone)]
+struct State {
+    /// In the order of their logins.
+    sessions: Vec<Session>,
+    /// What rotated keys load.
+    renewed: Vec<(RecordKey, SessionRecord)>,
+    reservations: Vec<Reservation>,
+    adoption_closed: HashMap<Arc<str>, Timestamp>,
+    adoption_closed_for_all: bool,
+}
+
+#[derive(Clone)]
+struct Session {
+    key: RecordKey,
+    record: SessionRecord,
+    data: SessionData,
+}
+
+impl Session {
+    fn is_open(&self) -> bool {
+        self.record.ended.is_none()
+    }
+
+    fn end(&mut self, ended: &Ended) -> Option<SessionRecord> {
+        let has_ended = self.record.end(ended.clone());
+        self.data = SessionData::default();
+        has_ended.then(|| self.record.clone())
+    }
+
+    /// Updates the record and its data, or neither.
+    fn update(&mut self, update: &SessionUpdate) -> bool {
+        let fits = self.data.apply(&update.data).is_ok();
+        if fits {
+            self.record.update(update);
+        }
+        fits
+    }
+}
+
+impl Reference {
+    /// Returns a registry with the same records, to try several continuations of one past.
+    pub fn copy(&self) -> Self {
+        Self(Mutex::new(self.state().clone()))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap()
+    }
+}
+
+impl State {
+    fn open(&mut self, session: &SessionRef) -> Option<&mut Session> {
+        let mut sessions = self.sessions.iter_mut();
+        sessions.find(|other| other.is_open() && other.record.session_ref() == *session)
+    }
+
+    fn find(&self, key: RecordKey) -> Option<(&SessionRecord, SessionData)> {
+        let renewed = self.renewed.iter().find(|(other, _)| *other == key);
+        if let Some((_, record)) = renewed {
+            return Some((record, SessionData::default()));
+        }
+        let session = self.sessions.iter().find(|session| session.key == key)?;
+        Some((&session.record, session.data.clone()))
+    }
+
+    fn load(&self, key: RecordKey, count_open: bool) -> Option<Loaded> {
+        let (record, data) = self.find(key)?;
+        let own = self.sessions.iter().filter(|other| other.record.user == record.user);
+        let counted = own.filter(|other| other.is_open() && !other.record.uncounted).count();
+        let open = count_open.then(|| counted.try_into().unwrap());
+        Some(Loaded { record: Arc::new(record.clone()), data: Arc::new(data), open })
+    }
+
+    fn others(&self, user: &str, but: Option<PublicId>, now: Timestamp) -> Vec<OpenSession> {
+        let own = self.sessions.iter().filter(|session| *session.record.user == *user);
+        let others = own.filter(|session| Some(session.record.id) != but);
+        others.filter_map(|other| OpenSession::of(other.key, &other.record, now)).collect()
+    }
+
+    fn active(&self, open: &[OpenSession]) -> Vec<SessionRecord> {
+        let active = open.iter().filter(|session| session.expired.is_none());
+        let mut records: Vec<_> =
+            active.filter_map(|session| Some(self.find(session.key)?.0.clone())).collect();
+        records.sort_by_key(|record| record.logged_in_at);
+        records
+    }
+
+    fn reserved_by_others(&self, user: &str, key: RecordKey, now: Timestamp) -> usize {
+        let active = self.reservations.iter().filter(|other| now < other.until);
+        active.filter(|other| *other.user == *user && other.key != key).count()
+    }
+
+    fn reserve(&mut self, reservation: Reservation) -> ReserveOutcome {
+        let Reservation { key, user, at, replaces, limit, .. } = &reservation;
+        if self.find(*key).is_some() {
+            return ReserveOutcome::Reserved;
+        }
+        let others = self.others(user, *replaces, *at);
+        if limit.refuses(&others, self.reserved_by_others(user, *key, *at)) {
+            return ReserveOutcome::Refused { active: self.active(&others) };
+        }
+        self.release(*key);
+        self.reservations.push(reservation);
+        ReserveOutcome::Reserved
+    }
+
+    fn release(&mut self, key: RecordKey) {
+        self.reservations.retain(|other| other.key != key);
+    }
+
+    fn commit(&mut self, login: NewLogin) -> LoginOutcome {
+        if let Some((record, _)) = self.find(login.key) {
+            return LoginOutcome::Committed { record: record.clone(), ended: vec![] };
+        }
+        if login.adopted_until.is_some() && self.is_adoption_closed(&login) {
+            return LoginOutcome::AdoptionClosed;
+        }
+        let replaced = login.replaces.map(|(id, _)| id);
+        let others = self.others(&login.user, replaced, login.at);
+        if !login.uncounted && !self.is_reserved(&login) && self.refuses(&login, &others) {
+            return LoginOutcome::Refused { active: self.active(&others) };
+        }
+        let mut ended = self.replace(&login);
+        if !login.uncounted {
+            ended.extend(self.evict(login.limit, others, &login.evicts()));
+        }
+        self.release(login.key);
+        let record = SessionRecord::new(&login);
+        self.sessions.push(Session { key: login.key, record: record.clone(), data: login.data });
+        LoginOutcome::Committed { record, ended }
+    }
+
+    fn is_adoption_closed(&self, login: &NewLogin) -> bool {
+        self.adoption_closed_for_all
+            || self.adoption_closed.get(&login.user).is_some_and(|until| login.at < *until)
+    }
+
+    fn is_reserved(&self, login: &NewLogin) -> bool {
+        self.reservations.iter().any(|own| own.key == login.key && login.at < own.until)
+    }
+
+    fn refuses(&self, login: &NewLogin, others: &[OpenSession]) -> bool {
+        let reserved = self.reserved_by_others(&login.user, login.key, login.at);
+        login.limit.refuses(others, reserved)
+    }
+
+    fn replace(&mut self, login: &NewLogin) -> Vec<SessionRecord> {
+        let Some((id, reason)) = login.replaces else { return vec![] };
+        let replaced = self.open(&SessionRef { user: Arc::clone(&login.user), id });
+        replaced.and_then(|old| old.end(&Ended::new(reason, login.at))).into_iter().collect()
+    }
+
+    fn evict(
+        &mut self,
+        limit: SessionLimit,
+        others: Vec<OpenSession>,
+        evicted: &Ended,
+    ) -> Vec<SessionRecord> {
+        let victims = limit.select_victims(others).into_iter();
+        victims
+            .filter_map(|victim| {
+                let mut sessions = self.sessions.iter_mut();
+                sessions.find(|session| session.key == victim.key)?.end(&victim.end(evicted))
+            })
+            .collect()
+    }
+
+    fn cancel(&mut self, key: RecordKey, ended: &Ended) {
+        self.release(key);
+        let session = self.sessions.iter_mut().find(|session| session.key == key);
+        session.and_then(|session| session.end(ended));
+    }
+
+    fn update(&mut self, session: &SessionRef, update: &SessionUpdate) -> UpdateOutcome {
+        match self.open(session).map(|session| session.update(update)) {
+            None => UpdateOutcome::Ended,
+            Some(true) => UpdateOutcome::Updated,
+            Some(false) => UpdateOutcome::TooLarge,
+        }
+    }
+
+    fn rotate(&mut self, rotation: &KeyRotation) -> RotationOutcome {
+        let Some(session) = self.open(&rotation.session) else { return RotationOutcome::Ended };
+        let mut renewed = session.record.clone();
+        if !session.update(&rotation.update) {
+            return RotationOutcome::TooLarge;
+        }
+        if session.key != rotation.from {
+            return RotationOutcome::Lost;
+        }
+        session.key = rotation.to;
+        if let Some(id) = rotation.reauthenticated_as {
+            session.record.reauthenticate(id, rotation.update.now);
+        }
+        renewed.end(Ended::new(Reason::Renewed, rotation.update.now));
+        self.renewed.push((rotation.from, renewed));
+        RotationOutcome::Rotated
+    }
+
+    fn end(&mut self, end: &EndSessions) -> Vec<SessionRecord> {
+        if let EndTarget::Others(kept) = &end.target
+            && self.open(kept).is_none()
+        {
+            return vec![];
+        }
+        if let Some(until) = end.close_adoption_until {
+            self.close_adoption(end.target.user(), until);
+        }
+        let targets = self.sessions.iter_mut().filter(|other| end.target.covers(&other.record));
+        targets.filter_map(|session| session.end(&end.ended)).collect()
+    }
+
+    fn close_adoption(&mut self, user: &Arc<str>, until: Timestamp) {
+        let closed = self.adoption_closed.entry(Arc::clone(user)).or_insert(until);
+        *closed = (*closed).max(until);
+    }
+
+    fn enforce_limit(
+        &mut self,
+        session: &SessionRef,
+        limit: SessionLimit,
+        ended: &Ended,
+    ) -> Vec<SessionRecord> {
+        if self.open(session).is_none_or(|session| session.record.uncounted) {
+            return vec![];
+        }
+        let others = self.others(&session.user, Some(session.id), ended.at);
+        self.evict(limit, others, ended)
+    }
+
+    fn list(&self, query: &Query) -> Vec<SessionRecord> {
+        let records = self.sessions.iter().map(|session| &session.record);
+        query.paginate(records.filter(|record| query.matches(record)).cloned().collect())
+    }
+
+    fn end_everyone(&mut self, ended: &Ended) -> u64 {
+        self.adoption_closed_for_all = true;
+        self.reservations = vec![];
+        let ended = self.sessions.iter_mut().filter_map(|session| session.end(ended));
+        ended.count().try_into().unwrap()
+    }
+
+    /// The cookie of an adopted session must not be adopted again, although its tombstone is gone.
+    fn erase(&mut self, user: &Arc<str>) -> u64 {
+        let own = self.sessions.iter().filter(|session| session.record.user == *user);
+        let (count, adopted_until) =
+            (own.clone().count(), own.filter_map(|session| session.record.tombstone_until).max());
+        if let Some(until) = adopted_until {
+            self.close_adoption(user, until);
+        }
+        self.sessions.retain(|session| session.record.user != *user);
+        self.renewed.retain(|(_, record)| record.user != *user);
+        self.reservations.retain(|reservation| reservation.user != *user);
+        count.try_into().unwrap()
+    }
+
+    fn export(&self, user: &Arc<str>) -> UserExport {
+        let mut export = UserExport::default();
+        export.records = self.list(&Query { user: Some(Arc::clone(user)), ..Query::default() });
+        let open =
+            self.sessions.iter().filter(|other| other.is_open() && other.record.user == *user);
+        export.data =
+            open.map(|session| (session.record.session_ref(), session.data.clone())).collect();
+        export
+    }
+}
+
+fn ready<'a, T>(outcome: T) -> RegistryFuture<'a, T> {
+    RegistryFuture::ready(Ok(outcome))
+}
+
+impl Registry for Reference {
+    fn load(&self, key: RecordKey, count_open: bool) -> RegistryFuture<'_, Option<Loaded>> {
+        ready(self.state().load(key, count_open))
+    }
+
+    fn reserve(&self, reservation: Reservation) -> RegistryFuture<'_, ReserveOutcome> {
+        ready(self.state().reserve(reservation))
+    }
+
+    fn commit(&self, login: NewLogin) -> RegistryFuture<'_, LoginOutcome> {
+        ready(self.state().commit(login))
+    }
+
+    fn cancel(&self, key: RecordKey, ended: Ended) -> RegistryFuture<'_, ()> {
+        self.state().cancel(key, &ended);
+        ready(())
+    }
+
+    fn update(
+        &self,
+        session: SessionRef,
+        update: SessionUpdate,
+    ) -> RegistryFuture<'_, UpdateOutcome> {
+        ready(self.state().update(&session, &update))
+    }
+
+    fn rotate(&self, rotation: KeyRotation) -> RegistryFuture<'_, RotationOutcome> {
+        ready(self.state().rotate(&rotation))
+    }
+
+    fn end(&self, end: EndSessions) -> RegistryFuture<'_, Vec<SessionRecord>> {
+        ready(self.state().end(&end))
+    }
+
+    fn enforce_limit(
+        &self,
+        session: SessionRef,
+        limit: SessionLimit,
+        ended: Ended,
+    ) -> RegistryFuture<'_, Vec<SessionRecord>> {
+        ready(self.state().enforce_limit(&session, limit, &ended))
+    }
+
+    fn list(&self, query: Query) -> RegistryFuture<'_, Vec<SessionRecord>> {
+        ready(self.state().list(&query))
+    }
+
+    fn end_everyone(&self, ended: Ended) -> RegistryFuture<'_, u64> {
+        ready(self.state().end_everyone(&ended))
+    }
+
+    fn erase(&self, user: Arc<str>) -> RegistryFuture<'_, u64> {
+        ready(self.state().erase(&user))
+    }
+
+    fn export(&self, user: Arc<str>) -> RegistryFuture<'_, UserExport> {
+        ready(self.state().export(&user))
+    }
+
+    fn enforces_limits(&self) -> bool {
+        true
+    }
+
+    fn on_start(&self, _now: Timestamp) {}
+
+    fn is_shared(&self) -> bool {
+        false
+    }
+}

@@ -1,0 +1,78 @@
+//! Retention of the memory registry: what it deletes, and when.
+
+use session_expire::{
+    Clock, EndSessions, EndTarget, Ended, Limit, ManualClock, MemoryRegistry, NewLogin, Policy,
+    Reason, RecordKey, Registry, SessionRecord, SessionRef, conformance::block_on, hours, minutes,
+};
+
+/// A registry that keeps one ended session of each user in the history.
+struct Fixture {
+    registry: MemoryRegistry,
+    clock: ManualClock,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        let registry = MemoryRegistry::new().history_limit(Limit::At(1));
+        Self { registry, clock: ManualClock::default() }
+    }
+
+    /// Commits a login of Alice, which purges her shard if it is time.
+    fn sign_in(&self) -> (RecordKey, SessionRef) {
+        let login = NewLogin::new("alice", self.clock.now(), &Policy::new());
+        let session = (login.key, SessionRecord::new(&login).session_ref());
+        block_on(Box::pin(async { drop(self.registry.commit(login).await.unwrap()) }));
+        session
+    }
+
+    fn sign_out(&self, session: &SessionRef) {
+        let ended = Ended::new(Reason::LoggedOut, self.clock.now());
+        let end = EndSessions::new(EndTarget::Session(session.clone()), ended);
+        block_on(Box::pin(async { drop(self.registry.end(end).await.unwrap()) }));
+    }
+
+    fn has(&self, key: RecordKey) -> bool {
+        let mut has = false;
+        block_on(Box::pin(async { has = self.registry.load(key, false).await.unwrap().is_some() }));
+        has
+    }
+}
+
+#[test]
+fn tombstones_are_kept_a_day_and_the_history_ninety() {
+    let fixture = Fixture::new();
+    let (open, pruned, kept) = (fixture.sign_in(), fixture.sign_in(), {
+        fixture.clock.advance(minutes(1));
+        fixture.sign_in()
+    });
+    fixture.sign_out(&pruned.1);
+    fixture.clock.advance(minutes(1));
+    fixture.sign_out(&kept.1);
+    let known = || [open.0, pruned.0, kept.0].map(|key| fixture.has(key));
+    for (after, expected) in [
+        (hours(23), [true, true, true]),
+        (hours(2), [true, false, true]),
+        (hours(24 * 88), [true, false, true]),
+        (hours(24 * 2), [false, false, false]),
+    ] {
+        fixture.clock.advance(after);
+        fixture.sign_in();
+        assert_eq!(known(), expected, "after {after:?} more");
+    }
+}
+
+#[test]
+fn purge_continues_after_the_clock_was_set_back() {
+    let fixture = Fixture::new();
+    fixture.clock.advance(hours(24 * 365));
+    fixture.sign_in();
+    fixture.clock.step_back(hours(24 * 365));
+    let pruned = fixture.sign_in();
+    fixture.clock.advance(minutes(1));
+    let kept = fixture.sign_in();
+    fixture.sign_out(&pruned.1);
+    fixture.sign_out(&kept.1);
+    fixture.clock.advance(hours(25));
+    fixture.sign_in();
+    assert!(!fixture.has(pruned.0), "nothing is purged until the clock has caught up");
+}

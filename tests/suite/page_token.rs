@@ -1,0 +1,123 @@
+//! The token by which a page's script asks under the page's policy: it ages with the policy.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use actix_web::{HttpResponse, web};
+use session_expire::{Policy, PolicyPatch, RegistryError, SessionHandle, hours, minutes};
+use session_expire_tests::{Answer, Browser, Probe, Site, SiteBuilder};
+
+/// What a page at `path` tells its script to ask with.
+fn token(browser: &Browser, path: &str) -> String {
+    let script = browser.get(path).json()["script"].as_str().unwrap_or_default().to_owned();
+    let query = script.split("status?").nth(1).unwrap_or_default();
+    query.split('"').next().unwrap_or_default().replace("&amp;", "&")
+}
+
+fn keep_alive(browser: &Browser, token: &str) -> Answer {
+    let form = format!("idle_for=0&{token}");
+    browser.request("POST", "/session/keep-alive").script().form(&form).send()
+}
+
+fn status(browser: &Browser, token: &str) -> serde_json::Value {
+    browser.fetch(&format!("/session/status?{token}")).json()
+}
+
+fn with_idle(idle: std::time::Duration, registry: &Probe) -> SiteBuilder {
+    Site::builder().policy(Policy::new().idle(idle).absolute(hours(12))).registry(registry.clone())
+}
+
+#[test]
+fn token_of_an_unchanged_policy_survives_a_restart() {
+    let registry = Probe::shared();
+    let before = with_idle(minutes(5), &registry).start();
+    let alice = before.signed_in("alice");
+    let token = token(&alice, "/looser/vars");
+    let after = with_idle(minutes(5), &registry).start();
+    let alice = alice.moved_to(&after);
+    assert_eq!(status(&alice, &token)["seconds_until_idle_end"], 3_600);
+    assert!(status(&alice, &token)["policy"].is_null());
+}
+
+#[test]
+fn token_from_before_a_change_of_policy_is_stale() {
+    let registry = Probe::shared();
+    let before = with_idle(hours(8), &registry).start();
+    let alice = before.signed_in("alice");
+    let tokens = ["/vars", "/looser/vars"].map(|path| token(&alice, path));
+    let after = with_idle(minutes(5), &registry).start();
+    let alice = alice.moved_to(&after);
+    for token in &tokens {
+        let status = status(&alice, token);
+        assert_eq!(status["policy"], "stale", "{status}");
+        assert_eq!(status["seconds_until_idle_end"], 300, "as the application's policy says");
+    }
+}
+
+#[test]
+fn stale_token_keeps_no_session_alive_and_ends_none() {
+    for path in ["/vars", "/looser/vars"] {
+        let registry = Probe::shared();
+        let before = with_idle(hours(8), &registry).start();
+        let alice = before.signed_in("alice");
+        let token = token(&alice, path);
+        let after = with_idle(minutes(5), &registry).start();
+        let alice = alice.moved_to(&after);
+        after.pass(minutes(4));
+        assert_eq!(keep_alive(&alice, &token).json()["policy"], "stale");
+        after.pass(minutes(1));
+        keep_alive(&alice, &token);
+        assert_eq!(status(&alice, &token)["state"], "expired");
+        assert_eq!(alice.user_at("/looser").as_deref(), Some("alice"), "nothing has ended");
+        after.pass(minutes(5));
+        keep_alive(&alice, &token);
+        assert_eq!(alice.user_at("/private"), None);
+    }
+}
+
+static IS_STRICT: AtomicBool = AtomicBool::new(false);
+
+async fn refresh(session: SessionHandle) -> Result<HttpResponse, RegistryError> {
+    session.refresh_policy().await?;
+    Ok(HttpResponse::Ok().finish())
+}
+
+#[test]
+fn refreshed_policy_makes_older_tokens_stale() {
+    let site = Site::builder()
+        .routes(|cfg| {
+            cfg.route("/refresh", web::post().to(refresh));
+        })
+        .customise(|builder| {
+            builder.user_policy(|_| async {
+                let idle = if IS_STRICT.load(Ordering::SeqCst) { minutes(2) } else { hours(8) };
+                PolicyPatch::new().idle(idle)
+            })
+        })
+        .start();
+    let alice = site.signed_in("alice");
+    let old = token(&alice, "/vars");
+    assert_eq!(status(&alice, &old)["seconds_until_idle_end"], 8 * 3_600);
+    IS_STRICT.store(true, Ordering::SeqCst);
+    assert_eq!(alice.post("/refresh", "").status, 200);
+    let stale = status(&alice, &old);
+    assert_eq!(
+        (&stale["policy"], &stale["seconds_until_idle_end"]),
+        (&"stale".into(), &120.into())
+    );
+    site.pass(minutes(1));
+    keep_alive(&alice, &old);
+    site.pass(minutes(1));
+    assert_eq!(status(&alice, &old)["state"], "expired");
+    assert_eq!(alice.user_at("/private"), None);
+}
+
+#[test]
+fn token_of_another_session_is_stale() {
+    let site = Site::start();
+    let (alice, other) = (site.signed_in("alice"), site.signed_in("alice"));
+    let token = token(&alice, "/looser/vars");
+    assert_eq!(status(&other, &token)["policy"], "stale");
+    site.pass(minutes(10));
+    assert_eq!(status(&other, &token)["state"], "expired");
+    assert_eq!(status(&alice, &token)["state"], "active");
+}
