@@ -8,8 +8,8 @@ use syn::{Attribute, Error, Item, ItemFn, ItemMod, Result};
 use crate::model::{Mistakes, Patch};
 use crate::{builder, handler, parse, route};
 
-/// The item with its policy. After a mistake, the item as it was, so that nothing else in the
-/// program stops compiling and hides the one error that matters.
+/// Returns the item with its policy. After a mistake it returns the item unchanged, so that no other
+/// error hides the one that matters.
 pub(crate) fn expand(args: TokenStream, item: &TokenStream) -> TokenStream {
     let mut mistakes = Mistakes::default();
     let patch = mistakes.note(parse::patch(args)).unwrap_or_default();
@@ -29,7 +29,7 @@ fn place(item: TokenStream, patch: &Patch) -> Result<TokenStream> {
     }
 }
 
-/// Two attributes would have an order, and nobody could say which one wins.
+/// Two attributes would have an order that the source does not show.
 fn once(attrs: &[Attribute]) -> Result<()> {
     let again = attrs.iter().find(|attr| route::is_session_policy(attr.path()));
     again.map_or(Ok(()), |again| {

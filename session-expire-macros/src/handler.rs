@@ -13,7 +13,7 @@ use crate::model::Patch;
 /// Actix implements `Handler` for functions of up to so many arguments.
 const MOST_EXTRACTORS: usize = 16;
 
-/// Clippy's threshold. An argument that nobody wrote must not be the one that crosses it.
+/// Clippy's threshold. The hidden argument must not be the one that crosses it.
 const CLIPPY_ARGUMENTS: usize = 7;
 
 pub(crate) fn expand(mut item: ItemFn, patch: &Patch) -> Result<TokenStream> {

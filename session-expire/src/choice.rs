@@ -1,4 +1,4 @@
-//! What a choice made at login, such as to stay signed in for longer, does to the policies of pages.
+//! Effect of a login policy, such as "keep me signed in", on the policies of pages.
 
 use std::time::Duration;
 
@@ -7,11 +7,12 @@ use crate::{
     policy::{Policy, PolicyPatch},
 };
 
-/// The policy of a page, which `layers` lay over that of the `app`, for a login with a `choice`.
+/// Returns the policy of a page for a login with the login policy `choice`. `layers` are the merged
+/// patches of the page over the application's policy `app`.
 ///
-/// A choice moves the limits of the app. Where it is the laxer, a page that is stricter than the app
-/// stays so, for a vault is a vault; and no page that was meant to be laxer ends the session earlier
-/// than the others. Where it is the stricter, no page allows more.
+/// A login policy moves the limits of the application. If it is laxer, a page that is stricter than
+/// the application keeps its limits, and a laxer page gets the laxer of the two. If it is stricter, no
+/// page allows more.
 pub(crate) fn under_choice(app: &Policy, choice: &PolicyPatch, layers: &PolicyPatch) -> Policy {
     let mut policy = layers.over(&choice.over(app));
     policy.idle = moved(app.idle, choice.idle, layers.idle, policy.idle);

@@ -1,4 +1,5 @@
-//! How a page tells the endpoints under which policy it was judged, so that nobody can claim more.
+//! Page token: the limits under which a page was rendered, signed, so that no client can claim laxer
+//! ones.
 
 use std::time::Duration;
 
@@ -11,11 +12,10 @@ use crate::{
     registry::key::{PublicId, SigningKey, to_hex},
 };
 
-/// The limits of `policy`, signed with the seal of the login that the page was rendered for.
+/// Returns the limits of `policy`, signed with the signing key of the session.
 ///
-/// The seal lives in the registry only: not even whoever reads their own cookie can sign a laxer
-/// policy, and a claim of one login is worth nothing to another. Every process that shares the
-/// registry understands it, also after a restart.
+/// Only the registry has the key: a client cannot sign a laxer policy, and a token of one session is
+/// void for another. Each process that shares the registry accepts it, also after a restart.
 pub(crate) fn issue(policy: &Policy, digest: &[u8], seal: &SigningKey) -> String {
     let limits = format!(
         "{}.{}.{}",
@@ -27,7 +27,7 @@ pub(crate) fn issue(policy: &Policy, digest: &[u8], seal: &SigningKey) -> String
     format!("{limits}.{}", to_hex(&signature))
 }
 
-/// The limits that `claim` names, if this login was really shown a page under them.
+/// Returns the limits in `claim`; `None` unless it was issued for this session.
 pub(crate) fn redeem(claim: &str, digest: &[u8], seal: &SigningKey) -> Option<PolicyPatch> {
     let (limits, signed) = claim.rsplit_once('.')?;
     let signed = hex(signed)?;
@@ -37,15 +37,15 @@ pub(crate) fn redeem(claim: &str, digest: &[u8], seal: &SigningKey) -> Option<Po
     Some(patch.warn(fields.next()??))
 }
 
-/// The login that a page is made for, and in a form that only its user can be told by, whose it is.
+/// Returns the session that a page is made for, with a hash of its user.
 ///
-/// The name itself is not in it, but whoever has a name in mind can check it: it is no secret.
+/// The hash is no secret: it can be compared with the hash of a known name.
 pub(crate) fn made_for(id: PublicId, user: &str) -> String {
     let digest = Sha256::new().chain_update(id.as_str()).chain_update(user).finalize();
     format!("{id}.{}", to_hex(&digest[..8]))
 }
 
-/// Whether a page that was [made for](made_for) this login was made for this user.
+/// Returns `true` if a page that was [made for](made_for) this session was made for `user`.
 pub(crate) fn is_made_for(page: &str, user: &str) -> bool {
     let id = page.split('.').next().and_then(PublicId::parse);
     id.is_some_and(|id| made_for(id, user) == page)
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_can_claim_more_than_they_were_shown() {
+    fn forged_claim_is_refused() {
         let (seal, other) = (SigningKey::random(), SigningKey::random());
         let claim = issue(&Policy::new(), b"1", &seal);
         let (_, signature) = claim.rsplit_once('.').unwrap();

@@ -1,4 +1,4 @@
-//! Clocks: the machine's, one that a test can turn, and one that never runs backward.
+//! Clocks: the machine's, one for tests, and one that never runs backward.
 
 use std::{
     fmt,
@@ -11,13 +11,12 @@ use std::{
 
 use crate::time::Timestamp;
 
-/// Tells the time. Everything in this crate that needs to know it asks the one clock of the
-/// middleware, so that a test can turn it.
+/// Clock of the middleware. All times in this crate come from it, so that a test can set them.
 ///
 /// ```
 /// use session_expire::{Clock, SystemClock, Timestamp, hours};
 ///
-/// /// Shows today what the site will do tomorrow.
+/// /// Runs a site one day ahead.
 /// #[derive(Debug, Default)]
 /// struct Tomorrow(SystemClock);
 ///
@@ -30,14 +29,14 @@ use crate::time::Timestamp;
 /// assert!(Tomorrow::default().now() > SystemClock::default().now());
 /// ```
 pub trait Clock: Send + Sync + fmt::Debug + 'static {
-    /// The time now.
+    /// Returns the time now.
     fn now(&self) -> Timestamp;
 }
 
-/// The clock of the machine: its wall clock, held up by its monotonic clock.
+/// Clock of the machine: its wall clock, which its monotonic clock keeps from running backward.
 ///
-/// The wall clock alone could be set back under a running process, which would give every session
-/// that much more; the monotonic clock alone may stand still while the machine sleeps.
+/// The wall clock alone could be set back, which would lengthen each session. The monotonic clock
+/// alone may stand still while the machine sleeps.
 ///
 /// ```
 /// use session_expire::{Clock, SystemClock};
@@ -74,7 +73,7 @@ fn wall_clock() -> Timestamp {
     }
 }
 
-/// A clock that stands still until it is turned: for tests of an application's own timeouts.
+/// Clock that stands still until it is advanced, for tests.
 ///
 /// Clones show the same time.
 ///
@@ -89,7 +88,7 @@ fn wall_clock() -> Timestamp {
 pub struct ManualClock(Arc<AtomicI64>);
 
 impl ManualClock {
-    /// A clock that shows `start`.
+    /// Returns a clock that shows `start`.
     ///
     /// ```
     /// use session_expire::{Clock, ManualClock, Timestamp, minutes};
@@ -102,12 +101,12 @@ impl ManualClock {
         Self(Arc::new(AtomicI64::new(start.as_millis())))
     }
 
-    /// Turns the clock forward.
+    /// Moves the clock forward.
     pub fn advance(&self, by: Duration) {
         self.turn(|now| now.plus(by));
     }
 
-    /// Turns the clock back, as a wrong time server would.
+    /// Moves the clock back.
     pub fn step_back(&self, by: Duration) {
         self.turn(|now| now.minus(by));
     }
@@ -131,13 +130,13 @@ impl Clock for ManualClock {
     }
 }
 
-/// A clock that never runs backward.
+/// Clock that never runs backward.
 ///
-/// When the clock below steps back, time goes on from the latest moment that was seen. Without
-/// this, an unattended browser would stay signed in for as long as the step was wide.
+/// When the clock below steps back, time continues from the latest time that was seen. Without this,
+/// an unattended browser would stay signed in for as long as the step was wide.
 ///
-/// One that shares its records with others follows the clock below instead: the machine's falls back
-/// only when it was wrong before, and whoever went on being wrong would sign out everybody.
+/// A process that shares its records with others follows the clock below instead. The machine's clock
+/// steps back only if it was wrong before, and keeping the wrong time would sign all users out.
 #[derive(Debug)]
 pub(crate) struct SteadyClock {
     below: Arc<dyn Clock>,
@@ -159,7 +158,10 @@ impl SteadyClock {
         let shown = self.below.now().as_millis().saturating_add(lag);
         let latest = self.latest.load(Ordering::Acquire);
         if shown >= latest {
-            self.latest.fetch_max(shown, Ordering::AcqRel);
+            // A write would take the cache line from all other workers, even if nothing changes.
+            if shown > latest {
+                self.latest.fetch_max(shown, Ordering::AcqRel);
+            }
             return Timestamp::from_millis(shown);
         }
         // Threads that race by a millisecond are no step; and of two that see the same step only

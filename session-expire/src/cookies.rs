@@ -164,24 +164,23 @@ impl CookieConfig {
     }
 
     /// Reads the cookies of a request. Of several session cookies the first well-formed key counts.
-    pub(crate) fn read(&self, headers: &HeaderMap, now: Timestamp) -> RequestCookies {
+    pub(crate) fn read(&self, headers: &HeaderMap, now: impl Fn() -> Timestamp) -> RequestCookies {
         let mut found = RequestCookies::default();
-        for header in headers.get_all(COOKIE).filter_map(|value| value.to_str().ok()) {
-            for (name, value) in header.split(';').filter_map(|pair| pair.trim().split_once('=')) {
-                self.note(&mut found, name, value, now);
+        for header in headers.get_all(COOKIE) {
+            // The cookies of other applications may have values in any encoding.
+            for pair in header.as_bytes().split(|byte| *byte == b';').map(<[u8]>::trim_ascii) {
+                if let Some(value) = value_of(pair, &self.session) {
+                    found.has_session_cookie = true;
+                    found.key = found.key.or_else(|| RecordKey::parse(value));
+                } else if let Some(value) =
+                    value_of(pair, &self.anonymous).filter(|_| !found.has_anonymous_cookie)
+                {
+                    found.has_anonymous_cookie = true;
+                    found.anonymous = self.open(value, now()).unwrap_or_default();
+                }
             }
         }
         found
-    }
-
-    fn note(&self, found: &mut RequestCookies, name: &str, value: &str, now: Timestamp) {
-        if name == self.session {
-            found.has_session_cookie = true;
-            found.key = found.key.or_else(|| RecordKey::parse(value));
-        } else if name == self.anonymous && !found.has_anonymous_cookie {
-            found.has_anonymous_cookie = true;
-            found.anonymous = self.open(value, now).unwrap_or_default();
-        }
     }
 
     /// Opens the anonymous cookie, unless it is forged or too old.
@@ -263,6 +262,12 @@ impl CookieConfig {
     }
 }
 
+/// Returns the value of `pair` if `name` is its name; empty if it is not text.
+fn value_of<'a>(pair: &'a [u8], name: &str) -> Option<&'a str> {
+    let value = pair.strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
+    Some(str::from_utf8(value).unwrap_or_default())
+}
+
 fn removed(mut cookie: Cookie<'static>) -> Cookie<'static> {
     cookie.make_removal();
     cookie
@@ -312,7 +317,7 @@ mod tests {
 
     fn headers(cookies: &str) -> HeaderMap {
         let mut headers = HeaderMap::new();
-        headers.insert(COOKIE, HeaderValue::from_str(cookies).unwrap());
+        headers.insert(COOKIE, HeaderValue::from_bytes(cookies.as_bytes()).unwrap());
         headers
     }
 
@@ -322,7 +327,7 @@ mod tests {
     }
 
     fn reread(config: &CookieConfig, cookie: &Cookie<'_>, now: Timestamp) -> AnonymousState {
-        config.read(&headers(&cookie.stripped().to_string()), now).anonymous
+        config.read(&headers(&cookie.stripped().to_string()), || now).anonymous
     }
 
     #[test]
@@ -336,7 +341,9 @@ mod tests {
         let other = RecordKey::random("bob");
         let sent =
             format!("a=b; __Host-id=x; __Host-id={}; __Host-id={}", key.expose(), other.expose());
-        assert_eq!(config.read(&headers(&sent), NOW).key, Some(key));
+        assert_eq!(config.read(&headers(&sent), || NOW).key, Some(key));
+        let beside_other_encoding = format!("name=J\u{fc}rgen; __Host-id={}", key.expose());
+        assert_eq!(config.read(&headers(&beside_other_encoding), || NOW).key, Some(key));
         let kept = config.session_cookie(&key, Some(days(1_000)));
         assert!(kept.to_string().contains("Max-Age=34560000"), "{kept}");
     }

@@ -1,10 +1,10 @@
-//! What can go wrong before the first request, and what a registry can answer.
+//! Errors of the configuration, of the set-up and of a registry.
 
 use std::{error::Error as StdError, fmt};
 
-/// A mistake in the configuration, found when the policy is read or the middleware is built.
+/// Invalid configuration, found when a policy is parsed or the middleware is built.
 ///
-/// Every text names the option and says the cure.
+/// Each message names the option and the fix.
 ///
 /// ```
 /// use session_expire::{Policy, SessionExpire, hours};
@@ -17,16 +17,16 @@ use std::{error::Error as StdError, fmt};
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// A duration that cannot be read.
+    /// A duration that cannot be parsed.
     #[error(
         "{key}: {value:?} is not a duration: {problem}; write one such as \"90s\", \"10m\", \"1h30m\" or \"never\""
     )]
     Duration {
         /// The option.
         key: &'static str,
-        /// What was written.
+        /// The value.
         value: String,
-        /// What is wrong with it.
+        /// Why it is no duration.
         problem: DurationError,
     },
     /// A value of the wrong kind.
@@ -34,12 +34,12 @@ pub enum ConfigError {
     Value {
         /// The option.
         key: &'static str,
-        /// What was written.
+        /// The value.
         value: String,
-        /// What can stand here.
+        /// What is expected.
         expected: &'static str,
     },
-    /// A warning that would come before the session has begun to be idle.
+    /// A warning time that is not shorter than a limit.
     #[error(
         "warn: {warn} is not shorter than {limit_key} = {limit}; warn later, or leave `warn` out"
     )]
@@ -51,23 +51,23 @@ pub enum ConfigError {
         /// The limit.
         limit: String,
     },
-    /// A limit of zero, which would sign everybody out at once.
+    /// A limit of zero, which would end each session at once.
     #[error("{key}: zero would end every session at once; write \"never\" to switch the limit off")]
     Zero {
         /// The option.
         key: &'static str,
     },
-    /// A path that leads out of this site, or nowhere.
+    /// A path that is not a local path.
     #[error(
         "{key}: {value:?} is not a path of this site; it must start with one \"/\" and not end with one, such as \"/login\""
     )]
     NotLocal {
         /// The option.
         key: &'static str,
-        /// What was written.
+        /// The value.
         value: String,
     },
-    /// `max_sessions` with a registry that has no way to count.
+    /// `max_sessions` with a registry that does not enforce it.
     #[error(
         "max_sessions: this registry cannot count the sessions of a user; leave `max_sessions` out or use a registry that can"
     )]
@@ -80,8 +80,8 @@ impl fmt::Debug for ConfigError {
     }
 }
 
-/// An error's text and those of its causes. A `main` that returns an error prints its `Debug` output, and
-/// that shall tell whoever starts the program what to change.
+/// Writes an error and its sources. A `main` that returns an error prints its `Debug` output, which
+/// must say what to change.
 pub(crate) fn tell_all(error: &dyn StdError, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     write!(f, "{error}")?;
     let mut cause = error.source();
@@ -92,7 +92,7 @@ pub(crate) fn tell_all(error: &dyn StdError, f: &mut fmt::Formatter<'_>) -> fmt:
     Ok(())
 }
 
-/// Why a text is not a duration.
+/// Error of parsing a duration.
 ///
 /// ```
 /// use session_expire::{DurationError, parse_duration};
@@ -102,7 +102,7 @@ pub(crate) fn tell_all(error: &dyn StdError, f: &mut fmt::Formatter<'_>) -> fmt:
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DurationError {
-    /// Nothing was written.
+    /// The text is empty.
     #[error("it is empty")]
     Empty,
     /// A number without a unit, as in `"600"`.
@@ -125,9 +125,10 @@ pub enum DurationError {
     TooLong,
 }
 
-/// A registry that could not answer: the server is gone, the disk is full, the answer is garbage.
+/// Error of a registry: the server cannot be reached, the disk is full, a response is invalid.
 ///
-/// Its text is for the log of whoever runs the site; visitors never see it.
+/// As a response it is a 503, so that `?` works in handlers. The message is for the log; users do not
+/// see it.
 ///
 /// ```
 /// use std::{error::Error, io::{self, ErrorKind}};
@@ -144,7 +145,7 @@ pub struct RegistryError {
 }
 
 impl RegistryError {
-    /// An error met in `operation` ("load a record"), keeping its cause.
+    /// Returns an error of `operation` ("load a record") with its source.
     pub fn new(
         operation: &'static str,
         source: impl Into<Box<dyn StdError + Send + Sync>>,

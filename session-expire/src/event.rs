@@ -1,4 +1,4 @@
-//! What happened to a session, for the log and for the application.
+//! Events of sessions, for the log and for the application.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use crate::{
     registry::{key::PublicId, record::SessionRecord},
 };
 
-/// Something that happened to a session. Every event is also a `tracing` event.
+/// Event of a session. Each is also a `tracing` event.
 ///
 /// ```
 /// use session_expire::{Event, Reason};
@@ -27,48 +27,48 @@ use crate::{
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
-    /// Somebody signed in.
+    /// A user signed in.
     LoggedIn {
         /// The user.
         user: &'a str,
-        /// The public id of the login.
+        /// The public id of the session.
         id: PublicId,
     },
-    /// A session ended; told once per login.
+    /// A session ended; emitted once per session.
     Ended {
         /// The user.
         user: &'a str,
-        /// The public id of the login.
+        /// The public id of the session.
         id: PublicId,
         /// Why.
         reason: Reason,
     },
-    /// A page said that somebody is still there, and the idle timeout began anew.
+    /// A keep-alive has reported activity of the user.
     Renewed {
         /// The user.
         user: &'a str,
-        /// The public id of the login.
+        /// The public id of the session.
         id: PublicId,
     },
-    /// A session that is over, or that nobody knows, was presented.
+    /// A request came with a session that has ended, or that the registry does not know.
     Refused {
         /// Why.
         reason: Reason,
     },
-    /// A login was refused, because all places are taken.
+    /// A login was refused, because the session limit was reached.
     LoginRefused {
         /// The user.
         user: &'a str,
     },
     /// All sessions of all users were ended.
     EveryoneEnded {
-        /// How many there were.
+        /// How many ended.
         count: u64,
     },
-    /// The registry could not be asked or written. Where that was to recognise the visitor, the request
-    /// went on as an anonymous one's.
+    /// An operation of the registry has failed. If it was to load a session, the request went on as
+    /// that of an anonymous visitor.
     RegistryFailed {
-        /// What was tried, and its cause.
+        /// The operation, with its cause as the source.
         error: &'a RegistryError,
     },
 }
@@ -77,7 +77,7 @@ pub enum Event<'a> {
 pub(crate) type Observer = Arc<dyn Fn(&Event<'_>) + Send + Sync>;
 
 impl<'a> Event<'a> {
-    /// That the login of `record` has ended, for the reason that stands there.
+    /// The end of `record`, for the reason in it.
     pub(crate) fn end_of(record: &'a SessionRecord) -> Self {
         let reason = record.ended.as_ref().map_or(Reason::Unknown, |ended| ended.reason);
         Self::Ended { user: &record.user, id: record.id, reason }
@@ -85,7 +85,7 @@ impl<'a> Event<'a> {
 }
 
 impl Event<'_> {
-    /// Its word in OWASP's [logging vocabulary], or one of ours where there is none:
+    /// Returns its word in OWASP's [logging vocabulary], or a word of this crate if there is none:
     ///
     /// | event | word | level |
     /// |---|---|---|
@@ -111,7 +111,7 @@ impl Event<'_> {
         }
     }
 
-    /// Why, for those events that have a reason.
+    /// Returns the reason of an event that has one.
     #[must_use]
     pub fn reason(&self) -> Option<Reason> {
         match self {
@@ -128,7 +128,7 @@ impl Event<'_> {
                 tracing::info!(event, user = ?user, session = %id, "signed in");
             }
             Self::Renewed { user, id } => {
-                tracing::debug!(event, user = ?user, session = %id, "still there");
+                tracing::debug!(event, user = ?user, session = %id, "session kept alive");
             }
             Self::Ended { user, id, reason } => {
                 tracing::info!(event, user = ?user, session = %id, %reason, "session ended");

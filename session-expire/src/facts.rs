@@ -1,10 +1,10 @@
-//! What the registry knows of a login, reduced to what judging needs.
+//! Reasons of an end, and the part of a session record that [`judge`](crate::judge) needs.
 
 use std::{fmt, str::FromStr};
 
 use crate::time::Timestamp;
 
-/// Why a session is over.
+/// Reason for which a session has ended or expired.
 ///
 /// ```
 /// use session_expire::Reason;
@@ -14,24 +14,24 @@ use crate::time::Timestamp;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Reason {
-    /// Nobody used it for too long.
+    /// The idle timeout was reached.
     Idle,
-    /// It lasted as long as any session may.
+    /// The absolute timeout was reached.
     Absolute,
-    /// A newer login of the same user took its place.
+    /// The session limit was reached: by a newer login of the user, or on a page for fewer sessions.
     Evicted,
-    /// It was ended from elsewhere: a devices page, an administrator, a changed password.
+    /// It was revoked: on a sessions page, by an administrator, after a changed password.
     Revoked,
-    /// The person signed out.
+    /// The user signed out.
     LoggedOut,
     /// The session key was replaced: the session continues under the new one.
     Renewed,
-    /// The registry does not know it.
+    /// The registry has no record of it.
     Unknown,
 }
 
 impl Reason {
-    /// The word for machines: `idle`, `absolute`, `evicted`, `revoked`, `logged_out`, `renewed`, `unknown`.
+    /// Returns the word for machines: `idle`, `absolute`, `evicted`, `revoked`, `logged_out`, `renewed`, `unknown`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -49,7 +49,7 @@ impl Reason {
 impl FromStr for Reason {
     type Err = UnknownReason;
 
-    /// Reads the word for machines.
+    /// Parses the word for machines.
     fn from_str(word: &str) -> Result<Self, UnknownReason> {
         [
             Self::Idle,
@@ -66,14 +66,14 @@ impl FromStr for Reason {
     }
 }
 
-/// A word that names no [`Reason`].
+/// Error of parsing a [`Reason`].
 ///
 /// ```
 /// use session_expire::{Reason, UnknownReason};
 /// assert_eq!("bored".parse::<Reason>(), Err(UnknownReason));
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("no reason is called so")]
+#[error("unknown session end reason")]
 pub struct UnknownReason;
 
 impl fmt::Display for Reason {
@@ -82,30 +82,30 @@ impl fmt::Display for Reason {
     }
 }
 
-/// What is known of the session of a request.
+/// What is known of the session of a request: the input of [`judge`](crate::judge).
 ///
 /// ```
 /// use session_expire::{Facts, Policy, Reason, Timestamp, Verdict, judge};
 /// let (policy, now) = (Policy::new(), Timestamp::from_millis(0));
 /// assert_eq!(judge(&Facts::Nobody, &policy, now), Verdict::Anonymous);
 /// assert_eq!(judge(&Facts::Unknown, &policy, now), Verdict::Expired(Reason::Unknown));
-/// // However much time is left, what was ended is over.
+/// // An ended session is expired, however much time is left.
 /// let ended = Facts::Login { authenticated_at: now, last_seen: now, ended: Some(Reason::Revoked) };
 /// assert_eq!(judge(&ended, &policy, now), Verdict::Expired(Reason::Revoked));
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Facts {
-    /// Nobody is signed in.
+    /// The request has no session.
     Nobody,
-    /// Somebody claims to be, with a key that the registry doesn't know.
+    /// The request has a key that the registry does not know.
     Unknown,
-    /// A login that the registry knows.
+    /// A session that the registry knows.
     Login {
         /// When the user last authenticated.
         authenticated_at: Timestamp,
-        /// When the person was last active.
+        /// When the user was last active.
         last_seen: Timestamp,
-        /// Why it is over, once it is.
+        /// Why it has ended, if it has.
         ended: Option<Reason>,
     },
 }

@@ -33,7 +33,7 @@ pub fn texts(bytes: &[u8]) {
     assert_eq!(
         claim::redeem(text, b"policies", &SigningKey::random()),
         None,
-        "nobody guesses a signature"
+        "no signature is guessed"
     );
 }
 

@@ -1,4 +1,4 @@
-//! The one place that decides whether a session is still alive.
+//! Verdict on a session: whether it is active under a policy.
 
 use std::time::Duration;
 
@@ -9,34 +9,34 @@ use crate::{
     time::Timestamp,
 };
 
-/// The outcome of [`judge`].
+/// Result of [`judge`].
 ///
 /// ```
 /// use session_expire::{Deadlines, Limit, Reason, Verdict, minutes};
 ///
 /// fn words(verdict: Verdict) -> String {
 ///     match verdict {
-///         Verdict::Anonymous => "nobody is signed in".to_owned(),
+///         Verdict::Anonymous => "not signed in".to_owned(),
 ///         Verdict::Active(left) => format!("{:?} left", left.nearest().at().unwrap_or_default()),
-///         Verdict::Expired(reason) => format!("over: {reason}"),
+///         Verdict::Expired(reason) => format!("expired: {reason}"),
 ///     }
 /// }
 ///
 /// let left = Deadlines { idle_end: Limit::At(minutes(10)), session_end: Limit::At(minutes(2)) };
 /// assert_eq!(words(Verdict::Active(left)), "120s left");
-/// assert_eq!(words(Verdict::Expired(Reason::Idle)), "over: idle");
+/// assert_eq!(words(Verdict::Expired(Reason::Idle)), "expired: idle");
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// Nobody is signed in.
+    /// No user is signed in.
     Anonymous,
-    /// A living session, with the time it has left.
+    /// An active session, with the time it has left.
     Active(Deadlines),
-    /// A session that is over.
+    /// A session that has expired or ended.
     Expired(Reason),
 }
 
-/// How long a living session has left: both are above zero, for at zero it is over.
+/// How long an active session has left. Both times are above zero.
 ///
 /// ```
 /// use session_expire::{Deadlines, Limit, minutes};
@@ -47,14 +47,14 @@ pub enum Verdict {
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deadlines {
-    /// Until it has been idle for too long.
+    /// Time until the idle timeout, without further activity.
     pub idle_end: Limit<Duration>,
-    /// Until it has lasted too long.
+    /// Time until the absolute timeout.
     pub session_end: Limit<Duration>,
 }
 
 impl Deadlines {
-    /// The time left until whichever comes first.
+    /// Returns the time left until the earlier of the two; `Limit::Off` if there is neither.
     #[must_use]
     pub fn nearest(&self) -> Limit<Duration> {
         let both = self.idle_end.at().into_iter().chain(self.session_end.at());
@@ -62,11 +62,10 @@ impl Deadlines {
     }
 }
 
-/// Judges what is known under a policy: a session is over at exactly its limit.
+/// Checks a session under a policy at `now`. It is expired at exactly its limit.
 ///
-/// Pure and cheap, so that every layer of a request can judge again. A time that lies in the future
-/// (another machine's clock, or a clock that was set back) counts as now: it never gives a session
-/// more than one limit.
+/// A time that lies in the future (another machine's clock, or a clock that was set back) counts as
+/// now: a session gains at most one timeout period by it.
 ///
 /// ```
 /// use session_expire::{Facts, Policy, Reason, Timestamp, Verdict, judge, minutes};
@@ -102,10 +101,10 @@ pub(crate) fn judge_limits(facts: &Facts, limits: Limits, now: Timestamp) -> Ver
     }
 }
 
-/// One limit, held against the time.
+/// One limit, compared with the time.
 enum Clockwork {
     Left(Limit<Duration>),
-    /// Over since then.
+    /// Expired since then.
     Over(Timestamp),
 }
 

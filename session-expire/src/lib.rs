@@ -1,45 +1,83 @@
-//! Ends the sessions of an [Actix Web](actix_web) application properly.
+//! Session security for [Actix Web](actix_web): idle and absolute timeouts, session limits, and
+//! sign-out that revokes.
+//!
+//! One `wrap` provides [`Session`](actix_session::Session) and
+//! [`Identity`](actix_identity::Identity) to handlers, and ends sessions on the server. Neither
+//! `SessionMiddleware` nor `IdentityMiddleware` is wrapped.
 //!
 //! ```no_run
-//! use actix_identity::{Identity, IdentityMiddleware};
-//! use actix_session::{SessionMiddleware, storage::CookieSessionStore};
-//! use actix_web::{App, HttpServer, Responder, cookie::Key, get};
-//! use session_expire::{Policy, SessionExpire, hours, minutes, session_policy};
+//! use actix_identity::Identity;
+//! use actix_web::{App, HttpServer, get, post, web};
+//! use session_expire::{Policy, SessionExpire, SessionHandle, SignInError, hours, minutes};
+//! use session_expire::session_policy;
 //!
-//! #[get("/")]
-//! async fn dashboard(user: Identity) -> impl Responder {
-//!     format!("Hello {}", user.id().unwrap_or_default())
+//! #[post("/login")]
+//! async fn login(session: SessionHandle) -> Result<web::Redirect, SignInError> {
+//!     session.sign_in("alice").await?; // after the password was checked
+//!     Ok(web::Redirect::to("/vault").see_other())
 //! }
 //!
 //! #[session_policy(idle = "1m")]
 //! #[get("/vault")]
-//! async fn vault(_user: Identity) -> impl Responder {
-//!     "whoever rests for a minute has to sign in again"
+//! async fn vault(_user: Identity) -> &'static str {
+//!     "signed out after one idle minute"
 //! }
 //!
 //! #[actix_web::main]
 //! async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//!     let key = Key::generate();
-//!     let expire = SessionExpire::builder(Policy::new().idle(minutes(10)).absolute(hours(8))).build()?;
+//!     let policy = Policy::new().idle(minutes(10)).absolute(hours(8));
+//!     let expire = SessionExpire::builder(policy).build()?;
 //!     let app = move || {
 //!         App::new()
-//!             .service(dashboard)
-//!             .service(vault)
+//!             .service((login, vault))
 //!             .service(expire.endpoints())
 //!             .wrap(expire.clone())
-//!             .wrap(IdentityMiddleware::default())
-//!             .wrap(SessionMiddleware::new(CookieSessionStore::default(), key.clone()))
 //!     };
 //!     HttpServer::new(app).bind(("127.0.0.1", 8080))?.run().await?;
 //!     Ok(())
 //! }
 //! ```
 //!
-//! - What a session may do is a [`Policy`]; a [`PolicyPatch`] or [`session_policy`] changes it for
-//!   some handlers. [`judge`] holds it against what the [`Registry`] knows.
-//! - [`SessionExpire`] is the middleware; its [`Builder`] has the options.
-//! - Handlers ask [`SessionHandle`], [`SessionVars`] and [`FlashMessages`]; pages ask the
-//!   [`endpoints`].
+//! # Contents
+//!
+//! | to | use |
+//! |---|---|
+//! | configure the middleware | [`SessionExpire`], [`SessionExpireBuilder`] |
+//! | set timeouts and limits | [`Policy`], [`PolicyPatch`], [`session_policy`], [`Limit`], [`Overflow`] |
+//! | sign in and out, read the session | [`SessionHandle`] |
+//! | send a message to the next page | [`FlashMessages`] |
+//! | show countdowns and the warning dialog | [`SessionVars`], [`DialogTexts`] |
+//! | serve the dialog's script, status and keep-alive | [`SessionExpire::endpoints`] |
+//! | list and end sessions | [`Sessions`], [`Query`], [`SessionRecord`] |
+//! | choose where sessions are stored | [`MemoryRegistry`], `SqliteRegistry`, `RedisRegistry`, [`Registry`] |
+//! | observe logins, ends and failures | [`Event`] |
+//! | test without sleeping | [`ManualClock`] |
+//! | read on | [`guide`] |
+//!
+//! # Terms
+//!
+//! - A session is **open** until it ends, and **active** while it is open and not expired.
+//! - A session record is what the [`Registry`] stores of a session: user, times, login, data.
+//! - An ended session has a [`Reason`] from a fixed list, and may have a cause, which is a word of the
+//!   application such as `password_changed`.
+//! - The **history** holds ended sessions to be shown. A **tombstone** is an ended record that is kept
+//!   only to give the reason.
+//! - A **challenge** asks the client to sign in: a redirect for browsers, a 401 for others.
+//! - A **passive** request is checked and does not count as activity of the user.
+//! - An expired session is **suspended** for inner layers, and **restored** for a layer with a laxer
+//!   policy.
+//!
+//! # Features
+//!
+//! None is enabled by default.
+//!
+//! | feature | adds |
+//! |---|---|
+//! | `askama` | [`SessionVars`] in Askama templates without the filter `safe` |
+//! | `sqlite` | `SqliteRegistry`: durable, for one process |
+//! | `redis` | `RedisRegistry`: for several processes |
+//! | `metrics` | counters of events and histograms of the registry, for the crate `metrics` |
+//! | `conformance` | `conformance_tests!`, which tests a registry of your own |
 
 mod cancellation;
 mod choice;
@@ -112,48 +150,13 @@ pub use registry::{
     rotation::{KeyRotation, RotationOutcome},
 };
 pub use request::{client_ip::TrustedProxy, origin::is_cross_site, user_agent::device_name};
-/// A stricter or laxer session for one handler, one scope or one module.
-///
-/// ```
-/// use session_expire::session_policy;
-///
-/// #[session_policy(idle = "5m", login_url = "/reports/login")]
-/// mod reports {
-///     use actix_web::get;
-///     use session_expire::{SessionHandle, session_policy};
-///
-///     #[session_policy(idle = "1m")]
-///     #[get("/salaries")]
-///     pub async fn salaries(session: SessionHandle) -> String {
-///         let policy = session.policy();
-///         format!("{:?} {}", policy.idle.at(), policy.login_url) // Some(60s) /reports/login
-///     }
-/// }
-/// # use actix_identity::IdentityMiddleware;
-/// # use actix_session::{SessionMiddleware, storage::CookieSessionStore};
-/// # use actix_web::{App, cookie::Key, test::{self, TestRequest, call_and_read_body}};
-/// # use session_expire::{Policy, SessionExpire};
-/// # #[actix_web::main]
-/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let expire = SessionExpire::builder(Policy::new()).build()?;
-/// # let app = test::init_service(
-/// #     App::new()
-/// #         .service(reports::salaries)
-/// #         .wrap(expire)
-/// #         .wrap(IdentityMiddleware::default())
-/// #         .wrap(SessionMiddleware::new(CookieSessionStore::default(), Key::generate())),
-/// # )
-/// # .await;
-/// # let request = TestRequest::get().uri("/salaries").to_request();
-/// # assert_eq!(call_and_read_body(&app, request).await, "Some(60s) /reports/login");
-/// # Ok(()) }
-/// ```
+#[doc = include_str!("../docs/attribute.md")]
 pub use session_expire_macros::session_policy;
 pub use sessions::Sessions;
 pub use time::{Timestamp, days, format_duration, hours, minutes, parse_duration, seconds};
 pub use words::limit;
 
-/// Pages to read.
+/// Guides.
 pub mod guide {
     // For the links in them.
     #[cfg(doc)]
@@ -163,7 +166,7 @@ pub mod guide {
     pub mod policy {}
     #[doc = include_str!("../docs/dialog.md")]
     pub mod dialog {}
-    // It names what only some features have.
+    // It links to items of these features.
     #[cfg(all(feature = "redis", feature = "sqlite"))]
     #[doc = include_str!("../docs/deployment.md")]
     pub mod deployment {}

@@ -1,8 +1,8 @@
-//! Limits, and what happens when one is exceeded.
+//! Limits, and which session ends when the session limit is reached.
 
 use std::time::Duration;
 
-/// A limit, or the decision that there is none.
+/// Limit, or none.
 ///
 /// ```
 /// use session_expire::{Limit, hours, minutes};
@@ -21,7 +21,7 @@ pub enum Limit<T> {
 }
 
 impl<T: Ord> Limit<T> {
-    /// The stricter of two limits.
+    /// Returns the stricter of two limits.
     #[must_use]
     pub fn stricter(self, other: Self) -> Self {
         match (self, other) {
@@ -30,7 +30,7 @@ impl<T: Ord> Limit<T> {
         }
     }
 
-    /// The laxer of two limits.
+    /// Returns the laxer of two limits.
     #[must_use]
     pub fn laxer(self, other: Self) -> Self {
         match (self, other) {
@@ -41,7 +41,7 @@ impl<T: Ord> Limit<T> {
 }
 
 impl<T> Limit<T> {
-    /// The limit, or `None` when there is none.
+    /// Returns the limit, or `None` if there is none.
     pub fn at(self) -> Option<T> {
         match self {
             Self::Off => None,
@@ -57,13 +57,13 @@ impl From<Duration> for Limit<Duration> {
 }
 
 impl From<u32> for Limit<u32> {
-    /// Zero means no limit, as in django-expire.
+    /// Zero means no limit.
     fn from(limit: u32) -> Self {
         if limit == 0 { Self::Off } else { Self::At(limit) }
     }
 }
 
-/// What happens when a login would exceed `max_sessions`.
+/// Which session ends when a login would exceed `max_sessions`.
 ///
 /// ```
 /// use session_expire::{Overflow, Policy};
@@ -74,16 +74,16 @@ impl From<u32> for Limit<u32> {
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Overflow {
-    /// The oldest login goes first. The default.
+    /// The session with the oldest login. The default.
     #[default]
     Evict,
-    /// The login that was used longest ago goes first.
+    /// The least recently used session.
     LeastRecent,
-    /// The new login is refused.
+    /// None: the new login is refused.
     Refuse,
 }
 
-/// The two limits of a session.
+/// Timeouts of a session.
 ///
 /// ```
 /// use session_expire::{Limit, Limits, Policy, hours, minutes};

@@ -1,4 +1,4 @@
-//! The rules for a request, and how a part of them is changed for some handlers.
+//! Policies of sessions, and patches that change them for some handlers.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,10 +9,10 @@ use crate::{
     time::{format_duration, hours, minutes, seconds},
 };
 
-/// The complete set of rules for a request.
+/// Policy of sessions: timeouts, session limit, and what users are told.
 ///
-/// Reads from TOML, JSON and the like in the words of the attribute; what is left out keeps its
-/// default, and a key that doesn't exist is an error.
+/// It deserializes from TOML, JSON and others with the words of the attribute. A key that is left out
+/// keeps its default; an unknown key is an error.
 ///
 /// ```
 /// use session_expire::{Limit, Policy, hours, minutes};
@@ -25,28 +25,28 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Policy {
-    /// How long a session may rest between two requests of a person: `30m` by default (the
-    /// inactivity timeout of OWASP ASVS 7.3.1; NIST SP 800-63B-4: no more than 1 h at AAL2).
+    /// Idle timeout: how long a session stays active without activity of the user. Default: `30m`
+    /// (OWASP ASVS 5.0 7.3.1; NIST SP 800-63B-4: at most 1 h at AAL2).
     pub idle: Limit<Duration>,
-    /// How long a session may last from its login, however busy: `12h` by default (ASVS 7.3.2; NIST:
-    /// no more than 24 h at AAL2).
+    /// Absolute timeout: how long a session lasts from its login, regardless of activity. Default:
+    /// `12h` (ASVS 5.0 7.3.2; NIST: at most 24 h at AAL2).
     pub absolute: Limit<Duration>,
-    /// How long before the end the person is warned. `None`, the default, means two minutes, or half
-    /// of a limit that is shorter (WCAG 2.2.1 asks for at least 20 seconds).
+    /// How long before the end the user is warned. Default: `None`, which means two minutes, or half of
+    /// a shorter limit (WCAG 2.2.1 requires at least 20 seconds).
     pub warn: Option<Limit<Duration>>,
-    /// How many sessions a user may have at once: unlimited by default, which ends at
+    /// How many sessions a user may have at once. Default: unlimited, with a hard cap of
     /// [1,000](crate::SessionLimit::WITHOUT_LIMIT).
     pub max_sessions: Limit<u32>,
-    /// Who yields when there are too many.
+    /// Which session ends when the limit is reached. Default: the oldest login.
     pub overflow: Overflow,
-    /// Whether requests are judged without counting as activity: `false` by default.
+    /// Whether requests are checked without counting as activity. Default: `false`.
     pub passive: bool,
-    /// The text that a user reads when the session has ended. `None`, the default, means the text for
-    /// each reason; an empty text means that no message is shown.
+    /// The text that a user reads when the session has ended. Default: `None`, which means a text for
+    /// each reason. An empty text shows no message.
     pub message: Option<Arc<str>>,
-    /// The login page, a path of this site: `/login` by default.
+    /// The login page, a path of this site. Default: `/login`.
     pub login_url: Arc<str>,
-    /// Whether a request must be of a signed-in user: `false` by default.
+    /// Whether anonymous and expired requests are challenged. Default: `false`.
     pub require_login: bool,
 }
 
@@ -66,9 +66,9 @@ impl Default for Policy {
     }
 }
 
-/// A partial policy: what is set overrides, what is not set is inherited.
+/// Partial policy: a key that is set overrides, a key that is not set is inherited.
 ///
-/// In an Actix application it is also a middleware: `web::scope("/admin").wrap(patch)`.
+/// It is also a middleware: `web::scope("/admin").wrap(patch)`.
 ///
 /// ```
 /// use session_expire::{Limit, Policy, PolicyPatch, minutes};
@@ -99,60 +99,61 @@ pub struct PolicyPatch {
     pub require_login: Option<bool>,
 }
 
-/// The setters that a policy and a patch have in common; `$set` puts a value into a field.
+/// Setters that a policy and a patch have in common; `$set` makes a field of a value.
 macro_rules! setters {
     ($set:expr) => {
-        /// Ends a session that rested this long; `Limit::Off` for never.
+        /// Sets the idle timeout; `Limit::Off` for none.
         #[must_use]
         pub fn idle(mut self, limit: impl Into<Limit<Duration>>) -> Self {
             self.idle = $set(limit.into());
             self
         }
 
-        /// Ends a session this long after its login; `Limit::Off` for never.
+        /// Sets the absolute timeout, counted from the login; `Limit::Off` for none.
         #[must_use]
         pub fn absolute(mut self, limit: impl Into<Limit<Duration>>) -> Self {
             self.absolute = $set(limit.into());
             self
         }
 
-        /// Warns this long before the end; `Limit::Off` for never.
+        /// Sets how long before the end the user is warned; `Limit::Off` for no warning.
         #[must_use]
         pub fn warn(mut self, before_end: impl Into<Limit<Duration>>) -> Self {
             self.warn = Some(before_end.into());
             self
         }
 
-        /// Allows a user this many sessions at once; `0` or `Limit::Off` for any number.
+        /// Sets how many sessions a user may have at once; `0` or `Limit::Off` for no configured
+        /// limit.
         #[must_use]
         pub fn max_sessions(mut self, limit: impl Into<Limit<u32>>) -> Self {
             self.max_sessions = $set(limit.into());
             self
         }
 
-        /// Says who yields when there are too many sessions.
+        /// Sets which session ends when the limit is reached.
         #[must_use]
         pub fn overflow(mut self, overflow: Overflow) -> Self {
             self.overflow = $set(overflow);
             self
         }
 
-        /// Judges requests without counting them as activity.
+        /// Sets whether requests are checked without counting as activity.
         #[must_use]
         pub fn passive(mut self, passive: bool) -> Self {
             self.passive = $set(passive);
             self
         }
 
-        /// Sets the text that a user reads when the session has ended, whatever the reason. An empty
-        /// text shows no message. Default: a text for each reason.
+        /// Sets the text that a user reads when the session has ended, for all reasons. An empty text
+        /// shows no message. Default: a text for each reason.
         #[must_use]
         pub fn message(mut self, text: impl Into<Arc<str>>) -> Self {
             self.message = Some(text.into());
             self
         }
 
-        /// Sends people to this login page, a path of this site.
+        /// Sets the login page, a path of this site.
         #[must_use]
         pub fn login_url(mut self, path: impl Into<Arc<str>>) -> Self {
             self.login_url = $set(path.into());
@@ -171,13 +172,13 @@ macro_rules! setters {
     };
 }
 
-/// The warning time where none is set; half of a limit that is shorter.
+/// Warning time if none is set; half of a shorter limit.
 const DEFAULT_WARNING: Duration = minutes(2);
 
 const LONGEST_SLACK: Duration = seconds(30);
 
 impl Policy {
-    /// The defaults: 30 minutes idle, 12 hours absolute, any number of sessions.
+    /// Returns the defaults: 30 minutes idle, 12 hours absolute, no session limit.
     ///
     /// ```
     /// use session_expire::{Limit, Overflow, Policy, hours, minutes};
@@ -199,14 +200,14 @@ impl Policy {
 
     setters!(std::convert::identity);
 
-    /// The two limits.
+    /// Returns the two timeouts.
     #[must_use]
     pub fn limits(&self) -> Limits {
         Limits { idle: self.idle, absolute: self.absolute }
     }
 
-    /// How long before the end the person is warned, if at all. A warning inherited by a stricter
-    /// limit is moved to half of that limit, so that it still comes in time.
+    /// Returns how long before the end the user is warned; `None` for no warning. A warning time that
+    /// is not shorter than a limit becomes half of that limit.
     ///
     /// ```
     /// use session_expire::{Limit, Policy, minutes, seconds};
@@ -222,9 +223,9 @@ impl Policy {
         Some(warn_in_time(wanted, shortest))
     }
 
-    /// By how much `last_seen` may lag behind before it is written, as far as this policy is concerned (the
-    /// strictest one of an application decides): a sixtieth of the idle limit, at most 30 seconds. A
-    /// session may end this much early, never late.
+    /// Returns by how much `last_seen` may lag before it is written under this policy: a sixtieth of
+    /// the idle timeout, at most 30 seconds. The strictest policy of an application decides. A session
+    /// may end this much early, never late.
     ///
     /// ```
     /// use session_expire::{Policy, hours, minutes, seconds};
@@ -236,11 +237,12 @@ impl Policy {
         self.idle.at().map_or(LONGEST_SLACK, |idle| LONGEST_SLACK.min(idle / 60))
     }
 
-    /// Finds what contradicts itself. The middleware calls it when it is built.
+    /// Checks the policy. The middleware calls it when it is built.
     ///
     /// # Errors
     ///
-    /// A [`ConfigError`] that names the option and the cure.
+    /// Returns [`ConfigError`] if a limit is zero, `warn` is not shorter than a limit, or `login_url`
+    /// is not a local path.
     ///
     /// ```
     /// use session_expire::{ConfigError, Policy, seconds};
@@ -254,12 +256,12 @@ impl Policy {
 }
 
 impl PolicyPatch {
-    /// A patch that changes nothing.
+    /// Returns a patch that changes nothing.
     ///
     /// ```
     /// use session_expire::{Limit, Policy, PolicyPatch};
     /// assert_eq!(PolicyPatch::new().over(&Policy::new()), Policy::new());
-    /// // Setting what is the default anyway is a change: it goes before what lies below.
+    /// // A key that is set to its default overrides, too.
     /// let any_number = PolicyPatch::new().max_sessions(0).passive(false);
     /// let policy = any_number.over(&Policy::new().max_sessions(3).passive(true));
     /// assert_eq!((policy.max_sessions, policy.passive), (Limit::Off, false));
@@ -271,7 +273,7 @@ impl PolicyPatch {
 
     setters!(Some);
 
-    /// The policy that results when this patch lies over `below`.
+    /// Returns `below` with the keys of this patch.
     #[must_use]
     pub fn over(&self, below: &Policy) -> Policy {
         Policy {
@@ -287,8 +289,8 @@ impl PolicyPatch {
         }
     }
 
-    /// The patch that results when this one lies over `below`. A warning of one patch that is not
-    /// shorter than a limit of the other moves to half of that limit, as in [`Policy::warning`].
+    /// Returns `below` with the keys of this patch. A warning time of one patch that is not shorter
+    /// than a limit of the other becomes half of that limit, as in [`Policy::warning`].
     ///
     /// ```
     /// use session_expire::{PolicyPatch, hours, minutes};
@@ -331,11 +333,11 @@ impl PolicyPatch {
         }
     }
 
-    /// Finds what contradicts itself within this patch.
+    /// Checks the keys of this patch.
     ///
     /// # Errors
     ///
-    /// A [`ConfigError`] that names the option and the cure.
+    /// Returns [`ConfigError`] as [`Policy::validate`] does.
     ///
     /// ```
     /// use session_expire::{PolicyPatch, hours, minutes};

@@ -23,7 +23,7 @@ use crate::{
 /// [`SessionHandle::sessions`](crate::SessionHandle::sessions). An ended session is rejected on its
 /// next request; at another process whose Redis registry caches records, within 50 milliseconds.
 ///
-/// Every method returns [`RegistryError`] if the registry cannot be asked.
+/// Every method returns [`RegistryError`] if the registry is unavailable.
 ///
 /// ```
 /// use actix_identity::Identity;
@@ -49,7 +49,7 @@ pub struct Sessions {
 }
 
 impl Sessions {
-    /// Gives the ends that follow a cause: the application's own word beside the reason.
+    /// Sets the cause of the ends that follow: the application's own word beside the reason.
     #[must_use]
     pub fn because(mut self, cause: impl Into<Arc<str>>) -> Self {
         self.cause = Some(cause.into());
@@ -63,7 +63,7 @@ impl Sessions {
     ///
     /// # Errors
     ///
-    /// Returns [`RegistryError`] if the registry cannot be asked.
+    /// Returns [`RegistryError`] if the registry is unavailable.
     pub async fn live(&self, user: &str) -> Result<Vec<SessionRecord>, RegistryError> {
         let (open, now) = (self.find(Query::open(user)).await?, self.clock.now());
         Ok(open.into_iter().filter(|record| record.expiry_reason(now).is_none()).collect())
@@ -74,7 +74,7 @@ impl Sessions {
     ///
     /// # Errors
     ///
-    /// Returns [`RegistryError`] if the registry cannot be asked.
+    /// Returns [`RegistryError`] if the registry is unavailable.
     pub async fn past(&self, user: &str) -> Result<Vec<SessionRecord>, RegistryError> {
         let all = Query { user: Some(user.into()), ..Query::default() };
         let (records, now) = (self.find(all).await?, self.clock.now());
@@ -93,7 +93,7 @@ impl Sessions {
     ///
     /// # Errors
     ///
-    /// Returns [`RegistryError`] if the registry cannot be asked.
+    /// Returns [`RegistryError`] if the registry is unavailable.
     pub async fn find(&self, query: Query) -> Result<Vec<SessionRecord>, RegistryError> {
         self.registry.list(query).await.inspect_err(|error| self.failed(error))
     }
@@ -102,7 +102,7 @@ impl Sessions {
     ///
     /// # Errors
     ///
-    /// Returns [`RegistryError`] if the registry cannot be asked.
+    /// Returns [`RegistryError`] if the registry is unavailable.
     pub async fn end(&self, user: &str, id: PublicId) -> Result<bool, RegistryError> {
         let session = SessionRef { user: user.into(), id };
         Ok(self.end_target(EndTarget::Session(session)).await? > 0)
@@ -113,7 +113,7 @@ impl Sessions {
     ///
     /// # Errors
     ///
-    /// Returns [`RegistryError`] if the registry cannot be asked.
+    /// Returns [`RegistryError`] if the registry is unavailable.
     pub async fn end_others(&self, user: &str, keep: PublicId) -> Result<usize, RegistryError> {
         let keep = SessionRef { user: user.into(), id: keep };
         self.end_target(EndTarget::Others(keep)).await
@@ -123,7 +123,7 @@ impl Sessions {
     ///
     /// # Errors
     ///
-    /// Returns [`RegistryError`] if the registry cannot be asked.
+    /// Returns [`RegistryError`] if the registry is unavailable.
     pub async fn end_all(&self, user: &str) -> Result<usize, RegistryError> {
         self.end_target(EndTarget::All(user.into())).await
     }
@@ -133,7 +133,7 @@ impl Sessions {
     ///
     /// # Errors
     ///
-    /// Returns [`RegistryError`] if the registry cannot be asked; some sessions may have ended then,
+    /// Returns [`RegistryError`] if the registry is unavailable; some sessions may have ended then,
     /// and it may be called again.
     pub async fn end_everyone(&self) -> Result<u64, RegistryError> {
         let ended = self.registry.end_everyone(self.ended()).await;

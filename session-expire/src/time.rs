@@ -1,4 +1,4 @@
-//! Points in time, and durations in words.
+//! Timestamps, and durations in words.
 
 use std::{fmt, time::Duration};
 
@@ -6,9 +6,9 @@ use chrono::{DateTime, Utc};
 
 use crate::error::DurationError;
 
-/// A point in time: milliseconds since the Unix epoch.
+/// Point in time: milliseconds since the Unix epoch.
 ///
-/// Arithmetic saturates, so that no stored value, however wrong, can make it panic or wrap around.
+/// Arithmetic saturates: no stored value can make it panic or wrap around.
 ///
 /// ```
 /// use session_expire::{Timestamp, hours, minutes};
@@ -23,37 +23,37 @@ use crate::error::DurationError;
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// A point `millis` milliseconds after the Unix epoch.
+    /// Returns the time `millis` milliseconds after the Unix epoch.
     #[must_use]
     pub const fn from_millis(millis: i64) -> Self {
         Self(millis)
     }
 
-    /// Milliseconds since the Unix epoch.
+    /// Returns the milliseconds since the Unix epoch.
     #[must_use]
     pub const fn as_millis(self) -> i64 {
         self.0
     }
 
-    /// The point `duration` later, or the last representable one.
+    /// Returns the time `duration` later, or the last representable one.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(millis(duration)))
     }
 
-    /// The point `duration` earlier, or the first representable one.
+    /// Returns the time `duration` earlier, or the first representable one.
     #[must_use]
     pub fn minus(self, duration: Duration) -> Self {
         Self(self.0.saturating_sub(millis(duration)))
     }
 
-    /// The time from `earlier` to `self`; zero when `earlier` is not earlier.
+    /// Returns the time from `earlier` to `self`; zero if `earlier` is not earlier.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
-    /// As a `chrono` date, for showing; the epoch when it lies outside chrono's 262,000 years.
+    /// Returns a `chrono` date; the epoch if the time lies outside chrono's 262,000 years.
     #[must_use]
     pub fn to_utc(self) -> DateTime<Utc> {
         DateTime::from_timestamp_millis(self.0).unwrap_or_default()
@@ -73,10 +73,13 @@ impl From<DateTime<Utc>> for Timestamp {
 }
 
 fn millis(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+    // `as_millis` would calculate with 128 bits.
+    let seconds = i64::try_from(duration.as_secs()).ok().and_then(|secs| secs.checked_mul(1_000));
+    let millis = seconds.and_then(|millis| millis.checked_add(duration.subsec_millis().into()));
+    millis.unwrap_or(i64::MAX)
 }
 
-/// `n` seconds.
+/// Returns `n` seconds.
 ///
 /// ```
 /// use session_expire::{minutes, seconds};
@@ -87,7 +90,7 @@ pub const fn seconds(n: u64) -> Duration {
     Duration::from_secs(n)
 }
 
-/// `n` minutes.
+/// Returns `n` minutes.
 ///
 /// ```
 /// use session_expire::{hours, minutes};
@@ -98,7 +101,7 @@ pub const fn minutes(n: u64) -> Duration {
     Duration::from_secs(n.saturating_mul(60))
 }
 
-/// `n` days of 24 hours.
+/// Returns `n` days of 24 hours.
 ///
 /// ```
 /// use session_expire::{days, hours};
@@ -109,7 +112,7 @@ pub const fn days(n: u64) -> Duration {
     Duration::from_secs(n.saturating_mul(86_400))
 }
 
-/// `n` hours.
+/// Returns `n` hours.
 ///
 /// ```
 /// use session_expire::{hours, parse_duration};
@@ -126,14 +129,14 @@ const LONGEST: Duration = hours(24 * 365 * 100);
 const UNITS: [(&str, u64); 5] =
     [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
-/// Reads a duration in the words of the attribute: `"250ms"`, `"90s"`, `"10m"`, `"1h30m"`, `"2d"`.
+/// Parses a duration in the words of the attribute: `"250ms"`, `"90s"`, `"10m"`, `"1h30m"`, `"2d"`.
 ///
 /// Units go from the largest to the smallest, each once. `"never"` is not a duration: see
 /// [`Limit`](crate::Limit).
 ///
 /// # Errors
 ///
-/// A [`DurationError`] that says what is wrong, also for zero and for more than a hundred years.
+/// Returns [`DurationError`] for any other text, for zero, and for more than a hundred years.
 ///
 /// ```
 /// use session_expire::{minutes, parse_duration};
@@ -180,7 +183,7 @@ fn find_unit(number: &str, unit: &str) -> Result<(usize, u64), DurationError> {
     }
 }
 
-/// Writes a duration the way [`parse_duration`] reads it, whole milliseconds; `0s` for zero.
+/// Formats a duration as [`parse_duration`] parses it, in whole milliseconds; `0s` for zero.
 ///
 /// ```
 /// use session_expire::{format_duration, minutes, seconds};

@@ -1,4 +1,4 @@
-//! Policies as they are written in files: the words of the attribute, through serde.
+//! Policies in files: the words of the attribute, through serde.
 
 use std::{fmt, str::FromStr, sync::Arc, time::Duration};
 
@@ -11,7 +11,7 @@ use crate::{
     time::{format_duration, parse_duration},
 };
 
-/// A value as it stands in a file, before anyone has judged it.
+/// Value in a file, not validated.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Word {
@@ -32,7 +32,7 @@ impl fmt::Display for Word {
     }
 }
 
-/// [`PolicyPatch`] as it is written in a file.
+/// [`PolicyPatch`] in a file, not validated.
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default, expecting = "a table of policy options")]
 struct Written {
@@ -69,11 +69,11 @@ impl TryFrom<Written> for PolicyPatch {
     }
 }
 
-/// A patch as a registry stores it.
+/// Returns a patch as a registry stores it.
 ///
 /// # Errors
 ///
-/// When it could not be read back: better now, to one login, than later, to whoever meets it.
+/// Returns an error if it could not be read back: one login fails now, instead of later requests.
 #[cfg(any(feature = "redis", feature = "sqlite"))]
 pub(crate) fn to_text(patch: &PolicyPatch) -> serde_json::Result<String> {
     let text = serde_json::to_string(patch)?;
@@ -88,11 +88,11 @@ fn duration(key: &'static str, word: Word) -> Result<Limit<Duration>, ConfigErro
     }
 }
 
-/// Reads the words of a limit: a duration, or `never`. `key` names the option in the error.
+/// Parses a limit: a duration, or `never`. `key` names the option in the error.
 ///
 /// # Errors
 ///
-/// [`ConfigError::Duration`], naming `key`.
+/// Returns [`ConfigError::Duration`] with `key` for any other text.
 ///
 /// ```
 /// use session_expire::{Limit, limit, minutes};
@@ -132,7 +132,7 @@ fn overflow(word: Word) -> Result<Overflow, ConfigError> {
 const OVERFLOWS: &str = "\"evict\", \"least_recent\" or \"refuse\"";
 
 impl Overflow {
-    /// The word for it: `evict`, `least_recent`, `refuse`.
+    /// Returns the word for it: `evict`, `least_recent`, `refuse`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -146,7 +146,7 @@ impl Overflow {
 impl FromStr for Overflow {
     type Err = ConfigError;
 
-    /// Reads `evict`, `least_recent` (or `least-recent`) and `refuse`.
+    /// Parses `evict`, `least_recent` (or `least-recent`) and `refuse`.
     fn from_str(text: &str) -> Result<Self, ConfigError> {
         match text {
             "evict" => Ok(Self::Evict),
@@ -176,7 +176,7 @@ fn wrong<T>(key: &'static str, word: &Word, expected: &'static str) -> Result<T,
 }
 
 impl Serialize for PolicyPatch {
-    /// Writes what it sets, in the words it is read from.
+    /// Serializes the keys that are set, with the words they are parsed from.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let words =
             |limit: Limit<Duration>| limit.at().map_or_else(|| "never".to_owned(), format_duration);

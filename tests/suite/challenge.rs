@@ -296,3 +296,44 @@ fn challenge_sets_no_cookie() {
         }
     }
 }
+
+/// A login page that forwards users who are signed in.
+async fn forwarding_login(
+    user: Option<Identity>,
+    next: web::Query<std::collections::HashMap<String, String>>,
+) -> HttpResponse {
+    match user {
+        Some(_) => {
+            let next = next.get("next").map_or("/", String::as_str);
+            HttpResponse::SeeOther().insert_header(("location", next)).finish()
+        }
+        None => HttpResponse::Ok().body("the login form"),
+    }
+}
+
+#[test]
+fn login_page_that_forwards_users_does_not_loop() {
+    for (site_of_link, pause) in [
+        ("cross-site", 5),
+        ("same-site", 5),
+        ("same-origin", 5),
+        ("none", 5),
+        ("cross-site", 30),
+        ("same-origin", 30),
+    ] {
+        let site = Site::builder()
+            .routes(|cfg| {
+                cfg.route("/login", web::get().to(forwarding_login));
+            })
+            .start();
+        let alice = site.signed_in("alice");
+        assert_eq!(alice.get("/login?next=/public").redirect(), (303, "/public"));
+        site.pass(minutes(pause));
+        // A browser sends the same `Sec-Fetch-Site` with all requests of a chain of redirects.
+        let follow =
+            |path: &str| alice.request("GET", path).header("sec-fetch-site", site_of_link).send();
+        let challenge = follow("/stricter");
+        assert_eq!(challenge.redirect(), (303, "/login?next=/stricter"), "{site_of_link}");
+        assert_eq!(follow(challenge.header("location")).body, "the login form", "{site_of_link}");
+    }
+}

@@ -140,3 +140,17 @@ fn what_a_wrong_clock_has_recorded_ends_all_the_same() {
     wrong.pass(minutes(10));
     assert_eq!(carol.user_at("/private"), None);
 }
+
+#[test]
+fn polled_session_from_the_future_lasts_one_idle_timeout() {
+    let registry = Probe::shared();
+    let before = Site::builder().registry(registry.clone()).start();
+    let polled = before.signed_in("alice");
+    let after = site_after_a_restart_an_hour_earlier(&registry);
+    let polled = polled.moved_to(&after);
+    for _ in 0..5 {
+        assert_eq!(polled.user_at("/poll").as_deref(), Some("alice"));
+        after.pass(minutes(2));
+    }
+    assert_eq!(polled.user_at("/poll"), None);
+}

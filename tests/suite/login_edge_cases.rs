@@ -277,3 +277,26 @@ fn refused_login_beside_a_reserved_one_leaves_no_slot_taken() {
     assert_eq!(site.events(), ["bob signed in", "bob refused"]);
     assert_slot_is_free(&site, "alice");
 }
+
+#[test]
+fn login_with_an_empty_401_is_not_challenged() {
+    let site = Site::builder()
+        .routes(|cfg| {
+            cfg.route("/odd", web::post().to(odd));
+        })
+        .start();
+    for pause in [0, 60] {
+        let browser = site.signed_in("bob");
+        site.pass(minutes(pause));
+        for browser in [site.browser(), browser] {
+            let answer = browser.post("/odd", "");
+            assert_eq!((answer.status, answer.header("location")), (401, ""), "{pause}");
+            assert_eq!(browser.user_at("/private").as_deref(), Some("alice"), "{pause}");
+        }
+    }
+}
+
+async fn odd(req: HttpRequest) -> HttpResponse {
+    Identity::login(&req.extensions(), "alice".to_owned()).unwrap();
+    HttpResponse::Unauthorized().finish()
+}

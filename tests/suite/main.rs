@@ -3,6 +3,7 @@
 mod abuse;
 mod accounts;
 mod applications;
+mod attack;
 mod caching;
 mod challenge;
 mod clock;
@@ -13,6 +14,7 @@ mod flash_limit;
 mod handlers;
 mod handover;
 mod late_responses;
+mod layered_writes;
 mod limits;
 mod login_commit;
 mod login_edge_cases;

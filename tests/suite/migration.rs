@@ -41,8 +41,8 @@ fn old_cookie<S: SessionStore + 'static>(store: impl Fn() -> S + Send + 'static)
             let app = init_service(app).await;
             let request = TestRequest::post().uri("/login").to_request();
             let response = call_service(&app, request).await;
-            let cookie = response.response().cookies().next().unwrap().value().to_owned();
-            cookie
+            let mut cookies = response.response().cookies();
+            cookies.next().unwrap().value().to_owned()
         })
     })
     .join()

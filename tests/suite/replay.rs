@@ -2,10 +2,8 @@
 
 use std::thread;
 
-use actix_session::storage::CookieSessionStore;
-use actix_web::cookie::{Cookie, CookieJar, Key};
-use session_expire::{Timestamp, hours, minutes};
-use session_expire_tests::{Browser, Probe, Site};
+use session_expire::{hours, minutes};
+use session_expire_tests::{Probe, Site};
 
 #[test]
 fn login_over_an_expired_session_works_at_once() {

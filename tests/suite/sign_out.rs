@@ -1,9 +1,19 @@
 //! A sign-out is a success only if the session has ended.
 
+use std::pin::Pin;
+
 use actix_identity::Identity;
 use actix_session::Session;
-use actix_web::{HttpResponse, web};
+use actix_web::{
+    HttpResponse,
+    dev::{Service, ServiceRequest, ServiceResponse},
+    error::ErrorBadGateway,
+    web,
+};
+use session_expire::minutes;
 use session_expire_tests::{Answer, Site};
+
+type LocalBoxFuture = Pin<Box<dyn Future<Output = actix_web::Result<ServiceResponse>>>>;
 
 fn routes(cfg: &mut web::ServiceConfig) {
     cfg.route("/purge", web::post().to(purge))
@@ -11,7 +21,9 @@ fn routes(cfg: &mut web::ServiceConfig) {
         .route("/insert-and-clear", web::post().to(insert_and_clear))
         .route("/clear-and-insert", web::post().to(clear_and_insert))
         .route("/remove", web::post().to(remove))
-        .route("/account/bye", web::post().to(optional));
+        .route("/account/bye", web::post().to(optional))
+        .route("/purge", web::head().to(purge))
+        .service(web::resource("/failing").wrap_fn(fail_after).route(web::post().to(purge)));
 }
 
 async fn purge(session: Session) -> &'static str {
@@ -39,6 +51,16 @@ async fn clear_and_insert(session: Session) -> &'static str {
 async fn remove(session: Session) -> &'static str {
     session.remove("actix_identity.user_id");
     "bye"
+}
+
+/// A middleware that fails after its handler has signed the user out.
+fn fail_after<S>(req: ServiceRequest, service: &S) -> LocalBoxFuture
+where
+    S: Service<ServiceRequest, Response = ServiceResponse, Error = actix_web::Error>,
+    S::Future: 'static,
+{
+    let inside = service.call(req);
+    Box::pin(async move { inside.await.and_then(|_| Err(ErrorBadGateway("no"))) })
 }
 
 async fn optional(user: Option<Identity>) -> HttpResponse {
@@ -126,4 +148,26 @@ fn sign_out_of_an_ended_session_leaves_its_dead_cookie() {
         assert_eq!(alice.user_at("/public").as_deref(), Some("anonymous"));
         assert!(site.registry.asked().is_empty(), "the dead key is not looked up again");
     }
+}
+
+#[test]
+fn sign_out_failed_by_a_middleware_ends_nothing() {
+    let site = site();
+    let (alice, expired) = (site.signed_in("alice"), site.signed_in("bob"));
+    let answer = alice.post("/failing", "");
+    assert_eq!((answer.status, answer.cookies().len()), (502, 0));
+    assert_eq!(alice.user_at("/private").as_deref(), Some("alice"));
+    site.pass(minutes(10));
+    let answer = expired.post("/failing", "");
+    assert_eq!((answer.status, answer.cookies().len()), (502, 0));
+    assert_eq!(expired.user_at("/looser").as_deref(), Some("bob"));
+}
+
+#[test]
+fn head_request_signs_no_user_out() {
+    let site = site();
+    let alice = site.signed_in("alice");
+    let answer = alice.request("HEAD", "/purge").send();
+    assert_eq!((answer.status, answer.cookies().len()), (200, 0));
+    assert_eq!(alice.user_at("/private").as_deref(), Some("alice"));
 }

@@ -59,8 +59,8 @@ impl RequestContext {
         if matches!(before, AccessState::Anonymous | AccessState::Unavailable) {
             return;
         }
-        let policy = self.policy();
-        match (before, AccessState::check(&self.loaded, &policy, self.now)) {
+        let after = AccessState::check(&self.loaded, self.policies.borrow().effective(), self.now);
+        match (before, after) {
             (AccessState::Active(_), after @ AccessState::Expired(_)) => self.suspend(after),
             (AccessState::Expired(_), after @ AccessState::Active(_)) => self.restore(after),
             (_, after) => *self.access.borrow_mut() = after,
@@ -110,9 +110,9 @@ impl RequestContext {
         data
     }
 
-    /// Returns `true` if the session names another user than before, or was purged.
+    /// Returns `true` if the session names another user than before, was purged, or a login is pending.
     fn is_user_changed(&self) -> bool {
-        if self.session.is_purged() {
+        if self.session.is_purged() || self.has_pending_login() {
             return true;
         }
         let expected = match (&*self.access.borrow(), self.record()) {

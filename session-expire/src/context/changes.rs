@@ -157,12 +157,14 @@ impl RequestContext {
     ) -> Result<SessionData, crate::registry::data::DataTooLarge> {
         let mut data = SessionData::default();
         let mut changes = self.session.changes_since(&data);
+        if self.record().is_some_and(|loaded| *loaded.record.user != *user) {
+            self.drop_record_messages();
+        }
         match self.record() {
             Some(loaded) if self.access.borrow().is_active() && *loaded.record.user != *user => {
                 if !self.is_handed_over.get() {
                     changes.set.retain(|(name, _)| loaded.data.get(name).is_none());
                 }
-                self.drop_record_messages();
             }
             Some(_) if self.access.borrow().is_active() => {}
             _ => {

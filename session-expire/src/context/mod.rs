@@ -27,7 +27,7 @@ use self::{
     mounted::Mounted,
     pending_login::PendingLogin,
     policy_stack::PolicyStack,
-    session_data::AppSession,
+    session_data::{AppSession, NamedUser},
 };
 use crate::{
     config::Config,
@@ -58,7 +58,7 @@ pub(crate) struct RequestContext {
     messages: RefCell<Option<MessageQueue>>,
     /// The text of a challenge, for the next page.
     challenge_reason: RefCell<Option<FlashMessage>>,
-    login: RefCell<Option<PendingLogin>>,
+    login: RefCell<Option<Box<PendingLogin>>>,
     intent: Cell<Intent>,
     /// The entries of another user were removed when a login was reserved.
     is_handed_over: Cell<bool>,
@@ -76,7 +76,7 @@ pub(crate) struct RequestContext {
     /// A layer has refused the request for want of a login.
     is_refused_by_layer: Cell<bool>,
     /// Read on the way in where a failure further in may need it.
-    facts: RefCell<Option<RequestFacts>>,
+    facts: RefCell<Option<Box<RequestFacts>>>,
 }
 
 /// What the handler has said about its response.
@@ -133,7 +133,7 @@ impl RequestContext {
     ) -> Self {
         let now = mounted.config.now();
         let record = loaded.record().map(|loaded| &*loaded.record);
-        let policies = PolicyStack::new(&mounted.config.policy, record);
+        let policies = PolicyStack::new(&mounted, record);
         let access = AccessState::check(&loaded, policies.effective(), now);
         Self {
             mounted,
@@ -250,11 +250,13 @@ impl RequestContext {
     }
 
     fn read_facts(&self, req: &HttpRequest) {
-        self.facts.borrow_mut().get_or_insert_with(|| RequestFacts::new(self.config(), req));
+        self.facts
+            .borrow_mut()
+            .get_or_insert_with(|| Box::new(RequestFacts::new(self.config(), req)));
     }
 
     /// Returns what is known of a request that is gone.
-    pub(crate) fn take_facts(&self) -> Option<RequestFacts> {
+    pub(crate) fn take_facts(&self) -> Option<Box<RequestFacts>> {
         self.facts.take()
     }
 
@@ -302,8 +304,9 @@ impl RequestContext {
     /// Returns `true` if the policy so far requires a login that the request does not have.
     pub(crate) fn lacks_login(&self) -> bool {
         let requires_login = self.policies.borrow().layered().require_login;
-        let lacks =
-            requires_login && !self.access.borrow().is_active() && !self.has_pending_login();
+        // A middleware further out may have signed a user in.
+        let has_user = || matches!(self.session.user(), NamedUser::Named(_));
+        let lacks = requires_login && !self.access.borrow().is_active() && !has_user();
         self.is_refused_by_layer.set(self.is_refused_by_layer.get() || lacks);
         lacks
     }

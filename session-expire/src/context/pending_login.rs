@@ -99,7 +99,7 @@ impl RequestContext {
             ReserveOutcome::Reserved => {
                 let id = login.id;
                 // A reservation made earlier in this request is cancelled by its guard.
-                drop(self.login.replace(Some(PendingLogin { login, guard })));
+                drop(self.login.replace(Some(Box::new(PendingLogin { login, guard }))));
                 Ok(Reserved::Held(id))
             }
         }
@@ -114,7 +114,10 @@ impl RequestContext {
     ) -> Result<(NewLogin, Guard), RegistryError> {
         let pending = self.login.take().filter(|pending| *pending.login.user == *user);
         match pending {
-            Some(pending) => Ok((pending.login, pending.guard)),
+            Some(pending) => {
+                let PendingLogin { login, guard } = *pending;
+                Ok((login, guard))
+            }
             None => {
                 let login = self.new_login(user, PolicyPatch::new(), client.clone()).await?;
                 let guard = Guard::new(self.config(), login.key);

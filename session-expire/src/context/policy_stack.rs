@@ -1,30 +1,31 @@
 //! Policies of a request: the application's, those of the layers so far, and what belongs to the
 //! user and to the login.
 
-use std::sync::Arc;
+use std::{rc::Rc, sync::Arc};
 
+use super::mounted::Mounted;
 use crate::{
     choice::under_choice,
     policy::{Policy, PolicyPatch},
     registry::record::SessionRecord,
 };
 
-/// The policies that a request has met.
+/// The policies that a request has met. What does not differ from the policy below is not stored.
 pub(crate) struct PolicyStack {
-    app: Arc<Policy>,
+    mounted: Rc<Mounted>,
     /// The application's policy under those of the layers so far.
-    layered: Arc<Policy>,
+    layered: Option<Arc<Policy>>,
     /// The layers so far, merged; kept up to date only for a login with a policy of its own.
-    layers: PolicyPatch,
+    layers: Option<Box<PolicyPatch>>,
     /// What is in force for this session.
-    effective: Arc<Policy>,
+    effective: Option<Arc<Policy>>,
 }
 
 impl PolicyStack {
-    pub(crate) fn new(app: &Arc<Policy>, record: Option<&SessionRecord>) -> Self {
-        let layers = PolicyPatch::new();
-        let effective = effective(app, app, &layers, record);
-        Self { app: Arc::clone(app), layered: Arc::clone(app), layers, effective }
+    pub(crate) fn new(mounted: &Rc<Mounted>, record: Option<&SessionRecord>) -> Self {
+        let app = &mounted.config.policy;
+        let effective = own_policy(app, app, None, record);
+        Self { mounted: Rc::clone(mounted), layered: None, layers: None, effective }
     }
 
     /// Adds a layer; `merge` puts its patch over the policy below.
@@ -34,43 +35,46 @@ impl PolicyStack {
         merge: impl FnOnce(&Arc<Policy>) -> Arc<Policy>,
         record: Option<&SessionRecord>,
     ) {
-        self.layered = merge(&self.layered);
+        let layered = merge(self.layered());
         if record.is_some_and(|record| record.login_policy.is_some()) {
-            self.layers = patch.on_top_of(&self.layers);
+            let below = self.layers.take().unwrap_or_default();
+            self.layers = Some(Box::new(patch.on_top_of(&below)));
         }
-        self.effective = effective(&self.app, &self.layered, &self.layers, record);
+        self.effective =
+            own_policy(&self.mounted.config.policy, &layered, self.layers.as_deref(), record);
+        self.layered = Some(layered);
     }
 
     /// Returns the policy of the layers, without what belongs to a user.
     pub(crate) fn layered(&self) -> &Arc<Policy> {
-        &self.layered
+        self.layered.as_ref().unwrap_or(&self.mounted.config.policy)
     }
 
     /// Returns the policy in force.
     pub(crate) fn effective(&self) -> &Arc<Policy> {
-        &self.effective
+        self.effective.as_ref().unwrap_or_else(|| self.layered())
     }
 }
 
-/// Returns the policy in force for `record` where `layered` holds.
-fn effective(
+/// Returns the policy in force for `record` where `layered` holds, if it differs from that.
+fn own_policy(
     app: &Arc<Policy>,
     layered: &Arc<Policy>,
-    layers: &PolicyPatch,
+    layers: Option<&PolicyPatch>,
     record: Option<&SessionRecord>,
-) -> Arc<Policy> {
-    let Some(record) = record else { return Arc::clone(layered) };
-    let below = match &record.login_policy {
-        Some(login) => Arc::new(under_choice(app, login, layers)),
-        None => Arc::clone(layered),
-    };
+) -> Option<Arc<Policy>> {
+    let record = record?;
+    let login = record.login_policy.as_ref().map(|login| match layers {
+        Some(layers) => Arc::new(under_choice(app, login, layers)),
+        None => Arc::new(under_choice(app, login, &PolicyPatch::new())),
+    });
     match &record.user_policy {
-        Some(user) => Arc::new(user.over(&below)),
-        None => below,
+        Some(user) => Some(Arc::new(user.over(login.as_ref().unwrap_or(layered)))),
+        None => login,
     }
 }
 
 /// Returns the policy in force for `record` on a page without layers.
 pub(crate) fn app_policy(app: &Arc<Policy>, record: &SessionRecord) -> Arc<Policy> {
-    effective(app, app, &PolicyPatch::new(), Some(record))
+    own_policy(app, app, None, Some(record)).unwrap_or_else(|| Arc::clone(app))
 }

@@ -1,6 +1,6 @@
-//! Files that pages load.
+//! Script and style that pages load.
 
-/// A file that pages load, under a name that changes with its content.
+/// File that pages load, under a name that changes with its content.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Asset {
     name: &'static str,
@@ -9,7 +9,7 @@ pub(crate) struct Asset {
     pub(crate) content: &'static str,
 }
 
-/// Made of `session.js`, which is the one to read, by `tests/browser/minify.mjs`.
+/// Made from `session.js` by `tests/browser/minify.mjs`.
 pub(crate) const SCRIPT: Asset = Asset {
     name: "session",
     extension: "js",
@@ -25,13 +25,13 @@ pub(crate) const STYLE: Asset = Asset {
 };
 
 impl Asset {
-    /// Its path under the prefix: `session.0123456789abcdef.js`.
+    /// Returns its path under the prefix: `session.0123456789abcdef.js`.
     pub(crate) fn path(&self) -> String {
         format!("{}.{:016x}.{}", self.name, fnv1a(self.content.as_bytes()), self.extension)
     }
 }
 
-/// FNV-1a: tells versions of a file apart, and nothing more is asked of it.
+/// FNV-1a: it distinguishes versions of a file, and is no protection.
 const fn fnv1a(bytes: &[u8]) -> u64 {
     let (mut hash, mut at) = (0xcbf2_9ce4_8422_2325_u64, 0);
     while at < bytes.len() {

@@ -1,17 +1,17 @@
-//! HTML that templates print as it is.
+//! Markup that templates render without escaping.
 
 use std::fmt;
 
-/// HTML that is safe to print as it is.
+/// HTML that is safe to render without escaping.
 ///
 /// ```
 /// use session_expire::{Markup, SessionVars};
 ///
 /// fn footer(session: &SessionVars) -> String {
-///     format!("<footer>Good bye</footer>{}", session.warning_dialog)
+///     format!("<footer>Imprint</footer>{}", session.warning_dialog)
 /// }
 ///
-/// assert_eq!(footer(&SessionVars::default()), "<footer>Good bye</footer>"); // an anonymous visitor
+/// assert_eq!(footer(&SessionVars::default()), "<footer>Imprint</footer>"); // an anonymous visitor
 /// assert_eq!(Markup::default().to_string(), "");
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

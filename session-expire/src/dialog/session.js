@@ -1,4 +1,4 @@
-// Warns before the session ends, keeps it alive while somebody works, and leaves when it is over.
+// Warns before the session ends, keeps it alive while the user is active, and leaves when it ends.
 //
 // Times are seconds that the server counted, measured on the page's monotonic clock. What other tabs
 // and the machine's wall clock say is never believed: it only makes us ask the server again.
@@ -23,7 +23,7 @@
   const find = (part) => dialog.querySelector(part);
 
   const BEAT = 15_000; // a machine that slept for longer is noticed
-  const SPACING = 1000; // between two questions that nobody has clicked for
+  const SPACING = 1000; // between two requests without a click
   const PATIENCE = 10_000; // with the server
   const RETRY = 5000;
   const MINUTE = 60_000;
@@ -35,8 +35,8 @@
   let idleEnd, sessionEnd, wallEnd, span, seenDrift; // set by count()
   let asked = -Infinity; // when the newest question was sent
   let newest = -Infinity; // when that question was sent whose answer we have
-  let told = performance.now(); // when the server last heard that somebody is there
-  let acted; // when somebody was last active, until the server has heard it
+  let told = performance.now(); // when activity was last reported to the server
+  let acted; // when the user was last active, until it is reported
   let confirmed; // that it is time to warn
   let dismissed; // the notice that nothing can be done
   let exchanged; // the page token, since the server last accepted one
@@ -112,7 +112,7 @@
     try {
       return inLanguage(get(dialog.closest("[lang]"), "lang").replaceAll("_", "-"));
     } catch {
-      return inLanguage(); // no browser knows that language; the person is warned all the same
+      return inLanguage(); // a language that the browser does not know
     }
   };
 
@@ -155,7 +155,7 @@
   const warnOf = (what) => {
     if (shown || confirmed) return show(what);
     confirmed = true;
-    // Whoever was active a moment ago is not warned, and in another tab somebody may have been.
+    // A user who was active a moment ago, here or in another tab, is not warned.
     if (acted) keep();
     else ask();
   };
@@ -217,7 +217,7 @@
     return true;
   };
 
-  // Tells the server when somebody was active last.
+  // Reports to the server when the user was last active.
   const keep = async (clicked) => {
     const body = new URLSearchParams(statusUrl.search);
     told = now();

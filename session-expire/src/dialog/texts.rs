@@ -7,11 +7,11 @@ use super::{
     html::{Markup, escape},
 };
 
-/// What the warning dialog says. English by default; see
-/// [`Builder::dialog_texts`](crate::Builder::dialog_texts).
+/// Texts of the warning dialog. Default: English. Set them with
+/// [`dialog_texts`](crate::SessionExpireBuilder::dialog_texts).
 ///
-/// `{time}` becomes the time that is left, such as "2 minutes" or "45 seconds", in the language of the
-/// page (its nearest `lang` attribute) and with its plural forms.
+/// `{time}` becomes the time left, such as "2 minutes" or "45 seconds", in the language of the page
+/// (its nearest `lang` attribute) and with its plural forms.
 ///
 /// ```
 /// use session_expire::{DialogTexts, Policy, SessionExpire};
@@ -29,27 +29,27 @@ use super::{
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DialogTexts {
-    /// The title while the person can stay.
+    /// Title before the idle timeout.
     pub idle_title: Cow<'static, str>,
-    /// What happens, and in what `{time}`, while the person can stay.
+    /// Text before the idle timeout, which is `{time}` away.
     pub idle: Cow<'static, str>,
-    /// The button that keeps the person signed in.
+    /// Button that extends the session.
     pub stay: Cow<'static, str>,
-    /// The title when the session reaches its absolute limit, which nothing moves.
+    /// Title before the absolute timeout, which cannot be extended.
     pub session_title: Cow<'static, str>,
-    /// What happens then, and in what `{time}`.
+    /// Text before the absolute timeout, which is `{time}` away.
     pub session: Cow<'static, str>,
-    /// The button that puts this notice away.
+    /// Button that closes this notice.
     pub understood: Cow<'static, str>,
-    /// The title when it is over and the server can't be reached.
+    /// Title when the session has ended and the server cannot be reached.
     pub over_title: Cow<'static, str>,
-    /// What to do then.
+    /// Text for that case.
     pub over: Cow<'static, str>,
-    /// The button that asks the server once more.
+    /// Button that tries again.
     pub retry: Cow<'static, str>,
-    /// What is said when staying failed because the server could not be reached.
+    /// Error message when the session could not be extended, because the server cannot be reached.
     pub failed: Cow<'static, str>,
-    /// The button that signs out.
+    /// Button that signs out.
     pub sign_out: Cow<'static, str>,
 }
 

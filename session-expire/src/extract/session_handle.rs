@@ -26,7 +26,7 @@ use crate::{
     time::Timestamp,
 };
 
-/// The session of this request, for handlers that need more than the user.
+/// Session of a request, for handlers that need more than the user.
 ///
 /// Extracting it fails with 500 if [`SessionExpire`](crate::SessionExpire) is not mounted.
 ///
@@ -45,7 +45,7 @@ use crate::{
 ///     match session.verdict() {
 ///         Verdict::Active(left) => format!("signed in, {:?} left", left.nearest().at()),
 ///         Verdict::Expired(reason) => format!("signed out: {reason}"),
-///         Verdict::Anonymous => "a guest".to_owned(),
+///         Verdict::Anonymous => "anonymous".to_owned(),
 ///     }
 /// }
 /// ```
@@ -58,7 +58,7 @@ pub struct SessionHandle {
     req: HttpRequest,
 }
 
-/// Why no user was signed in.
+/// Error of [`SessionHandle::sign_in`].
 ///
 /// ```
 /// use actix_web::{HttpResponse, Result};
@@ -71,7 +71,7 @@ pub struct SessionHandle {
 ///             let devices: Vec<_> = active.iter().map(|record| &*record.client.device).collect();
 ///             Ok(HttpResponse::Conflict().body(format!("in use on {}", devices.join(", "))))
 ///         }
-///         Err(error) => Err(error.into()), // 503 if the registry cannot be asked
+///         Err(error) => Err(error.into()), // 503 if the registry is unavailable
 ///     }
 /// }
 /// ```
@@ -81,7 +81,7 @@ pub enum SignInError {
     /// The session limit is reached: by these sessions, oldest login first.
     #[error("session limit reached: {} active sessions", .0.len())]
     Refused(Vec<SessionRecord>),
-    /// The registry could not be asked.
+    /// The registry is unavailable.
     #[error(transparent)]
     Registry(#[from] RegistryError),
     /// The session could not be written.
@@ -113,14 +113,14 @@ impl ResponseError for SignInError {
 struct ResponseSent;
 
 impl SessionHandle {
-    /// Returns how the session stands under the policy of this handler. During an outage of the
-    /// registry every visitor is anonymous.
+    /// Returns the verdict on the session under the policy of this handler. While the registry is
+    /// unavailable each visitor is anonymous.
     #[must_use]
     pub fn verdict(&self) -> Verdict {
         self.context.verdict()
     }
 
-    /// Returns the policy in force for this handler and this user.
+    /// Returns the policy of this handler for this user.
     #[must_use]
     pub fn policy(&self) -> Arc<Policy> {
         self.context.policy()
@@ -145,7 +145,7 @@ impl SessionHandle {
         })
     }
 
-    /// Returns the time of this request by the [clock](crate::Builder::clock) of the middleware.
+    /// Returns the time of this request by the [clock](crate::SessionExpireBuilder::clock) of the middleware.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.context.now
@@ -156,13 +156,14 @@ impl SessionHandle {
     /// It reserves a slot of the session limit now, and the login takes effect with the response: if
     /// the handler or a middleware fails, or the client goes away before, no user is signed in and
     /// no other session has ended. Entries of the anonymous visitor move into the new session
-    /// (see [`login_keeps`](crate::Builder::login_keeps)); entries of another user do not.
+    /// (see [`login_keeps`](crate::SessionExpireBuilder::login_keeps)); entries of another user do not.
     ///
     /// # Errors
     ///
     /// - [`SignInError::Refused`] if the session limit is reached and `overflow` is `refuse`.
-    /// - [`SignInError::Registry`] if the registry could not be asked.
+    /// - [`SignInError::Registry`] if the registry is unavailable.
     /// - [`SignInError::AfterSignOut`] if the user signed out in the same request.
+    /// - [`SignInError::Session`] if the user could not be written into `Session`.
     /// - [`SignInError::ResponseSent`] if the response is on its way.
     ///
     /// # Cancel safety
@@ -180,7 +181,7 @@ impl SessionHandle {
     ///
     /// A login policy that is stricter than the application's holds on every page. A laxer one
     /// replaces the application's limits: a page that allows one minute still allows one minute. The
-    /// [user policy](crate::Builder::user_policy) has the last word. The cookie outlives the browser
+    /// [user policy](crate::SessionExpireBuilder::user_policy) has the last word. The cookie outlives the browser
     /// for as long as `absolute` of the login policy says.
     ///
     /// # Errors
@@ -224,12 +225,12 @@ impl SessionHandle {
         Ok(())
     }
 
-    /// Evaluates the [user policy](crate::Builder::user_policy) again, as after a change of role,
+    /// Evaluates the [user policy](crate::SessionExpireBuilder::user_policy) again, as after a change of role,
     /// and voids the page tokens of earlier pages. In force from the next request on.
     ///
     /// # Errors
     ///
-    /// Returns [`RegistryError`] if the registry could not be asked, the new policy is invalid, or
+    /// Returns [`RegistryError`] if the registry is unavailable, the new policy is invalid, or
     /// the response is on its way.
     pub async fn refresh_policy(&self) -> Result<(), RegistryError> {
         if self.context.is_settled() {

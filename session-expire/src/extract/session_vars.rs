@@ -22,8 +22,7 @@ use crate::{
     registry::record::SessionUpdate,
 };
 
-/// A number of whole seconds for a page. Prints as `null` when there is none, so that it can stand
-/// in a script or a data block as it is.
+/// Whole seconds for a page; renders as `null` if there are none, for use in a script or a data block.
 ///
 /// ```
 /// use session_expire::Seconds;
@@ -36,7 +35,7 @@ use crate::{
 pub struct Seconds(pub Option<u64>);
 
 impl Seconds {
-    /// Rounded up: a session that lives has at least one second left, for at zero it is over.
+    /// Rounds up: an active session has at least one second left.
     pub(crate) fn of(limit: Limit<Duration>) -> Self {
         Self(limit.at().map(|left| left.as_millis().div_ceil(1_000).try_into().unwrap_or(u64::MAX)))
     }
@@ -56,13 +55,14 @@ mod safe {
     impl askama::filters::HtmlSafe for super::Seconds {}
 }
 
-/// The variables of a page, under the names of django-auto-logout. Extract it in the handler and hand
-/// it to the template as `session`.
+/// Session variables of a page, with the names of django-auto-logout. Extract it in the handler and
+/// give it to the template as `session`.
 ///
-/// For an anonymous visitor, and for a limit that is off, the numbers print as `null`. The markup prints
-/// as nothing for an anonymous visitor, the first one also where both limits are off.
+/// Numbers render as `null` for an anonymous visitor, and for a limit that is off. Markup renders as
+/// an empty string for an anonymous visitor;
+/// [`redirect_to_login_immediately`](Self::redirect_to_login_immediately) also if both limits are off.
 ///
-/// Extracting it fails with 500 where [`SessionExpire`](crate::SessionExpire) is missing.
+/// Extracting it fails with 500 if [`SessionExpire`](crate::SessionExpire) is not mounted.
 ///
 /// ```
 /// use actix_web::{Responder, get};
@@ -76,17 +76,17 @@ mod safe {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct SessionVars {
-    /// Whole seconds until the session has lasted too long.
+    /// Seconds until the absolute timeout.
     pub seconds_until_session_end: Seconds,
-    /// Whole seconds until it has been idle for too long, if nothing happens from now on.
+    /// Seconds until the idle timeout, without further activity.
     pub seconds_until_idle_end: Seconds,
-    /// A `<script>` that leaves for the login page when the session is over, whichever limit comes
-    /// first; until then it keeps the session alive while somebody works on the page. It comes from the
-    /// [endpoints](crate::endpoints), so it needs no inline code.
+    /// A `<script>` that leaves for the login page when the session ends. Until then it keeps the
+    /// session alive while the user is active on the page. The
+    /// [endpoints](crate::SessionExpire::endpoints) serve it; nothing is inline.
     pub redirect_to_login_immediately: Markup,
-    /// A closed `<dialog>` with its style, and the same script, which then warns in time. Print it
-    /// anywhere in the body. What it says is up to [`Builder::dialog_texts`](crate::Builder::dialog_texts), how it
-    /// looks up to the custom properties of its style.
+    /// A closed `<dialog>` with its style, and the same script, which then warns before the end. Print
+    /// it anywhere in the body. Texts: [`dialog_texts`](crate::SessionExpireBuilder::dialog_texts).
+    /// Styles: the custom properties in the [guide](crate::guide::dialog).
     pub warning_dialog: Markup,
 }
 
@@ -106,8 +106,7 @@ impl SessionVars {
     }
 }
 
-/// The deadlines that will hold once this request is settled: what is going to be stored counts, not
-/// what one might wish.
+/// Returns the deadlines after this request is settled, from what will be stored.
 fn after_this_request(context: &RequestContext, req: &HttpRequest) -> Option<Deadlines> {
     let mut record = context.record()?.record.as_ref().clone();
     let active_at =

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// How important a message is, as in Django's messages.
+/// Level of a message, as in Django's messages.
 ///
 /// ```
 /// use session_expire::{FlashMessage, Level};
@@ -28,7 +28,7 @@ pub enum Level {
 }
 
 impl Level {
-    /// The word used as a CSS class.
+    /// Returns the word used as a CSS class.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -41,7 +41,7 @@ impl Level {
     }
 }
 
-/// A message that is shown once. It prints as its text; the template escapes it.
+/// Message that is shown once. It displays as its text, which the template must escape.
 ///
 /// ```
 /// use session_expire::{FlashMessage, Level};
@@ -61,7 +61,7 @@ pub struct FlashMessage {
 }
 
 impl FlashMessage {
-    /// A message without extra tags.
+    /// Returns a message without extra tags.
     pub fn new(level: Level, text: impl Into<String>) -> Self {
         Self { level, text: text.into(), extra_tags: String::new() }
     }
@@ -73,19 +73,19 @@ impl FlashMessage {
         self
     }
 
-    /// Its level.
+    /// Returns the level.
     #[must_use]
     pub fn level(&self) -> Level {
         self.level
     }
 
-    /// Its level and its extra tags, separated by spaces: for a `class` attribute.
+    /// Returns the level and the extra tags, separated by spaces: for a `class` attribute.
     #[must_use]
     pub fn tags(&self) -> String {
         format!("{} {}", self.level.as_str(), self.extra_tags).trim_end().to_owned()
     }
 
-    /// Its text, not escaped.
+    /// Returns the text, not escaped.
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text

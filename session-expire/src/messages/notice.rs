@@ -1,8 +1,8 @@
-//! What a person is told whose session has ended.
+//! Texts about the end of a session, and the languages of a user.
 
 use crate::{facts::Reason, time::Timestamp};
 
-/// The languages a person reads, most wanted first, in lower case: `["de-at", "en"]`.
+/// Languages of a user, most preferred first, in lower case: `["de-at", "en"]`.
 ///
 /// ```
 /// use session_expire::Languages;
@@ -14,11 +14,11 @@ use crate::{facts::Reason, time::Timestamp};
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Languages(Vec<String>);
 
-/// More than any browser sends; a header full of languages must not cost us time.
+/// More than any browser sends: a long header must not cost time.
 const MOST: usize = 16;
 
 impl Languages {
-    /// Reads an `Accept-Language` header. Junk is skipped, never an error.
+    /// Parses an `Accept-Language` header. Invalid parts are skipped.
     ///
     /// ```
     /// use session_expire::Languages;
@@ -33,12 +33,13 @@ impl Languages {
         Self(wanted.into_iter().map(|(_, tag)| tag).collect())
     }
 
-    /// The languages, most wanted first.
+    /// Returns the languages, most preferred first.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(String::as_str)
     }
 
-    /// The one of `available` that the person wants most: `de` serves `de-at`. `None` if there is none.
+    /// Returns the one of `available` that the user prefers: `de` matches `de-at`. `None` if none
+    /// matches.
     #[must_use]
     pub fn best_of<'a>(&self, available: &[&'a str]) -> Option<&'a str> {
         self.iter().find_map(|wanted| {
@@ -66,7 +67,7 @@ fn is_tag(text: &str) -> bool {
     !text.is_empty() && text.len() <= 35 && text.chars().all(letters)
 }
 
-/// A session has ended, and a person is about to be told.
+/// End of a session, for the text that the user reads.
 ///
 /// ```
 /// use session_expire::{Notice, Policy, Reason, SessionExpire};
@@ -86,20 +87,19 @@ fn is_tag(text: &str) -> bool {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Notice<'a> {
-    /// Why.
+    /// The reason.
     pub reason: Reason,
     /// The application's own word beside the reason, such as `password_changed`.
     pub cause: Option<&'a str>,
-    /// What the person reads.
+    /// The languages of the user.
     pub languages: &'a Languages,
-    /// The device whose login took the place of this one, where it was a login and that is known:
-    /// `Firefox on Linux`.
+    /// The device whose login evicted the session, if it is known: `Firefox on Linux`.
     pub device: Option<&'a str>,
-    /// When it ended, where that is known.
+    /// When it ended, if it is known.
     pub at: Option<Timestamp>,
 }
 
-/// The text where the application has set none.
+/// Returns the text if the application has set none.
 pub(crate) fn default_text(notice: &Notice<'_>) -> String {
     let text = match notice.reason {
         Reason::Idle => "You were signed out because you had not been active for a while.",
@@ -114,8 +114,8 @@ pub(crate) fn default_text(notice: &Notice<'_>) -> String {
     text.to_owned()
 }
 
-/// Times of day are told in UTC: a server doesn't know where its visitor's clock stands. Without a
-/// device it may have been no login, but a page that allows fewer sessions.
+/// Times of day are in UTC: the server does not know the time zone of the user. Without a device it
+/// may have been no login, but a page that allows fewer sessions.
 fn evicted_text(notice: &Notice<'_>) -> String {
     let time = notice.at.map(|at| at.to_utc().format("%H:%M UTC").to_string());
     let device = notice.device.filter(|device| !device.is_empty());

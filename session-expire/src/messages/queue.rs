@@ -176,8 +176,8 @@ mod tests {
     }
 
     fn with_record(texts: &[&str]) -> SessionData {
-        let mut changes = DataChanges::default();
-        changes.added_messages = texts.iter().filter_map(|text| stored(&message(text))).collect();
+        let added_messages = texts.iter().filter_map(|text| stored(&message(text))).collect();
+        let changes = DataChanges { added_messages, ..DataChanges::default() };
         let mut data = SessionData::default();
         data.apply(&changes).unwrap();
         data

@@ -61,8 +61,8 @@ pub struct SessionExpireBuilder {
 }
 
 impl SessionExpire {
-    /// Starts to configure the middleware; `policy` holds wherever no
-    /// [`PolicyPatch`](crate::PolicyPatch) says otherwise.
+    /// Returns a builder. `policy` is the application's policy, which a
+    /// [`PolicyPatch`](crate::PolicyPatch) can change for scopes, handlers and users.
     ///
     /// ```
     /// use session_expire::{Policy, SessionExpire};
@@ -113,7 +113,7 @@ impl SessionExpireBuilder {
         self
     }
 
-    /// Sets the peers whose `X-Forwarded-For` is believed. Default: none.
+    /// Sets the proxies whose `X-Forwarded-For` is trusted. Default: none.
     ///
     /// ```
     /// use session_expire::{Policy, SessionExpire};
@@ -152,21 +152,21 @@ impl SessionExpireBuilder {
 
     /// Sets the path of the application's own sign-out. Default: `/logout`.
     ///
-    /// A user who posts there with an expired session is not told why it ended, and during an outage
-    /// of the registry the response is a 503 instead of a success.
+    /// A user who posts there with an expired session is not told why it ended. While the registry is
+    /// unavailable the response is 503 instead of a success.
     pub fn logout_url(mut self, path: impl Into<Arc<str>>) -> Self {
         self.logout_url = path.into();
         self
     }
 
-    /// Whether an empty 401 for an anonymous visitor becomes a challenge. Default: `true`.
+    /// Sets whether an empty 401 for an anonymous visitor becomes a challenge. Default: `true`.
     pub fn challenge_anonymous(mut self, challenge: bool) -> Self {
         self.challenge_anonymous = challenge;
         self
     }
 
-    /// Sets the key that seals the anonymous cookie. Default: a random one, so that a restart loses
-    /// what anonymous visitors have. It signs no user out, because the session cookie holds no data.
+    /// Sets the key that encrypts the anonymous cookie. Default: a random one, so that a restart loses
+    /// what anonymous visitors have. A lost key signs no user out: the session cookie is not encrypted.
     ///
     /// Several processes of one site need the same key.
     pub fn cookie_key(mut self, key: Key) -> Self {
@@ -174,7 +174,7 @@ impl SessionExpireBuilder {
         self
     }
 
-    /// Adds keys of the past, which open anonymous cookies but do not seal them.
+    /// Adds former keys, which decrypt anonymous cookies but do not encrypt new ones.
     pub fn previous_cookie_keys(mut self, keys: impl IntoIterator<Item = Key>) -> Self {
         self.cookies.keys.extend(keys);
         self
@@ -191,7 +191,7 @@ impl SessionExpireBuilder {
     }
 
     /// Sets the names of the session cookie and of the anonymous cookie. Default: `__Host-id` and
-    /// `__Host-anonymous`; without the prefix where a domain, another path or plain HTTP rules it out.
+    /// `__Host-anonymous`; without the prefix if a domain, another path or plain HTTP is set.
     pub fn cookie_names(mut self, session: &str, anonymous: &str) -> Self {
         self.cookies.names = Some((session.to_owned(), anonymous.to_owned()));
         self

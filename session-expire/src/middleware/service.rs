@@ -12,7 +12,7 @@ use actix_web::{
     body::{EitherBody, MessageBody},
     dev::{Extensions, Service, ServiceRequest, ServiceResponse, Transform, forward_ready},
     error::InternalError,
-    http::{StatusCode, Uri},
+    http::{StatusCode, uri::PathAndQuery},
 };
 use pin_project_lite::pin_project;
 
@@ -155,7 +155,7 @@ impl<S: InnerService> Service<ServiceRequest> for SessionExpireService<S> {
             return ResponseFuture::refuse(req, SetupError::OtherSessionLayer);
         }
         req.add_data_container(Rc::clone(&self.extensions));
-        let mut cookies = config.cookies.read(req.headers(), config.now());
+        let mut cookies = config.cookies.read(req.headers(), || config.now());
         // Only a record names a user.
         cookies.anonymous.data.remove(config.identity_key);
         let key = cookies.key.filter(|key| !cookies.anonymous.has_finished(key));
@@ -216,14 +216,14 @@ pub struct Stranger {
     session: AppSession,
     format: ResponseFormat,
     /// Where to return to after a challenge.
-    uri: Option<Uri>,
+    page: Option<PathAndQuery>,
 }
 
 impl Stranger {
     fn new(mounted: &Rc<Mounted>, session: AppSession, req: &HttpRequest) -> Self {
         let format = ResponseFormat::classify(req, mounted.config.is_api(req));
-        let uri = (format == ResponseFormat::Page).then(|| req.uri().clone());
-        Self { mounted: Rc::clone(mounted), session, format, uri }
+        let page = req.uri().path_and_query().filter(|_| format == ResponseFormat::Page).cloned();
+        Self { mounted: Rc::clone(mounted), session, format, page }
     }
 
     /// Returns `true` if there is nothing to settle.
@@ -317,14 +317,13 @@ fn settle_stranger<S: InnerService>(
 /// A middleware that fails with an empty 401 wants a login, as a handler does.
 fn challenge_stranger(stranger: &Stranger, error: Error) -> Error {
     let policy = &stranger.mounted.config.policy;
-    let path = stranger.uri.as_ref().map_or("", Uri::path);
+    let path = stranger.page.as_ref().map_or("", PathAndQuery::path);
     let is_at_login = is_at(path, &policy.login_url);
     let (error, is_unauthorized) = inspect_error(error);
     if is_at_login || !stranger.mounted.config.challenge_anonymous || !is_unauthorized {
         return error;
     }
-    let path_and_query = stranger.uri.as_ref().and_then(Uri::path_and_query);
-    let return_path = path_and_query.and_then(|path| local_path(path.as_str()));
+    let return_path = stranger.page.as_ref().and_then(|page| local_path(page.as_str()));
     let info = RequestInfo::for_challenge(stranger.format, return_path);
     let response = challenge(&info, &policy.login_url, None);
     InternalError::from_response(error, response).into()

@@ -1,4 +1,4 @@
-//! The names of a login: a secret one and a public one; and the secret that signs for it.
+//! Keys of session records: the secret key, the public id and the signing key.
 
 use std::{
     fmt,
@@ -8,11 +8,11 @@ use std::{
 
 use rand::{Rng, distr::Alphanumeric};
 
-/// The secret name of a login: 4 letters that all logins of one user share, then 22 random letters and
-/// digits (131 bits; OWASP ASVS 7.2.3 asks for 128).
+/// Secret key of a session record: 4 letters that all sessions of one user share, then 22 random
+/// letters and digits (131 bits; OWASP ASVS 5.0 7.2.3 requires 128).
 ///
-/// It lives in the session and nowhere else that a person or a log can see; its `Debug` output hides it.
-/// The shared letters let a registry keep the records of one user together, knowing only a key.
+/// The session cookie holds it. No page, log or `Debug` output does. By the shared letters a registry
+/// can keep the records of one user together.
 ///
 /// ```
 /// use session_expire::RecordKey;
@@ -33,8 +33,8 @@ impl Hash for RecordKey {
     }
 }
 
-/// Stirs keys for a table of records. They are random and nobody can choose one that is kept there, so no
-/// secret is needed against chosen collisions; but letters are not spread as evenly as a table wants.
+/// Hasher of keys for a table of records. Keys are random and no client can choose one that is
+/// stored, so no secret is needed against chosen collisions; but letters are not spread evenly.
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct KeyHasher(u64);
 
@@ -53,17 +53,18 @@ impl Hasher for KeyHasher {
     }
 }
 
-/// How many letters the logins of one user share.
+/// Number of letters that the sessions of one user share.
 const TAG: usize = 4;
 
 impl RecordKey {
-    /// A new key for a login of `user`, from the thread's cryptographic generator.
+    /// Returns a new key for a session of `user`, from the thread's cryptographic generator.
     #[must_use]
     pub fn random(user: &str) -> Self {
         Self::join(user, random_letters())
     }
 
-    /// The key of a login of `user`, from its [secret](Self::secret) part; `None` for what cannot be one.
+    /// Returns the key of a session of `user` from its [secret](Self::secret) part; `None` if it is
+    /// malformed.
     #[must_use]
     pub fn with_secret(user: &str, secret: &str) -> Option<Self> {
         letters(secret).map(|secret| Self::join(user, secret))
@@ -76,25 +77,25 @@ impl RecordKey {
         Self(letters)
     }
 
-    /// What the session carries: the key without the letters that follow from the user's name.
+    /// Returns the key without the letters that follow from the user's name.
     #[must_use]
     pub fn secret(&self) -> &str {
         &self.expose()[TAG..]
     }
 
-    /// The letters that all logins of one user share: one of 14 million combinations.
+    /// Returns the letters that all sessions of one user share: one of 14 million combinations.
     #[must_use]
     pub fn tag(&self) -> &str {
         str::from_utf8(&self.0[..TAG]).unwrap_or_default()
     }
 
-    /// Reads a key back; `None` for what cannot be one.
+    /// Parses a key; `None` if it is malformed.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         letters(text).map(Self)
     }
 
-    /// The whole key, for a registry to store. Don't log it.
+    /// Returns the whole key, for a registry to store. Do not log it.
     #[must_use]
     pub fn expose(&self) -> &str {
         str::from_utf8(&self.0).unwrap_or_default()
@@ -107,8 +108,7 @@ impl fmt::Debug for RecordKey {
     }
 }
 
-/// The public name of a login, for pages, URLs and logs: 16 random letters and digits. Knowing it
-/// gives no access.
+/// Public id of a session, for pages, URLs and logs: 16 random letters and digits. It gives no access.
 ///
 /// ```
 /// use session_expire::PublicId;
@@ -122,19 +122,19 @@ impl fmt::Debug for RecordKey {
 pub struct PublicId([u8; 16]);
 
 impl PublicId {
-    /// A new id.
+    /// Returns a new id.
     #[must_use]
     pub fn random() -> Self {
         Self(random_letters())
     }
 
-    /// Reads an id back; `None` for what cannot be one.
+    /// Parses an id; `None` if it is malformed.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         letters(text).map(Self)
     }
 
-    /// The id as text.
+    /// Returns the id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         str::from_utf8(&self.0).unwrap_or_default()
@@ -153,8 +153,7 @@ impl fmt::Debug for PublicId {
     }
 }
 
-/// The secret under which the registry signs what a page may claim, 128 random bits; it never leaves
-/// the server.
+/// Signing key of the page tokens of a session: 128 random bits. It never leaves the server.
 ///
 /// ```
 /// use session_expire::SigningKey;
@@ -167,13 +166,13 @@ impl fmt::Debug for PublicId {
 pub struct SigningKey([u8; 16]);
 
 impl SigningKey {
-    /// A new secret.
+    /// Returns a new key.
     #[must_use]
     pub fn random() -> Self {
         Self(rand::rng().random())
     }
 
-    /// Reads a secret back; `None` for what cannot be one.
+    /// Parses a key; `None` if it is malformed.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let digits: [u8; 32] = text.as_bytes().try_into().ok()?;
@@ -182,7 +181,7 @@ impl SigningKey {
         Some(Self(number.to_be_bytes()))
     }
 
-    /// The secret itself in 32 hexadecimal digits, for a registry to store. Don't log it.
+    /// Returns the key in 32 hexadecimal digits, for a registry to store. Do not log it.
     #[must_use]
     pub fn expose(&self) -> String {
         format!("{:032x}", u128::from_be_bytes(self.0))
@@ -199,7 +198,7 @@ impl fmt::Debug for SigningKey {
     }
 }
 
-/// FNV-1a, written in letters: it only has to be the same on every machine and spread well.
+/// FNV-1a in letters: it must be the same on each machine, and spread well.
 fn tag_of(user: &str) -> [u8; TAG] {
     const LETTERS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     let hash = user.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
@@ -213,7 +212,7 @@ fn tag_of(user: &str) -> [u8; TAG] {
     })
 }
 
-/// The letters that all keys of `user` begin with; see [`RecordKey::tag`].
+/// Returns the letters that all keys of `user` begin with; see [`RecordKey::tag`].
 ///
 /// ```
 /// use session_expire::{RecordKey, partition_key};
@@ -237,7 +236,7 @@ fn letters<const N: usize>(text: &str) -> Option<[u8; N]> {
     plain.then_some(letters)
 }
 
-/// Bytes as two lower-case letters each.
+/// Returns two lower-case hexadecimal digits for each byte.
 pub(crate) fn to_hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

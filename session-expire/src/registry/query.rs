@@ -1,11 +1,11 @@
-//! Lists of records: which, in which order, and how many.
+//! Queries for lists of session records.
 
 use std::sync::Arc;
 
 use super::{key::PublicId, record::SessionRecord};
 use crate::time::Timestamp;
 
-/// Which records to list, newest login first.
+/// Query for records, newest login first.
 ///
 /// ```
 /// use session_expire::{NewLogin, Policy, Query, SessionRecord, Timestamp};
@@ -33,12 +33,12 @@ pub struct Query {
 }
 
 impl Query {
-    /// The open records of `user`.
+    /// Returns a query for the open records of `user`.
     pub fn open(user: impl Into<Arc<str>>) -> Self {
         Self { user: Some(user.into()), ended: Some(false), ..Self::default() }
     }
 
-    /// The ended records of `user`.
+    /// Returns a query for the ended records of `user`.
     pub fn past(user: impl Into<Arc<str>>) -> Self {
         Self { user: Some(user.into()), ended: Some(true), ..Self::default() }
     }

@@ -109,7 +109,8 @@ pub enum UpdateOutcome {
     Updated,
     /// The session has ended or is unknown; nothing was stored.
     Ended,
-    /// The session data would exceed [`SessionData::MAX_BYTES`]; nothing was stored.
+    /// The session data would exceed
+    /// [`SessionData::MAX_BYTES`](super::data::SessionData::MAX_BYTES); nothing was stored.
     TooLarge,
 }
 

@@ -34,16 +34,16 @@ fn forbid_storing(headers: &mut HeaderMap) {
 }
 
 fn keep_private(headers: &mut HeaderMap) {
-    if has_own_rule(headers) {
-        return;
+    let known = CacheHeaders::find(headers);
+    if !known.has_own_rule {
+        let rule = if known.has_validator { "private, no-cache" } else { "no-store" };
+        set_cache_control(headers, rule);
     }
-    let has_validator =
-        headers.contains_key(header::ETAG) || headers.contains_key(header::LAST_MODIFIED);
-    set_cache_control(headers, if has_validator { "private, no-cache" } else { "no-store" });
 }
 
 fn vary_by_cookie(headers: &mut HeaderMap) {
-    if !has_own_rule(headers) && !varies_by_cookie(headers) {
+    let known = CacheHeaders::find(headers);
+    if !(known.has_own_rule || known.has_vary && varies_by_cookie(headers)) {
         headers.append(header::VARY, HeaderValue::from_static("Cookie"));
     }
 }
@@ -52,11 +52,31 @@ fn set_cache_control(headers: &mut HeaderMap, value: &'static str) {
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(value));
 }
 
-/// Returns `true` if the handler has decided about caches.
-fn has_own_rule(headers: &HeaderMap) -> bool {
-    [header::CACHE_CONTROL, header::EXPIRES, header::PRAGMA]
-        .iter()
-        .any(|name| headers.contains_key(name))
+/// Which headers about caching a response has.
+#[derive(Default)]
+struct CacheHeaders {
+    /// The handler has decided about caches.
+    has_own_rule: bool,
+    has_validator: bool,
+    has_vary: bool,
+}
+
+impl CacheHeaders {
+    /// A response has few headers: one pass over them is faster than a look-up of each.
+    fn find(headers: &HeaderMap) -> Self {
+        let mut found = Self::default();
+        for name in headers.keys() {
+            match *name {
+                header::CACHE_CONTROL | header::EXPIRES | header::PRAGMA => {
+                    found.has_own_rule = true;
+                }
+                header::ETAG | header::LAST_MODIFIED => found.has_validator = true,
+                header::VARY => found.has_vary = true,
+                _ => {}
+            }
+        }
+        found
+    }
 }
 
 fn varies_by_cookie(headers: &HeaderMap) -> bool {

@@ -84,12 +84,17 @@ pub(crate) async fn settle<B: MessageBody + 'static>(
     }
     let has_shown = context.has_shown_messages();
     let effects = carry_out(&decision, user, context, &facts).await;
+    let is_done = effects.response.is_none();
     let instead = effects.response.or_else(|| response_for(decision.reply, context, &facts));
     let mut res = match instead {
         Some(response) => replace(res, response),
         None => res,
     };
-    let cookies = with_adoption(context, decision.action, effects.cookies);
+    // What has failed leaves the old cookie: the next request adopts the same session.
+    let cookies = match is_done {
+        true => with_adoption(context, decision.action, effects.cookies),
+        false => effects.cookies,
+    };
     let sets_cookie = !cookies.is_empty();
     add_cookies(res.response_mut(), &cookies);
     tell_reason(context, &mut res);

@@ -315,9 +315,10 @@ fn inputs() -> Vec<Input> {
 
 fn pairs<A: Copy, B: Copy>(
     a: impl IntoIterator<Item = A>,
-    b: impl IntoIterator<Item = B> + Clone,
+    b: impl IntoIterator<Item = B, IntoIter: Clone>,
 ) -> Vec<(A, B)> {
-    a.into_iter().flat_map(|a| b.clone().into_iter().map(move |b| (a, b))).collect()
+    let b = b.into_iter();
+    a.into_iter().flat_map(|a| b.clone().map(move |b| (a, b))).collect()
 }
 
 #[test]

@@ -190,7 +190,7 @@ impl Model {
     /// The entries and messages that a handler sees after a request.
     pub(super) fn data(&mut self, browser: usize, page: Page, kind: Kind) -> &mut Data {
         let access = self.access(browser, page.idle());
-        drop(self.open_public(browser, page, kind));
+        let _ = self.open_public(browser, page, kind);
         match access {
             Access::Active(n) => &mut self.sessions[n].data,
             _ => &mut self.anonymous[browser],

@@ -14,18 +14,16 @@
 //! of its own for all tests.
 //!
 //! ```
-//! # use session_expire::MemoryRegistry;
-//! # struct Runtime;
-//! # impl Runtime {
-//! #     fn block_on(&self, work: session_expire::conformance::Work<'_>) {
-//! #         session_expire::conformance::block_on(work);
-//! #     }
-//! # }
-//! # static RUNTIME: Runtime = Runtime;
-//! # async fn connect() -> MemoryRegistry { MemoryRegistry::new() }
-//! // static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
-//! session_expire::conformance_tests!(runner = |work| RUNTIME.block_on(work), fresh = async {
-//!     connect().await
+//! use session_expire::MemoryRegistry;
+//! use session_expire::conformance::{Work, block_on};
+//!
+//! // With Tokio: `RUNTIME.block_on(work)`.
+//! fn run(work: Work<'_>) {
+//!     block_on(work);
+//! }
+//!
+//! session_expire::conformance_tests!(runner = |work| run(work), fresh = async {
+//!     MemoryRegistry::new()
 //! });
 //! # fn main() {}
 //! ```

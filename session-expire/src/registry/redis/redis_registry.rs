@@ -112,14 +112,6 @@ impl RedisRegistry {
 
     /// Sets how long an operation may take. Default: 500 ms. An operation that takes longer is an
     /// error.
-    ///
-    /// ```no_run
-    /// # async fn start() -> Result<(), Box<dyn std::error::Error>> {
-    /// use std::time::Duration;
-    /// # use session_expire::RedisRegistry;
-    /// let registry = RedisRegistry::connect("redis://127.0.0.1/").await?.timeout(Duration::from_millis(200));
-    /// # Ok(()) }
-    /// ```
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.0.timeout = timeout;
@@ -145,13 +137,6 @@ impl RedisRegistry {
     /// Sets how many ended sessions of each user are kept in the history. Default: 20.
     ///
     /// `Limit::At(0)` keeps none, `Limit::Off` all of the last 90 days.
-    ///
-    /// ```no_run
-    /// # async fn start() -> Result<(), Box<dyn std::error::Error>> {
-    /// # use session_expire::{Limit, RedisRegistry};
-    /// let registry = RedisRegistry::connect("redis://127.0.0.1/").await?.history_limit(Limit::At(5));
-    /// # Ok(()) }
-    /// ```
     #[must_use]
     pub fn history_limit(mut self, limit: Limit<u32>) -> Self {
         self.0.history_limit = limit;
@@ -162,13 +147,6 @@ impl RedisRegistry {
     ///
     /// A record that may still be active is kept a day longer than the longer one of its limits,
     /// and one without limits 90 days at least.
-    ///
-    /// ```no_run
-    /// # async fn start() -> Result<(), Box<dyn std::error::Error>> {
-    /// # use session_expire::{RedisRegistry, hours};
-    /// let registry = RedisRegistry::connect("redis://127.0.0.1/").await?.history_age(hours(24 * 30));
-    /// # Ok(()) }
-    /// ```
     #[must_use]
     pub fn history_age(mut self, age: Duration) -> Self {
         self.0.history_age = age;

@@ -29,10 +29,14 @@ pub(crate) const COLUMNS: &str = "key_hash, id, signing_key, user, logged_in_at,
 pub(crate) fn hashed(key: RecordKey) -> RecordKey {
     const LETTERS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     let digest = Sha256::digest(key.expose());
-    let letters = digest.iter().take(22).map(|byte| char::from(LETTERS[usize::from(byte % 62)]));
-    let name: String = key.tag().chars().chain(letters).collect();
+    let mut name = [0; 26];
+    let (tag, letters) = name.split_at_mut(key.tag().len());
+    tag.copy_from_slice(key.tag().as_bytes());
+    for (letter, byte) in letters.iter_mut().zip(digest) {
+        *letter = LETTERS[usize::from(byte % 62)];
+    }
     // 4 + 22 letters are always a key; the fallback only spares a panic.
-    RecordKey::parse(&name).unwrap_or(key)
+    str::from_utf8(&name).ok().and_then(RecordKey::parse).unwrap_or(key)
 }
 
 /// A row of [`COLUMNS`].
