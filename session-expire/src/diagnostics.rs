@@ -17,8 +17,6 @@ pub(crate) struct Diagnostics {
     same_user_login: Once,
     no_user: Once,
     sessions_without_user: AtomicU32,
-    /// Another session layer may be wrapped inside: look closely from now on.
-    suspects_other_layer: AtomicBool,
 }
 
 /// A flag that is set once.
@@ -100,13 +98,5 @@ impl Diagnostics {
         if !self.no_user.0.load(Ordering::Relaxed) {
             self.no_user.0.store(true, Ordering::Relaxed);
         }
-    }
-
-    pub(crate) fn suspect_other_layer(&self) {
-        self.suspects_other_layer.store(true, Ordering::Relaxed);
-    }
-
-    pub(crate) fn suspects_other_layer(&self) -> bool {
-        self.suspects_other_layer.load(Ordering::Relaxed)
     }
 }

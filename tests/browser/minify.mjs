@@ -7,7 +7,7 @@ import { gzipSync } from "node:zlib";
 import { minify } from "terser";
 
 const LIMIT = 3000;
-const client = new URL("../../session-expire/src/client/", import.meta.url);
+const client = new URL("../../session-expire/src/dialog/", import.meta.url);
 const source = readFileSync(new URL("session.js", client), "utf8");
 const { code } = await minify(source, { ecma: 2022, compress: { passes: 3, unsafe_arrows: true }, format: { comments: false } });
 const target = new URL("session.min.js", client);

@@ -59,11 +59,23 @@ impl RequestContext {
         if matches!(before, AccessState::Anonymous | AccessState::Unavailable) {
             return;
         }
-        let after = AccessState::check(&self.loaded, self.policies.borrow().effective(), self.now);
+        let policies = self.policies.borrow();
+        let limits = policies.effective().limits();
+        // Most layers leave the timeouts as they are.
+        if before.is_active() && self.checked_under.get() == Some(limits) {
+            return;
+        }
+        let after = AccessState::check(&self.loaded, policies.effective(), self.now);
+        drop(policies);
+        // A suspension that was not possible is tried again in the next layer.
+        self.checked_under.set(None);
         match (before, after) {
             (AccessState::Active(_), after @ AccessState::Expired(_)) => self.suspend(after),
             (AccessState::Expired(_), after @ AccessState::Active(_)) => self.restore(after),
-            (_, after) => *self.access.borrow_mut() = after,
+            (_, after) => {
+                self.checked_under.set(Some(limits));
+                *self.access.borrow_mut() = after;
+            }
         }
     }
 

@@ -2,9 +2,9 @@
 
 use super::{RequestContext, access::AccessState, session_data::NamedUser};
 use crate::{
-    cookies::AnonymousState,
+    cookies::anonymous::AnonymousState,
     messages::queue::MessageQueue,
-    registry::data::{DataChanges, SessionData},
+    registry::data::{DataChanges, DataTooLarge, SessionData},
 };
 
 /// What happened to the user of a session.
@@ -92,23 +92,31 @@ impl RequestContext {
 
     /// Returns what the anonymous cookie is to hold after this request. The key of the request
     /// `is_dead` if it can never be used again.
-    pub(crate) fn anonymous_state(&self, is_dead: bool) -> AnonymousState {
+    ///
+    /// # Errors
+    ///
+    /// Returns [`DataTooLarge`] if the entries exceed the limit of session data.
+    pub(crate) fn anonymous_state(&self, is_dead: bool) -> Result<AnonymousState, DataTooLarge> {
         let before = &self.cookies.anonymous;
         let mut state =
             AnonymousState { told: before.told.clone(), is_dead: before.is_dead, ..<_>::default() };
         if !self.session.is_purged() {
             state.data = before.data.clone();
-            let changes = self.session.changes_since(&before.data);
-            if let Err(error) = state.data.apply(&changes) {
-                tracing::error!(%error, "anonymous session not stored");
-            }
+            state.data.apply(&self.session.changes_since(&before.data))?;
         }
         match &*self.messages.borrow() {
             Some(queue) => state.messages = queue.remaining_anonymous(),
             None => state.messages.clone_from(&before.messages),
         }
         self.note_told(&mut state, is_dead);
-        state
+        self.note_marked_login(&mut state);
+        Ok(state)
+    }
+
+    fn note_marked_login(&self, state: &mut AnonymousState) {
+        let before = self.cookies.anonymous.marked_login.clone();
+        let before = before.filter(|_| !self.is_at_marked_login.get());
+        state.marked_login = self.marked_login.borrow().clone().or(before);
     }
 
     /// Returns `true` if the anonymous cookie may have to change.
@@ -117,6 +125,8 @@ impl RequestContext {
             || !self.is_session_unchanged()
             || self.is_reason_dismissed.get()
             || self.challenge_reason.borrow().is_some()
+            || self.is_at_marked_login.get()
+            || self.marked_login.borrow().is_some()
     }
 
     /// Returns what the anonymous cookie is to hold after a sign-out: the messages of this request.
@@ -126,11 +136,13 @@ impl RequestContext {
         if !ends_now {
             let before = &self.cookies.anonymous;
             (state.told, state.is_dead) = (before.told.clone(), before.is_dead);
-            self.loaded.key().into_iter().for_each(|key| state.set_told(key, true));
+            let reason = self.end_reason();
+            self.loaded.key().into_iter().for_each(|key| state.set_told(key, reason, true));
         }
         if let Some(queue) = &*self.messages.borrow() {
             state.messages = queue.remaining_anonymous();
         }
+        state.reason = self.challenge_reason.borrow().clone();
         state
     }
 
@@ -139,7 +151,8 @@ impl RequestContext {
         let messages = self.messages.borrow();
         let has_told = messages.as_ref().is_some_and(MessageQueue::has_shown_reason);
         if has_told || self.is_reason_dismissed.get() {
-            self.loaded.key().into_iter().for_each(|key| state.set_told(key, is_dead));
+            let reason = self.end_reason();
+            self.loaded.key().into_iter().for_each(|key| state.set_told(key, reason, is_dead));
         } else {
             let before = &self.cookies.anonymous.reason;
             state.reason = self.challenge_reason.borrow().as_ref().or(before.as_ref()).cloned();
@@ -151,10 +164,7 @@ impl RequestContext {
     /// Of an anonymous visitor it takes the entries that a login keeps. Of another user it takes
     /// only what this request has written under new names: whatever was derived from the other
     /// user's data stays behind.
-    pub(crate) fn login_data(
-        &self,
-        user: &str,
-    ) -> Result<SessionData, crate::registry::data::DataTooLarge> {
+    pub(crate) fn login_data(&self, user: &str) -> Result<SessionData, DataTooLarge> {
         let mut data = SessionData::default();
         let mut changes = self.session.changes_since(&data);
         if self.record().is_some_and(|loaded| *loaded.record.user != *user) {
@@ -184,11 +194,18 @@ impl RequestContext {
 
     /// Makes the session that of `user`: the entries and messages of another user are removed.
     pub(crate) fn hand_over(&self, user: &str) {
-        let other = self.record().filter(|loaded| *loaded.record.user != *user);
-        if let Some(loaded) = other.filter(|_| self.access.borrow().is_active()) {
+        let Some(loaded) = self.record().filter(|_| self.access.borrow().is_active()) else {
+            return;
+        };
+        if *loaded.record.user != *user {
             self.session.remove_entries_of(&loaded.data);
             self.drop_record_messages();
             self.is_handed_over.set(true);
+        } else if self.is_handed_over.replace(false) {
+            // The user of the session after all: what was removed comes back.
+            let since = self.session.changes_since(&SessionData::default());
+            self.session.fill(&loaded.data, Some(user));
+            self.session.apply(&since);
         }
     }
 

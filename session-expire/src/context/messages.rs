@@ -72,6 +72,11 @@ impl RequestContext {
         (!text.is_empty()).then(|| FlashMessage::new(level, text).with_tags(reason.as_str()))
     }
 
+    /// Keeps a message for the next page, unless a user signs in before.
+    pub(crate) fn keep_reason(&self, message: FlashMessage) {
+        *self.challenge_reason.borrow_mut() = Some(message);
+    }
+
     /// A challenge under a policy with a message of its own: the login page, which is under another
     /// policy, shows it.
     pub(crate) fn keep_challenge_reason(&self, info: &RequestInfo) {
@@ -83,9 +88,10 @@ impl RequestContext {
 
     /// A record that the registry does not know tells no reason.
     pub(crate) fn reason_to_tell(&self) -> Option<Reason> {
-        let has_told = self.loaded.key().is_some_and(|key| self.cookies.anonymous.has_told(key));
-        let reason = self.access().expiry_reason().filter(|_| !has_told);
-        reason.filter(|reason| *reason != Reason::Unknown)
+        let told = &self.cookies.anonymous;
+        let has_told = |reason| self.loaded.key().is_some_and(|key| told.has_told(key, reason));
+        let reason = self.access().expiry_reason();
+        reason.filter(|reason| *reason != Reason::Unknown && !has_told(*reason))
     }
 
     pub(crate) fn push_message(&self, message: FlashMessage) {

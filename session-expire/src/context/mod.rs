@@ -34,10 +34,11 @@ use crate::{
     cookies::RequestCookies,
     error::SetupError,
     judge::Verdict,
+    limit::Limits,
     messages::{flash::FlashMessage, queue::MessageQueue},
     policy::{Policy, PolicyPatch},
     registry::data::DataChanges,
-    request::{RequestInfo, origin::is_from_other_site, return_path::is_at},
+    request::{RequestInfo, return_path::is_at},
     time::Timestamp,
 };
 
@@ -51,6 +52,8 @@ pub(crate) struct RequestContext {
     pub(crate) now: Timestamp,
     policies: RefCell<PolicyStack>,
     access: RefCell<AccessState>,
+    /// The limits under which `access` was last found, if it could be put into effect.
+    checked_under: Cell<Option<Limits>>,
     /// What was written to the record's entries before the session was suspended.
     record_writes: RefCell<DataChanges>,
     /// What was written to the anonymous entries before the session was restored.
@@ -73,6 +76,10 @@ pub(crate) struct RequestContext {
     has_ended: Cell<bool>,
     /// The user fills in the login form, and need not be told why the old session ended.
     is_reason_dismissed: Cell<bool>,
+    /// The request comes from a challenge that has ended nothing.
+    is_at_marked_login: Cell<bool>,
+    /// The login page that this request is sent to by a challenge that ends nothing.
+    marked_login: RefCell<Option<String>>,
     /// A layer has refused the request for want of a login.
     is_refused_by_layer: Cell<bool>,
     /// Read on the way in where a failure further in may need it.
@@ -99,13 +106,15 @@ impl RequestContext {
         loaded: LoadedSession,
         req: &HttpRequest,
     ) -> Rc<Self> {
-        let context = Self::new(mounted, session, cookies, loaded);
-        if is_sent_to_login_by_other_site(&context, req) {
+        // In its place from the start: moving it costs as much as a look-up.
+        let context = Rc::new(Self::new(mounted, session, cookies, loaded));
+        if context.is_sent_to_login(req) {
+            context.is_at_marked_login.set(true);
             *context.access.borrow_mut() = AccessState::Anonymous;
         }
         context.fill(req);
         let is_due = context.record().is_some_and(|loaded| context.lags(&loaded.record));
-        if is_due || !context.access().is_active() {
+        if is_due || !context.access().is_active() || !req.method().is_safe() {
             context.read_facts(req);
         }
         context.keep_with(req)
@@ -120,7 +129,8 @@ impl RequestContext {
         let mounted = req.app_data::<Rc<Mounted>>().ok_or(SetupError::NotMounted)?;
         let session = AppSession::of_request(req, mounted.config.identity_key);
         let cookies = RequestCookies::default();
-        let context = Self::new(Rc::clone(mounted), session, cookies, LoadedSession::Anonymous);
+        let loaded = LoadedSession::Anonymous;
+        let context = Rc::new(Self::new(Rc::clone(mounted), session, cookies, loaded));
         context.read_facts(req);
         Ok(context.keep_with(req))
     }
@@ -141,6 +151,7 @@ impl RequestContext {
             cookies,
             loaded,
             now,
+            checked_under: Cell::new(Some(policies.effective().limits())),
             policies: RefCell::new(policies),
             access: RefCell::new(access),
             record_writes: RefCell::default(),
@@ -156,28 +167,32 @@ impl RequestContext {
             completed_at: Cell::new(now),
             has_ended: Cell::new(false),
             is_reason_dismissed: Cell::new(false),
+            is_at_marked_login: Cell::new(false),
+            marked_login: RefCell::default(),
             is_refused_by_layer: Cell::new(false),
             facts: RefCell::default(),
         }
     }
 
-    fn keep_with(self, req: &HttpRequest) -> Rc<Self> {
-        let context = Rc::new(self);
-        req.extensions_mut().insert(Rc::clone(&context));
-        context
+    fn keep_with(self: Rc<Self>, req: &HttpRequest) -> Rc<Self> {
+        req.extensions_mut().insert(Rc::clone(&self));
+        self
     }
 
     /// Fills the session with the entries that the request may see.
     fn fill(&self, req: &HttpRequest) {
         match (&*self.access.borrow(), self.record()) {
-            (AccessState::Unavailable, _) => return,
+            (AccessState::Unavailable, _) => {
+                self.session.fill_for_outage();
+                return self.is_allocated.set(true);
+            }
             (AccessState::Active(_), Some(loaded)) => {
                 self.session.fill(&loaded.data, Some(&loaded.record.user));
             }
             _ => self.session.fill(&self.cookies.anonymous.data, None),
         }
-        // A login mostly comes by POST. Where it comes by GET, a missing allocation is only a sign.
-        if !req.method().is_safe() || self.config().diagnostics.suspects_other_layer() {
+        // A login mostly comes by POST. Once one has succeeded, no other layer is mounted inside.
+        if !req.method().is_safe() || !self.mounted.is_only_layer() {
             self.session.allocate();
         }
         self.is_allocated.set(!self.session.is_unallocated());
@@ -266,11 +281,11 @@ impl RequestContext {
 
     /// Takes note of where the user acts: at the login form, or at the application's sign-out, which
     /// cannot see whom it signs out of an expired session, or during an outage.
-    pub(crate) fn note_place(&self, info: &RequestInfo) {
+    pub(crate) fn note_place(&self, info: &RequestInfo, is_refused: bool) {
         if !matches!(*self.access(), AccessState::Expired(_) | AccessState::Unavailable) {
             return;
         }
-        if info.acts_at(&self.config().logout_url) {
+        if info.acts_at(&self.config().logout_url) && !is_refused {
             self.update_intent(|intent| intent.signs_out = true);
         }
         self.is_reason_dismissed.set(info.acts_at(&self.policy().login_url));
@@ -318,23 +333,26 @@ impl RequestContext {
     /// Returns `true` if another middleware has taken the entries out of the session.
     ///
     /// Where no memory was allocated on the way in, a session that was written and has none is only a
-    /// sign; with a cookie that is not ours (`sets_cookie`) it is enough.
-    pub(crate) fn was_session_taken(&self, sets_cookie: bool) -> bool {
-        let is_written = !self.session.is_untouched() && !self.session.is_purged();
-        let is_taken = self.session.is_unallocated() && (self.is_allocated.get() || is_written);
-        if is_taken && !self.is_allocated.get() {
-            self.config().diagnostics.suspect_other_layer();
-        }
-        is_taken && (self.is_allocated.get() || sets_cookie)
+    /// sign: requests are looked at closely from then on.
+    pub(crate) fn was_session_taken(&self) -> bool {
+        let is_taken = self.session.is_unallocated() && !self.session.is_untouched();
+        self.mounted.note_layers(self.is_allocated.get(), is_taken);
+        is_taken && self.is_allocated.get()
     }
-}
 
-/// The login page may forward users who are signed in. After a challenge that ended nothing, because
-/// the request came from another site, it would send them back to where they were challenged, and so
-/// on: so it sees an anonymous visitor then.
-fn is_sent_to_login_by_other_site(context: &RequestContext, req: &HttpRequest) -> bool {
-    context.access().is_active()
-        && req.method().is_safe()
-        && is_at(req.path(), &context.config().policy.login_url)
-        && is_from_other_site(req)
+    /// Returns `true` if a challenge that has ended nothing has sent the request to this login page.
+    ///
+    /// The page may forward users who are signed in. It would send this one back to where the
+    /// challenge came from, and so on: so it sees an anonymous visitor, once.
+    fn is_sent_to_login(&self, req: &HttpRequest) -> bool {
+        let login = self.cookies.anonymous.marked_login.as_deref();
+        self.access().is_active()
+            && req.method().is_safe()
+            && login.is_some_and(|login| is_at(req.path(), login))
+    }
+
+    /// Remembers the login page of a challenge that ends nothing.
+    pub(crate) fn mark_login(&self) {
+        *self.marked_login.borrow_mut() = Some(self.policy().login_url.to_string());
+    }
 }

@@ -31,6 +31,8 @@ pub(crate) struct Mounted {
     pub(crate) config: Arc<Config>,
     /// How far `last_seen` may lag: the strictest idle timeout of the application decides.
     write_interval: Cell<Duration>,
+    /// No other session layer is mounted inside, as far as a request has shown.
+    is_only_layer: Cell<bool>,
     /// `true` if some policy limits the number of sessions.
     counts_sessions: Cell<bool>,
     /// Digest of the application's policy and of the patches mounted at the start.
@@ -46,6 +48,7 @@ impl Mounted {
             config.policy.max_sessions != Limit::Off || config.user_policy.is_some();
         let mounted = Self {
             write_interval: Cell::new(interval),
+            is_only_layer: Cell::new(false),
             counts_sessions: Cell::new(counts_sessions),
             policy_digest: digest(&config.policy, &patches),
             config,
@@ -61,6 +64,18 @@ impl Mounted {
         }
         if matches!(patch.max_sessions, Some(Limit::At(_))) {
             self.counts_sessions.set(true);
+        }
+    }
+
+    pub(crate) fn is_only_layer(&self) -> bool {
+        self.is_only_layer.get()
+    }
+
+    /// Takes note of what a request has shown: whether another layer has taken the entries of a
+    /// session, for which memory `was_allocated` on the way in.
+    pub(crate) fn note_layers(&self, was_allocated: bool, is_taken: bool) {
+        if was_allocated || is_taken {
+            self.is_only_layer.set(!is_taken);
         }
     }
 

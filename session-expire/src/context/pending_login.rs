@@ -36,6 +36,7 @@ pub(crate) struct Guard {
     config: Arc<Config>,
     key: RecordKey,
     is_armed: bool,
+    is_reserved: bool,
 }
 
 /// Outcome of an attempt to reserve a login.
@@ -48,7 +49,12 @@ pub(crate) enum Reserved {
 impl Guard {
     /// To be made before the registry is called: its answer may get lost.
     pub(crate) fn new(config: &Arc<Config>, key: RecordKey) -> Self {
-        Self { config: Arc::clone(config), key, is_armed: true }
+        Self { config: Arc::clone(config), key, is_armed: true, is_reserved: false }
+    }
+
+    /// Returns `true` if the login holds a slot.
+    pub(crate) fn is_reserved(&self) -> bool {
+        self.is_reserved
     }
 
     /// There is nothing to cancel any more.
@@ -89,8 +95,7 @@ impl RequestContext {
         let client = client(req, &self.config().proxies);
         let login = self.new_login(user, login_policy, client).await?;
         let mut guard = Guard::new(self.config(), login.key);
-        let reservation = login.reservation(self.config().now().plus(RESERVED_FOR));
-        match self.config().registry.reserve(reservation).await? {
+        match self.reserve(&login).await? {
             ReserveOutcome::Refused { active } => {
                 guard.disarm();
                 self.config().emit(&Event::LoginRefused { user: &login.user });
@@ -98,11 +103,18 @@ impl RequestContext {
             }
             ReserveOutcome::Reserved => {
                 let id = login.id;
+                guard.is_reserved = true;
                 // A reservation made earlier in this request is cancelled by its guard.
                 drop(self.login.replace(Some(Box::new(PendingLogin { login, guard }))));
                 Ok(Reserved::Held(id))
             }
         }
+    }
+
+    /// Reserves a slot for `login`.
+    pub(crate) async fn reserve(&self, login: &NewLogin) -> Result<ReserveOutcome, RegistryError> {
+        let reservation = login.reservation(self.config().now().plus(RESERVED_FOR));
+        self.config().registry.reserve(reservation).await
     }
 
     /// Returns the login to commit for `user`: the reserved one, or one for a user whom the handler

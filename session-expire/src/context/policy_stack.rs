@@ -57,13 +57,15 @@ impl PolicyStack {
 }
 
 /// Returns the policy in force for `record` where `layered` holds, if it differs from that.
+#[inline]
 fn own_policy(
     app: &Arc<Policy>,
     layered: &Arc<Policy>,
     layers: Option<&PolicyPatch>,
     record: Option<&SessionRecord>,
 ) -> Option<Arc<Policy>> {
-    let record = record?;
+    let record =
+        record.filter(|record| record.login_policy.is_some() || record.user_policy.is_some())?;
     let login = record.login_policy.as_ref().map(|login| match layers {
         Some(layers) => Arc::new(under_choice(app, login, layers)),
         None => Arc::new(under_choice(app, login, &PolicyPatch::new())),

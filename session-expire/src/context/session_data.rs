@@ -74,6 +74,12 @@ impl AppSession {
         self.session.status() == SessionStatus::Renewed
     }
 
+    /// Fills the session of a request whose record cannot be loaded. One entry tells a session that
+    /// the handler has emptied from one that it has not.
+    pub(crate) fn fill_for_outage(&self) {
+        drop(self.session.insert("", ()));
+    }
+
     /// Replaces all entries by `data`, and the user by `user`.
     pub(crate) fn fill(&self, data: &SessionData, user: Option<&str>) {
         if !self.is_empty() {

@@ -39,7 +39,7 @@
   let acted; // when the user was last active, until it is reported
   let confirmed; // that it is time to warn
   let dismissed; // the notice that nothing can be done
-  let exchanged; // the page token, since the server last accepted one
+  let stale = false; // the server no longer accepts the page's token
   let shown; // what the dialog says: one of these three
   const [IDLE, SESSION, OVER] = ["whenIdle", "whenSession", "whenOver"];
   let spoken;
@@ -187,17 +187,17 @@
       answer = await response.json();
     } catch {} // no network, or a page that is no answer
     if (gone) return true;
-    const { state, reason, policy, page_token, seconds_until_idle_end, seconds_until_session_end } = answer ?? {};
+    const { state, reason, policy, seconds_until_idle_end, seconds_until_session_end } = answer ?? {};
     // A later question was answered first, perhaps before this activity counted.
     if (state && at < newest) return body ? ask() : true;
-    // The server no longer accepts the page's token and has applied the application's policy.
-    const stale = policy === "stale";
-    const unsure = stale && TIMEOUTS.includes(reason);
-    if (stale && page_token && !exchanged) {
-      statusUrl.searchParams.set("policy", page_token);
+    // The policies have changed since the page was made: without its token it is asked anew, and the
+    // application's policy counts. A laxer page is not left for that before its own time is over.
+    if (policy === "stale" && !stale) {
+      stale = true;
+      statusUrl.searchParams.delete("policy");
       askSoon();
     }
-    exchanged = stale && (exchanged || page_token);
+    const unsure = stale && TIMEOUTS.includes(reason);
     if (state === "active") {
       newest = at;
       count(seconds_until_idle_end ?? Infinity, seconds_until_session_end ?? Infinity, at);

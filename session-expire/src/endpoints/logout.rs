@@ -25,7 +25,7 @@ pub(super) async fn logout(req: HttpRequest) -> Result<HttpResponse, SetupError>
     let (policy, info) = (context.policy(), context.info(&req));
     let text = context.ended_text(Reason::LoggedOut, &info);
     if !text.is_empty() {
-        context.push_message(FlashMessage::new(Level::Success, text).with_tags("logged_out"));
+        context.keep_reason(FlashMessage::new(Level::Success, text).with_tags("logged_out"));
     }
     Ok(match info.format {
         ResponseFormat::Page => see_other(&policy.login_url),

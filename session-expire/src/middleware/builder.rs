@@ -1,11 +1,9 @@
 //! Builder of the middleware: registry, policies, cookies.
 //!
-//! Options that an application gives as a function are in `callbacks`.
+//! Options that an application gives as a function are in `callbacks`, those of cookies in
+//! `cookie_options`.
 
-use std::{fmt, sync::Arc, time::Duration};
-
-use actix_session::storage::SessionStore;
-use actix_web::cookie::{Key, SameSite};
+use std::{fmt, sync::Arc};
 
 use super::SessionExpire;
 #[cfg(feature = "metrics")]
@@ -23,7 +21,6 @@ use crate::{
     policy::Policy,
     registry::{Registry, memory::MemoryRegistry},
     request::{client_ip::TrustedProxy, origin::AllowedOrigins},
-    time::Timestamp,
 };
 
 /// Builder of [`SessionExpire`].
@@ -49,9 +46,9 @@ pub struct SessionExpireBuilder {
     challenge_anonymous: bool,
     proxies: Vec<TrustedProxy>,
     allowed_origins: Vec<String>,
-    cookies: CookieConfig,
+    pub(super) cookies: CookieConfig,
     login_keeps: Option<Vec<Box<str>>>,
-    migration: Option<Migration>,
+    pub(super) migration: Option<Migration>,
     pub(super) texts: Option<EndedTexts>,
     pub(super) dialog_texts: Option<DialogTextsFor>,
     pub(super) passive: Option<RequestPredicate>,
@@ -165,62 +162,6 @@ impl SessionExpireBuilder {
         self
     }
 
-    /// Sets the key that encrypts the anonymous cookie. Default: a random one, so that a restart loses
-    /// what anonymous visitors have. A lost key signs no user out: the session cookie is not encrypted.
-    ///
-    /// Several processes of one site need the same key.
-    pub fn cookie_key(mut self, key: Key) -> Self {
-        self.cookies.keys.insert(0, key);
-        self
-    }
-
-    /// Adds former keys, which decrypt anonymous cookies but do not encrypt new ones.
-    pub fn previous_cookie_keys(mut self, keys: impl IntoIterator<Item = Key>) -> Self {
-        self.cookies.keys.extend(keys);
-        self
-    }
-
-    /// Sends cookies over plain HTTP, too. Default: `false`.
-    ///
-    /// # Security
-    ///
-    /// For development only: anyone on the network can read the session key then.
-    pub fn plain_http(mut self, allowed: bool) -> Self {
-        self.cookies.secure = !allowed;
-        self
-    }
-
-    /// Sets the names of the session cookie and of the anonymous cookie. Default: `__Host-id` and
-    /// `__Host-anonymous`; without the prefix if a domain, another path or plain HTTP is set.
-    pub fn cookie_names(mut self, session: &str, anonymous: &str) -> Self {
-        self.cookies.names = Some((session.to_owned(), anonymous.to_owned()));
-        self
-    }
-
-    /// Sets the `Domain` of the cookies. Default: none, which means this host only.
-    pub fn cookie_domain(mut self, domain: impl Into<String>) -> Self {
-        self.cookies.domain = Some(domain.into());
-        self
-    }
-
-    /// Sets the `Path` of the cookies. Default: `/`.
-    pub fn cookie_path(mut self, path: impl Into<String>) -> Self {
-        self.cookies.path = path.into();
-        self
-    }
-
-    /// Sets `SameSite` of the cookies. Default: `Lax`.
-    pub fn cookie_same_site(mut self, same_site: SameSite) -> Self {
-        self.cookies.same_site = same_site;
-        self
-    }
-
-    /// Sets how long an anonymous cookie is accepted after it was issued. Default: 30 days.
-    pub fn anonymous_max_age(mut self, max_age: Duration) -> Self {
-        self.cookies.anonymous_max_age = max_age;
-        self
-    }
-
     /// Names the entries of an anonymous visitor that a login keeps. Default: all.
     ///
     /// # Security
@@ -228,40 +169,6 @@ impl SessionExpireBuilder {
     /// A CSRF token that was issued before the login must not be kept.
     pub fn login_keeps<N: AsRef<str>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
         self.login_keeps = Some(names.into_iter().map(|name| name.as_ref().into()).collect());
-        self
-    }
-
-    /// Adopts sessions of actix-session's `SessionMiddleware` until `until`: a request that carries
-    /// its cookie, and none of ours, continues its session.
-    ///
-    /// `cookie`, `key` and `store` are what that middleware was built with. Default: old sessions
-    /// have to sign in again.
-    ///
-    /// # Security
-    ///
-    /// Until `until`, a copy of an old cookie that was never adopted can still be adopted. `until` must
-    /// never be moved later.
-    pub fn migrate_from<S: SessionStore + Send + Sync + 'static>(
-        mut self,
-        cookie: &str,
-        key: Key,
-        store: S,
-        until: impl Into<Timestamp>,
-    ) -> Self {
-        self.migration = Some(Migration::new(cookie, key, store, until.into()));
-        self
-    }
-
-    /// Sets `Path` and `Domain` of the cookie that [`migrate_from`](Self::migrate_from) names, so that
-    /// it can be deleted. Default: `/` and none.
-    pub fn migrated_cookie_at(mut self, path: &str, domain: Option<&str>) -> Self {
-        self.migration = self.migration.map(|migration| {
-            let migration = migration.path(path);
-            match domain {
-                Some(domain) => migration.domain(domain),
-                None => migration,
-            }
-        });
         self
     }
 

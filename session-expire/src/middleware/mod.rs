@@ -3,6 +3,7 @@
 pub(crate) mod body_check;
 pub(crate) mod builder;
 pub(crate) mod callbacks;
+pub(crate) mod cookie_options;
 pub(crate) mod policy_layer;
 pub(crate) mod service;
 

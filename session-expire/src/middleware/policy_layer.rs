@@ -100,7 +100,7 @@ impl<S: InnerService> Service<ServiceRequest> for PolicyService<S> {
             Err(error) => HttpResponse::from_error(error),
         };
         let response = req.into_response(response).map_into_right_body();
-        PolicyResponseFuture::Rejected { response: Some(response) }
+        PolicyResponseFuture::Rejected { response: Some(Box::new(response)) }
     }
 }
 
@@ -110,8 +110,8 @@ pin_project! {
     pub enum PolicyResponseFuture<S: InnerService> {
         /// The request goes on.
         Inner { #[pin] inner: S::Future },
-        /// The request goes no further.
-        Rejected { response: Option<ServiceResponse<EitherBody<S::Body>>> },
+        /// The request goes no further. The response is boxed: every layer moves its future.
+        Rejected { response: Option<Box<ServiceResponse<EitherBody<S::Body>>>> },
     }
 }
 
@@ -125,7 +125,7 @@ impl<S: InnerService> Future for PolicyResponseFuture<S> {
             }
             // Polled after completion.
             PolicyResponseFutureProj::Rejected { response } => {
-                response.take().map_or(Poll::Pending, |response| Poll::Ready(Ok(response)))
+                response.take().map_or(Poll::Pending, |response| Poll::Ready(Ok(*response)))
             }
         }
     }

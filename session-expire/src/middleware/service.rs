@@ -31,7 +31,12 @@ use crate::{
     registry::key::RecordKey,
     request::{RequestInfo, kind::ResponseFormat, return_path::is_at},
     response::{caching::CachingRule, challenge::challenge, replace::replace},
-    settle::{as_page_for_people, inspect_error, is_settled, settle, settle_failure},
+    settle::{
+        failure::{inspect_error, settle_failure},
+        is_settled,
+        reply::as_page_for_people,
+        settle,
+    },
 };
 
 /// Alias of the services that can be wrapped.
@@ -190,7 +195,7 @@ impl<S: InnerService> Service<ServiceRequest> for SessionExpireService<S> {
 
 /// Requests that may sign a user in are watched for another session layer further in.
 fn must_manage(req: &ServiceRequest, mounted: &Mounted) -> bool {
-    !req.method().is_safe() || mounted.config.diagnostics.suspects_other_layer()
+    !req.method().is_safe() || !mounted.is_only_layer()
 }
 
 pin_project! {
@@ -204,7 +209,7 @@ pin_project! {
         /// A request that waits for I/O, before or after the handler.
         Waiting { work: Boxed<S::Body> },
         /// A request that is refused.
-        Refused { response: Option<ServiceResponse<EitherBody<S::Body>>> },
+        Refused { response: Option<Box<ServiceResponse<EitherBody<S::Body>>>> },
     }
 }
 
@@ -237,7 +242,7 @@ impl Stranger {
 impl<S: InnerService> ResponseFuture<S> {
     fn refuse(req: ServiceRequest, error: SetupError) -> Self {
         let response = req.into_response(HttpResponse::from_error(error)).map_into_right_body();
-        Self::Refused { response: Some(response) }
+        Self::Refused { response: Some(Box::new(response)) }
     }
 }
 
@@ -249,7 +254,9 @@ impl<S: InnerService> Future for ResponseFuture<S> {
             ResponseFutureProj::Waiting { work } => return work.as_mut().poll(cx),
             // Polled after completion.
             ResponseFutureProj::Refused { response } => {
-                return response.take().map_or(Poll::Pending, |response| Poll::Ready(Ok(response)));
+                return response
+                    .take()
+                    .map_or(Poll::Pending, |response| Poll::Ready(Ok(*response)));
             }
             ResponseFutureProj::PassThrough { stranger, inner } => {
                 match ready!(inner.poll(cx)).map(ServiceResponse::map_into_left_body) {
@@ -327,4 +334,53 @@ fn challenge_stranger(stranger: &Stranger, error: Error) -> Error {
     let info = RequestInfo::for_challenge(stranger.format, return_path);
     let response = challenge(&info, &policy.login_url, None);
     InternalError::from_response(error, response).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use actix_web::{dev::fn_service, test::TestRequest};
+
+    use super::*;
+    use crate::{Policy, SessionExpire, middleware::policy_layer::PolicyResponseFuture};
+
+    /// Memory up to this size comes from malloc's fast path.
+    const FAST: usize = 1_032;
+
+    fn context(req: &HttpRequest) -> Rc<RequestContext> {
+        let expire = SessionExpire::builder(Policy::new()).build().unwrap();
+        let mounted = Rc::new(Mounted::new(Arc::clone(expire.config())));
+        let session = AppSession::of_request(req, mounted.config.identity_key);
+        let cookies = RequestCookies::default();
+        RequestContext::start(mounted, session, cookies, LoadedSession::Anonymous, req)
+    }
+
+    fn response_futures<S: InnerService>(_: &S) -> [usize; 2] {
+        [size_of::<ResponseFuture<S>>(), size_of::<PolicyResponseFuture<S>>()]
+    }
+
+    #[test]
+    fn futures_of_requests_stay_small() {
+        let service = fn_service(|req: ServiceRequest| {
+            std::future::ready(Ok(req.into_response(HttpResponse::Ok().finish())))
+        });
+        let [all, layer] = response_futures(&service);
+        assert!(all <= 112, "response future of the middleware: {all}");
+        assert!(layer <= 160, "response future of a policy layer: {layer}");
+    }
+
+    #[test]
+    fn context_and_settling_fit_the_fast_path_of_malloc() {
+        let res = TestRequest::default().to_srv_response(HttpResponse::Ok().finish());
+        let context = context(res.request());
+        let context_size = size_of_val(&*context) + 2 * size_of::<usize>();
+        assert!(context_size <= FAST, "context of a request: {context_size}");
+        let error = actix_web::error::ErrorInternalServerError("");
+        let failure = size_of_val(&settle_failure(&context, error));
+        let settle =
+            size_of_val(&settle(&context, res.map_into_left_body::<actix_web::body::BoxBody>()));
+        assert!(settle <= FAST, "future of settling: {settle}");
+        assert!(failure <= FAST, "future of settling a failure: {failure}");
+    }
 }

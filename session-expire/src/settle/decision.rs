@@ -100,7 +100,10 @@ pub(crate) enum Action {
     /// The session ends; its dead cookie stays.
     EndWithoutCookie,
     /// The session stays as it is, although this request could not use it.
-    Restore,
+    Restore {
+        /// What was written before the session was suspended is stored: no middleware has failed.
+        stores_data: bool,
+    },
 }
 
 /// What the client gets.
@@ -140,7 +143,7 @@ fn action(input: Input) -> Action {
         (Access::Active, user) => active(input, user),
         (Access::Expired { everywhere }, user) => expired(input, user, everywhere),
         (Access::Anonymous, _) if input.has_failed => Action::WriteNothing,
-        (Access::Anonymous, User::SignedOut) if !is_bodiless(input.kind) => Action::End,
+        (Access::Anonymous, User::SignedOut) if may_act(input.kind) => Action::End,
         (Access::Anonymous, _) if input.intent == Intent::StatusQuery => Action::WriteNothing,
         (Access::Anonymous, _) => Action::WriteAnonymous,
     }
@@ -151,8 +154,8 @@ fn active(input: Input, user: User) -> Action {
         return Action::RecordActivity { stores_data: false, enforces_limit: false };
     }
     match user {
-        // A HEAD request asks what a GET would return; it signs no user out.
-        User::SignedOut | User::Cleared if is_bodiless(input.kind) => Action::WriteNothing,
+        // A part of a page, or a page that may never be seen, signs no user out.
+        User::SignedOut | User::Cleared if !may_act(input.kind) => Action::WriteNothing,
         User::SignedOut | User::Cleared => Action::End,
         _ if input.intent == Intent::StatusQuery => Action::WriteNothing,
         User::Renewed => Action::RotateKey,
@@ -164,19 +167,20 @@ fn active(input: Input, user: User) -> Action {
 /// status or subresource request; never a request from another site that is expired only under a
 /// stricter layer; a challenge; a successful navigation that is expired everywhere; nothing else.
 fn expired(input: Input, user: User, everywhere: bool) -> Action {
-    if user == User::SignedOut && !input.has_failed && !is_bodiless(input.kind) {
+    if user == User::SignedOut && !input.has_failed && may_act(input.kind) {
         return Action::End;
     }
+    let restore = Action::Restore { stores_data: !input.has_failed };
     let is_navigation = input.kind == RequestKind::Navigation && input.outcome == Outcome::Success;
     let never_ends = input.is_passive
         || input.intent == Intent::StatusQuery
         || !may_act(input.kind)
         || (input.origin == Origin::Other && !everywhere);
     match never_ends {
-        true => Action::Restore,
+        true => restore,
         false if is_challenged(input) => Action::EndWithoutCookie,
         false if is_navigation && everywhere && !input.has_failed => Action::EndWithoutCookie,
-        false => Action::Restore,
+        false => restore,
     }
 }
 
@@ -188,6 +192,12 @@ fn reply(input: Input) -> Reply {
         }
         (Access::Unavailable, _) if input.intent == Intent::SigningOut => Reply::Unavailable,
         (Access::Unavailable, _) if is_refused_in_outage(input) => Reply::Unavailable,
+        // A browser drops a speculative response with this status, and asks again for the page.
+        (Access::Active, User::SignedOut)
+            if input.kind == RequestKind::Speculative && !input.has_failed =>
+        {
+            Reply::Unavailable
+        }
         (Access::Anonymous | Access::Expired { .. }, _) if is_challenged(input) => Reply::Challenge,
         _ => Reply::Handler,
     }
@@ -226,8 +236,4 @@ fn may_evict(input: Input) -> bool {
 
 fn may_act(kind: RequestKind) -> bool {
     matches!(kind, RequestKind::Navigation | RequestKind::Htmx | RequestKind::Api)
-}
-
-fn is_bodiless(kind: RequestKind) -> bool {
-    matches!(kind, RequestKind::Head | RequestKind::Preflight)
 }

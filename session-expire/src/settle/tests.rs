@@ -10,6 +10,8 @@ use crate::{request::kind::RequestKind as Kind, response::caching::CachingRule};
 
 type Rule = (&'static str, fn(&Input) -> bool, Action, Reply);
 
+const RESTORE: Action = Action::Restore { stores_data: true };
+
 const fn activity(stores_data: bool, enforces_limit: bool) -> Action {
     Action::RecordActivity { stores_data, enforces_limit }
 }
@@ -31,10 +33,6 @@ fn wants_login(input: &Input) -> bool {
 
 fn is_silent(input: &Input) -> bool {
     matches!(input.kind, Kind::Subresource | Kind::Speculative | Kind::Preflight | Kind::Head)
-}
-
-fn is_bodiless(input: &Input) -> bool {
-    matches!(input.kind, Kind::Preflight | Kind::Head)
 }
 
 fn is_away(input: &Input) -> bool {
@@ -110,8 +108,19 @@ const RULES: &[Rule] = &[
         Reply::Handler,
     ),
     (
-        "HEAD or preflight signs out",
-        |i| is_active(i) && i.user == User::SignedOut && is_bodiless(i),
+        "page that may never be seen signs out",
+        |i| {
+            is_active(i)
+                && i.user == User::SignedOut
+                && !i.has_failed
+                && i.kind == Kind::Speculative
+        },
+        Action::WriteNothing,
+        Reply::Unavailable,
+    ),
+    (
+        "part of a page signs out",
+        |i| is_active(i) && i.user == User::SignedOut && is_silent(i),
         Action::WriteNothing,
         Reply::Handler,
     ),
@@ -170,13 +179,13 @@ const RULES: &[Rule] = &[
     ),
     (
         "signs out and is challenged, anonymous",
-        |i| is_anonymous(i) && i.user == User::SignedOut && !is_bodiless(i) && wants_login(i),
+        |i| is_anonymous(i) && i.user == User::SignedOut && !is_silent(i) && wants_login(i),
         Action::End,
         Reply::Challenge,
     ),
     (
         "signs out, anonymous",
-        |i| is_anonymous(i) && i.user == User::SignedOut && !is_bodiless(i),
+        |i| is_anonymous(i) && i.user == User::SignedOut && !is_silent(i),
         Action::End,
         Reply::Handler,
     ),
@@ -196,52 +205,47 @@ const RULES: &[Rule] = &[
     // An expired session.
     (
         "signs out and is challenged, expired",
-        |i| i.user == User::SignedOut && !i.has_failed && !is_bodiless(i) && wants_login(i),
+        |i| i.user == User::SignedOut && !i.has_failed && !is_silent(i) && wants_login(i),
         Action::End,
         Reply::Challenge,
     ),
     (
         "signs out, expired",
-        |i| i.user == User::SignedOut && !i.has_failed && !is_bodiless(i),
+        |i| i.user == User::SignedOut && !i.has_failed && !is_silent(i),
         Action::End,
         Reply::Handler,
     ),
-    ("status, expired", |i| i.intent == Intent::StatusQuery, Action::Restore, Reply::Handler),
-    (
-        "silent load is challenged",
-        |i| is_silent(i) && wants_login(i),
-        Action::Restore,
-        Reply::Challenge,
-    ),
-    ("silent load", is_silent, Action::Restore, Reply::Handler),
+    ("status, expired", |i| i.intent == Intent::StatusQuery, RESTORE, Reply::Handler),
+    ("silent load is challenged", |i| is_silent(i) && wants_login(i), RESTORE, Reply::Challenge),
+    ("silent load", is_silent, RESTORE, Reply::Handler),
     (
         "passive request is challenged",
         |i| i.is_passive && wants_login(i),
-        Action::Restore,
+        RESTORE,
         Reply::Challenge,
     ),
-    ("passive request", |i| i.is_passive, Action::Restore, Reply::Handler),
+    ("passive request", |i| i.is_passive, RESTORE, Reply::Handler),
     (
         "other site, stricter page, challenged",
         |i| i.origin == Origin::Other && is_expired_inside(i) && wants_login(i),
-        Action::Restore,
+        RESTORE,
         Reply::Challenge,
     ),
     (
         "other site, stricter page",
         |i| i.origin == Origin::Other && is_expired_inside(i),
-        Action::Restore,
+        RESTORE,
         Reply::Handler,
     ),
     ("challenge", |i| wants_login(i), Action::EndWithoutCookie, Reply::Challenge),
-    ("middleware fails, expired", |i| i.has_failed, Action::Restore, Reply::Handler),
+    ("middleware fails, expired", |i| i.has_failed, RESTORE, Reply::Handler),
     (
         "navigation, expired everywhere",
         |i| i.kind == Kind::Navigation && i.outcome == Outcome::Success && !is_expired_inside(i),
         Action::EndWithoutCookie,
         Reply::Handler,
     ),
-    ("anything else, expired", is_expired, Action::Restore, Reply::Handler),
+    ("anything else, expired", is_expired, RESTORE, Reply::Handler),
 ];
 
 /// Why a combination cannot occur; `None` if it can.
@@ -328,8 +332,11 @@ fn every_combination_follows_the_first_rule_that_matches() {
         let Some((name, _, action, reply)) = RULES.iter().find(|(_, when, ..)| when(&input)) else {
             panic!("no rule for {input:?}");
         };
-        let expected =
-            Decision { action: *action, reply: *reply, caching: caching(&input, *action) };
+        let action = match *action {
+            Action::Restore { .. } => Action::Restore { stores_data: !input.has_failed },
+            other => other,
+        };
+        let expected = Decision { action, reply: *reply, caching: caching(&input, action) };
         assert_eq!(decide(input), expected, "{name}: {input:?}");
         first.insert(*name);
     }

@@ -3,7 +3,7 @@
 use std::{
     fmt::{self, Debug},
     str::FromStr,
-    sync::OnceLock,
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
@@ -127,11 +127,11 @@ impl Way {
                 site::start_with(expire.registry(registry).build()?, 0).await
             }
             Self::WithRedis => {
-                let registry = RedisRegistry::connect(redis()).await?;
+                let registry = RedisRegistry::connect(&redis()).await?;
                 site::start_with(expire.registry(registry).build()?, 0).await
             }
             Self::WithRedisAtHand => {
-                let registry = RedisRegistry::connect_caching(redis()).await?;
+                let registry = RedisRegistry::connect_caching(&redis()).await?;
                 site::start_with(expire.registry(registry).build()?, 0).await
             }
             Self::With | Self::WithSix | Self::AnonymousWith => {
@@ -237,15 +237,14 @@ pub(crate) async fn open_all() -> Outcome<Vec<Visits>> {
     Ok(visits)
 }
 
-/// The address of a server that lives as long as this program.
-fn redis() -> &'static str {
-    static SERVER: OnceLock<(RedisServer, String)> = OnceLock::new();
-    let start = || {
-        let server = RedisServer::start();
-        let url = server.url();
-        (server, url)
-    };
-    &SERVER.get_or_init(start).1
+/// The address of a server of its own, which lives as long as this program: the sessions of one way
+/// must not slow down the logins of another.
+fn redis() -> String {
+    static SERVERS: Mutex<Vec<RedisServer>> = Mutex::new(vec![]);
+    let server = RedisServer::start();
+    let url = server.url();
+    SERVERS.lock().unwrap_or_else(PoisonError::into_inner).push(server);
+    url
 }
 
 /// The two limits that actix-identity keeps by itself, as long as ours.

@@ -45,7 +45,7 @@ pub(crate) fn measure() {
     println!("\nlogin {few_login:.0} ns at 1,000, {login:.0} ns at 1,000,000");
     println!("load  {few_load:.0} ns at 1,000, {load:.0} ns at 1,000,000");
     println!(
-        "get   {few_bare:.0} ns at 1,000, {many_bare:.0} ns at 1,000,000 from a bare HashMap of boxed \
+        "get   {few_bare:.0} ns at 1,000, {many_bare:.0} ns at 1,000,000 from a bare HashMap of shared \
          records: what the caches of this machine cost any table ({:.1}×)",
         many_bare / few_bare
     );

@@ -4,22 +4,19 @@
 //! cookie is sealed with its issue time. It can be replayed: no counter and no one-time ticket
 //! belongs in it.
 
+pub(crate) mod anonymous;
+
 use std::fmt;
 
 use actix_web::{
     cookie::{Cookie, CookieJar, Key, SameSite, time},
     http::header::{COOKIE, HeaderMap},
 };
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
+use self::anonymous::AnonymousState;
 use crate::{
     error::ConfigError,
-    messages::flash::FlashMessage,
-    registry::{
-        data::SessionData,
-        key::{RecordKey, to_hex},
-    },
+    registry::key::RecordKey,
     time::{Timestamp, days},
 };
 
@@ -47,27 +44,6 @@ pub(crate) struct CookieConfig {
     anonymous: String,
 }
 
-/// What an anonymous visitor has.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub(crate) struct AnonymousState {
-    #[serde(rename = "t")]
-    pub(crate) issued_at: i64,
-    #[serde(rename = "d", skip_serializing_if = "SessionData::is_empty")]
-    pub(crate) data: SessionData,
-    #[serde(rename = "m", skip_serializing_if = "Vec::is_empty")]
-    pub(crate) messages: Vec<FlashMessage>,
-    /// The text of an end under a policy with a message of its own, until it is shown.
-    #[serde(rename = "r", skip_serializing_if = "Option::is_none")]
-    pub(crate) reason: Option<FlashMessage>,
-    /// The key whose reason was told, as a short hash.
-    #[serde(rename = "k", skip_serializing_if = "Option::is_none")]
-    pub(crate) told: Option<String>,
-    /// That key can never be used again, and need not be looked up.
-    #[serde(rename = "x", skip_serializing_if = "std::ops::Not::not")]
-    pub(crate) is_dead: bool,
-}
-
 /// The cookies of a request.
 #[derive(Debug, Default)]
 pub(crate) struct RequestCookies {
@@ -83,43 +59,6 @@ pub(crate) struct RequestCookies {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the anonymous session exceeds a cookie of {MAX_BYTES} bytes")]
 pub(crate) struct AnonymousTooLarge;
-
-impl AnonymousState {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.data.is_empty()
-            && self.messages.is_empty()
-            && self.reason.is_none()
-            && self.told.is_none()
-    }
-
-    /// Compares everything but the issue time.
-    pub(crate) fn has_same_content(&self, other: &Self) -> bool {
-        self.data == other.data
-            && self.messages == other.messages
-            && self.reason == other.reason
-            && self.told == other.told
-            && self.is_dead == other.is_dead
-    }
-
-    /// Returns `true` if the reason of `key` was told.
-    pub(crate) fn has_told(&self, key: &RecordKey) -> bool {
-        self.told.as_ref().is_some_and(|told| *told == short_hash(key))
-    }
-
-    /// Returns `true` if `key` need not be looked up: it is dead, and its reason was told.
-    pub(crate) fn has_finished(&self, key: &RecordKey) -> bool {
-        self.is_dead && self.has_told(key)
-    }
-
-    /// Records that the reason of `key` was told, and whether it can never be used again.
-    pub(crate) fn set_told(&mut self, key: &RecordKey, is_dead: bool) {
-        (self.told, self.is_dead) = (Some(short_hash(key)), is_dead);
-    }
-}
-
-fn short_hash(key: &RecordKey) -> String {
-    to_hex(&Sha256::digest(key.expose())[..8])
-}
 
 impl CookieConfig {
     pub(crate) fn new() -> Self {
@@ -307,7 +246,7 @@ mod tests {
     use actix_web::http::header::HeaderValue;
 
     use super::*;
-    use crate::messages::flash::Level;
+    use crate::messages::flash::{FlashMessage, Level};
 
     const NOW: Timestamp = Timestamp::from_millis(1_767_268_800_000);
 
@@ -394,16 +333,5 @@ mod tests {
         ] {
             assert!(config.clone().build().is_err(), "{config:?}");
         }
-    }
-
-    #[test]
-    fn told_reason_is_remembered_by_a_hash_of_the_key() {
-        let (key, mut state) = (RecordKey::random("alice"), AnonymousState::default());
-        state.set_told(&key, false);
-        assert!(state.has_told(&key) && !state.has_told(&RecordKey::random("alice")));
-        assert!(!state.has_finished(&key));
-        state.set_told(&key, true);
-        assert!(state.has_finished(&key));
-        assert!(!format!("{state:?}").contains(key.secret()));
     }
 }

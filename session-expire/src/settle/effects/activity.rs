@@ -1,0 +1,118 @@
+//! Activity, changed data, renewed keys and the session limit.
+
+use actix_web::HttpResponse;
+
+use super::{Effects, with_session_cookie};
+use crate::{
+    context::{RequestContext, access::AccessState, facts::RequestFacts, load::LoadedRecord},
+    error::RegistryError,
+    facts::Reason,
+    limit::Limit,
+    registry::{
+        record::{Ended, SessionUpdate, UpdateOutcome},
+        rotation::{KeyRotation, RotationOutcome},
+    },
+    response::problem::{configuration_error, unavailable},
+};
+
+pub(super) async fn record_activity(
+    context: &RequestContext,
+    facts: &RequestFacts,
+    stores_data: bool,
+    enforces_limit: bool,
+) -> Effects {
+    let Some(loaded) = context.record() else { return Effects::default() };
+    context.config().diagnostics.saw_user();
+    let update = update(context, loaded, facts, stores_data);
+    let has_data = !update.data.is_empty();
+    if !update.is_empty() {
+        let updated = context.config().registry.update(loaded.record.session_ref(), update).await;
+        if let Some(response) = failed_update(context, updated, has_data) {
+            return Effects::response(response);
+        }
+    }
+    if enforces_limit {
+        enforce(context, loaded).await;
+    }
+    Effects::default()
+}
+
+/// Returns the update of this request: its activity, if that is due, and what it has changed.
+fn update(
+    context: &RequestContext,
+    loaded: &LoadedRecord,
+    facts: &RequestFacts,
+    stores_data: bool,
+) -> SessionUpdate {
+    // Now, not when the request came in: what others have done meanwhile is not the future.
+    let mut update = SessionUpdate::new(context.config().now());
+    if let Some(active_at) = context.due_activity(&loaded.record, || facts.is_passive) {
+        update = update.active(active_at);
+        update.client = Some(facts.client.clone());
+    }
+    if stores_data && (context.has_messages() || !context.is_session_unchanged()) {
+        update.data = context.record_changes();
+    }
+    update
+}
+
+/// Data that could not be stored is an error; activity that could not is only logged. A session that
+/// has ended meanwhile stores nothing.
+pub(super) fn failed_update(
+    context: &RequestContext,
+    updated: Result<UpdateOutcome, RegistryError>,
+    has_data: bool,
+) -> Option<HttpResponse> {
+    match updated {
+        Ok(UpdateOutcome::Updated | UpdateOutcome::Ended) => None,
+        Ok(UpdateOutcome::TooLarge) => {
+            tracing::error!(event = "sys_session_too_large", "session data not stored");
+            Some(configuration_error())
+        }
+        Err(error) => {
+            context.config().emit_failure(&error);
+            has_data.then(unavailable)
+        }
+    }
+}
+
+async fn enforce(context: &RequestContext, loaded: &LoadedRecord) {
+    let Some(limit) = context.exceeded_limit() else { return };
+    // Without a device: no login has taken the place.
+    let ended = Ended::new(Reason::Evicted, context.config().now());
+    let session = loaded.record.session_ref();
+    match context.config().registry.enforce_limit(session, limit, ended).await {
+        Ok(ended) => context.config().emit_ended(&ended),
+        Err(error) => context.config().emit_failure(&error),
+    }
+}
+
+pub(super) async fn rotate_key(context: &RequestContext, facts: &RequestFacts) -> Effects {
+    let Some(loaded) = context.record() else { return Effects::default() };
+    warn_if_near_end(context);
+    let update = update(context, loaded, facts, true);
+    let rotation = KeyRotation::new(loaded.record.session_ref(), loaded.key, update);
+    let to = rotation.to;
+    match context.config().registry.rotate(rotation).await {
+        Ok(RotationOutcome::Rotated) => with_session_cookie(context, &to, &loaded.record),
+        Ok(RotationOutcome::Lost | RotationOutcome::Ended) => Effects::default(),
+        Ok(RotationOutcome::TooLarge) => {
+            tracing::error!(event = "sys_session_too_large", "session data not stored");
+            Effects::response(configuration_error())
+        }
+        Err(error) => {
+            context.config().emit_failure(&error);
+            Effects::response(unavailable())
+        }
+    }
+}
+
+/// `Identity::login` of the same user renews the key only, which surprises a login form.
+fn warn_if_near_end(context: &RequestContext) {
+    if let AccessState::Active(deadlines) = *context.access()
+        && let (Limit::At(left), Some(warning)) = (deadlines.nearest(), context.policy().warning())
+        && left <= warning
+    {
+        context.config().diagnostics.warn_same_user_login();
+    }
+}

@@ -1,0 +1,78 @@
+//! Reads what the decision depends on.
+
+use actix_web::http::StatusCode;
+
+use super::decision::{Access, Input, Intent, Origin, Outcome, User};
+use crate::{
+    context::{
+        RequestContext, access::AccessState, changes::UserChange, facts::RequestFacts,
+        policy_stack::app_policy,
+    },
+    judge::{Verdict, judge},
+};
+
+pub(super) fn outcome_of(status: StatusCode) -> Outcome {
+    match status {
+        StatusCode::UNAUTHORIZED => Outcome::OwnUnauthorized,
+        status if status.is_client_error() || status.is_server_error() => Outcome::Error,
+        _ => Outcome::Success,
+    }
+}
+
+/// Reads everything that the decision depends on.
+pub(super) fn input(
+    context: &RequestContext,
+    user: &UserChange,
+    outcome: Outcome,
+    has_failed: bool,
+    facts: &RequestFacts,
+) -> Input {
+    let config = context.config();
+    let policy = context.policy();
+    let intent = context.intent();
+    let access = access(context);
+    let is_at_login = facts.info.is_at(&policy.login_url);
+    Input {
+        access,
+        user: user_input(user),
+        kind: facts.info.kind,
+        origin: if facts.is_other_site { Origin::Other } else { Origin::Same },
+        is_passive: policy.passive || facts.is_passive,
+        intent: match intent {
+            _ if intent.queries_status => Intent::StatusQuery,
+            _ if intent.signs_out => Intent::SigningOut,
+            _ if intent.keeps_response => Intent::KeptResponse,
+            _ => Intent::Normal,
+        },
+        outcome,
+        has_failed,
+        may_challenge: !is_at_login && (access != Access::Anonymous || config.challenge_anonymous),
+    }
+}
+
+fn user_input(user: &UserChange) -> User {
+    match user {
+        UserChange::Unchanged => User::Unchanged,
+        UserChange::Renewed => User::Renewed,
+        UserChange::SignedIn(_) => User::SignedIn,
+        UserChange::SignedOut => User::SignedOut,
+        UserChange::Cleared => User::Cleared,
+        UserChange::Invalid => User::Invalid,
+    }
+}
+
+pub(super) fn access(context: &RequestContext) -> Access {
+    match *context.access() {
+        AccessState::Anonymous => Access::Anonymous,
+        AccessState::Active(_) => Access::Active,
+        AccessState::Unavailable => Access::Unavailable,
+        AccessState::Expired(_) => Access::Expired { everywhere: is_expired_everywhere(context) },
+    }
+}
+
+/// Returns `true` if the session is expired under the application's policy, too.
+fn is_expired_everywhere(context: &RequestContext) -> bool {
+    let Some(loaded) = context.record() else { return true };
+    let policy = app_policy(&context.config().policy, &loaded.record);
+    matches!(judge(&loaded.record.facts(), &policy, context.now), Verdict::Expired(_))
+}
