@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 /// A file may use modules that stand before its own, and its own.
-const ORDER: &str = "error time clock local_path limit policy choice words facts judge registry \
+const ORDER: &str = "error time clock local_path limit policy choice handler_policies words facts judge registry \
     cancellation claim messages event sessions dialog request cookies migration diagnostics config \
     response context settle extract middleware endpoints";
 
@@ -23,7 +23,7 @@ fn files(folder: &Path) -> Vec<(String, String)> {
 
 /// The modules that a file names after `crate::`, outside of comments and tests.
 fn used(text: &str) -> Vec<String> {
-    let code = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
+    let code = text.split("\nmod tests").next().unwrap_or_default();
     let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
     let code: String = lines.map(|line| format!("{line} ")).collect();
     let mut used = Vec::new();

@@ -53,6 +53,12 @@ fn declare(vis: &Visibility, source: &Ident, patch: &Patch) -> impl ToTokens {
         #vis struct #source;
 
         impl ::session_expire::__private::HandlerPolicy for #source {
+            const NAME: &'static ::core::primitive::str = ::core::concat!(
+                ::core::module_path!(),
+                "::",
+                ::core::stringify!(#source),
+            );
+
             fn patch() -> &'static ::session_expire::PolicyPatch {
                 static PATCH: ::std::sync::OnceLock<::session_expire::PolicyPatch> =
                     ::std::sync::OnceLock::new();

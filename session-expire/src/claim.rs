@@ -1,5 +1,9 @@
 //! Page token: the limits under which a page was rendered, signed, so that no client can claim laxer
 //! ones.
+//!
+//! It proves that these limits are what the policies of the page say today. The signature covers a
+//! digest of the policies that are known at start: a restart with others voids it. The token names
+//! the [policy of its handler](crate::handler_policies) if that is not known at start.
 
 use std::time::Duration;
 
@@ -7,18 +11,42 @@ use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 
 use crate::{
+    handler_policies::PolicyId,
     limit::Limit,
     policy::{Policy, PolicyPatch},
     registry::key::{PublicId, SigningKey, to_hex},
 };
 
-/// Returns the limits of `policy`, signed with the signing key of the session.
+/// What a token says.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct PageLimits {
+    pub(crate) limits: PolicyPatch,
+    pub(crate) handler: PolicyId,
+}
+
+impl PageLimits {
+    /// Returns `true` if neither limit is laxer than that of `policy`.
+    pub(crate) fn is_within(&self, policy: &Policy) -> bool {
+        let is_within = |own: Option<Limit<Duration>>, limit: Limit<Duration>| {
+            own.is_some_and(|own| own.stricter(limit) == own)
+        };
+        is_within(self.limits.idle, policy.idle) && is_within(self.limits.absolute, policy.absolute)
+    }
+}
+
+/// Returns the limits of `policy`, which `handler` is part of, signed with the signing key of the
+/// session.
 ///
 /// Only the registry has the key: a client cannot sign a laxer policy, and a token of one session is
 /// void for another. Each process that shares the registry accepts it, also after a restart.
-pub(crate) fn issue(policy: &Policy, digest: &[u8], seal: &SigningKey) -> String {
+pub(crate) fn issue(
+    policy: &Policy,
+    handler: PolicyId,
+    digest: &[u8],
+    seal: &SigningKey,
+) -> String {
     let limits = format!(
-        "{}.{}.{}",
+        "{}.{}.{}.{handler:x}",
         millis(policy.idle),
         millis(policy.absolute),
         policy.warning().map_or_else(|| "-".to_owned(), |warn| warn.as_millis().to_string()),
@@ -28,13 +56,15 @@ pub(crate) fn issue(policy: &Policy, digest: &[u8], seal: &SigningKey) -> String
 }
 
 /// Returns the limits in `claim`; `None` unless it was issued for this session.
-pub(crate) fn redeem(claim: &str, digest: &[u8], seal: &SigningKey) -> Option<PolicyPatch> {
+pub(crate) fn redeem(claim: &str, digest: &[u8], seal: &SigningKey) -> Option<PageLimits> {
     let (limits, signed) = claim.rsplit_once('.')?;
     let signed = hex(signed)?;
     signature(limits, digest, seal).verify_slice(&signed).ok()?;
+    let (limits, handler) = limits.rsplit_once('.')?;
     let mut fields = limits.split('.').map(limit);
-    let patch = PolicyPatch::new().idle(fields.next()??).absolute(fields.next()??);
-    Some(patch.warn(fields.next()??))
+    let limits = PolicyPatch::new().idle(fields.next()??).absolute(fields.next()??);
+    let handler = PolicyId::from_str_radix(handler, 16).ok()?;
+    Some(PageLimits { limits: limits.warn(fields.next()??), handler })
 }
 
 /// Returns the session that a page is made for, with a hash of its user.
@@ -93,15 +123,31 @@ mod tests {
     fn a_claim_names_the_limits_it_was_issued_for() {
         let seal = SigningKey::random();
         let policy = Policy::new().idle(hours(1)).absolute(Limit::Off);
-        let patch = redeem(&issue(&policy, b"1", &seal), b"1", &seal).unwrap();
-        let expected = PolicyPatch::new().idle(hours(1)).absolute(Limit::Off).warn(minutes(2));
-        assert_eq!(patch, expected);
+        let page = redeem(&issue(&policy, 0xfe, b"1", &seal), b"1", &seal).unwrap();
+        let limits = PolicyPatch::new().idle(hours(1)).absolute(Limit::Off).warn(minutes(2));
+        assert_eq!(page, PageLimits { limits, handler: 0xfe });
+    }
+
+    #[test]
+    fn limits_are_within_a_policy_that_is_as_lax() {
+        let page = |idle, absolute| PageLimits {
+            limits: PolicyPatch::new().idle(idle).absolute(absolute),
+            handler: 0,
+        };
+        let (hour, two, off) = (Limit::At(hours(1)), Limit::At(hours(2)), Limit::Off);
+        for (idle, absolute, is_within) in
+            [(hour, two, true), (two, two, false), (hour, off, false), (off, two, false)]
+        {
+            let policy = Policy::new().idle(hour).absolute(two);
+            assert_eq!(page(idle, absolute).is_within(&policy), is_within, "{idle:?} {absolute:?}");
+        }
+        assert!(page(off, off).is_within(&Policy::new().idle(off).absolute(off)));
     }
 
     #[test]
     fn forged_claim_is_refused() {
         let (seal, other) = (SigningKey::random(), SigningKey::random());
-        let claim = issue(&Policy::new(), b"1", &seal);
+        let claim = issue(&Policy::new(), 0, b"1", &seal);
         let (_, signature) = claim.rsplit_once('.').unwrap();
         assert_eq!(redeem(&claim, b"2", &seal), None, "other policies");
         assert_eq!(redeem(&claim, b"1", &other), None);
@@ -110,10 +156,12 @@ mod tests {
             ".",
             "-.-.-",
             "-.-.-.",
+            "-.-.-.0.",
             "...",
             "ä",
             &format!("-.-.-.{signature}"),
             &format!("-.-.-.{}", "0".repeat(64)),
+            &format!("-.-.-.0.{}", "0".repeat(64)),
             &format!("{claim}0"),
             &claim[1..],
             &claim[..claim.len() - 1],

@@ -10,15 +10,22 @@ use crate::{
     clock::SteadyClock,
     cookies::CookieConfig,
     diagnostics::Diagnostics,
-    dialog::texts::DialogTexts,
+    dialog::{
+        assets::{SCRIPT, STYLE},
+        texts::DialogTexts,
+    },
     error::{ConfigError, RegistryError},
     event::{Event, Observer},
+    handler_policies::HandlerPolicies,
     limit::Limit,
     messages::notice::{Languages, Notice, default_text},
     migration::Migration,
     policy::{Policy, PolicyPatch},
     registry::{Registry, record::SessionRecord},
-    request::{client_ip::TrustedProxy, header_names::X_SESSION_PASSIVE, origin::AllowedOrigins},
+    request::{
+        client_ip::TrustedProxy, header_names::X_SESSION_PASSIVE, origin::AllowedOrigins,
+        return_path::is_at,
+    },
     sessions::Sessions,
     time::{Timestamp, seconds},
 };
@@ -38,6 +45,11 @@ pub(crate) type StoredPatch = Result<Option<Arc<PolicyPatch>>, RegistryError>;
 
 /// Returns `true` for some requests.
 pub(crate) type RequestPredicate = Arc<dyn Fn(&HttpRequest) -> bool + Send + Sync>;
+
+/// Paths of the endpoints under their prefix.
+pub(crate) const STATUS: &str = "/status";
+pub(crate) const KEEP_ALIVE: &str = "/keep-alive";
+pub(crate) const LOGOUT: &str = "/logout";
 
 /// Longest write interval of `last_seen`.
 const MAX_WRITE_INTERVAL: Duration = seconds(30);
@@ -62,6 +74,7 @@ pub(crate) struct Config {
     /// Names of the anonymous entries that a login keeps; `None` for all.
     pub(crate) login_keeps: Option<Vec<Box<str>>>,
     pub(crate) migration: Option<Migration>,
+    pub(crate) handler_policies: HandlerPolicies,
     pub(crate) diagnostics: Diagnostics,
     pub(crate) cancellations: Cancellations,
 }
@@ -112,6 +125,16 @@ impl Config {
         self.api.as_ref().is_some_and(|is_api| is_api(req))
     }
 
+    /// Returns `true` if the application's policy requires a login for `path`: for all but the login
+    /// page and the endpoints.
+    pub(crate) fn requires_login(&self, path: &str) -> bool {
+        let is_open = || {
+            is_at(path, &self.policy.login_url)
+                || path.strip_prefix(&*self.prefix).is_some_and(is_endpoint)
+        };
+        self.policy.require_login && !is_open()
+    }
+
     /// Returns the text for an end: the policy's message, the application's text, or the default.
     pub(crate) fn text(&self, notice: &Notice<'_>, policy: &Policy) -> String {
         match (&policy.message, &self.texts) {
@@ -144,7 +167,7 @@ impl Config {
         Ok((patch != PolicyPatch::new()).then(|| Arc::new(patch)))
     }
 
-    /// Returns how long before an end the adoption of old sessions closes; `None` without one.
+    /// Returns until when an end keeps old sessions from being adopted; `None` without `migrate_from`.
     pub(crate) fn close_adoption_until(&self) -> Option<Timestamp> {
         self.migration.as_ref().map(Migration::until)
     }
@@ -154,6 +177,11 @@ impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SessionExpire").field("policy", &self.policy).finish_non_exhaustive()
     }
+}
+
+fn is_endpoint(path: &str) -> bool {
+    let is_asset = |name| [SCRIPT, STYLE].iter().any(|asset| asset.path() == name);
+    [STATUS, KEEP_ALIVE, LOGOUT].contains(&path) || path.strip_prefix('/').is_some_and(is_asset)
 }
 
 /// How often `last_seen` is written under an idle timeout: a sixtieth of it, 30 s at most.

@@ -100,3 +100,225 @@ impl Diagnostics {
         }
     }
 }
+
+#[cfg(test)]
+#[cfg(not(shuttle))]
+mod tests {
+    use std::{
+        fmt::Write,
+        sync::{Arc, Mutex},
+    };
+
+    use actix_identity::Identity;
+    use actix_session::{Session, SessionMiddleware, storage::CookieSessionStore};
+    use actix_web::{
+        App, HttpMessage, HttpRequest, HttpResponse,
+        cookie::Key,
+        http::Method,
+        test::{TestRequest, init_service, try_call_service},
+        web,
+    };
+    use tracing::{Event, Level, Subscriber, field::Visit, subscriber::DefaultGuard};
+    use tracing_subscriber::{
+        Layer, Registry,
+        layer::{Context, SubscriberExt},
+    };
+
+    use super::{Ordering, SESSIONS_WITHOUT_USER};
+    use crate::{ManualClock, Policy, SessionExpire, SessionVars, minutes};
+
+    /// Collects warnings and errors: the level, the constant `event` and the place.
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<String>>>);
+
+    impl Log {
+        fn start() -> (Self, DefaultGuard) {
+            let log = Self::default();
+            let subscriber = Registry::default().with(log.clone());
+            (log, tracing::subscriber::set_default(subscriber))
+        }
+
+        fn take(&self) -> Vec<String> {
+            std::mem::take(&mut self.0.lock().unwrap())
+        }
+    }
+
+    impl<S: Subscriber> Layer<S> for Log {
+        fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+            let level = *event.metadata().level();
+            if level <= Level::WARN && event.metadata().target().starts_with("session_expire") {
+                let mut fields = Fields(level.to_string());
+                event.record(&mut fields);
+                self.0.lock().unwrap().push(fields.0);
+            }
+        }
+    }
+
+    struct Fields(String);
+
+    impl Visit for Fields {
+        fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
+            if matches!(field.name(), "event" | "place") {
+                write!(self.0, " {value:?}").unwrap();
+            }
+        }
+
+        fn record_str(&mut self, field: &tracing::field::Field, value: &str) {
+            self.record_debug(field, &format_args!("{value}"));
+        }
+    }
+
+    async fn own_login(session: Session) -> HttpResponse {
+        session.insert("user_id", "alice").unwrap();
+        HttpResponse::Ok().finish()
+    }
+
+    async fn login(req: HttpRequest) -> HttpResponse {
+        Identity::login(&req.extensions(), "alice".to_owned()).unwrap();
+        HttpResponse::Ok().finish()
+    }
+
+    async fn vars(_: SessionVars) -> &'static str {
+        "page"
+    }
+
+    fn routes(cfg: &mut web::ServiceConfig) {
+        cfg.route("/own-login", web::post().to(own_login))
+            .route("/login", web::post().to(login))
+            .route("/vars", web::get().to(vars));
+    }
+
+    fn expire() -> SessionExpire {
+        let builder = SessionExpire::builder(Policy::new().idle(minutes(10))).plain_http(true);
+        builder.clock(ManualClock::default()).build().unwrap()
+    }
+
+    macro_rules! app {
+        ($expire:expr) => {
+            init_service(App::new().configure(routes).wrap($expire.clone())).await
+        };
+    }
+
+    /// Sends a request and returns the cookies of its response, as a browser sends them back.
+    macro_rules! send {
+        ($app:expr, $method:expr, $path:expr, $cookies:expr) => {{
+            let request = TestRequest::with_uri($path).method($method);
+            let request = request.insert_header(("cookie", $cookies));
+            let response = try_call_service(&$app, request.to_request()).await.unwrap();
+            let cookies = response.response().cookies();
+            let pairs: Vec<_> = cookies.map(|c| format!("{}={}", c.name(), c.value())).collect();
+            pairs.join("; ")
+        }};
+    }
+
+    #[actix_web::test]
+    async fn sessions_without_user_are_warned_of_once() {
+        let (log, _guard) = Log::start();
+        let app = app!(expire());
+        for seen in 0..3 * SESSIONS_WITHOUT_USER {
+            send!(app, Method::POST, "/own-login", "");
+            let expected: &[&str] =
+                if seen == SESSIONS_WITHOUT_USER { &["WARN sys_no_user"] } else { &[] };
+            assert_eq!(log.take(), expected, "after {seen}");
+        }
+    }
+
+    #[actix_web::test]
+    async fn application_whose_users_are_seen_is_not_warned() {
+        let (log, _guard) = Log::start();
+        let app = app!(expire());
+        for seen in 0..3 * SESSIONS_WITHOUT_USER {
+            send!(app, Method::POST, "/own-login", "");
+            if seen == SESSIONS_WITHOUT_USER / 2 {
+                send!(app, Method::POST, "/login", "");
+            }
+        }
+        assert!(log.take().is_empty());
+    }
+
+    /// A process that was restarted sees users whose requests write nothing.
+    #[actix_web::test]
+    async fn request_of_a_signed_in_user_counts_as_seen() {
+        let expire = expire();
+        let app = app!(expire);
+        let cookie = send!(app, Method::POST, "/login", "");
+        let has_seen_user = &expire.config().diagnostics.no_user.0;
+        has_seen_user.store(false, Ordering::Relaxed);
+        send!(app, Method::GET, "/nowhere", "");
+        assert!(!has_seen_user.load(Ordering::Relaxed));
+        send!(app, Method::GET, "/nowhere", cookie);
+        assert!(has_seen_user.load(Ordering::Relaxed));
+    }
+
+    #[actix_web::test]
+    async fn second_session_layer_is_an_error_once_per_application() {
+        let (log, _guard) = Log::start();
+        let layer = || {
+            let store = CookieSessionStore::default();
+            let builder = SessionMiddleware::builder(store, Key::from(&[7; 64]));
+            builder.cookie_secure(false).cookie_name("old".to_owned()).build()
+        };
+        for _ in 0..2 {
+            let expire = expire();
+            // Two workers of one application.
+            for _ in 0..2 {
+                let app = App::new().configure(routes).wrap(layer()).wrap(expire.clone());
+                let app = init_service(app).await;
+                for _ in 0..3 {
+                    send!(app, Method::POST, "/login", "");
+                }
+            }
+            assert_eq!(log.take(), ["ERROR sys_other_session_layer inside"]);
+        }
+        let app = App::new().configure(routes).wrap(expire()).wrap(layer());
+        let app = init_service(app).await;
+        // The session of the layer outside.
+        let cookie = {
+            let other = App::new().configure(routes).wrap(layer());
+            send!(init_service(other).await, Method::POST, "/own-login", "")
+        };
+        for _ in 0..3 {
+            send!(app, Method::GET, "/vars", cookie.clone());
+        }
+        assert_eq!(log.take(), ["ERROR sys_other_session_layer outside"]);
+    }
+
+    #[actix_web::test]
+    async fn unknown_session_is_warned_of_once_per_application() {
+        let (log, _guard) = Log::start();
+        for _ in 0..2 {
+            let app = app!(expire());
+            for n in 0..5 {
+                let cookie = format!("id={}", "abcde"[n..=n].repeat(26));
+                send!(app, Method::GET, "/vars", cookie);
+            }
+            let warned = log.take().into_iter().filter(|line| line.contains(" sys_unknown"));
+            assert_eq!(warned.collect::<Vec<_>>(), ["WARN sys_unknown_session"]);
+        }
+    }
+
+    #[actix_web::test]
+    async fn missing_endpoints_are_an_error_once_per_application() {
+        let (log, _guard) = Log::start();
+        let app = app!(expire());
+        let cookie = send!(app, Method::POST, "/login", "");
+        for _ in 0..3 {
+            send!(app, Method::GET, "/vars", cookie.clone());
+        }
+        assert_eq!(log.take().len(), 1);
+    }
+
+    #[actix_web::test]
+    async fn ordinary_application_logs_no_warning() {
+        let (log, _guard) = Log::start();
+        let expire = expire();
+        let app = App::new().configure(routes).service(expire.endpoints()).wrap(expire.clone());
+        let app = init_service(app).await;
+        let cookie = send!(app, Method::POST, "/login", "");
+        for path in ["/vars", "/nowhere", "/session/status"] {
+            send!(app, Method::GET, path, cookie.clone());
+            send!(app, Method::GET, path, "");
+        }
+        assert!(log.take().is_empty());
+    }
+}

@@ -183,7 +183,7 @@ pub enum SetupError {
     CannotEnforceLimit,
     /// A handler is opened inside a scope that requires a login.
     #[error(
-        "`require_login = false` inside a scope that requires a login; mount the page outside of it"
+        "`require_login = false` inside a scope or application that requires a login; mount the page outside of it"
     )]
     OpenInsideClosed,
 }

@@ -87,7 +87,7 @@ impl fmt::Display for Reason {
 /// ```
 /// use session_expire::{Facts, Policy, Reason, Timestamp, Verdict, judge};
 /// let (policy, now) = (Policy::new(), Timestamp::from_millis(0));
-/// assert_eq!(judge(&Facts::Nobody, &policy, now), Verdict::Anonymous);
+/// assert_eq!(judge(&Facts::Anonymous, &policy, now), Verdict::Anonymous);
 /// assert_eq!(judge(&Facts::Unknown, &policy, now), Verdict::Expired(Reason::Unknown));
 /// // An ended session is expired, however much time is left.
 /// let ended = Facts::Login { authenticated_at: now, last_seen: now, ended: Some(Reason::Revoked) };
@@ -96,7 +96,7 @@ impl fmt::Display for Reason {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Facts {
     /// The request has no session.
-    Nobody,
+    Anonymous,
     /// The request has a key that the registry does not know.
     Unknown,
     /// A session that the registry knows.

@@ -1,5 +1,5 @@
-//! What strangers write and we read: each takes any bytes, and panics where a promise about them is
-//! broken. Fuzzers call them (`tests/fuzz`), and the tests below replay what fuzzers have found.
+//! Parsers of what clients and stores send: each takes any bytes, and panics where a promise is broken.
+//! Fuzzers call them (`tests/fuzz`), and the tests below replay what fuzzers have found.
 
 #![allow(clippy::expect_used, clippy::missing_panics_doc, missing_docs)]
 

@@ -82,7 +82,7 @@ pub fn judge(facts: &Facts, policy: &Policy, now: Timestamp) -> Verdict {
 
 pub(crate) fn judge_limits(facts: &Facts, limits: Limits, now: Timestamp) -> Verdict {
     let (authenticated_at, last_seen) = match *facts {
-        Facts::Nobody => return Verdict::Anonymous,
+        Facts::Anonymous => return Verdict::Anonymous,
         Facts::Unknown => return Verdict::Expired(Reason::Unknown),
         Facts::Login { ended: Some(reason), .. } => return Verdict::Expired(reason),
         Facts::Login { authenticated_at, last_seen, ended: None } => (authenticated_at, last_seen),
@@ -154,13 +154,13 @@ mod tests {
     }
 
     #[test]
-    fn nobody_unknown_and_ended_are_told_apart() {
+    fn anonymous_unknown_and_ended_sessions_differ() {
         let ended = Facts::Login {
             authenticated_at: LOGIN,
             last_seen: LOGIN,
             ended: Some(Reason::Evicted),
         };
-        assert_eq!(judge(&Facts::Nobody, &policy(), LOGIN), Verdict::Anonymous);
+        assert_eq!(judge(&Facts::Anonymous, &policy(), LOGIN), Verdict::Anonymous);
         assert_eq!(judge(&Facts::Unknown, &policy(), LOGIN), Verdict::Expired(Reason::Unknown));
         assert_eq!(judge(&ended, &policy(), LOGIN), Verdict::Expired(Reason::Evicted));
     }

@@ -79,6 +79,8 @@
 //! | `metrics` | counters of events and histograms of the registry, for the crate `metrics` |
 //! | `conformance` | `conformance_tests!`, which tests a registry of your own |
 
+#![cfg_attr(not(test), warn(clippy::print_stderr, clippy::print_stdout))]
+
 mod cancellation;
 mod choice;
 mod claim;
@@ -96,6 +98,7 @@ mod facts;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzed;
+mod handler_policies;
 mod judge;
 mod limit;
 mod local_path;
@@ -117,8 +120,9 @@ pub use error::{ConfigError, DurationError, RegistryError, SetupError};
 pub use event::Event;
 pub use extract::{
     flash_messages::FlashMessages,
-    session_handle::{SessionHandle, SignInError},
+    session_handle::SessionHandle,
     session_vars::{Seconds, SessionVars},
+    sign_in::SignInError,
 };
 pub use facts::{Facts, Reason, UnknownReason};
 pub use judge::{Deadlines, Verdict, judge};
@@ -138,6 +142,7 @@ pub use registry::redis::{RedisConnectError, RedisRegistry};
 pub use registry::sqlite::{SqliteError, SqliteRegistry};
 pub use registry::{
     Loaded, Registry, UserExport,
+    client::Client,
     data::{DataChanges, DataTooLarge, SessionData, StoredMessage},
     end::{EndSessions, EndTarget},
     future::RegistryFuture,
@@ -145,9 +150,10 @@ pub use registry::{
     login::{LoginOutcome, NewLogin, Reservation, ReserveOutcome},
     memory::MemoryRegistry,
     query::Query,
-    record::{Client, Ended, SessionRecord, SessionRef, SessionUpdate, UpdateOutcome},
+    record::{Ended, SessionRecord, SessionRef},
     room::{OpenSession, SessionLimit},
     rotation::{KeyRotation, RotationOutcome},
+    update::{SessionUpdate, UpdateOutcome},
 };
 pub use request::{client_ip::TrustedProxy, origin::is_cross_site, user_agent::device_name};
 #[doc = include_str!("../docs/attribute.md")]

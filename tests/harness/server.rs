@@ -50,6 +50,27 @@ impl Drop for Server {
     }
 }
 
+/// Runs an application in two workers; each has one of its own.
+///
+/// ```
+/// use actix_web::{App, HttpResponse, web};
+/// let server = session_expire_tests::serve!(App::new().route("/", web::to(HttpResponse::Ok)));
+/// assert_eq!(server.browser().get("/").status, 200);
+/// ```
+#[macro_export]
+macro_rules! serve {
+    ($app:expr) => {
+        $crate::Server::start(move |listener, tell| {
+            $crate::block_on(async move {
+                let server = ::actix_web::HttpServer::new(move || $app).workers(2);
+                let server = server.listen(listener).unwrap().disable_signals().run();
+                tell.send(server.handle()).unwrap();
+                server.await.unwrap();
+            })
+        })
+    };
+}
+
 /// Runs a future to its end.
 pub fn block_on<F: Future>(future: F) -> F::Output {
     System::new().block_on(future)

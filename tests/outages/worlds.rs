@@ -14,6 +14,8 @@ pub const MAX_SESSIONS: usize = 2;
 pub enum Act {
     /// The login of this number, or one whose cookie never arrived.
     Login(Option<u32>),
+    /// A login whose answer was lost is cancelled again.
+    Cancel,
     Logout(u32),
     /// A registry that keeps nothing was started again.
     Forget,
@@ -33,6 +35,11 @@ impl World {
                 self.open.push(number);
                 self.open.drain(..self.open.len().saturating_sub(MAX_SESSIONS));
             }
+            Act::Cancel => {
+                if let Some(place) = self.open.iter().position(Option::is_none) {
+                    self.open.remove(place);
+                }
+            }
             Act::Logout(number) => self.open.retain(|open| *open != Some(number)),
             Act::Forget => self.open.clear(),
         }
@@ -44,6 +51,10 @@ impl World {
         (0..self.pending.len()).map(|place| {
             let mut world = self.clone();
             let act = world.pending.remove(place);
+            if act == Act::Login(None) {
+                world.pending.push(Act::Cancel);
+                world.pending.sort();
+            }
             world.after(act)
         })
     }
@@ -105,6 +116,17 @@ impl Worlds {
             }
         }
     }
+}
+
+#[test]
+fn login_without_answer_may_evict_and_be_cancelled() {
+    let mut worlds = Worlds::new();
+    (0..2).for_each(|number| worlds.done(Act::Login(Some(number))));
+    worlds.perhaps(Act::Login(None));
+    worlds.answered(0, false).unwrap();
+    worlds.done(Act::Login(Some(2)));
+    worlds.answered(1, true).unwrap();
+    worlds.answered(2, true).unwrap();
 }
 
 #[test]

@@ -2,12 +2,14 @@
 
 #![allow(missing_docs)]
 
+mod adoption;
 mod cache;
 mod commands;
 mod conformance;
 mod lost_responses;
 mod outage;
 mod races;
+mod rate_limits;
 mod same_as_memory;
 mod storage;
 

@@ -344,3 +344,19 @@ fn almost_right_key_is_refused_as_fast_as_any() {
     });
     assert!(almost / random < 1.3 && random / almost < 1.3, "{almost} ns and {random} ns");
 }
+
+/// To sign a user out by another cookie: those of other scripts may have any text (RFC 6265bis §5.6).
+#[test]
+fn non_ascii_byte_in_another_cookie_signs_no_user_out() {
+    let site = Site::start();
+    let alice = site.signed_in("alice");
+    for theme in [&b"gr\xfcn"[..], "gr\u{fc}n".as_bytes()] {
+        let mut request = b"GET /private HTTP/1.1\r\nHost: a\r\nSec-Fetch-Mode: cors\r\n\
+            Connection: close\r\nCookie: theme="
+            .to_vec();
+        request.extend_from_slice(theme);
+        request.extend_from_slice(format!("; {}\r\n\r\n", alice.cookie()).as_bytes());
+        let answer = raw(&alice, &request);
+        assert!(answer.starts_with("HTTP/1.1 200"), "{theme:?}: {answer}");
+    }
+}

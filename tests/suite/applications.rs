@@ -25,8 +25,8 @@ fn policy_of_one_application_does_not_change_the_writes_of_another() {
 }
 
 async fn log_in_by_hand(session: Session, user: String) -> HttpResponse {
-    match user.parse::<i64>() {
-        Ok(number) => session.insert("user_id", number).unwrap(),
+    match serde_json::from_str::<serde_json::Value>(&user) {
+        Ok(json) => session.insert("user_id", json).unwrap(),
         Err(_) => session.insert("user_id", user).unwrap(),
     }
     HttpResponse::Ok().finish()
@@ -39,6 +39,11 @@ async fn user_by_hand(session: Session) -> String {
     }
 }
 
+async fn renew(session: Session) -> String {
+    session.renew();
+    user_by_hand(session).await
+}
+
 async fn list_as_user(session: Session) -> HttpResponse {
     session.insert("user_id", ["alice"]).unwrap();
     HttpResponse::Ok().finish()
@@ -47,6 +52,7 @@ async fn list_as_user(session: Session) -> HttpResponse {
 fn by_hand(cfg: &mut web::ServiceConfig) {
     cfg.route("/by-hand", web::post().to(log_in_by_hand))
         .route("/list", web::post().to(list_as_user))
+        .route("/renew", web::get().to(renew))
         .route("/user", web::get().to(user_by_hand));
 }
 
@@ -66,12 +72,24 @@ fn user_in_an_entry_of_the_application_expires() {
 }
 
 #[test]
-fn user_id_that_is_a_number_is_taken_as_its_text() {
+fn user_id_that_is_a_number_is_told_as_text_and_read_as_one() {
     let site = with_own_entry();
     let alice = site.browser();
     alice.request("POST", "/by-hand").json("17").send();
     assert_eq!(site.events(), ["17 signed in"]);
-    assert_eq!(alice.get("/user").body, "\"17\"");
+    assert_eq!(alice.get("/user").body, "17");
+    alice.request("POST", "/by-hand").json("18").send();
+    assert_eq!(alice.get("/user").body, "18", "of another user");
+    assert_eq!(alice.get("/renew").body, "18");
+    assert_eq!(alice.get("/user").body, "18", "after a renewal");
+    site.events();
+    site.registry.asked();
+    alice.get("/user");
+    assert_eq!(site.registry.asked(), ["load"], "nothing has changed");
+    alice.request("POST", "/by-hand").json("\"18\"").send();
+    assert_eq!(alice.get("/user").body, "\"18\"", "as text from now on");
+    alice.request("POST", "/by-hand").json("18").send();
+    assert_eq!(alice.get("/user").body, "18", "and as a number again");
 }
 
 #[test]
@@ -79,6 +97,9 @@ fn user_id_that_is_no_string_is_an_error_and_no_login() {
     let site = with_own_entry();
     let alice = site.browser();
     assert_eq!(alice.request("POST", "/list").send().status, 500);
+    // A number that is not read back exactly names nobody.
+    let huge = "340282366920938463463374607431768211455";
+    assert_eq!(alice.request("POST", "/by-hand").json(huge).send().status, 500);
     assert_eq!(alice.get("/user").body, "nobody");
     assert_eq!(site.events(), [""; 0]);
 }

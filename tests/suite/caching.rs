@@ -2,13 +2,27 @@
 
 use actix_identity::Identity;
 use actix_session::Session;
-use actix_web::{HttpMessage, HttpRequest, HttpResponse, HttpResponseBuilder, web};
+use actix_web::{
+    HttpMessage, HttpRequest, HttpResponse, HttpResponseBuilder,
+    body::BoxBody,
+    dev::{Service, ServiceResponse},
+    error::ErrorNotFound,
+    web,
+};
 use session_expire::{FlashMessages, minutes, seconds};
 use session_expire_tests::{Answer, Site};
 
 const PUBLIC: (&str, &str) = ("cache-control", "public, max-age=600");
 
 fn routes(cfg: &mut web::ServiceConfig) {
+    let gone = web::resource("/gone").wrap_fn(|req, service| {
+        let inside = service.call(req);
+        async move {
+            inside.await?;
+            Err::<ServiceResponse<BoxBody>, _>(ErrorNotFound("no such account of alice"))
+        }
+    });
+    cfg.service(gone.route(web::get().to(whose)));
     cfg.route("/asset", web::get().to(asset))
         .route("/asset/{header}", web::get().to(asset))
         .route("/cached/login", web::post().to(login))
@@ -174,6 +188,18 @@ fn response_for_a_signed_in_user_is_private() {
             assert_eq!(answer.header("cache-control"), cache_control, "{path} {pause}");
             assert_no_live_cookie(&answer);
         }
+    }
+}
+
+/// A cache may keep a 404 without being told so (RFC 9111 §4.2.2).
+#[test]
+fn error_of_a_middleware_for_a_user_is_never_stored() {
+    for pause in [0, 5] {
+        let site = site();
+        let alice = site.signed_in("alice");
+        site.pass(minutes(pause));
+        let answer = alice.get("/gone");
+        assert_eq!((answer.status, answer.header("cache-control")), (404, "no-store"), "{pause}");
     }
 }
 

@@ -9,7 +9,7 @@ use actix_web::{
     middleware::{Next, from_fn},
     web,
 };
-use session_expire::{SessionHandle, minutes};
+use session_expire::{PolicyPatch, SessionHandle, minutes};
 use session_expire_tests::{Browser, Site};
 
 fn expired(site: &Site) -> Browser {
@@ -241,6 +241,26 @@ fn guard_that_extracts_an_identity_is_challenged_like_a_handler() {
 }
 
 #[test]
+fn guard_inside_a_layer_leads_to_the_login_page_of_the_layer() {
+    let site = Site::builder()
+        .routes(|cfg| {
+            let page = || web::get().to(HttpResponse::Ok);
+            let scope = web::scope("/admin")
+                .wrap(from_fn(guard::<actix_web::body::BoxBody>))
+                .wrap(PolicyPatch::new().login_url("/admin/enter"));
+            cfg.service(scope.route("/page", page()).route("/enter", page()));
+        })
+        .start();
+    let visited = site.browser();
+    visited.get("/visits");
+    for browser in [site.browser(), visited] {
+        let page = browser.get("/admin/page");
+        assert_eq!(page.redirect(), (303, "/admin/enter?next=/admin/page"));
+        assert_eq!(browser.get("/admin/enter").status, 401, "no redirect to itself");
+    }
+}
+
+#[test]
 fn request_that_a_middleware_fails_is_activity() {
     for path in ["/guarded/page?before=502", "/guarded/page?after=502", "/guarded/page?before=403"]
     {
@@ -311,29 +331,50 @@ async fn forwarding_login(
     }
 }
 
+fn forwarding(cfg: &mut web::ServiceConfig) {
+    let page = |path, patch: PolicyPatch| {
+        web::resource(path).wrap(patch.absolute(minutes(1))).route(web::get().to(whoami))
+    };
+    cfg.route("/login", web::get().to(forwarding_login))
+        .route("/vault/login", web::get().to(forwarding_login))
+        .service(page("/safe", PolicyPatch::new()))
+        .service(page("/board", PolicyPatch::new().passive(true)))
+        .service(page("/vault", PolicyPatch::new().login_url("/vault/login")));
+}
+
+async fn whoami(user: Identity) -> actix_web::Result<String> {
+    Ok(user.id()?)
+}
+
+/// Also where the challenge ends nothing: the login page sees an anonymous visitor all the same.
 #[test]
 fn login_page_that_forwards_users_does_not_loop() {
-    for (site_of_link, pause) in [
-        ("cross-site", 5),
-        ("same-site", 5),
-        ("same-origin", 5),
-        ("none", 5),
-        ("cross-site", 30),
-        ("same-origin", 30),
+    for (page, login) in [
+        ("/stricter", "/login"),
+        ("/safe", "/login"),
+        ("/board", "/login"),
+        ("/vault", "/vault/login"),
     ] {
-        let site = Site::builder()
-            .routes(|cfg| {
-                cfg.route("/login", web::get().to(forwarding_login));
-            })
-            .start();
-        let alice = site.signed_in("alice");
-        assert_eq!(alice.get("/login?next=/public").redirect(), (303, "/public"));
-        site.pass(minutes(pause));
-        // A browser sends the same `Sec-Fetch-Site` with all requests of a chain of redirects.
-        let follow =
-            |path: &str| alice.request("GET", path).header("sec-fetch-site", site_of_link).send();
-        let challenge = follow("/stricter");
-        assert_eq!(challenge.redirect(), (303, "/login?next=/stricter"), "{site_of_link}");
-        assert_eq!(follow(challenge.header("location")).body, "the login form", "{site_of_link}");
+        for (site_of_link, pause) in [
+            ("cross-site", 5),
+            ("same-site", 5),
+            ("same-origin", 5),
+            ("none", 5),
+            ("cross-site", 30),
+            ("same-origin", 30),
+        ] {
+            let case = format!("{page} {site_of_link} {pause}");
+            let site = Site::builder().routes(forwarding).start();
+            let alice = site.signed_in("alice");
+            assert_eq!(alice.get("/login?next=/public").redirect(), (303, "/public"));
+            site.pass(minutes(pause));
+            // A browser sends the same `Sec-Fetch-Site` with all requests of a chain of redirects.
+            let follow = |path: &str| {
+                alice.request("GET", path).header("sec-fetch-site", site_of_link).send()
+            };
+            let challenge = follow(page);
+            assert_eq!(challenge.redirect(), (303, &*format!("{login}?next={page}")), "{case}");
+            assert_eq!(follow(challenge.header("location")).body, "the login form", "{case}");
+        }
     }
 }

@@ -97,7 +97,7 @@ fn what_was_recorded_while_the_clock_was_ahead_ends_after_a_restart() {
 }
 
 #[test]
-fn times_at_the_ends_of_the_calendar_break_nothing() {
+fn times_at_the_ends_of_the_calendar_are_handled() {
     for start in [i64::MIN, -1, 0, i64::MAX - 1] {
         let site = Site::builder().clock_at(Timestamp::from_millis(start)).start();
         let alice = site.signed_in("alice");

@@ -177,7 +177,7 @@ fn a_forged_claim_keeps_nobody_signed_in() {
 }
 
 #[test]
-fn logout_signs_out_and_answers_in_kind() {
+fn logout_answers_pages_scripts_and_htmx() {
     let site = Site::start();
     let page = site.signed_in("alice");
     assert_eq!(page.post("/session/logout", "").redirect(), (303, "/login"));

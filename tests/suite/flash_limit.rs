@@ -80,7 +80,6 @@ fn messages_give_way_to_the_entries_of_an_anonymous_visitor() {
 }
 
 #[test]
-#[ignore = "a message beyond the 64 KB of a session is a 500 after the handler has done its work"]
 fn messages_give_way_to_the_entries_of_a_session() {
     let site = Site::builder()
         .routes(|cfg| {

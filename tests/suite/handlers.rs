@@ -75,6 +75,11 @@ async fn logs_in_and_fails(req: HttpRequest) -> actix_web::Result<String> {
     Err(ErrorImATeapot("but first tea"))
 }
 
+async fn stores(session: Session, size: web::Path<usize>) -> &'static str {
+    session.insert("large", "x".repeat(*size)).unwrap();
+    "stored"
+}
+
 fn routes(cfg: &mut web::ServiceConfig) {
     let fails = |req: ServiceRequest, _: &_| {
         drop(req);
@@ -91,6 +96,7 @@ fn routes(cfg: &mut web::ServiceConfig) {
         .route("/leaves-and-comes-back", web::get().to(leaves_and_comes_back))
         .route("/leaves-and-means-it", web::get().to(leaves_and_means_it))
         .route("/flips", web::get().to(flips))
+        .route("/stores/{size}", web::get().to(stores))
         .route("/logs-in-and-fails", web::get().to(logs_in_and_fails))
         .service(web::scope("/guarded").wrap_fn(fails).route("/page", web::get().to(note)));
 }
@@ -186,7 +192,7 @@ fn a_user_of_the_same_length_at_the_same_place_in_memory_is_another_user() {
 }
 
 #[test]
-fn an_answer_that_is_meant_as_it_is_still_signs_out() {
+fn kept_response_still_signs_out() {
     let site = site();
     let alice = site.signed_in("alice");
     let thief = alice.stolen();
@@ -222,4 +228,17 @@ fn a_middleware_that_errs_further_in_still_ends_what_is_over() {
     assert_eq!(answer.header("x-session-expired"), "idle");
     assert_eq!(site.events()[1..], ["alice ended: idle"]);
     assert!(alice.messages().starts_with("[warning idle]"));
+}
+
+/// The cookie of an anonymous visitor holds 4,096 bytes.
+#[test]
+fn entries_too_large_for_an_anonymous_cookie_are_an_error() {
+    for size in [5_000, 60_000, 70_000] {
+        let site = site();
+        let path = format!("/stores/{size}");
+        assert_eq!(site.browser().get(&path).status, 500, "{size}");
+        let alice = site.signed_in("alice");
+        site.pass(hours(1));
+        assert_eq!(alice.get(&path).status, 500, "{size}, expired");
+    }
 }

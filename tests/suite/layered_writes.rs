@@ -18,11 +18,17 @@ fn count(session: &Session, name: &str) {
 
 fn outer<S: Service<ServiceRequest>>(req: ServiceRequest, service: &S) -> S::Future {
     count(&req.get_session(), "outer");
+    if req.query_string() == "large" {
+        req.get_session().insert("large", "x".repeat(70_000)).unwrap();
+    }
     service.call(req)
 }
 
 fn inner<S: Service<ServiceRequest>>(req: ServiceRequest, service: &S) -> S::Future {
     count(&req.get_session(), "inner");
+    if req.query_string() == "clear" {
+        req.get_session().clear();
+    }
     service.call(req)
 }
 
@@ -31,7 +37,7 @@ fn routes(cfg: &mut web::ServiceConfig) {
     let strict = || PolicyPatch::new().idle(minutes(1));
     let lax = || PolicyPatch::new().idle(hours(1));
     let scope = |path| web::scope(path).wrap_fn(inner).wrap(strict()).wrap_fn(outer);
-    let failing = web::resource("/failing/messages").wrap_fn(|req, service: &_| {
+    let failing = web::scope("/failing").wrap_fn(|req, service: &_| {
         let inside = Service::<ServiceRequest>::call(service, req);
         async move {
             inside.await?;
@@ -46,9 +52,13 @@ fn routes(cfg: &mut web::ServiceConfig) {
         }
     });
     cfg.service(refusing.route(web::get().to(messages)));
-    cfg.service(scope("/strict").route("/page", web::get().to(page)))
+    cfg.service(scope("/strict").route("/page", web::get().to(page)).route("/purge", purges()))
         .service(scope("/again").service(web::resource("/page").wrap(lax()).to(page)))
-        .service(failing.route(web::get().to(messages)))
+        .service(
+            failing
+                .route("/messages", web::get().to(messages))
+                .service(scope("/strict").route("/page", web::get().to(page))),
+        )
         .route("/page", web::get().to(page));
 }
 
@@ -59,6 +69,13 @@ async fn page(session: Session) -> String {
     entries.retain(|entry| !entry.starts_with("actix_identity"));
     entries.sort();
     entries.join(" ")
+}
+
+fn purges() -> actix_web::Route {
+    web::post().to(|session: Session| async move {
+        session.purge();
+        "purged"
+    })
 }
 
 async fn messages(messages: FlashMessages) -> HttpResponse {
@@ -79,6 +96,40 @@ fn write_outside_of_a_refusing_layer_is_stored_in_the_record() {
     assert_eq!(alice.fetch("/strict/page").body, "inner=1 page=1", "as an anonymous visitor");
     assert_eq!(alice.fetch("/strict/page").body, "inner=2 page=2");
     assert_eq!(alice.fetch("/page").body, "outer=2 page=2");
+}
+
+#[test]
+fn write_outside_of_a_refusing_layer_that_fails_is_an_error() {
+    for (path, status) in [("/strict/page", 503), ("/strict/page?large", 500)] {
+        let (site, alice) = visited(minutes(5));
+        if status == 503 {
+            site.registry.fail_next("update");
+        }
+        assert_eq!(alice.fetch(path).status, status, "{path}");
+    }
+}
+
+/// Where the session is suspended, a handler works on the entries of an anonymous visitor.
+#[test]
+fn purge_under_a_refusing_layer_keeps_the_record() {
+    let (_site, alice) = visited(minutes(5));
+    assert_eq!(alice.request("POST", "/strict/purge").script().send().status, 200);
+    assert_eq!(alice.fetch("/page").body, "outer=1 page=2");
+}
+
+#[test]
+fn clear_between_two_layers_keeps_the_record() {
+    let (_site, alice) = visited(minutes(5));
+    assert_eq!(alice.fetch("/again/page?clear").body, "outer=1 page=2");
+    assert_eq!(alice.fetch("/page").body, "outer=1 page=3");
+    assert_eq!(alice.user_at("/private").as_deref(), Some("alice"));
+}
+
+#[test]
+fn writes_of_a_failed_request_under_a_layer_are_dropped() {
+    let (_site, alice) = visited(minutes(5));
+    assert_eq!(alice.fetch("/failing/strict/page").status, 502);
+    assert_eq!(alice.fetch("/page").body, "page=2");
 }
 
 #[test]

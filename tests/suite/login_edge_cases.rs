@@ -188,6 +188,35 @@ fn login_that_fails_half_way_holds_no_slot() {
 }
 
 #[test]
+fn login_that_fails_half_way_evicts_no_session() {
+    let site = Site::builder().policy(Policy::new().max_sessions(1)).start();
+    let bob = site.signed_in("bob");
+    let browser = site.signed_in("alice");
+    site.registry.fail_next("end");
+    assert_eq!(browser.post("/login", "user=bob").status, 503);
+    assert_eq!(bob.user_at("/private").as_deref(), Some("bob"));
+}
+
+#[test]
+fn login_of_another_user_and_back_keeps_the_data() {
+    let site = Site::builder()
+        .routes(|cfg| {
+            cfg.route("/there-and-back", web::post().to(there_and_back));
+        })
+        .start();
+    let alice = site.signed_in("alice");
+    alice.get("/visits");
+    alice.post("/there-and-back", "");
+    assert_eq!(alice.get("/visits").body, "2");
+}
+
+async fn there_and_back(handle: SessionHandle) -> HttpResponse {
+    handle.sign_in("bob").await.unwrap();
+    handle.sign_in("alice").await.unwrap();
+    HttpResponse::Ok().finish()
+}
+
+#[test]
 fn last_of_two_logins_in_one_request_counts() {
     for how in ["handle", "identity"] {
         let site = Site::builder()

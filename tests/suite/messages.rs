@@ -49,7 +49,7 @@ async fn read_all(messages: FlashMessages) -> String {
 }
 
 #[test]
-fn a_poll_does_not_eat_the_message() {
+fn poll_leaves_the_message_unread() {
     let site = Site::start();
     let alice = expired(&site);
     for _ in 0..3 {
@@ -172,7 +172,7 @@ fn a_function_of_reason_and_language_can_replace_the_texts() {
 }
 
 #[test]
-fn a_flood_of_messages_does_not_drown_the_session() {
+fn many_messages_keep_the_newest_and_the_session() {
     let site = Site::start();
     let alice = site.signed_in("alice");
     for n in 0..50 {
@@ -234,6 +234,15 @@ fn reason_of_an_ended_session_is_dropped_at_the_next_login() {
             assert_eq!(alice.messages(), "", "{path} {user} {page}");
         }
     }
+}
+
+#[test]
+fn user_who_signs_in_again_is_not_told_of_the_sign_out() {
+    let site = Site::start();
+    let alice = site.signed_in("alice");
+    alice.post("/session/logout", "");
+    alice.sign_in("alice");
+    assert_eq!(alice.messages(), "");
 }
 
 #[test]

@@ -87,6 +87,14 @@ impl SessionStore for Store {
     }
 }
 
+fn routes(cfg: &mut web::ServiceConfig) {
+    let renew = |session: Session| async move {
+        session.renew();
+        "renewed"
+    };
+    cfg.route("/renew", web::post().to(renew));
+}
+
 /// A site that adopts for 30 days, and the cookie of an old session.
 fn migrating<S>(store: impl Fn() -> S + Send + 'static) -> (Site, String)
 where
@@ -94,7 +102,7 @@ where
 {
     let (old, cookie) = (store(), old_cookie(store));
     let policy = Policy::new().idle(hours(1)).absolute(hours(8));
-    let site = Site::builder().policy(policy).customise(move |builder| {
+    let site = Site::builder().policy(policy).routes(routes).customise(move |builder| {
         let until = Timestamp::from_millis(1_767_268_800_000).plus(days(30));
         builder.migrate_from(COOKIE, key(), old, until)
     });
@@ -144,14 +152,29 @@ fn six_tabs_at_once_make_one_session() {
     }
 }
 
+#[test]
+fn late_adoption_keeps_the_cookie_of_a_newer_login() {
+    let (site, cookie) = in_cookies();
+    thread::scope(|scope| {
+        let late = scope.spawn(|| browser_with(&site, &cookie).get("/slow"));
+        site.wait_for_slow(1);
+        browser_with(&site, &cookie).post("/login", "user=alice");
+        site.release_slow();
+        let response = late.join().unwrap();
+        let sets_ours = response.cookies().iter().any(|cookie| cookie.starts_with("id="));
+        assert!(!sets_ours, "{response:?}");
+    });
+}
+
 /// Ends an adopted session; the old cookie must not bring it back.
 fn assert_ended_for_good(end: impl Fn(&Site, &Browser)) {
-    for (site, cookie) in [in_cookies(), on_a_server()] {
-        let alice = browser_with(&site, &cookie);
-        assert_eq!(alice.user_at("/private").as_deref(), Some("alice"));
-        end(&site, &alice);
-        for wait in [minutes(1), hours(25), days(10)] {
+    for wait in [minutes(1), hours(25), days(10)] {
+        for (site, cookie) in [in_cookies(), on_a_server()] {
+            let alice = browser_with(&site, &cookie);
+            assert_eq!(alice.user_at("/private").as_deref(), Some("alice"));
+            end(&site, &alice);
             site.pass(wait);
+            let _purges = site.signed_in("alice"); // what is too old is deleted now
             let thief = browser_with(&site, &cookie);
             assert_eq!(thief.user_at("/private"), None, "{wait:?}");
         }
@@ -193,22 +216,74 @@ fn evicted_session_does_not_come_back() {
 
 #[test]
 fn renewed_session_does_not_come_back_under_its_old_cookie() {
-    let (site, cookie) = in_cookies();
-    let alice = browser_with(&site, &cookie);
-    assert_eq!(alice.user_at("/private").as_deref(), Some("alice"));
-    alice.sign_in("alice"); // the same user: renews the key
+    let renewals: [fn(&Browser); 5] = [
+        |alice| drop(alice.sign_in("alice")), // the same user: renews the key
+        |alice| drop(alice.post("/renew", "")),
+        |alice| drop((alice.post("/renew", ""), alice.post("/sign-out", ""))),
+        |alice| drop(alice.post("/sign-in", "user=alice")),
+        |alice| drop(alice.post("/sign-in", "user=bob")),
+    ];
+    for renew in renewals {
+        assert_ended_for_good(|_, alice| renew(alice));
+    }
+}
+
+#[test]
+fn session_renewed_at_its_adoption_does_not_come_back() {
     for wait in [minutes(1), hours(25), days(10)] {
+        let (site, cookie) = in_cookies();
+        let alice = browser_with(&site, &cookie);
+        alice.post("/renew", "");
+        assert_eq!(alice.user_at("/private").as_deref(), Some("alice"));
         site.pass(wait);
+        let _purges = site.signed_in("alice");
         assert_eq!(browser_with(&site, &cookie).user_at("/private"), None, "{wait:?}");
     }
 }
 
 #[test]
-fn sign_out_closes_adoption_for_the_user() {
-    let (site, cookie) = in_cookies();
-    let alice = site.signed_in("alice");
-    alice.post("/logout", "");
-    assert_eq!(browser_with(&site, &cookie).user_at("/private"), None);
+fn failed_end_or_renewal_at_the_adoption_keeps_the_session() {
+    for (operation, path) in [("end", "/sign-out"), ("rotate", "/renew")] {
+        let (site, cookie) = in_cookies();
+        let alice = browser_with(&site, &cookie);
+        site.registry.fail_next(operation);
+        assert_eq!(alice.post(path, "").status, 503, "{operation}");
+        // The session lives: the user must be able to sign out of it.
+        assert_eq!(alice.user_at("/private").as_deref(), Some("alice"), "{operation}");
+    }
+}
+
+#[test]
+fn sign_out_closes_adoption_also_from_an_expired_session() {
+    for (adopted, wait) in [(false, 0), (true, 0), (false, 90), (true, 90)] {
+        let (site, cookie) = in_cookies();
+        let alice = match adopted {
+            true => browser_with(&site, &old_cookie(CookieSessionStore::default)),
+            false => site.signed_in("alice"),
+        };
+        assert_eq!(alice.user_at("/private").as_deref(), Some("alice"));
+        site.pass(minutes(wait));
+        assert_eq!(alice.post("/sign-out", "").status, 303);
+        let other = browser_with(&site, &cookie);
+        assert_eq!(other.user_at("/private"), None, "adopted: {adopted}, after {wait} minutes");
+    }
+}
+
+#[test]
+fn adoption_evicts_when_the_user_is_active() {
+    let site = Site::builder().policy(Policy::new().max_sessions(1));
+    let site = site.customise(|builder| {
+        let until = Timestamp::from_millis(1_767_268_800_000).plus(days(30));
+        builder.migrate_from(COOKIE, key(), CookieSessionStore::default(), until)
+    });
+    let (site, cookie) = (site.start(), old_cookie(CookieSessionStore::default));
+    let (alice, old) = (site.signed_in("alice"), browser_with(&site, &cookie));
+    let image = old.request("GET", "/public").header("sec-fetch-mode", "no-cors");
+    image.header("sec-fetch-dest", "image").send();
+    assert_eq!(old.stolen().fetch("/session/status").json()["state"], "active", "adopted");
+    assert_eq!(alice.stolen().fetch("/session/status").json()["state"], "active");
+    assert_eq!(old.user_at("/private").as_deref(), Some("alice"));
+    assert_eq!(alice.fetch("/private").header("x-session-expired"), "evicted");
 }
 
 #[test]

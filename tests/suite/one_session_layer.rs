@@ -8,7 +8,7 @@ use actix_session::{Session, SessionMiddleware, storage::CookieSessionStore};
 use actix_web::{
     App, Error, HttpMessage, HttpRequest, HttpResponse,
     body::MessageBody,
-    cookie::Key,
+    cookie::{Cookie, Key},
     dev::{Service, ServiceResponse},
     http::{Method, StatusCode},
     test::{TestRequest, init_service},
@@ -18,6 +18,7 @@ use session_expire::{
     FlashMessages, ManualClock, Policy, PolicyPatch, SessionExpire, SessionHandle, SessionVars,
     SignInError, minutes,
 };
+use session_expire_tests::Site;
 
 fn expire(clock: &ManualClock) -> SessionExpire {
     let builder = SessionExpire::builder(Policy::new().idle(minutes(10)));
@@ -192,6 +193,37 @@ async fn renewal_of_an_empty_session_is_no_sign_of_another_layer() {
     }
     client.send(Method::GET, "/login").await;
     assert_eq!(client.whoami().await.1, "alice");
+}
+
+fn cookie_setters(cfg: &mut web::ServiceConfig) {
+    let respond = || HttpResponse::Ok().cookie(Cookie::new("lang", "de")).finish();
+    let removes = move |session: Session| async move {
+        session.remove("error");
+        respond()
+    };
+    let renews = move |session: Session| async move {
+        session.renew();
+        respond()
+    };
+    cfg.route("/removes", web::get().to(removes)).route("/renews", web::get().to(renews));
+}
+
+#[test]
+fn cookie_that_a_page_sets_is_no_sign_of_another_layer() {
+    for path in ["/removes", "/renews"] {
+        let site = Site::builder().routes(cookie_setters).start();
+        assert_eq!(site.browser().get(path).status, 200, "{path}");
+    }
+}
+
+#[test]
+fn cookie_set_in_an_outage_is_no_sign_of_another_layer() {
+    for path in ["/removes", "/renews"] {
+        let site = Site::builder().routes(cookie_setters).start();
+        let alice = site.signed_in("alice");
+        site.registry.set_down(true);
+        assert_ne!(alice.get(path).status, 500, "{path}");
+    }
 }
 
 #[actix_web::test]

@@ -1,5 +1,6 @@
 //! Endpoints and other origins.
 
+use session_expire::minutes;
 use session_expire_tests::{Browser, Site};
 
 fn site() -> Site {
@@ -36,6 +37,17 @@ fn endpoints_refuse_other_origins_but_those_allowed() {
     assert_eq!(alice.user_at("/private").as_deref(), Some("alice"));
     assert_eq!(send(&alice, "POST", "/session/logout", "same-site", "https://app.example"), 200);
     assert_eq!(alice.user_at("/private"), None);
+}
+
+#[test]
+fn refused_sign_out_of_another_origin_ends_no_session() {
+    let site = Site::builder().customise(|b| b.logout_url("/session/logout")).start();
+    let alice = site.signed_in("alice");
+    site.pass(minutes(15)); // expired for the application, not for the laxer page
+    let forged = alice.request("POST", "/session/logout").header("sec-fetch-site", "same-site");
+    let answer = forged.send();
+    assert_eq!((answer.status, answer.cookies().len()), (403, 0), "{answer:?}");
+    assert_eq!(alice.user_at("/looser").as_deref(), Some("alice"));
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! When the registry is away nobody is trusted and nobody is signed out.
 
-use session_expire::{hours, minutes};
+use actix_session::Session;
+use actix_web::{HttpResponse, web};
+use session_expire::{RegistryError, SessionHandle, hours, minutes};
 use session_expire_tests::{Answer, Site};
 
 fn assert_unavailable(answer: &Answer) {
@@ -76,6 +78,22 @@ fn public_pages_are_served_through_an_outage_and_leave_the_session_alone() {
 }
 
 #[test]
+fn public_page_that_removes_an_entry_is_served_in_an_outage() {
+    let site = Site::builder()
+        .routes(|cfg| {
+            let hint = |session: Session| async move {
+                session.remove("hint");
+                "news"
+            };
+            cfg.route("/hint", web::get().to(hint));
+        })
+        .start();
+    let alice = site.signed_in("alice");
+    site.registry.set_down(true);
+    assert_eq!(alice.get("/hint").status, 200);
+}
+
+#[test]
 fn a_login_that_cannot_be_recorded_is_no_login() {
     let site = Site::start();
     let browser = site.browser();
@@ -102,6 +120,33 @@ fn a_sign_out_that_cannot_be_recorded_is_not_called_done() {
 }
 
 #[test]
+fn expiry_that_cannot_be_recorded_is_503() {
+    let site = Site::start();
+    let alice = site.signed_in("alice");
+    site.pass(hours(1));
+    site.registry.fail_next("end");
+    assert_unavailable(&alice.fetch("/private"));
+}
+
+async fn refresh(session: SessionHandle) -> Result<HttpResponse, RegistryError> {
+    session.refresh_policy().await?;
+    Ok(HttpResponse::Ok().finish())
+}
+
+#[test]
+fn policy_that_cannot_be_refreshed_is_an_error() {
+    let site = Site::builder()
+        .routes(|cfg| {
+            cfg.route("/refresh", web::post().to(refresh));
+        })
+        .start();
+    let alice = site.signed_in("alice");
+    assert_eq!(alice.post("/refresh", "").status, 200);
+    site.registry.set_down(true);
+    assert_unavailable(&alice.post("/refresh", ""));
+}
+
+#[test]
 fn an_expired_session_is_told_its_reason_after_the_outage() {
     let site = Site::start();
     let alice = site.signed_in("alice");
@@ -113,7 +158,7 @@ fn an_expired_session_is_told_its_reason_after_the_outage() {
 }
 
 #[test]
-fn status_and_keep_alive_do_not_pretend_to_know() {
+fn status_and_keep_alive_are_503_in_an_outage() {
     let site = Site::start();
     let alice = site.signed_in("alice");
     site.registry.set_down(true);

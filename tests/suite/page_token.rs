@@ -3,7 +3,9 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix_web::{HttpResponse, web};
-use session_expire::{Policy, PolicyPatch, RegistryError, SessionHandle, hours, minutes};
+use session_expire::{
+    Policy, PolicyPatch, RegistryError, SessionHandle, SessionVars, hours, minutes, session_policy,
+};
 use session_expire_tests::{Answer, Browser, Probe, Site, SiteBuilder};
 
 /// What a page at `path` tells its script to ask with.
@@ -72,6 +74,84 @@ fn stale_token_keeps_no_session_alive_and_ends_none() {
         keep_alive(&alice, &token);
         assert_eq!(alice.user_at("/private"), None);
     }
+}
+
+async fn script(vars: SessionVars) -> HttpResponse {
+    let script = vars.redirect_to_login_immediately.to_string();
+    HttpResponse::Ok().json(serde_json::json!({ "script": script }))
+}
+
+mod old {
+    use super::{HttpResponse, SessionVars, session_policy};
+
+    #[session_policy(idle = "8h")]
+    pub(super) async fn editor(vars: SessionVars) -> HttpResponse {
+        super::script(vars).await
+    }
+
+    #[session_policy(idle = "1m")]
+    pub(super) async fn vault(vars: SessionVars) -> HttpResponse {
+        super::script(vars).await
+    }
+}
+
+#[session_policy(idle = "3m")]
+async fn editor(vars: SessionVars) -> HttpResponse {
+    script(vars).await
+}
+
+fn restarted(
+    before: fn(&mut web::ServiceConfig),
+    after: fn(&mut web::ServiceConfig),
+    path: &str,
+) -> (Site, Browser, String) {
+    let registry = Probe::shared();
+    let before = with_idle(minutes(5), &registry).routes(before).start();
+    let alice = before.signed_in("alice");
+    let token = token(&alice, path);
+    let after = with_idle(minutes(5), &registry).routes(after).start();
+    let alice = alice.moved_to(&after);
+    (after, alice, token)
+}
+
+fn old_editor(cfg: &mut web::ServiceConfig) {
+    cfg.route("/editor", web::get().to(old::editor)).route("/vault", web::get().to(old::vault));
+}
+
+fn new_editor(cfg: &mut web::ServiceConfig) {
+    cfg.route("/editor", web::get().to(editor));
+}
+
+#[test]
+fn token_from_before_a_change_of_its_handler_is_stale() {
+    let (after, alice, old) = restarted(old_editor, new_editor, "/editor");
+    for is_visited in [false, true] {
+        assert_eq!(status(&alice, &old)["policy"], "stale", "visited: {is_visited}");
+        alice.get("/editor");
+    }
+    after.pass(minutes(5));
+    let response = keep_alive(&alice, &old);
+    assert_eq!((response.status, &response.json()["policy"]), (401, &"stale".into()));
+}
+
+#[test]
+fn token_of_a_laxer_handler_is_valid_once_the_handler_was_visited() {
+    let (after, alice, token) = restarted(old_editor, old_editor, "/editor");
+    assert_eq!(status(&alice, &token)["policy"], "stale");
+    after.signed_in("bob").get("/editor");
+    assert_eq!(status(&alice, &token)["seconds_until_idle_end"], 8 * 3_600);
+    after.pass(hours(7));
+    assert_eq!(keep_alive(&alice, &token).status, 200);
+}
+
+#[test]
+fn token_of_a_stricter_handler_is_valid_at_once() {
+    let (after, alice, token) = restarted(old_editor, old_editor, "/vault");
+    assert_eq!(status(&alice, &token)["seconds_until_idle_end"], 60);
+    after.pass(std::time::Duration::from_secs(59));
+    assert_eq!(keep_alive(&alice, &token).status, 200);
+    after.pass(std::time::Duration::from_secs(59));
+    assert_eq!(status(&alice, &token)["state"], "active");
 }
 
 static IS_STRICT: AtomicBool = AtomicBool::new(false);

@@ -94,7 +94,7 @@ fn a_looser_handler_is_reached_below_an_asynchronous_middleware_of_its_scope() {
 }
 
 #[test]
-fn many_layers_may_change_their_mind_and_the_last_one_counts() {
+fn last_of_many_layers_counts() {
     let routes: fn(&mut web::ServiceConfig) = |cfg| {
         let page = |path| web::resource(path).route(web::get().to(whoami));
         let (strict, loose) = (minutes(1), hours(2));
@@ -155,7 +155,7 @@ fn a_limit_can_be_switched_off_for_one_handler() {
 }
 
 #[test]
-fn a_picture_on_a_looser_page_does_not_end_the_session_of_the_page() {
+fn picture_ends_no_session_of_its_looser_page() {
     let site = Site::start();
     let alice = site.signed_in("alice");
     site.pass(minutes(30));

@@ -1,7 +1,7 @@
 //! What goes wrong is told to people as a page, and to programs as a problem; once, and by whom it is for.
 
 use actix_web::{
-    HttpResponse,
+    App, HttpResponse,
     body::MessageBody,
     dev::ServiceResponse,
     http::{
@@ -11,8 +11,11 @@ use actix_web::{
     middleware::{ErrorHandlerResponse, ErrorHandlers},
     web,
 };
-use session_expire::{Overflow, Policy, SessionHandle, SignInError};
-use session_expire_tests::{Site, SiteBuilder};
+use session_expire::{
+    ManualClock, Overflow, Policy, RegistryError, SessionExpire, SessionHandle, Sessions,
+    SignInError,
+};
+use session_expire_tests::{Probe, Site, SiteBuilder, serve};
 
 async fn as_bob(session: SessionHandle) -> Result<HttpResponse, SignInError> {
     session.sign_in("bob").await?;
@@ -54,4 +57,29 @@ fn a_page_that_the_application_has_put_there_stays() {
     let site = with_one_place().start();
     let _bob = site.signed_in("bob");
     assert_eq!(site.browser().post("/own/bob", "").body, "<h1>Our own page</h1>");
+}
+
+/// Asks the registry without a look at the session of the request.
+async fn count(sessions: web::Data<Sessions>) -> Result<String, RegistryError> {
+    Ok(sessions.live("alice").await?.len().to_string())
+}
+
+#[test]
+fn outage_is_a_page_for_a_visitor_without_cookies() {
+    let clock = ManualClock::default();
+    let registry = Probe::default();
+    let expire = SessionExpire::builder(Policy::new()).plain_http(true).clock(clock);
+    let expire = expire.registry(registry.clone()).build().unwrap();
+    let server = serve!(
+        App::new()
+            .app_data(web::Data::new(expire.sessions()))
+            .route("/count", web::get().to(count))
+            .wrap(expire.clone())
+    );
+    assert_eq!(server.browser().get("/count").body, "0");
+    registry.set_down(true);
+    let page = server.browser().get("/count");
+    assert_eq!((page.status, page.header("content-type")), (503, "text/html; charset=utf-8"));
+    let problem = server.browser().fetch("/count");
+    assert_eq!(problem.header("content-type"), "application/problem+json");
 }

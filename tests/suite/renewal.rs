@@ -152,3 +152,16 @@ fn loser_of_two_renewals_sets_no_cookie_and_loses_no_data() {
     let seen = [alice.get("/entries").body, other.get("/entries").body];
     assert!(seen.contains(&"a b".to_owned()), "{seen:?}");
 }
+
+/// A request that is on its way when the key is renewed.
+#[test]
+fn sign_out_with_a_renewed_key_ends_the_session_in_all_tabs() {
+    let site = site();
+    let alice = site.signed_in("alice");
+    let tab = alice.stolen();
+    alice.get("/renew");
+    let answer = tab.post("/sign-out", "");
+    let deletes = answer.cookies().iter().any(|cookie| cookie.starts_with("id="));
+    assert!(!deletes, "the browser may have the new one by now");
+    assert_eq!(alice.fetch("/private").header("x-session-expired"), "logged_out");
+}

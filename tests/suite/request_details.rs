@@ -3,6 +3,7 @@
 use std::{
     io::{Read, Write},
     net::TcpStream,
+    sync::atomic::{AtomicUsize, Ordering},
     time::Duration,
 };
 
@@ -10,8 +11,9 @@ use actix_identity::Identity;
 use actix_session::Session;
 use actix_web::{
     HttpMessage, HttpRequest, HttpResponse,
-    body::MessageBody,
-    dev::{ServiceRequest, ServiceResponse},
+    body::{BoxBody, MessageBody},
+    dev::{Service, ServiceRequest, ServiceResponse},
+    error::{ErrorBadGateway, ErrorBadRequest},
     middleware::{Next, from_fn},
     web,
 };
@@ -69,7 +71,12 @@ fn routes(cfg: &mut web::ServiceConfig) {
             .wrap(from_fn(count))
             .wrap(outer)
     };
+    let renew = |session: Session| async move {
+        session.renew();
+        "renewed"
+    };
     cfg.route("/save", web::post().to(save))
+        .route("/renew", web::post().to(renew))
         .route("/saved", web::get().to(saved))
         .route("/merge-cart", web::post().to(merge_cart))
         .route("/add-to-cart", web::post().to(add_to_cart))
@@ -147,6 +154,194 @@ fn slow_form_of_an_active_session_is_saved() {
     site.pass(minutes(9));
     assert!(post.finish("secret").starts_with("HTTP/1.1 200"));
     assert_eq!(alice.get("/saved").body, "secret");
+}
+
+#[test]
+fn slow_form_follows_a_session_whose_key_is_renewed() {
+    let site = site();
+    for (end, status) in [("", "200"), ("/sign-out", "303")] {
+        let alice = site.signed_in("alice");
+        site.registry.asked();
+        let post = SlowPost::start(&alice, "/save", 6);
+        wait_for_load(&site);
+        alice.post("/renew", "");
+        if !end.is_empty() {
+            alice.post(end, "");
+        }
+        site.pass(seconds(6));
+        let response = post.finish("secret");
+        assert!(response.starts_with(&format!("HTTP/1.1 {status}")), "{end}: {response}");
+    }
+}
+
+/// A page that tells when the head of a request has passed the middleware.
+fn announced(
+    cfg: &mut web::ServiceConfig,
+    path: &str,
+    policy: PolicyPatch,
+    arrived: &'static AtomicUsize,
+) {
+    let page = web::resource(path).route(web::post().to(save)).wrap_fn(|req, service| {
+        arrived.fetch_add(1, Ordering::SeqCst);
+        service.call(req)
+    });
+    cfg.service(page.wrap(policy));
+}
+
+fn wait_for_head(arrived: &AtomicUsize) {
+    while arrived.swap(0, Ordering::SeqCst) == 0 {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn slow_body_of_an_ended_session_fails_on_laxer_pages() {
+    static ARRIVED: AtomicUsize = AtomicUsize::new(0);
+    let lax = |cfg: &mut web::ServiceConfig| {
+        announced(cfg, "/save", PolicyPatch::new().idle(hours(1)), &ARRIVED);
+        cfg.route("/saved", web::get().to(saved));
+    };
+    for minutes_before in [0, 15] {
+        let site = Site::builder().routes(lax).start();
+        let alice = site.signed_in("alice");
+        site.pass(minutes(minutes_before)); // 15: expired for the application only
+        let post = SlowPost::start(&alice, "/save", 6);
+        wait_for_head(&ARRIVED);
+        alice.stolen().post("/sign-out", "");
+        site.pass(seconds(6));
+        let response = post.finish("secret");
+        assert!(response.starts_with("HTTP/1.1 303"), "{minutes_before}: {response}");
+        assert_eq!(site.signed_in("alice").get("/saved").body, "", "{minutes_before}");
+    }
+}
+
+#[test]
+fn slow_body_during_an_outage_is_503() {
+    static ARRIVED: AtomicUsize = AtomicUsize::new(0);
+    let routes = |cfg: &mut web::ServiceConfig| {
+        announced(cfg, "/save", PolicyPatch::new(), &ARRIVED);
+        cfg.route("/saved", web::get().to(saved));
+    };
+    let site = Site::builder().routes(routes).start();
+    let alice = site.signed_in("alice");
+    let post = SlowPost::start(&alice, "/save", 6);
+    wait_for_head(&ARRIVED);
+    site.pass(seconds(20));
+    site.registry.set_down(true);
+    let response = post.finish("secret");
+    assert!(response.starts_with("HTTP/1.1 503"), "{response}");
+    site.registry.set_down(false);
+    assert_eq!(alice.get("/saved").body, "", "and the session goes on");
+    assert_eq!(alice.user_at("/private").as_deref(), Some("alice"));
+}
+
+#[test]
+fn slow_body_that_a_middleware_cannot_read_is_challenged() {
+    static ARRIVED: AtomicUsize = AtomicUsize::new(0);
+    async fn check_signature(
+        mut req: ServiceRequest,
+        next: Next<impl MessageBody>,
+    ) -> actix_web::Result<ServiceResponse<impl MessageBody>> {
+        ARRIVED.fetch_add(1, Ordering::SeqCst);
+        let read = req.extract::<web::Bytes>().await;
+        let body = read.map_err(|_| ErrorBadRequest("unreadable"))?;
+        req.set_payload(body.into());
+        next.call(req).await
+    }
+    let routes = |cfg: &mut web::ServiceConfig| {
+        let page = web::resource("/signed").route(web::post().to(save));
+        cfg.service(page.wrap(from_fn(check_signature)));
+    };
+    let site = Site::builder().routes(routes).start();
+    for ends in [false, true] {
+        let alice = site.signed_in("alice");
+        let post = SlowPost::start(&alice, "/signed", 6);
+        wait_for_head(&ARRIVED);
+        if ends {
+            alice.stolen().post("/sign-out", "");
+        }
+        site.pass(seconds(6));
+        let response = post.finish("secret");
+        let status = if ends { "303" } else { "200" };
+        assert!(response.starts_with(&format!("HTTP/1.1 {status}")), "{ends}: {response}");
+        assert_eq!(response.contains("location: /login?next=/form"), ends, "{response}");
+    }
+}
+
+#[test]
+fn public_form_sent_slowly_in_an_outage_is_served() {
+    static ARRIVED: AtomicUsize = AtomicUsize::new(0);
+    let routes = |cfg: &mut web::ServiceConfig| {
+        let echo = |body: String| async move { body };
+        let page = web::resource("/contact").route(web::post().to(echo));
+        cfg.service(page.wrap_fn(|req, service| {
+            ARRIVED.fetch_add(1, Ordering::SeqCst);
+            service.call(req)
+        }));
+    };
+    let site = Site::builder().routes(routes).start();
+    let alice = site.signed_in("alice");
+    site.pass(minutes(15));
+    let post = SlowPost::start(&alice, "/contact", 6);
+    wait_for_head(&ARRIVED);
+    site.pass(seconds(6));
+    site.registry.set_down(true);
+    site.registry.asked();
+    let response = post.finish("secret");
+    assert!(response.starts_with("HTTP/1.1 200") && response.ends_with("secret"), "{response}");
+    assert_eq!(site.registry.asked(), ["load"], "the outage was noticed");
+    site.registry.set_down(false);
+    assert_eq!(alice.fetch("/private").header("x-session-expired"), "idle", "as before");
+}
+
+#[test]
+fn login_before_a_slow_body_in_an_outage_gets_no_other_entry() {
+    static ARRIVED: AtomicUsize = AtomicUsize::new(0);
+    async fn switch(req: HttpRequest, body: web::Payload) -> HttpResponse {
+        Identity::login(&req.extensions(), "bob".to_owned()).unwrap();
+        ARRIVED.fetch_add(1, Ordering::SeqCst);
+        HttpResponse::Ok().body(body.to_bytes().await.unwrap())
+    }
+    let routes = |cfg: &mut web::ServiceConfig| {
+        let entries = |session: Session| async move { format!("{:?}", session.entries()) };
+        cfg.route("/switch", web::post().to(switch)).route("/entries", web::get().to(entries));
+    };
+    let site = Site::builder().routes(routes).start();
+    let alice = site.signed_in("alice");
+    let post = SlowPost::start(&alice, "/switch", 6);
+    wait_for_head(&ARRIVED);
+    site.pass(seconds(6));
+    site.registry.fail_next("load");
+    let response = post.finish("secret");
+    assert!(response.starts_with("HTTP/1.1 200"), "{response}");
+    let cookie = response.lines().find_map(|line| line.strip_prefix("set-cookie: ")).unwrap();
+    let cookie = cookie.split(';').next().unwrap();
+    let bob = site.browser().request("GET", "/entries").header("cookie", cookie).send();
+    assert_eq!(bob.body, r#"{"actix_identity.user_id": "\"bob\""}"#);
+}
+
+#[test]
+fn long_request_that_a_middleware_fails_is_activity() {
+    static ARRIVED: AtomicUsize = AtomicUsize::new(0);
+    let routes = |cfg: &mut web::ServiceConfig| {
+        let page = web::resource("/fails").route(web::post().to(save)).wrap_fn(|req, service| {
+            ARRIVED.fetch_add(1, Ordering::SeqCst);
+            let inside = service.call(req);
+            async move {
+                inside.await?;
+                Err::<ServiceResponse<BoxBody>, _>(ErrorBadGateway("no"))
+            }
+        });
+        cfg.service(page);
+    };
+    let site = Site::builder().routes(routes).start();
+    let alice = site.signed_in("alice");
+    let post = SlowPost::start(&alice, "/fails", 6);
+    wait_for_head(&ARRIVED);
+    site.pass(minutes(8));
+    assert!(post.finish("secret").starts_with("HTTP/1.1 502"));
+    site.pass(minutes(8)); // counted from the end of the request
+    assert_eq!(alice.user_at("/private").as_deref(), Some("alice"));
 }
 
 #[test]

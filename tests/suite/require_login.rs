@@ -8,8 +8,8 @@ use actix_web::{
     middleware::{Next, from_fn},
     web,
 };
-use session_expire::{PolicyPatch, minutes, session_policy};
-use session_expire_tests::Site;
+use session_expire::{Policy, PolicyPatch, minutes, session_policy};
+use session_expire_tests::{Site, sealed};
 
 async fn page() -> &'static str {
     "inside"
@@ -145,4 +145,51 @@ fn closed_scope_answers_503_in_an_outage() {
     assert_eq!((response.status, response.header("retry-after")), (503, "5"));
     site.registry.set_down(false);
     assert_eq!(alice.get("/closed/page").body, "inside");
+}
+
+fn closed_site() -> Site {
+    let policy = Policy::new().idle(minutes(10)).require_login(true);
+    Site::builder().policy(policy).routes(routes).start()
+}
+
+#[test]
+fn closed_application_challenges_all_but_its_login_page() {
+    let site = closed_site();
+    let (stranger, visitor, expired) = (site.browser(), site.browser(), site.signed_in("alice"));
+    visitor.set_cookie("anonymous", &sealed(r#"{"t":1767268800000,"d":{"e":[["a",1]]}}"#));
+    site.pass(minutes(10));
+    for path in ["/public", "/nowhere", "/session/mine", "/login/help"] {
+        for browser in [&stranger, &visitor] {
+            assert_eq!(browser.get(path).redirect(), (303, &*format!("/login?next={path}")));
+            assert_eq!(browser.post(path, "").status, 303, "{path}");
+            assert_eq!(browser.fetch(path).status, 401, "{path}");
+        }
+        // The application is a floor: a laxer page accepts no more than it does.
+        assert_eq!(expired.stolen().get("/looser").status, 303, "{path}");
+    }
+    let script = stranger.fetch("/session/status");
+    assert_eq!((script.status, &script.json()["state"]), (200, &"anonymous".into()));
+    assert_eq!(stranger.get("/login").status, 200);
+    stranger.sign_in("alice");
+    assert_eq!(stranger.get("/public").body, "alice");
+    assert_eq!(stranger.get("/nowhere").status, 404);
+    let asset = stranger.get("/vars").json()["script"].as_str().unwrap().to_owned();
+    let asset = asset.split('"').nth(1).unwrap();
+    assert_eq!(visitor.get(asset).status, 200, "{asset}");
+}
+
+#[test]
+fn open_page_inside_a_closed_application_is_an_error() {
+    let site = closed_site();
+    assert_eq!(site.browser().get("/module/open").status, 303);
+    assert_eq!(site.signed_in("alice").get("/module/open").status, 500);
+}
+
+#[test]
+fn closed_application_answers_503_in_an_outage() {
+    let site = closed_site();
+    let alice = site.signed_in("alice");
+    site.registry.set_down(true);
+    assert_eq!(alice.get("/public").status, 503);
+    assert_eq!(alice.get("/login").status, 200);
 }

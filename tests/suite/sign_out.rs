@@ -1,16 +1,21 @@
 //! A sign-out is a success only if the session has ended.
 
-use std::pin::Pin;
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    task::{Context, Poll},
+};
 
 use actix_identity::Identity;
 use actix_session::Session;
 use actix_web::{
     HttpResponse,
+    body::{BodySize, MessageBody},
     dev::{Service, ServiceRequest, ServiceResponse},
     error::ErrorBadGateway,
     web,
 };
-use session_expire::minutes;
+use session_expire::{SessionHandle, minutes};
 use session_expire_tests::{Answer, Site};
 
 type LocalBoxFuture = Pin<Box<dyn Future<Output = actix_web::Result<ServiceResponse>>>>;
@@ -161,6 +166,41 @@ fn sign_out_failed_by_a_middleware_ends_nothing() {
     let answer = expired.post("/failing", "");
     assert_eq!((answer.status, answer.cookies().len()), (502, 0));
     assert_eq!(expired.user_at("/looser").as_deref(), Some("bob"));
+}
+
+/// A body that signs the user out while it is sent.
+struct LateSignOut(Option<SessionHandle>);
+
+impl MessageBody for LateSignOut {
+    type Error = Infallible;
+
+    fn size(&self) -> BodySize {
+        BodySize::Stream
+    }
+
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<web::Bytes, Infallible>>> {
+        let sign_out = |session: SessionHandle| session.sign_out();
+        let chunk = self.0.take().map(sign_out).map(|()| Ok(web::Bytes::from_static(b"late")));
+        Poll::Ready(chunk)
+    }
+}
+
+#[test]
+fn sign_out_after_the_response_was_sent_does_nothing() {
+    let site = Site::builder()
+        .routes(|cfg| {
+            let late = |session: SessionHandle| async {
+                HttpResponse::Ok().body(LateSignOut(Some(session)))
+            };
+            cfg.route("/late", web::get().to(late));
+        })
+        .start();
+    let alice = site.signed_in("alice");
+    assert_eq!(alice.get("/late").body, "late");
+    assert_eq!(alice.user_at("/private").as_deref(), Some("alice"));
 }
 
 #[test]

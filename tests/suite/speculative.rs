@@ -1,5 +1,7 @@
 //! Pages that a browser loads before the user asks for them.
 
+use actix_identity::Identity;
+use actix_web::web;
 use session_expire::minutes;
 use session_expire_tests::{Answer, Browser, Site};
 
@@ -51,5 +53,24 @@ fn speculative_load_leaves_the_reason_untold() {
         assert_eq!(load(&alice, "/private", purpose).status, 303);
         assert!(alice.messages().starts_with("[warning idle]"), "{purpose:?}");
         assert_eq!(alice.messages(), "", "{purpose:?}");
+    }
+}
+
+async fn bye(user: Identity) -> &'static str {
+    user.logout();
+    "bye"
+}
+
+#[test]
+fn speculative_load_signs_no_user_out() {
+    for purpose in PURPOSES {
+        let site = Site::builder()
+            .routes(|cfg| {
+                cfg.route("/bye", web::get().to(bye));
+            })
+            .start();
+        let alice = site.signed_in("alice");
+        load(&alice, "/bye", purpose);
+        assert_eq!(alice.user_at("/private").as_deref(), Some("alice"), "{purpose:?}");
     }
 }

@@ -1,6 +1,7 @@
 //! A key whose reason was told is not looked up again: so only a dead key may be marked.
 
-use session_expire::minutes;
+use actix_web::web;
+use session_expire::{FlashMessages, Policy, PolicyPatch, minutes};
 use session_expire_tests::Site;
 
 #[test]
@@ -41,4 +42,25 @@ fn dead_key_is_not_looked_up_again_once_its_reason_was_told() {
     site.registry.asked();
     assert_eq!(alice.messages(), "");
     assert_eq!(site.registry.asked(), [""; 0]);
+}
+
+async fn news(messages: FlashMessages) -> String {
+    messages.into_iter().map(|message| message.to_string()).collect()
+}
+
+#[test]
+fn reason_told_by_a_stricter_page_hides_no_later_one() {
+    let site = Site::builder()
+        .policy(Policy::new().max_sessions(1).idle(minutes(10)))
+        .routes(|cfg| {
+            let page = web::resource("/strict-news").wrap(PolicyPatch::new().idle(minutes(1)));
+            cfg.service(page.route(web::get().to(news)));
+        })
+        .start();
+    let alice = site.signed_in("alice");
+    site.pass(minutes(5));
+    assert_ne!(alice.get("/strict-news").body, "", "expired on this page");
+    assert_eq!(alice.user_at("/private").as_deref(), Some("alice"));
+    let _elsewhere = site.signed_in("alice");
+    assert!(alice.messages().contains("evicted"), "why alice was signed out is told");
 }

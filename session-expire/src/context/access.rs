@@ -6,7 +6,6 @@ use crate::{
     judge::{Deadlines, Verdict, judge},
     messages::queue::Source,
     policy::Policy,
-    registry::data::SessionData,
     time::Timestamp,
 };
 
@@ -53,13 +52,19 @@ impl AccessState {
 }
 
 impl RequestContext {
+    /// Returns `true` if the session is active and was checked under the policy that was in force.
+    pub(super) fn is_checked(&self) -> bool {
+        self.checked_under.get().is_some() && self.access.borrow().is_active()
+    }
+
     /// Checks the session under the policy now in force, and suspends or restores it.
     pub(super) fn check_again(&self) {
         let before = *self.access.borrow();
-        if matches!(before, AccessState::Anonymous | AccessState::Unavailable) {
+        let is_final = matches!(before, AccessState::Anonymous | AccessState::Unavailable);
+        if is_final || self.has_ended.get() {
             return;
         }
-        let policies = self.policies.borrow();
+        let policies = self.layers.policies.borrow();
         let limits = policies.effective().limits();
         // Most layers leave the timeouts as they are.
         if before.is_active() && self.checked_under.get() == Some(limits) {
@@ -79,12 +84,32 @@ impl RequestContext {
         }
     }
 
-    /// The session was found to have ended while the request was under way.
-    pub(crate) fn end_while_running(&self, reason: Reason) {
+    /// Returns `true` if the session is active, and this request has signed no other user in or out.
+    pub(crate) fn acts_for_session(&self) -> bool {
         let is_active = self.access.borrow().is_active();
-        if is_active {
-            self.has_ended.set(true);
-            self.suspend(AccessState::Expired(reason));
+        is_active && !self.is_user_changed()
+    }
+
+    /// The session was found to have ended while the request was under way: no layer restores it.
+    pub(crate) fn end_while_running(&self, reason: Reason) {
+        self.has_ended.set(true);
+        self.leave_session(AccessState::Expired(reason));
+    }
+
+    /// The registry was found to be unavailable while the request was under way.
+    pub(crate) fn lose_registry(&self) {
+        self.leave_session(AccessState::Unavailable);
+        // The session of a user who has signed in meanwhile stays as it is.
+        if *self.access.borrow() == AccessState::Unavailable {
+            self.session.fill_for_outage();
+        }
+    }
+
+    fn leave_session(&self, after: AccessState) {
+        let is_active = self.access.borrow().is_active();
+        match is_active {
+            true => self.suspend(after),
+            false => *self.access.borrow_mut() = after,
         }
     }
 
@@ -97,7 +122,7 @@ impl RequestContext {
         if let Some(loaded) = self.record() {
             *self.record_writes.borrow_mut() = self.session.changes_since(&loaded.data);
         }
-        self.session.fill(&self.anonymous_data(), None);
+        self.session.fill(&self.cookies.anonymous.data, None);
         self.set_message_source(Source::Anonymous);
         *self.access.borrow_mut() = after;
     }
@@ -109,17 +134,8 @@ impl RequestContext {
         self.session.fill(&loaded.data, Some(&loaded.record.user));
         self.session.apply(&self.record_writes.borrow());
         self.session.apply(&since);
-        *self.anonymous_writes.borrow_mut() = Default::default();
         self.set_message_source(Source::Record);
         *self.access.borrow_mut() = after;
-    }
-
-    /// Returns the anonymous entries with what this request has written to them.
-    fn anonymous_data(&self) -> SessionData {
-        let mut data = self.cookies.anonymous.data.clone();
-        // Entries that exceed the limit are refused when the cookie is written.
-        let _ = data.apply(&self.anonymous_writes.borrow());
-        data
     }
 
     /// Returns `true` if the session names another user than before, was purged, or a login is pending.

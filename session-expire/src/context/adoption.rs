@@ -10,6 +10,7 @@ use crate::{
     config::Config,
     error::RegistryError,
     event::Event,
+    limit::Limit,
     migration::{Migration, OldSession},
     registry::{
         Loaded,
@@ -52,11 +53,14 @@ async fn try_adopt(
         return Ok(LoadedSession::Record(LoadedRecord { key, record, data, open }));
     }
     let login = new_login(config, migration, &old, req).await?;
-    let data = Arc::new(login.data.clone());
+    let (id, data) = (login.id, Arc::new(login.data.clone()));
     match config.registry.commit(login).await? {
         LoginOutcome::Committed { record, ended } => {
             config.emit_ended(&ended);
-            config.emit(&Event::LoggedIn { user: &record.user, id: record.id });
+            // Another id: a request of another tab has committed the record meanwhile.
+            if record.id == id {
+                config.emit(&Event::LoggedIn { user: &record.user, id });
+            }
             if record.ended.is_some() {
                 migration.delete(&old).await;
             }
@@ -84,6 +88,10 @@ async fn new_login(
     login.client = client(req, &config.proxies);
     login.user_policy = user_policy;
     login.adopted_until = Some(migration.until());
+    if !login.limit.may_refuse() {
+        // An image may adopt, and it must not evict: the first active request that is served does.
+        login.limit.max_sessions = Limit::Off;
+    }
     login.data = old.data.clone();
     Ok(login)
 }

@@ -18,7 +18,7 @@ pub(crate) enum UserChange {
     SignedOut,
     /// An anonymous visitor's session was emptied.
     Cleared,
-    /// The session names a user by a value that is no string.
+    /// The session names a user by a value that is neither a string nor a whole number.
     Invalid,
 }
 
@@ -56,7 +56,7 @@ impl RequestContext {
         self.record().is_some_and(|loaded| *loaded.record.user == *user)
     }
 
-    /// While the registry is away the session starts empty: written and empty means cleared.
+    /// While the registry is away the session has a mark: written and empty means cleared.
     fn is_emptied(&self) -> bool {
         !self.session.is_untouched() && !self.session.is_renewed() && self.session.is_empty()
     }
@@ -87,7 +87,19 @@ impl RequestContext {
         {
             queue.store_changes(&mut changes);
         }
+        self.drop_messages_over_the_limit(&mut changes);
         changes
+    }
+
+    /// Messages give way to entries: the handler has done its work.
+    fn drop_messages_over_the_limit(&self, changes: &mut DataChanges) {
+        let Some(loaded) = self.record().filter(|_| !changes.added_messages.is_empty()) else {
+            return;
+        };
+        if SessionData::clone(&loaded.data).apply(changes).is_err() {
+            warn_of_dropped(changes);
+            changes.added_messages.clear();
+        }
     }
 
     /// Returns what the anonymous cookie is to hold after this request. The key of the request
@@ -98,8 +110,11 @@ impl RequestContext {
     /// Returns [`DataTooLarge`] if the entries exceed the limit of session data.
     pub(crate) fn anonymous_state(&self, is_dead: bool) -> Result<AnonymousState, DataTooLarge> {
         let before = &self.cookies.anonymous;
-        let mut state =
-            AnonymousState { told: before.told.clone(), is_dead: before.is_dead, ..<_>::default() };
+        let mut state = AnonymousState {
+            shown_reason: before.shown_reason.clone(),
+            is_dead: before.is_dead,
+            ..<_>::default()
+        };
         if !self.session.is_purged() {
             state.data = before.data.clone();
             state.data.apply(&self.session.changes_since(&before.data))?;
@@ -108,54 +123,53 @@ impl RequestContext {
             Some(queue) => state.messages = queue.remaining_anonymous(),
             None => state.messages.clone_from(&before.messages),
         }
-        self.note_told(&mut state, is_dead);
+        self.record_shown_reason(&mut state, is_dead);
         self.note_marked_login(&mut state);
         Ok(state)
     }
 
     fn note_marked_login(&self, state: &mut AnonymousState) {
         let before = self.cookies.anonymous.marked_login.clone();
-        let before = before.filter(|_| !self.is_at_marked_login.get());
-        state.marked_login = self.marked_login.borrow().clone().or(before);
+        let before = before.filter(|_| !self.login_page.is_at_marked.get());
+        state.marked_login = self.login_page.marked.borrow().clone().or(before);
     }
 
     /// Returns `true` if the anonymous cookie may have to change.
     pub(crate) fn may_change_anonymous(&self) -> bool {
-        self.has_messages()
-            || !self.is_session_unchanged()
-            || self.is_reason_dismissed.get()
-            || self.challenge_reason.borrow().is_some()
-            || self.is_at_marked_login.get()
-            || self.marked_login.borrow().is_some()
+        self.has_messages() || !self.is_session_unchanged() || self.login_page.may_change_cookie()
     }
 
     /// Returns what the anonymous cookie is to hold after a sign-out: the messages of this request.
-    /// If the session had ended before, its cookie stays, and its reason counts as told.
+    /// If the session had ended before, its cookie stays, and its reason counts as shown.
     pub(crate) fn signed_out_state(&self, ends_now: bool) -> AnonymousState {
         let mut state = AnonymousState::default();
         if !ends_now {
             let before = &self.cookies.anonymous;
-            (state.told, state.is_dead) = (before.told.clone(), before.is_dead);
+            (state.shown_reason, state.is_dead) = (before.shown_reason.clone(), before.is_dead);
             let reason = self.end_reason();
-            self.loaded.key().into_iter().for_each(|key| state.set_told(key, reason, true));
+            self.loaded.key().into_iter().for_each(|key| state.set_shown_reason(key, reason, true));
         }
         if let Some(queue) = &*self.messages.borrow() {
             state.messages = queue.remaining_anonymous();
         }
-        state.reason = self.challenge_reason.borrow().clone();
+        state.reason = self.login_page.challenge_reason.borrow().clone();
         state
     }
 
-    /// Remembers that the reason of the dead key was told.
-    fn note_told(&self, state: &mut AnonymousState, is_dead: bool) {
+    /// Remembers that the reason of the dead key was shown.
+    fn record_shown_reason(&self, state: &mut AnonymousState, is_dead: bool) {
         let messages = self.messages.borrow();
-        let has_told = messages.as_ref().is_some_and(MessageQueue::has_shown_reason);
-        if has_told || self.is_reason_dismissed.get() {
+        let has_shown_reason = messages.as_ref().is_some_and(MessageQueue::has_shown_reason);
+        if has_shown_reason || self.login_page.is_reason_dismissed.get() {
             let reason = self.end_reason();
-            self.loaded.key().into_iter().for_each(|key| state.set_told(key, reason, is_dead));
+            self.loaded
+                .key()
+                .into_iter()
+                .for_each(|key| state.set_shown_reason(key, reason, is_dead));
         } else {
             let before = &self.cookies.anonymous.reason;
-            state.reason = self.challenge_reason.borrow().as_ref().or(before.as_ref()).cloned();
+            state.reason =
+                self.login_page.challenge_reason.borrow().as_ref().or(before.as_ref()).cloned();
         }
     }
 
@@ -173,7 +187,9 @@ impl RequestContext {
         match self.record() {
             Some(loaded) if self.access.borrow().is_active() && *loaded.record.user != *user => {
                 if !self.is_handed_over.get() {
-                    changes.set.retain(|(name, _)| loaded.data.get(name).is_none());
+                    changes.set.retain(|(name, _)| {
+                        self.session.is_user_entry(name) || loaded.data.get(name).is_none()
+                    });
                 }
             }
             Some(_) if self.access.borrow().is_active() => {}
@@ -183,12 +199,15 @@ impl RequestContext {
                 self.retain_kept_entries(&mut changes);
             }
         }
-        if let Some(queue) = &*self.messages.borrow() {
-            queue.store_all(&mut changes);
-        } else {
-            self.new_message_queue().store_all(&mut changes);
-        }
         data.apply(&changes)?;
+        let mut messages = DataChanges::default();
+        match &*self.messages.borrow() {
+            Some(queue) => queue.store_all(&mut messages),
+            None => self.new_message_queue().store_all(&mut messages),
+        }
+        if data.apply(&messages).is_err() {
+            warn_of_dropped(&messages);
+        }
         Ok(data)
     }
 
@@ -217,4 +236,8 @@ impl RequestContext {
             kept.contains(name) || before.get(name).is_none_or(|known| known.get() != json.get())
         });
     }
+}
+
+fn warn_of_dropped(changes: &DataChanges) {
+    tracing::warn!(dropped = changes.added_messages.len(), "flash messages dropped");
 }

@@ -7,7 +7,7 @@ use actix_web::HttpRequest;
 
 use crate::{
     config::Config,
-    registry::record::Client,
+    registry::client::Client,
     request::{RequestInfo, client_ip::client, kind::RequestKind, origin::is_from_other_site},
 };
 

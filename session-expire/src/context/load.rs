@@ -13,7 +13,7 @@ use crate::{
 
 /// What the registry says about the key of a request.
 pub(crate) enum LoadedSession {
-    /// There is no key, or the reason of its end has been told.
+    /// There is no key, or the reason of its end was shown.
     Anonymous,
     /// A key that the registry does not know.
     Unknown(RecordKey),
@@ -64,7 +64,7 @@ impl LoadedSession {
     /// Returns what there is to check; `None` if the registry could not be asked.
     pub(crate) fn facts(&self) -> Option<Facts> {
         match self {
-            Self::Anonymous => Some(Facts::Nobody),
+            Self::Anonymous => Some(Facts::Anonymous),
             Self::Unknown(_) => Some(Facts::Unknown),
             Self::Record(loaded) => Some(loaded.record.facts()),
             Self::Unavailable => None,

@@ -74,7 +74,7 @@ impl RequestContext {
 
     /// Keeps a message for the next page, unless a user signs in before.
     pub(crate) fn keep_reason(&self, message: FlashMessage) {
-        *self.challenge_reason.borrow_mut() = Some(message);
+        *self.login_page.challenge_reason.borrow_mut() = Some(message);
     }
 
     /// A challenge under a policy with a message of its own: the login page, which is under another
@@ -83,15 +83,16 @@ impl RequestContext {
         let has_own = self.policy().message != self.config().policy.message;
         let reason = self.reason_to_tell().filter(|_| has_own && self.explains(info));
         let message = reason.and_then(|reason| self.reason_message(reason, info));
-        *self.challenge_reason.borrow_mut() = message;
+        *self.login_page.challenge_reason.borrow_mut() = message;
     }
 
     /// A record that the registry does not know tells no reason.
     pub(crate) fn reason_to_tell(&self) -> Option<Reason> {
-        let told = &self.cookies.anonymous;
-        let has_told = |reason| self.loaded.key().is_some_and(|key| told.has_told(key, reason));
+        let anonymous = &self.cookies.anonymous;
+        let has_shown_reason =
+            |reason| self.loaded.key().is_some_and(|key| anonymous.has_shown_reason(key, reason));
         let reason = self.access().expiry_reason();
-        reason.filter(|reason| *reason != Reason::Unknown && !has_told(*reason))
+        reason.filter(|reason| *reason != Reason::Unknown && !has_shown_reason(*reason))
     }
 
     pub(crate) fn push_message(&self, message: FlashMessage) {

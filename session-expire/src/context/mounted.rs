@@ -4,7 +4,9 @@
 //! its patch when it is mounted, and the middleware around them collects the announcements.
 
 use std::{
+    any::TypeId,
     cell::{Cell, RefCell},
+    collections::HashMap,
     sync::Arc,
     time::Duration,
 };
@@ -13,6 +15,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     config::{Config, write_interval},
+    handler_policies::PolicyId,
     limit::Limit,
     policy::{Policy, PolicyPatch},
 };
@@ -26,6 +29,15 @@ pub(crate) fn announce(patch: &PolicyPatch) {
     ANNOUNCED.with_borrow_mut(|patches| patches.push(patch.clone()));
 }
 
+/// The policy of a handler that is checked by an extractor. It is not known before a request.
+#[derive(Clone, Copy)]
+pub(crate) struct HandlerPatch {
+    pub(crate) handler: TypeId,
+    /// Path of the handler: the same in all processes of one version of the application.
+    pub(crate) name: &'static str,
+    pub(crate) patch: &'static PolicyPatch,
+}
+
 /// The middleware, mounted in one worker.
 pub(crate) struct Mounted {
     pub(crate) config: Arc<Config>,
@@ -35,8 +47,12 @@ pub(crate) struct Mounted {
     is_only_layer: Cell<bool>,
     /// `true` if some policy limits the number of sessions.
     counts_sessions: Cell<bool>,
+    /// `true` if a layer has a login page of its own.
+    pub(crate) has_layer_login_url: bool,
     /// Digest of the application's policy and of the patches mounted at the start.
     pub(crate) policy_digest: [u8; 8],
+    /// What requests to handlers with a [`HandlerPatch`] have met: below it, and with it.
+    handlers: RefCell<HashMap<(PolicyId, TypeId), PolicyId>>,
 }
 
 impl Mounted {
@@ -50,15 +66,16 @@ impl Mounted {
             write_interval: Cell::new(interval),
             is_only_layer: Cell::new(false),
             counts_sessions: Cell::new(counts_sessions),
+            has_layer_login_url: patches.iter().any(|patch| patch.login_url.is_some()),
             policy_digest: digest(&config.policy, &patches),
+            handlers: RefCell::default(),
             config,
         };
         patches.iter().for_each(|patch| mounted.add(patch));
         mounted
     }
 
-    /// Takes a patch into account that was not mounted at the start.
-    pub(crate) fn add(&self, patch: &PolicyPatch) {
+    fn add(&self, patch: &PolicyPatch) {
         if let Some(idle) = patch.idle {
             self.write_interval.set(self.write_interval.get().min(write_interval(idle)));
         }
@@ -79,13 +96,35 @@ impl Mounted {
         }
     }
 
+    /// Takes the patch of a handler into account that a request has reached, and returns what the
+    /// request has met by now.
+    pub(crate) fn add_handler(&self, below: PolicyId, handler: HandlerPatch) -> PolicyId {
+        let known = self.handlers.borrow().get(&(below, handler.handler)).copied();
+        known.unwrap_or_else(|| {
+            let (id, patch) = (policy_id(below, handler), handler.patch);
+            let interval = write_interval(patch.idle.unwrap_or(Limit::Off));
+            let counts_sessions = matches!(patch.max_sessions, Some(Limit::At(_)));
+            self.config.handler_policies.insert(id, interval, counts_sessions);
+            self.handlers.borrow_mut().insert((below, handler.handler), id);
+            id
+        })
+    }
+
     pub(crate) fn write_interval(&self) -> Duration {
-        self.write_interval.get()
+        self.write_interval.get().min(self.config.handler_policies.write_interval())
     }
 
     pub(crate) fn counts_sessions(&self) -> bool {
-        self.counts_sessions.get()
+        self.counts_sessions.get() || self.config.handler_policies.counts_sessions()
     }
+}
+
+fn policy_id(below: PolicyId, handler: HandlerPatch) -> PolicyId {
+    let hasher = Sha256::new().chain_update(below.to_be_bytes()).chain_update(handler.name);
+    let hasher = hasher.chain_update([0]).chain_update(format!("{:?}", handler.patch));
+    let mut id = [0; 8];
+    id.copy_from_slice(&hasher.finalize()[..8]);
+    PolicyId::from_be_bytes(id)
 }
 
 /// Depends on what the policies are, not on the order in which they were mounted.

@@ -12,9 +12,10 @@ use crate::{
     facts::Reason,
     policy::{Policy, PolicyPatch},
     registry::{
+        client::Client,
         key::{PublicId, RecordKey},
         login::{NewLogin, ReserveOutcome},
-        record::{Client, Ended, SessionRecord},
+        record::{Ended, SessionRecord},
         room::SessionLimit,
     },
     request::client_ip::client,

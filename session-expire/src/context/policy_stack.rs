@@ -17,8 +17,23 @@ pub(crate) struct PolicyStack {
     layered: Option<Arc<Policy>>,
     /// The layers so far, merged; kept up to date only for a login with a policy of its own.
     layers: Option<Box<PolicyPatch>>,
-    /// What is in force for this session.
+    /// What is in force for a session whose record has policies of its own.
     effective: Option<Arc<Policy>>,
+}
+
+/// The policy of a layer over that below.
+#[derive(Debug, Clone)]
+pub(crate) struct MergedPolicy {
+    pub(crate) policy: Arc<Policy>,
+    /// The timeouts are those of the policy below.
+    pub(crate) keeps_limits: bool,
+}
+
+impl MergedPolicy {
+    pub(crate) fn new(patch: &PolicyPatch, below: &Policy) -> Self {
+        let policy = Arc::new(patch.over(below));
+        Self { keeps_limits: policy.limits() == below.limits(), policy }
+    }
 }
 
 impl PolicyStack {
@@ -28,21 +43,34 @@ impl PolicyStack {
         Self { mounted: Rc::clone(mounted), layered: None, layers: None, effective }
     }
 
-    /// Adds a layer; `merge` puts its patch over the policy below.
+    /// Adds a layer; `merge` puts its patch over the policy below. Returns `true` if the timeouts
+    /// that are in force stay the same for certain.
+    #[inline]
     pub(crate) fn push(
         &mut self,
         patch: &PolicyPatch,
-        merge: impl FnOnce(&Arc<Policy>) -> Arc<Policy>,
+        merge: impl FnOnce(&Arc<Policy>) -> MergedPolicy,
         record: Option<&SessionRecord>,
-    ) {
-        let layered = merge(self.layered());
-        if record.is_some_and(|record| record.login_policy.is_some()) {
+    ) -> bool {
+        let merged = merge(self.layered());
+        self.layered = Some(merged.policy);
+        match record {
+            Some(record) if self.effective.is_some() => {
+                self.push_under(patch, record);
+                false
+            }
+            _ => merged.keeps_limits,
+        }
+    }
+
+    /// Adds a layer for a record that has policies of its own.
+    fn push_under(&mut self, patch: &PolicyPatch, record: &SessionRecord) {
+        if record.login_policy.is_some() {
             let below = self.layers.take().unwrap_or_default();
             self.layers = Some(Box::new(patch.on_top_of(&below)));
         }
-        self.effective =
-            own_policy(&self.mounted.config.policy, &layered, self.layers.as_deref(), record);
-        self.layered = Some(layered);
+        let (app, layers) = (&self.mounted.config.policy, self.layers.as_deref());
+        self.effective = own_policy(app, self.layered(), layers, Some(record));
     }
 
     /// Returns the policy of the layers, without what belongs to a user.

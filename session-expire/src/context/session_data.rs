@@ -1,12 +1,15 @@
 //! The application's `Session`: the only file that names its keys and knows how actix-session
 //! represents values.
 //!
+//! The user is no entry of the data: the record names it. A user that the application has written as
+//! a number is one as well, under the name of the user's entry, so that it is read back as a number.
+//!
 //! A session is filled on the way in and compared on the way out, through the public API of
 //! actix-session. Its status is no evidence of a change: filling a session changes its status, too.
 
 use actix_session::{Session, SessionExt, SessionStatus};
 use actix_web::{HttpRequest, dev::ServiceRequest};
-use serde_json::value::RawValue;
+use serde_json::{Value, value::RawValue};
 
 use crate::registry::data::{DataChanges, SessionData};
 
@@ -85,18 +88,27 @@ impl AppSession {
         if !self.is_empty() {
             self.session.clear();
         }
-        for (name, json) in data.entries() {
+        for (name, json) in data.entries().filter(|(name, _)| *name != self.identity_key) {
             // A raw value that was parsed once always serializes.
             drop(self.session.insert(name, json));
         }
-        if let Some(user) = user {
-            drop(self.session.insert(self.identity_key, user));
+        match user.map(|user| (user, self.user_as_written(data, user))) {
+            Some((_, Some(json))) => drop(self.session.insert(self.identity_key, json)),
+            Some((user, None)) => drop(self.session.insert(self.identity_key, user)),
+            None => {}
         }
+    }
+
+    /// Returns the user as the application wrote it, if that was no string.
+    fn user_as_written<'a>(&self, data: &'a SessionData, user: &str) -> Option<&'a RawValue> {
+        let json = data.get(self.identity_key)?;
+        (user_from_json(json.get()) == NamedUser::Named(user.to_owned())).then_some(json)
     }
 
     /// Applies changes to the entries.
     pub(crate) fn apply(&self, changes: &DataChanges) {
-        for name in &changes.removed {
+        // A user whose number was rewritten as text counts as removed from the entries.
+        for name in changes.removed.iter().filter(|name| ***name != *self.identity_key) {
             self.session.remove(name);
         }
         for (name, json) in &changes.set {
@@ -130,26 +142,36 @@ impl AppSession {
     /// Returns `true` if the entries are exactly those of `data` and the user is `user`.
     pub(crate) fn equals(&self, data: &SessionData, user: Option<&str>) -> bool {
         let entries = self.session.entries();
-        let expected = data.entries().len() + usize::from(user.is_some());
-        entries.len() == expected
+        let written = data.get(self.identity_key);
+        let others = data.entries().len() - usize::from(written.is_some());
+        entries.len() == others + usize::from(user.is_some())
             && entries.iter().all(|(name, json)| match user {
-                Some(user) if name == self.identity_key => is_string(json, user),
+                Some(user) if name == self.identity_key && written.is_none() => {
+                    is_string(json, user)
+                }
                 _ => data.get(name).is_some_and(|known| known.get() == json),
             })
     }
 
-    /// Returns what changes `data` into the present entries; the user is no entry.
+    /// Returns what changes `data` into the present entries. The user is an entry if it is a number.
     pub(crate) fn changes_since(&self, data: &SessionData) -> DataChanges {
         let entries = self.session.entries();
+        let is_entry = |name: &str, json: &str| name != self.identity_key || !json.starts_with('"');
         let mut changes = DataChanges::default();
-        for (name, json) in entries.iter().filter(|(name, _)| *name != self.identity_key) {
+        for (name, json) in entries.iter().filter(|(name, json)| is_entry(name, json)) {
             if data.get(name).is_none_or(|known| known.get() != json) {
                 changes.set.extend(raw(name, json));
             }
         }
-        let gone = data.entries().filter(|(name, _)| !entries.contains_key(*name));
+        let is_gone = |name: &str| !entries.get(name).is_some_and(|json| is_entry(name, json));
+        let gone = data.entries().filter(|(name, _)| is_gone(name));
         changes.removed = gone.map(|(name, _)| name.into()).collect();
         changes
+    }
+
+    /// Returns `true` for the name of the user's entry.
+    pub(crate) fn is_user_entry(&self, name: &str) -> bool {
+        name == self.identity_key
     }
 }
 
@@ -165,9 +187,10 @@ fn raw(name: &str, json: &str) -> Option<(Box<str>, Box<RawValue>)> {
 }
 
 fn user_from_json(json: &str) -> NamedUser {
-    match serde_json::from_str::<serde_json::Value>(json) {
-        Ok(serde_json::Value::String(user)) => NamedUser::Named(user),
-        Ok(serde_json::Value::Number(number)) => NamedUser::Named(number.to_string()),
+    match serde_json::from_str(json) {
+        Ok(Value::String(user)) => NamedUser::Named(user),
+        // Other numbers would not be read back exactly.
+        Ok(Value::Number(number)) if !number.is_f64() => NamedUser::Named(number.to_string()),
         _ => NamedUser::Invalid,
     }
 }
@@ -177,7 +200,8 @@ fn is_string(json: &str, text: &str) -> bool {
     let inner = json.strip_prefix('"').and_then(|json| json.strip_suffix('"'));
     match inner {
         Some(inner) if inner == text => !inner.contains('\\'),
-        _ => user_from_json(json) == NamedUser::Named(text.to_owned()),
+        Some(_) => user_from_json(json) == NamedUser::Named(text.to_owned()),
+        None => false,
     }
 }
 
@@ -228,6 +252,31 @@ mod tests {
     }
 
     #[test]
+    fn user_written_as_a_number_is_filled_as_one() {
+        let (written, data) = (session(), data(&[("a", "1")]));
+        written.fill(&data, None);
+        written.session.insert(IDENTITY_KEY, 17).unwrap();
+        let mut stored = data.clone();
+        stored.apply(&written.changes_since(&data)).unwrap();
+        let read = session();
+        read.fill(&stored, Some("17"));
+        assert_eq!(read.session.get(IDENTITY_KEY).unwrap(), Some(17));
+        assert!(read.equals(&stored, Some("17")) && read.changes_since(&stored).is_empty());
+        // Identity::login of the same user writes a string.
+        read.session.insert(IDENTITY_KEY, "17").unwrap();
+        assert!(!read.equals(&stored, Some("17")));
+        stored.apply(&read.changes_since(&stored)).unwrap();
+        assert_eq!(stored, data);
+        // An entry of another user is not used.
+        let other = session();
+        stored.apply(&written.changes_since(&data)).unwrap();
+        other.fill(&stored, Some("18"));
+        assert_eq!(other.user(), NamedUser::Named("18".to_owned()));
+        other.fill(&stored, None);
+        assert_eq!(other.user(), NamedUser::Missing);
+    }
+
+    #[test]
     fn user_is_a_string_or_a_number() {
         for (json, user) in [
             ("\"alice\"", NamedUser::Named("alice".to_owned())),
@@ -237,7 +286,7 @@ mod tests {
             ("[\"alice\"]", NamedUser::Invalid),
         ] {
             let session = session();
-            session.fill(&data(&[(IDENTITY_KEY, json)]), None);
+            drop(session.session.insert(IDENTITY_KEY, raw("", json).unwrap().1));
             assert_eq!(session.user(), user, "{json}");
         }
         assert_eq!(session().user(), NamedUser::Missing);

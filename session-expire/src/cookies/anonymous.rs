@@ -28,9 +28,9 @@ pub(crate) struct AnonymousState {
     /// The login page to which a challenge that ended nothing has sent the browser.
     #[serde(rename = "l", skip_serializing_if = "Option::is_none")]
     pub(crate) marked_login: Option<String>,
-    /// The key whose reason was told, as a short hash, and the reason.
+    /// The key whose reason was shown, as a short hash, and the reason.
     #[serde(rename = "k", skip_serializing_if = "Option::is_none")]
-    pub(crate) told: Option<String>,
+    pub(crate) shown_reason: Option<String>,
     /// That key can never be used again, and need not be looked up.
     #[serde(rename = "x", skip_serializing_if = "std::ops::Not::not")]
     pub(crate) is_dead: bool,
@@ -42,7 +42,7 @@ impl AnonymousState {
             && self.messages.is_empty()
             && self.reason.is_none()
             && self.marked_login.is_none()
-            && self.told.is_none()
+            && self.shown_reason.is_none()
     }
 
     /// Compares everything but the issue time.
@@ -51,28 +51,28 @@ impl AnonymousState {
             && self.messages == other.messages
             && self.reason == other.reason
             && self.marked_login == other.marked_login
-            && self.told == other.told
+            && self.shown_reason == other.shown_reason
             && self.is_dead == other.is_dead
     }
 
-    /// Returns `true` if `key` was told that it ended for `reason`.
-    pub(crate) fn has_told(&self, key: &RecordKey, reason: Reason) -> bool {
-        self.told.as_ref().is_some_and(|told| *told == told_mark(key, reason))
+    /// Returns `true` if the user was shown that `key` ended for `reason`.
+    pub(crate) fn has_shown_reason(&self, key: &RecordKey, reason: Reason) -> bool {
+        self.shown_reason.as_ref().is_some_and(|mark| *mark == reason_mark(key, reason))
     }
 
-    /// Returns `true` if `key` need not be looked up: it is dead, and its reason was told.
+    /// Returns `true` if `key` need not be looked up: it is dead, and its reason was shown.
     pub(crate) fn has_finished(&self, key: &RecordKey) -> bool {
-        let told = self.told.as_ref().filter(|_| self.is_dead);
-        told.is_some_and(|told| told.starts_with(&short_hash(key)))
+        let mark = self.shown_reason.as_ref().filter(|_| self.is_dead);
+        mark.is_some_and(|mark| mark.starts_with(&short_hash(key)))
     }
 
-    /// Records that the reason of `key` was told, and whether it can never be used again.
-    pub(crate) fn set_told(&mut self, key: &RecordKey, reason: Reason, is_dead: bool) {
-        (self.told, self.is_dead) = (Some(told_mark(key, reason)), is_dead);
+    /// Records that the reason of `key` was shown, and whether it can never be used again.
+    pub(crate) fn set_shown_reason(&mut self, key: &RecordKey, reason: Reason, is_dead: bool) {
+        (self.shown_reason, self.is_dead) = (Some(reason_mark(key, reason)), is_dead);
     }
 }
 
-fn told_mark(key: &RecordKey, reason: Reason) -> String {
+fn reason_mark(key: &RecordKey, reason: Reason) -> String {
     format!("{}.{reason}", short_hash(key))
 }
 
@@ -85,13 +85,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn told_reason_is_remembered_by_a_hash_of_the_key() {
+    fn shown_reason_is_kept_as_a_hash_of_the_key() {
         let (key, mut state) = (RecordKey::random("alice"), AnonymousState::default());
-        state.set_told(&key, Reason::Idle, false);
-        assert!(state.has_told(&key, Reason::Idle) && !state.has_told(&key, Reason::Revoked));
-        assert!(!state.has_told(&RecordKey::random("alice"), Reason::Idle));
+        state.set_shown_reason(&key, Reason::Idle, false);
+        assert!(
+            state.has_shown_reason(&key, Reason::Idle)
+                && !state.has_shown_reason(&key, Reason::Revoked)
+        );
+        assert!(!state.has_shown_reason(&RecordKey::random("alice"), Reason::Idle));
         assert!(!state.has_finished(&key));
-        state.set_told(&key, Reason::Idle, true);
+        state.set_shown_reason(&key, Reason::Idle, true);
         assert!(state.has_finished(&key));
         assert!(!format!("{state:?}").contains(key.secret()));
     }

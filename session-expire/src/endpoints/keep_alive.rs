@@ -19,7 +19,7 @@ use crate::{
     event::Event,
     facts::Facts,
     judge::{Verdict, judge},
-    registry::record::SessionUpdate,
+    registry::update::SessionUpdate,
     response::problem::{
         bad_request, content_too_large, cross_site, set_authenticate_header, unavailable,
     },

@@ -9,6 +9,7 @@ use actix_web::{dev::HttpServiceFactory, web};
 
 use self::{assets::asset, keep_alive::keep_alive, logout::logout, status::status};
 use crate::{
+    config::{KEEP_ALIVE, LOGOUT, STATUS},
     dialog::assets::{SCRIPT, STYLE},
     middleware::SessionExpire,
     policy::PolicyPatch,
@@ -43,9 +44,9 @@ impl SessionExpire {
     /// ```
     pub fn endpoints(&self) -> impl HttpServiceFactory + 'static {
         web::scope(&self.config().prefix)
-            .route("/status", web::get().to(status))
-            .route("/keep-alive", web::post().to(keep_alive))
-            .route("/logout", web::post().to(logout))
+            .route(STATUS, web::get().to(status))
+            .route(KEEP_ALIVE, web::post().to(keep_alive))
+            .route(LOGOUT, web::post().to(logout))
             .service(asset(SCRIPT))
             .service(asset(STYLE))
             .wrap(PolicyPatch::new().passive(true))

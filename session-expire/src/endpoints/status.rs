@@ -1,4 +1,4 @@
-//! How a session stands, as a page's script is told.
+//! State of a session, for the script of a page.
 
 use std::rc::Rc;
 
@@ -10,8 +10,8 @@ use actix_web::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    claim,
-    context::{RequestContext, access::AccessState},
+    claim::{self, PageLimits},
+    context::{RequestContext, access::AccessState, policy_stack::MergedPolicy},
     error::SetupError,
     extract::session_vars::Seconds,
     judge::Verdict,
@@ -138,6 +138,9 @@ pub(super) fn belongs_to_other_user(context: &RequestContext, page: &PageParams)
 
 /// Checks the session under the limits of the page that asks. A void token counts as the
 /// application's policy.
+///
+/// A handler's policy that is not known at start is unknown until this process has served the
+/// handler. The token is then accepted for limits that a page without a token would get, too.
 pub(super) fn apply_page_policy(
     context: &Rc<RequestContext>,
     page: &PageParams,
@@ -147,11 +150,16 @@ pub(super) fn apply_page_policy(
         return Ok(PageToken::Valid);
     };
     let digest = &context.mounted.policy_digest;
-    match claim::redeem(token, digest, loaded.record.signing_key()) {
-        Some(patch) => {
-            context.add_layer(&patch, |below| patch.over(below).into(), req)?;
+    let page = claim::redeem(token, digest, loaded.record.signing_key());
+    match page.filter(|page| is_in_force(context, page)) {
+        Some(PageLimits { limits, .. }) => {
+            context.add_layer(&limits, |below| MergedPolicy::new(&limits, below), req)?;
             Ok(PageToken::Valid)
         }
         None => Ok(PageToken::Stale),
     }
+}
+
+fn is_in_force(context: &RequestContext, page: &PageLimits) -> bool {
+    context.config().handler_policies.contains(page.handler) || page.is_within(&context.policy())
 }

@@ -19,7 +19,7 @@ use crate::{
     },
     judge::{Deadlines, Verdict, judge},
     limit::Limit,
-    registry::record::SessionUpdate,
+    registry::update::SessionUpdate,
 };
 
 /// Whole seconds for a page; renders as `null` if there are none, for use in a script or a data block.
@@ -131,7 +131,8 @@ fn script(context: &RequestContext, req: &HttpRequest, deadlines: Deadlines) -> 
     context.config().diagnostics.warn_missing_endpoints(&context.config().prefix, req);
     let (policy, prefix, source) =
         (context.policy(), escape(&context.config().prefix), SCRIPT.path());
-    let claim = claim::issue(&policy, &context.mounted.policy_digest, record.signing_key());
+    let digest = &context.mounted.policy_digest;
+    let claim = claim::issue(&policy, context.handler_policies(), digest, record.signing_key());
     let page = claim::made_for(record.id, &record.user);
     let (login, warn) = (escape(&policy.login_url), policy.warning().unwrap_or_default());
     // A page that answered a form can't be read again: the way back is the page of the form.

@@ -7,6 +7,7 @@ use std::{
     io,
     pin::Pin,
     rc::Rc,
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -20,19 +21,22 @@ use actix_web::{
 use futures_core::Stream;
 
 use crate::{
-    context::RequestContext,
+    context::{RequestContext, load::LoadedRecord},
     error::RegistryError,
     facts::{Facts, Reason},
     judge::{Verdict, judge},
+    registry::{Loaded, query::Query, record::SessionRecord},
     time::{Timestamp, seconds},
 };
 
 /// A body that arrives within this time is not checked.
 const CHECK_AFTER: Duration = seconds(5);
 
-/// Watches the body of a signed-in user's request.
+/// Watches the body of an unsafe request that comes with an open session. A session that is expired
+/// at the head may be restored by a layer further in.
 pub(crate) fn check_slow_body(context: &Rc<RequestContext>, req: &mut ServiceRequest) {
-    if !context.access().is_active() || req.method().is_safe() {
+    let is_open = context.record().is_some_and(|loaded| loaded.record.ended.is_none());
+    if !is_open || req.method().is_safe() {
         return;
     }
     match req.take_payload() {
@@ -44,6 +48,7 @@ pub(crate) fn check_slow_body(context: &Rc<RequestContext>, req: &mut ServiceReq
                 checked_at: context.now,
                 held: None,
                 check: None,
+                has_failed: false,
             };
             req.set_payload(Payload::Stream { payload: Box::pin(body) });
         }
@@ -51,10 +56,16 @@ pub(crate) fn check_slow_body(context: &Rc<RequestContext>, req: &mut ServiceReq
 }
 
 type Item = Result<Bytes, PayloadError>;
-type Check = Pin<Box<dyn Future<Output = Result<(), Ended>>>>;
+type Check = Pin<Box<dyn Future<Output = Result<(), CheckFailed>>>>;
 
 /// The session has ended, or cannot be checked.
-struct Ended;
+#[derive(Debug, thiserror::Error)]
+enum CheckFailed {
+    #[error("session has ended")]
+    Ended,
+    #[error("session could not be checked")]
+    Unavailable,
+}
 
 /// A body whose late chunks are handed on only while the session is active.
 struct CheckedBody {
@@ -64,12 +75,17 @@ struct CheckedBody {
     /// What waits for the check: a chunk, or the end of the body.
     held: Option<Option<Item>>,
     check: Option<Check>,
+    /// A check has failed: nothing more is handed on.
+    has_failed: bool,
 }
 
 impl Stream for CheckedBody {
     type Item = Item;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Item>> {
+        if self.has_failed {
+            return Poll::Ready(None);
+        }
         if self.check.is_none() {
             let item = ready!(Pin::new(&mut self.inner).poll_next(cx));
             let now = self.context.config().now();
@@ -85,47 +101,78 @@ impl Stream for CheckedBody {
         self.check = None;
         match checked {
             Ok(()) => Poll::Ready(self.held.take().flatten()),
-            Err(Ended) => {
-                Poll::Ready(Some(Err(PayloadError::Io(io::Error::other("session has ended")))))
+            Err(error) => {
+                self.has_failed = true;
+                Poll::Ready(Some(Err(PayloadError::Io(io::Error::other(error)))))
             }
         }
     }
 }
 
-/// Loads the record again, and suspends the session if it is not active any more.
-async fn check(context: Rc<RequestContext>) -> Result<(), Ended> {
-    match reason_to_end(&context).await {
-        Ok(None) => Ok(()),
+/// Loads the record again. A session that has ended is not used by layers further in; the body
+/// fails if the request acts for it.
+async fn check(context: Rc<RequestContext>) -> Result<(), CheckFailed> {
+    let acts = context.acts_for_session();
+    let failed = match reason_to_end(&context, acts).await {
+        Ok(None) => return Ok(()),
         Ok(Some(reason)) => {
             context.end_while_running(reason);
-            Err(Ended)
+            CheckFailed::Ended
         }
         Err(error) => {
             context.config().emit_failure(&error);
-            Err(Ended)
+            context.lose_registry();
+            CheckFailed::Unavailable
         }
+    };
+    if !acts {
+        return Ok(());
     }
+    context.set_body_failed();
+    Err(failed)
 }
 
-async fn reason_to_end(context: &RequestContext) -> Result<Option<Reason>, RegistryError> {
+/// Returns why the session can no longer be used. What has only expired is for the layers to
+/// decide, unless the request acts for it.
+async fn reason_to_end(
+    context: &RequestContext,
+    acts: bool,
+) -> Result<Option<Reason>, RegistryError> {
     let Some(loaded) = context.record() else { return Ok(None) };
     let config = context.config();
-    let Some(again) = config.registry.load(loaded.key, false).await? else {
-        return Ok(Some(Reason::Unknown));
+    let record = match present_record(context, loaded).await? {
+        Ok(record) => record,
+        Err(reason) => return Ok(Some(reason)),
     };
-    // A renewal by a parallel request is no end.
-    let renewed = again.record.ended.as_ref().is_some_and(|ended| ended.reason == Reason::Renewed);
-    let facts = match again.record.facts() {
-        Facts::Login { authenticated_at, last_seen, ended } => Facts::Login {
-            authenticated_at,
-            // The request itself is activity at its head.
-            last_seen: last_seen.max(context.now),
-            ended: ended.filter(|_| !renewed),
-        },
-        other => other,
+    let facts = Facts::Login {
+        authenticated_at: record.authenticated_at,
+        // The request itself is activity at its head.
+        last_seen: record.last_seen.max(context.now),
+        ended: None,
     };
     Ok(match judge(&facts, &context.policy(), config.now()) {
-        Verdict::Expired(reason) => Some(reason),
-        Verdict::Active(_) | Verdict::Anonymous => None,
+        Verdict::Expired(reason) if acts => Some(reason),
+        _ => None,
     })
+}
+
+/// Returns the open record as it is now, or why there is none. A renewal by a parallel request is no
+/// end: the record is found under its new key.
+async fn present_record(
+    context: &RequestContext,
+    loaded: &LoadedRecord,
+) -> Result<Result<Arc<SessionRecord>, Reason>, RegistryError> {
+    let registry = &context.config().registry;
+    let Some(Loaded { record, .. }) = registry.load(loaded.key, false).await? else {
+        return Ok(Err(Reason::Unknown));
+    };
+    match record.ended.as_ref().map(|ended| ended.reason) {
+        None => Ok(Ok(record)),
+        Some(Reason::Renewed) => {
+            let open = registry.list(Query::open(Arc::clone(&record.user))).await?;
+            let renewed = open.into_iter().find(|open| open.id == loaded.record.id);
+            Ok(renewed.map(Arc::new).ok_or(Reason::Revoked))
+        }
+        Some(reason) => Ok(Err(reason)),
+    }
 }

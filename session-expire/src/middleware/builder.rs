@@ -1,26 +1,21 @@
 //! Builder of the middleware: registry, policies, cookies.
 //!
 //! Options that an application gives as a function are in `callbacks`, those of cookies in
-//! `cookie_options`.
+//! `cookie_options`; `build` checks them all.
 
 use std::{fmt, sync::Arc};
 
 use super::SessionExpire;
-#[cfg(feature = "metrics")]
-use crate::registry::measured::Measured;
 use crate::{
-    clock::{Clock, SteadyClock, SystemClock},
-    config::{Config, DialogTextsFor, EndedTexts, RequestPredicate, UserPolicy},
+    clock::{Clock, SystemClock},
+    config::{DialogTextsFor, EndedTexts, RequestPredicate, UserPolicy},
     context::session_data::IDENTITY_KEY,
     cookies::CookieConfig,
-    error::ConfigError,
     event::Observer,
-    limit::Limit,
-    local_path::local_path,
     migration::Migration,
     policy::Policy,
-    registry::{Registry, memory::MemoryRegistry},
-    request::{client_ip::TrustedProxy, origin::AllowedOrigins},
+    registry::Registry,
+    request::client_ip::TrustedProxy,
 };
 
 /// Builder of [`SessionExpire`].
@@ -37,17 +32,17 @@ use crate::{
 /// ```
 #[must_use]
 pub struct SessionExpireBuilder {
-    policy: Policy,
-    registry: Option<Arc<dyn Registry>>,
-    clock: Arc<dyn Clock>,
-    identity_key: &'static str,
-    prefix: Arc<str>,
-    logout_url: Arc<str>,
-    challenge_anonymous: bool,
-    proxies: Vec<TrustedProxy>,
-    allowed_origins: Vec<String>,
+    pub(super) policy: Policy,
+    pub(super) registry: Option<Arc<dyn Registry>>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) identity_key: &'static str,
+    pub(super) prefix: Arc<str>,
+    pub(super) logout_url: Arc<str>,
+    pub(super) challenge_anonymous: bool,
+    pub(super) proxies: Vec<TrustedProxy>,
+    pub(super) allowed_origins: Vec<String>,
     pub(super) cookies: CookieConfig,
-    login_keeps: Option<Vec<Box<str>>>,
+    pub(super) login_keeps: Option<Vec<Box<str>>>,
     pub(super) migration: Option<Migration>,
     pub(super) texts: Option<EndedTexts>,
     pub(super) dialog_texts: Option<DialogTextsFor>,
@@ -97,7 +92,7 @@ impl SessionExpire {
 }
 
 impl SessionExpireBuilder {
-    /// Sets the registry. Default: [`MemoryRegistry`], for one process.
+    /// Sets the registry. Default: [`MemoryRegistry`](crate::MemoryRegistry), for one process.
     pub fn registry(mut self, registry: impl Registry) -> Self {
         self.registry = Some(Arc::new(registry));
         self
@@ -171,109 +166,10 @@ impl SessionExpireBuilder {
         self.login_keeps = Some(names.into_iter().map(|name| name.as_ref().into()).collect());
         self
     }
-
-    /// Checks everything and builds the middleware.
-    ///
-    /// # Errors
-    ///
-    /// Returns [`ConfigError`], naming the option, if the policy is contradictory, a path is not
-    /// local, a cookie attribute is invalid, or the registry does not enforce a session limit that
-    /// the policy sets.
-    ///
-    /// ```
-    /// use session_expire::{ConfigError, Policy, SessionExpire};
-    /// let built = SessionExpire::builder(Policy::new().login_url("//evil.example")).build();
-    /// assert!(matches!(built, Err(ConfigError::NotLocal { key: "login_url", .. })));
-    /// ```
-    pub fn build(self) -> Result<SessionExpire, ConfigError> {
-        self.policy.validate()?;
-        check_path("endpoints_prefix", &self.prefix)?;
-        check_path("logout_url", &self.logout_url)?;
-        let cookies = self.cookies.build()?;
-        check_migration(self.migration.as_ref(), &cookies)?;
-        let registry = self.registry.unwrap_or_else(|| Arc::new(MemoryRegistry::new()));
-        if self.policy.max_sessions != Limit::Off && !registry.enforces_limits() {
-            return Err(ConfigError::CannotCount);
-        }
-        #[cfg(feature = "metrics")]
-        let registry: Arc<dyn Registry> = Arc::new(Measured(registry));
-        registry.on_start(self.clock.now());
-        Ok(SessionExpire::new(Config {
-            policy: Arc::new(self.policy),
-            clock: Arc::new(SteadyClock::new(self.clock, registry.is_shared())),
-            registry,
-            texts: self.texts,
-            dialog_texts: self.dialog_texts,
-            passive: self.passive,
-            api: self.api,
-            observer: self.observer,
-            identity_key: self.identity_key,
-            prefix: self.prefix,
-            logout_url: self.logout_url,
-            challenge_anonymous: self.challenge_anonymous,
-            user_policy: self.user_policy,
-            proxies: self.proxies,
-            allowed_origins: AllowedOrigins::parse(&self.allowed_origins)?,
-            cookies,
-            login_keeps: self.login_keeps,
-            migration: self.migration,
-            diagnostics: <_>::default(),
-            cancellations: <_>::default(),
-        }))
-    }
-}
-
-/// A path without a query, a pattern or a trailing slash.
-fn check_path(key: &'static str, path: &str) -> Result<(), ConfigError> {
-    let is_plain = !path.contains(['?', '#', '{', '}', '*']) && !path.ends_with('/');
-    match local_path(path) {
-        Some(_) if is_plain => Ok(()),
-        _ => Err(ConfigError::NotLocal { key, value: path.to_owned() }),
-    }
-}
-
-/// One name for two cookies would hide the old one.
-fn check_migration(
-    migration: Option<&Migration>,
-    cookies: &CookieConfig,
-) -> Result<(), ConfigError> {
-    match migration {
-        Some(migration) if migration.cookie_name() == cookies.session_name() => {
-            Err(ConfigError::Value {
-                key: "migrate_from",
-                value: format!("{:?}", migration.cookie_name()),
-                expected: "another name than that of the session cookie; set `cookie_names`",
-            })
-        }
-        _ => Ok(()),
-    }
 }
 
 impl fmt::Debug for SessionExpireBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SessionExpireBuilder").field("policy", &self.policy).finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn paths_are_plain_and_local() {
-        for (path, is_valid) in [
-            ("/session", true),
-            ("/app/session", true),
-            ("/s?x", false),
-            ("/{x}/s", false),
-            ("/s/*", false),
-            ("/s#x", false),
-            ("/s/", false),
-            ("//evil.example", false),
-            ("session", false),
-        ] {
-            let built = SessionExpire::builder(Policy::new()).endpoints_prefix(path).build();
-            assert_eq!(built.is_ok(), is_valid, "{path}");
-        }
     }
 }

@@ -1,10 +1,17 @@
 //! The middleware: one `wrap` for session, identity and expiry.
 
+mod anonymous_request;
 pub(crate) mod body_check;
+mod build;
 pub(crate) mod builder;
 pub(crate) mod callbacks;
 pub(crate) mod cookie_options;
+#[cfg(test)]
+#[cfg(not(shuttle))]
+mod fast_path_tests;
+pub(crate) mod inner_service;
 pub(crate) mod policy_layer;
+pub(crate) mod response_future;
 pub(crate) mod service;
 
 use std::{fmt, future::Ready, rc::Rc, sync::Arc};
@@ -15,7 +22,7 @@ use actix_web::{
     dev::{Extensions, ServiceRequest, ServiceResponse, Transform},
 };
 
-use self::service::{InnerService, SessionExpireService};
+use self::{inner_service::InnerService, service::SessionExpireService};
 use crate::{config::Config, context::mounted::Mounted, sessions::Sessions};
 
 /// Middleware for sessions, identity and their expiry.

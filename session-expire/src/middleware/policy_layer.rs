@@ -2,6 +2,7 @@
 //! middleware fits.
 
 use std::{
+    any::TypeId,
     cell::RefCell,
     future::{Ready, ready},
     marker::PhantomData,
@@ -23,9 +24,13 @@ use actix_web::{
 };
 use pin_project_lite::pin_project;
 
-use super::service::{InnerService, MiddlewareResult};
+use super::inner_service::{InnerService, MiddlewareResult};
 use crate::{
-    context::{RequestContext, mounted::announce},
+    context::{
+        RequestContext,
+        mounted::{HandlerPatch, announce},
+        policy_stack::MergedPolicy,
+    },
     error::SetupError,
     policy::{Policy, PolicyPatch},
 };
@@ -63,8 +68,8 @@ impl<S: InnerService> Transform<S, ServiceRequest> for PolicyPatch {
 #[derive(Debug)]
 pub struct PolicyService<S> {
     patch: PolicyPatch,
-    /// The policy below, and the one that resulted: the same for almost every request.
-    last: RefCell<Option<(Arc<Policy>, Arc<Policy>)>>,
+    /// The policy below, and what resulted: the same for almost every request.
+    last: RefCell<Option<(Arc<Policy>, MergedPolicy)>>,
     inner: S,
 }
 
@@ -75,14 +80,14 @@ impl<S> PolicyService<S> {
         Ok(context)
     }
 
-    fn merge(&self, below: &Arc<Policy>) -> Arc<Policy> {
+    fn merge(&self, below: &Arc<Policy>) -> MergedPolicy {
         match &*self.last.borrow() {
-            Some((known, result)) if Arc::ptr_eq(known, below) => return Arc::clone(result),
+            Some((known, merged)) if Arc::ptr_eq(known, below) => return merged.clone(),
             _ => {}
         }
-        let result = Arc::new(self.patch.over(below));
-        self.last.replace(Some((Arc::clone(below), Arc::clone(&result))));
-        result
+        let merged = MergedPolicy::new(&self.patch, below);
+        self.last.replace(Some((Arc::clone(below), merged.clone())));
+        merged
     }
 }
 
@@ -133,6 +138,9 @@ impl<S: InnerService> Future for PolicyResponseFuture<S> {
 
 /// Names the patch of a handler that `#[session_policy]` cannot wrap.
 pub trait HandlerPolicy: 'static {
+    /// Path of the handler: the same in all processes of one version of the application.
+    const NAME: &'static str;
+
     /// The patch.
     fn patch() -> &'static PolicyPatch;
 }
@@ -146,14 +154,14 @@ impl<P: HandlerPolicy> FromRequest for PolicyExtractor<P> {
     type Future = Ready<Result<Self, Error>>;
 
     fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(enter(P::patch(), req).map(|()| Self(PhantomData)))
+        let handler = HandlerPatch { handler: TypeId::of::<P>(), name: P::NAME, patch: P::patch() };
+        ready(enter(handler, req).map(|()| Self(PhantomData)))
     }
 }
 
-fn enter(patch: &PolicyPatch, req: &HttpRequest) -> Result<(), Error> {
+fn enter(handler: HandlerPatch, req: &HttpRequest) -> Result<(), Error> {
     let context = RequestContext::get(req)?;
-    context.mounted.add(patch);
-    context.add_layer(patch, |below| Arc::new(patch.over(below)), req)?;
+    context.add_handler(handler, req)?;
     match context.lacks_login() {
         true => Err(InternalError::new("login required", StatusCode::UNAUTHORIZED).into()),
         false => Ok(()),

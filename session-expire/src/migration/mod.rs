@@ -49,7 +49,7 @@ pub(crate) struct OldSession {
     pub(crate) user: String,
     /// Key of the record that adopts the session. The same session always has the same key.
     pub(crate) key: RecordKey,
-    /// All entries but those of actix-identity.
+    /// All entries but those of actix-identity, and the user's if it is a string.
     pub(crate) data: SessionData,
     /// When actix-identity signed the user in, if it recorded that. May lie in the future.
     pub(crate) logged_in_at: Option<Timestamp>,

@@ -30,7 +30,12 @@ pub(super) struct OldState {
 impl OldState {
     /// Returns `None` if the state names no user under `identity_key`.
     pub(super) fn new(mut state: SessionState, identity_key: &str) -> Option<Self> {
-        let user = user(&state.remove(identity_key)?)?;
+        let json = state.get(identity_key)?;
+        let user = user(json)?;
+        // A number stays, so that the application reads it back as one.
+        if json.starts_with('"') {
+            state.remove(identity_key);
+        }
         let logged_in_at = state.get(LOGGED_IN_AT).and_then(|json| timestamp(json));
         state.retain(|name, _| !IDENTITY_ENTRIES.contains(&name.as_str()));
         Some(Self { user, logged_in_at, data: data(state) })
@@ -40,11 +45,11 @@ impl OldState {
 fn user(json: &str) -> Option<String> {
     match serde_json::from_str(json) {
         Ok(Value::String(user)) => Some(user),
-        Ok(Value::Number(number)) => Some(number.to_string()),
+        Ok(Value::Number(number)) if !number.is_f64() => Some(number.to_string()),
         _ => {
             tracing::error!(
                 event = "sys_migration_invalid_user",
-                "session not adopted: its user is neither a string nor a number"
+                "session not adopted: its user is neither a string nor a whole number"
             );
             None
         }
@@ -128,6 +133,8 @@ mod tests {
         assert_eq!(state.data.get("cart").map(RawValue::get), Some("[1, 2]"));
         let state = read(&entries, "actix_identity.user_id").unwrap();
         assert_eq!((state.user.as_str(), names(&state.data)), ("bob", vec!["cart", "user_id"]));
+        let state = read(&[("user_id", "17"), ("cart", "[]")], "user_id").unwrap();
+        assert_eq!((state.user.as_str(), names(&state.data)), ("17", vec!["cart", "user_id"]));
     }
 
     #[test]

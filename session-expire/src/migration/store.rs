@@ -3,9 +3,16 @@
 use std::{error::Error, future::Future, pin::Pin};
 
 use actix_session::storage::{LoadError, SessionKey, SessionStore};
+use actix_web::rt::time::timeout;
 
 use super::state::SessionState;
-use crate::error::RegistryError;
+use crate::{error::RegistryError, time::seconds};
+
+/// How long an adoption waits for the store. `RedisSessionStore` has no timeout of its own: once it
+/// has lost its server, it waits without end.
+const TIMEOUT: std::time::Duration = seconds(5);
+
+const LOAD: &str = "load from the former session store";
 
 /// The futures of a [`SessionStore`] need not be `Send`.
 type LocalFuture<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
@@ -30,7 +37,12 @@ impl<S: SessionStore + Send + Sync> OldStore for S {
         &'a self,
         key: &'a SessionKey,
     ) -> LocalFuture<'a, Result<Option<SessionState>, RegistryError>> {
-        Box::pin(async move { readable(SessionStore::load(self, key).await) })
+        Box::pin(async move {
+            match timeout(TIMEOUT, SessionStore::load(self, key)).await {
+                Ok(loaded) => readable(loaded),
+                Err(elapsed) => Err(RegistryError::new(LOAD, elapsed)),
+            }
+        })
     }
 
     fn delete<'a>(
@@ -55,8 +67,6 @@ fn readable(
             );
             Ok(None)
         }
-        Err(error @ LoadError::Other(_)) => {
-            Err(RegistryError::new("load from the former session store", error))
-        }
+        Err(error @ LoadError::Other(_)) => Err(RegistryError::new(LOAD, error)),
     }
 }

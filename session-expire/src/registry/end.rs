@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use super::record::{Ended, SessionRecord, SessionRef};
+use super::{
+    key::partition_key,
+    record::{Ended, SessionRecord, SessionRef},
+};
 use crate::time::Timestamp;
 
 /// Which sessions to end.
@@ -53,6 +56,11 @@ impl EndTarget {
             Self::Session(session) | Self::Others(session) => &session.user,
             Self::All(user) => user,
         }
+    }
+
+    /// Returns the partition key of the user whose sessions may end.
+    pub(crate) fn partition_key(&self) -> String {
+        partition_key(self.user())
     }
 
     /// Returns `true` if `record` is one to end.

@@ -143,8 +143,9 @@ mod tests {
         policy::Policy,
         registry::{
             login::NewLogin,
-            record::{Ended, SessionUpdate},
+            record::Ended,
             rotation::KeyRotation,
+            update::SessionUpdate,
             write_set::{NewEntry, WriteSet},
         },
         time::minutes,

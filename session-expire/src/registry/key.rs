@@ -250,8 +250,9 @@ mod tests {
         let seal = SigningKey::random();
         assert_eq!(SigningKey::parse(&seal.expose()), Some(seal));
         assert!(!format!("{seal:?}").contains(&seal.expose()));
-        for junk in ["", "0", &"g".repeat(32), &"A".repeat(32), &format!("+{}", "0".repeat(31))] {
-            assert_eq!(SigningKey::parse(junk), None, "{junk:?}");
+        for invalid in ["", "0", &"g".repeat(32), &"A".repeat(32), &format!("+{}", "0".repeat(31))]
+        {
+            assert_eq!(SigningKey::parse(invalid), None, "{invalid:?}");
         }
     }
 
@@ -262,14 +263,14 @@ mod tests {
         assert_eq!(RecordKey::with_secret("alice", key.secret()), Some(key));
         assert_ne!(RecordKey::with_secret("bob", key.secret()), Some(key));
         assert!(!format!("{key:?}").contains(key.expose()));
-        for junk in [
+        for invalid in [
             "",
             "short",
             "01234567890123456789012345x",
             "0123456789012345678901234\u{0}",
             "ééééééééééééé",
         ] {
-            assert_eq!(RecordKey::parse(junk), None, "{junk:?}");
+            assert_eq!(RecordKey::parse(invalid), None, "{invalid:?}");
         }
     }
 

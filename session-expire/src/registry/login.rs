@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use super::{
+    client::Client,
     data::SessionData,
     key::{PublicId, RecordKey, SigningKey},
-    record::{Client, Ended, SessionRecord},
+    record::{Ended, SessionRecord},
     room::SessionLimit,
 };
 use crate::{

@@ -8,9 +8,10 @@ use super::{
     key::RecordKey,
     login::{LoginOutcome, NewLogin, Reservation, ReserveOutcome},
     query::Query,
-    record::{Ended, SessionRecord, SessionRef, SessionUpdate, UpdateOutcome},
+    record::{Ended, SessionRecord, SessionRef},
     room::SessionLimit,
     rotation::{KeyRotation, RotationOutcome},
+    update::{SessionUpdate, UpdateOutcome},
 };
 use crate::time::Timestamp;
 

@@ -4,15 +4,17 @@ use std::{fmt, sync::Arc};
 
 use super::{
     Loaded, Registry, RegistryFuture, UserExport,
-    decide::{LoginDecision, ReserveDecision},
+    decide_login::{LoginDecision, ReserveDecision},
     end::EndSessions,
+    index::Index,
     key::RecordKey,
     login::{LoginOutcome, NewLogin, Reservation, ReserveOutcome},
     query::Query,
-    record::{Ended, SessionRecord, SessionRef, SessionUpdate, UpdateOutcome},
+    record::{Ended, SessionRecord, SessionRef},
     room::SessionLimit,
     rotation::{KeyRotation, RotationOutcome},
-    shard::{Index, Shard},
+    shard::Shard,
+    update::{SessionUpdate, UpdateOutcome},
     write_set::WriteSet,
 };
 use crate::{limit::Limit, time::Timestamp};

@@ -1,12 +1,15 @@
 //! Registry of session records: the one truth about who is signed in.
 
+pub(crate) mod client;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub(crate) mod data;
 mod decide;
+mod decide_login;
 pub(crate) mod end;
 mod forget;
 pub(crate) mod future;
+mod index;
 pub(crate) mod key;
 pub(crate) mod login;
 #[cfg(feature = "metrics")]
@@ -23,6 +26,7 @@ pub(crate) mod rotation;
 mod shard;
 #[cfg(feature = "sqlite")]
 pub(crate) mod sqlite;
+pub(crate) mod update;
 mod write_set;
 
 use std::sync::Arc;
@@ -33,9 +37,10 @@ use future::RegistryFuture;
 use key::RecordKey;
 use login::{LoginOutcome, NewLogin, Reservation, ReserveOutcome};
 use query::Query;
-use record::{Ended, SessionRecord, SessionRef, SessionUpdate, UpdateOutcome};
+use record::{Ended, SessionRecord, SessionRef};
 use room::SessionLimit;
 use rotation::{KeyRotation, RotationOutcome};
+use update::{SessionUpdate, UpdateOutcome};
 
 use crate::time::Timestamp;
 

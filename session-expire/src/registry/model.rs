@@ -17,9 +17,10 @@ use crate::{
         key::RecordKey,
         login::NewLogin,
         memory::MemoryRegistry,
-        record::{Ended, SessionRecord, SessionRef, SessionUpdate},
+        record::{Ended, SessionRecord, SessionRef},
         room::SessionLimit,
         rotation::KeyRotation,
+        update::SessionUpdate,
     },
     time::{Timestamp, minutes, seconds},
 };

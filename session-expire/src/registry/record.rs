@@ -1,11 +1,12 @@
 //! Session record: what the registry knows of one session, and the rules by which it changes.
 
-use std::{net::IpAddr, sync::Arc};
+use std::sync::Arc;
 
 use super::{
-    data::DataChanges,
+    client::Client,
     key::{PublicId, SigningKey},
     login::NewLogin,
+    update::SessionUpdate,
 };
 use crate::{
     facts::{Facts, Reason},
@@ -14,22 +15,6 @@ use crate::{
     policy::PolicyPatch,
     time::Timestamp,
 };
-
-/// Address and device of a client.
-///
-/// ```
-/// use session_expire::{Client, device_name};
-/// let client = Client { ip: "203.0.113.9".parse().ok(), device: device_name("curl/8.5.0").into() };
-/// assert_eq!(&*client.device, "curl");
-/// assert_eq!(Client::default().ip, None);
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Client {
-    /// Address, if it is known.
-    pub ip: Option<IpAddr>,
-    /// Device in words, such as `Firefox on Linux`; empty if it is not known.
-    pub device: Arc<str>,
-}
 
 /// Names one session record: its user and its public id.
 ///
@@ -41,77 +26,6 @@ pub struct SessionRef {
     pub user: Arc<str>,
     /// The public id.
     pub id: PublicId,
-}
-
-/// What a request changes in the record of its session, in one operation.
-///
-/// ```
-/// # use session_expire::{NewLogin, Policy, PolicyPatch, SessionData, SessionRecord, SessionUpdate, Timestamp, minutes, seconds};
-/// # let noon = Timestamp::from_millis(1_767_268_800_000);
-/// # let mut record = SessionRecord::new(&NewLogin::new("alice", noon, &Policy::new()));
-/// let now = noon.plus(minutes(10));
-/// // The user typed 20 seconds ago.
-/// record.update(&SessionUpdate::new(now).active(now.minus(seconds(20))));
-/// assert_eq!(record.last_seen, now.minus(seconds(20)));
-/// ```
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct SessionUpdate {
-    /// The time of the update.
-    pub now: Timestamp,
-    /// When the user was active; `None` if the request is no activity.
-    pub active_at: Option<Timestamp>,
-    /// From where; stored with activity only.
-    pub client: Option<Client>,
-    /// The user policy from now on, if it was evaluated again.
-    pub user_policy: Option<Option<Arc<PolicyPatch>>>,
-    /// A new signing key, which voids the page tokens of earlier pages.
-    pub signing_key: Option<SigningKey>,
-    /// Changes of the session data.
-    pub data: DataChanges,
-}
-
-impl SessionUpdate {
-    /// An update at `now` that changes nothing yet.
-    #[must_use]
-    pub fn new(now: Timestamp) -> Self {
-        Self {
-            now,
-            active_at: None,
-            client: None,
-            user_policy: None,
-            signing_key: None,
-            data: DataChanges::default(),
-        }
-    }
-
-    /// Records activity at `at`.
-    #[must_use]
-    pub fn active(mut self, at: Timestamp) -> Self {
-        self.active_at = Some(at);
-        self
-    }
-
-    /// Returns `true` if nothing changes.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.active_at.is_none()
-            && self.user_policy.is_none()
-            && self.signing_key.is_none()
-            && self.data.is_empty()
-    }
-}
-
-/// Outcome of [`Registry::update`](super::Registry::update).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum UpdateOutcome {
-    /// The record was updated.
-    Updated,
-    /// The session has ended or is unknown; nothing was stored.
-    Ended,
-    /// The session data would exceed
-    /// [`SessionData::MAX_BYTES`](super::data::SessionData::MAX_BYTES); nothing was stored.
-    TooLarge,
 }
 
 /// When and why a session ended.

@@ -2,7 +2,8 @@
 
 use super::{
     key::{PublicId, RecordKey},
-    record::{SessionRef, SessionUpdate},
+    record::SessionRef,
+    update::SessionUpdate,
 };
 
 /// Renames the key of a session, by compare-and-swap on the old key.

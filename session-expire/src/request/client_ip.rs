@@ -15,7 +15,7 @@ use actix_web::{
 use ipnet::{IpNet, Ipv4Net};
 
 use super::user_agent::device_name;
-use crate::{error::ConfigError, registry::record::Client};
+use crate::{error::ConfigError, registry::client::Client};
 
 /// The most proxies in a row that are followed.
 const MAX_HOPS: usize = 32;

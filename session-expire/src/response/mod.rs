@@ -3,4 +3,5 @@
 pub(crate) mod caching;
 pub(crate) mod challenge;
 pub(crate) mod problem;
+pub(crate) mod problem_page;
 pub(crate) mod replace;

@@ -115,7 +115,7 @@ pub(crate) enum Reply {
     Challenge,
     /// 503: the registry cannot be asked.
     Unavailable,
-    /// 500: the session names its user by a value that is no string.
+    /// 500: the session names its user by a value that is neither a string nor a whole number.
     ConfigurationError,
 }
 

@@ -28,6 +28,8 @@ pub(crate) async fn settle_failure(context: &Rc<RequestContext>, error: Error) -
     let (error, is_unauthorized) = inspect_error(error);
     let outcome = match error.as_response_error().status_code() {
         StatusCode::UNAUTHORIZED if is_unauthorized => Outcome::Unauthorized,
+        // A middleware could not read the body.
+        _ if context.has_body_failed() => Outcome::Unauthorized,
         status => outcome_of(status),
     };
     context.note_place(&facts.info, outcome == Outcome::Error);

@@ -17,8 +17,8 @@ use actix_web::{
 };
 
 use self::{
-    decision::{Action, Decision, Outcome, decide},
-    effects::{Effects, carry_out},
+    decision::{Decision, Outcome, decide},
+    effects::{Effects, adoption::carry_out_and_adopt, carry_out},
     input::{input, outcome_of},
     reply::{as_page_for_people, prepare_messages, response_for, tell_reason},
 };
@@ -65,7 +65,11 @@ pub(crate) async fn settle<B: MessageBody + 'static>(
     let decision = decide(input(context, &user, outcome(context, &res), false, &facts));
     prepare_messages(context, &decision, &facts);
     let has_shown = context.has_shown_messages();
-    let effects = carry_out(&decision, user, context, &facts).await;
+    let effects = match context.cookies.is_adopted {
+        // Boxed, so that the future of all other requests stays small.
+        true => Box::pin(carry_out_and_adopt(&decision, user, context, &facts)).await,
+        false => carry_out(&decision, user, context, &facts).await,
+    };
     let (mut res, sets_cookie) = with_effects(context, &decision, effects, res, &facts);
     tell_reason(context, &mut res);
     let caching = match has_shown || sets_cookie {
@@ -74,7 +78,7 @@ pub(crate) async fn settle<B: MessageBody + 'static>(
     };
     caching.apply(res.headers_mut());
     context.set_settled();
-    as_page_for_people(context, res)
+    as_page_for_people(context.config(), res)
 }
 
 fn outcome<B: MessageBody + 'static>(
@@ -86,7 +90,7 @@ fn outcome<B: MessageBody + 'static>(
             Outcome::Unauthorized
         }
         // The handler could not read its body.
-        status if context.has_ended() && outcome_of(status) == Outcome::Error => {
+        status if context.has_body_failed() && outcome_of(status) == Outcome::Error => {
             Outcome::Unauthorized
         }
         status => outcome_of(status),
@@ -101,34 +105,13 @@ fn with_effects<B: MessageBody + 'static>(
     res: ServiceResponse<EitherBody<B>>,
     facts: &RequestFacts,
 ) -> (ServiceResponse<EitherBody<B>>, bool) {
-    let mut cookies = effects.cookies;
-    // What has failed leaves the old cookie: the next request adopts the same session.
-    if effects.response.is_none() {
-        cookies.extend(adoption_cookies(context, decision.action));
-    }
     let instead = effects.response.or_else(|| response_for(decision.reply, context, facts));
     let mut res = match instead {
         Some(response) => replace(res, response),
         None => res,
     };
-    add_cookies(res.response_mut(), &cookies);
-    (res, !cookies.is_empty())
-}
-
-/// The response to an adopting request replaces the cookie of the other session layer by ours.
-fn adoption_cookies(context: &RequestContext, action: Action) -> Vec<Cookie<'static>> {
-    let (config, record) = (context.config(), context.record());
-    let (true, Some(migration), Some(loaded)) =
-        (context.cookies.is_adopted, &config.migration, record)
-    else {
-        return vec![];
-    };
-    let mut cookies = vec![migration.removal_cookie()];
-    let sets_own = matches!(action, Action::CommitLogin | Action::RotateKey | Action::End);
-    if loaded.record.ended.is_none() && !sets_own {
-        cookies.push(config.cookies.session_cookie(&loaded.key, None));
-    }
-    cookies
+    add_cookies(res.response_mut(), &effects.cookies);
+    (res, !effects.cookies.is_empty())
 }
 
 /// Another session layer further in has taken the entries: no handler may see a user that the

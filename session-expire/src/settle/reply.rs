@@ -7,6 +7,7 @@ use super::{
     input::access,
 };
 use crate::{
+    config::Config,
     context::{RequestContext, facts::RequestFacts},
     request::{
         RequestInfo,
@@ -14,7 +15,8 @@ use crate::{
     },
     response::{
         challenge::{Expired, challenge, set_reason_header},
-        problem::{as_html_page, configuration_error, unavailable},
+        problem::{configuration_error, unavailable},
+        problem_page::as_html_page,
         replace::replace,
     },
 };
@@ -61,7 +63,10 @@ pub(super) fn response_for(
         Reply::Handler => None,
         Reply::Unavailable => Some(unavailable()),
         Reply::ConfigurationError => {
-            tracing::error!(event = "sys_invalid_user", "user id in the session is no string");
+            tracing::error!(
+                event = "sys_invalid_user",
+                "user id in the session is neither a string nor a whole number"
+            );
             Some(configuration_error())
         }
         Reply::Challenge => Some(challenge_response(context, &facts.info)),
@@ -88,14 +93,14 @@ pub(super) fn tell_reason<B>(context: &RequestContext, res: &mut ServiceResponse
 
 /// A problem of ours, as a page where a user reads it.
 pub(crate) fn as_page_for_people<B>(
-    context: &RequestContext,
+    config: &Config,
     res: ServiceResponse<EitherBody<B>>,
 ) -> ServiceResponse<EitherBody<B>> {
     let status = res.status();
     if !status.is_client_error() && !status.is_server_error() {
         return res;
     }
-    let is_api = context.config().is_api(res.request());
+    let is_api = config.is_api(res.request());
     if ResponseFormat::classify(res.request(), is_api) != ResponseFormat::Page {
         return res;
     }

@@ -270,6 +270,12 @@ impl Model {
         match access {
             Access::Active(n) => self.end(n, "logged_out"),
             Access::Expired(reason, Some(n)) => self.end(n, reason),
+            // The session goes on under its new key until now.
+            Access::Expired("renewed", None) => {
+                self.browsers[browser]
+                    .into_iter()
+                    .for_each(|key| self.end(key.session, "logged_out"));
+            }
             _ => {}
         }
         self.browsers[browser] = None;

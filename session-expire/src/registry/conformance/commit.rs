@@ -1,9 +1,13 @@
 //! Promises about `commit`: a login creates one record, and replaces one.
 
-use super::fixtures::{
-    MILLISECOND, OVERFLOWS, assert_ended, commit, commit_many, commit_refused, data_update, end,
-    end_of, find, ids, ids_of, limited, list, load, log_out, login, login_from, now, open_ids,
-    outcome, session, set, update, user,
+use super::{
+    fixtures::{
+        MILLISECOND, OVERFLOWS, data_update, limited, login, login_from, now, session, set, user,
+    },
+    operations::{
+        assert_ended, commit, commit_many, commit_refused, end, end_of, find, ids, ids_of, list,
+        load, log_out, open_ids, outcome, update,
+    },
 };
 use crate::{
     facts::Reason,

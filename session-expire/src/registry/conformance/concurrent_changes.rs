@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::{
-    fixtures::{
-        activity, commit, commit_many, count_open, data_update, end, find, ids, ids_of, limit,
-        limited, list, load, login, login_from, now, open_ids, outcome, session, set, user,
+    fixtures::{activity, data_update, limit, limited, login, login_from, now, session, set, user},
+    operations::{
+        commit, commit_many, count_open, end, find, ids, ids_of, list, load, open_ids, outcome,
     },
     runner::{Results, Runner, Work, alone, at_once},
 };
@@ -18,8 +18,9 @@ use crate::{
         key::RecordKey,
         login::NewLogin,
         query::Query,
-        record::{Ended, SessionRecord, UpdateOutcome},
+        record::{Ended, SessionRecord},
         rotation::{KeyRotation, RotationOutcome},
+        update::UpdateOutcome,
     },
     time::minutes,
 };

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    fixtures::{commit, ids, ids_of, limited, login, now, open_ids, outcome, user},
+    fixtures::{limited, login, now, user},
+    operations::{commit, ids, ids_of, open_ids, outcome},
     runner::{Results, Runner, Work, alone, at_once},
 };
 use crate::{

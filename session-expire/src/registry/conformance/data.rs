@@ -1,15 +1,17 @@
 //! Promises about session data: merged per entry, stored whole or not at all.
 
-use super::fixtures::{
-    activity, commit, data, data_update, json, load, log_out, login, message, now, outcome,
-    session, set, too_large, update, user,
+use super::{
+    fixtures::{
+        activity, data, data_update, json, login, message, now, session, set, too_large, user,
+    },
+    operations::{commit, load, log_out, outcome, update},
 };
 use crate::{
     registry::{
         Registry,
         data::{DataChanges, SessionData},
         login::NewLogin,
-        record::UpdateOutcome,
+        update::UpdateOutcome,
     },
     time::minutes,
 };

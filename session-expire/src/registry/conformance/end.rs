@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::fixtures::{
-    assert_ended, commit_many, count_open, end, end_of, ids_of, log_out, now, open_ids, session,
-    user,
+use super::{
+    fixtures::{now, session, user},
+    operations::{assert_ended, commit_many, count_open, end, end_of, ids_of, log_out, open_ids},
 };
 use crate::{
     facts::Reason,

@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
-use super::fixtures::{
-    OVERFLOWS, activity, assert_ended, commit, commit_many, ids_of, limit, log_out, login, now,
-    one_of_two_expired, open_ids, outcome, session, update, user,
+use super::{
+    fixtures::{OVERFLOWS, activity, limit, login, now, session, user},
+    operations::{
+        assert_ended, commit, commit_many, ids_of, log_out, one_of_two_expired, open_ids, outcome,
+        update,
+    },
 };
 use crate::{
     facts::Reason,

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use super::fixtures::{commit, commit_many, ids, ids_of, list, load, log_out, login, now, user};
+use super::{
+    fixtures::{login, now, user},
+    operations::{commit, commit_many, ids, ids_of, list, load, log_out},
+};
 use crate::{
     registry::{Registry, key::PublicId, login::NewLogin, query::Query, record::SessionRecord},
     time::minutes,

@@ -2,9 +2,9 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use super::fixtures::{
-    MILLISECOND, activity, commit, commit_many, count_open, data, end, find, list, load, log_out,
-    login, message, now, outcome, session, set, user,
+use super::{
+    fixtures::{MILLISECOND, activity, data, login, message, now, session, set, user},
+    operations::{commit, commit_many, count_open, end, find, list, load, log_out, outcome},
 };
 use crate::{
     facts::Reason,

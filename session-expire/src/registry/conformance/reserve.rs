@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
-use super::fixtures::{
-    MILLISECOND, commit, commit_many, commit_refused, data, end, end_of, find, ids, ids_of,
-    limited, load, log_out, login, now, one_of_two_expired, open_ids, outcome, user,
+use super::{
+    fixtures::{MILLISECOND, data, limited, login, now, user},
+    operations::{
+        commit, commit_many, commit_refused, end, end_of, find, ids, ids_of, load, log_out,
+        one_of_two_expired, open_ids, outcome,
+    },
 };
 use crate::{
     facts::Reason,

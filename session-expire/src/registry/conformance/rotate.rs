@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use super::fixtures::{
-    activity, commit, count_open, data, data_update, end, end_of, find, ids, list, load, log_out,
-    login, now, open_ids, outcome, session, set, too_large, update, user,
+use super::{
+    fixtures::{activity, data, data_update, login, now, session, set, too_large, user},
+    operations::{
+        commit, count_open, end, end_of, find, ids, list, load, log_out, open_ids, outcome, update,
+    },
 };
 use crate::{
     facts::Reason,
@@ -16,8 +18,9 @@ use crate::{
         key::{PublicId, RecordKey},
         login::NewLogin,
         query::Query,
-        record::{Ended, SessionRecord, SessionRef, SessionUpdate, UpdateOutcome},
+        record::{Ended, SessionRecord, SessionRef},
         rotation::{KeyRotation, RotationOutcome},
+        update::{SessionUpdate, UpdateOutcome},
     },
     time::{Timestamp, minutes},
 };

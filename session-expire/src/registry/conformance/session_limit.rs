@@ -2,10 +2,14 @@
 
 use std::sync::Arc;
 
-use super::fixtures::{
-    IDLE, MILLISECOND, OVERFLOWS, activity, assert_ended, commit, commit_many, commit_refused,
-    count_open, end, end_of, find, ids, ids_of, limited, login, login_from, now,
-    one_of_two_expired, open_ids, outcome, session, update, user,
+use super::{
+    fixtures::{
+        IDLE, MILLISECOND, OVERFLOWS, activity, limited, login, login_from, now, session, user,
+    },
+    operations::{
+        assert_ended, commit, commit_many, commit_refused, count_open, end, end_of, find, ids,
+        ids_of, one_of_two_expired, open_ids, outcome, update,
+    },
 };
 use crate::{
     facts::Reason,

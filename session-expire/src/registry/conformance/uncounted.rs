@@ -4,10 +4,8 @@ use std::sync::Arc;
 
 use super::{
     enforce_limit::enforce,
-    fixtures::{
-        OVERFLOWS, assert_ended, commit, commit_many, count_open, end, ids, ids_of, limit, limited,
-        login, now, open_ids, session, user,
-    },
+    fixtures::{OVERFLOWS, limit, limited, login, now, session, user},
+    operations::{assert_ended, commit, commit_many, count_open, end, ids, ids_of, open_ids},
 };
 use crate::{
     facts::Reason,

@@ -2,16 +2,18 @@
 
 use std::sync::Arc;
 
-use super::fixtures::{
-    activity, commit, commit_many, data_update, find, load, log_out, login, now, open_ids, outcome,
-    session, set, update, user,
+use super::{
+    fixtures::{activity, data_update, login, now, session, set, user},
+    operations::{commit, commit_many, find, load, log_out, open_ids, outcome, update},
 };
 use crate::{
     policy::PolicyPatch,
     registry::{
         Registry,
+        client::Client,
         key::{PublicId, SigningKey},
-        record::{Client, SessionRef, SessionUpdate, UpdateOutcome},
+        record::SessionRef,
+        update::{SessionUpdate, UpdateOutcome},
     },
     time::{hours, minutes},
 };

@@ -3,9 +3,8 @@
 use std::{collections::HashMap, sync::Arc};
 
 use super::{
-    fixtures::{
-        commit, count_open, end, limited, load, login, now, open_ids, outcome, session, user,
-    },
+    fixtures::{limited, login, now, session, user},
+    operations::{commit, count_open, end, load, open_ids, outcome},
     records::assert_round_trip,
 };
 use crate::{

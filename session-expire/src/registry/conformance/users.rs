@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
-use super::fixtures::{
-    assert_ended, commit, commit_many, data, end_of, find, ids, ids_of, limited, list, load,
-    log_out, login, now, open_ids, outcome, session, user,
+use super::{
+    fixtures::{data, limited, login, now, session, user},
+    operations::{
+        assert_ended, commit, commit_many, end_of, find, ids, ids_of, list, load, log_out,
+        open_ids, outcome,
+    },
 };
 use crate::{
     facts::Reason,
@@ -13,8 +16,9 @@ use crate::{
         Registry,
         login::{LoginOutcome, NewLogin},
         query::Query,
-        record::{Ended, SessionUpdate},
+        record::Ended,
         rotation::KeyRotation,
+        update::SessionUpdate,
     },
     time::{minutes, seconds},
 };

@@ -1,9 +1,10 @@
 //! Operations on the sessions of one user: each is one script.
 
 use super::{
+    as_string::{AsString, flag, time},
     error::OperationError,
     operations::{Operations, name, readable, short_hash},
-    record::{AsString, RecordDto, flag, time},
+    record::RecordDto,
     script::{CANCEL, COMMIT, END, ENFORCE_LIMIT, RESERVE, ROTATE, UPDATE},
     script_args::ScriptArgs,
 };
@@ -11,9 +12,10 @@ use crate::registry::{
     end::{EndSessions, EndTarget},
     key::{RecordKey, partition_key},
     login::{LoginOutcome, NewLogin, Reservation, ReserveOutcome},
-    record::{Ended, SessionRecord, SessionRef, SessionUpdate, UpdateOutcome},
+    record::{Ended, SessionRecord, SessionRef},
     room::SessionLimit,
     rotation::{KeyRotation, RotationOutcome},
+    update::{SessionUpdate, UpdateOutcome},
 };
 
 impl Operations {

@@ -28,6 +28,7 @@
 //! its user for that; what it does is one step. Users appear in names as the SHA-256 of their text,
 //! whatever its characters, and secret keys appear nowhere.
 
+mod as_string;
 mod cache;
 mod connection;
 mod data;
@@ -43,6 +44,8 @@ mod send;
 
 use std::sync::Arc;
 
+use futures_util::TryFutureExt;
+
 use self::error::OperationError;
 pub use self::{error::RedisConnectError, redis_registry::RedisRegistry};
 use super::{
@@ -52,9 +55,10 @@ use super::{
     key::RecordKey,
     login::{LoginOutcome, NewLogin, Reservation, ReserveOutcome},
     query::Query,
-    record::{Ended, SessionRecord, SessionRef, SessionUpdate, UpdateOutcome},
+    record::{Ended, SessionRecord, SessionRef},
     room::SessionLimit,
     rotation::{KeyRotation, RotationOutcome},
+    update::{SessionUpdate, UpdateOutcome},
 };
 use crate::{error::RegistryError, time::Timestamp};
 
@@ -63,9 +67,8 @@ fn named<'a, T: 'a>(
     operation: &'static str,
     work: impl Future<Output = Result<T, OperationError>> + Send + 'a,
 ) -> RegistryFuture<'a, T> {
-    RegistryFuture::boxed(async move {
-        work.await.map_err(|cause| RegistryError::new(operation, cause))
-    })
+    // No async block, which would hold `work` twice.
+    RegistryFuture::boxed(work.map_err(move |cause| RegistryError::new(operation, cause)))
 }
 
 impl Registry for RedisRegistry {

@@ -2,13 +2,15 @@
 
 use std::{sync::Arc, time::Duration};
 
+use redis::Cmd;
 use sha2::{Digest, Sha256};
 
 use super::{
+    as_string::{AsString, millis, time},
     connection::Connection,
     data,
     error::OperationError,
-    record::{self, AsString, RecordDto, time},
+    record::RecordDto,
     script::{LOAD, Script},
     script_args::ScriptArgs,
 };
@@ -47,7 +49,7 @@ impl Operations {
     }
 
     fn partition(&self, tag: &str) -> String {
-        format!("{}{{{tag}}}", self.base())
+        format!("{}{LAYOUT}:{{{tag}}}", self.prefix)
     }
 
     fn keys(&self, tag: &str) -> Vec<String> {
@@ -66,8 +68,8 @@ impl Operations {
     pub(super) fn args(&self, at: Timestamp) -> ScriptArgs {
         ScriptArgs {
             at: time(at),
-            keep_history: AsString(record::millis(self.history_age)),
-            keep_tombstone: AsString(record::millis(KEEP_TOMBSTONE)),
+            keep_history: AsString(millis(self.history_age)),
+            keep_tombstone: AsString(millis(KEEP_TOMBSTONE)),
             history_limit: self.history_limit.at().map(AsString),
             ..ScriptArgs::default()
         }
@@ -123,9 +125,10 @@ impl Operations {
 
     /// Loads a record and its data in one plain command.
     async fn load_only(&self, key: &RecordKey) -> Result<Option<Loaded>, OperationError> {
-        let name = name(key);
-        let mut command = redis::cmd("HMGET");
-        command.arg(self.partition(key.tag())).arg(&name).arg(format!("d:{name}"));
+        let data_field = format!("d:{}", name(key));
+        let mut command = Cmd::with_capacity(4, 128);
+        command.arg("HMGET").arg(self.partition(key.tag()));
+        command.arg(&data_field[2..]).arg(&data_field);
         let response = self.connection.ask(&command, self.timeout).await?;
         let pair: Pair =
             redis::from_redis_value(&response).map_err(|_| OperationError::Response)?;

@@ -1,21 +1,26 @@
 //! Arguments of a script that writes: one JSON object in which every value is a text.
 
+use std::net::IpAddr;
+
 use serde::Serialize;
 
 use super::{
+    as_string::{AsString, flag, text, time},
     data::{changes_to_text, to_text},
     error::OperationError,
     operations::short_hash,
-    record::{AsString, ClientDto, RecordDto, flag, policy_text, text, time},
+    record::{RecordDto, policy_text},
 };
 use crate::{
     facts::Reason,
     limit::Overflow,
     registry::{
+        client::Client,
         data::SessionData,
         key::PublicId,
-        record::{Ended, SessionRef, SessionUpdate},
+        record::{Ended, SessionRef},
         room::SessionLimit,
+        update::SessionUpdate,
     },
 };
 
@@ -42,7 +47,7 @@ pub(super) struct ScriptArgs {
     pub(super) except: Option<AsString<PublicId>>,
     /// The record of a login.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) record: Option<RecordDto>,
+    pub(super) record: Option<RecordDto<'static>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) replaces: Option<AsString<PublicId>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -132,5 +137,19 @@ impl ScriptArgs {
             max_messages: Some(AsString(SessionData::MAX_MESSAGES)),
             ..self
         })
+    }
+}
+
+/// A client on the server.
+#[derive(Serialize)]
+pub(super) struct ClientDto {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ip: Option<AsString<IpAddr>>,
+    device: String,
+}
+
+impl ClientDto {
+    pub(super) fn new(client: &Client) -> Self {
+        Self { ip: client.ip.map(AsString), device: text(&client.device) }
     }
 }

@@ -1,7 +1,8 @@
 //! Commands over the connection, repeated once when it fails.
 
 use std::{
-    pin::{Pin, pin},
+    borrow::Cow,
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -10,12 +11,38 @@ use std::{
 };
 
 use redis::{Cmd, ErrorKind, RedisError, Value};
+use tokio::time::Instant;
 
 use super::{
     connection::{Connection, NumberedConnection},
     error::OperationError,
     script::Script,
 };
+
+/// When an operation must be complete.
+#[derive(Clone, Copy)]
+struct Deadline {
+    started: Instant,
+    end: Instant,
+    limit: Duration,
+}
+
+impl Deadline {
+    fn new(limit: Duration) -> Self {
+        let started = Instant::now();
+        Self { started, end: started + limit, limit }
+    }
+
+    /// Returns the middle of the time.
+    fn half(self) -> Instant {
+        self.started + self.end.saturating_duration_since(self.started) / 2
+    }
+
+    /// Returns what is left of it.
+    fn rest(self) -> Self {
+        Self { started: Instant::now(), ..self }
+    }
+}
 
 impl Connection {
     /// Runs a script, by its name if the server knows it. A script that is sent a second time gets
@@ -31,7 +58,7 @@ impl Connection {
             let mut command = redis::cmd(verb);
             command.arg(what).arg(keys.len()).arg(keys).arg(arguments);
             command.arg(again.then_some("again"));
-            command
+            Cow::Owned(command)
         };
         // Also for a server that has lost the script between the attempts.
         let is_again = AtomicBool::new(false);
@@ -41,15 +68,13 @@ impl Connection {
         };
         let whole =
             |again| command("EVAL", &script.code, again || is_again.load(Ordering::Relaxed));
-        let work = async {
-            match self.send(by_name, limit).await {
-                Err(error) if error.kind() == ErrorKind::NoScriptError => {
-                    Box::pin(self.send(whole, limit)).await
-                }
-                response => response,
+        let deadline = Deadline::new(limit);
+        match self.send(by_name, deadline).await {
+            Err(OperationError::Redis(error)) if error.kind() == ErrorKind::NoScriptError => {
+                Box::pin(self.send(whole, deadline.rest())).await
             }
-        };
-        self.within(limit, pin!(work)).await
+            response => response,
+        }
     }
 
     /// Sends a command that may run twice.
@@ -58,46 +83,46 @@ impl Connection {
         command: &Cmd,
         limit: Duration,
     ) -> Result<Value, OperationError> {
-        let work = pin!(self.send(|_| command.clone(), limit));
-        self.within(limit, work).await
-    }
-
-    async fn within(
-        &self,
-        limit: Duration,
-        // Pinned, as a future that is moved is kept twice in the future that moves it.
-        work: Pin<&mut impl Future<Output = Result<Value, RedisError>>>,
-    ) -> Result<Value, OperationError> {
-        let number = self.number();
-        match tokio::time::timeout(limit, work).await {
-            Ok(response) => Ok(response?),
-            Err(_) => {
-                // The connection may be dead without a sign.
-                self.discard(number);
-                Err(OperationError::Timeout(limit))
-            }
-        }
+        self.send(|_| Cow::Borrowed(command), Deadline::new(limit)).await
     }
 
     /// Sends a command, and once more over a new connection if the first one fails: a connection
     /// that was closed since the last command is noticed only now. The same if there is no response
-    /// for half of the limit: redis-rs never completes a command that was written just after the
+    /// for half of the time: redis-rs never completes a command that was written just after the
     /// server had closed.
-    async fn send(
+    async fn send<'a>(
         self: &Arc<Self>,
-        command: impl Fn(bool) -> Cmd,
-        limit: Duration,
-    ) -> Result<Value, RedisError> {
+        command: impl Fn(bool) -> Cow<'a, Cmd>,
+        deadline: Deadline,
+    ) -> Result<Value, OperationError> {
         let number = self.number();
         let first_command = command(false);
+        // Pinned, as a future that is moved is kept twice in the future that moves it.
         let first = pin!(self.send_once(&first_command));
-        match tokio::time::timeout(limit / 2, first).await {
+        // One timer: a second one for the whole would cost every request as much again.
+        match tokio::time::timeout_at(deadline.half(), first).await {
             Ok(Err(error)) if error.is_unrecoverable_error() && !error.is_connection_refusal() => {}
-            Ok(response) => return response,
+            Ok(response) => return Ok(response?),
             Err(_) => self.discard(number),
         }
         // Boxed, as what is rare must not make the future of every request larger.
-        Box::pin(self.send_once(&command(true))).await
+        Box::pin(self.send_again(command(true), deadline)).await
+    }
+
+    async fn send_again(
+        self: &Arc<Self>,
+        command: Cow<'_, Cmd>,
+        deadline: Deadline,
+    ) -> Result<Value, OperationError> {
+        let number = self.number();
+        match tokio::time::timeout_at(deadline.end, self.send_once(&command)).await {
+            Ok(response) => Ok(response?),
+            Err(_) => {
+                // The connection may be dead without a sign.
+                self.discard(number);
+                Err(OperationError::Timeout(deadline.limit))
+            }
+        }
     }
 
     async fn send_once(self: &Arc<Self>, command: &Cmd) -> Result<Value, RedisError> {

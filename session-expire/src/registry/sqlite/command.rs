@@ -12,14 +12,16 @@ use super::{
     shared::{Shared, reserve},
 };
 use crate::registry::{
-    decide::LoginDecision,
+    decide_login::LoginDecision,
     end::EndSessions,
+    index::Index,
     key::{RecordKey, partition_key},
     login::{LoginOutcome, NewLogin, Reservation, ReserveOutcome},
-    record::{Ended, SessionRecord, SessionRef, SessionUpdate, UpdateOutcome},
+    record::{Ended, SessionRecord, SessionRef},
     room::SessionLimit,
     rotation::{KeyRotation, RotationOutcome},
-    shard::{Index, Shard},
+    shard::Shard,
+    update::{SessionUpdate, UpdateOutcome},
     write_set::{AdoptionClosing, WriteSet},
 };
 

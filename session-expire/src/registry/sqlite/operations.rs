@@ -20,9 +20,10 @@ use crate::{
         key::RecordKey,
         login::{LoginOutcome, NewLogin, Reservation, ReserveOutcome},
         query::Query,
-        record::{Ended, SessionRecord, SessionRef, SessionUpdate, UpdateOutcome},
+        record::{Ended, SessionRecord, SessionRef},
         room::SessionLimit,
         rotation::{KeyRotation, RotationOutcome},
+        update::{SessionUpdate, UpdateOutcome},
     },
     time::Timestamp,
 };

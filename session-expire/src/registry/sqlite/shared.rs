@@ -23,11 +23,13 @@ use super::{
 use crate::{
     limit::Limit,
     registry::{
-        decide::ReserveDecision,
+        decide_login::ReserveDecision,
+        index::Index,
         key::RecordKey,
         login::{Reservation, ReserveOutcome},
-        record::{SessionRecord, SessionRef, SessionUpdate, UpdateOutcome},
-        shard::{Entry, Index, Shard},
+        record::{SessionRecord, SessionRef},
+        shard::{Entry, Shard},
+        update::{SessionUpdate, UpdateOutcome},
         write_set::{AdoptionClosing, EntryUpdate, NewEntry, WriteSet},
     },
     time::{Timestamp, hours},

@@ -23,13 +23,15 @@ use crate::{
     policy::{Policy, PolicyPatch},
     registry::{
         Loaded, Registry, RegistryFuture,
+        client::Client,
         data::{DataChanges, SessionData, StoredMessage},
         end::{EndSessions, EndTarget},
         key::{PublicId, RecordKey, SigningKey},
         login::{LoginOutcome, NewLogin, ReserveOutcome},
         query::Query,
-        record::{Client, Ended, SessionRecord, SessionRef, SessionUpdate, UpdateOutcome},
+        record::{Ended, SessionRecord, SessionRef},
         rotation::{KeyRotation, RotationOutcome},
+        update::{SessionUpdate, UpdateOutcome},
     },
     time::{Timestamp, hours, minutes, seconds},
 };

@@ -9,8 +9,9 @@ use crate::{
     facts::Reason,
     limit::Limit,
     registry::{
-        record::{Ended, SessionUpdate, UpdateOutcome},
+        record::Ended,
         rotation::{KeyRotation, RotationOutcome},
+        update::{SessionUpdate, UpdateOutcome},
     },
     response::problem::{configuration_error, unavailable},
 };
@@ -22,7 +23,6 @@ pub(super) async fn record_activity(
     enforces_limit: bool,
 ) -> Effects {
     let Some(loaded) = context.record() else { return Effects::default() };
-    context.config().diagnostics.saw_user();
     let update = update(context, loaded, facts, stores_data);
     let has_data = !update.data.is_empty();
     if !update.is_empty() {

@@ -6,7 +6,7 @@ use super::{Effects, activity::failed_update, is_dead};
 use crate::{
     context::RequestContext,
     cookies::AnonymousTooLarge,
-    registry::{data::DataTooLarge, record::SessionUpdate},
+    registry::{data::DataTooLarge, update::SessionUpdate},
     response::problem::configuration_error,
 };
 

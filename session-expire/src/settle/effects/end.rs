@@ -32,9 +32,14 @@ pub(super) async fn end(
 /// "You have signed out" must not be said while a copy of the cookie still works. The cookie of a
 /// session that had ended before, or has a new key, stays: the browser may have another one by now.
 pub(super) async fn sign_out(context: &RequestContext) -> Effects {
+    let reason = match context.end_reason() {
+        // The session goes on under its new key until now.
+        Reason::Renewed => Reason::LoggedOut,
+        reason => reason,
+    };
     let ended = match context.record() {
         None => Ok(false),
-        Some(loaded) => end(context, loaded, context.end_reason(), true).await,
+        Some(loaded) => end(context, loaded, reason, true).await,
     };
     let was_open = context.record().is_some_and(|loaded| loaded.record.ended.is_none());
     let ends_now = match ended {

@@ -1,6 +1,7 @@
 //! Carries out a decision: operations of the registry, cookies and events.
 
 mod activity;
+pub(crate) mod adoption;
 mod anonymous;
 mod end;
 mod login;

@@ -10,9 +10,10 @@ use crate::{
     limit::{Limit, Limits},
     policy::PolicyPatch,
     registry::{
+        client::Client,
         data::SessionData,
         key::{PublicId, RecordKey, SigningKey},
-        record::{Client, Ended, SessionRecord},
+        record::{Ended, SessionRecord},
     },
     time::Timestamp,
     words::to_text,

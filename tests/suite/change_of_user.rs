@@ -14,11 +14,11 @@ use session_expire_tests::Site;
 
 /// An upload in one tab, work in another.
 #[test]
-fn a_slow_request_takes_back_nothing_of_what_others_have_done_meanwhile() {
+fn slow_request_undoes_no_activity_of_other_tabs() {
     for upload_takes in [9, 11] {
         let site = Site::start();
         let alice = site.signed_in("alice");
-        site.pass(seconds(30)); // more than the slack: the upload will be noted
+        site.pass(seconds(30)); // more than the write interval: the upload is activity
         thread::scope(|scope| {
             let upload = scope.spawn(|| alice.stolen().get("/slow"));
             site.wait_for_slow(1);
@@ -35,7 +35,7 @@ fn a_slow_request_takes_back_nothing_of_what_others_have_done_meanwhile() {
 }
 
 #[test]
-fn whoever_signs_in_next_finds_nothing_of_whoever_was_signed_in_before() {
+fn next_user_finds_no_data_of_the_one_before() {
     let site = Site::start();
     let browser = site.signed_in("alice");
     (0..3).for_each(|_| drop(browser.get("/visits")));
@@ -148,7 +148,7 @@ fn a_late_answer_to_an_expired_poll_does_not_replace_a_login() {
 
 /// Memory that was freed is used again: where an entry lies says nothing about who wrote it.
 #[test]
-fn what_a_login_writes_is_kept_wherever_it_comes_to_lie() {
+fn login_keeps_its_writes_at_any_address() {
     for length in (0..4).chain(100..140) {
         for over in ["clear", "overwrite"] {
             let site = Site::builder().routes(careful_logins).start();

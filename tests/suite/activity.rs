@@ -1,8 +1,10 @@
 //! An ordinary request writes nothing, and parallel ones lose nothing.
 
-use std::thread;
+use std::{thread, time::Duration};
 
-use session_expire::{Policy, minutes, seconds};
+use actix_identity::Identity;
+use actix_web::web;
+use session_expire::{Policy, minutes, seconds, session_policy};
 use session_expire_tests::Site;
 
 #[test]
@@ -31,8 +33,32 @@ fn activity_is_written_only_when_it_has_moved_by_a_sixtieth_of_the_strictest_lim
     assert_eq!(site.registry.asked(), ["load", "update"]);
 }
 
+#[session_policy(idle = "6s")]
+async fn strict_handler(user: Identity) -> actix_web::Result<String> {
+    Ok(user.id()?)
+}
+
+/// Actix announces no extractor at start: the policy of such a handler counts from its first request.
 #[test]
-fn a_stranger_costs_the_registry_nothing_and_gets_no_cookie() {
+fn handler_without_a_layer_counts_for_all_workers_once_visited() {
+    let site = Site::builder()
+        .routes(|cfg| {
+            cfg.route("/strict", web::get().to(strict_handler));
+        })
+        .start();
+    let alice = site.signed_in("alice");
+    site.signed_in("bob").get("/strict");
+    for _ in 0..4 {
+        // Other pages of the site are written every second only. Each browser has another worker.
+        site.pass(Duration::from_millis(950));
+        alice.stolen().get("/private");
+        site.pass(Duration::from_millis(5_500));
+        assert_eq!(alice.stolen().user_at("/strict").as_deref(), Some("alice"));
+    }
+}
+
+#[test]
+fn stranger_asks_no_registry_and_gets_no_cookie() {
     let site = Site::start();
     for path in ["/public", "/messages", "/vars", "/looser", "/nowhere"] {
         let answer = site.browser().get(path);

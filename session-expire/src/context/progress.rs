@@ -1,0 +1,63 @@
+//! How far a request has come.
+
+use std::cell::Cell;
+
+use super::RequestContext;
+use crate::time::Timestamp;
+
+/// What has happened to a request so far.
+pub(super) struct Progress {
+    is_settled: Cell<bool>,
+    /// The handler has waited: time may have passed since the head of the request.
+    is_waiting: Cell<bool>,
+    completed_at: Cell<Timestamp>,
+    /// The handler was refused the body.
+    has_body_failed: Cell<bool>,
+}
+
+impl Progress {
+    pub(super) fn new(now: Timestamp) -> Self {
+        Self {
+            is_settled: Cell::new(false),
+            is_waiting: Cell::new(false),
+            completed_at: Cell::new(now),
+            has_body_failed: Cell::new(false),
+        }
+    }
+
+    /// Returns when the handler was done, or the time of the request if it did not wait.
+    pub(super) fn completed_at(&self) -> Timestamp {
+        self.completed_at.get()
+    }
+}
+
+impl RequestContext {
+    /// Returns `true` once the response is on its way: nothing is stored from then on.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.progress.is_settled.get()
+    }
+
+    pub(crate) fn set_settled(&self) {
+        self.progress.is_settled.set(true);
+    }
+
+    pub(crate) fn set_waiting(&self) {
+        self.progress.is_waiting.set(true);
+    }
+
+    /// The handler is done. A request that took long is activity until its end.
+    pub(crate) fn note_completion(&self) {
+        if self.progress.is_waiting.get() {
+            self.progress.completed_at.set(self.config().now().max(self.now));
+        }
+    }
+
+    pub(crate) fn set_body_failed(&self) {
+        self.progress.has_body_failed.set(true);
+    }
+
+    /// Returns `true` if the body was withheld because the session has ended, or could not be checked.
+    pub(crate) fn has_body_failed(&self) -> bool {
+        self.progress.has_body_failed.get()
+    }
+}

@@ -1,0 +1,63 @@
+//! Requests without cookies.
+
+use std::rc::Rc;
+
+use actix_web::{
+    Error, HttpMessage, HttpRequest,
+    dev::ServiceResponse,
+    error::InternalError,
+    http::{StatusCode, uri::PathAndQuery},
+};
+
+use crate::{
+    context::{RequestContext, mounted::Mounted, session_data::AppSession, slot::ContextSlot},
+    local_path::local_path,
+    request::{RequestInfo, kind::ResponseFormat, return_path::is_at},
+    response::challenge::challenge,
+    settle::failure::inspect_error,
+};
+
+/// A request without cookies.
+pub struct AnonymousRequest {
+    pub(super) mounted: Rc<Mounted>,
+    session: AppSession,
+    format: ResponseFormat,
+    /// Where to return to after a challenge.
+    page: Option<PathAndQuery>,
+    /// The context that a layer makes, if a layer has a login page of its own.
+    pub(super) context: Option<ContextSlot>,
+}
+
+impl AnonymousRequest {
+    pub(super) fn new(mounted: &Rc<Mounted>, session: AppSession, req: &HttpRequest) -> Self {
+        let format = ResponseFormat::classify(req, mounted.config.is_api(req));
+        let page = req.uri().path_and_query().filter(|_| format == ResponseFormat::Page).cloned();
+        let context = mounted.has_layer_login_url.then(ContextSlot::default);
+        if let Some(slot) = &context {
+            req.extensions_mut().insert(slot.clone());
+        }
+        Self { mounted: Rc::clone(mounted), session, format, page, context }
+    }
+
+    /// Returns `true` if there is nothing to settle.
+    pub(super) fn is_settled<B>(&self, res: &ServiceResponse<B>) -> bool {
+        res.status() != StatusCode::UNAUTHORIZED
+            && self.session.is_untouched()
+            && !RequestContext::exists(res.request())
+    }
+}
+
+/// A middleware that fails with an empty 401 wants a login, as a handler does.
+pub(super) fn challenge_anonymous(anonymous: &AnonymousRequest, error: Error) -> Error {
+    let policy = &anonymous.mounted.config.policy;
+    let path = anonymous.page.as_ref().map_or("", PathAndQuery::path);
+    let is_at_login = is_at(path, &policy.login_url);
+    let (error, is_unauthorized) = inspect_error(error);
+    if is_at_login || !anonymous.mounted.config.challenge_anonymous || !is_unauthorized {
+        return error;
+    }
+    let return_path = anonymous.page.as_ref().and_then(|page| local_path(page.as_str()));
+    let info = RequestInfo::for_challenge(anonymous.format, return_path);
+    let response = challenge(&info, &policy.login_url, None);
+    InternalError::from_response(error, response).into()
+}

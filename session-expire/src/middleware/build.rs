@@ -1,0 +1,116 @@
+//! Checks the options of a builder and builds the middleware.
+
+use std::sync::Arc;
+
+use super::{SessionExpire, builder::SessionExpireBuilder};
+#[cfg(feature = "metrics")]
+use crate::registry::{Registry, measured::Measured};
+use crate::{
+    clock::SteadyClock, config::Config, cookies::CookieConfig, error::ConfigError, limit::Limit,
+    local_path::local_path, migration::Migration, registry::memory::MemoryRegistry,
+    request::origin::AllowedOrigins,
+};
+
+impl SessionExpireBuilder {
+    /// Checks everything and builds the middleware.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ConfigError`], naming the option, if the policy is contradictory, a path is not
+    /// local, a cookie attribute is invalid, or the registry does not enforce a session limit that
+    /// the policy sets.
+    ///
+    /// ```
+    /// use session_expire::{ConfigError, Policy, SessionExpire};
+    /// let built = SessionExpire::builder(Policy::new().login_url("//evil.example")).build();
+    /// assert!(matches!(built, Err(ConfigError::NotLocal { key: "login_url", .. })));
+    /// ```
+    pub fn build(self) -> Result<SessionExpire, ConfigError> {
+        self.policy.validate()?;
+        check_path("endpoints_prefix", &self.prefix)?;
+        check_path("logout_url", &self.logout_url)?;
+        let cookies = self.cookies.build()?;
+        check_migration(self.migration.as_ref(), &cookies)?;
+        let registry = self.registry.unwrap_or_else(|| Arc::new(MemoryRegistry::new()));
+        if self.policy.max_sessions != Limit::Off && !registry.enforces_limits() {
+            return Err(ConfigError::CannotCount);
+        }
+        #[cfg(feature = "metrics")]
+        let registry: Arc<dyn Registry> = Arc::new(Measured(registry));
+        registry.on_start(self.clock.now());
+        Ok(SessionExpire::new(Config {
+            policy: Arc::new(self.policy),
+            clock: Arc::new(SteadyClock::new(self.clock, registry.is_shared())),
+            registry,
+            texts: self.texts,
+            dialog_texts: self.dialog_texts,
+            passive: self.passive,
+            api: self.api,
+            observer: self.observer,
+            identity_key: self.identity_key,
+            prefix: self.prefix,
+            logout_url: self.logout_url,
+            challenge_anonymous: self.challenge_anonymous,
+            user_policy: self.user_policy,
+            proxies: self.proxies,
+            allowed_origins: AllowedOrigins::parse(&self.allowed_origins)?,
+            cookies,
+            login_keeps: self.login_keeps,
+            migration: self.migration,
+            handler_policies: <_>::default(),
+            diagnostics: <_>::default(),
+            cancellations: <_>::default(),
+        }))
+    }
+}
+
+/// A path without a query, a pattern or a trailing slash.
+fn check_path(key: &'static str, path: &str) -> Result<(), ConfigError> {
+    let is_plain = !path.contains(['?', '#', '{', '}', '*']) && !path.ends_with('/');
+    match local_path(path) {
+        Some(_) if is_plain => Ok(()),
+        _ => Err(ConfigError::NotLocal { key, value: path.to_owned() }),
+    }
+}
+
+/// One name for two cookies would hide the old one.
+fn check_migration(
+    migration: Option<&Migration>,
+    cookies: &CookieConfig,
+) -> Result<(), ConfigError> {
+    match migration {
+        Some(migration) if migration.cookie_name() == cookies.session_name() => {
+            Err(ConfigError::Value {
+                key: "migrate_from",
+                value: format!("{:?}", migration.cookie_name()),
+                expected: "another name than that of the session cookie; set `cookie_names`",
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(shuttle))]
+mod tests {
+    use super::*;
+    use crate::policy::Policy;
+
+    #[test]
+    fn paths_are_plain_and_local() {
+        for (path, is_valid) in [
+            ("/session", true),
+            ("/app/session", true),
+            ("/s?x", false),
+            ("/{x}/s", false),
+            ("/s/*", false),
+            ("/s#x", false),
+            ("/s/", false),
+            ("//evil.example", false),
+            ("session", false),
+        ] {
+            let built = SessionExpire::builder(Policy::new()).endpoints_prefix(path).build();
+            assert_eq!(built.is_ok(), is_valid, "{path}");
+        }
+    }
+}

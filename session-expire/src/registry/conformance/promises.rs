@@ -1,0 +1,173 @@
+//! The list of promises, and what is made of it: a table and tests.
+
+/// The list of promises, handed to the macro `$with`: those that are futures, then those that need
+/// threads.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __promises {
+    ($with:ident $(, $more:expr)*) => {
+        $crate::$with! {
+            [$($more),*]
+            [
+                committed_login_loads_as_returned
+                unknown_key_loads_none
+                load_counts_open_sessions_of_the_user
+                load_counts_only_when_asked
+                user_names_are_arbitrary_text
+                empty_user_name_is_a_user
+                users_with_one_partition_key_stay_separate
+                client_round_trips
+                policies_round_trip
+                limits_round_trip
+                distant_times_round_trip
+                extreme_times_break_nothing
+                login_data_round_trips
+                data_up_to_the_limit_round_trip
+                special_sessions_round_trip
+                each_session_has_its_own_data
+                commit_again_changes_nothing
+                commit_again_does_not_reopen_the_session
+                replaced_session_takes_no_slot
+                replaced_session_ends_for_the_given_reason
+                ended_session_is_not_replaced_again
+                session_of_another_user_is_not_replaced
+                refused_login_replaces_nothing
+                closed_adoption_refuses_adopted_logins
+                adopted_login_is_returned_after_closing
+                refused_login_creates_no_record
+                reservation_ends_no_session
+                reservation_without_a_slot_is_refused
+                reservation_takes_a_slot_until_its_deadline
+                reserved_login_is_not_refused
+                reserved_login_is_refused_after_its_deadline
+                commit_releases_its_reservation
+                reservation_again_replaces_the_first
+                reservation_of_another_user_takes_no_slot
+                reservation_takes_the_slot_that_it_replaces
+                expired_session_refuses_no_reservation
+                cancelled_reservation_is_released
+                cancelled_login_ends
+                cancel_without_an_open_login_is_nothing
+                oldest_login_is_evicted
+                least_recently_used_session_is_evicted
+                evicted_session_names_the_device
+                login_without_a_slot_is_refused
+                logins_up_to_the_limit_are_committed
+                sessions_of_another_user_take_no_slot
+                ended_sessions_take_no_slot
+                expired_session_refuses_no_login
+                expired_session_is_not_returned_as_active
+                expired_session_is_selected_first
+                younger_expired_session_is_selected_first
+                session_takes_its_slot_until_its_limit
+                lowered_limit_ends_all_surplus_sessions
+                off_and_zero_are_no_limit
+                thousand_sessions_are_the_limit_without_one
+                enforced_limit_keeps_the_requesting_session
+                enforced_limit_ends_the_least_recently_used
+                enforced_limit_ends_none_within_it
+                enforced_limit_ends_expired_sessions_first
+                enforced_limit_needs_an_open_session
+                uncounted_session_takes_no_slot
+                uncounted_login_needs_no_slot
+                uncounted_session_is_outside_the_limit
+                uncounted_session_ends_with_the_others
+                activity_moves_last_seen_forward_only
+                passive_update_is_no_activity
+                activity_in_the_future_counts_as_now
+                times_in_the_future_become_now
+                update_of_an_ended_session_stores_nothing
+                update_of_an_unknown_session_stores_nothing
+                update_changes_one_session_only
+                update_sets_and_clears_the_user_policy
+                activity_stores_the_last_client
+                update_replaces_the_signing_key
+                updates_of_different_entries_merge
+                removed_entries_are_gone
+                messages_are_added_and_consumed_one_by_one
+                many_messages_keep_the_newest
+                too_large_data_store_nothing
+                merged_data_keep_the_limit
+                activity_keeps_the_data
+                ended_session_has_no_data
+                renewed_session_continues_under_the_new_key
+                rotated_key_loads_as_renewed
+                rotated_session_is_counted_and_listed_once
+                rotation_stores_its_update
+                lost_rotation_stores_its_update
+                update_after_a_renewal_reaches_the_session
+                rotated_key_is_rotated_again
+                rotation_without_an_open_session_changes_nothing
+                too_large_rotation_keeps_the_key
+                reauthentication_resets_both_timeouts
+                reauthenticated_session_has_its_new_id_only
+                lost_reauthentication_resets_nothing
+                rotation_changes_one_session_only
+                end_of_a_session_ends_one
+                id_of_another_users_session_ends_nothing
+                end_of_the_others_keeps_one
+                end_of_the_others_needs_an_open_session
+                end_of_all_ends_those_of_the_user
+                only_open_sessions_are_returned_as_ended
+                first_end_stays
+                reasons_and_causes_round_trip
+                end_of_unknown_sessions_is_nothing
+                newest_login_is_listed_first
+                list_of_a_user_holds_no_others
+                list_holds_open_or_ended_records
+                pages_hold_each_record_once
+                pages_hold_matching_records_only
+                page_of_none_is_empty
+                list_of_all_users_holds_each_record_once
+                erase_deletes_all_records_of_the_user
+                erase_deletes_rotated_keys
+                export_returns_records_and_data
+                end_of_everyone_ends_all_users
+                end_of_everyone_voids_what_is_pending
+            ]
+            [
+                simultaneous_logins_leave_one_session
+                simultaneous_logins_commit_one
+                simultaneous_reservations_hold_one_slot
+                simultaneous_commits_of_a_login_create_one
+                cancelled_login_stays_ended_in_a_race
+                simultaneous_ends_report_one
+                simultaneous_ends_of_the_others_leave_one
+                activity_does_not_outrun_the_end
+                simultaneous_updates_lose_nothing
+                simultaneous_rotations_have_one_winner
+                mixed_operations_leave_a_consistent_state
+            ]
+        }
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __promise_list {
+    ([] [$($future:ident)*] [$($threads:ident)*]) => {
+        &[
+            $((stringify!($future), |registry, run| run(Box::pin($future(registry)))),)*
+            $((stringify!($threads), $threads),)*
+        ]
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __promise_tests {
+    ([$runner:expr, $fresh:expr, $skip:expr] [$($future:ident)*] [$($threads:ident)*]) => {
+        $crate::__promise_tests! { @each $runner, $fresh, $skip, $($future)* $($threads)* }
+    };
+    (@each $runner:expr, $fresh:expr, $skip:expr, $($promise:ident)*) => {
+        $(
+            #[test]
+            fn $promise() {
+                let skipped: &[&str] = $skip;
+                if !skipped.contains(&stringify!($promise)) {
+                    $crate::conformance::check(stringify!($promise), $fresh, $runner);
+                }
+            }
+        )*
+    };
+}
