@@ -3,9 +3,9 @@
 use std::{fs, path::Path};
 
 /// A file may use modules that stand before its own, and its own.
-const ORDER: &str = "error time clock local_path limit policy choice handler_policies words facts judge registry \
-    cancellation claim messages event sessions dialog request cookies migration diagnostics config \
-    response context settle extract middleware endpoints";
+const ORDER: &str = "error time clock local_path limit policy choice handler_policies words user_id \
+    facts judge registry cancellation claim messages event sessions dialog request cookies migration \
+    diagnostics config response context settle extract middleware endpoints";
 
 fn files(folder: &Path) -> Vec<(String, String)> {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());

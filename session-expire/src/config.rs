@@ -104,11 +104,10 @@ impl Config {
     pub(crate) fn sessions(self: &Arc<Self>) -> Sessions {
         let config = Arc::clone(self);
         let emit = Arc::new(move |event: &Event<'_>| config.emit(event));
-        let close_adoption_until = self.migration.as_ref().map(Migration::until);
         Sessions {
             registry: Arc::clone(&self.registry),
             clock: Arc::clone(&self.clock),
-            close_adoption_until,
+            close_adoption_until: self.close_adoption_until(),
             cause: None,
             emit,
         }

@@ -112,6 +112,7 @@ mod response;
 mod sessions;
 mod settle;
 mod time;
+mod user_id;
 mod words;
 
 pub use clock::{Clock, ManualClock, SystemClock};

@@ -97,7 +97,7 @@ fn user_id_that_is_no_string_is_an_error_and_no_login() {
     let site = with_own_entry();
     let alice = site.browser();
     assert_eq!(alice.request("POST", "/list").send().status, 500);
-    // A number that is not read back exactly names nobody.
+    // A number that is not read back exactly names no user.
     let huge = "340282366920938463463374607431768211455";
     assert_eq!(alice.request("POST", "/by-hand").json(huge).send().status, 500);
     assert_eq!(alice.get("/user").body, "nobody");

@@ -146,8 +146,7 @@ impl RequestContext {
         if !ends_now {
             let before = &self.cookies.anonymous;
             (state.shown_reason, state.is_dead) = (before.shown_reason.clone(), before.is_dead);
-            let reason = self.end_reason();
-            self.loaded.key().into_iter().for_each(|key| state.set_shown_reason(key, reason, true));
+            self.set_shown_reason(&mut state, true);
         }
         if let Some(queue) = &*self.messages.borrow() {
             state.messages = queue.remaining_anonymous();
@@ -161,15 +160,17 @@ impl RequestContext {
         let messages = self.messages.borrow();
         let has_shown_reason = messages.as_ref().is_some_and(MessageQueue::has_shown_reason);
         if has_shown_reason || self.login_page.is_reason_dismissed.get() {
-            let reason = self.end_reason();
-            self.loaded
-                .key()
-                .into_iter()
-                .for_each(|key| state.set_shown_reason(key, reason, is_dead));
+            self.set_shown_reason(state, is_dead);
         } else {
             let before = &self.cookies.anonymous.reason;
             state.reason =
                 self.login_page.challenge_reason.borrow().as_ref().or(before.as_ref()).cloned();
+        }
+    }
+
+    fn set_shown_reason(&self, state: &mut AnonymousState, is_dead: bool) {
+        if let Some(key) = self.loaded.key() {
+            state.set_shown_reason(key, self.end_reason(), is_dead);
         }
     }
 

@@ -122,9 +122,7 @@ impl Mounted {
 fn policy_id(below: PolicyId, handler: HandlerPatch) -> PolicyId {
     let hasher = Sha256::new().chain_update(below.to_be_bytes()).chain_update(handler.name);
     let hasher = hasher.chain_update([0]).chain_update(format!("{:?}", handler.patch));
-    let mut id = [0; 8];
-    id.copy_from_slice(&hasher.finalize()[..8]);
-    PolicyId::from_be_bytes(id)
+    PolicyId::from_be_bytes(first_bytes(hasher))
 }
 
 /// Depends on what the policies are, not on the order in which they were mounted.
@@ -137,9 +135,13 @@ fn digest(policy: &Policy, patches: &[PolicyPatch]) -> [u8; 8] {
         hasher.update([0]);
         hasher.update(text);
     }
-    let mut digest = [0; 8];
-    digest.copy_from_slice(&hasher.finalize()[..8]);
-    digest
+    first_bytes(hasher)
+}
+
+fn first_bytes(hasher: Sha256) -> [u8; 8] {
+    let mut bytes = [0; 8];
+    bytes.copy_from_slice(&hasher.finalize()[..8]);
+    bytes
 }
 
 #[cfg(test)]

@@ -8,10 +8,13 @@
 //! actix-session. Its status is no evidence of a change: filling a session changes its status, too.
 
 use actix_session::{Session, SessionExt, SessionStatus};
-use actix_web::{HttpRequest, dev::ServiceRequest};
-use serde_json::{Value, value::RawValue};
+use actix_web::HttpRequest;
+use serde_json::value::RawValue;
 
-use crate::registry::data::{DataChanges, SessionData};
+use crate::{
+    registry::data::{DataChanges, SessionData},
+    user_id::user_id,
+};
 
 /// Where actix-identity keeps the user by default.
 pub(crate) const IDENTITY_KEY: &str = "actix_identity.user_id";
@@ -35,10 +38,6 @@ pub(crate) enum NamedUser {
 impl AppSession {
     pub(crate) fn new(session: Session, identity_key: &'static str) -> Self {
         Self { session, identity_key }
-    }
-
-    pub(crate) fn of_service_request(req: &ServiceRequest, identity_key: &'static str) -> Self {
-        Self::new(req.get_session(), identity_key)
     }
 
     pub(crate) fn of_request(req: &HttpRequest, identity_key: &'static str) -> Self {
@@ -187,12 +186,7 @@ fn raw(name: &str, json: &str) -> Option<(Box<str>, Box<RawValue>)> {
 }
 
 fn user_from_json(json: &str) -> NamedUser {
-    match serde_json::from_str(json) {
-        Ok(Value::String(user)) => NamedUser::Named(user),
-        // Other numbers would not be read back exactly.
-        Ok(Value::Number(number)) if !number.is_f64() => NamedUser::Named(number.to_string()),
-        _ => NamedUser::Invalid,
-    }
+    user_id(json).map_or(NamedUser::Invalid, NamedUser::Named)
 }
 
 /// Returns `true` if `json` is the string `text`. Most strings are their own JSON.

@@ -119,7 +119,7 @@ impl<S: InnerService> Service<ServiceRequest> for SessionExpireService<S> {
         if req.app_data::<Rc<Mounted>>().is_some() {
             return ResponseFuture::refuse(req, SetupError::MountedTwice);
         }
-        let session = AppSession::of_service_request(&req, config.identity_key);
+        let session = AppSession::of_request(req.request(), config.identity_key);
         if !session.is_empty() {
             config.diagnostics.error_other_session_layer("outside");
             return ResponseFuture::refuse(req, SetupError::OtherSessionLayer);

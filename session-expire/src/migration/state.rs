@@ -4,11 +4,12 @@
 
 use std::collections::HashMap;
 
-use serde_json::{Value, value::RawValue};
+use serde_json::value::RawValue;
 
 use crate::{
     registry::data::{DataChanges, SessionData},
     time::Timestamp,
+    user_id::user_id,
 };
 
 /// What a store of actix-session loads.
@@ -43,17 +44,14 @@ impl OldState {
 }
 
 fn user(json: &str) -> Option<String> {
-    match serde_json::from_str(json) {
-        Ok(Value::String(user)) => Some(user),
-        Ok(Value::Number(number)) if !number.is_f64() => Some(number.to_string()),
-        _ => {
-            tracing::error!(
-                event = "sys_migration_invalid_user",
-                "session not adopted: its user is neither a string nor a whole number"
-            );
-            None
-        }
+    let user = user_id(json);
+    if user.is_none() {
+        tracing::error!(
+            event = "sys_migration_invalid_user",
+            "session not adopted: its user is neither a string nor a whole number"
+        );
     }
+    user
 }
 
 /// actix-identity stores seconds.
