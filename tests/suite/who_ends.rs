@@ -45,6 +45,16 @@ fn send(browser: &Browser, (method, path, headers): Way) -> Answer {
     request.send()
 }
 
+/// Sends a request whose session has expired, but not for laxer pages. No response sets a cookie.
+fn send_expired(way: Way) -> (Site, Browser) {
+    let site = site();
+    let alice = site.signed_in("alice");
+    site.pass(minutes(30));
+    let answer = send(&alice, way);
+    assert!(answer.cookies().is_empty(), "{way:?}: {answer:?}");
+    (site, alice)
+}
+
 #[test]
 fn harmless_request_leaves_an_expired_session_to_a_laxer_page() {
     let ways: [Way; 20] = [
@@ -70,11 +80,7 @@ fn harmless_request_leaves_an_expired_session_to_a_laxer_page() {
         ("GET", "/session/status", SCRIPT),
     ];
     for way in ways {
-        let site = site();
-        let alice = site.signed_in("alice");
-        site.pass(minutes(30));
-        let answer = send(&alice, way);
-        assert!(answer.cookies().is_empty(), "{way:?}: {answer:?}");
+        let (site, alice) = send_expired(way);
         assert_eq!(alice.user_at("/looser").as_deref(), Some("alice"), "{way:?}");
         assert_eq!(site.events(), ["alice signed in"], "{way:?}");
     }
@@ -91,11 +97,7 @@ fn challenge_or_navigation_ends_an_expired_session() {
         ("GET", "/private", LINK),
     ];
     for way in ways {
-        let site = site();
-        let alice = site.signed_in("alice");
-        site.pass(minutes(30));
-        let answer = send(&alice, way);
-        assert!(answer.cookies().is_empty(), "{way:?}: {answer:?}");
+        let (site, alice) = send_expired(way);
         assert_eq!(alice.user_at("/looser"), None, "{way:?}");
         assert_eq!(site.events()[..2], ["alice signed in", "alice ended: idle"], "{way:?}");
     }

@@ -3,7 +3,7 @@
 use super::{RequestContext, access::AccessState, session_data::NamedUser};
 use crate::{
     cookies::anonymous::AnonymousState,
-    messages::queue::MessageQueue,
+    messages::queue::{MessageQueue, warn_of_dropped},
     registry::data::{DataChanges, DataTooLarge, SessionData},
 };
 
@@ -97,7 +97,7 @@ impl RequestContext {
             return;
         };
         if SessionData::clone(&loaded.data).apply(changes).is_err() {
-            warn_of_dropped(changes);
+            warn_of_dropped(changes.added_messages.len());
             changes.added_messages.clear();
         }
     }
@@ -207,7 +207,7 @@ impl RequestContext {
             None => self.new_message_queue().store_all(&mut messages),
         }
         if data.apply(&messages).is_err() {
-            warn_of_dropped(&messages);
+            warn_of_dropped(messages.added_messages.len());
         }
         Ok(data)
     }
@@ -237,8 +237,4 @@ impl RequestContext {
             kept.contains(name) || before.get(name).is_none_or(|known| known.get() != json.get())
         });
     }
-}
-
-fn warn_of_dropped(changes: &DataChanges) {
-    tracing::warn!(dropped = changes.added_messages.len(), "flash messages dropped");
 }

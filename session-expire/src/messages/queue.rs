@@ -157,9 +157,14 @@ fn within_limits<'a>(messages: impl Iterator<Item = &'a FlashMessage>) -> Vec<Fl
     });
     let dropped = messages.len() - newest.count();
     if dropped > 0 {
-        tracing::warn!(dropped, "flash messages dropped");
+        warn_of_dropped(dropped);
     }
     messages[dropped..].iter().map(|message| (*message).clone()).collect()
+}
+
+/// Logs how many messages found no room.
+pub(crate) fn warn_of_dropped(dropped: usize) {
+    tracing::warn!(dropped, "flash messages dropped");
 }
 
 #[cfg(test)]
