@@ -1,110 +1,119 @@
-//! What the attribute stands on decides how the policy gets there.
+//! Expansion by the kind of item that the attribute is on.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote};
 use syn::spanned::Spanned;
-use syn::{Attribute, Error, Item, ItemFn, ItemMod, Result};
+use syn::{Attribute, Error, Item, ItemFn, ItemMod, Result, Signature};
 
-use crate::model::{Mistakes, Patch};
-use crate::{builder, handler, parse, route};
+use crate::args::{Errors, Patch, parse_patch};
+use crate::service_fn::ServiceType;
+use crate::{handler_fn, route, service_fn};
 
-/// Returns the item with its policy. After a mistake it returns the item unchanged, so that no other
-/// error hides the one that matters.
+/// Returns the item with its policy. After an error it returns the item unchanged, so that the
+/// compiler reports no other error because the item is missing.
 pub(crate) fn expand(args: TokenStream, item: &TokenStream) -> TokenStream {
-    let mut mistakes = Mistakes::default();
-    let patch = mistakes.note(parse::patch(args)).unwrap_or_default();
-    let placed = mistakes.note(place(item.clone(), &patch));
-    mistakes.or(placed.unwrap_or_default()).unwrap_or_else(|mistakes| {
-        let mistakes = mistakes.into_compile_error();
-        quote!(#item #mistakes)
+    let mut errors = Errors::default();
+    let patch = errors.record(parse_patch(args)).unwrap_or_default();
+    let expanded = errors.record(expand_item(item.clone(), &patch)).unwrap_or_default();
+    errors.into_result(expanded).unwrap_or_else(|errors| {
+        let errors = errors.into_compile_error();
+        quote!(#item #errors)
     })
 }
 
-fn place(item: TokenStream, patch: &Patch) -> Result<TokenStream> {
+fn expand_item(item: TokenStream, patch: &Patch) -> Result<TokenStream> {
     match syn::parse2(item) {
-        Ok(Item::Fn(item)) => once(&item.attrs).and_then(|()| on_function(item, patch)),
-        Ok(Item::Mod(item)) => once(&item.attrs).and_then(|()| on_module(item, patch)),
-        Ok(other) => Err(wrong_place(&other)),
-        Err(_) => Err(Error::new(Span::call_site(), PLACES)),
+        Ok(Item::Fn(item)) => expand_function(item, patch),
+        Ok(Item::Mod(item)) => expand_module(item, patch),
+        Ok(other) => Err(unsupported_item(&other)),
+        Err(_) => Err(Error::new(Span::call_site(), format!("expected {SUPPORTED_ITEMS}"))),
     }
 }
 
-/// Two attributes would have an order that the source does not show.
-fn once(attrs: &[Attribute]) -> Result<()> {
-    let again = attrs.iter().find(|attr| route::is_session_policy(attr.path()));
-    again.map_or(Ok(()), |again| {
-        let cure = "a second #[session_policy] on the same item: put all keys in one attribute";
-        Err(Error::new_spanned(again.path(), cure))
+/// Refuses a second attribute: it would be another layer, and the source does not show which of the
+/// two is outermost.
+fn reject_duplicate(attrs: &[Attribute]) -> Result<()> {
+    let duplicate = attrs.iter().find(|attr| route::is_session_policy(attr.path()));
+    duplicate.map_or(Ok(()), |duplicate| {
+        let message = "duplicate #[session_policy]; put all keys in one attribute";
+        Err(Error::new_spanned(duplicate.path(), message))
     })
 }
 
-fn on_function(mut item: ItemFn, patch: &Patch) -> Result<TokenStream> {
-    refuse_receiver(&item)?;
+fn expand_function(mut item: ItemFn, patch: &Patch) -> Result<TokenStream> {
+    reject_duplicate(&item.attrs)?;
+    reject_receiver(&item.sig)?;
     if route::wrap(&mut item.attrs, patch) {
         return Ok(item.into_token_stream());
     }
-    refuse_signature(&item)?;
-    match builder::Product::of(&item)? {
-        Some(product) => Ok(builder::expand(item, &product, patch)),
-        None => handler::expand(item, patch),
+    reject_main(&item.sig)?;
+    reject_qualifiers(&item.sig)?;
+    match ServiceType::from_signature(&item.sig)? {
+        Some(service) => Ok(service_fn::expand(item, &service, patch)),
+        None => handler_fn::expand(item, patch),
     }
 }
 
-fn refuse_receiver(item: &ItemFn) -> Result<()> {
-    item.sig.receiver().map_or(Ok(()), |receiver| {
-        let cure = "a method can't have a session policy: write a function without `self`";
-        Err(Error::new_spanned(receiver, cure))
+fn reject_receiver(sig: &Signature) -> Result<()> {
+    sig.receiver().map_or(Ok(()), |receiver| {
+        let message = "a method cannot have a session policy; write a function without `self`";
+        Err(Error::new_spanned(receiver, message))
     })
 }
 
-fn refuse_signature(item: &ItemFn) -> Result<()> {
-    let sig = &item.sig;
-    let refuse = |span, cure| Err(Error::new(span, cure));
+fn reject_main(sig: &Signature) -> Result<()> {
     if sig.ident == "main" {
-        return refuse(sig.ident.span(), MAIN);
+        return Err(Error::new(sig.ident.span(), MAIN));
     }
-    match (&sig.constness, &sig.unsafety, &sig.abi) {
-        (Some(word), _, _) => refuse(word.span, "a `const fn` serves no requests: remove `const`"),
-        (_, Some(word), _) => {
-            refuse(word.span, "an `unsafe fn` can't be a handler: remove `unsafe`")
-        }
-        (_, _, Some(abi)) => {
-            refuse(abi.span(), "an `extern fn` serves no requests: remove `extern`")
-        }
-        _ => Ok(()),
-    }
+    Ok(())
 }
 
-const MAIN: &str = "`main` serves no requests: put #[session_policy] on a handler, and the policy \
-                    of the whole application into `SessionExpire::builder`";
+const MAIN: &str = "`main` cannot have a session policy; pass the policy of the application to \
+                    `SessionExpire::builder`";
 
-fn on_module(mut item: ItemMod, patch: &Patch) -> Result<TokenStream> {
+fn reject_qualifiers(sig: &Signature) -> Result<()> {
+    let qualifiers = [
+        (sig.constness.map(|word| word.span), "const"),
+        (sig.unsafety.map(|word| word.span), "unsafe"),
+        (sig.abi.as_ref().map(Spanned::span), "extern"),
+    ];
+    for (span, word) in qualifiers {
+        if let Some(span) = span {
+            let message = format!("`{word} fn` cannot have a session policy; remove `{word}`");
+            return Err(Error::new(span, message));
+        }
+    }
+    Ok(())
+}
+
+fn expand_module(mut item: ItemMod, patch: &Patch) -> Result<TokenStream> {
+    reject_duplicate(&item.attrs)?;
     let Some((_, items)) = &mut item.content else {
         return Err(Error::new(item.ident.span(), NOT_INLINE));
     };
-    match wrap_all(items, patch)? {
+    match wrap_handlers(items, patch)? {
         0 => Err(Error::new(item.ident.span(), NO_HANDLER)),
         _ => Ok(item.into_token_stream()),
     }
 }
 
-const NOT_INLINE: &str = "the handlers of a module in another file can't be seen from here: put \
-                          #[session_policy] on the handlers there, or on a function that returns \
+const NOT_INLINE: &str = "handlers in another file do not get the policy of this module; put \
+                          #[session_policy] on the handlers, or on a function that returns their \
+                          scope";
+
+const NO_HANDLER: &str = "no function in this module has a route attribute such as #[get(\"/\")]; \
+                          put #[session_policy] on the handlers, or on a function that returns \
                           their scope";
 
-const NO_HANDLER: &str = "no function in this module has a route attribute such as #[get(\"/\")], \
-                          so the policy would take no effect: put #[session_policy] on the \
-                          handlers, or on a function that returns their scope";
-
-/// Hangs the policy on every routed function, however deep, and counts them. Attributes further
-/// in expand later, and merge their patch into this one.
-fn wrap_all(items: &mut [Item], patch: &Patch) -> Result<usize> {
+/// Adds the policy to every function with a route attribute, also in nested modules, and returns
+/// their number. Attributes inside the module expand later and merge their patch into this one.
+fn wrap_handlers(items: &mut [Item], patch: &Patch) -> Result<usize> {
     let mut handlers = 0;
     for item in items {
         match item {
             Item::Fn(item) => handlers += usize::from(wrap_handler(item, patch)),
             Item::Mod(ItemMod { content: Some((_, items)), .. }) => {
-                handlers += wrap_all(items, patch)?;
+                handlers += wrap_handlers(items, patch)?;
             }
             Item::Mod(item) => return Err(Error::new(item.ident.span(), NOT_INLINE)),
             Item::Macro(item) if item.mac.path.is_ident("include") => {
@@ -124,11 +133,11 @@ fn wrap_handler(item: &mut ItemFn, patch: &Patch) -> bool {
     wrapped
 }
 
-const PLACES: &str = "#[session_policy] goes on a handler, on a function that returns a scope or \
-                      a resource, or on a module of handlers";
+const SUPPORTED_ITEMS: &str =
+    "a handler, a function that returns a scope or a resource, or a module of handlers";
 
-fn wrong_place(item: &Item) -> Error {
-    let (what, span) = match item {
+fn unsupported_item(item: &Item) -> Error {
+    let (found, span) = match item {
         Item::Struct(item) => ("a struct", item.ident.span()),
         Item::Enum(item) => ("an enum", item.ident.span()),
         Item::Union(item) => ("a union", item.ident.span()),
@@ -138,16 +147,16 @@ fn wrong_place(item: &Item) -> Error {
         Item::Static(item) => ("a static", item.ident.span()),
         Item::Impl(item) => ("an impl", item.self_ty.span()),
         Item::Use(item) => ("an import", item.tree.span()),
-        _ => return Error::new(Span::call_site(), PLACES),
+        _ => return Error::new(Span::call_site(), format!("expected {SUPPORTED_ITEMS}")),
     };
-    Error::new(span, format!("{what} serves no requests: {PLACES}"))
+    Error::new(span, format!("expected {SUPPORTED_ITEMS}, found {found}"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Everything the attribute can stand on, by what has to become of it.
+    /// Items and a part of their expansion.
     const ITEMS: [(&str, &str); 24] = [
         ("#[get(\"/\")] async fn x() {}", "wrap = "),
         ("#[a::get(\"/\")] fn x() -> impl Future<Output = ()> {}", "wrap = "),
@@ -176,18 +185,18 @@ mod tests {
     ];
 
     #[test]
-    fn nothing_is_accepted_without_effect() {
-        for (item, effect) in ITEMS {
+    fn each_item_gets_the_policy_or_an_error() {
+        for (item, expected) in ITEMS {
             let tokens = item.parse::<TokenStream>().unwrap();
             let expanded = expand(quote!(passive), &tokens).to_string();
-            assert!(expanded.contains(effect), "{item}: {expanded}");
+            assert!(expanded.contains(expected), "{item}: {expanded}");
             let refused = expanded.contains("compile_error");
-            assert_eq!(refused, effect == "compile_error", "{item}: {expanded}");
+            assert_eq!(refused, expected == "compile_error", "{item}: {expanded}");
         }
     }
 
     #[test]
-    fn every_path_of_routes_gets_the_policy_once() {
+    fn each_path_of_routes_gets_the_policy_once() {
         let item = quote!(
             #[routes]
             #[get("/a")]
@@ -200,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn attributes_inside_a_module_merge_into_its_layer() {
+    fn attributes_in_a_module_merge_into_its_layer() {
         let item = quote!(
             mod m {
                 mod n {
@@ -221,13 +230,13 @@ mod tests {
         let args = own.meta.require_list().unwrap().tokens.clone();
         let expanded = expand(args, &handler.to_token_stream()).to_string();
         assert_eq!(expanded.matches("wrap = ").count(), 1, "{expanded}");
-        let place = |words: &str| expanded.find(words).unwrap();
-        assert!(place("require_login (false)") < place("idle"), "{expanded}");
-        assert!(place("idle") < place("require_login (true)"), "{expanded}");
+        let position = |words: &str| expanded.find(words).unwrap();
+        assert!(position("require_login (false)") < position("idle"), "{expanded}");
+        assert!(position("idle") < position("require_login (true)"), "{expanded}");
     }
 
     #[test]
-    fn an_item_with_a_mistake_is_still_there_unchanged() {
+    fn item_with_an_error_stays_unchanged() {
         let item = quote!(
             #[get("/")]
             async fn x() {}

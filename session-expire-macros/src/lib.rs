@@ -1,21 +1,18 @@
-//! The [`macro@session_policy`] attribute of `session-expire`. Use it from that crate, which
-//! documents it.
+//! The [`macro@session_policy`] attribute of `session-expire`, which re-exports and documents it.
 
 #![forbid(unsafe_code)]
 
 use proc_macro::TokenStream;
 
-mod builder;
-mod duration;
+mod args;
 mod expand;
-mod handler;
-mod model;
-mod parse;
+mod handler_fn;
 mod route;
-mod value;
+mod service_fn;
 
-/// Attribute that sets the session policy of a handler, a scope or a module. `session_expire` exports
-/// and documents it.
+/// Sets the session policy of a handler, a scope or a module.
+///
+/// Documented at `session_expire::session_policy`.
 #[proc_macro_attribute]
 pub fn session_policy(args: TokenStream, item: TokenStream) -> TokenStream {
     expand::expand(args.into(), &item.into()).into()

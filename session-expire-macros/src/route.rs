@@ -1,12 +1,12 @@
-//! Actix's route attributes, and how a policy is hung on them.
+//! Route attributes of Actix Web: the policy becomes their last `wrap`.
 //!
-//! `#[get("/x", wrap = "A", wrap = "B")]` becomes `.wrap(A).wrap(B)`: the last one is outermost and
-//! runs first (actix-web-codegen 4, `route.rs`). A policy must be judged before the wraps of the
-//! handler's author, so it is listed last.
+//! `#[get("/x", wrap = "A", wrap = "B")]` expands to `.wrap(A).wrap(B)`, and the last wrap runs first
+//! (actix-web-codegen 4, `route.rs`). The policy must be checked before the wraps of the handler, so
+//! it is the last one.
 //!
-//! A route carries one policy layer at most. The attribute of a module expands before those inside
-//! it; each of these merges its patch into the layer that is there. With two layers, the outer one
-//! would require a login before an inner `require_login = false` is read.
+//! A route has at most one policy layer. The attribute of a module expands before the attributes
+//! inside it, and each of these merges its patch into the existing layer. With two layers, the outer
+//! one would require a login before the inner one could set `require_login = false`.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote};
@@ -14,24 +14,25 @@ use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
 use syn::{Attribute, Expr, ExprLit, Lit, LitStr, Meta, MetaNameValue, Path, Token};
 
-use crate::model::Patch;
+use crate::args::Patch;
 
-const NAMES: [&str; 11] = [
+const ROUTE_NAMES: [&str; 11] = [
     "connect", "delete", "get", "head", "options", "patch", "post", "put", "query", "route",
     "trace",
 ];
 
-/// Stands in front of each wrap of ours, so that it isn't mistaken for one the author wrote. Actix
-/// reads the text as an expression, and drops the comment.
-const MARK: &str = "/* #[session_policy] */ ";
+/// Comment at the start of each generated wrap, which tells it from the wraps of the source. Actix
+/// parses the text as an expression and drops the comment.
+const MARKER: &str = "/* #[session_policy] */ ";
 
-/// Hangs the policy on every route of a function. `false` means there was none to hang it on: only
-/// what was changed counts, for other crates have attributes of the same names, such as `#[trace]`.
+/// Adds the policy to every route of a function. Returns `false` if no route was changed: a name is
+/// not enough, because other crates have attributes such as `#[trace]`.
 pub(crate) fn wrap(attrs: &mut [Attribute], patch: &Patch) -> bool {
     attrs.iter_mut().map(|attr| wrap_meta(&mut attr.meta, patch)).sum::<usize>() > 0
 }
 
-/// The functions of a module still carry their `cfg_attr`, with the route inside.
+/// Returns the number of routes that were changed. The functions of a module still have their
+/// `cfg_attr`, which may contain a route.
 fn wrap_meta(meta: &mut Meta, patch: &Patch) -> usize {
     let Some(mut parts) = cfg_attr_parts(meta) else { return wrap_route(meta, patch) };
     let wrapped = parts.iter_mut().skip(1).map(|part| wrap_meta(part, patch)).sum();
@@ -49,13 +50,13 @@ fn cfg_attr_parts(meta: &Meta) -> Option<Punctuated<Meta, Token![,]>> {
 }
 
 fn wrap_route(meta: &mut Meta, patch: &Patch) -> usize {
-    let Some(mut route) = route(meta) else { return 0 };
-    route.add(patch);
+    let Some(mut route) = parse_route(meta) else { return 0 };
+    route.add_policy(patch);
     replace_tokens(meta, route.to_token_stream());
     1
 }
 
-fn route(meta: &Meta) -> Option<RouteArgs> {
+fn parse_route(meta: &Meta) -> Option<RouteArgs> {
     match meta {
         Meta::List(list) if is_route_name(&list.path) => list.parse_args().ok(),
         _ => None,
@@ -63,7 +64,7 @@ fn route(meta: &Meta) -> Option<RouteArgs> {
 }
 
 fn is_route_name(path: &Path) -> bool {
-    path.segments.last().is_some_and(|last| NAMES.iter().any(|name| last.ident == name))
+    path.segments.last().is_some_and(|last| ROUTE_NAMES.iter().any(|name| last.ident == name))
 }
 
 fn replace_tokens(meta: &mut Meta, tokens: TokenStream) {
@@ -72,16 +73,16 @@ fn replace_tokens(meta: &mut Meta, tokens: TokenStream) {
     }
 }
 
-/// `"/path", guard = "…", wrap = "…"`
+/// Arguments of a route attribute: `"/path", guard = "…", wrap = "…"`.
 struct RouteArgs {
     path: LitStr,
     options: Vec<MetaNameValue>,
 }
 
 impl RouteArgs {
-    fn add(&mut self, patch: &Patch) {
+    fn add_policy(&mut self, patch: &Patch) {
         let patch = patch.to_token_stream();
-        let layer = self.options.iter_mut().find_map(|option| Some((policy_of(option)?, option)));
+        let layer = self.options.iter_mut().find_map(|option| Some((policy_in(option)?, option)));
         match layer {
             Some((outer, option)) => {
                 *option = wrap_option(&format!("{patch}.on_top_of(&{outer})"));
@@ -92,19 +93,19 @@ impl RouteArgs {
 }
 
 fn wrap_option(policy: &str) -> MetaNameValue {
-    let text = LitStr::new(&format!("{MARK}{policy}"), Span::call_site());
+    let text = LitStr::new(&format!("{MARKER}{policy}"), Span::call_site());
     syn::parse_quote!(wrap = #text)
 }
 
-/// The expression behind the mark.
-fn policy_of(option: &MetaNameValue) -> Option<String> {
+/// Returns the expression after the marker.
+fn policy_in(option: &MetaNameValue) -> Option<String> {
     let Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) = &option.value else { return None };
     let is_wrap = option.path.is_ident("wrap");
-    text.value().strip_prefix(MARK).filter(|_| is_wrap).map(str::to_owned)
+    text.value().strip_prefix(MARKER).filter(|_| is_wrap).map(str::to_owned)
 }
 
-/// Moves the policy attributes of a function above its route attributes. Below one, the attribute
-/// expands after the route and cannot reach the layer of the module.
+/// Moves the policy attributes of a function above its route attributes. Below a route attribute, a
+/// policy expands later than the route and cannot merge into the layer of the module.
 pub(crate) fn lift_policies(attrs: &mut Vec<Attribute>) {
     let (policies, others): (Vec<_>, Vec<_>) =
         attrs.drain(..).flat_map(split_cfg_attr).partition(|attr| is_policy(&attr.meta));
@@ -122,7 +123,7 @@ pub(crate) fn is_session_policy(path: &Path) -> bool {
     path.segments.last().is_some_and(|last| last.ident == "session_policy")
 }
 
-/// `#[cfg_attr(x, a, b)]` is `#[cfg_attr(x, a)] #[cfg_attr(x, b)]`.
+/// Splits `#[cfg_attr(x, a, b)]` into `#[cfg_attr(x, a)] #[cfg_attr(x, b)]`.
 fn split_cfg_attr(attr: Attribute) -> Vec<Attribute> {
     let parts = cfg_attr_parts(&attr.meta).map(Vec::from_iter).unwrap_or_default();
     let [condition, metas @ ..] = &*parts else { return vec![attr] };
@@ -158,28 +159,29 @@ mod tests {
     use syn::{ItemFn, parse_quote};
 
     use super::*;
+    use crate::args::parse_patch;
 
-    fn passive(flag: bool) -> Patch {
-        Patch { passive: Some(flag), ..Patch::default() }
+    fn patch(args: &str) -> Patch {
+        parse_patch(args.parse().unwrap()).unwrap()
     }
 
-    /// Each `true`, `false`, `A` in the order of the wraps, innermost first.
-    fn order(item: &ItemFn) -> Vec<String> {
+    /// The values of the `wrap` options, innermost first.
+    fn wraps(item: &ItemFn) -> Vec<String> {
         let Meta::List(list) = &item.attrs[0].meta else { unreachable!() };
         let route: RouteArgs = list.parse_args().unwrap();
         route.options.iter().map(|option| option.value.to_token_stream().to_string()).collect()
     }
 
     #[test]
-    fn the_policy_is_outside_the_wraps_of_the_author() {
+    fn policy_is_outside_the_wraps_of_the_handler() {
         let mut item: ItemFn = parse_quote!(
             #[actix_web::get("/x", wrap = "A", wrap = "B")]
             async fn x() {}
         );
-        assert!(wrap(&mut item.attrs, &passive(true)));
-        let order = order(&item);
-        assert_eq!(order[..2], ["\"A\"", "\"B\""]);
-        assert!(order[2].contains("passive (true)"), "{order:?}");
+        assert!(wrap(&mut item.attrs, &patch("passive")));
+        let wraps = wraps(&item);
+        assert_eq!(wraps[..2], ["\"A\"", "\"B\""]);
+        assert!(wraps[2].contains("passive (true)"), "{wraps:?}");
     }
 
     #[test]
@@ -188,13 +190,13 @@ mod tests {
             #[route("/x", method = "GET", wrap = "A")]
             async fn x() {}
         );
-        let message = |text: &str| Patch { message: Some(text.to_owned()), ..Patch::default() };
+        let message = |text: &str| patch(&format!("message = {text:?}"));
         for text in ["module", "inner \"module\"", "handler"] {
             wrap(&mut item.attrs, &message(text));
         }
-        let order = order(&item);
-        assert_eq!(order.len(), 3, "{order:?}");
-        let layer: LitStr = syn::parse_str(&order[2]).unwrap();
+        let wraps = wraps(&item);
+        assert_eq!(wraps.len(), 3, "{wraps:?}");
+        let layer: LitStr = syn::parse_str(&wraps[2]).unwrap();
         let [handler, inner, outer] =
             ["handler", "inner \"module\"", "module"].map(|text| message(text).to_token_stream());
         let expected = quote!(#handler.on_top_of(&#inner.on_top_of(&#outer)));
@@ -203,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn policies_below_the_route_are_lifted_above_it() {
+    fn policy_below_a_route_moves_above_it() {
         let mut item: ItemFn = parse_quote!(
             #[doc = "x"]
             #[get("/a")]
@@ -227,17 +229,17 @@ mod tests {
     }
 
     #[test]
-    fn a_route_inside_cfg_attr_is_found() {
+    fn route_in_cfg_attr_gets_the_policy() {
         let mut item: ItemFn = parse_quote!(
             #[cfg_attr(feature = "x", doc = "x", get("/x"))]
             async fn x() {}
         );
-        assert!(wrap(&mut item.attrs, &passive(true)));
+        assert!(wrap(&mut item.attrs, &patch("passive")));
         assert!(item.to_token_stream().to_string().contains("PolicyPatch"));
     }
 
     #[test]
-    fn a_function_without_a_route_is_left_alone() {
+    fn function_without_a_route_stays_unchanged() {
         let mut item: ItemFn = parse_quote!(
             #[getter]
             #[doc = "get"]
@@ -245,7 +247,7 @@ mod tests {
             #[trace(name = "x")]
             async fn x() {}
         );
-        assert!(!wrap(&mut item.attrs, &passive(true)));
+        assert!(!wrap(&mut item.attrs, &patch("passive")));
         assert!(!item.to_token_stream().to_string().contains("PolicyPatch"));
     }
 }

@@ -1,18 +1,13 @@
 #![no_main]
-//! The words of `#[session_policy(…)]`. A macro can't be called from outside, so its files stand here.
-#![allow(dead_code)]
+//! Arguments of `#[session_policy(…)]`. A proc-macro crate exports no functions, so the module is
+//! included.
+#![allow(dead_code, unused_imports)]
 
-#[path = "../../../session-expire-macros/src/duration.rs"]
-mod duration;
-#[path = "../../../session-expire-macros/src/model.rs"]
-mod model;
-#[path = "../../../session-expire-macros/src/parse.rs"]
-mod parse;
-#[path = "../../../session-expire-macros/src/value.rs"]
-mod value;
+#[path = "../../../session-expire-macros/src/args/mod.rs"]
+mod args;
 
 libfuzzer_sys::fuzz_target!(|text: &str| {
     if let Ok(tokens) = text.parse::<proc_macro2::TokenStream>() {
-        let _ = parse::patch(tokens);
+        let _ = args::parse_patch(tokens);
     }
 });

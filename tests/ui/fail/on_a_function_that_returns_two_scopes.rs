@@ -1,9 +1,0 @@
-use actix_web::{dev::HttpServiceFactory, web};
-use session_expire::session_policy;
-
-#[session_policy(idle = "1m")]
-fn vaults() -> impl HttpServiceFactory {
-    (web::scope("/gold"), web::scope("/silver"))
-}
-
-fn main() {}

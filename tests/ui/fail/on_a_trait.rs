@@ -1,6 +1,0 @@
-use session_expire::session_policy;
-
-#[session_policy(idle = "1m")]
-trait Vault {}
-
-fn main() {}
