@@ -1,4 +1,4 @@
-//! The application: its services, and the middleware around them.
+//! Services of the application and the middleware around them.
 
 use actix_web::{
     App, Error,
@@ -29,31 +29,27 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// Builds the middleware, once: all workers must use the same registry.
+    /// Builds the middleware. All workers must share one.
     ///
     /// # Errors
     ///
     /// Returns [`SiteError`] if the policy is contradictory or the registry cannot be opened.
     pub async fn new(settings: Settings) -> Result<Self, SiteError> {
-        let builder = SessionExpire::builder(settings.policy)
-            // The site listens on http://; a site on https leaves this line out.
-            .plain_http(true)
+        let mut builder = SessionExpire::builder(settings.policy)
+            .plain_http(true) // the site has no TLS
             .cookie_key(settings.key)
             .trusted_proxies(settings.proxies)
             .api_when(|req| req.path().starts_with("/api/"))
-            .user_policy(
-                |user| async move { User::find(&user).map(User::policy).unwrap_or_default() },
-            );
-        let builder = settings.registry.open(settings.log_limit, builder).await?;
-        let builder = match settings.clock {
-            Some(clock) => builder.clock(clock),
-            None => builder,
-        };
+            .user_policy(|user| async move { User::policy_for(&user) });
+        builder = settings.registry.open(settings.log_limit, builder).await?;
+        if let Some(clock) = settings.clock {
+            builder = builder.clock(clock);
+        }
         Ok(Self { expire: builder.build()?, idles: settings.idles, drafts: web::Data::default() })
     }
 }
 
-/// Returns the application of one worker. The middleware that is wrapped last runs first.
+/// Returns the application of one worker. The last `wrap` is the outermost.
 pub fn app(
     shared: Shared,
 ) -> App<
@@ -99,7 +95,7 @@ mod tests {
 
     use super::*;
 
-    /// Returns the status of `path` for `user`, some time after the login.
+    /// Returns the status of `path` for `user` after `idle` without a request.
     async fn status_after(
         idle: std::time::Duration,
         user: &str,
@@ -156,8 +152,8 @@ mod tests {
             for path in ["/admin", "/admin/", "/admin/users", "/admin/nowhere"] {
                 let member = status_after(seconds(1), "alice", path, idles).await;
                 assert_eq!(member, StatusCode::FORBIDDEN, "{path}");
-                let late = status_after(minutes(2), "alice", path, idles).await;
-                assert_eq!(late, StatusCode::UNAUTHORIZED, "{path}");
+                let expired = status_after(minutes(2), "alice", path, idles).await;
+                assert_eq!(expired, StatusCode::UNAUTHORIZED, "{path}");
             }
             let unknown = status_after(seconds(1), "root", "/admin/nowhere", idles).await;
             assert_eq!(unknown, StatusCode::NOT_FOUND);

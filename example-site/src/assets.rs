@@ -1,5 +1,6 @@
-//! Static files: a stylesheet, two scripts and an icon, from the site's own origin as its content
-//! security policy requires.
+//! Static files: a style sheet, two scripts and an icon.
+//!
+//! Nothing is inline, because the content security policy allows only files of the site's origin.
 
 use std::fmt;
 
@@ -11,7 +12,7 @@ use actix_web::{
 };
 use session_expire::{Limit, PolicyPatch};
 
-/// A static file, displayed as its URL.
+/// Static file. Displays its URL.
 pub(crate) struct Asset {
     name: &'static str,
     kind: &'static str,
@@ -40,7 +41,7 @@ pub(crate) const ICON: Asset =
     Asset { name: "icon.svg", kind: "image/svg+xml", content: include_str!("../static/icon.svg") };
 
 impl fmt::Display for Asset {
-    /// The URL changes with the content, so that browsers may cache the file for good.
+    /// Writes a URL that changes with the content, which lets browsers cache the file without limit.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "/static/{}?v={:016x}", self.name, fnv1a(self.content.as_bytes()))
     }
@@ -52,8 +53,7 @@ fn fnv1a(bytes: &[u8]) -> u64 {
     })
 }
 
-/// Returns the service of the files. Loading one is no activity of the user, and ends no session that
-/// the page it belongs to still accepts.
+/// Returns the service of the files. Loading one is not activity and ends no session.
 pub(crate) fn service() -> impl HttpServiceFactory + 'static {
     let files = [STYLE, COUNTDOWN, DRAFT, ICON].into_iter();
     files

@@ -1,4 +1,4 @@
-//! Registries that the site can use for its sessions.
+//! Registries of the flag `--registry`.
 
 use std::{path::PathBuf, str::FromStr};
 
@@ -6,15 +6,15 @@ use session_expire::{Limit, MemoryRegistry, RedisRegistry, SessionExpireBuilder,
 
 use crate::error::SiteError;
 
-/// A registry, as the flag `--registry` names it.
+/// Registry to store sessions in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RegistryKind {
-    /// In this process; a restart signs all users out.
+    /// In memory of this process; a restart signs all users out.
     Memory,
-    /// In this SQLite file, for the processes of one host.
+    /// In this SQLite file.
     Sqlite(PathBuf),
-    /// On the Redis server at this URL, for any number of processes.
+    /// On the Redis server with this URL, which several processes can share.
     Redis(String),
 }
 
@@ -26,13 +26,13 @@ impl FromStr for RegistryKind {
             None if text == "memory" => Ok(Self::Memory),
             Some(("sqlite", path)) if !path.is_empty() => Ok(Self::Sqlite(path.into())),
             Some(("redis", _)) => Ok(Self::Redis(text.to_owned())),
-            _ => Err("write memory, sqlite:PATH or redis://HOST:PORT/DB"),
+            _ => Err("expected memory, sqlite:PATH or redis://HOST:PORT/DB"),
         }
     }
 }
 
 impl RegistryKind {
-    /// Opens the registry, which keeps `log_limit` ended sessions of each user, for `builder`.
+    /// Opens the registry and gives it to `builder`. It keeps `log_limit` ended sessions per user.
     ///
     /// # Errors
     ///
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn registry_is_read_as_documented() {
+    fn registry_kind_is_parsed_as_documented() {
         for (text, kind) in [
             ("memory", RegistryKind::Memory),
             ("sqlite:a:b.db", RegistryKind::Sqlite("a:b.db".into())),

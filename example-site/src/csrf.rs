@@ -1,5 +1,6 @@
-//! Protection against cross-site request forgery: requests that change something must come from
-//! pages of this site.
+//! Protection against cross-site request forgery.
+//!
+//! Unsafe requests must come from pages of this site.
 
 use actix_web::{
     Error,
@@ -12,10 +13,10 @@ use session_expire::is_cross_site;
 
 use crate::pages::error_page;
 
-/// Middleware that refuses POST requests from other origins with 403.
+/// Middleware that responds with 403 to unsafe requests from other origins.
 ///
-/// `SameSite=Lax` keeps the session cookie out of most of them. It does not protect the login form,
-/// which needs no cookie, nor against sibling hosts of the same site.
+/// `SameSite=Lax` keeps the session cookie out of most of them. It protects neither the login form,
+/// which needs no cookie, nor against other hosts of the same site.
 pub(crate) async fn refuse_cross_site(
     req: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -26,13 +27,13 @@ pub(crate) async fn refuse_cross_site(
     let page = error_page::render(
         StatusCode::FORBIDDEN,
         "This form came from another site",
-        "Nothing was changed. Open the page on this site and send the form from there.",
+        "Nothing was changed. Open the form on this site and send it again.",
         req.request(),
     )?;
     Ok(req.into_response(page))
 }
 
-/// The endpoints of session-expire check the origin themselves.
+/// Returns `true` for the endpoints of session-expire, which check the origin themselves.
 fn is_endpoint(path: &str) -> bool {
     path.starts_with("/session/")
 }

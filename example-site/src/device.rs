@@ -1,4 +1,4 @@
-//! Sessions as lists show them.
+//! Sessions as the pages list them.
 
 use std::fmt;
 
@@ -6,36 +6,36 @@ use session_expire::{PublicId, Reason, SessionRecord, Timestamp};
 
 use crate::format::{ago, as_date};
 
-/// One session in a list.
+/// Session in a list.
 pub(crate) struct Device {
     pub(crate) id: PublicId,
     pub(crate) user: String,
     pub(crate) name: String,
-    /// Address of the login, if it is known.
+    /// Address of the client at the login, if it is known.
     pub(crate) ip: Option<String>,
     pub(crate) signed_in: Moment,
     pub(crate) last_seen: Moment,
-    /// How long ago the user was last active, in words.
+    /// Time since the last activity, such as `3 minutes ago`.
     pub(crate) ago: String,
     /// `true` for the session of the request.
     pub(crate) is_current: bool,
     pub(crate) end: Option<End>,
 }
 
-/// When and why a session ended.
+/// Time and reason of an end.
 pub(crate) struct End {
     pub(crate) at: Moment,
     pub(crate) reason: Reason,
-    /// The device whose login evicted it, if it is known.
+    /// Device whose login evicted the session, if it is known.
     pub(crate) by: Option<String>,
 }
 
-/// A time, displayed as text for users.
+/// Time. Displays a date for users.
 pub(crate) struct Moment(Timestamp);
 
 impl Moment {
-    /// Returns the value of a `datetime` attribute.
-    pub(crate) fn for_machines(&self) -> String {
+    /// Returns the value of the attribute `datetime`.
+    pub(crate) fn to_rfc3339(&self) -> String {
         self.0.to_utc().format("%Y-%m-%dT%H:%M:%SZ").to_string()
     }
 }
@@ -47,16 +47,12 @@ impl fmt::Display for Moment {
 }
 
 impl Device {
-    /// Describes `record` on a page that was requested with the session `current`.
+    /// Describes `record` for a request of the session `current`.
     pub(crate) fn new(record: &SessionRecord, now: Timestamp, current: Option<PublicId>) -> Self {
-        let name = match &*record.client.device {
-            "" => "Unknown device",
-            name => name,
-        };
         Self {
             id: record.id,
             user: record.user.to_string(),
-            name: name.to_owned(),
+            name: device_name(record),
             ip: record.client.ip.map(|ip| ip.to_string()),
             signed_in: Moment(record.logged_in_at),
             last_seen: Moment(record.last_seen),
@@ -67,35 +63,37 @@ impl Device {
     }
 }
 
+fn device_name(record: &SessionRecord) -> String {
+    match &*record.client.device {
+        "" => "Unknown device".to_owned(),
+        name => name.to_owned(),
+    }
+}
+
 impl End {
-    /// Returns the end of a session, also of one that has expired without a request since.
+    /// Returns the end of a session that has ended or expired.
+    ///
+    /// An expired session is open until its next request, but the list must not show it as active.
     fn new(record: &SessionRecord, now: Timestamp) -> Option<Self> {
-        match (&record.ended, record.expiry_reason(now)) {
-            (Some(ended), _) => Some(Self {
-                at: Moment(ended.at),
-                reason: ended.reason,
-                by: ended.by.as_ref().filter(|by| !by.is_empty()).map(ToString::to_string),
-            }),
-            (None, Some(reason)) => {
-                let limits = record.limits;
-                let at = match reason {
-                    Reason::Absolute => {
-                        limits.absolute.at().map(|d| record.authenticated_at.plus(d))
-                    }
-                    _ => limits.idle.at().map(|d| record.last_seen.plus(d)),
-                };
-                Some(Self { at: Moment(at.unwrap_or(now)), reason, by: None })
-            }
-            (None, None) => None,
+        if let Some(ended) = &record.ended {
+            let by = ended.by.as_ref().filter(|by| !by.is_empty()).map(ToString::to_string);
+            return Some(Self { at: Moment(ended.at), reason: ended.reason, by });
         }
+        let reason = record.expiry_reason(now)?;
+        let (start, limit) = match reason {
+            Reason::Absolute => (record.authenticated_at, record.limits.absolute),
+            _ => (record.last_seen, record.limits.idle),
+        };
+        let at = limit.at().map_or(now, |limit| start.plus(limit));
+        Some(Self { at: Moment(at), reason, by: None })
     }
 
-    /// Returns the reason in words.
+    /// Returns the reason as text.
     pub(crate) fn text(&self) -> String {
         match (self.reason, &self.by) {
-            (Reason::Idle, _) => "Not used for too long".to_owned(),
-            (Reason::Absolute, _) => "Reached its time limit".to_owned(),
-            (Reason::Evicted, Some(by)) => format!("Replaced by a sign-in with {by}"),
+            (Reason::Idle, _) => "Inactive for too long".to_owned(),
+            (Reason::Absolute, _) => "Time limit reached".to_owned(),
+            (Reason::Evicted, Some(by)) => format!("Replaced by a sign-in on {by}"),
             (Reason::Evicted, None) => "Replaced by another session".to_owned(),
             (Reason::Revoked, _) => "Ended from another session".to_owned(),
             (Reason::LoggedOut, _) => "Signed out".to_owned(),

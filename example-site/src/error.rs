@@ -1,26 +1,26 @@
-//! Errors at start-up.
+//! Startup errors.
 
 use std::{io, net::SocketAddr, path::PathBuf};
 
 use session_expire::{ConfigError, RedisConnectError, SqliteError};
 
-/// Why the site does not start.
+/// Error that keeps the site from starting.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SiteError {
     /// The flag `--sessions` of earlier versions was given.
     #[error(
-        "--sessions (SESSION_EXPIRE_SESSIONS) is gone: session data is stored beside the session \
-         record, in the registry that --registry names; leave it out"
+        "--sessions (SESSION_EXPIRE_SESSIONS) is gone: the registry stores session data; leave out \
+         the flag"
     )]
     SessionsFlag,
-    /// The policy contradicts itself.
+    /// The policy contains contradictory limits.
     #[error("{0} (flags --idle, --absolute and --warn)")]
     Policy(#[from] ConfigError),
-    /// The address is not available.
+    /// The address cannot be bound.
     #[error(
-        "cannot listen on {address}: {source}; stop the program that uses it, or choose another \
-         address with --bind (port 0 picks a free one)"
+        "cannot listen on {address}: {source}; choose another address with --bind (port 0 picks a \
+         free port)"
     )]
     Bind {
         /// The requested address.
@@ -30,8 +30,8 @@ pub enum SiteError {
     },
     /// The key file cannot be read or created.
     #[error(
-        "cannot {action} the key file {}: {source}; check its folder and its permissions, or name \
-         another file with --key-file",
+        "cannot {action} the key file {}: {source}; check its permissions, or name another file with \
+         --key-file",
         path.display()
     )]
     KeyFile {
@@ -42,23 +42,23 @@ pub enum SiteError {
         /// The error of the system.
         source: io::Error,
     },
-    /// The key file holds no key.
+    /// The key file contains no key.
     #[error(
-        "the key file {} holds no cookie key, which is one line of 128 hexadecimal digits; name \
-         another file with --key-file, or delete this one to get a new key (that signs no user out)",
+        "the key file {} does not contain 128 hexadecimal digits; delete it to get a new key (which \
+         signs no user out), or name another file with --key-file",
         path.display()
     )]
     NoKey {
         /// The file.
         path: PathBuf,
     },
-    /// The SQLite file cannot be used.
+    /// The SQLite file cannot be opened.
     #[error("{0} (flag --registry)")]
     Sqlite(#[from] SqliteError),
-    /// The Redis server cannot be used.
+    /// The Redis server cannot be reached or used.
     #[error("{0} (flag --registry)")]
     Redis(#[from] RedisConnectError),
     /// The server stopped with an error.
-    #[error("the server stopped: {0}; start it again")]
+    #[error("the server stopped: {0}")]
     Stopped(io::Error),
 }

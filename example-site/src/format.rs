@@ -10,16 +10,16 @@ use std::{
 use actix_web::{Error, FromRequest, HttpRequest, dev::Payload};
 use session_expire::{Limit, Policy, Seconds, SessionHandle, Timestamp};
 
-/// Limits in force on the page of a request, displayed as the sentence in the footer.
+/// Limits of the requested page. Displays the sentence of the footer.
 pub(crate) struct Limits(Arc<Policy>);
 
 impl Limits {
-    /// Returns the idle timeout in whole seconds, the length of its bar.
+    /// Returns the idle timeout in whole seconds, for a progress bar.
     pub(crate) fn idle_seconds(&self) -> Option<u64> {
         self.0.idle.at().map(|limit| limit.as_secs().max(1))
     }
 
-    /// Returns the absolute timeout in whole seconds.
+    /// Returns the absolute timeout in whole seconds, for a progress bar.
     pub(crate) fn absolute_seconds(&self) -> Option<u64> {
         self.0.absolute.at().map(|limit| limit.as_secs().max(1))
     }
@@ -30,14 +30,14 @@ impl Limits {
             Limit::At(limit) => {
                 format!("You will be signed out after {} without activity.", in_words(limit))
             }
-            Limit::Off => "You are not signed out for being inactive.".to_owned(),
+            Limit::Off => "You will not be signed out for inactivity.".to_owned(),
         }
     }
 
-    /// Describes the session limit of a page that the user has opened.
+    /// Describes the session limit to a user who has opened the page.
     pub(crate) fn session_rule(&self) -> &'static str {
         match self.0.max_sessions {
-            Limit::At(1) => "Opening it has signed you out everywhere else.",
+            Limit::At(1) => "You have been signed out on your other devices.",
             _ => "",
         }
     }
@@ -46,9 +46,9 @@ impl Limits {
     pub(crate) fn absolute_rule(&self) -> String {
         match self.0.absolute {
             Limit::At(limit) => {
-                format!("Every session ends {} after signing in.", in_words(limit))
+                format!("Your session ends {} after sign-in.", in_words(limit))
             }
-            Limit::Off => "Sessions have no time limit.".to_owned(),
+            Limit::Off => "Your session has no time limit.".to_owned(),
         }
     }
 }
@@ -58,14 +58,13 @@ impl fmt::Display for Limits {
         match (self.0.idle.at().map(in_words), self.0.absolute.at().map(in_words)) {
             (Some(idle), Some(absolute)) => write!(
                 f,
-                "You will be signed out after {idle} without activity, and at the latest {absolute} \
-                 after signing in."
+                "You will be signed out after {idle} without activity, or {absolute} after sign-in."
             ),
             (Some(idle), None) => {
                 write!(f, "You will be signed out after {idle} without activity.")
             }
             (None, Some(absolute)) => {
-                write!(f, "You will be signed out {absolute} after signing in.")
+                write!(f, "You will be signed out {absolute} after sign-in.")
             }
             (None, None) => f.write_str("You stay signed in until you sign out."),
         }
@@ -110,7 +109,7 @@ pub(crate) fn as_date(at: Timestamp) -> String {
     at.to_utc().format("%-d %b %Y, %H:%M UTC").to_string()
 }
 
-/// Returns text such as `3 minutes ago`, in the largest unit that fits.
+/// Returns text such as `3 minutes ago` in the largest unit that fits.
 pub(crate) fn ago(age: Duration) -> String {
     let age = age.as_millis();
     let unit = UNITS.into_iter().filter(|(unit, _)| *unit != "millisecond" && *unit != "second");
@@ -121,7 +120,7 @@ pub(crate) fn ago(age: Duration) -> String {
     }
 }
 
-/// Returns text such as `9:59` or `7:59:59`, in the form that `countdown.js` shows.
+/// Returns text such as `9:59` or `7:59:59`, as `countdown.js` does.
 pub(crate) fn as_clock(seconds: &Seconds) -> String {
     let Some(seconds) = seconds.0 else { return "No limit".to_owned() };
     let (hours, minutes, seconds) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
@@ -137,7 +136,7 @@ mod tests {
     use session_expire::{minutes, seconds};
 
     #[test]
-    fn duration_is_written_in_units() {
+    fn duration_is_formatted_in_units() {
         for (duration, words) in [
             (minutes(1), "1 minute"),
             (minutes(90), "1 hour 30 minutes"),
@@ -149,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn age_is_rounded_to_largest_unit() {
+    fn age_is_rounded_down_to_largest_unit() {
         for (age, words) in [
             (seconds(59), "just now"),
             (minutes(1), "1 minute ago"),

@@ -1,4 +1,6 @@
-//! Key of the anonymous cookie, in a file that a restart and a second process read, too.
+//! File with the key of the anonymous cookie.
+//!
+//! A restarted process and other processes read the same key.
 
 use std::{
     fs::{self, OpenOptions},
@@ -10,7 +12,7 @@ use actix_web::cookie::Key;
 
 use crate::error::SiteError;
 
-/// Length of a key; the file has twice as many hexadecimal digits.
+/// Length of a key. The file contains two hexadecimal digits per byte.
 const KEY_BYTES: usize = 64;
 
 /// Reads the key from `path`. Creates the file first if it is missing.
@@ -24,12 +26,13 @@ pub(crate) fn read_or_create(path: &Path) -> Result<Key, SiteError> {
         }
         content => content,
     };
-    let bytes = decode(&content.map_err(failed("read"))?);
-    bytes.map(|bytes| Key::from(&bytes)).ok_or_else(|| SiteError::NoKey { path: path.to_owned() })
+    let key = decode(&content.map_err(failed("read"))?);
+    key.ok_or_else(|| SiteError::NoKey { path: path.to_owned() })
 }
 
-/// Writes a new key beside `path` and links it there: two processes that start at once read the same
-/// key, and never half of one.
+/// Writes a new key to a draft and links it to `path`.
+///
+/// Two processes that start at the same time then read the same, complete key.
 fn create(path: &Path) -> io::Result<()> {
     let mut draft = path.as_os_str().to_owned();
     draft.push(format!(".{}", std::process::id()));
@@ -48,23 +51,14 @@ fn write_private(path: &Path) -> io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut file = options.open(path)?;
-    writeln!(file, "{}", encode(Key::generate().master()))?;
+    writeln!(file, "{}", hex::encode(Key::generate().master()))?;
     file.sync_all()
 }
 
-fn encode(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn decode(content: &[u8]) -> Option<Vec<u8>> {
-    let digits = content.trim_ascii();
-    let nibbles: Option<Vec<u8>> = digits.iter().map(|digit| nibble(*digit)).collect();
-    let bytes: Vec<u8> = nibbles?.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect();
-    (digits.len() == 2 * KEY_BYTES).then_some(bytes)
-}
-
-fn nibble(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
+fn decode(content: &[u8]) -> Option<Key> {
+    let mut key = [0; KEY_BYTES];
+    hex::decode_to_slice(content.trim_ascii(), &mut key).ok()?;
+    Some(Key::from(&key))
 }
 
 #[cfg(test)]
@@ -74,17 +68,17 @@ mod tests {
     #[test]
     fn key_is_read_as_written() {
         let key = Key::generate();
-        let file = format!("{}\n", encode(key.master()));
-        assert_eq!(decode(file.as_bytes()).as_deref(), Some(key.master()));
+        let file = format!("{}\n", hex::encode(key.master()));
+        assert!(decode(file.as_bytes()) == Some(key));
     }
 
     #[test]
-    fn file_without_a_key_is_refused() {
+    fn file_without_key_is_rejected() {
         let good = "0f".repeat(KEY_BYTES);
         for content in
             ["", "\n", "garbage", &good[2..], &format!("{good}00"), &good.replace('f', "g")]
         {
-            assert_eq!(decode(content.as_bytes()), None, "{content:?}");
+            assert!(decode(content.as_bytes()).is_none(), "{content:?}");
         }
     }
 }

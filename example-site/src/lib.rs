@@ -1,5 +1,8 @@
-//! The example site of session-expire, as a library: the binary starts it, and tests start it with a
-//! clock of their own.
+//! Example site of session-expire.
+//!
+//! The binary and the tests start it through this library. A test passes a [`ManualClock`]:
+//!
+//! [`ManualClock`]: session_expire::ManualClock
 //!
 //! ```no_run
 //! use example_site::{Settings, Site};
@@ -10,7 +13,7 @@
 //! let settings = Settings { clock: Some(clock.clone()), ..Settings::default() };
 //! let site = Site::start(settings).await?;
 //! actix_web::rt::spawn(site.server);
-//! // sign in at site.address, then:
+//! // Sign in at `site.address`, then:
 //! clock.advance(minutes(10));
 //! # Ok(())
 //! # }
@@ -38,17 +41,17 @@ pub use error::SiteError;
 pub use settings::{Flags, PageIdles, Settings};
 pub use users::{USERS, User};
 
-/// Enough to show that workers share one registry.
+/// Two workers show that they share one registry.
 const WORKERS: usize = 2;
 
-/// Seconds that open requests have to finish when the site stops.
+/// Seconds that open requests get to finish when the site stops.
 const SHUTDOWN_TIMEOUT: u64 = 2;
 
-/// The site, ready to serve.
+/// Site that is bound to its address.
 pub struct Site {
-    /// Where it listens; a port 0 of the settings is replaced by the real one.
+    /// Address that the site listens on, with the chosen port instead of 0.
     pub address: SocketAddr,
-    /// Serves until it is stopped. Await it, or spawn it and keep its handle.
+    /// Serves requests until it is stopped. Await or spawn it.
     pub server: Server,
 }
 

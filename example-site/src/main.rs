@@ -1,4 +1,4 @@
-//! Starts the example site: `cargo run -p example-site -- --help`.
+//! Binary of the example site: `cargo run -p example-site -- --help`.
 
 use std::{
     io::{self, IsTerminal, Write},
@@ -27,12 +27,12 @@ async fn main() -> ExitCode {
 
 async fn serve(flags: Flags) -> Result<(), SiteError> {
     let site = Site::start(flags.into_settings()?).await?;
-    // The site serves also if its standard output was closed.
+    // A closed standard output must not stop the site.
     announce(site.address).ok();
     site.server.await.map_err(SiteError::Stopped)
 }
 
-/// Prints the address, which tests read from the first line, and the accounts.
+/// Prints the address and the accounts. Tests read the address from the first line.
 fn announce(address: SocketAddr) -> io::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "listening on http://{address}")?;

@@ -1,4 +1,4 @@
-//! Flags of the command line, and the settings that they become.
+//! Command-line flags and settings.
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -10,14 +10,15 @@ use session_expire::{
 
 use crate::{backends::RegistryKind, error::SiteError, key_file};
 
-/// How many ended sessions of a user are kept, unless a flag says otherwise.
+/// Default number of ended sessions that the registry keeps per user.
 const LOG_LIMIT: u32 = 20;
 
-/// The example site of session-expire.
+/// Example site of session-expire
 ///
-/// Write durations like 90s, 10m or 1h30m; "never" turns a limit off.
+/// Durations are written 90s, 10m or 1h30m; "never" turns a limit off.
 #[derive(Debug, Clone, Parser)]
-#[command(version)]
+// The error for a value such as -1 then names the flag.
+#[command(version, mut_args(|arg| arg.allow_hyphen_values(true)))]
 pub struct Flags {
     /// Address to listen on; port 0 picks a free one
     #[arg(long, env = "SESSION_EXPIRE_BIND", default_value = "127.0.0.1:8080")]
@@ -28,31 +29,28 @@ pub struct Flags {
         long,
         env = "SESSION_EXPIRE_IDLE",
         default_value = "10m",
-        value_parser = idle,
-        allow_hyphen_values = true
+        value_parser = idle
     )]
     pub idle: Limit<Duration>,
 
-    /// Sign out this long after signing in, however active
+    /// Sign out this long after the login, regardless of activity
     #[arg(
         long,
         env = "SESSION_EXPIRE_ABSOLUTE",
         default_value = "8h",
-        value_parser = absolute,
-        allow_hyphen_values = true
+        value_parser = absolute
     )]
     pub absolute: Limit<Duration>,
 
-    /// Warn this long before the end [default: 2m, or half of a shorter limit]
-    #[arg(long, env = "SESSION_EXPIRE_WARN", value_parser = warn, allow_hyphen_values = true)]
+    /// Warn this long before the session ends [default: 2m, or half of a shorter limit]
+    #[arg(long, env = "SESSION_EXPIRE_WARN", value_parser = warn)]
     pub warn: Option<Limit<Duration>>,
 
     /// Idle timeout of /editor [default: 1h]
     #[arg(
         long,
         env = "SESSION_EXPIRE_EDITOR_IDLE",
-        value_parser = idle,
-        allow_hyphen_values = true
+        value_parser = idle
     )]
     pub editor_idle: Option<Limit<Duration>>,
 
@@ -60,8 +58,7 @@ pub struct Flags {
     #[arg(
         long,
         env = "SESSION_EXPIRE_VAULT_IDLE",
-        value_parser = idle,
-        allow_hyphen_values = true
+        value_parser = idle
     )]
     pub vault_idle: Option<Limit<Duration>>,
 
@@ -69,41 +66,38 @@ pub struct Flags {
     #[arg(
         long,
         env = "SESSION_EXPIRE_ADMIN_IDLE",
-        value_parser = idle,
-        allow_hyphen_values = true
+        value_parser = idle
     )]
     pub admin_idle: Option<Limit<Duration>>,
 
-    /// How many sessions a user may have; 0 or "unlimited" for any number
+    /// Sessions per user; 0 or "unlimited" sets no limit
     #[arg(
         long,
         env = "SESSION_EXPIRE_MAX_SESSIONS",
         default_value = "3",
-        value_parser = count,
-        allow_hyphen_values = true
+        value_parser = session_limit
     )]
     pub max_sessions: Limit<u32>,
 
-    /// What gives way to a login over the limit: the oldest login (evict), the session that was idle
-    /// for longest (least-recent), or the new login (refuse)
+    /// What happens at the session limit: end the oldest login (evict), end the least recently used
+    /// session (least-recent), or reject the new login (refuse)
     #[arg(long, env = "SESSION_EXPIRE_OVERFLOW", default_value = "evict", value_parser = overflow)]
     pub overflow: Overflow,
 
-    /// How many ended sessions of a user are kept; "unlimited" for all
+    /// Ended sessions to keep per user; "unlimited" keeps all
     #[arg(
         long,
         env = "SESSION_EXPIRE_LOG_LIMIT",
         default_value = "20",
-        value_parser = log_limit,
-        allow_hyphen_values = true
+        value_parser = log_limit
     )]
     pub log_limit: Limit<u32>,
 
-    /// A peer whose X-Forwarded-For is believed: an address or a network such as 10.0.0.0/8
+    /// Proxy whose X-Forwarded-For is trusted: an address, or a network such as 10.0.0.0/8
     #[arg(long, env = "SESSION_EXPIRE_TRUSTED_PROXY", value_delimiter = ',')]
     pub trusted_proxy: Vec<TrustedProxy>,
 
-    /// Where sessions are stored: memory, sqlite:PATH or redis://HOST:PORT/DB
+    /// Where to store sessions: memory, sqlite:PATH or redis://HOST:PORT/DB
     #[arg(
         long,
         env = "SESSION_EXPIRE_REGISTRY",
@@ -112,7 +106,7 @@ pub struct Flags {
     )]
     pub registry: RegistryKind,
 
-    /// Gone: session data is stored beside the session record
+    /// Removed: the registry stores session data
     #[arg(
         long,
         env = "SESSION_EXPIRE_SESSIONS",
@@ -122,42 +116,48 @@ pub struct Flags {
     )]
     pub sessions: Option<String>,
 
-    /// Key that seals the cookie of anonymous visitors; created if the file is missing
+    /// File with the key of the anonymous cookie; created if it is missing
     #[arg(long, env = "SESSION_EXPIRE_KEY_FILE", default_value = "example-site.key")]
     pub key_file: PathBuf,
 }
 
 impl Flags {
-    /// Returns the settings, with the key read from its file.
+    /// Returns the settings. Reads the key from its file.
     ///
     /// # Errors
     ///
-    /// - [`SiteError::SessionsFlag`] if the flag `--sessions` was given.
-    /// - [`SiteError::KeyFile`] or [`SiteError::NoKey`] if the key cannot be read or created.
+    /// - Returns [`SiteError::SessionsFlag`] if the flag `--sessions` was given.
+    /// - Returns [`SiteError::KeyFile`] if the key file cannot be read or created.
+    /// - Returns [`SiteError::NoKey`] if the key file contains no key.
     pub fn into_settings(self) -> Result<Settings, SiteError> {
         if self.sessions.is_some() {
             return Err(SiteError::SessionsFlag);
         }
-        let mut policy = Policy::new()
-            .idle(self.idle)
-            .absolute(self.absolute)
-            .max_sessions(self.max_sessions)
-            .overflow(self.overflow);
-        // Without the flag the library chooses a warning time that fits the limits.
-        policy.warn = self.warn;
-        let idles =
-            PageIdles { editor: self.editor_idle, vault: self.vault_idle, admin: self.admin_idle };
-        let key = key_file::read_or_create(&self.key_file)?;
         Ok(Settings {
             bind: self.bind,
-            policy,
-            idles,
-            key,
+            policy: self.policy(),
+            idles: self.page_idles(),
+            key: key_file::read_or_create(&self.key_file)?,
             registry: self.registry,
             log_limit: self.log_limit,
             proxies: self.trusted_proxy,
             clock: None,
         })
+    }
+
+    fn policy(&self) -> Policy {
+        let mut policy = Policy::new()
+            .idle(self.idle)
+            .absolute(self.absolute)
+            .max_sessions(self.max_sessions)
+            .overflow(self.overflow);
+        // Without the flag, the library chooses a time that fits the limits.
+        policy.warn = self.warn;
+        policy
+    }
+
+    fn page_idles(&self) -> PageIdles {
+        PageIdles { editor: self.editor_idle, vault: self.vault_idle, admin: self.admin_idle }
     }
 }
 
@@ -173,24 +173,24 @@ fn warn(text: &str) -> Result<Limit<Duration>, ConfigError> {
     limit("warn", text)
 }
 
-/// Zero sessions mean any number, as in the library.
-fn count(text: &str) -> Result<Limit<u32>, &'static str> {
+/// Parses a session limit. Zero sets no limit, as in the library.
+fn session_limit(text: &str) -> Result<Limit<u32>, &'static str> {
     log_limit(text).map(|limit| limit.at().map_or(Limit::Off, Limit::from))
 }
 
-/// Zero ended sessions mean that none is kept.
+/// Parses the number of ended sessions to keep. Zero keeps none.
 fn log_limit(text: &str) -> Result<Limit<u32>, &'static str> {
     match text {
         "unlimited" => Ok(Limit::Off),
-        _ => text.parse().map(Limit::At).map_err(|_| "write a number, such as 3, or unlimited"),
+        _ => text.parse().map(Limit::At).map_err(|_| "expected a number, such as 3, or unlimited"),
     }
 }
 
 fn overflow(text: &str) -> Result<Overflow, &'static str> {
-    text.parse().map_err(|_| "write evict, least-recent or refuse")
+    text.parse().map_err(|_| "expected evict, least-recent or refuse")
 }
 
-/// Idle timeouts in the place of those in the attributes of the pages.
+/// Idle timeouts that replace those in the attributes of the pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct PageIdles {
     /// For `/editor`.
@@ -201,29 +201,29 @@ pub struct PageIdles {
     pub admin: Option<Limit<Duration>>,
 }
 
-/// Everything that differs between two sites.
+/// Settings of a site.
 pub struct Settings {
-    /// Where to listen.
+    /// Address to listen on.
     pub bind: SocketAddr,
     /// The application's policy.
     pub policy: Policy,
     /// Idle timeouts of pages.
     pub idles: PageIdles,
-    /// Key that seals the cookie of anonymous visitors.
+    /// Key that encrypts the cookie of anonymous visitors.
     pub key: Key,
-    /// Where sessions are stored.
+    /// Registry to store sessions in.
     pub registry: RegistryKind,
-    /// How many ended sessions of a user are kept.
+    /// Number of ended sessions to keep per user.
     pub log_limit: Limit<u32>,
-    /// Peers whose `X-Forwarded-For` is believed.
+    /// Proxies whose `X-Forwarded-For` is trusted.
     pub proxies: Vec<TrustedProxy>,
-    /// Clock of a test; `None` for the clock of the machine.
+    /// Clock of a test; `None` for the system clock.
     pub clock: Option<ManualClock>,
 }
 
 impl Default for Settings {
-    /// Returns the default policy of the flags, a free port on localhost, a new key, and a registry in
-    /// memory.
+    /// Returns the default policy of the flags, with a free port of localhost, a new key and a registry
+    /// in memory.
     fn default() -> Self {
         Self {
             bind: SocketAddr::from(([127, 0, 0, 1], 0)),
@@ -256,16 +256,27 @@ mod tests {
     }
 
     #[test]
-    fn duration_without_unit_is_refused() {
+    fn duration_without_unit_is_rejected() {
         let error = Flags::try_parse_from(["example-site", "--vault-idle", "60"]).unwrap_err();
         assert!(error.to_string().contains("a number lacks its unit"), "{error}");
     }
 
     #[test]
-    fn negative_value_is_refused_by_the_name_of_the_flag() {
-        for (flag, value) in
-            [("--max-sessions", "-1"), ("--log-limit", "-1"), ("--idle", "-5s"), ("--warn", "-1m")]
-        {
+    fn negative_value_is_rejected_by_name_of_flag() {
+        for (flag, value) in [
+            ("--max-sessions", "-1"),
+            ("--log-limit", "-1"),
+            ("--overflow", "-1"),
+            ("--idle", "-5s"),
+            ("--absolute", "-1h"),
+            ("--warn", "-1m"),
+            ("--editor-idle", "-1"),
+            ("--vault-idle", "-1s"),
+            ("--admin-idle", "-1.5h"),
+            ("--bind", "-1"),
+            ("--registry", "-1"),
+            ("--trusted-proxy", "-1"),
+        ] {
             let error = Flags::try_parse_from(["example-site", flag, value]).unwrap_err();
             let expected = format!("invalid value '{value}' for '{flag} ");
             assert!(error.to_string().contains(&expected), "{error}");
@@ -273,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn sessions_flag_is_refused_in_words() {
+    fn removed_sessions_flag_is_explained() {
         for given in [&["--sessions", "cookie"][..], &["--sessions"], &["--sessions=redis://h"]] {
             let words = ["example-site"].iter().chain(given);
             let error = Flags::try_parse_from(words).unwrap().into_settings().err().unwrap();

@@ -1,21 +1,21 @@
-//! Accounts of the demo.
+//! Demo accounts.
 
 use actix_identity::Identity;
 use actix_web::{Error, error::ErrorUnauthorized};
 use session_expire::{Limit, PolicyPatch};
 
-/// One account.
+/// Demo account.
 #[derive(Debug, PartialEq, Eq)]
 pub struct User {
-    /// Name, and user id of the session.
+    /// Name, which is also the user id of the session.
     pub name: &'static str,
-    /// Password in plain text, for visitors to try. A real site stores an argon2 hash.
+    /// Password in plain text, because the sign-in page shows it. Other sites store an Argon2 hash.
     pub password: &'static str,
     /// `true` if the user may open the pages under `/admin/`.
     pub superuser: bool,
 }
 
-/// The accounts.
+/// Demo accounts.
 pub static USERS: [User; 3] = [
     User { name: "alice", password: "alice", superuser: false },
     User { name: "bob", password: "bob", superuser: false },
@@ -23,13 +23,13 @@ pub static USERS: [User; 3] = [
 ];
 
 impl User {
-    /// Returns the note behind the name in a list.
+    /// Returns the note after the name in a list.
     #[must_use]
     pub fn note(&self) -> &'static str {
         if self.superuser { " (superuser)" } else { "" }
     }
 
-    /// Returns the role in words.
+    /// Returns the name of the role.
     #[must_use]
     pub fn role(&self) -> &'static str {
         if self.superuser { "Superuser" } else { "Member" }
@@ -38,7 +38,7 @@ impl User {
     /// Returns the account with this name and password.
     pub(crate) fn authenticate(name: &str, password: &str) -> Option<&'static Self> {
         USERS.iter().fold(None, |found, user| {
-            let matches = is_same(user.name, name) & is_same(user.password, password);
+            let matches = is_equal(user.name, name) & is_equal(user.password, password);
             if matches { Some(user) } else { found }
         })
     }
@@ -48,30 +48,32 @@ impl User {
         USERS.iter().find(|user| user.name == name)
     }
 
-    /// Returns the user policy: superusers have any number of sessions.
-    pub(crate) fn policy(&self) -> PolicyPatch {
-        let patch = PolicyPatch::new();
-        if self.superuser { patch.max_sessions(Limit::Off) } else { patch }
+    /// Returns the user policy of the account with this name. Superusers have no session limit.
+    pub(crate) fn policy_for(name: &str) -> PolicyPatch {
+        match Self::find(name) {
+            Some(user) if user.superuser => PolicyPatch::new().max_sessions(Limit::Off),
+            _ => PolicyPatch::new(),
+        }
     }
 
     /// Returns the account of a signed-in user.
     ///
     /// # Errors
     ///
-    /// Returns an empty 401, which session-expire challenges, if the account does not exist.
-    pub(crate) fn of(identity: &Identity) -> Result<&'static Self, Error> {
+    /// Returns an empty 401 if the account does not exist. session-expire turns it into a challenge.
+    pub(crate) fn from_identity(identity: &Identity) -> Result<&'static Self, Error> {
         let id = identity.id()?;
         Self::find(&id).ok_or_else(|| ErrorUnauthorized(""))
     }
 
-    /// Returns the account of a visitor who may be signed in.
-    pub(crate) fn of_visitor(identity: Option<&Identity>) -> Option<&'static Self> {
-        identity.and_then(|identity| Self::of(identity).ok())
+    /// Returns the account of a visitor, or `None` if the visitor is not signed in.
+    pub(crate) fn from_visitor(identity: Option<&Identity>) -> Option<&'static Self> {
+        identity.and_then(|identity| Self::from_identity(identity).ok())
     }
 }
 
-/// Compares in constant time for texts of one length.
-fn is_same(expected: &str, given: &str) -> bool {
+/// Compares texts of the same length in constant time.
+fn is_equal(expected: &str, given: &str) -> bool {
     let differences = expected.bytes().zip(given.bytes()).fold(0, |sum, (a, b)| sum | (a ^ b));
     (differences == 0) & (expected.len() == given.len())
 }

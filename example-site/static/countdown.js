@@ -1,5 +1,7 @@
-// Shows the time that is left. The seconds come from the server and are counted on the page's
-// monotonic clock: a wrong or changed wall clock does not matter.
+// Countdowns of the dashboard.
+//
+// The seconds come from the server and are counted with a monotonic clock. Changes of the system
+// clock have no effect.
 (() => {
   "use strict";
   let ends = JSON.parse(document.getElementById("countdown").textContent);
@@ -25,8 +27,8 @@
     if (bar) bar.value = left;
   };
 
-  // The script of the warning dialog asks the server, and reports an end that has moved: by another
-  // page, another tab, or typing.
+  // The script of the warning dialog asks the server and reports new deadlines, for example after
+  // activity in another tab.
   document.addEventListener("session-expire:active", ({ detail }) => {
     ends = { sessionEnd: detail.session, idleEnd: detail.idle };
     since = performance.now();

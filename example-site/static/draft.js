@@ -1,51 +1,52 @@
-// Restores the text that a user was writing when the session ended.
+// Restores the draft of a user after their session has ended.
 //
-// The draft is stored for this tab only, under the name of the user, and is removed when another user
-// signs in. A user who signs out leaves no draft behind.
+// The draft is stored for this tab, under the name of the user. It is removed when another user signs
+// in, and not stored when the user signs out.
 (() => {
   "use strict";
   const user = document.querySelector("[data-user]")?.textContent;
   const form = document.querySelector("form[data-draft]");
-  const KIND = "draft of ";
-  const own = KIND + user;
-  // Distinguishes a sign-out in another tab from an end: both leave an anonymous visitor. The mark is
-  // short-lived, because a sign-out may fail. Storage may be forbidden.
-  const ON_PURPOSE = "signed out on purpose";
-  const FRESH = 30_000;
-  const mark = (when) => {
+  const PREFIX = "draft of ";
+  const ownKey = PREFIX + user;
+  // Distinguishes a sign-out in another tab from an expired session: the script sees an anonymous
+  // visitor after both. The time is valid briefly, because the sign-out may fail. The browser may
+  // forbid storage.
+  const SIGN_OUT_TIME = "sign-out time";
+  const MAX_AGE_MS = 30_000;
+  const setSignOutTime = (time) => {
     try {
-      localStorage.setItem(ON_PURPOSE, when);
+      localStorage.setItem(SIGN_OUT_TIME, time);
     } catch {}
   };
-  const isMarked = () => {
+  const hasSignedOut = () => {
     try {
-      return Date.now() - localStorage.getItem(ON_PURPOSE) < FRESH;
+      return Date.now() - localStorage.getItem(SIGN_OUT_TIME) < MAX_AGE_MS;
     } catch {
       return false;
     }
   };
 
-  if (user) mark(0);
+  if (user) setSignOutTime(0);
   document.addEventListener("submit", ({ target }) => {
-    if (target.getAttribute("action")?.endsWith("/logout")) mark(Date.now());
+    if (target.getAttribute("action")?.endsWith("/logout")) setSignOutTime(Date.now());
   });
   for (const key of Object.keys(sessionStorage)) {
-    if (user && key.startsWith(KIND) && key !== own) sessionStorage.removeItem(key);
+    if (user && key.startsWith(PREFIX) && key !== ownKey) sessionStorage.removeItem(key);
   }
   if (!form) return;
 
   const read = () => JSON.stringify([...new FormData(form)]);
-  const before = read();
-  const kept = sessionStorage.getItem(own);
-  if (kept) {
-    for (const [name, value] of JSON.parse(kept)) {
+  const original = read();
+  const draft = sessionStorage.getItem(ownKey);
+  if (draft) {
+    for (const [name, value] of JSON.parse(draft)) {
       if (form.elements[name]) form.elements[name].value = value;
     }
-    sessionStorage.removeItem(own);
-    form.querySelector("[data-restored]").textContent = "This is what you had written before you were signed out. It is not saved yet.";
+    sessionStorage.removeItem(ownKey);
+    form.querySelector("[data-restored]").textContent = "Your draft was restored. It is not saved yet.";
   }
   document.addEventListener("session-expire:end", ({ detail }) => {
-    const unwanted = detail.state === "replaced" || isMarked();
-    if (!unwanted && (kept || read() !== before)) sessionStorage.setItem(own, read());
+    const isUnwanted = detail.state === "replaced" || hasSignedOut();
+    if (!isUnwanted && (draft || read() !== original)) sessionStorage.setItem(ownKey, read());
   });
 })();

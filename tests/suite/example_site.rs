@@ -153,7 +153,7 @@ fn wrong_password_shows_form_and_no_sessions() {
     let _holder = site.signed_in("alice");
     let page = site.browser().post("/login", "username=alice&password=wrong");
     assert_eq!((page.status, page.cookies().len()), (401, 0));
-    assert_eq!(message(&page), "Name and password do not match. Check both and try again.");
+    assert_eq!(message(&page), "Your name and password do not match. Check both and try again.");
     assert!(devices(&page).is_empty());
 }
 
@@ -189,13 +189,13 @@ fn devices_page_ends_one_session_or_all_others() {
     let [here, there, elsewhere] = &all;
     let path = format!("/devices/{}/end", current(there));
     assert_eq!(here.post(&path, "").redirect(), (303, "/devices"));
-    assert!(message(&here.get("/devices")).starts_with("Signed out on "));
+    assert!(message(&here.get("/devices")).starts_with("You ended the session on "));
     assert_eq!((there.get("/api/me").status, elsewhere.get("/api/me").status), (401, 200));
     assert!(there.get("/login").body.contains("class=\"message"));
     here.post(&path, "");
-    assert!(message(&here.get("/devices")).ends_with("had ended already."));
+    assert!(message(&here.get("/devices")).ends_with("had already ended."));
     assert_eq!(here.post("/devices/end-others", "").redirect(), (303, "/devices"));
-    assert_eq!(message(&here.get("/devices")), "Signed out on one other device.");
+    assert_eq!(message(&here.get("/devices")), "You ended one other session.");
     assert_eq!((elsewhere.get("/api/me").status, here.get("/api/me").status), (401, 200));
     let own = format!("/devices/{}/end", current(here));
     assert_eq!(here.post(&own, "").redirect(), (303, "/login"));
@@ -221,6 +221,7 @@ fn refused_login_may_end_a_session_with_right_password() {
     let (holder, new) = (site.signed_in("alice"), site.browser());
     let page = sign_in(&new, "alice", "&next=/editor");
     assert_eq!((page.status, page.cookies().len()), (409, 0));
+    assert!(page.body.contains("<a href=\"/\">Cancel</a>"), "{}", page.body);
     let (id, _) = devices(&page).remove(0);
     assert_eq!(id, current(&holder));
     assert!(page.body.contains(&format!("name=\"end\" value=\"{id}\"")));
@@ -293,7 +294,7 @@ fn superuser_lists_sessions_in_pages_and_ends_them() {
     let form = format!("user=bob&id={id}");
     assert_eq!(victim.post("/admin/sessions/end", &form).status, 403);
     assert_eq!(root.post("/admin/sessions/end", &form).redirect(), (303, "/admin/sessions"));
-    assert_eq!(message(&root.get("/admin/sessions")), "Signed bob out there.");
+    assert_eq!(message(&root.get("/admin/sessions")), "You ended a session of bob.");
     assert_eq!(victim.get("/api/me").status, 401);
 }
 

@@ -1,4 +1,4 @@
-//! Pages of superusers.
+//! Pages for superusers.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use crate::{
     users::{USERS, User},
 };
 
-/// Stricter than the application's policy, by attribute on the function that builds the scope.
+/// The attribute on this function sets a stricter policy for the whole scope.
 #[session_policy(idle = "2m", absolute = "30m", require_login)]
 fn service() -> Scope {
     scope()
@@ -30,7 +30,7 @@ fn scope() -> Scope {
     web::scope("/admin").service(pages())
 }
 
-/// The scope within covers the paths that do not exist, too.
+/// The inner scope also checks paths that do not exist.
 fn pages() -> impl HttpServiceFactory {
     web::scope("")
         .service(web::resource(["", "/"]).get(overview).head(overview))
@@ -50,19 +50,21 @@ pub(super) fn configure(config: &mut web::ServiceConfig, idle: Option<Limit<Dura
     };
 }
 
-/// Middleware of every path below `/admin`, existing or not. Visitors have been sent to sign in before.
+/// Middleware that responds with 403 to users who are not superusers.
+///
+/// `require_login` has already challenged anonymous visitors.
 async fn refuse_members(
     user: Identity,
     req: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    if User::of(&user)?.superuser {
+    if User::from_identity(&user)?.superuser {
         return next.call(req).await.map(ServiceResponse::map_into_boxed_body);
     }
     let page = error_page::render(
         StatusCode::FORBIDDEN,
-        "This page is for superusers",
-        "Your account is not allowed to open it. Sign out, then sign in as root.",
+        "You cannot open this page",
+        "Only superusers can. Sign out, then sign in as root.",
         req.request(),
     )?;
     Ok(req.into_response(page))
@@ -83,7 +85,7 @@ async fn overview(
     messages: FlashMessages,
     limits: Limits,
 ) -> Result<HttpResponse> {
-    let user = Some(User::of(&user)?);
+    let user = Some(User::from_identity(&user)?);
     html(&Overview { user, session, messages, limits })
 }
 
@@ -103,6 +105,6 @@ async fn users(
     messages: FlashMessages,
     limits: Limits,
 ) -> Result<HttpResponse> {
-    let user = Some(User::of(&user)?);
+    let user = Some(User::from_identity(&user)?);
     html(&Users { user, session, messages, limits, users: &USERS })
 }

@@ -1,4 +1,4 @@
-//! Sessions of all users, page by page, for superusers.
+//! Paginated list of the sessions of all users.
 
 use actix_identity::Identity;
 use actix_web::{HttpResponse, Resource, Result, web};
@@ -11,7 +11,7 @@ use session_expire::{
 use super::{html, see_other};
 use crate::{device::Device, format::Limits, users::User};
 
-/// Sessions on a page.
+/// Number of sessions on a page.
 const PAGE_LENGTH: usize = 20;
 
 pub(super) fn list() -> Resource {
@@ -22,7 +22,7 @@ pub(super) fn end() -> Resource {
     web::resource("/sessions/end").post(end_session)
 }
 
-/// The last session of the page before.
+/// Position after the last session of the previous page.
 #[derive(Deserialize)]
 struct Cursor {
     at: Option<i64>,
@@ -56,9 +56,9 @@ async fn list_sessions(
     limits: Limits,
     handle: SessionHandle,
 ) -> Result<HttpResponse> {
-    let user = Some(User::of(&user)?);
+    let user = Some(User::from_identity(&user)?);
     let after = cursor.and_then(|cursor| cursor.parse());
-    // One more than fits shows that there is a next page.
+    // One extra record shows whether there is a next page.
     let query = Query { after, limit: Some(PAGE_LENGTH + 1), ..Query::default() };
     let mut records = handle.sessions().find(query).await?;
     let next = (records.len() > PAGE_LENGTH).then(|| last_on_page(&mut records)).flatten();
@@ -73,14 +73,15 @@ fn last_on_page(records: &mut Vec<SessionRecord>) -> Option<(i64, PublicId)> {
     Some((at.as_millis(), id))
 }
 
+/// Session to end.
 #[derive(Deserialize)]
-struct Chosen {
+struct EndForm {
     user: String,
     id: String,
 }
 
 async fn end_session(
-    form: web::Form<Chosen>,
+    form: web::Form<EndForm>,
     handle: SessionHandle,
     messages: FlashMessages,
 ) -> Result<HttpResponse> {
@@ -89,8 +90,8 @@ async fn end_session(
         None => Ok(false),
     };
     match ended? {
-        true => messages.success(format!("Signed {} out there.", form.user)),
-        false => messages.info("That session had ended already."),
+        true => messages.success(format!("You ended a session of {}.", form.user)),
+        false => messages.info("That session had already ended."),
     }
     Ok(see_other("/admin/sessions"))
 }

@@ -1,7 +1,9 @@
-//! JSON for API clients. session-expire turns the 401 of an anonymous request into problem details
-//! with the reason, also for a browser that opens the URL ([`SessionExpireBuilder::api_when`]).
+//! JSON for API clients.
 //!
-//! [`SessionExpireBuilder::api_when`]: session_expire::SessionExpireBuilder::api_when
+//! A request without a session gets a problem response with the reason. [`api_when`] does the same
+//! for a browser that opens the URL.
+//!
+//! [`api_when`]: session_expire::SessionExpireBuilder::api_when
 
 use actix_identity::Identity;
 use actix_web::{Responder, Result, routes, web};
@@ -19,7 +21,7 @@ struct Me {
 #[get("/api/me")]
 #[head("/api/me")]
 pub(super) async fn me(user: Identity) -> Result<impl Responder> {
-    Ok(web::Json(Me { user: User::of(&user)?.name }))
+    Ok(web::Json(Me { user: User::from_identity(&user)?.name }))
 }
 
 #[derive(Serialize)]
@@ -28,12 +30,12 @@ struct Poll {
     seconds_until_idle_end: Seconds,
 }
 
-/// Polled by pages every few seconds: checked, but no activity of the user.
+/// Endpoint for polling. `passive` checks the session without recording activity.
 #[session_policy(passive)]
 #[routes]
 #[get("/api/poll")]
 #[head("/api/poll")]
 pub(super) async fn poll(user: Identity, session: SessionVars) -> Result<impl Responder> {
     let seconds_until_idle_end = session.seconds_until_idle_end;
-    Ok(web::Json(Poll { user: User::of(&user)?.name, seconds_until_idle_end }))
+    Ok(web::Json(Poll { user: User::from_identity(&user)?.name, seconds_until_idle_end }))
 }

@@ -1,4 +1,4 @@
-//! Dashboard with the countdowns.
+//! Dashboard with two countdowns.
 
 use actix_identity::Identity;
 use actix_web::{HttpResponse, Result, routes};
@@ -15,7 +15,7 @@ struct Dashboard {
     session: SessionVars,
     messages: FlashMessages,
     limits: Limits,
-    login_id: Option<PublicId>,
+    session_id: Option<PublicId>,
 }
 
 #[routes]
@@ -28,6 +28,6 @@ pub(super) async fn dashboard(
     limits: Limits,
     handle: SessionHandle,
 ) -> Result<HttpResponse> {
-    let user = Some(User::of(&user)?);
-    html(&Dashboard { user, session, messages, limits, login_id: handle.id() })
+    let user = Some(User::from_identity(&user)?);
+    html(&Dashboard { user, session, messages, limits, session_id: handle.id() })
 }

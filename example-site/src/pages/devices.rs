@@ -1,14 +1,14 @@
-//! Devices page: sessions of the user, and forms that end them.
+//! Devices page: lists and ends the sessions of a user.
 
 use actix_identity::Identity;
 use actix_web::{Error, HttpRequest, HttpResponse, Result, Scope, http::StatusCode, web};
 use askama::Template;
-use session_expire::{FlashMessages, PublicId, Query, SessionHandle, SessionVars};
+use session_expire::{FlashMessages, PublicId, Query, SessionHandle, SessionRecord, SessionVars};
 
 use super::{error_page, html, see_other};
 use crate::{device::Device, format::Limits, users::User};
 
-/// Ended sessions on the page.
+/// Number of ended sessions on the page.
 const PAST_SHOWN: usize = 20;
 
 pub(super) fn service() -> Scope {
@@ -25,7 +25,7 @@ struct Devices {
     session: SessionVars,
     messages: FlashMessages,
     limits: Limits,
-    live: Vec<Device>,
+    active: Vec<Device>,
     past: Vec<Device>,
 }
 
@@ -36,22 +36,22 @@ async fn list(
     limits: Limits,
     handle: SessionHandle,
 ) -> Result<HttpResponse> {
-    let user = User::of(&user)?;
+    let user = User::from_identity(&user)?;
     let all = Query { user: Some(user.name.into()), ..Query::default() };
     let records = handle.sessions().find(all).await?;
     let devices = records.iter().map(|record| Device::new(record, handle.now(), handle.id()));
-    let (mut live, past): (Vec<_>, Vec<_>) = devices.partition(|device| device.end.is_none());
-    live.sort_by_key(|device| !device.is_current);
+    let (mut active, past): (Vec<_>, Vec<_>) = devices.partition(|device| device.end.is_none());
+    active.sort_by_key(|device| !device.is_current);
     let past = past.into_iter().take(PAST_SHOWN).collect();
-    html(&Devices { user: Some(user), session, messages, limits, live, past })
+    html(&Devices { user: Some(user), session, messages, limits, active, past })
 }
 
-/// Returns the same error for a session that does not exist and for one of another user.
-fn unknown(req: &HttpRequest) -> Error {
+/// Returns the error for an unknown session. A session of another user looks the same.
+fn unknown_session(req: &HttpRequest) -> Error {
     error_page::error(
         StatusCode::NOT_FOUND,
-        "There is no such session",
-        "Its record may have been deleted. Open the list of your devices again.",
+        "This session does not exist",
+        "Its record may have been deleted. Open your list of devices again.",
         req,
     )
 }
@@ -63,22 +63,27 @@ async fn end(
     messages: FlashMessages,
     req: HttpRequest,
 ) -> Result<HttpResponse> {
-    let (user, sessions) = (User::of(&user)?, handle.sessions());
-    let id = PublicId::parse(&id).ok_or_else(|| unknown(&req))?;
+    let user = User::from_identity(&user)?;
+    let id = PublicId::parse(&id).ok_or_else(|| unknown_session(&req))?;
     if handle.id() == Some(id) {
         handle.sign_out();
         messages.success("You have signed out.");
         return Ok(see_other("/login"));
     }
-    let all = Query { user: Some(user.name.into()), ..Query::default() };
-    let records = sessions.find(all).await?;
-    let record = records.iter().find(|record| record.id == id).ok_or_else(|| unknown(&req))?;
-    let name = Device::new(record, handle.now(), None).name;
-    match sessions.end(user.name, id).await? {
-        true => messages.success(format!("Signed out on {name}.")),
-        false => messages.info(format!("The session on {name} had ended already.")),
+    let record = find(user, id, &handle).await?.ok_or_else(|| unknown_session(&req))?;
+    let name = Device::new(&record, handle.now(), None).name;
+    match handle.sessions().end(user.name, id).await? {
+        true => messages.success(format!("You ended the session on {name}.")),
+        false => messages.info(format!("The session on {name} had already ended.")),
     }
     Ok(see_other("/devices"))
+}
+
+/// Returns a session of `user`, also one that has ended.
+async fn find(user: &User, id: PublicId, handle: &SessionHandle) -> Result<Option<SessionRecord>> {
+    let all = Query { user: Some(user.name.into()), ..Query::default() };
+    let records = handle.sessions().find(all).await?;
+    Ok(records.into_iter().find(|record| record.id == id))
 }
 
 async fn end_others(
@@ -86,13 +91,13 @@ async fn end_others(
     handle: SessionHandle,
     messages: FlashMessages,
 ) -> Result<HttpResponse> {
-    let user = User::of(&user)?;
+    let user = User::from_identity(&user)?;
     let Some(own) = handle.id() else { return Ok(see_other("/devices")) };
     let ended = handle.sessions().end_others(user.name, own).await;
     match ended? {
-        0 => messages.info("You are not signed in on any other device."),
-        1 => messages.success("Signed out on one other device."),
-        many => messages.success(format!("Signed out on {many} other devices.")),
+        0 => messages.info("You have no other sessions."),
+        1 => messages.success("You ended one other session."),
+        many => messages.success(format!("You ended {many} other sessions.")),
     }
     Ok(see_other("/devices"))
 }

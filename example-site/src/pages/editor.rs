@@ -1,4 +1,4 @@
-//! Editor: a long form, with a laxer policy.
+//! Editor: a long form with a laxer policy.
 
 use std::{
     collections::HashMap,
@@ -15,7 +15,7 @@ use session_expire::{FlashMessages, Limit, PolicyPatch, SessionVars, session_pol
 use super::{html, see_other};
 use crate::{format::Limits, users::User};
 
-/// The text of a user.
+/// Draft of a user.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(default)]
 struct Draft {
@@ -25,12 +25,12 @@ struct Draft {
     body: String,
 }
 
-/// Drafts of all users, until the site stops.
+/// Drafts of all users, in memory.
 #[derive(Debug, Default)]
 pub(crate) struct Drafts(Mutex<HashMap<&'static str, Draft>>);
 
 impl Drafts {
-    fn of(&self, user: &User) -> Draft {
+    fn get(&self, user: &User) -> Draft {
         self.with(|drafts| drafts.get(user.name).cloned().unwrap_or_default())
     }
 
@@ -38,12 +38,12 @@ impl Drafts {
         self.with(|drafts| drafts.insert(user.name, draft));
     }
 
-    fn with<T>(&self, act: impl FnOnce(&mut HashMap<&'static str, Draft>) -> T) -> T {
-        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    fn with<T>(&self, action: impl FnOnce(&mut HashMap<&'static str, Draft>) -> T) -> T {
+        action(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-/// Looser than the application's policy, by attribute on a function that builds a resource.
+/// The attribute on this function sets a laxer policy for the resource.
 #[session_policy(idle = "1h")]
 fn service() -> Resource {
     resource()
@@ -80,8 +80,8 @@ async fn form(
     limits: Limits,
     drafts: web::Data<Drafts>,
 ) -> Result<HttpResponse> {
-    let user = User::of(&user)?;
-    let draft = drafts.of(user);
+    let user = User::from_identity(&user)?;
+    let draft = drafts.get(user);
     html(&Editor { user: Some(user), session, messages, limits, draft, audiences: AUDIENCES })
 }
 
@@ -91,7 +91,7 @@ async fn save(
     messages: FlashMessages,
     drafts: web::Data<Drafts>,
 ) -> Result<HttpResponse> {
-    drafts.save(User::of(&user)?, form.into_inner());
-    messages.success("Saved.");
+    drafts.save(User::from_identity(&user)?, form.into_inner());
+    messages.success("Your draft is saved.");
     Ok(see_other("/editor"))
 }

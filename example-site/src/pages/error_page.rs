@@ -1,4 +1,4 @@
-//! Error pages: what happened, and what the user can do.
+//! Error pages.
 
 use actix_identity::Identity;
 use actix_web::{
@@ -22,7 +22,7 @@ use crate::{format::Limits, users::User};
 #[template(path = "error_page.html")]
 struct ErrorPage<'a> {
     user: Option<&'static User>,
-    /// None: a missing file must not consume a message that is meant for a page.
+    /// Always empty: a response to a missing file must not consume messages for a page.
     messages: [FlashMessage; 0],
     status: StatusCode,
     title: &'a str,
@@ -30,7 +30,7 @@ struct ErrorPage<'a> {
     limits: Limits,
 }
 
-/// Returns an error whose response is this page.
+/// Returns an error whose response is an error page.
 pub(crate) fn error(status: StatusCode, title: &str, advice: &str, req: &HttpRequest) -> Error {
     match render(status, title, advice, req) {
         Ok(response) => InternalError::from_response(title.to_owned(), response).into(),
@@ -38,7 +38,7 @@ pub(crate) fn error(status: StatusCode, title: &str, advice: &str, req: &HttpReq
     }
 }
 
-/// Renders an error page.
+/// Renders an error page with a title and a sentence of advice.
 pub(crate) fn render(
     status: StatusCode,
     title: &str,
@@ -46,7 +46,7 @@ pub(crate) fn render(
     req: &HttpRequest,
 ) -> Result<HttpResponse> {
     let identity = Identity::from_request(req, &mut Payload::None).into_inner().ok();
-    let user = User::of_visitor(identity.as_ref());
+    let user = User::from_visitor(identity.as_ref());
     let limits = Limits::from_request(req, &mut Payload::None).into_inner()?;
     html_with(status, &ErrorPage { user, messages: [], status, title, advice, limits })
 }
@@ -58,7 +58,7 @@ struct Unavailable {
     messages: [FlashMessage; 0],
 }
 
-/// Middleware that replaces the plain page of session-expire for an outage of the registry.
+/// Middleware that shows a page of this site while the registry is unavailable.
 pub(crate) async fn unavailable(
     req: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -81,12 +81,12 @@ fn is_html(headers: &HeaderMap) -> bool {
     headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"text/html"))
 }
 
-/// Handler of paths that do not exist.
+/// Handles paths that do not exist.
 pub(crate) async fn not_found(req: HttpRequest) -> Result<HttpResponse> {
     render(
         StatusCode::NOT_FOUND,
         "This page does not exist",
-        "The address may be mistyped, or the page has moved. Start again from one of these.",
+        "Check the address, or start from one of these pages.",
         &req,
     )
 }

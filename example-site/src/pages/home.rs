@@ -1,4 +1,4 @@
-//! Home page, public.
+//! Public home page.
 
 use actix_identity::Identity;
 use actix_web::{HttpResponse, Result, routes};
@@ -24,5 +24,5 @@ pub(super) async fn home(
     messages: FlashMessages,
     limits: Limits,
 ) -> Result<HttpResponse> {
-    html(&Home { user: User::of_visitor(user.as_ref()), messages, limits })
+    html(&Home { user: User::from_visitor(user.as_ref()), messages, limits })
 }

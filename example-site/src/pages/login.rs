@@ -1,4 +1,4 @@
-//! Sign-in.
+//! Login page.
 
 use actix_identity::Identity;
 use actix_web::{
@@ -16,7 +16,7 @@ use session_expire::{
 use super::{html, html_with, see_other};
 use crate::{device::Device, format::Limits, users::User};
 
-/// Returns the path to go to after the login: a page of this site that is not about signing in or out.
+/// Returns `next` if it is a path of this site that a user may return to after signing in.
 fn safe_next(next: &str) -> Option<&str> {
     let not_pages = ["/login", "/logout", "/session/"];
     local_path(next).filter(|path| !not_pages.iter().any(|start| path.starts_with(start)))
@@ -31,9 +31,23 @@ struct Login<'a> {
     username: &'a str,
     next: Option<&'a str>,
     keep: bool,
-    failed: bool,
-    /// Active sessions of the user, if the session limit refuses the login.
-    active: Vec<Device>,
+    failure: Option<Failure>,
+}
+
+/// Why the form is shown again.
+enum Failure {
+    WrongPassword,
+    /// The session limit rejects the login. These sessions are active.
+    TooManySessions(Vec<Device>),
+}
+
+impl Failure {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::WrongPassword => StatusCode::UNAUTHORIZED,
+            Self::TooManySessions(_) => StatusCode::CONFLICT,
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -51,9 +65,8 @@ pub(super) async fn login_form(
     limits: Limits,
 ) -> Result<HttpResponse> {
     let next = params.as_ref().and_then(|params| params.next.as_deref()).and_then(safe_next);
-    let user = User::of_visitor(user.as_ref());
-    let (username, active) = ("", vec![]);
-    html(&Login { user, messages, limits, username, next, keep: false, failed: false, active })
+    let user = User::from_visitor(user.as_ref());
+    html(&Login { user, messages, limits, username: "", next, keep: false, failure: None })
 }
 
 #[derive(Default, Deserialize)]
@@ -64,12 +77,12 @@ struct Credentials {
     next: String,
     /// Present if the user wants to stay signed in.
     keep: Option<String>,
-    /// Session to end, so that the limit allows this login.
+    /// Session to end before the login, if the session limit is reached.
     end: Option<String>,
 }
 
 impl Credentials {
-    /// "Keep me signed in" replaces the application's limits; stricter pages stay stricter.
+    /// Returns longer limits for "Keep me signed in". Stricter pages keep their own.
     fn login_policy(&self) -> PolicyPatch {
         match self.keep {
             Some(_) => PolicyPatch::new().idle(days(7)).absolute(days(30)),
@@ -89,23 +102,23 @@ pub(super) async fn sign_in(
 ) -> Result<HttpResponse> {
     let next = safe_next(&form.next);
     let username = form.username.trim();
-    let (status, active) = match User::authenticate(username, &form.password) {
-        None => (StatusCode::UNAUTHORIZED, vec![]),
-        Some(found) => match enter(found, &form, &handle).await {
+    let failure = match User::authenticate(username, &form.password) {
+        None => Failure::WrongPassword,
+        Some(account) => match sign_in_as(account, &form, &handle).await {
             Ok(_) => return Ok(see_other(next.unwrap_or("/dashboard"))),
             Err(SignInError::Refused(active)) if accepts_html(&req) => {
-                (StatusCode::CONFLICT, devices(&active, &handle))
+                Failure::TooManySessions(devices(&active, &handle))
             }
             Err(error) => return Err(error.into()),
         },
     };
-    let (user, failed) = (User::of_visitor(user.as_ref()), status == StatusCode::UNAUTHORIZED);
-    let keep = form.keep.is_some();
-    html_with(status, &Login { user, messages, limits, username, next, keep, failed, active })
+    let (user, keep) = (User::from_visitor(user.as_ref()), form.keep.is_some());
+    let (status, failure) = (failure.status(), Some(failure));
+    html_with(status, &Login { user, messages, limits, username, next, keep, failure })
 }
 
-/// Ends the session that the user has chosen to give up, if any, and signs in.
-async fn enter(
+/// Ends the session that the user has chosen, if any, and signs in.
+async fn sign_in_as(
     user: &User,
     form: &Credentials,
     handle: &SessionHandle,
@@ -120,7 +133,7 @@ fn devices(records: &[SessionRecord], handle: &SessionHandle) -> Vec<Device> {
     records.iter().map(|record| Device::new(record, handle.now(), None)).collect()
 }
 
-/// API clients that ask for JSON get the response of session-expire.
+/// Returns `false` for API clients, which get the problem response of session-expire.
 fn accepts_html(req: &HttpRequest) -> bool {
     let accept = req.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
     accept.is_none_or(|accept| accept.contains("text/html") || !accept.contains("json"))

@@ -5,7 +5,7 @@ use session_expire::{FlashMessages, SessionHandle};
 
 use super::see_other;
 
-/// Takes no `Identity`: it also works for a session that has just expired.
+/// Signs out. Without `Identity` as an argument, it also works for an expired session.
 #[post("/logout")]
 pub(super) async fn logout(session: SessionHandle, messages: FlashMessages) -> HttpResponse {
     session.sign_out();

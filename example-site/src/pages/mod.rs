@@ -1,4 +1,4 @@
-//! Pages, one file each.
+//! Pages of the site.
 
 mod admin;
 mod admin_sessions;
@@ -27,7 +27,7 @@ pub(crate) use error_page::{not_found, unavailable};
 
 use crate::settings::PageIdles;
 
-/// Mounts the pages. Where a flag names an idle timeout, a patch replaces the attribute.
+/// Mounts the pages. An idle timeout from a flag replaces the attribute of its page.
 pub(crate) fn configure(config: &mut web::ServiceConfig, idles: PageIdles) {
     config
         .service(home::home)
@@ -43,15 +43,15 @@ pub(crate) fn configure(config: &mut web::ServiceConfig, idles: PageIdles) {
     admin::configure(config, idles.admin);
 }
 
-/// Bytes of a form: the longest text of the editor, four bytes a character, percent-encoded.
-const LONGEST_FORM: usize = 512 * 1024;
+/// Longest form in bytes: each character of the editor takes up to 12 bytes when percent-encoded.
+const MAX_FORM_BYTES: usize = 512 * 1024;
 
-/// Returns how forms are read, and the error page for one that cannot be read.
+/// Returns the size limit of forms and their error page.
 pub(crate) fn form_config() -> web::FormConfig {
-    web::FormConfig::default().limit(LONGEST_FORM).error_handler(|error, req| {
+    web::FormConfig::default().limit(MAX_FORM_BYTES).error_handler(|error, req| {
         error_page::error(
             error.status_code(),
-            "This form could not be read",
+            "Your form could not be read",
             "Nothing was changed. Go back, reload the page and send the form again.",
             req,
         )

@@ -1,4 +1,4 @@
-//! Vault, with a stricter policy.
+//! Vault with a stricter policy.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ struct Vault {
     limits: Limits,
 }
 
-/// Stricter than the application's policy, by attribute on the handler.
+/// The attribute sets a stricter policy for this handler.
 #[session_policy(idle = "1m", max_sessions = 1)]
 #[routes]
 #[get("/vault")]
@@ -39,7 +39,7 @@ async fn show(
     messages: FlashMessages,
     limits: Limits,
 ) -> Result<HttpResponse> {
-    html(&Vault { user: Some(User::of(&user)?), session, messages, limits })
+    html(&Vault { user: Some(User::from_identity(&user)?), session, messages, limits })
 }
 
 pub(super) fn configure(config: &mut web::ServiceConfig, idle: Option<Limit<Duration>>) {

@@ -4,11 +4,14 @@
 
 use actix_web::{
     HttpResponse,
-    http::header::{self, HeaderValue},
+    http::{
+        StatusCode,
+        header::{self, HeaderValue},
+    },
 };
 
 use super::problem::{PROBLEM_JSON, ProblemText};
-use crate::dialog::html::escape;
+use crate::{dialog::html::escape, request::RequestInfo};
 
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 
@@ -33,6 +36,22 @@ pub(crate) fn as_html_page<B>(
     Some(page)
 }
 
+/// Returns the path under which the user can try again what has failed with `status`.
+///
+/// A refused login starts again at its form, or at `login_url`. The URL of a callback may hold a code
+/// that works only once.
+pub(crate) fn retry_link<'a>(
+    status: StatusCode,
+    info: &'a RequestInfo,
+    login_url: &'a str,
+) -> Option<&'a str> {
+    match (status, info.is_safe_method) {
+        (StatusCode::CONFLICT, true) => Some(login_url),
+        (StatusCode::CONFLICT, false) => info.retry_path().or(Some(login_url)),
+        _ => info.retry_path(),
+    }
+}
+
 fn html(text: &ProblemText, retry_path: Option<&str>) -> String {
     let (title, detail) = (escape(text.title), escape(&text.detail));
     let link = |path| format!("<p><a href=\"{}\">Try again</a></p>", escape(path));
@@ -47,7 +66,11 @@ fn html(text: &ProblemText, retry_path: Option<&str>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use actix_web::body::{MessageBody, to_bytes};
+    use actix_web::{
+        body::{MessageBody, to_bytes},
+        http::Method,
+        test::TestRequest,
+    };
 
     use super::*;
     use crate::response::problem::{bad_request, unavailable};
@@ -86,5 +109,28 @@ mod tests {
         let mut replaced = unavailable();
         replaced.headers_mut().insert(header::CONTENT_TYPE, HTML);
         assert!(as_html_page(&replaced, None).is_none());
+    }
+
+    #[test]
+    fn refused_login_always_has_a_link() {
+        const CONFLICT: StatusCode = StatusCode::CONFLICT;
+        const UNAVAILABLE: StatusCode = StatusCode::SERVICE_UNAVAILABLE;
+        for (status, method, referer, link) in [
+            (CONFLICT, Method::POST, "https://site.example/login?next=/a", "/login?next=/a"),
+            (CONFLICT, Method::POST, "", "/sign-in"),
+            (CONFLICT, Method::GET, "https://provider.example/", "/sign-in"),
+            (UNAVAILABLE, Method::GET, "", ""),
+        ] {
+            let request = TestRequest::with_uri("/callback?code=1").method(method.clone());
+            let request = [("host", "site.example"), ("accept", "text/html"), ("referer", referer)]
+                .into_iter()
+                .fold(request, TestRequest::insert_header);
+            let info = RequestInfo::new(&request.to_http_request(), false);
+            let found = retry_link(status, &info, "/sign-in");
+            assert_eq!(found, Some(link), "{status} {method} {referer}");
+        }
+        let request = TestRequest::post().insert_header(("accept", "text/html"));
+        let info = RequestInfo::new(&request.to_http_request(), false);
+        assert_eq!(retry_link(UNAVAILABLE, &info, "/sign-in"), None);
     }
 }

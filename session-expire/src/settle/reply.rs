@@ -16,7 +16,7 @@ use crate::{
     response::{
         challenge::{Expired, challenge, set_reason_header},
         problem::{configuration_error, unavailable},
-        problem_page::as_html_page,
+        problem_page::{as_html_page, retry_link},
         replace::replace,
     },
 };
@@ -105,7 +105,8 @@ pub(crate) fn as_page_for_people<B>(
         return res;
     }
     let info = RequestInfo::new(res.request(), is_api);
-    match as_html_page(res.response(), info.retry_path()) {
+    let retry_path = retry_link(status, &info, &config.policy.login_url);
+    match as_html_page(res.response(), retry_path) {
         Some(page) => replace(res, page),
         None => res,
     }
