@@ -1,19 +1,25 @@
-//! A browser without a window: cookies, a handful of verbs, and no redirects followed behind one's back.
+//! An HTTP client with the cookies and headers of a browser. It follows no redirect.
 
 use std::{
     collections::BTreeMap,
+    io::{Read, Write},
+    net::TcpStream,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 use ureq::{
     Agent,
-    http::{HeaderMap, Request as HttpRequest},
+    http::{HeaderMap, Request},
 };
 
 use crate::Site;
 
-/// A browser with its cookies. A clone shares them, like another tab.
+/// Time for a response. It allows for a busy machine.
+const TIMEOUT: Duration = Duration::from_secs(120);
+
+/// A browser with its cookies. A clone shares them, as another tab does.
 #[derive(Clone)]
 pub struct Browser {
     base: String,
@@ -21,10 +27,10 @@ pub struct Browser {
     jar: Arc<Mutex<BTreeMap<String, String>>>,
 }
 
-/// What a server has answered.
+/// A response whose body has been read.
 #[derive(Debug, Clone)]
-pub struct Answer {
-    /// The status code.
+pub struct TestResponse {
+    /// The status code, or 0 if the connection broke.
     pub status: u16,
     /// The headers.
     pub headers: HeaderMap,
@@ -32,26 +38,33 @@ pub struct Answer {
     pub body: String,
 }
 
-impl Answer {
-    /// A header as text; empty when it is missing.
+impl TestResponse {
+    /// Returns a header as text, or an empty string if it is missing.
     #[must_use]
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 
-    /// All cookies that were set, as they stand in the headers.
+    /// Returns the values of all `Set-Cookie` headers.
     #[must_use]
     pub fn cookies(&self) -> Vec<&str> {
         self.headers.get_all("set-cookie").iter().filter_map(|value| value.to_str().ok()).collect()
     }
 
-    /// The body as JSON; null when it is none.
+    /// Returns `true` if the response sets or deletes the cookie `name`.
+    #[must_use]
+    pub fn has_cookie(&self, name: &str) -> bool {
+        let sets = |cookie: &&str| cookie.split_once('=').is_some_and(|(other, _)| other == name);
+        self.cookies().iter().any(sets)
+    }
+
+    /// Returns the body as JSON, or null if it is not JSON.
     #[must_use]
     pub fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.body).unwrap_or_default()
     }
 
-    /// The status and the place that the answer sends a browser to.
+    /// Returns the status and the `Location` header.
     #[must_use]
     pub fn redirect(&self) -> (u16, &str) {
         (self.status, self.header("location"))
@@ -59,13 +72,15 @@ impl Answer {
 }
 
 impl Browser {
-    /// A new browser for a site at this address, such as `http://127.0.0.1:8080`.
+    /// Returns a new browser for the site at `base`, such as `http://127.0.0.1:8080`.
     #[must_use]
     pub fn new(base: String) -> Self {
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
-            .timeout_global(Some(Duration::from_secs(30)));
+            // A server with default settings closes an idle connection after 5 seconds.
+            .max_idle_age(Duration::from_secs(2))
+            .timeout_global(Some(TIMEOUT));
         Self { base, agent: config.build().into(), jar: Arc::default() }
     }
 
@@ -74,73 +89,106 @@ impl Browser {
     }
 
     /// Opens a page.
-    pub fn get(&self, path: &str) -> Answer {
+    pub fn get(&self, path: &str) -> TestResponse {
         self.request("GET", path).send()
     }
 
-    /// Sends a form from the page `/form`.
-    pub fn post(&self, path: &str, form: &str) -> Answer {
+    /// Submits a form from the page `/form`.
+    pub fn post(&self, path: &str, form: &str) -> TestResponse {
         let referer = format!("{}/form", self.base);
         self.request("POST", path).header("referer", &referer).form(form).send()
     }
 
-    /// Asks as a script does.
-    pub fn fetch(&self, path: &str) -> Answer {
+    /// Sends a GET request as a script does.
+    pub fn fetch(&self, path: &str) -> TestResponse {
         self.request("GET", path).script().send()
     }
 
     /// Signs in through the login form.
-    pub fn sign_in(&self, user: &str) -> Answer {
-        let answer = self.post("/login", &format!("user={user}"));
-        assert_eq!(answer.status, 303, "{answer:?}");
-        answer
+    pub fn sign_in(&self, user: &str) -> TestResponse {
+        let response = self.post("/login", &format!("user={user}"));
+        assert_eq!(response.status, 303, "{response:?}");
+        response
     }
 
-    /// Whom the server takes this browser for on the page `path`; `None` if nobody.
+    /// Signs in through the login form, and retries until the registry has a free slot.
+    ///
+    /// A dropped login is cancelled in the background, so its slot is free only after a while.
+    ///
+    /// # Panics
+    ///
+    /// Panics if no slot is free after 120 seconds.
+    pub fn sign_in_when_free(&self, user: &str) {
+        let start = Instant::now();
+        while self.post("/login", &format!("user={user}")).status != 303 {
+            assert!(start.elapsed() < TIMEOUT, "no slot of {user} is free");
+            thread::sleep(Duration::from_millis(5));
+        }
+        assert_eq!(self.user_at("/private").as_deref(), Some(user));
+    }
+
+    /// Returns the body of the page `path`, which is the user's name, or `None` if it is not 200.
     pub fn user_at(&self, path: &str) -> Option<String> {
-        let answer = self.get(path);
-        (answer.status == 200).then_some(answer.body)
+        let response = self.get(path);
+        (response.status == 200).then_some(response.body)
     }
 
-    /// The messages that wait for this browser, joined by `|`. They are gone then.
-    pub fn messages(&self) -> String {
+    /// Returns the flash messages of this browser, joined by `|`, and marks them as read.
+    pub fn read_messages(&self) -> String {
         self.get("/messages").body
     }
 
-    /// A request to be completed and sent.
-    pub fn request(&self, method: &str, path: &str) -> Request<'_> {
-        let request = HttpRequest::builder().method(method).uri(format!("{}{path}", self.base));
-        Request { browser: self, request, body: String::new() }
+    /// Returns a request with the headers of a navigation on the same site.
+    pub fn request(&self, method: &str, path: &str) -> RequestBuilder<'_> {
+        let request = Request::builder().method(method).uri(format!("{}{path}", self.base));
+        RequestBuilder { browser: self, request, body: String::new() }
             .header("sec-fetch-mode", "navigate")
             .header("sec-fetch-site", "same-origin")
     }
 
-    /// The address of the site.
+    /// Sends bytes over a connection of their own, and returns the response.
+    ///
+    /// The request must say `Connection: close`. Cookies are neither sent nor stored.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the server does not accept the connection.
+    pub fn send_raw(&self, request: &[u8]) -> String {
+        let mut stream = TcpStream::connect(self.base.trim_start_matches("http://")).unwrap();
+        stream.set_read_timeout(Some(TIMEOUT)).unwrap();
+        stream.write_all(request).unwrap();
+        let mut response = vec![];
+        // The server may reset the connection after a response to an invalid request.
+        let _ = stream.read_to_end(&mut response);
+        String::from_utf8_lossy(&response).into_owned()
+    }
+
+    /// Returns the address of the site.
     #[must_use]
     pub fn base(&self) -> &str {
         &self.base
     }
 
-    /// A browser with a copy of the cookies, like a thief's.
+    /// Returns a browser with a copy of the cookies. Later changes are not shared.
     #[must_use]
-    pub fn stolen(&self) -> Self {
+    pub fn copy(&self) -> Self {
         let jar = self.jar().clone();
         Self { jar: Arc::new(Mutex::new(jar)), ..self.clone() }
     }
 
-    /// The same browser at another address, which gets the same cookies.
+    /// Returns this browser at another address, with the same cookies.
     #[must_use]
     pub fn at(&self, address: &str) -> Self {
         Self { base: address.to_owned(), ..self.clone() }
     }
 
-    /// The same browser at another site, as after a restart.
+    /// Returns this browser at another site, as after a restart.
     #[must_use]
     pub fn moved_to(&self, site: &Site) -> Self {
         self.at(&site.browser().base)
     }
 
-    /// The `Cookie` header it sends now.
+    /// Returns the `Cookie` header of the next request.
     #[must_use]
     pub fn cookie(&self) -> String {
         self.jar()
@@ -150,13 +198,13 @@ impl Browser {
             .join("; ")
     }
 
-    /// Plants a cookie.
+    /// Adds or replaces a cookie.
     pub fn set_cookie(&self, name: &str, value: &str) {
         self.jar().insert(name.to_owned(), value.to_owned());
     }
 
-    fn keep(&self, answer: &Answer) {
-        for cookie in answer.cookies() {
+    fn store_cookies(&self, response: &TestResponse) {
+        for cookie in response.cookies() {
             let (pair, attributes) = cookie.split_once(';').unwrap_or((cookie, ""));
             let Some((name, value)) = pair.split_once('=') else { continue };
             if attributes.contains("Max-Age=0") {
@@ -168,15 +216,15 @@ impl Browser {
     }
 }
 
-/// A request in the making.
-pub struct Request<'a> {
+/// A request of a [`Browser`].
+pub struct RequestBuilder<'a> {
     browser: &'a Browser,
     request: ureq::http::request::Builder,
     body: String,
 }
 
-impl Request<'_> {
-    /// Sets a header, in place of one that is there.
+impl RequestBuilder<'_> {
+    /// Sets a header and replaces its former value.
     #[must_use]
     pub fn header(mut self, name: &'static str, value: &str) -> Self {
         if let (Some(headers), Ok(value)) = (self.request.headers_mut(), value.parse()) {
@@ -185,40 +233,42 @@ impl Request<'_> {
         self
     }
 
-    /// Leaves a header out.
+    /// Removes a header.
     #[must_use]
     pub fn without(mut self, name: &str) -> Self {
         self.request.headers_mut().map(|headers| headers.remove(name));
         self
     }
 
-    /// Asks as a script of the site does.
+    /// Sets the headers of a script on the same site.
     #[must_use]
     pub fn script(self) -> Self {
         self.header("sec-fetch-mode", "cors").header("accept", "*/*")
     }
 
-    /// Sends a form.
+    /// Sets the body to a form.
     #[must_use]
     pub fn form(mut self, form: &str) -> Self {
         form.clone_into(&mut self.body);
         self.header("content-type", "application/x-www-form-urlencoded")
     }
 
-    /// Sends JSON.
+    /// Sets the body to JSON.
     #[must_use]
     pub fn json(mut self, json: &str) -> Self {
         json.clone_into(&mut self.body);
         self.header("content-type", "application/json")
     }
 
-    /// Sends it and waits for the answer. A connection that breaks is answered with status 0.
-    pub fn send(mut self) -> Answer {
+    /// Sends the request and stores the cookies of the response.
+    ///
+    /// A connection that breaks gives a response of status 0.
+    pub fn send(mut self) -> TestResponse {
         let cookie = self.browser.cookie();
         if !cookie.is_empty() {
             self = self.header("cookie", &cookie);
         }
-        let answer = self
+        let response = self
             .request
             .body(self.body)
             .map_err(ureq::Error::from)
@@ -226,14 +276,14 @@ impl Request<'_> {
             .map(|response| {
                 let (head, mut body) = response.into_parts();
                 let body = body.read_to_string().unwrap_or_default();
-                Answer { status: head.status.as_u16(), headers: head.headers, body }
+                TestResponse { status: head.status.as_u16(), headers: head.headers, body }
             })
-            .unwrap_or_else(|error| Answer {
+            .unwrap_or_else(|error| TestResponse {
                 status: 0,
                 headers: HeaderMap::new(),
                 body: error.to_string(),
             });
-        self.browser.keep(&answer);
-        answer
+        self.browser.store_cookies(&response);
+        response
     }
 }

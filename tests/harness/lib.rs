@@ -1,21 +1,22 @@
-//! What the tests drive the library with: a [`Site`] on a free port with a clock to turn, and a
-//! [`Browser`] with verbs.
+//! Harness of the HTTP tests: a [`Site`] on a free port with a manual clock, and a [`Browser`].
 
 mod browser;
 mod pages;
-mod probe;
 mod redis_server;
+mod registry;
+mod renamed;
 mod server;
 mod site;
 
-pub use browser::{Answer, Browser, Request};
-pub use pages::configure as pages;
-pub use probe::Probe;
+pub use browser::{Browser, RequestBuilder, TestResponse};
+pub use pages::{Barrier, configure as pages};
 pub use redis_server::RedisServer;
-pub use server::{Server, block_on};
-pub use site::{Site, SiteBuilder, name_of_event, sealed};
+pub use registry::TestRegistry;
+pub use renamed::Answer;
+pub use server::{CONNECTION_TIMEOUT, Server, block_on};
+pub use site::{Site, SiteBuilder, describe_event, seal_anonymous_cookie};
 
-/// The README's example compiles.
+/// Compiles the examples of the README.
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 struct Readme;

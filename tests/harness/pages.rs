@@ -1,8 +1,12 @@
-//! The pages that every test site has.
+//! Routes that every test site has.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
 };
 
 use actix_identity::Identity;
@@ -13,19 +17,40 @@ use session_expire::{
     FlashMessages, PolicyPatch, SessionHandle, SessionVars, SignInError, hours, local_path, minutes,
 };
 
-/// Holds requests to `/slow` back until they may go on.
+/// Stops requests in a handler or middleware until the test releases them.
+///
+/// A [`Site`](crate::Site) has one in its application data.
 #[derive(Clone, Default)]
-pub(crate) struct Brake {
-    pub(crate) waiting: Arc<AtomicUsize>,
-    pub(crate) released: Arc<AtomicBool>,
+pub struct Barrier {
+    arrived: Arc<AtomicUsize>,
+    is_open: Arc<AtomicBool>,
 }
 
-impl Brake {
-    async fn hold(&self) {
-        self.waiting.fetch_add(1, Ordering::SeqCst);
-        while !self.released.load(Ordering::SeqCst) {
-            actix_web::rt::time::sleep(std::time::Duration::from_millis(1)).await;
+impl Barrier {
+    /// Counts a request without stopping it.
+    pub fn arrive(&self) {
+        self.arrived.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Counts a request, and stops it until the test opens the barrier.
+    pub async fn wait(&self) {
+        self.arrive();
+        while !self.is_open.load(Ordering::SeqCst) {
+            actix_web::rt::time::sleep(Duration::from_millis(1)).await;
         }
+    }
+
+    /// Blocks the test until `n` requests have arrived since the start of the site.
+    pub(crate) fn wait_for_arrivals(&self, n: usize) {
+        let start = Instant::now();
+        while self.arrived.load(Ordering::SeqCst) < n {
+            assert!(start.elapsed() < Duration::from_secs(120), "fewer than {n} requests arrived");
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    pub(crate) fn open(&self) {
+        self.is_open.store(true, Ordering::SeqCst);
     }
 }
 
@@ -57,20 +82,8 @@ async fn sign_in(
     Ok(see_other("/private"))
 }
 
-async fn login_page(messages: FlashMessages) -> String {
-    joined(&messages)
-}
-
 async fn logout(user: Identity) -> HttpResponse {
     user.logout();
-    see_other("/login")
-}
-
-async fn logout_with_message(user: Option<Identity>, messages: FlashMessages) -> HttpResponse {
-    if let Some(user) = user {
-        user.logout();
-    }
-    messages.info("Bye.");
     see_other("/login")
 }
 
@@ -79,13 +92,9 @@ async fn sign_out(session: SessionHandle) -> HttpResponse {
     see_other("/login")
 }
 
-fn joined(messages: &FlashMessages) -> String {
+async fn show_messages(messages: FlashMessages) -> String {
     let texts = messages.into_iter().map(|message| format!("[{}] {message}", message.tags()));
     texts.collect::<Vec<_>>().join("|")
-}
-
-async fn show_messages(messages: FlashMessages) -> String {
-    joined(&messages)
 }
 
 async fn push_message(messages: FlashMessages, text: String) -> HttpResponse {
@@ -93,8 +102,8 @@ async fn push_message(messages: FlashMessages, text: String) -> HttpResponse {
     see_other("/private")
 }
 
-/// Answers the name of the user, and 401 to nobody.
-pub(crate) async fn whoami(user: Identity) -> actix_web::Result<String> {
+/// Responds with the user's name. Without a login the extractor responds with 401.
+async fn whoami(user: Identity) -> actix_web::Result<String> {
     Ok(user.id()?)
 }
 
@@ -111,35 +120,32 @@ async fn vars(session: SessionVars) -> HttpResponse {
     }))
 }
 
-/// Waits until the test lets it go on, then writes to the session as a slow handler does.
+/// Waits at the barrier, then writes to the session.
 async fn slow(
     user: Identity,
     session: Session,
-    brake: web::Data<Brake>,
+    barrier: web::Data<Barrier>,
 ) -> actix_web::Result<String> {
-    brake.hold().await;
+    barrier.wait().await;
     session.insert("late", "written")?;
     Ok(user.id()?)
 }
 
-/// The same for everybody, and without a trace.
-async fn slow_public(brake: web::Data<Brake>) -> &'static str {
-    brake.hold().await;
+async fn slow_public(barrier: web::Data<Barrier>) -> &'static str {
+    barrier.wait().await;
     "news"
 }
 
-/// The same for an anonymous visitor.
 async fn slow_visits(
     session: Session,
-    brake: web::Data<Brake>,
+    barrier: web::Data<Barrier>,
 ) -> actix_web::Result<impl Responder> {
-    brake.hold().await;
+    barrier.wait().await;
     visits(session).await
 }
 
-/// Signs out once the test lets it go on.
-async fn slow_logout(session: SessionHandle, brake: web::Data<Brake>) -> HttpResponse {
-    brake.hold().await;
+async fn slow_logout(session: SessionHandle, barrier: web::Data<Barrier>) -> HttpResponse {
+    barrier.wait().await;
     sign_out(session).await
 }
 
@@ -149,14 +155,14 @@ async fn visits(session: Session) -> actix_web::Result<impl Responder> {
     Ok(visits.to_string())
 }
 
-/// Adds them to a site. Those that are slow need a [`Site`](crate::Site).
+/// Adds the routes to an application. The slow ones need the [`Barrier`] of a
+/// [`Site`](crate::Site).
 pub fn configure(cfg: &mut web::ServiceConfig) {
-    let looser = || PolicyPatch::new().idle(hours(1));
+    let laxer = || PolicyPatch::new().idle(hours(1));
     let stricter = || PolicyPatch::new().idle(minutes(1));
     cfg.route("/login", web::post().to(login))
-        .route("/login", web::get().to(login_page))
+        .route("/login", web::get().to(show_messages))
         .route("/logout", web::post().to(logout))
-        .route("/logout-with-message", web::post().to(logout_with_message))
         .route("/sign-in", web::post().to(sign_in))
         .route("/sign-out", web::post().to(sign_out))
         .route("/messages", web::get().to(show_messages))
@@ -169,8 +175,8 @@ pub fn configure(cfg: &mut web::ServiceConfig) {
         .route("/slow-logout", web::post().to(slow_logout))
         .route("/visits", web::get().to(visits))
         .route("/private", web::to(whoami))
-        .service(web::resource("/looser").wrap(looser()).route(web::to(whoami)))
-        .service(web::resource("/looser/vars").wrap(looser()).route(web::get().to(vars)))
+        .service(web::resource(["/laxer", "/looser"]).wrap(laxer()).route(web::to(whoami)))
+        .service(web::resource("/laxer/vars").wrap(laxer()).route(web::get().to(vars)))
         .service(web::resource("/stricter").wrap(stricter()).route(web::to(whoami)))
         .service(
             web::resource("/poll")

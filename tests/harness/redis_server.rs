@@ -1,8 +1,9 @@
-//! A Redis server of the tests' own.
+//! Redis server that a test starts and stops.
 
 use std::{
+    hash::{BuildHasher, Hasher, RandomState},
     io::{BufRead, BufReader},
-    net::TcpListener,
+    net::{Ipv4Addr, TcpListener},
     process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -11,97 +12,115 @@ use std::{
 use session_expire::RedisRegistry;
 use tempfile::TempDir;
 
-/// Starts the server and kills it when the shell's input ends: whoever holds the other end may die as
-/// they like, and no server is left behind.
-const LEASH: &str = r#""$@" >/dev/null & echo $!; read -r _; kill -9 $!"#;
+/// Runs the server, and kills it when standard input ends. A killed test leaves no server
+/// running.
+const RUN_UNTIL_INPUT_ENDS: &str = r#""$@" >/dev/null & echo $!; read -r _; kill -9 $!"#;
 
-/// A server on a free port, in a folder of its own, gone when it is dropped.
+/// A server on a free port, with a directory of its own. Dropping it stops the server.
 ///
-/// Needs `redis-server` on the path, or its path in `REDIS_SERVER`.
+/// Needs `redis-server` in `PATH`, or its path in `REDIS_SERVER`.
 pub struct RedisServer {
     running: Option<Running>,
     options: Vec<String>,
-    folder: TempDir,
-    /// Where it listens, also after it was started again.
+    directory: TempDir,
+    /// The port, which a restart keeps.
     pub port: u16,
 }
 
 struct Running {
     pid: String,
-    leash: Child,
+    shell: Child,
 }
 
 impl RedisServer {
-    /// An empty server that saves nothing.
+    /// Starts an empty server without persistence.
     pub fn start() -> Self {
-        Self::with(&[])
+        Self::with_options(&[])
     }
 
-    /// A server with more words on its command line.
-    pub fn with(options: &[&str]) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let options = options.iter().map(|&word| word.to_owned()).collect();
-        let mut server = Self { running: None, options, folder: TempDir::new().unwrap(), port };
-        server.start_again();
-        server
+    /// Starts an empty server with these options on its command line.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the server does not start.
+    pub fn with_options(options: &[&str]) -> Self {
+        let options: Vec<_> = options.iter().map(|&word| word.to_owned()).collect();
+        for _ in 0..5 {
+            let (options, directory) = (options.clone(), TempDir::new().unwrap());
+            let mut server = Self { running: None, options, directory, port: find_free_port() };
+            // Another process may have taken the port by now.
+            if server.try_start().is_ok() {
+                return server;
+            }
+        }
+        panic!("{} does not start", program());
     }
 
-    /// Starts it with what its folder holds, at the port that it had.
-    pub fn start_again(&mut self) {
-        let program = std::env::var("REDIS_SERVER").unwrap_or_else(|_| "redis-server".to_owned());
-        let mut leash = Command::new("sh")
-            .args(["-c", LEASH, "sh", &program, "--port", &self.port.to_string()])
+    /// Starts the server again, on the same port and with the files of its directory.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the server does not start.
+    pub fn restart(&mut self) {
+        self.try_start().unwrap();
+    }
+
+    fn try_start(&mut self) -> Result<(), &'static str> {
+        let mut shell = Command::new("sh")
+            .args(["-c", RUN_UNTIL_INPUT_ENDS, "sh", &program()])
+            .args(["--port", &self.port.to_string()])
             .args(["--bind", "127.0.0.1", "--save", "", "--dir"])
-            .arg(self.folder.path())
+            .arg(self.directory.path())
             .args(&self.options)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
         let mut pid = String::new();
-        BufReader::new(leash.stdout.take().unwrap()).read_line(&mut pid).unwrap();
-        self.running = Some(Running { pid: pid.trim().to_owned(), leash });
-        let began = Instant::now();
-        while !self.is_up() {
-            let patience = Duration::from_secs(10);
-            assert!(
-                began.elapsed() < patience,
-                "these tests need {program}, which does not answer"
-            );
+        BufReader::new(shell.stdout.take().unwrap()).read_line(&mut pid).unwrap();
+        self.running = Some(Running { pid: pid.trim().to_owned(), shell });
+        let start = Instant::now();
+        while !self.is_ready()? {
+            if start.elapsed() > Duration::from_secs(60) {
+                return Err("the server does not respond");
+            }
             thread::sleep(Duration::from_millis(20));
         }
+        Ok(())
     }
 
-    /// Whether it answers; another server at this port is none of ours.
-    fn is_up(&self) -> bool {
-        let Ok(mut connection) = self.client().get_connection() else { return false };
-        let told: Result<String, _> = redis::cmd("INFO").arg("server").query(&mut connection);
-        match told {
-            Ok(told) => {
-                let ours = format!("process_id:{}", self.running.as_ref().unwrap().pid);
-                assert!(told.lines().any(|line| line == ours), "somebody else's Redis is there");
-                true
+    /// Returns `true` if the server responds, and an error if another process has its port.
+    fn is_ready(&self) -> Result<bool, &'static str> {
+        let Ok(mut connection) = self.client().get_connection() else {
+            return Ok(false);
+        };
+        let info: Result<String, _> = redis::cmd("INFO").arg("server").query(&mut connection);
+        match info {
+            Ok(info) => {
+                let own = format!("process_id:{}", self.running.as_ref().unwrap().pid);
+                let is_own = info.lines().any(|line| line == own);
+                if is_own { Ok(true) } else { Err("another server has the port") }
             }
-            // One that asks for a password, or still reads its file.
-            Err(error) => error.code() == Some("NOAUTH"),
+            // A server with a password is ready. One that still loads its file responds `LOADING`.
+            Err(error) => Ok(error.code() == Some("NOAUTH")),
         }
     }
 
-    /// Kills it.
+    /// Kills the server.
     pub fn stop(&mut self) {
         if let Some(mut running) = self.running.take() {
-            drop(running.leash.stdin.take());
-            running.leash.wait().unwrap();
+            drop(running.shell.stdin.take());
+            running.shell.wait().unwrap();
         }
     }
 
-    /// Halts it (`STOP`) or lets it go on (`CONT`).
+    /// Sends a signal to the server, such as `STOP` or `CONT`.
     pub fn signal(&self, signal: &str) {
         let pid = &self.running.as_ref().unwrap().pid;
         assert!(Command::new("kill").args(["-s", signal, pid]).status().unwrap().success());
     }
 
-    /// Its address.
+    /// Returns the URL of the server.
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}/", self.port)
     }
@@ -110,8 +129,8 @@ impl RedisServer {
         redis::Client::open(self.url()).unwrap()
     }
 
-    /// Sends one command past the registry.
-    pub fn ask<T: redis::FromRedisValue>(&self, words: &[&str]) -> T {
+    /// Sends a command to the server, without a registry.
+    pub fn command<T: redis::FromRedisValue>(&self, words: &[&str]) -> T {
         let mut command = redis::Cmd::new();
         words.iter().for_each(|word| {
             command.arg(word);
@@ -119,23 +138,39 @@ impl RedisServer {
         command.query(&mut self.client().get_connection().unwrap()).unwrap()
     }
 
-    /// A registry on it, patient enough for a machine that does other things as well.
+    /// Connects a registry whose timeout allows for a busy machine.
     pub async fn registry(&self) -> RedisRegistry {
         RedisRegistry::connect(&self.url()).await.unwrap().timeout(Duration::from_secs(10))
     }
 
-    /// The same with records kept at hand.
+    /// Connects a registry that caches records, with the same timeout.
     pub async fn caching(&self) -> RedisRegistry {
         let registry = RedisRegistry::connect_caching(&self.url()).await.unwrap();
         registry.timeout(Duration::from_secs(10))
     }
 
-    /// How often each command ran since the last `CONFIG RESETSTAT`.
+    /// Returns the number of calls of a command since the last `CONFIG RESETSTAT`.
     pub fn calls(&self, command: &str) -> u64 {
-        let stats: String = self.ask(&["INFO", "commandstats"]);
+        let stats: String = self.command(&["INFO", "commandstats"]);
         let line = stats.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{command}:")));
         let calls = line.and_then(|line| line.strip_prefix("calls=")?.split(',').next());
         calls.map_or(0, |calls| calls.parse().unwrap())
+    }
+}
+
+fn program() -> String {
+    std::env::var("REDIS_SERVER").unwrap_or_else(|_| "redis-server".to_owned())
+}
+
+/// Returns a free port below those that Linux gives to outgoing connections. A connection of another
+/// process must not take the port while the server is stopped.
+fn find_free_port() -> u16 {
+    loop {
+        let random = RandomState::new().build_hasher().finish();
+        let port = 10_000 + (random % 20_000) as u16;
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return port;
+        }
     }
 }
 

@@ -1,9 +1,10 @@
-//! A server in a thread of its own, on a free port.
+//! HTTP server in a thread of its own, on a free port.
 
 use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener},
     sync::mpsc::{Sender, channel},
     thread::{self, JoinHandle},
+    time::Duration,
 };
 
 use actix_web::{dev::ServerHandle, rt::System};
@@ -18,12 +19,12 @@ pub struct Server {
 }
 
 impl Server {
-    /// Runs `serve` in a thread. It serves on the listener, on whatever runtime it likes, sends its
-    /// handle, and returns when the server has stopped.
+    /// Runs `serve` in a thread. It serves on the listener, sends the handle of the server, and
+    /// returns when the server has stopped.
     ///
     /// # Panics
     ///
-    /// If the machine has no free port, or the server does not start.
+    /// Panics if no port is free, or if the server does not start.
     #[must_use]
     pub fn start(serve: impl FnOnce(TcpListener, Sender<ServerHandle>) + Send + 'static) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
@@ -34,7 +35,7 @@ impl Server {
         Self { address, handle, thread: Some(thread) }
     }
 
-    /// A new browser at this server.
+    /// Returns a new browser at this server.
     #[must_use]
     pub fn browser(&self) -> Browser {
         Browser::new(format!("http://{}", self.address))
@@ -50,7 +51,12 @@ impl Drop for Server {
     }
 }
 
-/// Runs an application in two workers; each has one of its own.
+/// Time for which a server keeps an idle connection, and waits for the head of a request.
+///
+/// With actix-web's default of 5 seconds, a busy machine breaks connections of a test.
+pub const CONNECTION_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// Starts a [`Server`] with two workers. The expression builds the `App` of each.
 ///
 /// ```
 /// use actix_web::{App, HttpResponse, web};
@@ -60,18 +66,21 @@ impl Drop for Server {
 #[macro_export]
 macro_rules! serve {
     ($app:expr) => {
-        $crate::Server::start(move |listener, tell| {
+        $crate::Server::start(move |listener, sender| {
             $crate::block_on(async move {
                 let server = ::actix_web::HttpServer::new(move || $app).workers(2);
+                let server = server
+                    .keep_alive($crate::CONNECTION_TIMEOUT)
+                    .client_request_timeout($crate::CONNECTION_TIMEOUT);
                 let server = server.listen(listener).unwrap().disable_signals().run();
-                tell.send(server.handle()).unwrap();
+                sender.send(server.handle()).unwrap();
                 server.await.unwrap();
             })
         })
     };
 }
 
-/// Runs a future to its end.
+/// Runs a future to completion on an actix `System`.
 pub fn block_on<F: Future>(future: F) -> F::Output {
     System::new().block_on(future)
 }

@@ -1,9 +1,8 @@
-//! A site that listens on a free port and lives on a clock that only the test turns.
+//! Test site on a free port, with a manual clock and a [`TestRegistry`].
 
 use std::{
     net::TcpListener,
     sync::{Arc, Mutex, PoisonError, mpsc},
-    thread,
     time::Duration,
 };
 
@@ -17,16 +16,16 @@ use session_expire::{
     Event, ManualClock, Policy, SessionExpire, SessionExpireBuilder, Timestamp, hours, minutes,
 };
 
-use crate::{Browser, Probe, Server, pages};
+use crate::{Barrier, Browser, CONNECTION_TIMEOUT, Server, TestRegistry, pages};
 
 type Configure = fn(&mut web::ServiceConfig);
 type Customise = Box<dyn FnOnce(SessionExpireBuilder) -> SessionExpireBuilder>;
 
-/// A site that is being set up.
+/// Builder of a [`Site`].
 pub struct SiteBuilder {
     policy: Policy,
     clock: ManualClock,
-    probe: Probe,
+    registry: TestRegistry,
     routes: Configure,
     customise: Customise,
 }
@@ -34,40 +33,40 @@ pub struct SiteBuilder {
 /// A running site. It stops when it is dropped.
 pub struct Site {
     server: Server,
-    brake: pages::Brake,
+    barrier: Barrier,
     events: Arc<Mutex<Vec<String>>>,
-    /// Its clock.
+    /// The clock of the site. Only the test moves it.
     pub clock: ManualClock,
-    /// Its registry.
-    pub registry: Probe,
+    /// The registry, unless the middleware was given another one.
+    pub registry: TestRegistry,
 }
 
 impl Site {
-    /// A site with 10 minutes idle and 8 hours absolute.
+    /// Starts a site with an idle timeout of 10 minutes and an absolute timeout of 8 hours.
     #[must_use]
     pub fn start() -> Self {
         Self::builder().start()
     }
 
-    /// The same, to be changed first.
+    /// Returns a builder with the same policy.
     #[must_use]
     pub fn builder() -> SiteBuilder {
         SiteBuilder {
             policy: Policy::new().idle(minutes(10)).absolute(hours(8)),
             clock: ManualClock::default(),
-            probe: Probe::default(),
+            registry: TestRegistry::default(),
             routes: |_| {},
             customise: Box::new(|builder| builder),
         }
     }
 
-    /// A new browser at this site.
+    /// Returns a new browser at this site.
     #[must_use]
     pub fn browser(&self) -> Browser {
         self.server.browser()
     }
 
-    /// A new browser in which `user` has signed in.
+    /// Returns a new browser in which `user` has signed in.
     #[must_use]
     pub fn signed_in(&self, user: &str) -> Browser {
         let browser = self.browser();
@@ -75,52 +74,50 @@ impl Site {
         browser
     }
 
-    /// Turns the clock.
-    pub fn pass(&self, time: Duration) {
+    /// Advances the clock.
+    pub fn advance(&self, time: Duration) {
         self.clock.advance(time);
     }
 
-    /// What the observer was told since the last look.
-    pub fn events(&self) -> Vec<String> {
+    /// Returns the events since the last call, each as [`describe_event`] puts it.
+    pub fn take_events(&self) -> Vec<String> {
         std::mem::take(&mut self.events.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Waits until `n` requests stand at `/slow` or `/slow-public`.
-    pub fn wait_for_slow(&self, n: usize) {
-        while self.brake.waiting.load(std::sync::atomic::Ordering::SeqCst) < n {
-            thread::yield_now();
-        }
+    /// Waits until `n` requests have arrived at the [`Barrier`] since the start of the site.
+    pub fn wait_for_arrivals(&self, n: usize) {
+        self.barrier.wait_for_arrivals(n);
     }
 
-    /// Lets them go on.
-    pub fn release_slow(&self) {
-        self.brake.released.store(true, std::sync::atomic::Ordering::SeqCst);
+    /// Releases all requests that wait at the [`Barrier`].
+    pub fn open_barrier(&self) {
+        self.barrier.open();
     }
 }
 
 impl SiteBuilder {
-    /// Uses this policy.
+    /// Sets the policy.
     #[must_use]
     pub fn policy(mut self, policy: Policy) -> Self {
         self.policy = policy;
         self
     }
 
-    /// Starts the clock here.
+    /// Sets the time at which the clock starts.
     #[must_use]
     pub fn clock_at(mut self, start: Timestamp) -> Self {
         self.clock = ManualClock::new(start);
         self
     }
 
-    /// Uses a registry that another site has used: the same one after a restart.
+    /// Sets the registry, such as that of another site before a restart.
     #[must_use]
-    pub fn registry(mut self, probe: Probe) -> Self {
-        self.probe = probe;
+    pub fn registry(mut self, registry: TestRegistry) -> Self {
+        self.registry = registry;
         self
     }
 
-    /// Adds pages.
+    /// Adds routes.
     #[must_use]
     pub fn routes(mut self, routes: Configure) -> Self {
         self.routes = routes;
@@ -141,7 +138,7 @@ impl SiteBuilder {
     ///
     /// # Panics
     ///
-    /// When the machine has no free port, or the configuration is wrong.
+    /// Panics if no port is free, or if the configuration is rejected.
     #[must_use]
     pub fn start(self) -> Site {
         let events = Arc::<Mutex<Vec<String>>>::default();
@@ -150,28 +147,28 @@ impl SiteBuilder {
             .plain_http(true)
             .cookie_key(key())
             .clock(self.clock.clone())
-            .registry(self.probe.clone())
+            .registry(self.registry.clone())
             .observer(move |event| {
-                log.lock().unwrap_or_else(PoisonError::into_inner).push(name_of_event(event))
+                log.lock().unwrap_or_else(PoisonError::into_inner).push(describe_event(event))
             });
-        let expire = (self.customise)(builder).build().expect("the test's policy is sound");
-        let (brake, routes) = (pages::Brake::default(), self.routes);
-        let shared = brake.clone();
+        let expire = (self.customise)(builder).build().expect("a valid configuration");
+        let (barrier, routes) = (Barrier::default(), self.routes);
+        let shared = barrier.clone();
         let server =
-            Server::start(move |listener, tell| serve(listener, expire, shared, routes, &tell));
-        Site { server, brake, events, clock: self.clock, registry: self.probe }
+            Server::start(move |listener, sender| serve(listener, expire, shared, routes, &sender));
+        Site { server, barrier, events, clock: self.clock, registry: self.registry }
     }
 }
 
-/// An anonymous cookie of this content, sealed with the site's key.
+/// Returns the value of an anonymous cookie with this content, sealed with the key of every site.
 #[must_use]
-pub fn sealed(state: &str) -> String {
+pub fn seal_anonymous_cookie(content: &str) -> String {
     let mut jar = CookieJar::new();
-    jar.private_mut(&key()).add(Cookie::new("anonymous", state.to_owned()));
+    jar.private_mut(&key()).add(Cookie::new("anonymous", content.to_owned()));
     jar.get("anonymous").map(|cookie| cookie.value().to_owned()).unwrap_or_default()
 }
 
-/// The same for every site, so that a cookie of one is readable at another with the same registry.
+/// Returns the same key for every site. A cookie stays readable after a restart.
 fn key() -> Key {
     Key::from(&[7; 64])
 }
@@ -179,13 +176,13 @@ fn key() -> Key {
 fn serve(
     listener: TcpListener,
     expire: SessionExpire,
-    brake: pages::Brake,
+    barrier: Barrier,
     routes: Configure,
-    tell: &mpsc::Sender<ServerHandle>,
+    sender: &mpsc::Sender<ServerHandle>,
 ) {
     let app = move || {
         App::new()
-            .app_data(web::Data::new(brake.clone()))
+            .app_data(web::Data::new(barrier.clone()))
             .configure(routes)
             .configure(pages::configure)
             .service(expire.endpoints())
@@ -193,16 +190,22 @@ fn serve(
     };
     actix_web::rt::System::new()
         .block_on(async {
-            let server = HttpServer::new(app).workers(2).listen(listener)?.disable_signals().run();
-            tell.send(server.handle()).map_err(std::io::Error::other)?;
+            let server = HttpServer::new(app)
+                .workers(2)
+                .keep_alive(CONNECTION_TIMEOUT)
+                .client_request_timeout(CONNECTION_TIMEOUT)
+                .listen(listener)?
+                .disable_signals()
+                .run();
+            sender.send(server.handle()).map_err(std::io::Error::other)?;
             server.await
         })
         .expect("the server runs");
 }
 
-/// An event in words.
+/// Returns a short description of an event, such as `alice ended: idle`.
 #[must_use]
-pub fn name_of_event(event: &Event<'_>) -> String {
+pub fn describe_event(event: &Event<'_>) -> String {
     match event {
         Event::LoggedIn { user, .. } => format!("{user} signed in"),
         Event::Ended { user, reason, .. } => format!("{user} ended: {reason}"),
@@ -211,12 +214,12 @@ pub fn name_of_event(event: &Event<'_>) -> String {
         Event::LoginRefused { user } => format!("{user} refused"),
         Event::EveryoneEnded { count } => format!("{count} sessions of all users ended"),
         Event::RegistryFailed { .. } => "registry failed".to_owned(),
-        _ => "something new".to_owned(),
+        _ => "another event".to_owned(),
     }
 }
 
 impl Drop for Site {
     fn drop(&mut self) {
-        self.release_slow();
+        self.open_barrier();
     }
 }

@@ -1,4 +1,4 @@
-//! Cache headers: no shared cache stores what is one user's.
+//! Cache headers of responses.
 
 use actix_identity::Identity;
 use actix_session::Session;
@@ -10,19 +10,19 @@ use actix_web::{
     web,
 };
 use session_expire::{FlashMessages, minutes, seconds};
-use session_expire_tests::{Answer, Site};
+use session_expire_tests::{Site, TestResponse};
 
 const PUBLIC: (&str, &str) = ("cache-control", "public, max-age=600");
 
 fn routes(cfg: &mut web::ServiceConfig) {
-    let gone = web::resource("/gone").wrap_fn(|req, service| {
-        let inside = service.call(req);
+    let failing = web::resource("/failing").wrap_fn(|req, service| {
+        let inner = service.call(req);
         async move {
-            inside.await?;
-            Err::<ServiceResponse<BoxBody>, _>(ErrorNotFound("no such account of alice"))
+            inner.await?;
+            Err::<ServiceResponse<BoxBody>, _>(ErrorNotFound("no account of alice"))
         }
     });
-    cfg.service(gone.route(web::get().to(whose)));
+    cfg.service(failing.route(web::get().to(user)));
     cfg.route("/asset", web::get().to(asset))
         .route("/asset/{header}", web::get().to(asset))
         .route("/cached/login", web::post().to(login))
@@ -31,7 +31,7 @@ fn routes(cfg: &mut web::ServiceConfig) {
         .route("/cached/write", web::get().to(write))
         .route("/cached/renew", web::get().to(renew))
         .route("/cached/purge", web::get().to(purge))
-        .route("/whose", web::get().to(whose));
+        .route("/user", web::get().to(user));
 }
 
 fn cached() -> HttpResponseBuilder {
@@ -84,53 +84,53 @@ async fn purge(session: Session) -> HttpResponse {
     cached().finish()
 }
 
-async fn whose(user: Option<Identity>) -> String {
-    user.map_or_else(|| "a visitor's".to_owned(), |user| user.id().unwrap())
+async fn user(user: Option<Identity>) -> String {
+    user.map_or_else(|| "anonymous".to_owned(), |user| user.id().unwrap())
 }
 
 fn site() -> Site {
     Site::builder().routes(routes).start()
 }
 
-fn caching(answer: &Answer) -> (&str, &str) {
-    (answer.header("cache-control"), answer.header("vary"))
+fn caching(response: &TestResponse) -> (&str, &str) {
+    (response.header("cache-control"), response.header("vary"))
 }
 
-/// A cached response must not hand a cookie to every user.
+/// A cache would send the cookie of a stored response to other users.
 #[track_caller]
-fn assert_no_live_cookie(answer: &Answer) {
-    let may_be_cached = answer.header("cache-control") != "no-store";
-    assert!(!may_be_cached || answer.cookies().is_empty(), "{answer:?}");
+fn assert_no_cached_cookie(response: &TestResponse) {
+    let may_be_cached = response.header("cache-control") != "no-store";
+    assert!(!may_be_cached || response.cookies().is_empty(), "{response:?}");
 }
 
 #[test]
-fn login_renewal_and_sign_out_are_never_stored() {
+fn login_renewal_and_sign_out_are_no_store() {
     let site = site();
     let alice = site.browser();
-    let answers =
+    let responses =
         [alice.post("/cached/login", ""), alice.get("/cached/renew"), alice.get("/cached/purge")];
-    for answer in answers {
-        assert_eq!((answer.status, answer.cookies().len()), (200, 1), "{answer:?}");
-        assert_eq!(caching(&answer), ("no-store", ""), "{answer:?}");
+    for response in responses {
+        assert_eq!((response.status, response.cookies().len()), (200, 1), "{response:?}");
+        assert_eq!(caching(&response), ("no-store", ""), "{response:?}");
     }
 }
 
 #[test]
-fn activity_leaves_a_cacheable_response_without_a_cookie() {
+fn activity_keeps_a_response_cacheable() {
     let site = site();
     let alice = site.signed_in("alice");
     for path in ["/asset", "/cached/write", "/cached/push"] {
-        site.pass(minutes(1));
-        drop(site.registry.asked());
-        let answer = alice.get(path);
-        assert_eq!(site.registry.asked(), ["load", "update"], "{path}");
-        assert_eq!(caching(&answer), (PUBLIC.1, ""), "{path}");
-        assert!(answer.cookies().is_empty(), "{path}: {answer:?}");
+        site.advance(minutes(1));
+        drop(site.registry.take_operations());
+        let response = alice.get(path);
+        assert_eq!(site.registry.take_operations(), ["load", "update"], "{path}");
+        assert_eq!(caching(&response), (PUBLIC.1, ""), "{path}");
+        assert!(response.cookies().is_empty(), "{path}: {response:?}");
     }
 }
 
 #[test]
-fn consumed_message_is_never_stored() {
+fn response_with_a_message_is_no_store() {
     let site = site();
     for browser in [site.browser(), site.signed_in("alice")] {
         browser.post("/push", "hello");
@@ -140,18 +140,18 @@ fn consumed_message_is_never_stored() {
         assert_eq!((empty.body.as_str(), empty.header("cache-control")), ("", PUBLIC.1));
     }
     let alice = site.signed_in("alice");
-    site.pass(minutes(10));
+    site.advance(minutes(10));
     let reason = alice.get("/cached/messages");
     assert!(!reason.body.is_empty());
     assert_eq!(caching(&reason), ("no-store", ""));
 }
 
 #[test]
-fn anonymous_response_with_a_cookie_is_never_stored() {
+fn anonymous_response_with_a_cookie_is_no_store() {
     let site = site();
     for path in ["/cached/write", "/cached/push"] {
-        let answer = site.browser().get(path);
-        assert_eq!((answer.cookies().len(), caching(&answer)), (1, ("no-store", "")), "{path}");
+        let response = site.browser().get(path);
+        assert_eq!((response.cookies().len(), caching(&response)), (1, ("no-store", "")), "{path}");
     }
 }
 
@@ -159,14 +159,14 @@ fn anonymous_response_with_a_cookie_is_never_stored() {
 fn anonymous_response_varies_by_cookie() {
     let site = site();
     let browser = site.browser();
-    for path in ["/public", "/whose", "/messages", "/vars", "/asset/etag", "/missing"] {
+    for path in ["/public", "/user", "/messages", "/vars", "/asset/etag", "/missing"] {
         assert_eq!(caching(&browser.get(path)), ("", "Cookie"), "{path}");
     }
-    assert_eq!(caching(&browser.get("/asset")), (PUBLIC.1, ""), "the handler has decided");
+    assert_eq!(caching(&browser.get("/asset")), (PUBLIC.1, ""), "the header of the handler");
     browser.post("/push", "hello");
     browser.get("/messages");
     browser.get("/visits");
-    assert_eq!(caching(&browser.get("/whose")), ("", "Cookie"), "with an anonymous cookie");
+    assert_eq!(caching(&browser.get("/user")), ("", "Cookie"), "with an anonymous cookie");
 }
 
 #[test]
@@ -175,7 +175,7 @@ fn response_for_a_signed_in_user_is_private() {
     let alice = site.signed_in("alice");
     for pause in [0, 60] {
         for (path, cache_control) in [
-            ("/whose", "no-store"),
+            ("/user", "no-store"),
             ("/missing", "no-store"),
             ("/asset/etag", "private, no-cache"),
             ("/asset/last-modified", "private, no-cache"),
@@ -183,32 +183,36 @@ fn response_for_a_signed_in_user_is_private() {
             ("/asset/expires", ""),
             ("/asset/pragma", ""),
         ] {
-            site.pass(seconds(pause));
-            let answer = alice.get(path);
-            assert_eq!(answer.header("cache-control"), cache_control, "{path} {pause}");
-            assert_no_live_cookie(&answer);
+            site.advance(seconds(pause));
+            let response = alice.get(path);
+            assert_eq!(response.header("cache-control"), cache_control, "{path} {pause}");
+            assert_no_cached_cookie(&response);
         }
     }
 }
 
-/// A cache may keep a 404 without being told so (RFC 9111 §4.2.2).
+/// A cache may store a 404 without a `Cache-Control` header (RFC 9111 §4.2.2).
 #[test]
-fn error_of_a_middleware_for_a_user_is_never_stored() {
+fn error_of_a_middleware_for_a_user_is_no_store() {
     for pause in [0, 5] {
         let site = site();
         let alice = site.signed_in("alice");
-        site.pass(minutes(pause));
-        let answer = alice.get("/gone");
-        assert_eq!((answer.status, answer.header("cache-control")), (404, "no-store"), "{pause}");
+        site.advance(minutes(pause));
+        let response = alice.get("/failing");
+        assert_eq!(
+            (response.status, response.header("cache-control")),
+            (404, "no-store"),
+            "{pause}"
+        );
     }
 }
 
 #[test]
-fn response_for_an_expired_visitor_is_not_shared() {
+fn response_for_an_expired_session_is_no_store() {
     let site = site();
     let alice = site.signed_in("alice");
-    site.pass(minutes(10));
-    for answer in [alice.fetch("/whose"), alice.fetch("/private"), alice.get("/private")] {
-        assert_eq!(answer.header("cache-control"), "no-store", "{answer:?}");
+    site.advance(minutes(10));
+    for response in [alice.fetch("/user"), alice.fetch("/private"), alice.get("/private")] {
+        assert_eq!(response.header("cache-control"), "no-store", "{response:?}");
     }
 }

@@ -1,11 +1,11 @@
-//! Example site: its paths, forms, cookies and markup.
+//! Paths, forms, cookies and markup of the example site.
 
 use std::{sync::mpsc, thread};
 
 use actix_web::{cookie::Key, rt::System};
 use example_site::{RegistryKind, Settings, Site};
 use session_expire::{ManualClock, Overflow, Policy, days, hours, minutes, seconds};
-use session_expire_tests::{Answer, Browser, RedisServer};
+use session_expire_tests::{Browser, RedisServer, TestResponse};
 
 struct Example {
     address: String,
@@ -19,11 +19,11 @@ fn start(policy: Policy) -> Example {
 fn start_with(settings: Settings) -> Example {
     let clock = ManualClock::default();
     let settings = Settings { clock: Some(clock.clone()), ..settings };
-    let (told, address) = mpsc::channel();
+    let (sender, address) = mpsc::channel();
     thread::spawn(move || {
         System::new().block_on(async {
             let site = Site::start(settings).await.unwrap();
-            told.send(format!("http://{}", site.address)).unwrap();
+            sender.send(format!("http://{}", site.address)).unwrap();
             site.server.await.unwrap();
         });
     });
@@ -41,27 +41,27 @@ impl Example {
 
     fn signed_in(&self, user: &str) -> Browser {
         let browser = self.browser();
-        let answer = sign_in(&browser, user, "");
-        assert_eq!(answer.redirect(), (303, "/dashboard"), "{}", answer.body);
+        let response = sign_in(&browser, user, "");
+        assert_eq!(response.redirect(), (303, "/dashboard"), "{}", response.body);
         browser
     }
 }
 
-fn sign_in(browser: &Browser, user: &str, more: &str) -> Answer {
+fn sign_in(browser: &Browser, user: &str, more: &str) -> TestResponse {
     browser.post("/login", &format!("username={user}&password={user}{more}"))
 }
 
-/// Returns the ids of the list of devices, each with the rest of its tag.
-fn devices(page: &Answer) -> Vec<(String, String)> {
+/// Returns the id of each session in the list of devices, and the rest of its tag.
+fn devices(page: &TestResponse) -> Vec<(String, String)> {
     let tags = page.body.split("data-session=\"").skip(1);
     let ids = tags.filter_map(|rest| rest.split_once('"'));
     ids.map(|(id, rest)| (id.to_owned(), rest.split('>').next().unwrap().trim().to_owned()))
         .collect()
 }
 
-fn message(page: &Answer) -> String {
-    let told = page.body.split("<p class=\"message ").nth(1);
-    let text = told.and_then(|rest| rest.split_once('>')?.1.split("</p>").next());
+fn message(page: &TestResponse) -> String {
+    let element = page.body.split("<p class=\"message ").nth(1);
+    let text = element.and_then(|rest| rest.split_once('>')?.1.split("</p>").next());
     text.unwrap_or_default().to_owned()
 }
 
@@ -98,7 +98,7 @@ fn page_has_status_per_user_and_strict_content_policy() {
             let policy = page.header("content-security-policy");
             assert!(policy.starts_with("default-src 'self'") && !policy.contains("unsafe"));
             if page.body.contains("data-user") {
-                assert!(page.body.contains("action=\"/logout\""), "no sign-out on {path}");
+                assert!(page.body.contains("action=\"/logout\""), "{path} has no sign-out form");
             }
         }
     }
@@ -161,9 +161,9 @@ fn wrong_password_shows_form_and_no_sessions() {
 fn sign_out_shows_message_once() {
     let alice = start(usual()).signed_in("alice");
     assert_eq!(alice.post("/logout", "").redirect(), (303, "/login"));
-    let told = "<p class=\"message success\">You have signed out.</p>";
-    assert!(alice.get("/login").body.contains(told));
-    assert!(!alice.get("/login").body.contains(told));
+    let message = "<p class=\"message success\">You have signed out.</p>";
+    assert!(alice.get("/login").body.contains(message));
+    assert!(!alice.get("/login").body.contains(message));
 }
 
 #[test]
@@ -235,7 +235,7 @@ fn refused_login_may_end_a_session_with_right_password() {
     assert_eq!(
         (other.status, holder.get("/api/me").status),
         (303, 200),
-        "it is not a session of bob"
+        "bob cannot end a session of alice"
     );
     let entered = sign_in(&new, "alice", &format!("&end={id}&next=/editor"));
     assert_eq!(entered.redirect(), (303, "/editor"));
@@ -246,20 +246,20 @@ fn refused_login_may_end_a_session_with_right_password() {
 fn refused_api_login_gets_problem_details() {
     let site = start(usual().max_sessions(1).overflow(Overflow::Refuse));
     let (_holder, client) = (site.signed_in("alice"), site.browser());
-    let asked = client.request("POST", "/login").script().header("accept", "application/json");
-    let answer = asked.form("username=alice&password=alice").send();
-    assert_eq!((answer.status, answer.cookies().len()), (409, 0));
-    assert_eq!(answer.header("content-type"), "application/problem+json");
-    assert_eq!(answer.json()["type"], "urn:session-expire:too-many-sessions");
+    let request = client.request("POST", "/login").script().header("accept", "application/json");
+    let response = request.form("username=alice&password=alice").send();
+    assert_eq!((response.status, response.cookies().len()), (409, 0));
+    assert_eq!(response.header("content-type"), "application/problem+json");
+    assert_eq!(response.json()["type"], "urn:session-expire:too-many-sessions");
 }
 
 #[test]
-fn login_that_is_kept_has_longer_limits_except_in_vault() {
+fn kept_login_has_longer_timeouts_except_in_vault() {
     let site = start(usual());
     let kept = || {
         let browser = site.browser();
-        let answer = sign_in(&browser, "alice", "&keep=yes");
-        assert!(answer.cookies()[0].contains("Max-Age=2592000"), "{:?}", answer.cookies());
+        let response = sign_in(&browser, "alice", "&keep=yes");
+        assert!(response.cookies()[0].contains("Max-Age=2592000"), "{:?}", response.cookies());
         browser
     };
     let (busy, in_vault, idle) = (kept(), kept(), kept());
@@ -290,7 +290,7 @@ fn superuser_lists_sessions_in_pages_and_ends_them() {
     all.extend(devices(&second));
     all.sort_unstable();
     all.dedup();
-    assert_eq!(all.len(), 26, "each of them once");
+    assert_eq!(all.len(), 26, "no session is listed twice");
     let form = format!("user=bob&id={id}");
     assert_eq!(victim.post("/admin/sessions/end", &form).status, 403);
     assert_eq!(root.post("/admin/sessions/end", &form).redirect(), (303, "/admin/sessions"));
@@ -314,13 +314,17 @@ fn sign_in_leaves_one_small_cookie() {
     let site = start(usual());
     let browser = site.browser();
     site.clock.advance(minutes(1));
-    assert_eq!(browser.post("/logout", "").cookies().len(), 1, "the message is in `anonymous`");
-    let answer = sign_in(&browser, "alice", "");
-    let session = answer.cookies().into_iter().find(|cookie| cookie.starts_with("id=")).unwrap();
+    assert_eq!(
+        browser.post("/logout", "").cookies().len(),
+        1,
+        "the message is in the anonymous cookie"
+    );
+    let response = sign_in(&browser, "alice", "");
+    let session = response.cookies().into_iter().find(|cookie| cookie.starts_with("id=")).unwrap();
     assert!(session.ends_with("; HttpOnly; SameSite=Lax; Path=/"), "{session}");
     let left = browser.cookie();
     assert!(left.starts_with("id=") && !left.contains(';') && left.len() < 100, "{left}");
-    assert!(answer.header("cache-control").contains("no-store"));
+    assert!(response.header("cache-control").contains("no-store"));
     for path in ["/dashboard", "/editor", "/devices", "/api/me", "/nowhere"] {
         assert_eq!(browser.get(path).cookies(), [""; 0], "{path}");
     }
@@ -343,7 +347,7 @@ fn sign_out_of_expired_session_shows_no_reason() {
 }
 
 #[test]
-fn expired_session_is_told_once_and_returns_to_its_page() {
+fn reason_is_shown_once_and_login_returns_to_the_page() {
     let site = start(usual());
     let alice = site.signed_in("alice");
     site.clock.advance(minutes(10));

@@ -1,6 +1,7 @@
-//! `FlashMessagesFramework` of actix-web-flash-messages 0.5 with its cookie store, inside and
-//! outside the middleware. Its session store needs actix-session 0.10, whose `Session` is another
-//! type: it is not tested here.
+//! The middleware beside `FlashMessagesFramework` of actix-web-flash-messages 0.5.
+//!
+//! The framework has its cookie store here. Its session store needs actix-session 0.10, whose
+//! `Session` is another type.
 
 use actix_identity::Identity;
 use actix_session::Session;
@@ -9,7 +10,7 @@ use actix_web_flash_messages::{
     FlashMessage, FlashMessagesFramework, IncomingFlashMessages, storage::CookieMessageStore,
 };
 use session_expire::{FlashMessages, ManualClock, Policy, SessionExpire, minutes};
-use session_expire_tests::{Answer, Browser, Server, pages, serve};
+use session_expire_tests::{Browser, Server, TestResponse, pages, serve};
 
 fn see_other(path: &str) -> HttpResponse {
     HttpResponse::SeeOther().insert_header(("location", path)).finish()
@@ -24,7 +25,7 @@ async fn list(incoming: IncomingFlashMessages) -> String {
     incoming.iter().map(|message| format!("[{}]", message.content())).collect()
 }
 
-/// Shows the messages of both kinds, as during a migration.
+/// Shows the messages of the framework and of the middleware, as during a migration.
 async fn list_all(incoming: IncomingFlashMessages, own: FlashMessages) -> String {
     let own: String = own.into_iter().map(|message| format!("<{message}>")).collect();
     list(incoming).await + &own
@@ -44,7 +45,7 @@ async fn leave(user: Identity) -> HttpResponse {
     see_other("/list")
 }
 
-/// Wants a login, and has something to say.
+/// Responds with an empty 401 and a message.
 async fn refuse() -> HttpResponse {
     FlashMessage::error("sign in first").send();
     HttpResponse::Unauthorized().finish()
@@ -61,7 +62,7 @@ fn routes(cfg: &mut web::ServiceConfig) {
 }
 
 struct Site {
-    place: &'static str,
+    position: &'static str,
     server: Server,
     clock: ManualClock,
 }
@@ -74,12 +75,12 @@ impl Site {
     }
 
     #[track_caller]
-    fn assert(&self, response: &Answer, expected: (u16, &str)) {
-        assert_eq!((response.status, &*response.body), expected, "{}: {response:?}", self.place);
+    fn assert(&self, response: &TestResponse, expected: (u16, &str)) {
+        assert_eq!((response.status, &*response.body), expected, "{}: {response:?}", self.position);
     }
 }
 
-/// The framework inside the middleware, and outside.
+/// Returns a site with the framework inside the middleware, and one with it outside.
 fn sites() -> [Site; 2] {
     let clock = ManualClock::default();
     let expire = SessionExpire::builder(Policy::new().idle(minutes(10)));
@@ -91,9 +92,9 @@ fn sites() -> [Site; 2] {
     let (other, app) = (expire.clone(), || App::new().configure(routes));
     let inside = serve!(app().wrap(framework()).wrap(expire.clone()));
     let outside = serve!(app().wrap(other.clone()).wrap(framework()));
-    [("inside", inside), ("outside", outside)].map(|(place, server)| {
+    [("inside", inside), ("outside", outside)].map(|(position, server)| {
         let clock = clock.clone();
-        Site { place, server, clock }
+        Site { position, server, clock }
     })
 }
 
@@ -110,7 +111,7 @@ fn message_survives_a_redirect_and_is_shown_once() {
 }
 
 #[test]
-fn message_of_a_login_and_its_session_arrive_together() {
+fn message_of_a_login_is_shown_after_it() {
     for site in sites() {
         let alice = site.server.browser();
         site.assert(&alice.post("/enter", ""), (303, ""));
@@ -131,20 +132,20 @@ fn message_of_a_sign_out_is_shown_to_the_visitor() {
 }
 
 #[test]
-fn message_of_a_challenged_response_reaches_the_login_page() {
+fn message_of_a_challenge_reaches_the_login_page() {
     for site in sites() {
         let expired = site.signed_in();
         site.clock.advance(minutes(10));
         for browser in [site.server.browser(), expired] {
             let response = browser.get("/refuse");
-            assert_eq!(response.redirect().0, 303, "{}: {response:?}", site.place);
+            assert_eq!(response.redirect().0, 303, "{}: {response:?}", site.position);
             site.assert(&browser.get("/list"), (200, "[sign in first]"));
         }
     }
 }
 
 #[test]
-fn reason_of_an_end_is_told_beside_the_framework() {
+fn reason_is_shown_beside_the_framework() {
     for site in sites() {
         let alice = site.signed_in();
         site.clock.advance(minutes(10));

@@ -1,8 +1,8 @@
-//! A login is reserved, then committed; whatever fails in between takes it back.
+//! Reservation and commit of logins. A failure between them rolls the login back.
 
 use std::{
     sync::{Arc, Mutex},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use actix_identity::{Identity, IdentityExt};
@@ -18,7 +18,7 @@ use actix_web::{
     web,
 };
 use session_expire::{Overflow, Policy, SessionExpire, SessionHandle};
-use session_expire_tests::{Browser, Probe, Server, Site, name_of_event, pages};
+use session_expire_tests::{CONNECTION_TIMEOUT, Server, Site, TestRegistry, describe_event, pages};
 
 fn limited(overflow: Overflow) -> Policy {
     Policy::new().max_sessions(1).overflow(overflow)
@@ -26,16 +26,16 @@ fn limited(overflow: Overflow) -> Policy {
 
 fn routes(cfg: &mut web::ServiceConfig) {
     let failing = web::resource("/failing").wrap_fn(|req, service| {
-        let inside = Service::call(service, req);
+        let inner = Service::call(service, req);
         async move {
-            inside.await?;
+            inner.await?;
             Err::<ServiceResponse<BoxBody>, _>(ErrorBadGateway("no"))
         }
     });
     cfg.service(failing.route(web::post().to(enter)))
         .route("/large", web::post().to(large))
         .route("/panicking", web::post().to(panicking))
-        .route("/impatient", web::post().to(impatient));
+        .route("/time-limit", web::post().to(time_limit));
 }
 
 async fn enter(handle: SessionHandle, user: String) -> HttpResponse {
@@ -45,7 +45,7 @@ async fn enter(handle: SessionHandle, user: String) -> HttpResponse {
         .map_or_else(HttpResponse::from_error, |_| HttpResponse::Ok().finish())
 }
 
-/// Signs in and stores `size` bytes.
+/// Signs in, and stores an entry of `size` bytes.
 async fn large(req: HttpRequest, session: Session, size: String) -> HttpResponse {
     Identity::login(&req.extensions(), "alice".to_owned()).unwrap();
     session.insert("large", "x".repeat(size.parse().unwrap())).unwrap();
@@ -57,37 +57,26 @@ async fn panicking(handle: SessionHandle, user: String) -> HttpResponse {
     panic!("after the login");
 }
 
-async fn impatient(handle: SessionHandle, user: String) -> HttpResponse {
-    let patience = Duration::from_millis(20);
-    match actix_web::rt::time::timeout(patience, handle.sign_in(user)).await {
+async fn time_limit(handle: SessionHandle, user: String) -> HttpResponse {
+    let limit = Duration::from_millis(20);
+    match actix_web::rt::time::timeout(limit, handle.sign_in(user)).await {
         Ok(_) => HttpResponse::Ok().finish(),
         Err(_) => HttpResponse::GatewayTimeout().finish(),
     }
 }
 
-/// Waits until `user` can sign in: what a request dropped is cancelled beside it.
-fn assert_slot_is_free(browser: &Browser, user: &str) {
-    let start = Instant::now();
-    while browser.post("/login", &format!("user={user}")).status != 303 {
-        assert!(start.elapsed() < Duration::from_secs(20), "the slot of {user} is never free");
-        std::thread::yield_now();
-    }
-    assert_eq!(browser.user_at("/private").as_deref(), Some(user));
+#[test]
+fn login_that_cannot_be_stored_takes_no_slot() {
+    let site = Site::builder().policy(limited(Overflow::Refuse)).routes(routes).start();
+    let response = site.browser().post("/large", "70000");
+    assert_eq!((response.status, response.cookies().len()), (500, 0));
+    site.browser().sign_in_when_free("alice");
+    let logins = site.take_events().iter().filter(|event| event.ends_with("signed in")).count();
+    assert_eq!(logins, 1);
 }
 
 #[test]
-fn login_that_cannot_be_saved_holds_no_slot() {
-    for (path, body, status) in [("/large", "70000", 500), ("/failing", "alice", 502)] {
-        let site = Site::builder().policy(limited(Overflow::Refuse)).routes(routes).start();
-        let answer = site.browser().post(path, body);
-        assert_eq!((answer.status, answer.cookies().len()), (status, 0), "{path}");
-        assert_slot_is_free(&site.browser(), "alice");
-        assert_eq!(site.events(), ["alice signed in"], "{path}");
-    }
-}
-
-#[test]
-fn login_that_cannot_be_saved_evicts_no_session() {
+fn login_that_cannot_be_stored_evicts_no_session() {
     for (path, body, status) in [
         ("/large", "70000", 500),
         ("/failing", "alice", 502),
@@ -100,15 +89,15 @@ fn login_that_cannot_be_saved_evicts_no_session() {
         if status == 503 {
             site.registry.fail_next("commit");
         }
-        let answer = site.browser().post(path, body);
-        assert_eq!((answer.status, answer.cookies().len()), (status, 0), "{path}");
+        let response = site.browser().post(path, body);
+        assert_eq!((response.status, response.cookies().len()), (status, 0), "{path}");
         assert_eq!(alice.user_at("/private").as_deref(), Some("alice"), "{path}");
-        assert_eq!(site.events().iter().filter(|event| event.contains("ended")).count(), 0);
+        assert_eq!(site.take_events().iter().filter(|event| event.contains("ended")).count(), 0);
     }
 }
 
 #[test]
-fn login_cookie_is_small_whatever_the_session_holds() {
+fn login_cookie_is_small_for_any_session() {
     let site = Site::builder().routes(routes).start();
     let long_name = "n".repeat(15_000);
     for (path, body, user) in [
@@ -117,14 +106,14 @@ fn login_cookie_is_small_whatever_the_session_holds() {
         ("/login", format!("user={long_name}"), &*long_name),
     ] {
         let browser = site.browser();
-        let answer = browser.post(path, &body);
-        let [cookie] = answer.cookies()[..] else { panic!("{path}: {answer:?}") };
+        let response = browser.post(path, &body);
+        let [cookie] = response.cookies()[..] else { panic!("{path}: {response:?}") };
         assert!(cookie.split(';').next().unwrap().len() < 100, "{cookie}");
         assert_eq!(browser.user_at("/private").as_deref(), Some(user), "{path}");
     }
 }
 
-/// What an outer middleware does, by a header of the request.
+/// Acts as the header `x-outer` says. The response header `x-outer-user` has the user it sees.
 async fn outer<B: MessageBody + 'static>(
     req: ServiceRequest,
     next: Next<B>,
@@ -132,16 +121,16 @@ async fn outer<B: MessageBody + 'static>(
     let act = req.headers().get("x-outer").and_then(|act| act.to_str().ok()).map(str::to_owned);
     let act = act.unwrap_or_default();
     if act == "err before" {
-        return Err(ErrorImATeapot("outside"));
+        return Err(ErrorImATeapot("no"));
     }
-    let patience = Duration::from_millis(if act == "hasty" { 50 } else { 60_000 });
-    let Ok(res) = actix_web::rt::time::timeout(patience, next.call(req)).await else {
-        return Err(ErrorGatewayTimeout("too slow"));
+    let limit = Duration::from_millis(if act == "time limit" { 50 } else { 60_000 });
+    let Ok(res) = actix_web::rt::time::timeout(limit, next.call(req)).await else {
+        return Err(ErrorGatewayTimeout("no"));
     };
     let mut res = res?;
     match act.as_str() {
-        "err after" => return Err(ErrorImATeapot("outside")),
-        "write" => res.request().get_session().insert("late", "outside").unwrap(),
+        "err after" => return Err(ErrorImATeapot("no")),
+        "write" => res.request().get_session().insert("late", true).unwrap(),
         "clear" => res.request().get_session().clear(),
         "purge" => res.request().get_session().purge(),
         _ => {}
@@ -152,34 +141,37 @@ async fn outer<B: MessageBody + 'static>(
     Ok(res.map_into_left_body())
 }
 
-struct Outside {
+struct OuterSite {
     server: Server,
-    registry: Probe,
+    registry: TestRegistry,
     events: Arc<Mutex<Vec<String>>>,
 }
 
-/// A server of one worker with a middleware outside of SessionExpire.
-fn with_outer_middleware(policy: Policy) -> Outside {
+/// Starts a server with one worker, and a middleware outside of [`SessionExpire`].
+fn with_outer_middleware(policy: Policy) -> OuterSite {
     let events = Arc::<Mutex<Vec<String>>>::default();
     let log = Arc::clone(&events);
-    let registry = Probe::default();
+    let registry = TestRegistry::default();
     let builder = SessionExpire::builder(policy).plain_http(true).registry(registry.clone());
-    let observed = builder.observer(move |event| log.lock().unwrap().push(name_of_event(event)));
+    let observed = builder.observer(move |event| log.lock().unwrap().push(describe_event(event)));
     let expire = observed.build().unwrap();
-    let server = Server::start(move |listener, tell| {
+    let server = Server::start(move |listener, sender| {
         let app = move || App::new().configure(pages).wrap(expire.clone()).wrap(from_fn(outer));
         actix_web::rt::System::new().block_on(async {
-            let server = HttpServer::new(app).workers(1).listen(listener).unwrap();
-            let server = server.disable_signals().run();
-            tell.send(server.handle()).unwrap();
+            let server = HttpServer::new(app)
+                .workers(1)
+                .keep_alive(CONNECTION_TIMEOUT)
+                .client_request_timeout(CONNECTION_TIMEOUT);
+            let server = server.listen(listener).unwrap().disable_signals().run();
+            sender.send(server.handle()).unwrap();
             server.await.unwrap();
         });
     });
-    Outside { server, registry, events }
+    OuterSite { server, registry, events }
 }
 
 #[test]
-fn error_of_an_outer_middleware_disables_no_login() {
+fn error_of_outer_middleware_disables_no_login() {
     let site = with_outer_middleware(Policy::new());
     for act in ["err before", "err after"] {
         for path in ["/public", "/private", "/login"] {
@@ -197,13 +189,13 @@ fn error_of_an_outer_middleware_disables_no_login() {
 }
 
 #[test]
-fn outer_middleware_that_writes_late_destroys_no_login() {
+fn write_of_outer_middleware_keeps_the_login() {
     for act in ["write", "clear", "purge"] {
         let site = with_outer_middleware(Policy::new());
         let browser = site.server.browser();
         let login = browser.request("POST", "/login").header("x-outer", act).form("user=alice");
-        let answer = login.send();
-        assert_eq!((answer.status, answer.cookies().len()), (303, 1), "{act}: {answer:?}");
+        let response = login.send();
+        assert_eq!((response.status, response.cookies().len()), (303, 1), "{act}: {response:?}");
         assert_eq!(browser.user_at("/private").as_deref(), Some("alice"), "{act}");
         let later = browser.request("GET", "/public").header("x-outer", act).send();
         assert_eq!((later.body.as_str(), later.cookies().len()), ("alice", 0), "{act}");
@@ -223,33 +215,36 @@ fn outer_middleware_sees_no_user_of_a_refused_login() {
     }
 }
 
-/// A server in a tokio runtime: without an actix `System`.
-fn in_tokio(probe: &Probe) -> Server {
-    let builder = SessionExpire::builder(limited(Overflow::Refuse)).registry(probe.clone());
+/// Starts a server in a tokio runtime, without an actix `System`.
+fn start_in_tokio(registry: &TestRegistry) -> Server {
+    let builder = SessionExpire::builder(limited(Overflow::Refuse)).registry(registry.clone());
     let expire = builder.plain_http(true).cookie_key(Key::generate()).build().unwrap();
-    Server::start(move |listener, tell| {
+    Server::start(move |listener, sender| {
         let app = move || App::new().configure(routes).configure(pages).wrap(expire.clone());
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             assert!(actix_web::rt::System::try_current().is_none());
-            let server = HttpServer::new(app).workers(2).listen(listener).unwrap();
-            let server = server.disable_signals().run();
-            tell.send(server.handle()).unwrap();
+            let server = HttpServer::new(app)
+                .workers(2)
+                .keep_alive(CONNECTION_TIMEOUT)
+                .client_request_timeout(CONNECTION_TIMEOUT);
+            let server = server.listen(listener).unwrap().disable_signals().run();
+            sender.send(server.handle()).unwrap();
             server.await.unwrap();
         });
     })
 }
 
 #[test]
-fn failed_login_is_rolled_back_without_an_actix_system() {
-    let probe = Probe::default();
-    let server = in_tokio(&probe);
-    for (path, status) in [("/failing", 502), ("/panicking", 0), ("/impatient", 504)] {
+fn failed_login_is_rolled_back_without_actix_system() {
+    let registry = TestRegistry::default();
+    let server = start_in_tokio(&registry);
+    for (path, status) in [("/failing", 502), ("/panicking", 0), ("/time-limit", 504)] {
         let user = path.trim_start_matches('/');
-        probe.leave_unanswered((path == "/impatient").then_some("reserve"));
+        registry.set_hanging((path == "/time-limit").then_some("reserve"));
         assert_eq!(server.browser().post(path, user).status, status, "{path}");
-        probe.leave_unanswered(None);
-        assert_slot_is_free(&server.browser(), user);
+        registry.set_hanging(None);
+        server.browser().sign_in_when_free(user);
     }
 }
 
@@ -257,11 +252,12 @@ fn failed_login_is_rolled_back_without_an_actix_system() {
 fn login_dropped_during_its_commit_is_rolled_back() {
     for path in ["/login", "/sign-in"] {
         let site = with_outer_middleware(limited(Overflow::Refuse));
-        site.registry.leave_unanswered(Some("commit"));
+        site.registry.set_hanging(Some("commit"));
         let browser = site.server.browser();
-        let login = browser.request("POST", path).header("x-outer", "hasty").form("user=alice");
+        let login =
+            browser.request("POST", path).header("x-outer", "time limit").form("user=alice");
         assert_eq!(login.send().status, 504, "{path}");
-        site.registry.leave_unanswered(None);
-        assert_slot_is_free(&site.server.browser(), "alice");
+        site.registry.set_hanging(None);
+        site.server.browser().sign_in_when_free("alice");
     }
 }

@@ -1,6 +1,6 @@
-//! Logins that are no simple login: taken back, failed half way, doubled, over one that is there.
+//! Logins that are undone, fail, are repeated, or replace a session.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use actix_identity::Identity;
 use actix_session::Session;
@@ -8,27 +8,15 @@ use actix_web::{
     HttpMessage, HttpRequest, HttpResponse, body::BoxBody, dev::ServiceResponse,
     error::ErrorBadGateway, web,
 };
-use session_expire::{
-    Clock, Limit, NewLogin, Overflow, Policy, PolicyPatch, Registry, SessionHandle, minutes,
-    partition_key,
-};
-use session_expire_tests::{Site, block_on};
+use session_expire::{Overflow, Policy, PolicyPatch, SessionHandle, hours, minutes, partition_key};
+use session_expire_tests::Site;
 
 fn one_session() -> Policy {
     Policy::new().max_sessions(1).overflow(Overflow::Refuse)
 }
 
-/// Waits until `user` can sign in: a reservation is cancelled beside the request that dropped it.
-fn assert_slot_is_free(site: &Site, user: &str) {
-    let start = Instant::now();
-    while site.browser().post("/login", &format!("user={user}")).status != 303 {
-        assert!(start.elapsed() < Duration::from_secs(20), "the slot of {user} is never free");
-        std::thread::yield_now();
-    }
-}
-
 #[test]
-fn same_user_after_clear_gets_a_new_key_and_no_new_login() {
+fn login_of_same_user_after_clear_is_a_renewal() {
     for length in [5, 40, 119, 121, 124, 126, 200] {
         let site = Site::builder()
             .routes(|cfg| {
@@ -37,12 +25,12 @@ fn same_user_after_clear_gets_a_new_key_and_no_new_login() {
             .start();
         let alice = site.signed_in(&"a".repeat(length));
         alice.get("/visits");
-        let copy = alice.stolen();
+        let copy = alice.copy();
         assert_eq!(alice.post("/again", "").cookies().len(), 1, "{length}");
-        let logins = site.events().iter().filter(|event| event.contains("signed in")).count();
+        let logins = site.take_events().iter().filter(|event| event.contains("signed in")).count();
         assert_eq!(logins, 1, "{length}");
         assert!(alice.user_at("/private").is_some(), "{length}");
-        assert_eq!(alice.get("/visits").body, "1", "what was cleared is gone");
+        assert_eq!(alice.get("/visits").body, "1", "the entry is cleared");
         assert_eq!(copy.fetch("/private").header("x-session-expired"), "renewed", "{length}");
     }
 }
@@ -63,10 +51,14 @@ fn sign_in_after_logout_in_one_request_is_an_error() {
         })
         .start();
     let (alice, bob) = (site.signed_in("alice"), site.signed_in("bob"));
-    let answer = alice.post("/switch", "");
-    assert_eq!(answer.status, 500, "{answer:?}");
-    assert_eq!(bob.user_at("/private").as_deref(), Some("bob"), "nothing of bob's has ended");
-    assert_eq!(alice.user_at("/private"), None, "alice has signed out all the same");
+    let response = alice.post("/switch", "");
+    assert_eq!(response.status, 500, "{response:?}");
+    assert_eq!(
+        bob.user_at("/private").as_deref(),
+        Some("bob"),
+        "the session of bob is not evicted"
+    );
+    assert_eq!(alice.user_at("/private"), None, "alice is signed out");
 }
 
 async fn switch(handle: SessionHandle, user: Identity) -> HttpResponse {
@@ -77,9 +69,9 @@ async fn switch(handle: SessionHandle, user: Identity) -> HttpResponse {
     }
 }
 
-/// A second factor that fails after the first one has signed the user in.
+/// The second factor fails after the first one has signed the user in.
 #[test]
-fn login_taken_back_in_its_request_never_happened() {
+fn login_undone_in_its_request_is_no_login() {
     let site = Site::builder()
         .policy(one_session())
         .routes(|cfg| {
@@ -87,11 +79,11 @@ fn login_taken_back_in_its_request_never_happened() {
         })
         .start();
     let browser = site.browser();
-    let answer = browser.post("/wrong", "");
-    assert_eq!((answer.status, answer.cookies().len()), (403, 0));
+    let response = browser.post("/wrong", "");
+    assert_eq!((response.status, response.cookies().len()), (403, 0));
     assert_eq!(browser.user_at("/private"), None);
-    assert!(site.events().is_empty());
-    assert_slot_is_free(&site, "alice");
+    assert!(site.take_events().is_empty());
+    site.browser().sign_in_when_free("alice");
 }
 
 async fn wrong_code(handle: SessionHandle) -> HttpResponse {
@@ -100,27 +92,31 @@ async fn wrong_code(handle: SessionHandle) -> HttpResponse {
     HttpResponse::Forbidden().finish()
 }
 
-/// The first letters of keys are made from the user's name, and two names may have the same.
+/// A key starts with the partition key of its user, which two users may share.
 #[test]
 fn login_over_another_user_ends_their_session() {
-    let alike = "m7284644";
-    assert_eq!(partition_key("alice"), partition_key(alike));
-    for other in ["bob", alike] {
+    let same_partition = "m7284644";
+    assert_eq!(partition_key("alice"), partition_key(same_partition));
+    for other in ["bob", same_partition] {
         let site = Site::start();
         let browser = site.signed_in("alice");
-        let copy = browser.stolen();
+        let copy = browser.copy();
         browser.sign_in(other);
         assert_eq!(copy.user_at("/private"), None, "{other}");
         assert_eq!(browser.user_at("/private").as_deref(), Some(other));
+        let other_login = format!("{other} signed in");
+        let events =
+            ["alice signed in", "alice ended: logged_out", &other_login, "refused: logged_out"];
+        assert_eq!(site.take_events(), events);
     }
 }
 
 #[test]
-fn login_failed_by_a_middleware_holds_no_slot() {
+fn login_failed_by_a_middleware_takes_no_slot() {
     let site = Site::builder()
         .policy(one_session())
         .routes(|cfg| {
-            let failing = web::resource("/fails").wrap_fn(|req, service| {
+            let failing = web::resource("/failing").wrap_fn(|req, service| {
                 let inside = actix_web::dev::Service::call(service, req);
                 async move {
                     inside.await?;
@@ -132,14 +128,14 @@ fn login_failed_by_a_middleware_holds_no_slot() {
         .start();
     let browser = site.browser();
     for how in ["", "and out", "and as bob"] {
-        let answer = browser.post("/fails", how);
-        assert_eq!((answer.status, answer.cookies().len()), (502, 0), "{how}");
-        assert!(site.events().is_empty(), "{how}");
+        let response = browser.post("/failing", how);
+        assert_eq!((response.status, response.cookies().len()), (502, 0), "{how}");
+        assert!(site.take_events().is_empty(), "{how}");
         for user in ["alice", "bob"] {
-            assert_slot_is_free(&site, user);
+            site.browser().sign_in_when_free(user);
         }
-        site.pass(minutes(60)); // what was just signed in has expired
-        drop(site.events());
+        site.advance(minutes(60)); // the new sessions expire
+        drop(site.take_events());
     }
     assert_eq!(browser.user_at("/private"), None);
 }
@@ -154,31 +150,31 @@ async fn enter(req: HttpRequest, handle: SessionHandle, how: String) -> HttpResp
     HttpResponse::Ok().finish()
 }
 
-/// The client has gone away, or a time limit of the application was reached.
+/// A time limit of the handler drops the login, as a client does that disconnects.
 #[test]
-fn dropped_login_holds_no_slot() {
+fn dropped_login_takes_no_slot() {
     let site = Site::builder()
         .policy(one_session())
         .routes(|cfg| {
-            cfg.route("/impatient", web::post().to(impatient));
+            cfg.route("/time-limit", web::post().to(time_limit));
         })
         .start();
-    site.registry.leave_unanswered(Some("reserve"));
-    assert_eq!(site.browser().post("/impatient", "").body, "gave up");
-    site.registry.leave_unanswered(None);
-    assert_slot_is_free(&site, "alice");
+    site.registry.set_hanging(Some("reserve"));
+    assert_eq!(site.browser().post("/time-limit", "").body, "timed out");
+    site.registry.set_hanging(None);
+    site.browser().sign_in_when_free("alice");
 }
 
-async fn impatient(handle: SessionHandle) -> &'static str {
-    let patience = Duration::from_millis(20);
-    match actix_web::rt::time::timeout(patience, handle.sign_in("alice")).await {
+async fn time_limit(handle: SessionHandle) -> &'static str {
+    let limit = Duration::from_millis(20);
+    match actix_web::rt::time::timeout(limit, handle.sign_in("alice")).await {
         Ok(_) => "signed in",
-        Err(_) => "gave up",
+        Err(_) => "timed out",
     }
 }
 
 #[test]
-fn login_that_fails_half_way_holds_no_slot() {
+fn failed_login_takes_no_slot() {
     let site = Site::builder().policy(one_session()).start();
     let browser = site.signed_in("alice");
     site.registry.fail_next("end");
@@ -188,7 +184,7 @@ fn login_that_fails_half_way_holds_no_slot() {
 }
 
 #[test]
-fn login_that_fails_half_way_evicts_no_session() {
+fn failed_login_evicts_no_session() {
     let site = Site::builder().policy(Policy::new().max_sessions(1)).start();
     let bob = site.signed_in("bob");
     let browser = site.signed_in("alice");
@@ -198,19 +194,19 @@ fn login_that_fails_half_way_evicts_no_session() {
 }
 
 #[test]
-fn login_of_another_user_and_back_keeps_the_data() {
+fn login_of_other_user_and_back_keeps_the_data() {
     let site = Site::builder()
         .routes(|cfg| {
-            cfg.route("/there-and-back", web::post().to(there_and_back));
+            cfg.route("/bob-and-back", web::post().to(bob_and_back));
         })
         .start();
     let alice = site.signed_in("alice");
     alice.get("/visits");
-    alice.post("/there-and-back", "");
+    alice.post("/bob-and-back", "");
     assert_eq!(alice.get("/visits").body, "2");
 }
 
-async fn there_and_back(handle: SessionHandle) -> HttpResponse {
+async fn bob_and_back(handle: SessionHandle) -> HttpResponse {
     handle.sign_in("bob").await.unwrap();
     handle.sign_in("alice").await.unwrap();
     HttpResponse::Ok().finish()
@@ -218,7 +214,7 @@ async fn there_and_back(handle: SessionHandle) -> HttpResponse {
 
 #[test]
 fn last_of_two_logins_in_one_request_counts() {
-    for how in ["handle", "identity"] {
+    for how in ["handle", "handle and identity", "identity"] {
         let site = Site::builder()
             .policy(one_session())
             .routes(|cfg| {
@@ -228,22 +224,26 @@ fn last_of_two_logins_in_one_request_counts() {
         let browser = site.browser();
         browser.post("/two", how);
         assert_eq!(browser.user_at("/private").as_deref(), Some("bob"), "{how}");
-        assert_eq!(site.events(), ["bob signed in"], "{how}");
-        assert_slot_is_free(&site, "alice");
+        assert_eq!(site.take_events(), ["bob signed in"], "{how}");
+        site.browser().sign_in_when_free("alice");
     }
 }
 
 async fn two(req: HttpRequest, handle: SessionHandle, how: String) -> HttpResponse {
-    handle.sign_in("alice").await.unwrap();
+    let identity = |user: &str| drop(Identity::login(&req.extensions(), user.to_owned()).unwrap());
+    match how.as_str() {
+        "identity" => identity("alice"),
+        _ => drop(handle.sign_in("alice").await.unwrap()),
+    }
     match how.as_str() {
         "handle" => drop(handle.sign_in("bob").await.unwrap()),
-        _ => drop(Identity::login(&req.extensions(), "bob".to_owned()).unwrap()),
+        _ => identity("bob"),
     }
     HttpResponse::Ok().finish()
 }
 
 #[test]
-fn refused_second_login_leaves_the_first_as_it_was() {
+fn refused_second_login_keeps_the_first() {
     let site = Site::builder()
         .policy(one_session())
         .routes(|cfg| {
@@ -254,8 +254,8 @@ fn refused_second_login_leaves_the_first_as_it_was() {
     let browser = site.browser();
     assert_eq!(browser.post("/second", "").status, 409);
     assert_eq!(browser.user_at("/private").as_deref(), Some("alice"));
-    site.pass(minutes(1));
-    assert_eq!(browser.user_at("/private"), None, "under the policy of that login");
+    site.advance(minutes(1));
+    assert_eq!(browser.user_at("/private"), None, "the policy of the first login");
 }
 
 async fn second(handle: SessionHandle) -> HttpResponse {
@@ -267,65 +267,72 @@ async fn second(handle: SessionHandle) -> HttpResponse {
     }
 }
 
+/// The first login is reserved, and the second one is refused at its commit.
 #[test]
-fn page_without_a_limit_evicts_no_session() {
-    let policy = Policy::new().max_sessions(3_000);
-    let site = Site::builder()
-        .policy(policy.clone())
-        .routes(|cfg| {
-            let free = web::resource("/free").wrap(PolicyPatch::new().max_sessions(Limit::Off));
-            cfg.service(free.route(web::get().to(HttpResponse::Ok)));
-        })
-        .start();
-    block_on(async {
-        for _ in 0..1_500 {
-            let login = NewLogin::new("alice", site.clock.now(), &policy);
-            drop(site.registry.commit(login).await.unwrap());
-        }
-    });
-    let alice = site.signed_in("alice");
-    drop(site.events());
-    assert_eq!(alice.get("/free").status, 200);
-    assert!(site.events().is_empty());
-}
-
-/// A login is reserved, and another one refused when it is committed.
-#[test]
-fn refused_login_beside_a_reserved_one_leaves_no_slot_taken() {
+fn refused_second_login_takes_no_slot() {
     let site = Site::builder()
         .policy(one_session())
         .routes(|cfg| {
-            cfg.route("/both", web::post().to(two));
+            cfg.route("/two", web::post().to(two));
         })
         .start();
     let _bob = site.signed_in("bob");
     let browser = site.browser();
-    let answer = browser.post("/both", "identity");
-    assert_eq!((answer.status, answer.cookies().len()), (409, 0));
+    let response = browser.post("/two", "handle and identity");
+    assert_eq!((response.status, response.cookies().len()), (409, 0));
     assert_eq!(browser.user_at("/private"), None);
-    assert_eq!(site.events(), ["bob signed in", "bob refused"]);
-    assert_slot_is_free(&site, "alice");
+    assert_eq!(site.take_events(), ["bob signed in", "bob refused"]);
+    site.browser().sign_in_when_free("alice");
 }
 
 #[test]
 fn login_with_an_empty_401_is_not_challenged() {
     let site = Site::builder()
         .routes(|cfg| {
-            cfg.route("/odd", web::post().to(odd));
+            cfg.route("/login-401", web::post().to(login_401));
         })
         .start();
     for pause in [0, 60] {
         let browser = site.signed_in("bob");
-        site.pass(minutes(pause));
+        site.advance(minutes(pause));
         for browser in [site.browser(), browser] {
-            let answer = browser.post("/odd", "");
-            assert_eq!((answer.status, answer.header("location")), (401, ""), "{pause}");
+            let response = browser.post("/login-401", "");
+            assert_eq!((response.status, response.header("location")), (401, ""), "{pause}");
             assert_eq!(browser.user_at("/private").as_deref(), Some("alice"), "{pause}");
         }
     }
 }
 
-async fn odd(req: HttpRequest) -> HttpResponse {
+async fn login_401(req: HttpRequest) -> HttpResponse {
     Identity::login(&req.extensions(), "alice".to_owned()).unwrap();
     HttpResponse::Unauthorized().finish()
+}
+
+#[test]
+fn login_over_expired_session_is_recorded() {
+    let site = Site::start();
+    let alice = site.signed_in("alice");
+    site.advance(hours(1));
+    alice.sign_in("alice");
+    assert_eq!(alice.user_at("/private").as_deref(), Some("alice"));
+    assert_eq!(site.take_events(), ["alice signed in", "alice ended: idle", "alice signed in"]);
+}
+
+#[test]
+fn login_over_ended_session_signs_in() {
+    let site = Site::start();
+    for end in ["expired", "signed out"] {
+        let alice = site.signed_in("alice");
+        let copy = alice.copy();
+        match end {
+            "expired" => site.advance(minutes(10)),
+            _ => drop(alice.post("/logout", "")),
+        }
+        for user in ["alice", "bob"] {
+            let browser = copy.copy();
+            browser.sign_in(user);
+            assert_eq!(browser.user_at("/private").as_deref(), Some(user), "{end}");
+        }
+        assert_eq!(copy.user_at("/private"), None, "{end}");
+    }
 }

@@ -1,4 +1,4 @@
-//! Sessions of actix-session are adopted, and none that has ended comes back.
+//! Adoption of sessions of actix-session.
 
 use std::{collections::BTreeMap, thread};
 
@@ -13,8 +13,11 @@ use actix_web::{
     test::{TestRequest, call_service, init_service},
     web,
 };
-use session_expire::{Clock, Policy, Timestamp, days, hours, minutes, seconds};
-use session_expire_tests::{Browser, Site};
+use session_expire::{
+    Clock, EndSessions, EndTarget, Ended, Policy, Reason, Registry, Timestamp, days, hours,
+    minutes, seconds,
+};
+use session_expire_tests::{Browser, Site, block_on};
 
 const COOKIE: &str = "old";
 
@@ -28,10 +31,10 @@ async fn old_login(req: HttpRequest, session: Session) -> HttpResponse {
     HttpResponse::Ok().finish()
 }
 
-/// The cookie of a session that the published actix-session has made.
+/// Returns the cookie of a session of actix-session.
 fn old_cookie<S: SessionStore + 'static>(store: impl Fn() -> S + Send + 'static) -> String {
     thread::spawn(move || {
-        actix_web::rt::System::new().block_on(async move {
+        block_on(async move {
             let sessions =
                 SessionMiddleware::builder(store(), key()).cookie_name(COOKIE.to_owned());
             let app = App::new()
@@ -49,7 +52,7 @@ fn old_cookie<S: SessionStore + 'static>(store: impl Fn() -> S + Send + 'static)
     .unwrap()
 }
 
-/// A server-side store, as that for Redis, in memory.
+/// Server-side session store in memory.
 #[derive(Clone, Default)]
 struct Store(std::sync::Arc<std::sync::Mutex<BTreeMap<String, State>>>);
 
@@ -95,7 +98,7 @@ fn routes(cfg: &mut web::ServiceConfig) {
     cfg.route("/renew", web::post().to(renew));
 }
 
-/// A site that adopts for 30 days, and the cookie of an old session.
+/// Returns a site that adopts sessions for 30 days, and the cookie of an old session.
 fn migrating<S>(store: impl Fn() -> S + Send + 'static) -> (Site, String)
 where
     S: SessionStore + Send + Sync + 'static,
@@ -109,11 +112,11 @@ where
     (site.start(), cookie)
 }
 
-fn in_cookies() -> (Site, String) {
+fn with_cookie_store() -> (Site, String) {
     migrating(CookieSessionStore::default)
 }
 
-fn on_a_server() -> (Site, String) {
+fn with_server_store() -> (Site, String) {
     let store = Store::default();
     migrating(move || store.clone())
 }
@@ -125,21 +128,21 @@ fn browser_with(site: &Site, cookie: &str) -> Browser {
 }
 
 #[test]
-fn old_session_is_adopted_with_its_data_and_its_cookie_replaced() {
-    for (site, cookie) in [in_cookies(), on_a_server()] {
+fn old_session_is_adopted_with_its_data() {
+    for (site, cookie) in [with_cookie_store(), with_server_store()] {
         let alice = browser_with(&site, &cookie);
         let response = alice.get("/visits");
         assert_eq!(response.body, "8", "{response:?}");
         assert_eq!(response.header("cache-control"), "no-store");
         assert!(alice.cookie().starts_with("id=") && !alice.cookie().contains(COOKIE));
         assert_eq!(alice.user_at("/private").as_deref(), Some("alice"));
-        assert_eq!(site.events(), ["alice signed in"]);
+        assert_eq!(site.take_events(), ["alice signed in"]);
     }
 }
 
 #[test]
-fn six_tabs_at_once_make_one_session() {
-    for (site, cookie) in [in_cookies(), on_a_server()] {
+fn tabs_at_once_adopt_one_session() {
+    for (site, cookie) in [with_cookie_store(), with_server_store()] {
         thread::scope(|scope| {
             let tabs: Vec<_> = (0..6)
                 .map(|_| scope.spawn(|| browser_with(&site, &cookie).user_at("/private")))
@@ -148,121 +151,115 @@ fn six_tabs_at_once_make_one_session() {
                 assert_eq!(tab.join().unwrap().as_deref(), Some("alice"));
             }
         });
-        assert_eq!(site.events(), ["alice signed in"]);
+        assert_eq!(site.take_events(), ["alice signed in"]);
     }
 }
 
 #[test]
-fn late_adoption_keeps_the_cookie_of_a_newer_login() {
-    let (site, cookie) = in_cookies();
+fn late_adoption_keeps_newer_login() {
+    let (site, cookie) = with_cookie_store();
     thread::scope(|scope| {
         let late = scope.spawn(|| browser_with(&site, &cookie).get("/slow"));
-        site.wait_for_slow(1);
+        site.wait_for_arrivals(1);
         browser_with(&site, &cookie).post("/login", "user=alice");
-        site.release_slow();
+        site.open_barrier();
         let response = late.join().unwrap();
-        let sets_ours = response.cookies().iter().any(|cookie| cookie.starts_with("id="));
-        assert!(!sets_ours, "{response:?}");
+        assert!(!response.has_cookie("id"), "{response:?}");
     });
 }
 
-/// Ends an adopted session; the old cookie must not bring it back.
-fn assert_ended_for_good(end: impl Fn(&Site, &Browser)) {
+/// Ends an adopted session, and asserts that it is not adopted again.
+fn assert_not_adopted_again(end: impl Fn(&Site, &Browser)) {
     for wait in [minutes(1), hours(25), days(10)] {
-        for (site, cookie) in [in_cookies(), on_a_server()] {
+        for (site, cookie) in [with_cookie_store(), with_server_store()] {
             let alice = browser_with(&site, &cookie);
             assert_eq!(alice.user_at("/private").as_deref(), Some("alice"));
             end(&site, &alice);
-            site.pass(wait);
-            let _purges = site.signed_in("alice"); // what is too old is deleted now
-            let thief = browser_with(&site, &cookie);
-            assert_eq!(thief.user_at("/private"), None, "{wait:?}");
+            site.advance(wait);
+            let _purges = site.signed_in("alice"); // a login purges old records
+            let attacker = browser_with(&site, &cookie);
+            assert_eq!(attacker.user_at("/private"), None, "{wait:?}");
         }
     }
 }
 
 #[test]
-fn signed_out_session_does_not_come_back() {
-    assert_ended_for_good(|_, alice| drop(alice.post("/logout", "")));
+fn signed_out_session_is_not_adopted_again() {
+    assert_not_adopted_again(|_, alice| drop(alice.post("/logout", "")));
 }
 
 #[test]
-fn expired_session_does_not_come_back() {
-    assert_ended_for_good(|site, alice| {
-        site.pass(hours(2));
+fn expired_session_is_not_adopted_again() {
+    assert_not_adopted_again(|site, alice| {
+        site.advance(hours(2));
         assert_eq!(alice.user_at("/private"), None);
     });
 }
 
 #[test]
-fn evicted_session_does_not_come_back() {
-    let (site, cookie) = in_cookies();
+fn evicted_session_is_not_adopted_again() {
+    let (site, cookie) = with_cookie_store();
     let alice = browser_with(&site, &cookie);
     assert_eq!(alice.user_at("/private").as_deref(), Some("alice"));
-    let (other, end_all) = (site.signed_in("alice"), site.registry.clone());
-    let record = session_expire::EndTarget::All("alice".into());
-    let now = site.clock.now();
-    let evicted = session_expire::Ended::new(session_expire::Reason::Evicted, now);
-    let end = session_expire::EndSessions::new(record, evicted);
-    let ended = actix_web::rt::System::new()
-        .block_on(async { session_expire::Registry::end(&end_all, end).await.unwrap() });
-    assert_eq!(ended.len(), 2);
-    drop(other);
+    let _other = site.signed_in("alice");
+    let ended = Ended::new(Reason::Evicted, site.clock.now());
+    let end = EndSessions::new(EndTarget::All("alice".into()), ended);
+    assert_eq!(block_on(site.registry.end(end)).unwrap().len(), 2);
     for wait in [minutes(1), hours(25), days(10)] {
-        site.pass(wait);
+        site.advance(wait);
         assert_eq!(browser_with(&site, &cookie).user_at("/private"), None, "{wait:?}");
     }
 }
 
 #[test]
-fn renewed_session_does_not_come_back_under_its_old_cookie() {
+fn renewed_session_is_not_adopted_again() {
     let renewals: [fn(&Browser); 5] = [
-        |alice| drop(alice.sign_in("alice")), // the same user: renews the key
+        |alice| drop(alice.sign_in("alice")), // renews the key
         |alice| drop(alice.post("/renew", "")),
         |alice| drop((alice.post("/renew", ""), alice.post("/sign-out", ""))),
         |alice| drop(alice.post("/sign-in", "user=alice")),
         |alice| drop(alice.post("/sign-in", "user=bob")),
     ];
     for renew in renewals {
-        assert_ended_for_good(|_, alice| renew(alice));
+        assert_not_adopted_again(|_, alice| renew(alice));
     }
 }
 
 #[test]
-fn session_renewed_at_its_adoption_does_not_come_back() {
+fn session_renewed_at_adoption_is_not_adopted_again() {
     for wait in [minutes(1), hours(25), days(10)] {
-        let (site, cookie) = in_cookies();
+        let (site, cookie) = with_cookie_store();
         let alice = browser_with(&site, &cookie);
         alice.post("/renew", "");
         assert_eq!(alice.user_at("/private").as_deref(), Some("alice"));
-        site.pass(wait);
+        site.advance(wait);
         let _purges = site.signed_in("alice");
         assert_eq!(browser_with(&site, &cookie).user_at("/private"), None, "{wait:?}");
     }
 }
 
 #[test]
-fn failed_end_or_renewal_at_the_adoption_keeps_the_session() {
+fn failed_end_or_renewal_at_adoption_keeps_session() {
     for (operation, path) in [("end", "/sign-out"), ("rotate", "/renew")] {
-        let (site, cookie) = in_cookies();
+        let (site, cookie) = with_cookie_store();
         let alice = browser_with(&site, &cookie);
         site.registry.fail_next(operation);
         assert_eq!(alice.post(path, "").status, 503, "{operation}");
-        // The session lives: the user must be able to sign out of it.
+        // The user must be able to sign out of the session.
         assert_eq!(alice.user_at("/private").as_deref(), Some("alice"), "{operation}");
     }
 }
 
 #[test]
-fn sign_out_closes_adoption_also_from_an_expired_session() {
+fn sign_out_closes_adoption_for_the_user() {
     for (adopted, wait) in [(false, 0), (true, 0), (false, 90), (true, 90)] {
-        let (site, cookie) = in_cookies();
+        let (site, cookie) = with_cookie_store();
         let alice = match adopted {
             true => browser_with(&site, &old_cookie(CookieSessionStore::default)),
             false => site.signed_in("alice"),
         };
         assert_eq!(alice.user_at("/private").as_deref(), Some("alice"));
-        site.pass(minutes(wait));
+        site.advance(minutes(wait));
         assert_eq!(alice.post("/sign-out", "").status, 303);
         let other = browser_with(&site, &cookie);
         assert_eq!(other.user_at("/private"), None, "adopted: {adopted}, after {wait} minutes");
@@ -280,38 +277,38 @@ fn adoption_evicts_when_the_user_is_active() {
     let (alice, old) = (site.signed_in("alice"), browser_with(&site, &cookie));
     let image = old.request("GET", "/public").header("sec-fetch-mode", "no-cors");
     image.header("sec-fetch-dest", "image").send();
-    assert_eq!(old.stolen().fetch("/session/status").json()["state"], "active", "adopted");
-    assert_eq!(alice.stolen().fetch("/session/status").json()["state"], "active");
+    assert_eq!(old.copy().fetch("/session/status").json()["state"], "active", "adopted");
+    assert_eq!(alice.copy().fetch("/session/status").json()["state"], "active");
     assert_eq!(old.user_at("/private").as_deref(), Some("alice"));
     assert_eq!(alice.fetch("/private").header("x-session-expired"), "evicted");
 }
 
 #[test]
-fn nothing_is_adopted_after_the_date() {
-    let (site, cookie) = in_cookies();
-    site.pass(days(30));
+fn adoption_ends_at_its_date() {
+    let (site, cookie) = with_cookie_store();
+    site.advance(days(30));
     assert_eq!(browser_with(&site, &cookie).user_at("/private"), None);
 }
 
 #[test]
-fn nothing_is_adopted_beside_a_cookie_of_ours() {
-    let (site, cookie) = in_cookies();
+fn session_cookie_prevents_adoption() {
+    let (site, cookie) = with_cookie_store();
     let browser = browser_with(&site, &cookie);
     browser.set_cookie("id", &"a".repeat(26));
     assert_eq!(browser.user_at("/private"), None);
-    assert_eq!(site.events(), ["refused: unknown"]);
+    assert_eq!(site.take_events(), ["refused: unknown"]);
 }
 
 #[test]
-fn clocks_of_an_adopted_session_start_at_its_adoption() {
-    let (site, cookie) = in_cookies();
+fn timeouts_start_at_adoption() {
+    let (site, cookie) = with_cookie_store();
     let alice = browser_with(&site, &cookie);
-    site.pass(hours(24));
+    site.advance(hours(24));
     assert_eq!(alice.user_at("/private").as_deref(), Some("alice"));
     for _ in 0..7 {
-        site.pass(minutes(59));
+        site.advance(minutes(59));
         assert_eq!(alice.user_at("/private").as_deref(), Some("alice"));
     }
-    site.pass(hours(1) + seconds(7 * 60));
+    site.advance(hours(1) + seconds(7 * 60));
     assert_eq!(alice.user_at("/private"), None);
 }

@@ -1,5 +1,6 @@
-//! A second session layer beside the middleware: the likeliest mistake of a migration. No handler
-//! sees a user whom the session record does not name.
+//! A second session layer beside the middleware, a frequent error of a migration.
+//!
+//! No handler may see a user that the session record does not name.
 
 use std::collections::BTreeMap;
 
@@ -64,7 +65,7 @@ fn routes(cfg: &mut web::ServiceConfig) {
         .route("/logout", web::post().to(logout));
 }
 
-/// A client of an app that runs in the test.
+/// Client of an application without a server.
 struct Client<S> {
     app: S,
     cookies: BTreeMap<String, String>,
@@ -105,8 +106,8 @@ macro_rules! client {
 
 const BROKEN: StatusCode = StatusCode::INTERNAL_SERVER_ERROR;
 
-/// Signs in, expires and signs out; the user must never be seen.
-macro_rules! assert_never_seen {
+/// Signs in, expires and signs out. No response may show the user.
+macro_rules! assert_user_is_never_shown {
     ($app:expr, $clock:expr, $what:expr) => {
         for (method, path) in [
             (Method::POST, "/login"),
@@ -118,47 +119,47 @@ macro_rules! assert_never_seen {
             for round in 0..3 {
                 client.send(method.clone(), path).await;
                 let (status, body) = client.whoami().await;
-                let seen = format!("{}, {method} {path}, round {round}: {status}", $what);
-                assert!(!body.contains("alice"), "{seen}");
+                let case = format!("{}, {method} {path}, round {round}: {status}", $what);
+                assert!(!body.contains("alice"), "{case}");
                 $clock.advance(minutes(10));
-                assert!(!client.whoami().await.1.contains("alice"), "expired, {seen}");
+                assert!(!client.whoami().await.1.contains("alice"), "expired, {case}");
                 client.send(Method::POST, "/logout").await;
-                assert!(!client.whoami().await.1.contains("alice"), "signed out, {seen}");
+                assert!(!client.whoami().await.1.contains("alice"), "signed out, {case}");
             }
         }
     };
 }
 
 #[actix_web::test]
-async fn session_layer_inside_signs_no_user_in() {
+async fn inner_session_layer_signs_no_user_in() {
     let clock = ManualClock::default();
     for cookie in ["id", "old"] {
         let app = || App::new().wrap(sessions(cookie)).wrap(expire(&clock));
-        assert_never_seen!(app(), clock, format!("session layer inside, {cookie}"));
+        assert_user_is_never_shown!(app(), clock, format!("session layer inside, {cookie}"));
         let app = || {
             let identity = IdentityMiddleware::default();
             App::new().wrap(identity).wrap(sessions(cookie)).wrap(expire(&clock))
         };
-        assert_never_seen!(app(), clock, format!("both layers inside, {cookie}"));
+        assert_user_is_never_shown!(app(), clock, format!("both layers inside, {cookie}"));
     }
 }
 
 #[actix_web::test]
-async fn session_layer_outside_signs_no_user_in() {
+async fn outer_session_layer_signs_no_user_in() {
     let clock = ManualClock::default();
     for cookie in ["id", "old"] {
         let app = || App::new().wrap(expire(&clock)).wrap(sessions(cookie));
-        assert_never_seen!(app(), clock, format!("session layer outside, {cookie}"));
+        assert_user_is_never_shown!(app(), clock, format!("session layer outside, {cookie}"));
         let app = || {
             let identity = IdentityMiddleware::default();
             App::new().wrap(expire(&clock)).wrap(identity).wrap(sessions(cookie))
         };
-        assert_never_seen!(app(), clock, format!("both layers outside, {cookie}"));
+        assert_user_is_never_shown!(app(), clock, format!("both layers outside, {cookie}"));
     }
 }
 
 #[actix_web::test]
-async fn first_login_with_a_session_layer_inside_is_an_error_without_cookie() {
+async fn first_login_with_inner_session_layer_is_an_error() {
     let clock = ManualClock::default();
     for (method, path) in [(Method::POST, "/login"), (Method::GET, "/login")] {
         let mut client = client!(App::new().wrap(sessions("old")).wrap(expire(&clock)));
@@ -168,7 +169,7 @@ async fn first_login_with_a_session_layer_inside_is_an_error_without_cookie() {
 }
 
 #[actix_web::test]
-async fn identity_layer_beside_the_middleware_changes_nothing() {
+async fn second_identity_layer_changes_nothing() {
     let clock = ManualClock::default();
     let inside = App::new().wrap(IdentityMiddleware::default()).wrap(expire(&clock));
     let mut client = client!(inside);
@@ -185,7 +186,7 @@ async fn identity_layer_beside_the_middleware_changes_nothing() {
 }
 
 #[actix_web::test]
-async fn renewal_of_an_empty_session_is_no_sign_of_another_layer() {
+async fn renewal_of_an_empty_session_is_no_error() {
     let clock = ManualClock::default();
     let mut client = client!(App::new().wrap(expire(&clock)));
     for method in [Method::GET, Method::POST, Method::GET] {
@@ -209,7 +210,7 @@ fn cookie_setters(cfg: &mut web::ServiceConfig) {
 }
 
 #[test]
-fn cookie_that_a_page_sets_is_no_sign_of_another_layer() {
+fn cookie_set_by_a_page_is_no_error() {
     for path in ["/removes", "/renews"] {
         let site = Site::builder().routes(cookie_setters).start();
         assert_eq!(site.browser().get(path).status, 200, "{path}");
@@ -217,7 +218,7 @@ fn cookie_that_a_page_sets_is_no_sign_of_another_layer() {
 }
 
 #[test]
-fn cookie_set_in_an_outage_is_no_sign_of_another_layer() {
+fn cookie_set_by_a_page_in_an_outage_is_no_error() {
     for path in ["/removes", "/renews"] {
         let site = Site::builder().routes(cookie_setters).start();
         let alice = site.signed_in("alice");
@@ -246,6 +247,6 @@ async fn policy_or_extractor_without_the_middleware_is_an_error() {
     for path in ["/patch", "/vars", "/messages"] {
         let (status, body) = client.send(Method::GET, path).await;
         assert_eq!(status, BROKEN, "{path}");
-        assert!(!body.contains("wrap"), "the log says what to change, not the page: {body}");
+        assert!(!body.contains("wrap"), "details belong in the log: {body}");
     }
 }

@@ -1,16 +1,12 @@
-//! A renewal gives the session a new key and nothing else: the clocks go on.
+//! Renewals, which give a session a new key and nothing else.
 
-use std::{
-    sync::atomic::{AtomicUsize, Ordering},
-    thread,
-    time::Duration,
-};
+use std::thread;
 
 use actix_identity::Identity;
 use actix_session::Session;
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
 use session_expire::{Policy, PolicyPatch, hours, minutes};
-use session_expire_tests::Site;
+use session_expire_tests::{Barrier, Site};
 
 const USER_KEY: &str = "actix_identity.user_id";
 
@@ -23,14 +19,14 @@ fn routes(cfg: &mut web::ServiceConfig) {
         .route("/login-again", web::post().to(login_again))
         .route("/renew-together/{name}", web::post().to(renew_together))
         .route("/entries", web::get().to(entries))
-        .route("/renew", web::get().to(renew));
+        .route("/renew", web::to(renew));
 }
 
 async fn whoami(user: Identity) -> actix_web::Result<String> {
     Ok(user.id()?)
 }
 
-/// Removes all entries but the user and renews the key.
+/// Removes all entries but the user, and renews the key if `how` says so.
 async fn tidy(session: Session, how: String) -> HttpResponse {
     let keys: Vec<_> = session.entries().keys().cloned().collect();
     for key in keys.iter().filter(|key| *key != USER_KEY) {
@@ -59,15 +55,15 @@ async fn renew(session: Session) -> &'static str {
     "renewed"
 }
 
-/// Holds two requests until both have loaded their session.
-async fn renew_together(session: Session, name: web::Path<String>) -> HttpResponse {
-    static ARRIVED: AtomicUsize = AtomicUsize::new(0);
+/// Renews the key of a session that was loaded before the other renewal.
+async fn renew_together(
+    session: Session,
+    name: web::Path<String>,
+    barrier: web::Data<Barrier>,
+) -> HttpResponse {
     session.insert(name.into_inner(), true).unwrap();
     session.renew();
-    ARRIVED.fetch_add(1, Ordering::SeqCst);
-    while ARRIVED.load(Ordering::SeqCst) < 2 {
-        actix_web::rt::time::sleep(Duration::from_millis(1)).await;
-    }
+    barrier.wait().await;
     HttpResponse::Ok().finish()
 }
 
@@ -84,7 +80,7 @@ fn site() -> Site {
 }
 
 #[test]
-fn removing_all_other_entries_does_not_restart_the_clock() {
+fn renewal_does_not_restart_the_absolute_timeout() {
     for how in ["", "renew"] {
         for length in [5, 126, 254] {
             for (page, pause) in [("/tidy", minutes(50)), ("/lax/tidy", minutes(75))] {
@@ -93,13 +89,13 @@ fn removing_all_other_entries_does_not_restart_the_clock() {
                 for _ in 0..3 {
                     alice.fetch("/visits");
                     assert_eq!(alice.post(page, how).status, 200);
-                    site.pass(pause);
+                    site.advance(pause);
                 }
-                site.pass(hours(4) - 3 * pause);
-                let (answer, case) =
+                site.advance(hours(4) - 3 * pause);
+                let (response, case) =
                     (alice.fetch("/lax/private"), format!("{page} {how} {length}"));
-                assert_eq!(answer.header("x-session-expired"), "absolute", "{case}");
-                let events = site.events();
+                assert_eq!(response.header("x-session-expired"), "absolute", "{case}");
+                let events = site.take_events();
                 assert_eq!(events.iter().filter(|e| e.contains("signed in")).count(), 1, "{case}");
             }
         }
@@ -107,21 +103,23 @@ fn removing_all_other_entries_does_not_restart_the_clock() {
 }
 
 #[test]
-fn same_user_named_again_rotates_the_key_only() {
-    for path in ["/remove-and-login", "/login-again"] {
+fn renewal_changes_the_key_only() {
+    for path in ["/remove-and-login", "/login-again", "/renew"] {
         let site = site();
         let alice = site.signed_in("alice");
         alice.get("/visits");
         for _ in 0..4 {
-            let copy = alice.stolen();
+            let copy = alice.copy();
             assert_eq!(alice.post(path, "").cookies().len(), 1, "{path}");
             assert_eq!(alice.user_at("/private").as_deref(), Some("alice"), "{path}");
             assert_eq!(copy.fetch("/private").header("x-session-expired"), "renewed", "{path}");
-            site.pass(minutes(59));
+            site.advance(minutes(59));
         }
         assert_eq!(alice.get("/entries").body, "visits", "{path}");
-        site.pass(minutes(4));
+        site.advance(minutes(4));
         assert_eq!(alice.fetch("/private").header("x-session-expired"), "absolute", "{path}");
+        let logins = site.take_events().iter().filter(|event| event.ends_with("signed in")).count();
+        assert_eq!(logins, 1, "{path}");
     }
 }
 
@@ -133,19 +131,21 @@ fn renewal_of_an_anonymous_visitor_does_nothing() {
     browser.get("/visits");
     assert_eq!(browser.get("/renew").cookies().len(), 0);
     assert_eq!(browser.get("/visits").body, "2");
-    assert!(site.registry.asked().is_empty());
+    assert!(site.registry.take_operations().is_empty());
 }
 
 #[test]
-fn loser_of_two_renewals_sets_no_cookie_and_loses_no_data() {
+fn slower_of_two_renewals_sets_no_cookie() {
     let site = site();
     let alice = site.signed_in("alice");
-    let other = alice.stolen();
+    let other = alice.copy();
     let cookies: usize = thread::scope(|scope| {
         let tabs = [("a", &alice), ("b", &other)];
         let renewals = tabs.map(|(name, tab)| {
             scope.spawn(move || tab.post(&format!("/renew-together/{name}"), ""))
         });
+        site.wait_for_arrivals(2);
+        site.open_barrier();
         renewals.map(|renewal| renewal.join().unwrap().cookies().len()).iter().sum()
     });
     assert_eq!(cookies, 1);
@@ -153,15 +153,14 @@ fn loser_of_two_renewals_sets_no_cookie_and_loses_no_data() {
     assert!(seen.contains(&"a b".to_owned()), "{seen:?}");
 }
 
-/// A request that is on its way when the key is renewed.
+/// Another tab renews the key before the sign-out.
 #[test]
-fn sign_out_with_a_renewed_key_ends_the_session_in_all_tabs() {
+fn sign_out_with_the_old_key_ends_the_session() {
     let site = site();
     let alice = site.signed_in("alice");
-    let tab = alice.stolen();
+    let tab = alice.copy();
     alice.get("/renew");
-    let answer = tab.post("/sign-out", "");
-    let deletes = answer.cookies().iter().any(|cookie| cookie.starts_with("id="));
-    assert!(!deletes, "the browser may have the new one by now");
+    let response = tab.post("/sign-out", "");
+    assert!(!response.has_cookie("id"), "the browser may have the new cookie by now");
     assert_eq!(alice.fetch("/private").header("x-session-expired"), "logged_out");
 }

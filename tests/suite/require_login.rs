@@ -1,4 +1,4 @@
-//! A closed scope: requests without a login go no further than its layer.
+//! Scopes, handlers and applications that require a login.
 
 use actix_identity::Identity;
 use actix_web::{
@@ -9,13 +9,13 @@ use actix_web::{
     web,
 };
 use session_expire::{Policy, PolicyPatch, minutes, session_policy};
-use session_expire_tests::{Site, sealed};
+use session_expire_tests::{Site, seal_anonymous_cookie};
 
 async fn page() -> &'static str {
     "inside"
 }
 
-/// A guard on the scope, as applications write it: it reads the user before the handler's policy.
+/// Extracts the user before the policy of the handler is known.
 async fn guard(
     mut req: ServiceRequest,
     next: Next<impl MessageBody>,
@@ -60,7 +60,7 @@ fn routes(cfg: &mut web::ServiceConfig) {
     let guarded = web::scope("/guarded")
         .service(web::resource("/page").wrap(PolicyPatch::new().idle(minutes(1))).to(page))
         .wrap(from_fn(guard));
-    let tight = web::scope("/tight")
+    let strict = web::scope("/strict")
         .service(web::resource("/page").to(page))
         .wrap(from_fn(guard))
         .wrap(PolicyPatch::new().idle(minutes(1)).require_login(true));
@@ -70,7 +70,7 @@ fn routes(cfg: &mut web::ServiceConfig) {
         .service(module::open)
         .service(scope)
         .service(guarded)
-        .service(tight)
+        .service(strict)
         .default_service(web::to(HttpResponse::NotFound));
 }
 
@@ -79,19 +79,19 @@ fn site() -> Site {
 }
 
 #[test]
-fn stranger_is_challenged_on_every_path_of_a_closed_scope() {
+fn visitor_is_challenged_on_all_paths_of_a_scope() {
     let site = site();
-    let stranger = site.browser();
+    let visitor = site.browser();
     for path in ["/closed/page", "/closed/nowhere"] {
-        assert_eq!(stranger.get(path).redirect(), (303, &*format!("/login?next={path}")));
-        let script = stranger.fetch(path);
+        assert_eq!(visitor.get(path).redirect(), (303, &*format!("/login?next={path}")));
+        let script = visitor.fetch(path);
         assert_eq!(
             (script.status, script.header("content-type")),
             (401, "application/problem+json")
         );
         assert!(!script.header("www-authenticate").is_empty());
     }
-    assert_eq!(stranger.get("/handler").status, 303);
+    assert_eq!(visitor.get("/handler").status, 303);
     let alice = site.signed_in("alice");
     assert_eq!(alice.get("/closed/page").body, "inside");
     assert_eq!(alice.get("/closed/nowhere").status, 404);
@@ -99,45 +99,45 @@ fn stranger_is_challenged_on_every_path_of_a_closed_scope() {
 }
 
 #[test]
-fn expired_session_is_challenged_before_anything_inside_runs() {
+fn expired_session_is_challenged_before_inner_guards() {
     let site = site();
     let alice = site.signed_in("alice");
-    site.pass(minutes(2));
+    site.advance(minutes(2));
     let response = alice.get("/closed/page");
     assert_eq!(response.redirect(), (303, "/login?next=/closed/page"));
     assert_eq!(response.header("x-session-expired"), "idle");
     let alice = site.signed_in("alice");
-    site.pass(minutes(5));
-    assert_eq!(alice.get("/tight/page").status, 303, "before the guard reads the user");
+    site.advance(minutes(5));
+    assert_eq!(alice.get("/strict/page").status, 303, "the layer outside the guard challenges");
 }
 
 #[test]
-fn guard_outside_a_stricter_policy_needs_the_policy_outside() {
+fn guard_sees_the_policy_outside_it_only() {
     let site = site();
     let alice = site.signed_in("alice");
-    site.pass(minutes(5));
-    // The guard has seen the user; the handler sees none. `require_login` on the scope closes this.
+    site.advance(minutes(5));
+    // The guard saw the user, and the handler sees none. `require_login` on the scope prevents that.
     assert_eq!(alice.get("/guarded/page").body, "inside");
-    assert_eq!(alice.get("/tight/page").redirect(), (303, "/login?next=/tight/page"));
+    assert_eq!(alice.get("/strict/page").redirect(), (303, "/login?next=/strict/page"));
 }
 
 #[test]
-fn handler_of_an_attributed_module_may_be_open() {
+fn handler_of_a_module_can_be_open() {
     let site = site();
-    let stranger = site.browser();
-    assert_eq!(stranger.get("/module/closed").redirect(), (303, "/login?next=/module/closed"));
-    assert_eq!(stranger.get("/module/open").body, "open");
+    let visitor = site.browser();
+    assert_eq!(visitor.get("/module/closed").redirect(), (303, "/login?next=/module/closed"));
+    assert_eq!(visitor.get("/module/open").body, "open");
 }
 
 #[test]
-fn open_handler_inside_a_closed_scope_is_an_error() {
+fn open_handler_in_a_closed_scope_is_an_error() {
     let site = site();
     assert_eq!(site.browser().get("/mixed/open").status, 303, "the scope is closed");
     assert_eq!(site.signed_in("alice").get("/mixed/open").status, 500);
 }
 
 #[test]
-fn closed_scope_answers_503_in_an_outage() {
+fn closed_scope_is_503_in_an_outage() {
     let site = site();
     let alice = site.signed_in("alice");
     site.registry.set_down(true);
@@ -153,40 +153,43 @@ fn closed_site() -> Site {
 }
 
 #[test]
-fn closed_application_challenges_all_but_its_login_page() {
+fn closed_application_opens_its_login_page_only() {
     let site = closed_site();
-    let (stranger, visitor, expired) = (site.browser(), site.browser(), site.signed_in("alice"));
-    visitor.set_cookie("anonymous", &sealed(r#"{"t":1767268800000,"d":{"e":[["a",1]]}}"#));
-    site.pass(minutes(10));
+    let (visitor, returning, expired) = (site.browser(), site.browser(), site.signed_in("alice"));
+    returning.set_cookie(
+        "anonymous",
+        &seal_anonymous_cookie(r#"{"t":1767268800000,"d":{"e":[["a",1]]}}"#),
+    );
+    site.advance(minutes(10));
     for path in ["/public", "/nowhere", "/session/mine", "/login/help"] {
-        for browser in [&stranger, &visitor] {
+        for browser in [&visitor, &returning] {
             assert_eq!(browser.get(path).redirect(), (303, &*format!("/login?next={path}")));
             assert_eq!(browser.post(path, "").status, 303, "{path}");
             assert_eq!(browser.fetch(path).status, 401, "{path}");
         }
-        // The application is a floor: a laxer page accepts no more than it does.
-        assert_eq!(expired.stolen().get("/looser").status, 303, "{path}");
+        // A laxer page accepts no session that the application rejects.
+        assert_eq!(expired.copy().get("/laxer").status, 303, "{path}");
     }
-    let script = stranger.fetch("/session/status");
+    let script = visitor.fetch("/session/status");
     assert_eq!((script.status, &script.json()["state"]), (200, &"anonymous".into()));
-    assert_eq!(stranger.get("/login").status, 200);
-    stranger.sign_in("alice");
-    assert_eq!(stranger.get("/public").body, "alice");
-    assert_eq!(stranger.get("/nowhere").status, 404);
-    let asset = stranger.get("/vars").json()["script"].as_str().unwrap().to_owned();
+    assert_eq!(visitor.get("/login").status, 200);
+    visitor.sign_in("alice");
+    assert_eq!(visitor.get("/public").body, "alice");
+    assert_eq!(visitor.get("/nowhere").status, 404);
+    let asset = visitor.get("/vars").json()["script"].as_str().unwrap().to_owned();
     let asset = asset.split('"').nth(1).unwrap();
-    assert_eq!(visitor.get(asset).status, 200, "{asset}");
+    assert_eq!(returning.get(asset).status, 200, "{asset}");
 }
 
 #[test]
-fn open_page_inside_a_closed_application_is_an_error() {
+fn open_handler_in_a_closed_application_is_an_error() {
     let site = closed_site();
     assert_eq!(site.browser().get("/module/open").status, 303);
     assert_eq!(site.signed_in("alice").get("/module/open").status, 500);
 }
 
 #[test]
-fn closed_application_answers_503_in_an_outage() {
+fn closed_application_is_503_in_an_outage() {
     let site = closed_site();
     let alice = site.signed_in("alice");
     site.registry.set_down(true);

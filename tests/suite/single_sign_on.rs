@@ -1,4 +1,4 @@
-//! A middleware inside that signs in the user whom a proxy names in a header.
+//! Single sign-on by a middleware of the application, with the user in a header.
 
 use actix_identity::{Identity, IdentityExt};
 use actix_web::{
@@ -9,9 +9,9 @@ use actix_web::{
     web,
 };
 use session_expire::{PolicyPatch, SessionHandle, minutes};
-use session_expire_tests::{Answer, Browser, Site};
+use session_expire_tests::{Browser, Site, TestResponse};
 
-/// Calls `Identity::login` if there is a name and no user; signs in anyhow if `x-how` says how.
+/// Signs in the user of `x-user` if the request has no user. With `x-how`, it always signs in.
 async fn single_sign_on(
     mut req: ServiceRequest,
     next: Next<impl MessageBody>,
@@ -58,7 +58,7 @@ fn site() -> Site {
     Site::builder().routes(routes).start()
 }
 
-fn get_as(browser: &Browser, path: &str, user: &str) -> Answer {
+fn get_as(browser: &Browser, path: &str, user: &str) -> TestResponse {
     browser.request("GET", path).header("x-user", user).send()
 }
 
@@ -67,10 +67,10 @@ fn first_request_signs_in_and_later_ones_use_the_session() {
     let site = site();
     let alice = site.browser();
     for _ in 0..3 {
-        let answer = get_as(&alice, "/sso/whoami", "alice");
-        assert_eq!((answer.status, &*answer.body), (200, "alice"));
+        let response = get_as(&alice, "/sso/whoami", "alice");
+        assert_eq!((response.status, &*response.body), (200, "alice"));
     }
-    assert_eq!(site.events(), ["alice signed in"]);
+    assert_eq!(site.take_events(), ["alice signed in"]);
     assert_eq!(alice.user_at("/private").as_deref(), Some("alice"));
     let (first, second) = (get_as(&alice, "/sso/id", "alice"), alice.get("/sso/id"));
     assert_eq!((first.body.is_empty(), first.cookies().len()), (false, 0));
@@ -78,26 +78,26 @@ fn first_request_signs_in_and_later_ones_use_the_session() {
 }
 
 #[test]
-fn expired_or_ended_session_is_replaced_by_a_new_login() {
+fn ended_session_is_replaced_by_new_login() {
     let site = site();
     let alice = site.browser();
     get_as(&alice, "/sso/whoami", "alice");
-    let thief = alice.stolen();
-    site.pass(minutes(10));
+    let attacker = alice.copy();
+    site.advance(minutes(10));
     assert_eq!(get_as(&alice, "/sso/whoami", "alice").body, "alice");
     assert_eq!(alice.user_at("/private").as_deref(), Some("alice"));
-    assert_eq!(thief.user_at("/private"), None, "the copy of the dead cookie");
+    assert_eq!(attacker.user_at("/private"), None, "the cookie of the ended session");
     alice.post("/logout", "");
     assert_eq!(get_as(&alice, "/sso/whoami", "bob").body, "bob");
     assert_eq!(alice.user_at("/private").as_deref(), Some("bob"));
-    assert_eq!(alice.messages(), "", "who is signed in is not told why an old session ended");
+    assert_eq!(alice.read_messages(), "", "the login drops the reason");
 }
 
 #[test]
-fn login_over_a_cookie_of_no_session_is_a_login() {
+fn login_over_an_unknown_cookie_signs_in() {
     let site = site();
     let unknown = "a".repeat(26);
-    let sealed = session_expire_tests::sealed("{\"t\":0}");
+    let sealed = session_expire_tests::seal_anonymous_cookie("{\"t\":0}");
     for (name, value) in [
         ("id", &*unknown),
         ("id", ""),
@@ -115,56 +115,37 @@ fn login_over_a_cookie_of_no_session_is_a_login() {
 }
 
 #[test]
-fn login_page_signs_in_over_a_dead_cookie() {
-    let site = site();
-    for end in ["expired", "signed out", "revoked"] {
-        let alice = site.signed_in("alice");
-        let copy = alice.stolen();
-        match end {
-            "expired" => site.pass(minutes(10)),
-            _ => drop(alice.post("/logout", "")),
-        }
-        for user in ["alice", "bob"] {
-            let again = copy.stolen();
-            again.sign_in(user);
-            assert_eq!(again.user_at("/private").as_deref(), Some(user), "{end}");
-        }
-        assert_eq!(copy.user_at("/private"), None, "{end}");
-    }
-}
-
-#[test]
-fn stricter_page_inside_accepts_a_new_login() {
+fn stricter_page_accepts_new_login() {
     let site = site();
     let alice = site.browser();
     assert_eq!(get_as(&alice, "/sso/strict", "alice").body, "alice");
-    site.pass(minutes(5));
-    // Active for the middleware, so it does not sign in; expired for the page.
-    let answer = get_as(&alice, "/sso/strict", "alice");
-    assert_eq!(answer.status, 303, "{answer:?}");
-    // The challenge has ended the session: the next request signs in anew.
+    site.advance(minutes(5));
+    // The session is active for the middleware, which does not sign in, and expired for the page.
+    let response = get_as(&alice, "/sso/strict", "alice");
+    assert_eq!(response.status, 303, "{response:?}");
+    // The challenge ends the session, so the next request signs in.
     assert_eq!(get_as(&alice, "/sso/strict", "alice").body, "alice");
     let events = ["alice signed in", "alice ended: idle", "refused: idle", "alice signed in"];
-    assert_eq!(site.events(), events);
+    assert_eq!(site.take_events(), events);
 }
 
 #[test]
-fn login_by_a_middleware_passes_a_page_that_requires_one() {
+fn login_by_a_middleware_satisfies_require_login() {
     for how in ["handle", "identity"] {
         let site = site();
         let browser = site.browser();
         let request = browser.request("GET", "/sso/strict").header("x-user", "alice");
-        let answer = request.header("x-how", how).send();
-        assert_eq!((answer.status, answer.body.as_str()), (200, "alice"), "{how}");
+        let response = request.header("x-how", how).send();
+        assert_eq!((response.status, response.body.as_str()), (200, "alice"), "{how}");
     }
 }
 
 #[test]
-fn login_over_a_session_that_the_page_refuses_is_kept() {
+fn login_over_suspended_session_is_kept() {
     for (user, how) in [("alice", "handle"), ("bob", "handle"), ("bob", "identity")] {
         let site = site();
         let alice = site.signed_in("alice");
-        site.pass(minutes(5));
+        site.advance(minutes(5));
         let request = alice.request("POST", "/sso/strict").header("x-user", user);
         assert_eq!(request.header("x-how", how).send().body, user, "{how}");
         assert_eq!(alice.user_at("/private").as_deref(), Some(user), "{how}");
@@ -176,10 +157,9 @@ fn panic_after_the_login_signs_no_user_in() {
     let site = site();
     let alice = site.browser();
     assert_eq!(get_as(&alice, "/sso/panics", "alice").status, 0);
-    assert_eq!((alice.cookie(), site.registry.records()), (String::new(), 0));
-    // The worker serves on, and the session of others is as before.
+    assert_eq!((alice.cookie(), site.registry.record_count()), (String::new(), 0));
     assert_eq!(get_as(&alice, "/sso/whoami", "alice").body, "alice");
     assert_eq!(get_as(&alice, "/sso/panics", "alice").status, 0);
     assert_eq!(alice.user_at("/private").as_deref(), Some("alice"));
-    assert_eq!(site.events(), ["alice signed in"]);
+    assert_eq!(site.take_events(), ["alice signed in"]);
 }

@@ -1,4 +1,4 @@
-//! Upgraded connections and long streams: settled when their response starts.
+//! Upgraded connections and streams. The session is settled when the response starts.
 
 use std::{
     convert::Infallible,
@@ -19,19 +19,19 @@ use actix_web::{
 use session_expire::{PolicyPatch, SessionHandle, SignInError, minutes};
 use session_expire_tests::{Browser, Site};
 
-/// Upgrades to a protocol that echoes.
+/// Upgrades the connection, and echoes every byte.
 async fn echo(_: Identity, payload: web::Payload) -> HttpResponse {
     HttpResponse::SwitchingProtocols().upgrade("websocket").streaming(payload)
 }
 
-async fn echo_to_all(payload: web::Payload) -> HttpResponse {
+async fn echo_to_visitor(payload: web::Payload) -> HttpResponse {
     HttpResponse::SwitchingProtocols().upgrade("websocket").streaming(payload)
 }
 
-/// A body whose text comes from a future, which is polled once the response is on its way.
-struct Later<F>(Option<Pin<Box<F>>>);
+/// Body of a future, which runs after the head of the response is sent.
+struct Late<F>(Option<Pin<Box<F>>>);
 
-impl<F: Future<Output = String>> MessageBody for Later<F> {
+impl<F: Future<Output = String>> MessageBody for Late<F> {
     type Error = Infallible;
 
     fn size(&self) -> BodySize {
@@ -49,7 +49,7 @@ impl<F: Future<Output = String>> MessageBody for Later<F> {
     }
 }
 
-/// 64 chunks, each in a poll of its own.
+/// Body of 63 chunks. Every second poll is pending.
 struct Chunks(u8);
 
 impl MessageBody for Chunks {
@@ -63,7 +63,6 @@ impl MessageBody for Chunks {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, Infallible>>> {
-        // Every other poll has nothing yet.
         self.0 += 1;
         match self.0 {
             n if n % 2 == 1 => {
@@ -81,7 +80,7 @@ async fn chunks(_: Identity, session: Session) -> actix_web::Result<HttpResponse
     Ok(HttpResponse::Ok().content_type("text/csv").body(Chunks(0)))
 }
 
-/// Uses the session when the response is on its way.
+/// Uses the session after the head of the response is sent.
 async fn late(user: Identity, session: Session, handle: SessionHandle) -> HttpResponse {
     let user = user.id().unwrap_or_default();
     let work = async move {
@@ -95,42 +94,42 @@ async fn late(user: Identity, session: Session, handle: SessionHandle) -> HttpRe
         let ended = handle.sessions().end_all(&user).await.unwrap();
         format!("{signed_in}, {refreshed}, {ended} ended")
     };
-    HttpResponse::Ok().body(Later(Some(Box::pin(work))))
+    HttpResponse::Ok().body(Late(Some(Box::pin(work))))
 }
 
-/// The same without an end.
-async fn idle_stream(_: Identity, session: Session, handle: SessionHandle) -> HttpResponse {
+/// Writes to the session after the head of the response is sent, and signs out.
+async fn late_sign_out(_: Identity, session: Session, handle: SessionHandle) -> HttpResponse {
     let work = async move {
         session.insert("late", true).unwrap();
         session.purge();
         handle.sign_out();
         "done".to_owned()
     };
-    HttpResponse::Ok().body(Later(Some(Box::pin(work))))
+    HttpResponse::Ok().body(Late(Some(Box::pin(work))))
 }
 
 fn routes(cfg: &mut web::ServiceConfig) {
     let strict = web::scope("/strict")
         .wrap(PolicyPatch::new().idle(minutes(1)))
         .route("/echo", web::get().to(echo))
-        .route("/echo-to-all", web::get().to(echo_to_all))
+        .route("/echo-to-visitor", web::get().to(echo_to_visitor))
         .route("/chunks", web::get().to(chunks))
         .route("/late", web::get().to(late))
-        .route("/idle-stream", web::get().to(idle_stream));
+        .route("/late-sign-out", web::get().to(late_sign_out));
     cfg.service(strict);
     let closed = web::resource("/closed/echo").wrap(PolicyPatch::new().require_login(true));
-    cfg.service(closed.route(web::get().to(echo_to_all)));
+    cfg.service(closed.route(web::get().to(echo_to_visitor)));
 }
 
 fn site() -> Site {
     Site::builder().routes(routes).start()
 }
 
-/// Sends the handshake of a WebSocket, and returns the connection and the head of the response.
+/// Sends a WebSocket handshake. Returns the connection and the head of the response.
 fn handshake(browser: &Browser, path: &str) -> (TcpStream, String) {
     let host = browser.base().trim_start_matches("http://");
     let mut stream = TcpStream::connect(host).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(120))).unwrap();
     let cookie = browser.cookie();
     let head = format!(
         "GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\
@@ -156,17 +155,17 @@ fn assert_echoes(stream: &mut TcpStream, text: &str) {
 }
 
 #[test]
-fn active_session_upgrades_under_a_stricter_policy() {
+fn active_session_upgrades_under_stricter_policy() {
     let site = site();
     let alice = site.signed_in("alice");
     for (path, passed) in [("/strict/echo", 0), ("/closed/echo", 5)] {
-        site.pass(minutes(passed));
+        site.advance(minutes(passed));
         let (mut stream, head) = handshake(&alice, path);
         assert!(head.starts_with("http/1.1 101 "), "{path}: {head}");
         assert!(head.contains("upgrade: websocket") && !head.contains("set-cookie"), "{head}");
         assert_echoes(&mut stream, "one");
-        // The session ends; the connection is the application's.
-        site.pass(minutes(10));
+        // The end of the session leaves the connection to the application.
+        site.advance(minutes(10));
         assert_eq!(alice.user_at("/private"), None);
         assert_echoes(&mut stream, "two");
         alice.sign_in("alice");
@@ -177,7 +176,7 @@ fn active_session_upgrades_under_a_stricter_policy() {
 fn expired_session_does_not_upgrade() {
     let site = site();
     let alice = site.signed_in("alice");
-    site.pass(minutes(5));
+    site.advance(minutes(5));
     for (browser, path, reason) in [
         (&alice, "/strict/echo", "x-session-expired: idle"),
         (&site.browser(), "/strict/echo", ""),
@@ -187,35 +186,34 @@ fn expired_session_does_not_upgrade() {
         assert!(head.starts_with("http/1.1 401 ") && head.contains(reason), "{path}: {head}");
         assert!(!head.contains("upgrade: websocket"), "{path}: {head}");
     }
-    // A challenge ends the session everywhere.
-    assert_eq!(alice.user_at("/private"), None);
+    assert_eq!(alice.user_at("/private"), None, "a challenge ends the session");
 }
 
 #[test]
-fn visitor_upgrades_where_no_login_is_required() {
+fn visitor_upgrades_without_required_login() {
     let site = site();
     let expired = site.signed_in("alice");
-    site.pass(minutes(5));
+    site.advance(minutes(5));
     for browser in [&site.browser(), &expired] {
-        let (mut stream, head) = handshake(browser, "/strict/echo-to-all");
+        let (mut stream, head) = handshake(browser, "/strict/echo-to-visitor");
         assert!(head.starts_with("http/1.1 101 "), "{head}");
         assert_echoes(&mut stream, "hello");
     }
 }
 
 #[test]
-fn upgrade_counts_as_activity() {
+fn upgrade_is_activity() {
     let site = site();
     let alice = site.signed_in("alice");
-    site.pass(minutes(9));
+    site.advance(minutes(9));
     let (_stream, head) = handshake(&alice, "/closed/echo");
     assert!(head.starts_with("http/1.1 101 "), "{head}");
-    site.pass(minutes(9));
+    site.advance(minutes(9));
     assert_eq!(alice.user_at("/private").as_deref(), Some("alice"));
 }
 
 #[test]
-fn long_stream_arrives_whole_and_its_writes_are_stored() {
+fn long_stream_arrives_whole() {
     let site = site();
     let alice = site.signed_in("alice");
     let response = alice.get("/strict/chunks");
@@ -224,7 +222,7 @@ fn long_stream_arrives_whole_and_its_writes_are_stored() {
     assert_eq!((response.status, lengths), (200, vec![32 * 1024; 63]));
     assert_eq!(response.header("content-type"), "text/csv");
     assert_eq!(response.header("cache-control"), "no-store");
-    site.pass(minutes(5));
+    site.advance(minutes(5));
     let response = alice.fetch("/strict/chunks");
     assert_eq!((response.status, response.header("x-session-expired")), (401, "idle"));
 }
@@ -237,15 +235,15 @@ fn stream_cannot_sign_in_but_can_end_sessions() {
     assert_eq!((response.status, &*response.body), (200, "response sent, true, 2 ended"));
     assert_eq!(alice.user_at("/private"), None);
     assert_eq!(phone.user_at("/private"), None);
-    let events = site.events();
+    let events = site.take_events();
     assert!(!events.iter().any(|event| event.contains("mallory")), "{events:?}");
 }
 
 #[test]
-fn stream_that_writes_or_purges_changes_no_session() {
+fn stream_changes_no_session() {
     let site = site();
     let alice = site.signed_in("alice");
-    assert_eq!(alice.get("/strict/idle-stream").body, "done");
+    assert_eq!(alice.get("/strict/late-sign-out").body, "done");
     assert_eq!(alice.user_at("/private").as_deref(), Some("alice"));
-    assert_eq!(site.events(), ["alice signed in"]);
+    assert_eq!(site.take_events(), ["alice signed in"]);
 }

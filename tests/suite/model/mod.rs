@@ -1,4 +1,4 @@
-//! A model of the rules responds to random steps beside the server: every response is the same.
+//! Model of the session rules. The server and the model give the same responses to random steps.
 
 mod rules;
 mod run;
@@ -12,14 +12,22 @@ use self::{run::Run, steps::steps};
 const IDLE: u64 = 600;
 const ABSOLUTE: u64 = 7_200;
 const START: u64 = 1_000_000;
-/// A run is shorter than the day for which the reason of an end is known.
+/// The longest run, shorter than the day for which a tombstone is kept.
 const LONGEST_RUN: u64 = 80_000;
 const USERS: [&str; 2] = ["alice", "bob"];
 
+/// The number of random runs, from `MODEL_RUNS`.
+fn run_count() -> u32 {
+    std::env::var("MODEL_RUNS").map_or(50, |runs| runs.parse().expect("a number of runs"))
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(150) })]
+    #![proptest_config(ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::with_cases(run_count())
+    })]
     #[test]
-    fn site_responds_as_the_rules_say(
+    fn site_follows_the_model(
         steps in vec(steps(), 1..80),
         limit in 0_u32..4,
         overflow in prop_oneof![Just(Overflow::Evict), Just(Overflow::LeastRecent), Just(Overflow::Refuse)],

@@ -1,4 +1,4 @@
-//! The rules, and nothing else.
+//! Session rules without HTTP.
 
 use session_expire::Overflow;
 
@@ -7,7 +7,7 @@ use super::{
     steps::{Kind, Page},
 };
 
-/// What a session or an anonymous cookie holds.
+/// Entries and messages of a session or an anonymous cookie.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Data {
     pub(super) visits: u32,
@@ -22,7 +22,7 @@ impl Data {
     }
 }
 
-/// A session as the model knows it.
+/// Session of the model.
 #[derive(Debug)]
 pub(super) struct Session {
     data: Data,
@@ -30,12 +30,12 @@ pub(super) struct Session {
     at: u64,
     seen: u64,
     ended: Option<&'static str>,
-    /// How often its key was renewed.
+    /// The number of renewals of the key.
     renewals: u32,
 }
 
 impl Session {
-    /// Why it is expired at `now`, if it is.
+    /// Returns the reason if the session is expired at `now`.
     fn expired(&self, idle: u64, now: u64) -> Option<&'static str> {
         let (idle_end, session_end) = (self.seen + idle, self.at + ABSOLUTE);
         match self.ended {
@@ -47,47 +47,47 @@ impl Session {
     }
 }
 
-/// The key in a browser: of which session, and of which renewal.
+/// Session key in a browser.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Key {
     session: usize,
     renewal: u32,
 }
 
-/// How a request stands.
+/// Access of a request.
 #[derive(Clone, Copy)]
 pub(super) enum Access {
     Anonymous,
     Active(usize),
-    /// The reason, and the session if it is still open.
+    /// The reason, and the session if it is open.
     Expired(&'static str, Option<usize>),
 }
 
-/// The outcome of a login form.
+/// Outcome of a login.
 #[derive(PartialEq)]
 pub(super) enum Login {
     Done,
     Refused,
 }
 
-/// The state of a site under the rules.
+/// State of a site.
 pub(super) struct Model {
     pub(super) now: u64,
     pub(super) limit: usize,
     pub(super) overflow: Overflow,
     pub(super) sessions: Vec<Session>,
-    /// The key that each browser has, active or dead.
+    /// The key in each browser.
     pub(super) browsers: [Option<Key>; 4],
-    /// The dead key whose reason each browser was told.
-    pub(super) told: [Option<Key>; 4],
-    /// What each browser has in its anonymous cookie.
+    /// The ended key whose reason each browser has shown.
+    pub(super) shown: [Option<Key>; 4],
+    /// The anonymous cookie of each browser.
     pub(super) anonymous: [Data; 4],
 }
 
 impl Model {
     fn access(&self, browser: usize, idle: u64) -> Access {
-        let told = self.told[browser];
-        let Some(key) = self.browsers[browser].filter(|key| Some(*key) != told) else {
+        let shown = self.shown[browser];
+        let Some(key) = self.browsers[browser].filter(|key| Some(*key) != shown) else {
             return Access::Anonymous;
         };
         let session = &self.sessions[key.session];
@@ -110,7 +110,7 @@ impl Model {
         self.sessions[session].ended.get_or_insert(reason);
     }
 
-    /// Ends as many of `others` as are too many beside one more.
+    /// Ends sessions of `others` until one more fits into the limit.
     fn evict(&mut self, mut others: Vec<usize>) {
         if self.limit == 0 {
             return;
@@ -137,14 +137,14 @@ impl Model {
             self.renew(browser, n);
             return Login::Done;
         }
-        // What this browser had is replaced, with the reason that it has by now.
+        // The session of this browser is replaced. An expired one keeps its reason.
         let replaced = match before {
             Access::Active(n) => Some((n, "logged_out")),
             Access::Expired(reason, Some(n)) => Some((n, reason)),
             _ => None,
         };
         let data = match before {
-            // The same user goes on; another one starts with nothing.
+            // Another user gets no data of the former one.
             Access::Active(n) if self.sessions[n].user == user => self.sessions[n].data.clone(),
             Access::Active(_) => Data::default(),
             _ => self.anonymous[browser].clone(),
@@ -164,13 +164,13 @@ impl Model {
         let (at, seen) = (self.now, self.now);
         self.sessions.push(Session { data, user, at, seen, ended: None, renewals: 0 });
         self.browsers[browser] = Some(Key { session: self.sessions.len() - 1, renewal: 0 });
-        self.forget_anonymous(browser);
+        self.delete_anonymous(browser);
         Login::Done
     }
 
-    /// A response with a session cookie deletes the anonymous one.
-    fn forget_anonymous(&mut self, browser: usize) {
-        (self.told[browser], self.anonymous[browser]) = (None, Data::default());
+    /// A response with a session cookie deletes the anonymous cookie.
+    fn delete_anonymous(&mut self, browser: usize) {
+        (self.shown[browser], self.anonymous[browser]) = (None, Data::default());
     }
 
     fn is_refused(&self, others: &[usize]) -> bool {
@@ -178,16 +178,16 @@ impl Model {
         self.overflow == Overflow::Refuse && self.limit > 0 && active.count() >= self.limit
     }
 
-    /// The same user signs in again: the key is renewed, and the clocks go on.
+    /// Renews the key, as a login of the same user does.
     fn renew(&mut self, browser: usize, n: usize) {
         let session = &mut self.sessions[n];
         session.renewals += 1;
         session.seen = self.now;
         self.browsers[browser] = Some(Key { session: n, renewal: session.renewals });
-        self.forget_anonymous(browser);
+        self.delete_anonymous(browser);
     }
 
-    /// The entries and messages that a handler sees after a request.
+    /// Returns the data that the handler of a request sees.
     pub(super) fn data(&mut self, browser: usize, page: Page, kind: Kind) -> &mut Data {
         let access = self.access(browser, page.idle());
         let _ = self.open_public(browser, page, kind);
@@ -197,7 +197,7 @@ impl Model {
         }
     }
 
-    /// A request of a page that needs no login, under the policy of `page`.
+    /// Requests a page that needs no login, under the policy of `page`.
     fn open_public(
         &mut self,
         browser: usize,
@@ -216,6 +216,7 @@ impl Model {
         }
     }
 
+    /// Requests a page. Returns the user, or the reason why there is none.
     pub(super) fn open(
         &mut self,
         browser: usize,
@@ -242,7 +243,7 @@ impl Model {
         }
     }
 
-    /// Whether the request ends a session that is expired under its page's policy.
+    /// Returns `true` if the request ends a session that is expired under the policy of its page.
     fn ends(&self, n: usize, page: Page, kind: Kind) -> bool {
         let is_expired_everywhere = self.sessions[n].expired(IDLE, self.now).is_some();
         let is_challenge = page.is_closed();
@@ -260,7 +261,7 @@ impl Model {
         }
     }
 
-    /// Returns the messages that are left.
+    /// Signs out. Returns the messages that are left.
     pub(super) fn sign_out(&mut self, browser: usize) -> Vec<String> {
         let access = self.access(browser, IDLE);
         let left = match access {
@@ -270,7 +271,7 @@ impl Model {
         match access {
             Access::Active(n) => self.end(n, "logged_out"),
             Access::Expired(reason, Some(n)) => self.end(n, reason),
-            // The session goes on under its new key until now.
+            // The session was active under its new key.
             Access::Expired("renewed", None) => {
                 self.browsers[browser]
                     .into_iter()
@@ -279,12 +280,12 @@ impl Model {
             _ => {}
         }
         self.browsers[browser] = None;
-        self.forget_anonymous(browser);
+        self.delete_anonymous(browser);
         left
     }
 
-    /// The seconds until both ends, or why it has expired.
-    pub(super) fn ask(
+    /// Returns the seconds until both timeouts, or the reason.
+    pub(super) fn status(
         &mut self,
         browser: usize,
         active: Option<u64>,
@@ -300,14 +301,14 @@ impl Model {
         }
     }
 
-    /// The messages that a page shows, and the reason of an end.
+    /// Returns the messages and the reason that a page shows.
     pub(super) fn read_messages(&mut self, browser: usize) -> (Vec<String>, &'static str) {
         let access = self.access(browser, IDLE);
         let data = self.data(browser, Page::Private, Kind::Navigation);
         let messages = std::mem::take(&mut data.messages);
         match access {
             Access::Expired(reason, _) => {
-                self.told[browser] = self.browsers[browser];
+                self.shown[browser] = self.browsers[browser];
                 (messages, reason)
             }
             _ => (messages, ""),

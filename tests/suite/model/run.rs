@@ -1,8 +1,8 @@
-//! Takes steps at the server and in the model, and compares the responses.
+//! Runs steps on the server and in the model, and compares the responses.
 
 use actix_web::web;
 use session_expire::{Overflow, Policy, PolicyPatch, SqliteRegistry, hours, minutes, seconds};
-use session_expire_tests::{Answer, Browser, Site};
+use session_expire_tests::{Browser, Site, TestResponse};
 use tempfile::TempDir;
 
 use super::{
@@ -11,7 +11,7 @@ use super::{
     steps::{Kind, Page, Step},
 };
 
-/// A server and its model.
+/// Server and its model.
 pub(super) struct Run {
     site: Site,
     browsers: [Browser; 4],
@@ -26,11 +26,12 @@ impl Run {
         let policy = policy.max_sessions(limit).overflow(overflow);
         let folder = TempDir::new().unwrap();
         let file = folder.path().join("db");
-        let site =
-            Site::builder().policy(policy).routes(visits).customise(move |builder| match on_disk {
+        let site = Site::builder().policy(policy).routes(visit_pages).customise(move |builder| {
+            match on_disk {
                 true => builder.registry(SqliteRegistry::open(file).unwrap()),
                 false => builder,
-            });
+            }
+        });
         let site = site.start();
         let browsers = [(); 4].map(|()| site.browser());
         let model = Model {
@@ -39,7 +40,7 @@ impl Run {
             overflow,
             sessions: vec![],
             browsers: [None; 4],
-            told: [None; 4],
+            shown: [None; 4],
             anonymous: <_>::default(),
         };
         (Self { site, browsers, model, pushed: 0, on_disk }, folder)
@@ -53,21 +54,21 @@ impl Run {
                 assert_eq!(self.post_login(browser, user, by_handle), status, "{label}");
             }
             Step::Open { browser, page, kind } => {
-                let answer = kind.request(&self.browsers[browser], page.path());
-                check_page(&answer, self.model.open(browser, page, kind), page, kind, label);
+                let response = kind.request(&self.browsers[browser], page.path());
+                check_page(&response, self.model.open(browser, page, kind), page, kind, label);
             }
             Step::SignOut { browser } => self.sign_out(browser, label),
-            Step::AskStatus { browser } => {
-                let answer = self.browsers[browser].fetch("/session/status");
-                check_status(&answer, self.model.ask(browser, None), label);
+            Step::Status { browser } => {
+                let response = self.browsers[browser].fetch("/session/status");
+                check_status(&response, self.model.status(browser, None), label);
             }
             Step::KeepAlive { browser, idle_for } => {
-                let answer = keep_alive(&self.browsers[browser], idle_for);
+                let response = keep_alive(&self.browsers[browser], idle_for);
                 let active = self.model.now.saturating_sub(idle_for);
-                check_status(&answer, self.model.ask(browser, Some(active)), label);
+                check_status(&response, self.model.status(browser, Some(active)), label);
             }
             Step::ReadMessages { browser } => {
-                let shown = self.browsers[browser].messages();
+                let shown = self.browsers[browser].read_messages();
                 let (messages, reason) = self.model.read_messages(browser);
                 check_messages(&shown, &messages, reason, label);
             }
@@ -85,20 +86,20 @@ impl Run {
     }
 
     fn sign_out(&mut self, browser: usize, label: &str) {
-        let answer = self.browsers[browser].post("/session/logout", "");
-        assert_eq!(answer.status, 303, "{label}");
+        let response = self.browsers[browser].post("/session/logout", "");
+        assert_eq!(response.status, 303, "{label}");
         let mut messages = self.model.sign_out(browser);
         messages.push("[success logged_out] You have signed out.".to_owned());
-        assert_eq!(self.browsers[browser].messages(), messages.join("|"), "{label}");
+        assert_eq!(self.browsers[browser].read_messages(), messages.join("|"), "{label}");
     }
 
     fn visit(&mut self, browser: usize, page: Page, by_script: bool, label: &str) {
         let kind = if by_script { Kind::Script } else { Kind::Navigation };
         let path = if page == Page::Private { "" } else { page.path() };
-        let answer = kind.request(&self.browsers[browser], &format!("{path}/visits"));
+        let response = kind.request(&self.browsers[browser], &format!("{path}/visits"));
         let data = self.model.data(browser, page, kind);
         data.visits += 1;
-        assert_eq!(answer.body, data.visits.to_string(), "{label}");
+        assert_eq!(response.body, data.visits.to_string(), "{label}");
     }
 
     fn push(&mut self, browser: usize, label: &str) {
@@ -110,16 +111,16 @@ impl Run {
     }
 
     fn steal(&mut self, from: usize, to: usize) {
-        self.browsers[to] = self.browsers[from].stolen();
+        self.browsers[to] = self.browsers[from].copy();
         let model = &mut self.model;
         model.browsers[to] = model.browsers[from];
-        model.told[to] = model.told[from];
+        model.shown[to] = model.shown[from];
         model.anonymous[to] = model.anonymous[from].clone();
     }
 
     fn wait(&mut self, time: u64) {
         if self.model.now + time <= START + LONGEST_RUN {
-            self.site.pass(seconds(time));
+            self.site.advance(seconds(time));
             self.model.now += time;
         }
     }
@@ -133,22 +134,23 @@ impl Run {
         self.site.registry.set_down(false);
     }
 
-    /// A browser whose key cannot be looked up is an anonymous visitor's, and nothing changes.
+    /// In an outage, a browser with a key is anonymous, and the request changes nothing.
     fn request_in_outage(&mut self, browser: usize, step: &Step, label: &str) {
-        let key = self.model.browsers[browser].filter(|key| self.model.told[browser] != Some(*key));
+        let key =
+            self.model.browsers[browser].filter(|key| self.model.shown[browser] != Some(*key));
         let tab = &self.browsers[browser];
         let status = match *step {
             Step::SignIn { user, by_handle, .. } => self.post_login(browser, user, by_handle),
             _ if key.is_none() => return self.take(step, label),
             Step::Open { page, kind, .. } => {
-                let answer = kind.request(tab, page.path());
+                let response = kind.request(tab, page.path());
                 match page.is_closed() && (kind != Kind::Head || page.has_head()) {
-                    true => answer.status,
-                    false => return check_page(&answer, Err(""), page, kind, label),
+                    true => response.status,
+                    false => return check_page(&response, Err(""), page, kind, label),
                 }
             }
             Step::SignOut { .. } => tab.post("/session/logout", "").status,
-            Step::AskStatus { .. } => tab.fetch("/session/status").status,
+            Step::Status { .. } => tab.fetch("/session/status").status,
             Step::KeepAlive { idle_for, .. } => keep_alive(tab, idle_for).status,
             Step::Visit { .. } => return assert_eq!(tab.get("/visits").body, "1", "{label}"),
             Step::Push { .. } => {
@@ -156,7 +158,7 @@ impl Run {
             }
             Step::ReadMessages { .. } => {
                 let messages = self.model.anonymous[browser].messages.join("|");
-                return assert_eq!(tab.messages(), messages, "{label}");
+                return assert_eq!(tab.read_messages(), messages, "{label}");
             }
             Step::Steal { .. } | Step::Wait(_) | Step::InOutage(_) => return,
         };
@@ -164,15 +166,15 @@ impl Run {
     }
 }
 
-fn keep_alive(browser: &Browser, idle_for: u64) -> Answer {
+fn keep_alive(browser: &Browser, idle_for: u64) -> TestResponse {
     let request = browser.request("POST", "/session/keep-alive").script();
     request.form(&format!("idle_for={idle_for}")).send()
 }
 
-/// Pages of their own policies that count visits.
-fn visits(cfg: &mut web::ServiceConfig) {
+/// Pages that count visits under policies of their own.
+fn visit_pages(cfg: &mut web::ServiceConfig) {
     let page = |path, idle| web::resource(path).wrap(PolicyPatch::new().idle(idle)).to(visit);
-    cfg.service(page("/looser/visits", hours(1))).service(page("/stricter/visits", minutes(1)));
+    cfg.service(page("/laxer/visits", hours(1))).service(page("/stricter/visits", minutes(1)));
 }
 
 async fn visit(session: actix_session::Session) -> String {
@@ -191,34 +193,34 @@ fn check_messages(shown: &str, messages: &[String], reason: &str, label: &str) {
 }
 
 fn check_page(
-    answer: &Answer,
+    response: &TestResponse,
     expected: Result<usize, &'static str>,
     page: Page,
     kind: Kind,
     label: &str,
 ) {
-    let reason = answer.header("x-session-expired");
+    let reason = response.header("x-session-expired");
     match expected {
-        _ if page == Page::Missing => assert_eq!(answer.status, 404, "{label}"),
+        _ if page == Page::Missing => assert_eq!(response.status, 404, "{label}"),
         _ if kind == Kind::Head && !page.has_head() => {
-            assert!(matches!(answer.status, 404 | 405), "{label}");
+            assert!(matches!(response.status, 404 | 405), "{label}");
         }
-        Ok(_) if kind == Kind::Head => assert_eq!(answer.status, 200, "{label}"),
-        Ok(user) => assert_eq!(answer.body, USERS[user], "{label}"),
-        Err(_) if page == Page::Public => assert_eq!(answer.body, "anonymous", "{label}"),
+        Ok(_) if kind == Kind::Head => assert_eq!(response.status, 200, "{label}"),
+        Ok(user) => assert_eq!(response.body, USERS[user], "{label}"),
+        Err(_) if page == Page::Public => assert_eq!(response.body, "anonymous", "{label}"),
         Err(why) => {
             let status = if kind.is_redirected() { 303 } else { 401 };
-            assert_eq!((answer.status, reason), (status, why), "{label}");
+            assert_eq!((response.status, reason), (status, why), "{label}");
         }
     }
 }
 
-fn check_status(answer: &Answer, expected: Result<(u64, u64), &'static str>, label: &str) {
-    let json = answer.json();
+fn check_status(response: &TestResponse, expected: Result<(u64, u64), &'static str>, label: &str) {
+    let json = response.json();
     match expected {
         Ok((idle, session)) => {
-            let said = (&json["seconds_until_idle_end"], &json["seconds_until_session_end"]);
-            assert_eq!(said, (&idle.into(), &session.into()), "{label}");
+            let seconds = (&json["seconds_until_idle_end"], &json["seconds_until_session_end"]);
+            assert_eq!(seconds, (&idle.into(), &session.into()), "{label}");
         }
         Err("") => assert_eq!(json["state"], "anonymous", "{label}"),
         Err(why) => assert_eq!(json["reason"], why, "{label}"),

@@ -1,14 +1,14 @@
-//! What happens at the site.
+//! Random steps of users and attackers.
 
 use proptest::prelude::*;
-use session_expire_tests::{Answer, Browser, Request};
+use session_expire_tests::{Browser, RequestBuilder, TestResponse};
 
 use super::{IDLE, USERS};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Page {
     Private,
-    Looser,
+    Laxer,
     Stricter,
     Poll,
     Public,
@@ -19,7 +19,7 @@ impl Page {
     pub(super) fn path(self) -> &'static str {
         match self {
             Self::Private => "/private",
-            Self::Looser => "/looser",
+            Self::Laxer => "/laxer",
             Self::Stricter => "/stricter",
             Self::Poll => "/poll",
             Self::Public => "/public",
@@ -29,23 +29,23 @@ impl Page {
 
     pub(super) fn idle(self) -> u64 {
         match self {
-            Self::Looser => 3_600,
+            Self::Laxer => 3_600,
             Self::Stricter => 60,
             _ => IDLE,
         }
     }
 
     pub(super) fn has_head(self) -> bool {
-        matches!(self, Self::Private | Self::Looser | Self::Stricter)
+        matches!(self, Self::Private | Self::Laxer | Self::Stricter)
     }
 
-    /// Whether it asks for a login.
+    /// Returns `true` if the page requires a login.
     pub(super) fn is_closed(self) -> bool {
         !matches!(self, Self::Public | Self::Missing)
     }
 }
 
-/// How a page is requested.
+/// Kind of a request.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Kind {
     Navigation,
@@ -59,9 +59,9 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    pub(super) fn request(self, browser: &Browser, path: &str) -> Answer {
+    pub(super) fn request(self, browser: &Browser, path: &str) -> TestResponse {
         let get = || browser.request("GET", path);
-        let send = |request: Request<'_>| request.send();
+        let send = |request: RequestBuilder<'_>| request.send();
         match self {
             Self::Navigation => send(get()),
             Self::Script => send(get().script()),
@@ -82,7 +82,7 @@ impl Kind {
         !matches!(self, Self::Prefetch | Self::Passive)
     }
 
-    /// Whether it can end sessions at all.
+    /// Returns `true` if a request of this kind can end a session.
     pub(super) fn may_end(self) -> bool {
         matches!(self, Self::Navigation | Self::Script | Self::Htmx | Self::Link)
     }
@@ -107,7 +107,7 @@ pub(super) enum Step {
     SignOut {
         browser: usize,
     },
-    AskStatus {
+    Status {
         browser: usize,
     },
     KeepAlive {
@@ -130,18 +130,18 @@ pub(super) enum Step {
         to: usize,
     },
     Wait(u64),
-    /// While the registry is akind.
+    /// A step during an outage of the registry.
     InOutage(Box<Step>),
 }
 
 impl Step {
-    /// The browser that sends a request.
+    /// Returns the browser of a step that sends a request.
     pub(super) fn browser(&self) -> Option<usize> {
         match *self {
             Self::SignIn { browser, .. }
             | Self::Open { browser, .. }
             | Self::SignOut { browser }
-            | Self::AskStatus { browser }
+            | Self::Status { browser }
             | Self::KeepAlive { browser, .. }
             | Self::Visit { browser, .. }
             | Self::Push { browser }
@@ -154,7 +154,7 @@ impl Step {
 pub(super) fn steps() -> impl Strategy<Value = Step> {
     let page = prop_oneof![
         3 => Just(Page::Private),
-        2 => Just(Page::Looser),
+        2 => Just(Page::Laxer),
         2 => Just(Page::Stricter),
         1 => Just(Page::Poll),
         2 => Just(Page::Public),
@@ -170,9 +170,9 @@ pub(super) fn steps() -> impl Strategy<Value = Step> {
         1 => Just(Kind::Link),
         1 => Just(Kind::Passive)
     ];
-    // Never less than the write interval of `last_seen`, so that the model needs none.
+    // Longer than the write interval, so the model records all activity.
     let waits = prop_oneof![Just(31), Just(60), Just(299), Just(600), Just(2_000), Just(3_600)];
-    let visited = prop_oneof![Just(Page::Private), Just(Page::Looser), Just(Page::Stricter)];
+    let visited = prop_oneof![Just(Page::Private), Just(Page::Laxer), Just(Page::Stricter)];
     let (browser, user) = (0..4_usize, 0..USERS.len());
     let step = prop_oneof![
         4 => (browser.clone(), user, any::<bool>())
@@ -180,7 +180,7 @@ pub(super) fn steps() -> impl Strategy<Value = Step> {
         8 => (browser.clone(), page, kind)
             .prop_map(|(browser, page, kind)| Step::Open { browser, page, kind }),
         1 => browser.clone().prop_map(|browser| Step::SignOut { browser }),
-        2 => browser.clone().prop_map(|browser| Step::AskStatus { browser }),
+        2 => browser.clone().prop_map(|browser| Step::Status { browser }),
         2 => (browser.clone(), 0..700_u64)
             .prop_map(|(browser, idle_for)| Step::KeepAlive { browser, idle_for }),
         3 => (browser.clone(), visited, any::<bool>())

@@ -1,9 +1,9 @@
-//! Which requests end a session that their page refuses, and which evict other sessions.
+//! Kinds of requests that end an expired session, or evict other sessions.
 
 use actix_identity::Identity;
 use actix_web::{HttpResponse, web};
 use session_expire::{PolicyPatch, minutes, seconds};
-use session_expire_tests::{Answer, Browser, Site};
+use session_expire_tests::{Browser, Site, TestResponse};
 
 fn routes(cfg: &mut web::ServiceConfig) {
     let one = || PolicyPatch::new().max_sessions(1);
@@ -22,21 +22,22 @@ fn site() -> Site {
     Site::builder().routes(routes).start()
 }
 
-/// A request: method, path, and what its headers say.
-type Way = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
+/// Method, path and headers of a request.
+type Kind = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
 
 const SCRIPT: &[(&str, &str)] = &[("sec-fetch-mode", "cors"), ("accept", "*/*")];
 const NAVIGATION: &[(&str, &str)] = &[];
 const PASSIVE: &[(&str, &str)] = &[("x-session-passive", "1")];
 const PASSIVE_SCRIPT: &[(&str, &str)] = &[("x-session-passive", "1"), ("sec-fetch-mode", "cors")];
 const IMAGE: &[(&str, &str)] = &[("sec-fetch-mode", "no-cors"), ("sec-fetch-dest", "image")];
-const OLD_IMAGE: &[(&str, &str)] = &[("sec-fetch-mode", ""), ("accept", "image/avif,*/*;q=0.8")];
+const IMAGE_WITHOUT_FETCH_METADATA: &[(&str, &str)] =
+    &[("sec-fetch-mode", ""), ("accept", "image/avif,*/*;q=0.8")];
 const PREFETCH: &[(&str, &str)] = &[("sec-purpose", "prefetch")];
-const LINK: &[(&str, &str)] = &[("sec-fetch-site", "cross-site")];
-const FOREIGN_SCRIPT: &[(&str, &str)] =
+const CROSS_SITE_LINK: &[(&str, &str)] = &[("sec-fetch-site", "cross-site")];
+const CROSS_SITE_SCRIPT: &[(&str, &str)] =
     &[("sec-fetch-site", "same-site"), ("sec-fetch-mode", "cors")];
 
-fn send(browser: &Browser, (method, path, headers): Way) -> Answer {
+fn send(browser: &Browser, (method, path, headers): Kind) -> TestResponse {
     let request = browser.request(method, path);
     let request = headers.iter().fold(request, |request, (name, value)| match *value {
         "" => request.without(name),
@@ -45,24 +46,25 @@ fn send(browser: &Browser, (method, path, headers): Way) -> Answer {
     request.send()
 }
 
-/// Sends a request whose session has expired, but not for laxer pages. No response sets a cookie.
-fn send_expired(way: Way) -> (Site, Browser) {
+/// Sends a request of a session that is expired for the application, and active for laxer pages.
+/// The response must not set a cookie.
+fn send_expired(kind: Kind) -> (Site, Browser) {
     let site = site();
     let alice = site.signed_in("alice");
-    site.pass(minutes(30));
-    let answer = send(&alice, way);
-    assert!(answer.cookies().is_empty(), "{way:?}: {answer:?}");
+    site.advance(minutes(30));
+    let response = send(&alice, kind);
+    assert!(response.cookies().is_empty(), "{kind:?}: {response:?}");
     (site, alice)
 }
 
 #[test]
-fn harmless_request_leaves_an_expired_session_to_a_laxer_page() {
-    let ways: [Way; 20] = [
+fn other_request_keeps_expired_session_for_laxer_page() {
+    let kinds: [Kind; 20] = [
         ("GET", "/public", SCRIPT),
         ("GET", "/public", PASSIVE),
         ("GET", "/public", PASSIVE_SCRIPT),
         ("GET", "/open", IMAGE),
-        ("GET", "/open", OLD_IMAGE),
+        ("GET", "/open", IMAGE_WITHOUT_FETCH_METADATA),
         ("GET", "/open", PREFETCH),
         ("HEAD", "/open", NAVIGATION),
         ("OPTIONS", "/open", NAVIGATION),
@@ -71,7 +73,7 @@ fn harmless_request_leaves_an_expired_session_to_a_laxer_page() {
         ("GET", "/missing", SCRIPT),
         ("GET", "/broken", NAVIGATION),
         ("GET", "/private", IMAGE),
-        ("GET", "/private", OLD_IMAGE),
+        ("GET", "/private", IMAGE_WITHOUT_FETCH_METADATA),
         ("GET", "/private", PREFETCH),
         ("GET", "/private", PASSIVE),
         ("GET", "/private", PASSIVE_SCRIPT),
@@ -79,80 +81,69 @@ fn harmless_request_leaves_an_expired_session_to_a_laxer_page() {
         ("GET", "/poll", SCRIPT),
         ("GET", "/session/status", SCRIPT),
     ];
-    for way in ways {
-        let (site, alice) = send_expired(way);
-        assert_eq!(alice.user_at("/looser").as_deref(), Some("alice"), "{way:?}");
-        assert_eq!(site.events(), ["alice signed in"], "{way:?}");
+    for kind in kinds {
+        let (site, alice) = send_expired(kind);
+        assert_eq!(alice.user_at("/laxer").as_deref(), Some("alice"), "{kind:?}");
+        assert_eq!(site.take_events(), ["alice signed in"], "{kind:?}");
     }
 }
 
 #[test]
-fn challenge_or_navigation_ends_an_expired_session() {
-    let ways: [Way; 6] = [
+fn challenge_or_navigation_ends_expired_session() {
+    let kinds: [Kind; 6] = [
         ("GET", "/public", NAVIGATION),
         ("GET", "/private", NAVIGATION),
         ("GET", "/private", SCRIPT),
         ("POST", "/private", NAVIGATION),
-        ("GET", "/public", LINK),
-        ("GET", "/private", LINK),
+        ("GET", "/public", CROSS_SITE_LINK),
+        ("GET", "/private", CROSS_SITE_LINK),
     ];
-    for way in ways {
-        let (site, alice) = send_expired(way);
-        assert_eq!(alice.user_at("/looser"), None, "{way:?}");
-        assert_eq!(site.events()[..2], ["alice signed in", "alice ended: idle"], "{way:?}");
+    for kind in kinds {
+        let (site, alice) = send_expired(kind);
+        assert_eq!(alice.user_at("/laxer"), None, "{kind:?}");
+        assert_eq!(site.take_events()[..2], ["alice signed in", "alice ended: idle"], "{kind:?}");
     }
 }
 
 #[test]
-fn other_site_is_challenged_by_a_stricter_page_and_ends_nothing() {
-    for headers in [LINK, FOREIGN_SCRIPT] {
+fn other_site_ends_no_session_of_a_stricter_page() {
+    for headers in [CROSS_SITE_LINK, CROSS_SITE_SCRIPT] {
         let site = site();
         let alice = site.signed_in("alice");
-        site.pass(minutes(5));
-        let answer = send(&alice, ("GET", "/stricter", headers));
-        assert!([303, 401].contains(&answer.status), "{headers:?}");
+        site.advance(minutes(5));
+        let response = send(&alice, ("GET", "/stricter", headers));
+        assert!([303, 401].contains(&response.status), "{headers:?}");
         assert_eq!(alice.user_at("/private").as_deref(), Some("alice"), "{headers:?}");
-        site.pass(minutes(5));
+        site.advance(minutes(5));
         assert_eq!(send(&alice, ("GET", "/stricter", NAVIGATION)).status, 303);
-        assert_eq!(site.events()[1..], ["alice ended: idle"], "{headers:?}");
+        assert_eq!(site.take_events()[1..], ["alice ended: idle"], "{headers:?}");
     }
 }
 
 #[test]
-fn request_that_is_no_act_of_the_user_evicts_no_session() {
-    let ways: [Way; 11] = [
+fn passive_or_cross_site_request_evicts_no_session() {
+    let kinds: [Kind; 11] = [
         ("GET", "/one", PASSIVE_SCRIPT),
         ("GET", "/one", PASSIVE),
         ("GET", "/one", IMAGE),
-        ("GET", "/one", OLD_IMAGE),
+        ("GET", "/one", IMAGE_WITHOUT_FETCH_METADATA),
         ("GET", "/one", PREFETCH),
-        ("GET", "/one", LINK),
-        ("GET", "/one", FOREIGN_SCRIPT),
+        ("GET", "/one", CROSS_SITE_LINK),
+        ("GET", "/one", CROSS_SITE_SCRIPT),
         ("HEAD", "/one", NAVIGATION),
         ("OPTIONS", "/one", SCRIPT),
         ("GET", "/one/missing", NAVIGATION),
         ("GET", "/one/poll", SCRIPT),
     ];
-    for way in ways {
+    for kind in kinds {
         let site = site();
         let first = site.signed_in("alice");
-        site.pass(seconds(40));
+        site.advance(seconds(40));
         let second = site.signed_in("alice");
-        site.pass(seconds(40));
-        let answer = send(&second, way);
-        assert!([200, 404].contains(&answer.status), "{way:?}: {answer:?}");
-        assert_eq!(first.user_at("/private").as_deref(), Some("alice"), "{way:?}");
-    }
-}
-
-#[test]
-fn act_of_the_user_evicts_sessions_beyond_its_pages_limit() {
-    for headers in [NAVIGATION, SCRIPT] {
-        let site = site();
-        let (first, second) = (site.signed_in("alice"), site.signed_in("alice"));
-        assert_eq!(send(&second, ("GET", "/one", headers)).status, 200);
-        assert_eq!(first.fetch("/private").header("x-session-expired"), "evicted");
-        assert_eq!(second.user_at("/private").as_deref(), Some("alice"), "the requester stays");
+        site.advance(seconds(40));
+        let response = send(&second, kind);
+        assert!([200, 404].contains(&response.status), "{kind:?}: {response:?}");
+        assert_eq!(first.user_at("/private").as_deref(), Some("alice"), "{kind:?}");
     }
 }
 
@@ -160,9 +151,9 @@ fn act_of_the_user_evicts_sessions_beyond_its_pages_limit() {
 fn challenged_request_evicts_no_session() {
     let site = site();
     let (first, second) = (site.signed_in("alice"), site.signed_in("alice"));
-    site.pass(minutes(9));
+    site.advance(minutes(9));
     first.get("/private");
-    site.pass(minutes(2));
+    site.advance(minutes(2));
     assert_eq!(second.fetch("/one").status, 401);
     assert_eq!(first.user_at("/private").as_deref(), Some("alice"));
 }

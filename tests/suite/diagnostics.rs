@@ -1,5 +1,4 @@
-//! The library writes to the log only. An application without a subscriber reads nothing on standard
-//! error, however wrong its set-up is.
+//! Diagnostics of a wrong configuration. The library writes them to the log only.
 
 use std::process::Command;
 
@@ -15,7 +14,7 @@ fn expire() -> SessionExpire {
     builder.clock(ManualClock::default()).build().unwrap()
 }
 
-fn layer() -> SessionMiddleware<CookieSessionStore> {
+fn session_layer() -> SessionMiddleware<CookieSessionStore> {
     let builder = SessionMiddleware::builder(CookieSessionStore::default(), Key::from(&[7; 64]));
     builder.cookie_secure(false).cookie_name("old".to_owned()).build()
 }
@@ -44,16 +43,16 @@ fn routes(cfg: &mut web::ServiceConfig) {
         .configure(pages);
 }
 
-/// Every set-up that is warned of.
+/// Uses every configuration that the library warns of.
 fn misconfigure() {
     let app = || App::new().configure(routes);
     for server in [
         serve!(app()),
-        serve!(app().wrap(layer())),
+        serve!(app().wrap(session_layer())),
         serve!(app().wrap(expire())),
         serve!(app().wrap(expire()).wrap(expire())),
-        serve!(app().wrap(layer()).wrap(expire())),
-        serve!(app().wrap(expire()).wrap(layer())),
+        serve!(app().wrap(session_layer()).wrap(expire())),
+        serve!(app().wrap(expire()).wrap(session_layer())),
     ] {
         let browser = server.browser();
         visit(&browser);
@@ -66,17 +65,17 @@ fn misconfigure() {
 }
 
 #[test]
-fn misconfigured_application_writes_nothing_to_standard_error() {
+fn misconfiguration_writes_nothing_to_standard_error() {
     if std::env::var_os(CHILD).is_some() {
         return misconfigure();
     }
     let mut child = Command::new(std::env::current_exe().unwrap());
-    let name = "standard_error::misconfigured_application_writes_nothing_to_standard_error";
-    // A backtrace names files of ours.
+    let name = "diagnostics::misconfiguration_writes_nothing_to_standard_error";
+    // A backtrace has file names with `session`.
     child.env(CHILD, "1").env("RUST_BACKTRACE", "0");
     let output = child.args(["--exact", name, "--nocapture"]).output().unwrap();
     let lines = String::from_utf8_lossy(&output.stderr);
-    // Actix' worker reports a service that cannot be built; actix-identity panics without a layer.
+    // actix-server reports a service that cannot be built, and actix-identity panics.
     let ours: Vec<_> = lines.lines().filter(|line| line.contains("session")).collect();
     assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"), "{lines}");
     assert!(ours.is_empty(), "{lines}");

@@ -1,5 +1,4 @@
-//! Middlewares of an application that read and write `Session`: inside, all they write is stored;
-//! outside, they see no session, and what they write is lost.
+//! Middlewares of an application that use `Session`, inside and outside of [`SessionExpire`].
 
 use actix_session::{Session, SessionExt};
 use actix_web::{
@@ -20,8 +19,8 @@ fn count(session: &Session, name: &str) {
     session.insert(name, passed + 1).unwrap();
 }
 
-/// Counts before and after the handler, and says whom it sees.
-async fn inside(
+/// Counts before and after the handler. The header `x-seen` has the user of each moment.
+async fn inner(
     req: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
@@ -30,7 +29,7 @@ async fn inside(
     let seen = session.get::<String>(USER)?.unwrap_or_default();
     let mut res = next.call(req).await?;
     count(&session, "after");
-    if res.request().path() == "/broken" {
+    if res.request().path() == "/failing" {
         return Err(ErrorBadGateway("after the handler"));
     }
     let after = res.request().get_session().get::<String>(USER)?.unwrap_or_default();
@@ -39,8 +38,8 @@ async fn inside(
     Ok(res)
 }
 
-/// Reads on the way in, and writes once the response is settled.
-async fn outside(
+/// Reads the user before the handler, and writes after the session is settled.
+async fn outer(
     req: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
@@ -49,14 +48,11 @@ async fn outside(
     let session = res.request().get_session();
     count(&session, "late");
     session.renew();
-    if res.request().query_string() == "purge" {
-        session.purge();
-    }
-    res.headers_mut().insert("x-outside".parse().unwrap(), format!("<{seen}>").parse().unwrap());
+    res.headers_mut().insert("x-outer".parse().unwrap(), format!("<{seen}>").parse().unwrap());
     Ok(res)
 }
 
-/// Names the entries that are not the user.
+/// Responds with the entries but those of actix-identity.
 async fn entries(session: Session) -> String {
     let mut entries: Vec<_> = session.entries().iter().map(|(k, v)| format!("{k}={v}")).collect();
     entries.retain(|entry| !entry.starts_with("actix_identity"));
@@ -64,14 +60,14 @@ async fn entries(session: Session) -> String {
     entries.join(" ")
 }
 
-async fn same_for_all() -> &'static str {
+async fn news() -> &'static str {
     "news"
 }
 
 fn routes(cfg: &mut web::ServiceConfig) {
     cfg.route("/entries", web::get().to(entries))
-        .route("/news", web::get().to(same_for_all))
-        .route("/broken", web::get().to(same_for_all))
+        .route("/news", web::get().to(news))
+        .route("/failing", web::get().to(news))
         .configure(pages);
 }
 
@@ -79,11 +75,7 @@ fn start(clock: &ManualClock) -> Server {
     let expire = SessionExpire::builder(Policy::new().idle(minutes(10)));
     let expire = expire.plain_http(true).clock(clock.clone()).build().unwrap();
     serve!(
-        App::new()
-            .configure(routes)
-            .wrap(from_fn(inside))
-            .wrap(expire.clone())
-            .wrap(from_fn(outside))
+        App::new().configure(routes).wrap(from_fn(inner)).wrap(expire.clone()).wrap(from_fn(outer))
     )
 }
 
@@ -94,11 +86,10 @@ fn signed_in(server: &Server) -> Browser {
 }
 
 #[test]
-fn write_before_and_after_the_handler_is_stored() {
+fn inner_middleware_writes_are_stored() {
     let server = start(&ManualClock::default());
-    // The login was the first request.
     let alice = signed_in(&server);
-    assert_eq!(alice.get("/entries").body, "after=1 before=2");
+    assert_eq!(alice.get("/entries").body, "after=1 before=2", "after the login");
     alice.get("/news");
     assert_eq!(alice.get("/entries").body, "after=3 before=4");
     let visitor = server.browser();
@@ -108,7 +99,7 @@ fn write_before_and_after_the_handler_is_stored() {
 }
 
 #[test]
-fn middleware_inside_sees_the_user_before_and_after() {
+fn inner_middleware_sees_the_user() {
     let clock = ManualClock::default();
     let server = start(&clock);
     let alice = signed_in(&server);
@@ -121,29 +112,21 @@ fn middleware_inside_sees_the_user_before_and_after() {
 }
 
 #[test]
-fn write_of_a_failing_middleware_is_dropped() {
+fn writes_of_a_failing_middleware_are_dropped() {
     let server = start(&ManualClock::default());
     let alice = signed_in(&server);
-    assert_eq!(alice.get("/broken").status, 502);
+    assert_eq!(alice.get("/failing").status, 502);
     assert_eq!(alice.get("/entries").body, "after=1 before=2");
 }
 
 #[test]
-fn middleware_outside_sees_no_session_and_its_write_is_lost() {
+fn outer_middleware_sees_no_session() {
     let server = start(&ManualClock::default());
     for browser in [signed_in(&server), server.browser()] {
         let response = browser.get("/news");
-        assert_eq!(response.header("x-outside"), "<>");
+        assert_eq!(response.header("x-outer"), "<>");
         let cookie = browser.cookie();
         assert!(!browser.get("/entries").body.contains("late"));
         assert_eq!(browser.cookie().contains("id="), cookie.contains("id="));
     }
-}
-
-#[test]
-fn purge_by_a_middleware_outside_signs_no_user_out() {
-    let server = start(&ManualClock::default());
-    let alice = signed_in(&server);
-    assert_eq!(alice.get("/news?purge").status, 200);
-    assert_eq!(alice.user_at("/private").as_deref(), Some("alice"));
 }

@@ -1,0 +1,166 @@
+//! In-memory registry that records its operations and fails on demand.
+
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
+
+use session_expire::{
+    EndSessions, Ended, KeyRotation, Loaded, LoginOutcome, MemoryRegistry, NewLogin, Query,
+    RecordKey, Registry, RegistryError, RegistryFuture, Reservation, ReserveOutcome,
+    RotationOutcome, SessionLimit, SessionRecord, SessionRef, SessionUpdate, Timestamp,
+    UpdateOutcome, UserExport,
+};
+
+/// A [`MemoryRegistry`] that records its operations and fails on demand. Clones share it.
+#[derive(Clone, Default)]
+pub struct TestRegistry {
+    inner: Arc<MemoryRegistry>,
+    is_down: Arc<AtomicBool>,
+    operations: Arc<Mutex<Vec<&'static str>>>,
+    login_keys: Arc<Mutex<Vec<RecordKey>>>,
+    next_failure: Arc<Mutex<Option<&'static str>>>,
+    hanging: Arc<Mutex<Option<&'static str>>>,
+    is_shared: bool,
+}
+
+impl TestRegistry {
+    /// Returns a registry that several sites use at once.
+    #[must_use]
+    pub fn shared() -> Self {
+        Self { is_shared: true, ..Self::default() }
+    }
+
+    /// Starts or ends an outage, in which every operation fails.
+    pub fn set_down(&self, is_down: bool) {
+        self.is_down.store(is_down, Ordering::SeqCst);
+    }
+
+    /// Makes the next operation of this name fail.
+    pub fn fail_next(&self, operation: &'static str) {
+        *lock(&self.next_failure) = Some(operation);
+    }
+
+    /// Makes the futures of this operation hang after the operation has run. `None` ends that.
+    pub fn set_hanging(&self, operation: Option<&'static str>) {
+        *lock(&self.hanging) = operation;
+    }
+
+    /// Returns the names of the operations since the last call.
+    pub fn take_operations(&self) -> Vec<&'static str> {
+        std::mem::take(&mut lock(&self.operations))
+    }
+
+    /// Returns the secret keys of all logins.
+    #[must_use]
+    pub fn login_keys(&self) -> Vec<RecordKey> {
+        lock(&self.login_keys).clone()
+    }
+
+    /// Returns the number of records, ended ones included.
+    #[must_use]
+    pub fn record_count(&self) -> usize {
+        self.inner.len()
+    }
+
+    fn run<'a, T: Send + 'a>(
+        &self,
+        operation: &'static str,
+        work: impl FnOnce() -> RegistryFuture<'a, T>,
+    ) -> RegistryFuture<'a, T> {
+        let fails = lock(&self.next_failure).take_if(|next| *next == operation).is_some();
+        let is_failure = fails || self.is_down.load(Ordering::SeqCst);
+        let outcome = if is_failure {
+            RegistryFuture::ready(Err(RegistryError::new(operation, "the secret cause")))
+        } else {
+            work()
+        };
+        // A test that waits for an operation needs its effect.
+        lock(&self.operations).push(operation);
+        if !is_failure && *lock(&self.hanging) == Some(operation) {
+            return RegistryFuture::boxed(async {
+                drop(outcome.await);
+                std::future::pending().await
+            });
+        }
+        outcome
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Registry for TestRegistry {
+    fn load(&self, key: RecordKey, count_open: bool) -> RegistryFuture<'_, Option<Loaded>> {
+        self.run("load", || self.inner.load(key, count_open))
+    }
+
+    fn reserve(&self, reservation: Reservation) -> RegistryFuture<'_, ReserveOutcome> {
+        self.run("reserve", || self.inner.reserve(reservation))
+    }
+
+    fn commit(&self, login: NewLogin) -> RegistryFuture<'_, LoginOutcome> {
+        lock(&self.login_keys).push(login.key);
+        self.run("commit", || self.inner.commit(login))
+    }
+
+    fn cancel(&self, key: RecordKey, ended: Ended) -> RegistryFuture<'_, ()> {
+        self.run("cancel", || self.inner.cancel(key, ended))
+    }
+
+    fn update(
+        &self,
+        session: SessionRef,
+        update: SessionUpdate,
+    ) -> RegistryFuture<'_, UpdateOutcome> {
+        self.run("update", || self.inner.update(session, update))
+    }
+
+    fn rotate(&self, rotation: KeyRotation) -> RegistryFuture<'_, RotationOutcome> {
+        self.run("rotate", || self.inner.rotate(rotation))
+    }
+
+    fn end(&self, end: EndSessions) -> RegistryFuture<'_, Vec<SessionRecord>> {
+        self.run("end", || self.inner.end(end))
+    }
+
+    fn enforce_limit(
+        &self,
+        session: SessionRef,
+        limit: SessionLimit,
+        ended: Ended,
+    ) -> RegistryFuture<'_, Vec<SessionRecord>> {
+        self.run("enforce_limit", || self.inner.enforce_limit(session, limit, ended))
+    }
+
+    fn list(&self, query: Query) -> RegistryFuture<'_, Vec<SessionRecord>> {
+        self.run("list", || self.inner.list(query))
+    }
+
+    fn end_everyone(&self, ended: Ended) -> RegistryFuture<'_, u64> {
+        self.run("end_everyone", || self.inner.end_everyone(ended))
+    }
+
+    fn erase(&self, user: Arc<str>) -> RegistryFuture<'_, u64> {
+        self.run("erase", || self.inner.erase(user))
+    }
+
+    fn export(&self, user: Arc<str>) -> RegistryFuture<'_, UserExport> {
+        self.run("export", || self.inner.export(user))
+    }
+
+    fn enforces_limits(&self) -> bool {
+        self.inner.enforces_limits()
+    }
+
+    fn on_start(&self, now: Timestamp) {
+        if !self.is_shared {
+            self.inner.on_start(now);
+        }
+    }
+
+    fn is_shared(&self) -> bool {
+        self.is_shared
+    }
+}
