@@ -1,4 +1,4 @@
-// For everyone: screen readers, keyboards, small and enlarged screens, strict content policies.
+// Accessibility: axe, small and enlarged screens, strict content policies.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -19,36 +19,36 @@ const scrollsSideways = (page) => page.evaluate(() => {
   return scrollWidth > clientWidth || Boolean(box && box.scrollWidth > box.clientWidth);
 });
 
-// Each page of the site as it is to be looked at.
+// Opens each page of the site.
 const pages = {
-  "the login page": (page) => page.goto("/login"),
-  "the login page after an expiry": async (page, server) => {
+  "login page": (page) => page.goto("/login"),
+  "login page after an expiry": async (page, server) => {
     await signIn(page);
     server.over = "idle";
     await server.pass(1201);
     await page.waitForURL("**/login?next=*");
   },
-  "the dashboard": async (page) => { await signIn(page); await page.goto("/dashboard"); },
-  "the warning": async (page, server) => { await signIn(page); await server.pass(1081); assert.equal(await isOpen(page), true); },
-  "the end that can't be moved": async (page, server) => {
+  "dashboard": async (page) => { await signIn(page); await page.goto("/dashboard"); },
+  "warning": async (page, server) => { await signIn(page); await server.pass(1081); assert.equal(await isOpen(page), true); },
+  "notice of the absolute timeout": async (page, server) => {
     server.session = 1000;
     await signIn(page);
     await page.goto("/dashboard");
     await server.pass(900);
     assert.equal(await isOpen(page), true);
   },
-  "the page that is covered": async (page, server) => {
+  "covered page": async (page, server) => {
     await signIn(page);
     server.away = true;
     await server.pass(1205, 1085);
     assert.match(await dialog(page).textContent(), /Your session is over/);
   },
-  "the editor": async (page) => { await signIn(page); await page.goto("/editor"); },
-  "the devices": async (page) => { await signIn(page); await page.goto("/devices"); },
+  "editor": async (page) => { await signIn(page); await page.goto("/editor"); },
+  "devices page": async (page) => { await signIn(page); await page.goto("/devices"); },
 };
 
 for (const [name, open] of Object.entries(pages)) {
-  test(`${name} has no fault that axe knows of, in light and in dark, and fits small screens`, at(["--idle", "20m"], async (page) => {
+  test(`${name} passes axe and fits small screens`, at(["--idle", "20m"], async (page) => {
     const server = await inPageTime(page);
     await open(page, server);
     for (const colorScheme of ["light", "dark"]) {
@@ -64,7 +64,7 @@ for (const [name, open] of Object.entries(pages)) {
   }));
 }
 
-test("it works where Trusted Types are required and nothing inline is allowed", at(["--idle", "20m"], async (page) => {
+test("dialog works under Trusted Types and a strict policy", at(["--idle", "20m"], async (page) => {
   const server = await inPageTime(page);
   await signIn(page);
   await page.route("**/vault", async (route) => {
@@ -84,7 +84,7 @@ test("it works where Trusted Types are required and nothing inline is allowed", 
   assert.deepEqual(broken, []);
 }));
 
-test("the script leaves no name behind", at(["--idle", "20m"], async (page) => {
+test("script adds no global name", at(["--idle", "20m"], async (page) => {
   await page.goto("/");
   const before = await page.evaluate(() => Object.keys(globalThis).length);
   await signIn(page);

@@ -1,4 +1,4 @@
-// Somebody who works on the page stays, and somebody who has left does not.
+// Activity of the user: what is reported to the server.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { at, inPageTime, isOpen, path, signIn } from "./site.mjs";
@@ -10,7 +10,7 @@ const inEditor = (run, limits) => at(["--idle", "20m"], async (page) => {
   await run(page, server);
 });
 
-test("an hour of writing in one form, and nobody is warned", inEditor(async (page, server) => {
+test("an hour of typing shows no warning", inEditor(async (page, server) => {
   await page.focus("#body");
   for (let minute = 0; minute < 70; minute += 1) {
     await page.keyboard.type("a word ");
@@ -21,7 +21,7 @@ test("an hour of writing in one form, and nobody is warned", inEditor(async (pag
   assert.ok(server.kept.length >= 30 && server.kept.length <= 75, `${server.kept.length} keep-alives in 70 minutes`);
 }));
 
-test("a moment ago counts even when the warning is due", inEditor(async (page, server) => {
+test("recent activity is reported before the warning", inEditor(async (page, server) => {
   await page.focus("#body");
   await page.keyboard.type("a");
   await server.pass(61);
@@ -29,7 +29,7 @@ test("a moment ago counts even when the warning is due", inEditor(async (page, s
   await server.pass(2);
   assert.deepEqual(server.kept.length, 1);
   await server.pass(1040);
-  assert.equal(await isOpen(page), false, "the second letter was typed two seconds before");
+  assert.equal(await isOpen(page), false, "a letter was typed two seconds ago");
 }));
 
 for (const [what, act] of [
@@ -37,7 +37,7 @@ for (const [what, act] of [
   ["a click", (page) => page.mouse.click(300, 500)],
   ["a key", (page) => page.keyboard.press("ArrowDown")],
 ]) {
-  test(`${what} counts`, inEditor(async (page, server) => {
+  test(`${what} is activity`, inEditor(async (page, server) => {
     await page.mouse.move(300, 500);
     await act(page);
     await server.pass(70, 35);
@@ -45,7 +45,7 @@ for (const [what, act] of [
   }));
 }
 
-test("a touch counts", at(["--idle", "20m"], async (page, site) => {
+test("a touch is activity", at(["--idle", "20m"], async (page, site) => {
   const context = await page.context().browser().newContext({ baseURL: site.address, hasTouch: true });
   const touched = await context.newPage();
   const server = await inPageTime(touched);
@@ -56,7 +56,7 @@ test("a touch counts", at(["--idle", "20m"], async (page, site) => {
   assert.equal(server.kept.length, 1);
 }));
 
-test("a mouse that trembles, events that scripts make, and polls keep nobody signed in", inEditor(async (page, server) => {
+test("mouse moves, script events and polls are no activity", inEditor(async (page, server) => {
   await page.evaluate(() => {
     setInterval(() => {
       document.body.dispatchEvent(new KeyboardEvent("keydown", { key: "a", bubbles: true }));
@@ -74,7 +74,7 @@ test("a mouse that trembles, events that scripts make, and polls keep nobody sig
   assert.equal(await isOpen(page), true);
 }));
 
-test("whoever leaves is out at the limit, counted from their last key", inEditor(async (page, server) => {
+test("session ends at the limit after the last key", inEditor(async (page, server) => {
   await page.focus("#body");
   await page.keyboard.type("a");
   await server.pass(60, 30);
@@ -84,7 +84,7 @@ test("whoever leaves is out at the limit, counted from their last key", inEditor
   await page.waitForURL("**/login?next=*");
 }));
 
-test("writing keeps a session alive in real time, and then it ends", { timeout: 60_000 }, at(["--idle", "2s", "--editor-idle", "2s"], async (page) => {
+test("typing keeps the session alive in real time", { timeout: 60_000 }, at(["--idle", "2s", "--editor-idle", "2s"], async (page) => {
   await signIn(page);
   await page.goto("/editor");
   await page.focus("#body");

@@ -6,7 +6,7 @@ import { at, inPageTime, path, signIn } from "./site.mjs";
 
 const named = (names) => names.map((name) => `<img name="${name}" id="${name}" alt="">`).join("");
 
-// What `document` and the global scope know by name, in this browser.
+// Returns the names of all properties of `document` and the global scope.
 const allNames = (page) => page.evaluate(() => {
   const names = new Set();
   for (let object of [document, window]) {
@@ -17,7 +17,7 @@ const allNames = (page) => page.evaluate(() => {
   return [...names].filter((name) => /^[a-z]\w*$/i.test(name));
 });
 
-// Asks the page without the properties that are shadowed.
+// Reads the state of the page without shadowed properties.
 const look = (page) => page.evaluate(() => {
   const { prototype } = Document;
   const get = (name) => Reflect.get(prototype, name, document);
@@ -67,15 +67,15 @@ const worksToTheEnd = async (page, server) => {
 };
 
 for (const name of ["querySelector", "currentScript", "addEventListener", "dispatchEvent", "documentElement", "hidden", "title"]) {
-  test(`an element named ${name} stops neither the warning nor the end`, clobbered(named([name]), worksToTheEnd));
+  test(`element named ${name} does not break the dialog`, clobbered(named([name]), worksToTheEnd));
 }
 
-test("elements with every name of the DOM stop neither the warning nor the end", clobbered(
+test("elements with all DOM names do not break the dialog", clobbered(
   async (page) => named(await allNames(page)),
   worksToTheEnd,
 ));
 
-test("a form with a control named focus gets the focus back", clobbered(
+test("form with a control named focus gets the focus back", clobbered(
   '<form id="clobbered" tabindex="0"><input name="focus"></form>',
   async (page, server) => {
     await page.evaluate(() => HTMLElement.prototype.focus.call(document.getElementById("clobbered")));
@@ -95,7 +95,7 @@ test("a form with a control named focus gets the focus back", clobbered(
   },
 ));
 
-test("a base element does not move the questions to another site", clobbered("", async (page, server) => {
+test("base element does not redirect requests", clobbered("", async (page, server) => {
   const devtools = await page.context().newCDPSession(page);
   await devtools.send("Page.setBypassCSP", { enabled: true }); // the site's policy forbids them
   await page.reload();

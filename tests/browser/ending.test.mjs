@@ -1,4 +1,4 @@
-// The end: out of view first, then away, and never back.
+// End of a session: the page is covered, redirected, and not shown again.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { at, inPageTime, isCovered, path, signIn } from "./site.mjs";
@@ -12,7 +12,7 @@ const fillIn = async (page, user = "alice") => {
   await page.press("[name=password]", "Enter");
 };
 
-test("private content is out of view before the browser leaves", at(["--idle", "20m"], async (page) => {
+test("expired page is covered before the redirect", at(["--idle", "20m"], async (page) => {
   const server = await inPageTime(page);
   await signIn(page);
   await server.pass(1190);
@@ -24,17 +24,17 @@ test("private content is out of view before the browser leaves", at(["--idle", "
   assert.deepEqual(await page.evaluate(() => JSON.parse(sessionStorage.getItem("seen"))), [{ state: "expired", reason: "idle" }, "hidden"]);
 }));
 
-test("the login page says why, once, where a screen reader hears it", at(["--idle", "2s"], async (page) => {
+test("login page announces the reason once", at(["--idle", "2s"], async (page) => {
   await signIn(page);
   await page.waitForURL("**/login?next=*", { timeout: 8000 });
   const told = page.locator("[role=status] .message");
   assert.match(await told.textContent(), /not been active/);
-  assert.equal(await page.evaluate(() => document.activeElement.getAttribute("aria-describedby")), "messages", "the field in focus is described by it");
+  assert.equal(await page.evaluate(() => document.activeElement.getAttribute("aria-describedby")), "messages", "the message describes the focused field");
   await page.reload();
   assert.equal(await told.count(), 0);
 }));
 
-test("what was written before an expiry is there again afterwards, for the same person only", at(["--idle", "10m", "--editor-idle", "3s"], async (page) => {
+test("draft is restored after an expiry for the same user only", at(["--idle", "10m", "--editor-idle", "3s"], async (page) => {
   await signIn(page);
   await page.goto("/editor");
   await page.fill("#body", "Dear diary");
@@ -52,7 +52,7 @@ test("what was written before an expiry is there again afterwards, for the same 
   assert.equal(await page.evaluate(() => Object.keys(sessionStorage).length), 0);
 }));
 
-test("whoever signs out on purpose leaves no draft", at(["--idle", "10m"], async (page) => {
+test("sign-out deletes the draft", at(["--idle", "10m"], async (page) => {
   await signIn(page);
   await page.goto("/editor");
   await page.fill("#body", "Dear diary");
@@ -61,7 +61,7 @@ test("whoever signs out on purpose leaves no draft", at(["--idle", "10m"], async
   assert.equal(await page.evaluate(() => Object.keys(sessionStorage).length), 0);
 }));
 
-test("the back/forward cache of this browser is on", at(["--idle", "10m"], async (page) => {
+test("back/forward cache of the browser is enabled", at(["--idle", "10m"], async (page) => {
   await page.goto("/");
   await page.evaluate(() => addEventListener("pageshow", ({ persisted }) => { window.cameBack = persisted; }));
   await page.goto("/login");
@@ -69,7 +69,7 @@ test("the back/forward cache of this browser is on", at(["--idle", "10m"], async
   assert.equal(await page.evaluate(() => window.cameBack), true);
 }));
 
-test("Back never shows private content after a sign-out", at(["--idle", "10m"], async (page) => {
+test("Back shows no private content after a sign-out", at(["--idle", "10m"], async (page) => {
   await signIn(page);
   await page.goto("/vault");
   await page.click(".who button");
@@ -81,8 +81,8 @@ test("Back never shows private content after a sign-out", at(["--idle", "10m"], 
   }
 }));
 
-test("a page that comes out of the back/forward cache is covered until the server has spoken", at(["--idle", "10m"], async (page) => {
-  // As a page that its application lets browsers keep.
+test("page from the back/forward cache is covered until checked", at(["--idle", "10m"], async (page) => {
+  // The application allows browsers to store the page.
   await page.route("**/dashboard", async (route) => {
     const response = await route.fetch({ maxRedirects: 0 });
     const headers = { ...response.headers(), "cache-control": "max-age=600" };
@@ -97,10 +97,10 @@ test("a page that comes out of the back/forward cache is covered until the serve
   await back(page);
   const seen = await page.evaluate(() => window.shown ?? [false, "visible"]);
   if (seen[0]) assert.equal(seen[1], "hidden");
-  assert.equal(await isCovered(page), false, "it is still signed in");
+  assert.equal(await isCovered(page), false, "the session is active");
 }));
 
-test("without JavaScript the limits are on the page and the server keeps them", at(["--idle", "2s"], async (page, site) => {
+test("limits are shown and enforced without JavaScript", at(["--idle", "2s"], async (page, site) => {
   const context = await page.context().browser().newContext({ baseURL: site.address, javaScriptEnabled: false });
   const plain = await context.newPage();
   await signIn(plain);
@@ -113,10 +113,10 @@ test("without JavaScript the limits are on the page and the server keeps them", 
   assert.match(await plain.textContent(".message"), /not been active/);
 }));
 
-test("after a sleep nothing private is seen before the server has spoken", at(["--idle", "20m"], async (page) => {
+test("page is covered after a sleep until it is checked", at(["--idle", "20m"], async (page) => {
   const server = await inPageTime(page);
   await signIn(page);
-  // The monotonic clock stops while the machine sleeps; the other goes on.
+  // During a sleep the monotonic clock stops, and `Date.now` continues.
   await page.evaluate(() => { const real = Date.now; Date.now = () => real() + 3 * 3_600_000; });
   server.now += 3 * 3600;
   let answer;
@@ -128,7 +128,7 @@ test("after a sleep nothing private is seen before the server has spoken", at(["
   await page.waitForURL("**/login?next=*");
 }));
 
-test("a visible page notices by itself that the machine has slept", at(["--idle", "20m"], async (page) => {
+test("visible page detects a sleep of the machine", at(["--idle", "20m"], async (page) => {
   const server = await inPageTime(page);
   await signIn(page);
   await page.evaluate(() => { const real = Date.now; Date.now = () => real() + 3 * 3_600_000; });
@@ -137,7 +137,7 @@ test("a visible page notices by itself that the machine has slept", at(["--idle"
   await page.waitForURL("**/login?next=*");
 }));
 
-test("a page whose time ran out while its tab was hidden and asleep leaves when it is looked at", at(["--idle", "20m"], async (page) => {
+test("frozen tab whose session expired redirects when shown", at(["--idle", "20m"], async (page) => {
   const server = await inPageTime(page);
   await signIn(page);
   const hide = (hidden) => page.evaluate((to) => {

@@ -1,4 +1,4 @@
-// What may go wrong around the script must not leave private content on the screen.
+// Faults around the script: no private content may stay visible.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { at, dialog, inPageTime, isCovered, isOpen, path, signIn } from "./site.mjs";
@@ -14,7 +14,7 @@ const fillIn = async (page, user = "alice") => {
   await page.press("[name=password]", "Enter");
 };
 
-test("a page with a language that no browser knows is warned and left all the same", at(["--idle", "20m"], async (page) => {
+test("invalid language does not break the dialog", at(["--idle", "20m"], async (page) => {
   const server = await inPageTime(page);
   await signIn(page);
   await page.evaluate(() => { document.documentElement.lang = "en_US"; });
@@ -25,7 +25,7 @@ test("a page with a language that no browser knows is warned and left all the sa
   await page.waitForURL("**/login?next=*", { timeout: 3000 });
 }));
 
-test("without its style the end still hides the page", at(["--idle", "20m"], async (page) => {
+test("expired page is hidden without the style sheet", at(["--idle", "20m"], async (page) => {
   await page.route("**/session/session.*.css", (route) => route.abort());
   const server = await inPageTime(page);
   await signIn(page);
@@ -38,17 +38,17 @@ test("without its style the end still hides the page", at(["--idle", "20m"], asy
   assert.equal(await page.evaluate(() => sessionStorage.getItem("seen")), "none");
 }));
 
-test("a hidden tab leaves at its end, also when the machine's clock was set meanwhile", at(["--idle", "20m"], async (page) => {
+test("hidden tab redirects although the clock was set", at(["--idle", "20m"], async (page) => {
   const server = await inPageTime(page);
   await signIn(page);
   await server.pass(30);
   await hide(page, true);
   await shiftWallClock(page, -1);
   await server.pass(1200, 40);
-  assert.equal(await page.evaluate(() => location.pathname), "/login");
+  await page.waitForURL("**/login?next=*");
 }));
 
-test("a page that woke up before its network comes back by itself", at(["--idle", "20m"], async (page) => {
+test("covered page recovers when the network is back", at(["--idle", "20m"], async (page) => {
   const server = await inPageTime(page);
   await signIn(page);
   server.away = true;
@@ -60,7 +60,7 @@ test("a page that woke up before its network comes back by itself", at(["--idle"
   assert.deepEqual([await isCovered(page), await isOpen(page), path(page)], [false, false, "/dashboard"]);
 }));
 
-test("who has put the notice away is told again before the end of their next login", at(["--idle", "20m"], async (page) => {
+test("dismissed notice is shown again after a new login", at(["--idle", "20m"], async (page) => {
   const server = await inPageTime(page, { session: 1000 });
   await signIn(page);
   await page.goto("/dashboard");
@@ -76,7 +76,7 @@ test("who has put the notice away is told again before the end of their next log
   assert.equal(await isOpen(page), true);
 }));
 
-test("what was written in one tab outlives an end that another tab met first", at(["--idle", "2s", "--editor-idle", "30s"], async (page, site) => {
+test("draft survives an expiry that another tab found first", at(["--idle", "2s", "--editor-idle", "30s"], async (page, site) => {
   await signIn(page);
   const editor = await page.context().newPage();
   await editor.goto(`${site.address}/editor`);
@@ -89,7 +89,7 @@ test("what was written in one tab outlives an end that another tab met first", a
   assert.equal(await editor.inputValue("#body"), "Dear diary");
 }));
 
-test("a sign-out in one tab leaves no draft in another", at(["--idle", "10m"], async (page, site) => {
+test("sign-out in one tab deletes the draft of another", at(["--idle", "10m"], async (page, site) => {
   await signIn(page);
   const editor = await page.context().newPage();
   await editor.goto(`${site.address}/editor`);
@@ -100,7 +100,7 @@ test("a sign-out in one tab leaves no draft in another", at(["--idle", "10m"], a
   assert.equal(await editor.evaluate(() => Object.keys(sessionStorage).length), 0);
 }));
 
-test("the caret is where it was after the page was covered in error", at(["--editor-idle", "20m"], async (page) => {
+test("caret is restored after a page was covered by mistake", at(["--editor-idle", "20m"], async (page) => {
   const server = await inPageTime(page);
   await signIn(page);
   await page.goto("/editor");
@@ -117,7 +117,7 @@ test("the caret is where it was after the page was covered in error", at(["--edi
   await server.pass(1);
 }));
 
-test("staying that a later question overtook is not forgotten", at(["--idle", "20m"], async (page) => {
+test("keep-alive that a later status request overtakes counts", at(["--idle", "20m"], async (page) => {
   const server = await inPageTime(page);
   await signIn(page);
   await server.pass(1081);

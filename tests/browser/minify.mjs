@@ -1,7 +1,7 @@
-// Makes session.min.js, which the crate holds, of session.js, which people read.
+// Makes `session.min.js`, which the crate contains, from `session.js`.
 //
 //   node tests/browser/minify.mjs          writes it
-//   node tests/browser/minify.mjs --check  fails when it is not what session.js becomes, or too large
+//   node tests/browser/minify.mjs --check  fails if it is outdated or too large
 import { readFileSync, writeFileSync } from "node:fs";
 import { gzipSync } from "node:zlib";
 import { minify } from "terser";
@@ -15,7 +15,7 @@ const size = gzipSync(code, { level: 9 }).length;
 console.log(`session.min.js: ${code.length} bytes, ${size} with gzip, at most ${LIMIT}`);
 if (!process.argv.includes("--check")) writeFileSync(target, code);
 else if (readFileSync(target, "utf8") !== code) {
-  console.error("session.min.js is not what session.js becomes: run `node tests/browser/minify.mjs`");
+  console.error("session.min.js is outdated; run `node tests/browser/minify.mjs`");
   process.exitCode = 1;
 }
 if (size > LIMIT) process.exitCode = 1;

@@ -1,4 +1,4 @@
-// The example site as processes: killed and started again, and two that are one site.
+// Processes of the example site: restarts, and two processes with one registry.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -37,7 +37,7 @@ async function startRedis() {
   return { url: `redis://127.0.0.1:${port}/0`, stop: () => server.kill() };
 }
 
-test("a killed site knows after its restart who is signed in and who was signed out", async () => {
+test("killed site keeps its sessions after a restart", async () => {
   const folder = newFolder();
   const before = await startSiteIn(folder, "--max-sessions", "1");
   const [evicted, live] = [await signIn(before), await signIn(before)];
@@ -51,7 +51,7 @@ test("a killed site knows after its restart who is signed in and who was signed 
   }
 });
 
-test("two processes on one file: the second says why it does not start", async () => {
+test("second process on one file is refused with the reason", async () => {
   const folder = newFolder();
   const first = await startSiteIn(folder);
   try {
@@ -61,7 +61,7 @@ test("two processes on one file: the second says why it does not start", async (
   }
 });
 
-test("two processes with one Redis and one key are one site", async () => {
+test("two processes with one Redis share sessions", async () => {
   const [redis, folder] = [await startRedis(), newFolder()];
   const flags = ["--registry", redis.url, "--max-sessions", "1"];
   const sites = [await startSiteIn(folder, ...flags), await startSiteIn(folder, ...flags)];
@@ -77,6 +77,6 @@ test("two processes with one Redis and one key are one site", async () => {
   }
 });
 
-test("without its Redis the site does not start, and says what to do", async () => {
+test("site without its Redis does not start and says why", async () => {
   await assert.rejects(startSite("--registry", `redis://127.0.0.1:${await freePort()}/0`), /is it running there/);
 });

@@ -1,4 +1,4 @@
-// Starts the example site and a real Chromium to visit it.
+// Starts the example site and Chromium.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -6,6 +6,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { after } from "node:test";
 import { chromium } from "playwright-core";
 
 const TARGET = process.env.CARGO_TARGET_DIR ?? new URL("../../target", import.meta.url).pathname;
@@ -21,10 +22,10 @@ export function newFolder() {
   return folder;
 }
 
-// Starts the site with these flags in a folder of its own; answers its address and a way to stop it.
+// Starts the site with these flags in a new folder. Returns its address and a function that stops it.
 export const startSite = (...flags) => startSiteIn(newFolder(), ...flags);
 
-// The same in a folder that may hold the key and the logins of another start.
+// Starts the site in a folder, which may hold the key and the sessions of an earlier start.
 export async function startSiteIn(folder, ...flags) {
   const site = spawn(PROGRAM, ["--bind", "127.0.0.1:0", "--key-file", join(folder, "key"), ...flags], {
     cwd: folder,
@@ -32,22 +33,22 @@ export async function startSiteIn(folder, ...flags) {
     stdio: ["ignore", "pipe", "pipe"],
   });
   const gone = once(site, "close");
-  let said = "";
-  site.stderr.on("data", (text) => { said += text; });
+  let output = "";
+  site.stderr.on("data", (text) => { output += text; });
   const lines = createInterface({ input: site.stdout })[Symbol.asyncIterator]();
   const { value: first } = await lines.next();
   const address = /^listening on (http:\S+)$/.exec(first ?? "")?.[1];
   if (!address) {
     await gone;
-    throw new Error(`the site does not start: ${said}`);
+    throw new Error(`the site does not start: ${output}`);
   }
   return { address, stop: (signal) => { site.kill(signal); return gone; } };
 }
 
-export const startBrowser = () =>
+const startBrowser = () =>
   chromium.launch({
     executablePath: CHROMIUM,
-    // A browser as people have it: with its back/forward cache, and with tabs that sleep.
+    // As users have it: with the back/forward cache, and with tabs that sleep.
     ignoreDefaultArgs: [
       "--disable-back-forward-cache",
       "--disable-background-timer-throttling",
@@ -57,8 +58,13 @@ export const startBrowser = () =>
     args: ["--no-sandbox", "--disable-quic", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
   });
 
-// A page of a new visitor. What the Content-Security-Policy forbids, and what scripts fail with, is
-// collected: a test can ask for it at its end.
+// The tests of a file share a browser. Each has contexts of its own.
+let started;
+const sharedBrowser = () => (started ??= startBrowser());
+after(async () => (await started)?.close());
+
+// Opens a page in a new browser context. `page.complaints` collects the errors of scripts and the
+// violations of the Content-Security-Policy.
 export async function visit(browser, site) {
   const context = await browser.newContext({ baseURL: site.address });
   const page = await context.newPage();
@@ -77,26 +83,25 @@ export async function signIn(page, user = "alice") {
   await Promise.all([page.waitForURL("**/dashboard"), page.press("[name=password]", "Enter")]);
 }
 
-// Runs a test with a page of a new visitor, at a site of its own; in the end nothing must have failed
-// and the Content-Security-Policy must not have been broken.
+// Runs a test with a new page at a new site. The test fails on an error of a script or a violation of
+// the Content-Security-Policy.
 export const at = (flags, run) => async () => {
-  const browser = await startBrowser();
-  const site = await startSite(...flags);
+  const [browser, site] = await Promise.all([sharedBrowser(), startSite(...flags)]);
   try {
     const page = await visit(browser, site);
     await run(page, site);
     assert.deepEqual(page.complaints, []);
   } finally {
-    await browser.close();
+    await Promise.all(browser.contexts().map((context) => context.close()));
     site.stop();
   }
 };
 
 export const path = (page) => { const { pathname, search, hash } = new URL(page.url()); return pathname + search + hash; };
 
-// Puts a server into the place of the site's status and keep-alive that lives in the page's time:
-// `pass` lets time pass at both. It answers as the site does, and writes down what it is asked.
-// `markup` is put at the start of the page's body.
+// Replaces the endpoints for status and keep-alive by a server with the clock of the page: `pass`
+// advances both. It responds as the site does, and records the requests. `markup` is inserted at the
+// start of the body.
 export async function inPageTime(page, { idle = 1200, session = 28800, warn = 120, away = false, markup = "" } = {}) {
   const server = { now: 0, seen: 0, session, away, asked: 0, kept: [], over: null };
   const left = () => {
@@ -120,7 +125,7 @@ export async function inPageTime(page, { idle = 1200, session = 28800, warn = 12
     if (!server.away && left().state === "active") server.seen = Math.max(server.seen, server.now - idleFor);
     return answer(route);
   });
-  // The page was made for these limits.
+  // Writes these limits into the page.
   await page.route("**/{dashboard,editor,vault,devices}", async (route) => {
     if (route.request().method() !== "GET") return route.fallback();
     const response = await route.fetch({ maxRedirects: 0 });
@@ -140,7 +145,7 @@ export async function inPageTime(page, { idle = 1200, session = 28800, warn = 12
       await settle();
     }
   };
-  // From here on no time passes in the page but what the test lets pass, however slow the machine is.
+  // From here on only `pass` advances the clock of the page, however slow the machine is.
   server.stopTime = async () => {
     server.now += 1;
     await page.clock.pauseAt(await page.evaluate(() => Date.now() + 1000));

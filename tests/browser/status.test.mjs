@@ -1,9 +1,9 @@
-// What the page does with a status response that it does not know, or that is not about its policy.
+// Status responses with an unknown state or a stale policy.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { at, inPageTime, isCovered, isOpen, path, signIn } from "./site.mjs";
 
-// A page whose status and keep-alive questions get `respond.json`, once it is set.
+// Runs a test with a page whose requests for status and keep-alive get `respond.json` once it is set.
 const responding = (run, limits = {}) => at(["--idle", "20m"], async (page) => {
   await signIn(page);
   const server = await inPageTime(page, limits);
@@ -24,7 +24,7 @@ const ask = async (page) => {
 const active = { state: "active", seconds_until_idle_end: 1200, seconds_until_session_end: 20_000, warn_seconds: 120 };
 const expired = { state: "expired", reason: "idle", login_url: "/login" };
 
-test("an unknown state leaves the page as it is until its time is over, and is asked about again", responding(async (page, server, respond) => {
+test("unknown state is requested again and changes nothing", responding(async (page, server, respond) => {
   respond.json = { state: "paused" };
   await server.pass(10);
   await ask(page);
@@ -40,7 +40,7 @@ test("an unknown state leaves the page as it is until its time is over, and is a
   assert.deepEqual(await look(page), [false, false, "/vault"]);
 }));
 
-test("without the dialog's style an unknown state covers the page and does not leave it", responding(async (page, server, respond) => {
+test("unknown state without the style sheet covers the page", responding(async (page, server, respond) => {
   await page.route("**/session/session.*.css", (route) => route.abort());
   await page.reload();
   respond.json = { state: "paused" };
@@ -53,7 +53,7 @@ test("without the dialog's style an unknown state covers the page and does not l
   assert.deepEqual([await isCovered(page), path(page)], [false, "/vault"]);
 }));
 
-test("a stale policy ends nothing: when its time is over the page loads itself anew", responding(async (page, server, respond) => {
+test("page with a stale policy reloads at its end", responding(async (page, server, respond) => {
   respond.json = { ...expired, policy: "stale" };
   await page.evaluate(() => { window.first = true; });
   await server.pass(10);
@@ -67,14 +67,14 @@ test("a stale policy ends nothing: when its time is over the page loads itself a
   assert.equal(await page.evaluate(() => window.first), undefined);
 }));
 
-test("a session that was ended is over under a stale policy, too", responding(async (page, server, respond) => {
+test("ended session redirects under a stale policy", responding(async (page, server, respond) => {
   respond.json = { ...expired, reason: "revoked", policy: "stale" };
   await server.pass(10);
   await ask(page);
   await page.waitForURL("**/login?next=*", { timeout: 3000 });
 }));
 
-test("a stale policy is asked anew without its token, and keeps the session alive", responding(async (page, server, respond) => {
+test("stale policy token is dropped and activity is reported", responding(async (page, server, respond) => {
   respond.json = { ...active, seconds_until_idle_end: 100, policy: "stale" };
   await server.pass(10);
   await ask(page);

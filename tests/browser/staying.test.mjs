@@ -1,4 +1,4 @@
-// Staying signed in, and what happens when that fails.
+// Extension of a session from the warning, and its failures.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { at, dialog, inPageTime, isCovered, isOpen, path, signIn } from "./site.mjs";
@@ -12,7 +12,7 @@ const about = (run, limits) => at(["--idle", "20m"], async (page) => {
 const stay = async (page) => { await dialog(page).getByRole("button", { name: "Stay signed in" }).click(); await page.waitForTimeout(150); };
 const alert = (page) => dialog(page).locator("[role=alert]").textContent();
 
-test("ten times in a row and more", about(async (page, server) => {
+test("session is extended twelve times in a row", about(async (page, server) => {
   for (let n = 0; n < 12; n += 1) {
     assert.equal(await isOpen(page), true, `warning ${n}`);
     await stay(page);
@@ -24,7 +24,7 @@ test("ten times in a row and more", about(async (page, server) => {
 }));
 
 for (const away of [true, 503, "html"]) {
-  test(`a failure (${away}) is told, is no success, and can be tried again`, about(async (page, server) => {
+  test(`failed extension (${away}) is announced and can be retried`, about(async (page, server) => {
     server.away = away;
     await stay(page);
     assert.equal(await isOpen(page), true);
@@ -33,17 +33,17 @@ for (const away of [true, 503, "html"]) {
     await stay(page);
     assert.equal(await isOpen(page), false);
     await server.pass(1081);
-    assert.equal(await alert(page), "", "and is not told again");
+    assert.equal(await alert(page), "", "the error is announced again");
   }));
 }
 
-test("a session that is over by then is left for the login page", about(async (page, server) => {
+test("extension of an ended session redirects", about(async (page, server) => {
   server.over = "evicted";
   await stay(page);
   await page.waitForURL("**/login?next=*");
 }));
 
-test("at zero the page is covered, also offline, and leaves when the server is back", about(async (page, server) => {
+test("offline page is covered at the end and redirects later", about(async (page, server) => {
   server.away = true;
   await server.pass(120, 10);
   assert.deepEqual([await isCovered(page), await isOpen(page), path(page)], [true, true, "/dashboard"]);
@@ -52,13 +52,13 @@ test("at zero the page is covered, also offline, and leaves when the server is b
   await page.keyboard.press("Escape");
   await page.keyboard.press("Escape");
   await page.waitForTimeout(100);
-  assert.deepEqual([await isCovered(page), await isOpen(page)], [true, true], "Escape uncovers nothing");
+  assert.deepEqual([await isCovered(page), await isOpen(page)], [true, true], "Escape uncovers the page");
   server.away = false;
   await dialog(page).getByRole("button", { name: "Try again" }).click();
   await page.waitForURL("**/login?next=*");
 }));
 
-test("a page that was covered in error comes back", about(async (page, server) => {
+test("page covered by mistake is shown again", about(async (page, server) => {
   server.away = true;
   await server.pass(120, 10);
   assert.equal(await isCovered(page), true);

@@ -1,4 +1,4 @@
-// The tabs of one browser agree, and believe only the server.
+// Several tabs of one browser.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { at, dialog, inPageTime, isOpen, path, signIn } from "./site.mjs";
@@ -10,7 +10,7 @@ const second = async (page, site, where = "/dashboard") => {
   return tab;
 };
 
-test("a sign-out in one tab empties the others within a second", at(["--idle", "10m"], async (page, site) => {
+test("sign-out in one tab redirects the others", at(["--idle", "10m"], async (page, site) => {
   await signIn(page);
   const tab = await second(page, site);
   await tab.waitForTimeout(1200);
@@ -18,7 +18,7 @@ test("a sign-out in one tab empties the others within a second", at(["--idle", "
   await page.waitForURL("**/login?next=*", { timeout: 1500 });
 }));
 
-test("a sign-in as somebody else in one tab reloads the others as them", at(["--idle", "10m"], async (page, site) => {
+test("login of another user reloads the other tabs", at(["--idle", "10m"], async (page, site) => {
   await signIn(page);
   const tab = await second(page, site, "/login");
   await tab.waitForTimeout(1200);
@@ -26,7 +26,7 @@ test("a sign-in as somebody else in one tab reloads the others as them", at(["--
   await page.waitForFunction(() => document.querySelector("[data-user]")?.textContent === "bob", null, { timeout: 1800 });
 }));
 
-test("a new login of the same person leaves the other tabs alone", at(["--idle", "10m"], async (page, site) => {
+test("login of the same user does not reload other tabs", at(["--idle", "10m"], async (page, site) => {
   await signIn(page);
   await page.goto("/editor");
   await page.fill("#body", "half a sentence");
@@ -36,7 +36,7 @@ test("a new login of the same person leaves the other tabs alone", at(["--idle",
   assert.equal(await page.inputValue("#body"), "half a sentence");
 }));
 
-test("staying in one tab puts the warning of the others away", at(["--idle", "6s", "--warn", "4s"], async (page, site) => {
+test("extension in one tab closes the warning of the others", at(["--idle", "6s", "--warn", "4s"], async (page, site) => {
   await signIn(page);
   const tab = await second(page, site);
   await page.waitForFunction(() => document.querySelector("dialog").open, null, { timeout: 5000 });
@@ -46,7 +46,7 @@ test("staying in one tab puts the warning of the others away", at(["--idle", "6s
   assert.deepEqual([path(page), path(tab)], ["/dashboard", "/dashboard"]);
 }));
 
-test("an end that one tab learns of reaches the others", at(["--idle", "10m", "--max-sessions", "1"], async (page, site) => {
+test("end found by one tab redirects the others", at(["--idle", "10m", "--max-sessions", "1"], async (page, site) => {
   await signIn(page);
   const tab = await second(page, site);
   await tab.waitForTimeout(1200);
@@ -57,7 +57,7 @@ test("an end that one tab learns of reaches the others", at(["--idle", "10m", "-
   await page.waitForURL("**/login?next=*", { timeout: 1500 });
 }));
 
-test("without BroadcastChannel the storage carries the news", at(["--idle", "10m"], async (page, site) => {
+test("tabs use the storage without BroadcastChannel", at(["--idle", "10m"], async (page, site) => {
   await page.context().addInitScript(() => { delete window.BroadcastChannel; });
   await signIn(page);
   const tab = await second(page, site);
@@ -66,7 +66,7 @@ test("without BroadcastChannel the storage carries the news", at(["--idle", "10m
   await page.waitForURL("**/login?next=*", { timeout: 1500 });
 }));
 
-test("junk, lies and floods from other scripts change nothing, and cost one question a second", at(["--idle", "20m"], async (page) => {
+test("invalid messages of other scripts change nothing", at(["--idle", "20m"], async (page) => {
   const server = await inPageTime(page);
   await signIn(page);
   const before = server.asked;

@@ -1,4 +1,4 @@
-// The warning: in time, readable, and out of the way again.
+// The warning dialog: time, texts, focus.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { at, dialog, inPageTime, isOpen, path, signIn } from "./site.mjs";
@@ -13,7 +13,7 @@ const warned = (limits, run) => at(["--idle", "20m"], async (page, site) => {
   await run(page, server, site);
 });
 
-test("it opens when the warning time has come and not before", warned({}, async (page, server) => {
+test("warning opens at the warning time", warned({}, async (page, server) => {
   await server.pass(1075);
   assert.equal(await isOpen(page), false);
   await server.pass(6);
@@ -21,15 +21,16 @@ test("it opens when the warning time has come and not before", warned({}, async 
   assert.match(await text(page), /signed out in 2 minutes\.$/);
 }));
 
-test("it counts whole minutes above one, and then the seconds", warned({}, async (page, server) => {
-  await server.pass(1081);
+test("warning counts minutes and then seconds", warned({}, async (page, server) => {
+  await server.stopTime();
+  await server.pass(1080);
   for (const [step, words] of [[30, "2 minutes"], [28, "2 minutes"], [1, "60 seconds"], [1, "59 seconds"], [49, "10 seconds"], [9, "1 second"]]) {
     await server.pass(step);
     assert.ok((await text(page)).includes(`in ${words}.`), `${await text(page)} and not ${words}`);
   }
 }));
 
-test("a screen reader hears whole sentences, at most five in the last minute", warned({}, async (page, server) => {
+test("screen reader gets five sentences in two minutes", warned({}, async (page, server) => {
   await server.stopTime();
   await server.pass(1080);
   const heard = [await spoken(page)];
@@ -42,7 +43,7 @@ test("a screen reader hears whole sentences, at most five in the last minute", w
   assert.deepEqual(heard.map((sentence) => sentence.match(/\d+ \w+/)[0]), ["2 minutes", "60 seconds", "30 seconds", "15 seconds", "5 seconds"]);
 }));
 
-test("the focus goes to staying, and comes back to where it was, caret and text and all", at(["--editor-idle", "20m"], async (page) => {
+test("focus moves to the button and back to the caret", at(["--editor-idle", "20m"], async (page) => {
   const server = await inPageTime(page);
   await signIn(page);
   await page.goto("/editor");
@@ -57,8 +58,9 @@ test("the focus goes to staying, and comes back to where it was, caret and text 
   assert.deepEqual(after, ["body", "a long text", 2, 6]);
 }));
 
-test("the page behind it can't be reached by keyboard or mouse", warned({}, async (page, server) => {
+test("page behind the warning cannot be reached", warned({}, async (page, server) => {
   await server.pass(1081);
+  await page.waitForFunction(() => document.querySelector("dialog").open);
   for (let n = 0; n < 6; n += 1) {
     await page.keyboard.press("Tab");
     assert.ok(await page.evaluate(() => document.activeElement === document.body || document.activeElement.closest("dialog")));
@@ -67,7 +69,7 @@ test("the page behind it can't be reached by keyboard or mouse", warned({}, asyn
   assert.equal(await isOpen(page), true);
 }));
 
-test("Escape stays signed in, also when it is pressed twice", warned({}, async (page, server) => {
+test("Escape extends the session", warned({}, async (page, server) => {
   await server.pass(1081);
   await page.keyboard.press("Escape");
   await page.waitForFunction(() => !document.querySelector("dialog").open);
@@ -78,10 +80,10 @@ test("Escape stays signed in, also when it is pressed twice", warned({}, async (
   await page.keyboard.press("Escape");
   await page.keyboard.press("Escape");
   await page.waitForTimeout(200);
-  assert.equal(await isOpen(page), true, "what did not work does not go away");
+  assert.equal(await isOpen(page), true, "the dialog stays open after a failure");
 }));
 
-test("the title counts while the tab is hidden, and is restored exactly, also when the page has changed it", warned({}, async (page, server) => {
+test("title counts while the tab is hidden and is restored", warned({}, async (page, server) => {
   const hide = (hidden) => page.evaluate((to) => {
     Object.defineProperty(Document.prototype, "hidden", { get: () => to, configurable: true });
     document.dispatchEvent(new Event("visibilitychange"));
@@ -98,32 +100,32 @@ test("the title counts while the tab is hidden, and is restored exactly, also wh
   assert.equal(await page.title(), "(1) New mail");
 }));
 
-test("before the absolute limit it says so, offers no false way to stay, and can be put away", warned({ idle: 1200, session: 1000 }, async (page, server) => {
+test("notice of the absolute timeout offers no extension", warned({ idle: 1200, session: 1000 }, async (page, server) => {
   await server.pass(881);
   assert.match(await text(page), /yours ends in 2 minutes\. It can't be extended/);
   assert.deepEqual(await page.locator("dialog.session-expire button").allTextContents(), ["OK", "Sign out"]);
   await page.keyboard.press("Enter");
   assert.equal(await isOpen(page), false);
   await server.pass(60, 10);
-  assert.deepEqual([await isOpen(page), server.kept], [false, []], "and stays away");
+  assert.deepEqual([await isOpen(page), server.kept], [false, []], "the notice stays closed");
   await server.pass(70, 10);
   await page.waitForURL("**/login?next=*");
 }));
 
-test("a clock of the machine that is wrong or jumps changes nothing", warned({}, async (page, server) => {
+test("wrong clock of the machine changes nothing", warned({}, async (page, server) => {
   const shift = (hours) => page.evaluate((by) => { const real = Date.now; Date.now = () => real() + by * 3_600_000; }, hours);
   for (const hours of [5, -30, 1000]) {
     await shift(hours);
     await server.pass(16);
     await page.waitForTimeout(100);
     assert.deepEqual([await isOpen(page), path(page)], [false, "/dashboard"]);
-    assert.equal(await page.locator("html[data-session-over]").count(), 0, "and hides nothing for long");
+    assert.equal(await page.locator("html[data-session-over]").count(), 0, "the page stays covered");
   }
   await server.pass(1036);
   assert.equal(await isOpen(page), true);
 }));
 
-test("signing out is one key away", at(["--idle", "20m"], async (page) => {
+test("warning has a button to sign out", at(["--idle", "20m"], async (page) => {
   const server = await inPageTime(page);
   await signIn(page);
   await server.pass(1081);
@@ -132,7 +134,7 @@ test("signing out is one key away", at(["--idle", "20m"], async (page) => {
   assert.match(await page.textContent(".message"), /You have signed out/);
 }));
 
-test("it speaks the language of the page", warned({}, async (page, server) => {
+test("warning uses the language of the page", warned({}, async (page, server) => {
   await page.evaluate(() => { document.documentElement.lang = "de"; });
   await server.pass(1081);
   assert.match(await text(page), /in 2 Minuten\.$/);

@@ -1,7 +1,9 @@
-//! People who sign in, ask and sign out without a pause, and remember what they were told.
+//! Users that sign in, open pages and sign out without a pause, and check each response against
+//! their [`Oracle`].
 
 use std::{
     collections::VecDeque,
+    mem,
     sync::atomic::{AtomicBool, AtomicU32, Ordering},
     thread,
     time::{Duration, Instant},
@@ -9,184 +11,199 @@ use std::{
 
 use session_expire_tests::{Answer, Browser};
 
-use crate::worlds::{Act, Worlds};
+use crate::oracle::{Operation, Oracle};
 
-/// Cookies of so many logins are tried again and again; most of them have long ended.
-const REMEMBERED: usize = 8;
+/// A user keeps the cookies of so many logins and goes on sending them. Most of them have ended.
+const KEPT_LOGINS: usize = 8;
 
-/// How long a process may go on believing what another one has changed: 50 ms are promised.
-const ELSEWHERE: Duration = Duration::from_millis(60);
+/// How long a process with a cache may serve an outdated record: 50 ms, and a margin.
+const MAX_STALENESS: Duration = Duration::from_millis(60);
 
-/// Where to ask, and what was done to the place meanwhile.
+/// The sites under load, and the state of the test.
 #[derive(Default)]
-pub struct Scene {
+pub struct Load {
     pub addresses: Vec<String>,
-    /// How often everything was forgotten.
-    pub forgotten: AtomicU32,
-    pub over: AtomicBool,
+    /// Counts the restarts of a registry that is not durable.
+    pub resets: AtomicU32,
+    pub is_over: AtomicBool,
 }
 
-/// What happened to some people.
+/// Counts the responses that users received.
 #[derive(Debug, Default)]
-pub struct Tally {
+pub struct Totals {
     pub requests: u64,
     pub logins: u64,
-    pub refused: u64,
+    pub rejected: u64,
     pub unanswered: u64,
-    /// Sessions that were found alive when all was well again.
+    /// Sessions that were still open after the outage.
     pub kept: u64,
     pub longest: Duration,
 }
 
-impl Tally {
+impl Totals {
     pub fn add(&mut self, other: &Self) {
         self.requests += other.requests;
         self.logins += other.logins;
-        self.refused += other.refused;
+        self.rejected += other.rejected;
         self.unanswered += other.unanswered;
         self.kept += other.kept;
         self.longest = self.longest.max(other.longest);
     }
 }
 
-struct NewLogin {
+struct Login {
     number: u32,
     browser: Browser,
-    ended: bool,
+    has_ended: bool,
 }
 
-/// One user, whose requests come one after the other.
+/// One user, whose requests are sent one after the other.
 pub struct User {
     name: String,
-    worlds: Worlds,
-    logins: VecDeque<NewLogin>,
-    count: u32,
-    forgotten: u32,
-    /// When and at which address something of theirs has changed.
-    changed: Option<(Instant, usize)>,
-    pub tally: Tally,
+    oracle: Oracle,
+    logins: VecDeque<Login>,
+    login_count: u32,
+    resets: u32,
+    /// The time and the address of the last change of a session.
+    last_change: Option<(Instant, usize)>,
+    pub totals: Totals,
 }
 
 impl User {
     pub fn new(name: String) -> Self {
-        let (worlds, logins, tally) = (Worlds::new(), VecDeque::new(), Tally::default());
-        Self { name, worlds, logins, count: 0, forgotten: 0, changed: None, tally }
+        let (oracle, logins, totals) = (Oracle::new(), VecDeque::new(), Totals::default());
+        Self { name, oracle, logins, login_count: 0, resets: 0, last_change: None, totals }
     }
 
-    /// Does one thing: mostly to ask for a page.
-    pub fn act(&mut self, scene: &Scene) -> Result<(), String> {
-        let place = self.place(scene);
+    /// Sends one request, in most cases for a page.
+    pub fn send_one(&mut self, load: &Load) -> Result<(), String> {
+        let address = self.choose_address(load);
         match fastrand::u32(..12) {
-            0 => self.sign_in(scene, place),
-            1 if !self.logins.is_empty() => self.sign_out(scene, place),
-            _ if self.logins.is_empty() => self.sign_in(scene, place),
-            _ => self.ask(fastrand::usize(..self.logins.len()), scene, place).map(drop),
+            0 => self.sign_in(load, address),
+            1 if !self.logins.is_empty() => self.sign_out(load, address),
+            _ if self.logins.is_empty() => self.sign_in(load, address),
+            _ => self.open_page(fastrand::usize(..self.logins.len()), load, address).map(drop),
         }
     }
 
-    /// Nothing is under way any more: everything must be answered, at every address, and be true.
-    pub fn audit(&mut self, scene: &Scene) -> Result<(), String> {
-        self.notice(scene);
-        self.worlds.settle();
-        for place in 0..scene.addresses.len() {
-            for which in 0..self.logins.len() {
-                if !self.ask(which, scene, place)? {
-                    return Err("a request went unanswered after all was well again".to_owned());
+    /// Checks all logins at all addresses when no request is under way. Each needs a correct
+    /// response.
+    pub fn check_all(&mut self, load: &Load) -> Result<(), String> {
+        self.note_resets(load);
+        self.oracle.settle();
+        for address in 0..load.addresses.len() {
+            for index in 0..self.logins.len() {
+                let start = Instant::now();
+                // A request may time out on a busy machine.
+                while !self.open_page(index, load, address)? {
+                    if start.elapsed() > Duration::from_secs(20) {
+                        return Err("no response after the recovery".to_owned());
+                    }
                 }
-                self.tally.kept += u64::from(!self.logins[which].ended);
+                self.totals.kept += u64::from(!self.logins[index].has_ended);
             }
         }
         Ok(())
     }
 
-    fn place(&self, scene: &Scene) -> usize {
-        match self.changed {
-            Some((when, where_)) if when.elapsed() < ELSEWHERE => where_,
-            _ => fastrand::usize(..scene.addresses.len()),
+    /// Returns the index of the next address. Soon after a change it is that of the change, as the
+    /// other process may serve an outdated record.
+    fn choose_address(&self, load: &Load) -> usize {
+        match self.last_change {
+            Some((at, address)) if at.elapsed() < MAX_STALENESS => address,
+            _ => fastrand::usize(..load.addresses.len()),
         }
     }
 
-    fn sign_in(&mut self, scene: &Scene, place: usize) -> Result<(), String> {
-        let browser = Browser::new(scene.addresses[place].clone());
-        let user = format!("user={}", self.name);
-        let answer = self.timed(scene, || browser.post("/login", &user));
-        self.tally.logins += 1;
-        self.changed = Some((Instant::now(), place));
-        match answer.status {
-            303 => {
-                self.worlds.done(Act::Login(Some(self.count)));
-                self.logins.push_back(NewLogin { number: self.count, browser, ended: false });
-                self.logins.drain(..self.logins.len().saturating_sub(REMEMBERED));
-                self.count += 1;
+    fn sign_in(&mut self, load: &Load, address: usize) -> Result<(), String> {
+        let browser = Browser::new(load.addresses[address].clone());
+        let form = format!("user={}", self.name);
+        let response = self.send(load, || browser.post("/login", &form));
+        self.totals.logins += 1;
+        self.last_change = Some((Instant::now(), address));
+        if response.status != 303 {
+            return self.on_unanswered(&response, Operation::Login(None));
+        }
+        let number = self.login_count;
+        self.oracle.acknowledged(Operation::Login(Some(number)));
+        self.logins.push_back(Login { number, browser, has_ended: false });
+        self.logins.drain(..self.logins.len().saturating_sub(KEPT_LOGINS));
+        self.login_count += 1;
+        Ok(())
+    }
+
+    fn sign_out(&mut self, load: &Load, address: usize) -> Result<(), String> {
+        let (number, browser) =
+            self.copy_of(fastrand::usize(..self.logins.len()), &load.addresses[address]);
+        let response = self.send(load, || browser.post("/logout", ""));
+        self.last_change = Some((Instant::now(), address));
+        if response.status != 303 {
+            return self.on_unanswered(&response, Operation::Logout(number));
+        }
+        self.oracle.acknowledged(Operation::Logout(number));
+        Ok(())
+    }
+
+    /// Sends the cookie of a login. Returns `false` if there was no response.
+    fn open_page(&mut self, index: usize, load: &Load, address: usize) -> Result<bool, String> {
+        let (number, browser) = self.copy_of(index, &load.addresses[address]);
+        let response = self.send(load, || browser.get("/private"));
+        match response.status {
+            200 if response.body != self.name => {
+                return Err(format!("a page of {} for {}", response.body, self.name));
             }
-            _ => self.unanswered(&answer, Act::Login(None))?,
-        }
-        Ok(())
-    }
-
-    fn sign_out(&mut self, scene: &Scene, place: usize) -> Result<(), String> {
-        let login = &self.logins[fastrand::usize(..self.logins.len())];
-        let (number, browser) = (login.number, login.browser.stolen().at(&scene.addresses[place]));
-        let answer = self.timed(scene, || browser.post("/logout", ""));
-        self.changed = Some((Instant::now(), place));
-        match answer.status {
-            303 => self.worlds.done(Act::Logout(number)),
-            _ => self.unanswered(&answer, Act::Logout(number))?,
-        }
-        Ok(())
-    }
-
-    /// Shows the cookie of a login; `false` when there was no answer.
-    fn ask(&mut self, which: usize, scene: &Scene, place: usize) -> Result<bool, String> {
-        let login = &self.logins[which];
-        let (number, browser) = (login.number, login.browser.stolen().at(&scene.addresses[place]));
-        let answer = self.timed(scene, || browser.get("/private"));
-        match answer.status {
-            200 if answer.body != self.name => return Err(format!("{} for another", answer.body)),
-            200 => self.worlds.answered(number, true)?,
+            200 => self.oracle.observe(number, true)?,
             303 => {
-                self.tally.refused += 1;
-                if !std::mem::replace(&mut self.logins[which].ended, true) {
-                    self.changed = Some((Instant::now(), place));
+                self.totals.rejected += 1;
+                if !mem::replace(&mut self.logins[index].has_ended, true) {
+                    self.last_change = Some((Instant::now(), address));
                 }
-                self.worlds.answered(number, false)?;
+                self.oracle.observe(number, false)?;
             }
-            _ => return self.missed(&answer).map(|()| false),
+            _ => return self.wait_after_failure(&response).map(|()| false),
         }
         Ok(true)
     }
 
-    fn unanswered(&mut self, answer: &Answer, act: Act) -> Result<(), String> {
-        // Whoever is not listening has not heard it either.
-        if !(answer.status == 0 && answer.body.contains("Connection refused")) {
-            self.worlds.perhaps(act);
+    /// Returns the number of a login, and a browser with a copy of its cookie.
+    fn copy_of(&self, index: usize, address: &str) -> (u32, Browser) {
+        let login = &self.logins[index];
+        (login.number, login.browser.stolen().at(address))
+    }
+
+    fn on_unanswered(&mut self, response: &Answer, operation: Operation) -> Result<(), String> {
+        // A site that refused the connection has not received the request.
+        if !(response.status == 0 && response.body.contains("Connection refused")) {
+            self.oracle.unanswered(operation);
         }
-        self.missed(answer)
+        self.wait_after_failure(response)
     }
 
-    /// The site may be away or say that it can't know; it must not break. People wait a little then:
-    /// the fewer requests without an answer, the more is known.
-    fn missed(&mut self, answer: &Answer) -> Result<(), String> {
-        self.tally.unanswered += 1;
+    /// Fails if the site responded with anything but 503. The wait keeps the number of unanswered
+    /// requests, and thus of possible states, small.
+    fn wait_after_failure(&mut self, response: &Answer) -> Result<(), String> {
+        self.totals.unanswered += 1;
         thread::sleep(Duration::from_millis(10));
-        let may = matches!(answer.status, 0 | 503);
-        may.then_some(()).ok_or_else(|| format!("answered with {}", answer.status))
+        match response.status {
+            0 | 503 => Ok(()),
+            status => Err(format!("a response with status {status}")),
+        }
     }
 
-    fn timed<T>(&mut self, scene: &Scene, request: impl FnOnce() -> T) -> T {
-        let began = Instant::now();
-        let answer = request();
-        self.tally.longest = self.tally.longest.max(began.elapsed());
-        self.tally.requests += 1;
-        self.notice(scene);
-        answer
+    fn send<T>(&mut self, load: &Load, request: impl FnOnce() -> T) -> T {
+        let start = Instant::now();
+        let response = request();
+        self.totals.longest = self.totals.longest.max(start.elapsed());
+        self.totals.requests += 1;
+        self.note_resets(load);
+        response
     }
 
-    /// Everything may have been forgotten before the last answer, or after it.
-    fn notice(&mut self, scene: &Scene) {
-        let forgotten = scene.forgotten.load(Ordering::SeqCst);
-        if std::mem::replace(&mut self.forgotten, forgotten) != forgotten {
-            self.worlds.perhaps(Act::Forget);
+    /// A reset may have happened before or after the last response.
+    fn note_resets(&mut self, load: &Load) {
+        let resets = load.resets.load(Ordering::SeqCst);
+        if mem::replace(&mut self.resets, resets) != resets {
+            self.oracle.unanswered(Operation::Reset);
         }
     }
 }

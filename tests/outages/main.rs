@@ -1,188 +1,184 @@
-//! Every registry under load, while its process, its server or its disk goes away and comes back.
+//! Every registry under load while its process, its server or its disk fails and recovers.
 //!
-//! `cargo test --release -p session-expire-tests --test outages -- --nocapture --test-threads=1` prints
-//! what happened. `OUTAGES=100` in front of it takes a hundred rounds instead of a few, and `--ignored
-//! soak` behind it lets sites run for minutes (`SOAK=300` seconds), whose memory must not grow.
+//! Users sign in, are evicted, open pages and sign out. At every moment an ended session is
+//! rejected, and no request takes longer than its limit. After the recovery every acknowledged
+//! login is open at every process, unless it was evicted.
 //!
-//! People sign in, are evicted, ask and sign out. At every moment: no session that has ended is accepted,
-//! and no request takes longer than its limit. When all is well again, without anybody's doing: every
-//! login that was acknowledged is there, unless it yielded to another, and at every process.
+//! `OUTAGES` sets the number of outages per registry, and `SOAK` the duration of [`soak`] in
+//! seconds: see `tests/endure`.
 
 mod load;
+mod oracle;
 mod site;
 mod soak;
-mod worlds;
 
 use std::{
-    env,
+    env, mem,
     sync::atomic::{AtomicBool, Ordering},
     thread,
     time::{Duration, Instant},
 };
 
-use load::{Scene, Tally, User};
+use load::{Load, Totals, User};
 use session_expire_tests::RedisServer;
 use site::Site;
 
-const ROUNDS: usize = 5;
 const THREADS: usize = 8;
-const USERS_OF_EACH: usize = 3;
+const USERS_PER_THREAD: usize = 3;
 
-/// Redis may take half a second for each of the two operations of a request; the rest is for a
-/// machine that has other things to do.
-const LONGEST: Duration = Duration::from_millis(2_500);
+/// Redis may take half a second for each of the two operations of a request; the rest is for a busy
+/// machine.
+const MAX_DURATION: Duration = Duration::from_millis(4_500);
 
-/// What goes away, and how it comes back.
-type Fault<T> = (&'static str, fn(&mut T, &Scene));
+/// A name, and a function that causes an outage and ends it.
+type Outage<T> = (&'static str, fn(&mut T, &Load));
 
-fn pause(millis: u64) {
+fn sleep(millis: u64) {
     thread::sleep(Duration::from_millis(millis));
 }
 
-/// Rounds of load, each with the next of these faults in its middle.
-fn endure<T>(world: &mut T, sites: fn(&T) -> Vec<&Site>, faults: &[Fault<T>]) {
-    let addresses = sites(world).into_iter().map(Site::address).collect();
-    let mut scene = Scene { addresses, ..Scene::default() };
-    let mut users: Vec<_> =
-        (0..THREADS * USERS_OF_EACH).map(|number| User::new(format!("user {number}"))).collect();
-    let mut whole = Tally::default();
-    let rounds = env::var("OUTAGES").map_or(ROUNDS, |rounds| rounds.parse().unwrap());
-    for (name, fault) in faults.iter().cycle().take(rounds) {
-        let mut back = Duration::ZERO;
-        *scene.over.get_mut() = false;
-        under_load(&mut users, &scene, || {
-            fault(world, &scene);
-            back = sites(world).into_iter().map(Site::until_it_works).max().unwrap();
+/// Causes the outages under load, one after the other: each once, or as many as `OUTAGES` says.
+fn run<T>(subject: &mut T, sites: fn(&T) -> Vec<&Site>, outages: &[Outage<T>]) {
+    let addresses = sites(subject).into_iter().map(Site::address).collect();
+    let mut load = Load { addresses, ..Load::default() };
+    let users = (0..THREADS * USERS_PER_THREAD).map(|number| User::new(format!("user {number}")));
+    let mut users: Vec<_> = users.collect();
+    let mut totals = Totals::default();
+    let count = env::var("OUTAGES").map_or(outages.len(), |count| count.parse().unwrap());
+    for (name, outage) in outages.iter().cycle().take(count) {
+        let mut recovery = Duration::ZERO;
+        *load.is_over.get_mut() = false;
+        under_load(&mut users, &load, || {
+            outage(subject, &load);
+            recovery = sites(subject).into_iter().map(Site::wait_until_ready).max().unwrap();
         });
-        pause(600); // what was under way has happened by then, or never will
+        // Longer than the timeout of an operation: the rest never happens.
+        sleep(600);
         for user in &mut users {
-            user.audit(&scene).unwrap_or_else(|broken| panic!("after {name}: {broken}"));
+            user.check_all(&load).unwrap_or_else(|error| panic!("after {name}: {error}"));
         }
-        whole.add(&report(name, &mut users, back));
+        totals.add(&report(name, &mut users, recovery));
     }
-    // On a busy machine one round may have too few requests to meet everything.
-    let met = whole.refused > 0 && whole.unanswered > 0 && whole.kept > 0;
-    assert!(met, "the rounds have tested nothing");
+    let is_meaningful = totals.rejected > 0 && totals.unanswered > 0 && totals.kept > 0;
+    assert!(is_meaningful, "some kind of response is missing: {totals:?}");
 }
 
-fn under_load(users: &mut [User], scene: &Scene, during: impl FnOnce()) {
+fn under_load(users: &mut [User], load: &Load, during: impl FnOnce()) {
     thread::scope(|scope| {
-        for users in users.chunks_mut(USERS_OF_EACH) {
+        for users in users.chunks_mut(USERS_PER_THREAD) {
             scope.spawn(move || {
-                while !scene.over.load(Ordering::SeqCst) {
+                while !load.is_over.load(Ordering::SeqCst) {
                     for user in &mut *users {
-                        user.act(scene).unwrap();
+                        user.send_one(load).unwrap();
                     }
                 }
             });
         }
-        let _end = AtTheEnd(&scene.over);
-        pause(300);
+        let _stop = SetOnDrop(&load.is_over);
+        sleep(300);
         during();
-        pause(300);
+        sleep(300);
     });
 }
 
-/// Sends everybody home, also when the test has failed.
-struct AtTheEnd<'a>(&'a AtomicBool);
+/// Stops the users, also if the test panics.
+struct SetOnDrop<'a>(&'a AtomicBool);
 
-impl Drop for AtTheEnd<'_> {
+impl Drop for SetOnDrop<'_> {
     fn drop(&mut self) {
         self.0.store(true, Ordering::SeqCst);
     }
 }
 
-fn report(name: &str, users: &mut [User], back: Duration) -> Tally {
-    let mut all = Tally::default();
-    users.iter_mut().for_each(|user| all.add(&std::mem::take(&mut user.tally)));
-    let Tally { requests, logins, refused, unanswered, kept, longest } = all;
+fn report(name: &str, users: &mut [User], recovery: Duration) -> Totals {
+    let mut all = Totals::default();
+    users.iter_mut().for_each(|user| all.add(&mem::take(&mut user.totals)));
+    let Totals { requests, logins, rejected, unanswered, kept, longest } = all;
     println!(
-        "{name:24} {requests:6} requests, {logins:5} logins, {refused:5} refused, {unanswered:4} unanswered, \
-         {kept:3} kept; longest {longest:7.1?}, back in {back:7.1?}"
+        "{name:24} {requests:6} requests, {logins:5} logins, {rejected:5} rejected, \
+         {unanswered:4} unanswered, {kept:3} kept; longest {longest:7.1?}, recovery {recovery:7.1?}"
     );
-    assert!(longest < LONGEST, "a request took {longest:?}");
+    assert!(longest < MAX_DURATION, "a request took {longest:?}");
     all
 }
 
-fn kill(site: &mut Site, scene: &Scene, forgets: bool) {
-    scene.forgotten.fetch_add(forgets.into(), Ordering::SeqCst);
+fn kill_site(site: &mut Site, load: &Load, is_reset: bool) {
+    load.resets.fetch_add(is_reset.into(), Ordering::SeqCst);
     site.kill();
-    pause(100);
-    site.start_again();
+    sleep(100);
+    site.restart();
 }
 
 #[test]
-fn memory() {
+fn memory_site_recovers_from_a_kill() {
     let mut site = Site::start("memory", 1);
-    endure(
-        &mut site,
-        |site| vec![site],
-        &[("memory: site killed", |site, scene| kill(site, scene, true))],
-    );
+    let outage: Outage<Site> = ("memory: site killed", |site, load| kill_site(site, load, true));
+    run(&mut site, |site| vec![site], &[outage, outage]);
 }
 
 #[test]
-fn sqlite() {
+fn sqlite_site_recovers_from_a_kill_and_a_full_disk() {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let mut site = Site::start(folder.path().join("sessions.db").to_str().unwrap(), 1);
-    endure(
+    run(
         &mut site,
         |site| vec![site],
         &[
-            ("sqlite: site killed", |site, scene| kill(site, scene, false)),
+            ("sqlite: site killed", |site, load| kill_site(site, load, false)),
             ("sqlite: disk full", |site, _| {
-                site.disk_has_room(false);
-                pause(400);
-                site.disk_has_room(true);
+                site.set_disk_full(true);
+                sleep(400);
+                site.set_disk_full(false);
             }),
         ],
     );
 }
 
-struct WithRedis {
+struct RedisSites {
     redis: RedisServer,
     sites: [Site; 2],
 }
 
-fn with_redis(how: &str) {
+/// Two sites with one server. `cache` is `caching ` or empty.
+fn run_with_redis(cache: &str) {
     let redis = RedisServer::with(&["--appendonly", "yes", "--appendfsync", "always"]);
-    let place = format!("{how}{}", redis.url());
-    let sites = [(); 2].map(|()| Site::start(&place, 1));
-    let faults: [Fault<WithRedis>; 5] = [
-        ("Redis killed", |with, _| {
-            with.redis.stop();
-            pause(300);
-            with.redis.start_again();
+    let registry = format!("{cache}{}", redis.url());
+    let sites = [(); 2].map(|()| Site::start(&registry, 1));
+    let outages: [Outage<RedisSites>; 5] = [
+        ("redis: server killed", |all, _| {
+            all.redis.stop();
+            sleep(300);
+            all.redis.start_again();
         }),
-        ("Redis silent", |with, _| {
-            with.redis.signal("STOP");
-            pause(1_500);
-            with.redis.signal("CONT");
+        ("redis: server halted", |all, _| {
+            all.redis.signal("STOP");
+            sleep(5_000);
+            all.redis.signal("CONT");
         }),
-        ("lines to Redis cut", |with, _| {
-            let began = Instant::now();
-            while began.elapsed() < Duration::from_millis(300) {
-                let _: u32 = with.redis.ask(&["CLIENT", "KILL", "TYPE", "normal"]);
+        ("redis: connections cut", |all, _| {
+            let start = Instant::now();
+            while start.elapsed() < Duration::from_millis(300) {
+                let _: u32 = all.redis.ask(&["CLIENT", "KILL", "TYPE", "normal"]);
             }
         }),
-        ("a site killed", |with, scene| kill(&mut with.sites[0], scene, false)),
-        ("Redis and a site killed", |with, scene| {
-            with.redis.stop();
-            with.sites[1].kill();
-            with.redis.start_again();
-            kill(&mut with.sites[1], scene, false);
+        ("redis: site killed", |all, load| kill_site(&mut all.sites[0], load, false)),
+        ("redis: both killed", |all, load| {
+            all.redis.stop();
+            all.sites[1].kill();
+            all.redis.start_again();
+            kill_site(&mut all.sites[1], load, false);
         }),
     ];
-    let mut with = WithRedis { redis, sites };
-    endure(&mut with, |with| with.sites.iter().collect(), &faults);
+    let mut all = RedisSites { redis, sites };
+    run(&mut all, |all| all.sites.iter().collect(), &outages);
 }
 
 #[test]
-fn redis() {
-    with_redis("");
+fn redis_sites_recover_from_outages() {
+    run_with_redis("");
 }
 
 #[test]
-fn redis_with_records_at_hand() {
-    with_redis("caching ");
+fn caching_redis_sites_recover_from_outages() {
+    run_with_redis("caching ");
 }

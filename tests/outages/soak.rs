@@ -1,4 +1,4 @@
-//! A week of ordinary use in some minutes: what a site remembers must not grow.
+//! A week of ordinary use within minutes: the memory of a site must not grow.
 
 use std::{
     env,
@@ -14,39 +14,42 @@ use crate::site::Site;
 const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
 const SAMPLES: usize = 40;
 
-/// So few that the login log of each is full before the second quarter begins: until then it grows, as it
-/// should.
+/// So few that the history of each is full before the second quarter begins: until then it grows.
 const USERS: u32 = 20;
 
-/// How much more memory a site may have in the last quarter than in the second one.
-const GROWTH: f64 = 1.05;
+/// The allowed ratio of the memory in the last quarter to that in the second one.
+const MAX_GROWTH: f64 = 1.05;
 
 #[test]
-#[ignore = "takes some minutes for each registry"]
+#[ignore = "takes minutes for each registry"]
 fn soak() {
     let time = Duration::from_secs(env::var("SOAK").map_or(120, |time| time.parse().unwrap()));
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let (file, redis) = (folder.path().join("sessions.db"), RedisServer::start());
-    let places = [
+    let registries = [
         "memory".to_owned(),
         file.to_str().unwrap().to_owned(),
         redis.url(),
         format!("caching {}", redis.url()),
     ];
-    let grown: Vec<_> = places.iter().filter(|place| !stays_flat(place, time)).collect();
+    let grown: Vec<_> =
+        registries.iter().filter(|registry| !keeps_its_memory(registry, time)).collect();
     println!("the file has {} kB at the end", file.metadata().unwrap().len() / 1024);
     assert!(grown.is_empty(), "{grown:?} grew");
 }
 
-fn stays_flat(place: &str, time: Duration) -> bool {
+/// Returns `true` if the memory of a site with this registry does not grow.
+fn keeps_its_memory(registry: &str, time: Duration) -> bool {
     let speed = WEEK.as_secs() / time.as_secs();
-    let site = Site::start(place, speed.try_into().unwrap());
-    let (over, requests, logins) = (AtomicBool::new(false), AtomicU64::new(0), AtomicU64::new(0));
+    let site = Site::start(registry, speed.try_into().unwrap());
+    let (is_over, requests, logins) =
+        (AtomicBool::new(false), AtomicU64::new(0), AtomicU64::new(0));
     let samples: Vec<_> = thread::scope(|scope| {
         for number in 0..3 {
-            let (over, requests, logins, address) = (&over, &requests, &logins, site.address());
+            let (is_over, requests, logins, address) =
+                (&is_over, &requests, &logins, site.address());
             scope.spawn(move || {
-                while !over.load(Ordering::Relaxed) {
+                while !is_over.load(Ordering::Relaxed) {
                     requests.fetch_add(visit(&address, number), Ordering::Relaxed);
                     logins.fetch_add(1, Ordering::Relaxed);
                 }
@@ -57,30 +60,31 @@ fn stays_flat(place: &str, time: Duration) -> bool {
             site.memory()
         });
         let samples = samples.collect();
-        over.store(true, Ordering::Relaxed);
+        is_over.store(true, Ordering::Relaxed);
         samples
     });
     let quarter =
         |number: usize| samples[number * SAMPLES / 4..][..SAMPLES / 4].iter().max().unwrap();
     let [second, last] = [*quarter(1), *quarter(3)];
     println!(
-        "{place:40} {:9} requests, {:6} logins, {second} kB in the second quarter, {last} kB in the last: {samples:?}",
+        "{registry:40} {:9} requests, {:6} logins, {second} kB in the second quarter, \
+         {last} kB in the last: {samples:?}",
         requests.into_inner(),
         logins.into_inner(),
     );
-    last as f64 <= second as f64 * GROWTH
+    last as f64 <= second as f64 * MAX_GROWTH
 }
 
-/// Somebody signs in, works for a while, and signs out or just goes away; answers the requests.
+/// Signs a user in and opens pages. One half of the users sign out. Returns the number of requests.
 fn visit(address: &str, number: u32) -> u64 {
     let browser = Browser::new(address.to_owned());
     let user = format!("user {number} {}", fastrand::u32(..USERS));
     browser.sign_in(&user);
-    let began = Instant::now();
+    let start = Instant::now();
     let mut requests = 1;
-    while began.elapsed() < Duration::from_millis(50) {
-        let answer = browser.get("/private");
-        assert!(matches!(answer.status, 200 | 303), "{answer:?}");
+    while start.elapsed() < Duration::from_millis(50) {
+        let response = browser.get("/private");
+        assert!(matches!(response.status, 200 | 303), "{response:?}");
         requests += 1;
     }
     if fastrand::bool() {

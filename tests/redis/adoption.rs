@@ -1,4 +1,4 @@
-//! Sessions of the published `RedisSessionStore` are adopted, and none that has ended comes back.
+//! Adoption of sessions from the published `RedisSessionStore` of actix-session.
 
 use std::{thread, time::Duration};
 
@@ -17,7 +17,7 @@ use session_expire::{
 use session_expire_tests::{Browser, RedisServer, Site, block_on};
 use tokio::runtime::Runtime;
 
-use crate::NOON;
+use crate::{NOON, restart};
 
 const COOKIE: &str = "old";
 const DURABLE: &[&str] = &["--appendonly", "yes", "--appendfsync", "always"];
@@ -32,7 +32,7 @@ async fn old_login(req: HttpRequest, session: Session) -> HttpResponse {
     HttpResponse::Ok().finish()
 }
 
-/// A cookie that the published `SessionMiddleware` has made; its session is in `store`. With a login
+/// Returns a cookie of the published `SessionMiddleware`, whose session is in `store`. With a login
 /// deadline, actix-identity records the time of the login.
 fn old_cookie(store: RedisSessionStore, deadline: Option<Duration>) -> String {
     block_on(async move {
@@ -54,13 +54,13 @@ struct Setup {
     until: Timestamp,
 }
 
-/// The application before and after the change, with a server for each kind of session.
+/// The application after its migration, with a server for each kind of session.
 struct Migrating {
     site: Site,
     registry: RedisRegistry,
-    /// Of the store of actix-session.
+    /// The server of the store of actix-session.
     old: RedisServer,
-    /// Of the registry.
+    /// The server of the registry.
     new: RedisServer,
     cookie: String,
     setup: Setup,
@@ -83,13 +83,13 @@ impl Migrating {
         Self { site, registry, old, new, cookie, setup, runtime }
     }
 
-    /// The same application after a restart.
+    /// Restarts the application.
     fn restart(&mut self) {
         let now = self.site.clock.now();
         (self.site, self.registry) = serve(&self.runtime, &self.old, &self.new, now, &self.setup);
     }
 
-    /// A browser with the old cookie only.
+    /// Returns a browser with the old cookie only.
     fn browser(&self) -> Browser {
         let browser = self.site.browser();
         browser.set_cookie(COOKIE, &self.cookie);
@@ -108,7 +108,7 @@ impl Migrating {
         assert_eq!(self.runtime.block_on(self.registry.end(ends)).unwrap().len(), 1);
     }
 
-    fn entries_of_the_store(&self) -> usize {
+    fn store_entry_count(&self) -> usize {
         self.old.ask(&["DBSIZE"])
     }
 }
@@ -142,7 +142,7 @@ fn session_of_the_redis_store_is_adopted_with_its_data() {
     assert_eq!(alice.user_at("/private").as_deref(), Some("alice"));
     assert_eq!(shop.site.events(), ["alice signed in"]);
     // Other tabs still need the entry.
-    assert_eq!(shop.entries_of_the_store(), 1);
+    assert_eq!(shop.store_entry_count(), 1);
 }
 
 #[test]
@@ -156,7 +156,7 @@ fn adopted_session_outlives_a_restart_and_the_old_store() {
 }
 
 #[test]
-fn six_tabs_at_once_make_one_session() {
+fn simultaneous_tabs_adopt_one_session() {
     for _ in 0..5 {
         let shop = Migrating::start();
         thread::scope(|scope| {
@@ -171,7 +171,7 @@ fn six_tabs_at_once_make_one_session() {
 }
 
 #[test]
-fn six_tabs_at_once_evict_none_of_them() {
+fn simultaneous_tabs_evict_no_adopted_session() {
     let policy = Policy::new().idle(hours(1)).max_sessions(1);
     for overflow in [Overflow::Evict, Overflow::Refuse] {
         let shop = Migrating::under(policy.clone().overflow(overflow));
@@ -186,7 +186,7 @@ fn six_tabs_at_once_evict_none_of_them() {
 }
 
 #[test]
-fn entries_written_by_six_tabs_at_once_are_all_kept() {
+fn entries_of_simultaneous_tabs_are_stored() {
     let shop = Migrating::start();
     thread::scope(|scope| {
         for _ in 0..6 {
@@ -198,7 +198,8 @@ fn entries_written_by_six_tabs_at_once_are_all_kept() {
     assert_eq!(shop.site.events(), ["alice signed in"]);
 }
 
-/// Ends an adopted session; a copy of the old cookie must not bring it back, nor after a restart.
+/// Ends an adopted session, and asserts that a copy of the old cookie is not adopted again, also
+/// after a restart.
 fn assert_ended_for_good(how: &str, end: impl Fn(&Migrating, &Browser)) {
     let mut shop = Migrating::start();
     let alice = shop.adopted();
@@ -207,7 +208,6 @@ fn assert_ended_for_good(how: &str, end: impl Fn(&Migrating, &Browser)) {
     for at in [minutes(1), hours(25), days(10)] {
         shop.site.pass(at - passed);
         passed = at;
-        // The application may have been restarted meanwhile.
         if at == days(10) {
             shop.restart();
         }
@@ -220,29 +220,29 @@ fn assert_ended_for_good(how: &str, end: impl Fn(&Migrating, &Browser)) {
 }
 
 #[test]
-fn signed_out_session_does_not_come_back() {
+fn signed_out_session_is_not_adopted_again() {
     assert_ended_for_good("signed out", |_, alice| drop(alice.post("/logout", "")));
     assert_ended_for_good("purged", |_, alice| drop(alice.post("/sign-out", "")));
 }
 
 #[test]
-fn expired_session_does_not_come_back() {
-    assert_ended_for_good("expired and told", |shop, alice| {
+fn expired_session_is_not_adopted_again() {
+    assert_ended_for_good("expired, with a request", |shop, alice| {
         shop.site.pass(hours(1));
         assert_eq!(alice.user_at("/private"), None);
     });
-    assert_ended_for_good("expired unseen", |shop, _| shop.site.pass(hours(1)));
+    assert_ended_for_good("expired, without a request", |shop, _| shop.site.pass(hours(1)));
 }
 
 #[test]
-fn evicted_or_revoked_session_does_not_come_back() {
+fn evicted_or_revoked_session_is_not_adopted_again() {
     for reason in [Reason::Evicted, Reason::Revoked] {
         assert_ended_for_good(reason.as_str(), |shop, _| shop.end(reason));
     }
 }
 
 #[test]
-fn session_replaced_by_a_login_does_not_come_back() {
+fn session_replaced_by_a_login_is_not_adopted_again() {
     for (path, user) in [("/login", "alice"), ("/sign-in", "alice"), ("/sign-in", "bob")] {
         assert_ended_for_good(path, |_, alice| {
             assert_eq!(alice.post(path, &format!("user={user}")).status, 303);
@@ -268,7 +268,7 @@ fn clocks_start_at_the_login_that_actix_identity_recorded() {
     shop.cookie = old_cookie(store, Some(hours(24)));
     let logged_in_at = SystemClock::default().now();
     shop.setup.until = logged_in_at.plus(days(30));
-    // Ended after 8 hours: adopted in time or not.
+    // The session ends 8 hours after the login, adopted or not.
     for (adopted_after, later, user) in [
         (minutes(7 * 60 + 30), minutes(29), Some("alice")),
         (minutes(7 * 60 + 30), minutes(31), None),
@@ -291,8 +291,8 @@ fn outage_of_the_old_store_loses_no_session() {
     shop.old.stop();
     let response = alice.get("/private");
     assert_eq!((response.status, response.cookies().len()), (503, 0), "{response:?}");
-    shop.old.start_again();
-    // The store of actix-session 0.11 does not connect again.
+    restart(&mut shop.old);
+    // The store of actix-session 0.11 does not reconnect.
     shop.restart();
     assert_eq!(alice.moved_to(&shop.site).user_at("/private").as_deref(), Some("alice"));
     assert_eq!(shop.site.events().last().map(String::as_str), Some("alice signed in"));

@@ -1,4 +1,4 @@
-//! Cached records and data stay true.
+//! Cache of records and session data: how long it may be outdated, and what clears it.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,7 @@ use session_expire::{
 };
 use session_expire_tests::RedisServer;
 
-use crate::{NOON, active, end, is_open, session, setting, sign_in};
+use crate::{NOON, active, end, is_open, rounds, session, setting, sign_in};
 
 async fn sign_out(registry: &RedisRegistry, login: &NewLogin) {
     assert_eq!(end(registry, EndTarget::Session(session(login))).await, 1);
@@ -24,7 +24,7 @@ async fn entry(registry: &RedisRegistry, key: RecordKey) -> Option<String> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn unchanged_record_is_loaded_once_in_a_while() {
+async fn unchanged_record_is_rarely_loaded_from_the_server() {
     let server = RedisServer::start();
     let registry = server.caching().await;
     let key = sign_in(&registry).await.key;
@@ -43,21 +43,21 @@ async fn session_ended_elsewhere_is_ended_within_50_milliseconds() {
     let server = RedisServer::start();
     let (here, there) = (server.caching().await, server.registry().await);
     let mut waits = vec![];
-    for _ in 0..100 {
+    for _ in 0..rounds::times(20) {
         let login = sign_in(&there).await;
         assert!(is_open(&here, login.key).await && is_open(&here, login.key).await);
         sign_out(&there, &login).await;
         let ended = Instant::now();
-        soon_reads_the_end(&here, login.key, ended).await;
+        wait_for_the_end(&here, login.key, ended).await;
         waits.push(ended.elapsed());
     }
     waits.sort_unstable();
-    println!("median {:?}, longest {:?}", waits[50], waits[99]);
+    println!("median {:?}, longest {:?}", waits[waits.len() / 2], waits.last().unwrap());
 }
 
-/// Loads until the session has ended. A load that begins 50 milliseconds after the end must not
-/// find it open, however slow the machine is to load again.
-async fn soon_reads_the_end(registry: &RedisRegistry, key: RecordKey, ended: Instant) {
+/// Loads until the session has ended. Asserts that no load that begins 50 milliseconds after the
+/// end finds it open, however slow the machine is.
+async fn wait_for_the_end(registry: &RedisRegistry, key: RecordKey, ended: Instant) {
     loop {
         let began = ended.elapsed();
         if !is_open(registry, key).await {
@@ -72,7 +72,7 @@ async fn data_written_elsewhere_is_read_within_50_milliseconds() {
     let server = RedisServer::start();
     let (here, there) = (server.caching().await, server.registry().await);
     let login = sign_in(&there).await;
-    for n in 0..100 {
+    for n in 0..rounds::times(20) {
         entry(&here, login.key).await;
         update(&there, &login, setting("entry", &n.to_string())).await;
         let written = Instant::now();
@@ -90,7 +90,7 @@ async fn data_written_elsewhere_is_read_within_50_milliseconds() {
 async fn changes_of_this_process_are_read_at_once() {
     let server = RedisServer::start();
     let registry = server.caching().await;
-    for n in 0..200 {
+    for n in 0..rounds::times(20) {
         let login = sign_in(&registry).await;
         assert!(is_open(&registry, login.key).await, "{n}");
         let later = NOON.plus(Duration::from_secs(60));
@@ -104,26 +104,27 @@ async fn changes_of_this_process_are_read_at_once() {
     }
 }
 
-/// An attacker cuts the connection on which the end of the session would be reported.
+/// The server would report the end of the session over the connection that is cut.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn cut_connection_is_not_trusted() {
+async fn cache_is_not_used_after_a_cut_connection() {
     let server = RedisServer::start();
-    let timeout = Duration::from_millis(500);
+    // A command that is written just after the cut fails after half of its timeout.
+    let timeout = Duration::from_secs(2);
     let here = server.caching().await.timeout(timeout);
     let there = server.registry().await.timeout(timeout);
-    for _ in 0..20 {
+    for _ in 0..rounds::times(5) {
         let login = sign_in(&there).await;
         assert!(is_open(&here, login.key).await);
         let _: u32 = server.ask(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
         sign_out(&there, &login).await;
-        soon_reads_the_end(&here, login.key, Instant::now()).await;
+        wait_for_the_end(&here, login.key, Instant::now()).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn silent_server_is_not_trusted() {
+async fn cache_is_not_used_while_the_server_is_silent() {
     let server = RedisServer::start();
-    let registry = server.caching().await.timeout(Duration::from_millis(200));
+    let registry = server.caching().await.timeout(Duration::from_secs(1));
     let key = sign_in(&registry).await.key;
     assert!(is_open(&registry, key).await);
     server.signal("STOP");
@@ -135,7 +136,7 @@ async fn silent_server_is_not_trusted() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn flushed_server_has_signed_out_all_users() {
+async fn flush_of_the_server_signs_all_users_out() {
     let server = RedisServer::start();
     let registry = server.caching().await;
     let key = sign_in(&registry).await.key;

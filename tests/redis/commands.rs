@@ -1,4 +1,4 @@
-//! How many commands an operation costs.
+//! Number of commands per operation.
 
 use std::time::Duration;
 
@@ -10,9 +10,9 @@ use session_expire_tests::RedisServer;
 
 use crate::{NOON, active, all, login, revoked, session, sign_in};
 
-/// Commands that arrived over a connection; those of a script are counted under their own names, so
-/// `hmget` is here only while no script uses it.
-fn arrived(server: &RedisServer) -> Vec<(&'static str, u64)> {
+/// Returns the commands that clients sent. The server counts the commands of a script under their
+/// own names: `hmget`, which scripts use, is not among them.
+fn sent_commands(server: &RedisServer) -> Vec<(&'static str, u64)> {
     ["evalsha", "eval", "script|load", "ping", "multi", "scan", "get"]
         .into_iter()
         .map(|command| (command, server.calls(command)))
@@ -22,11 +22,11 @@ fn arrived(server: &RedisServer) -> Vec<(&'static str, u64)> {
 
 macro_rules! costs_one_script {
     ($server:expr, $work:expr) => {{
-        // The server learns the script.
+        // Loads the script.
         $work.await.unwrap();
         let _: String = $server.ask(&["CONFIG", "RESETSTAT"]);
         let outcome = $work.await.unwrap();
-        assert_eq!(arrived($server), [("evalsha", 1)], "{}", stringify!($work));
+        assert_eq!(sent_commands($server), [("evalsha", 1)], "{}", stringify!($work));
         outcome
     }};
 }
@@ -38,10 +38,10 @@ async fn ordinary_request_is_one_plain_command() {
     let login = sign_in(&registry).await;
     let _: String = server.ask(&["CONFIG", "RESETSTAT"]);
     registry.load(login.key, false).await.unwrap().unwrap();
-    assert_eq!((arrived(server), server.calls("hmget")), (vec![], 1));
+    assert_eq!((sent_commands(server), server.calls("hmget")), (vec![], 1));
     let loaded = costs_one_script!(server, registry.load(login.key, true));
     assert_eq!(loaded.unwrap().open, Some(1));
-    // Nothing else runs on the server: two reads.
+    // The script itself reads twice.
     assert_eq!(["hmget", "zlexcount"].map(|command| server.calls(command)), [1, 1]);
 }
 
@@ -71,7 +71,7 @@ async fn every_operation_is_one_script() {
 }
 
 #[tokio::test]
-async fn server_without_the_scripts_learns_them_again() {
+async fn scripts_are_loaded_again_after_a_flush() {
     let server = RedisServer::start();
     let registry = server.registry().await;
     let login = sign_in(&registry).await;

@@ -1,22 +1,29 @@
-//! `RedisRegistry` against servers of the tests' own.
+//! `RedisRegistry` with servers that the tests start, fill, delay and stop.
 
 #![allow(missing_docs)]
 
 mod adoption;
 mod cache;
 mod commands;
-mod conformance;
 mod lost_responses;
 mod outage;
 mod races;
 mod rate_limits;
+#[path = "../rounds.rs"]
+mod rounds;
 mod same_as_memory;
 mod storage;
 
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
 use session_expire::{
-    EndSessions, EndTarget, Ended, LoginOutcome, NewLogin, Policy, Reason, RecordKey,
+    EndSessions, EndTarget, Ended, Loaded, LoginOutcome, NewLogin, Policy, Reason, RecordKey,
     RedisRegistry, Registry, SessionRecord, SessionRef, SessionUpdate, Timestamp,
 };
+use session_expire_tests::RedisServer;
 
 pub const NOON: Timestamp = Timestamp::from_millis(1_767_268_800_000);
 
@@ -31,7 +38,7 @@ pub fn login(user: &str, policy: &Policy) -> NewLogin {
     NewLogin::new(user, NOON, policy)
 }
 
-/// Signs alice in.
+/// Commits a login of Alice.
 pub async fn sign_in(registry: &RedisRegistry) -> NewLogin {
     let login = login("alice", &Policy::new());
     committed(registry.commit(login.clone()).await.unwrap());
@@ -50,7 +57,7 @@ pub fn all(user: &str) -> EndTarget {
     EndTarget::All(user.into())
 }
 
-/// Ends sessions, and returns how many have ended.
+/// Ends sessions. Returns the number of those that were open.
 pub async fn end(registry: &RedisRegistry, target: EndTarget) -> usize {
     registry.end(EndSessions::new(target, revoked())).await.unwrap().len()
 }
@@ -60,12 +67,26 @@ pub async fn is_open(registry: &RedisRegistry, key: RecordKey) -> bool {
     loaded.is_some_and(|loaded| loaded.record.ended.is_none())
 }
 
-/// An update at `at` that is activity.
+/// Loads a record. Waits for a server that was away.
+pub async fn load_when_available(registry: &RedisRegistry, key: RecordKey) -> Option<Loaded> {
+    let start = Instant::now();
+    loop {
+        match registry.load(key, false).await {
+            Ok(loaded) => return loaded,
+            Err(error) => {
+                let is_late = start.elapsed() > Duration::from_secs(20);
+                assert!(!is_late, "the server is not available: {error}");
+            }
+        }
+    }
+}
+
+/// Returns an update that records activity at `at`.
 pub fn active(at: Timestamp) -> SessionUpdate {
     SessionUpdate::new(at).active(at)
 }
 
-/// An update that sets one entry.
+/// Returns an update that sets one entry.
 pub fn setting(name: &str, json: &str) -> SessionUpdate {
     let mut update = SessionUpdate::new(NOON);
     update.data.set(name, raw(json));
@@ -74,4 +95,13 @@ pub fn setting(name: &str, json: &str) -> SessionUpdate {
 
 pub fn raw(json: &str) -> Box<serde_json::value::RawValue> {
     serde_json::value::RawValue::from_string(json.to_owned()).unwrap()
+}
+
+/// Starts a stopped server, and waits until it has loaded its file. Until then it responds
+/// `LOADING` to every command.
+pub fn restart(server: &mut RedisServer) {
+    server.start_again();
+    while server.ask::<String>(&["INFO", "persistence"]).contains("\nloading:1") {
+        thread::sleep(Duration::from_millis(10));
+    }
 }

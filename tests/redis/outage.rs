@@ -1,7 +1,8 @@
-//! A server that is away, slow, full, read-only, or holds what cannot be read.
+//! Server that is stopped, slow, full or read-only, or that holds unreadable records.
 
 use std::{
     error::Error,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -10,13 +11,17 @@ use session_expire::{
     RedisRegistry, Registry, RegistryError, SessionUpdate, UpdateOutcome, minutes,
 };
 use session_expire_tests::RedisServer;
+use tokio::runtime::Runtime;
 
-use crate::{NOON, active, all, end, is_open, login, revoked, session, setting, sign_in};
+use crate::{
+    NOON, active, all, end, is_open, load_when_available, login, restart, revoked, session,
+    setting, sign_in,
+};
 
 const LIMIT: Duration = Duration::from_millis(300);
 
-/// How much longer an operation may take on a busy machine.
-const MARGIN: Duration = Duration::from_secs(1);
+/// How much longer than the timeout an operation may take on a busy machine.
+const MARGIN: Duration = Duration::from_secs(5);
 
 async fn registry(server: &RedisServer) -> RedisRegistry {
     server.registry().await.timeout(LIMIT)
@@ -26,7 +31,7 @@ fn ends(target: EndTarget) -> session_expire::EndSessions {
     session_expire::EndSessions::new(target, revoked())
 }
 
-fn whole(error: &RegistryError) -> String {
+fn full_message(error: &RegistryError) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -36,7 +41,7 @@ fn whole(error: &RegistryError) -> String {
     text
 }
 
-/// Every operation fails, and none takes much longer than the limit.
+/// Asserts that every operation fails soon after its timeout.
 async fn assert_all_fail(registry: &RedisRegistry, known: &NewLogin) {
     let began = Instant::now();
     let new = login("bob", &Policy::new());
@@ -55,22 +60,19 @@ async fn assert_all_fail(registry: &RedisRegistry, known: &NewLogin) {
         registry.end_everyone(revoked()).await.is_err(),
     ];
     assert_eq!(failed, [true; 11]);
-    let most = (LIMIT + MARGIN) * 11;
-    assert!(began.elapsed() < most, "took {:?}", began.elapsed());
+    assert!(began.elapsed() < LIMIT * 11 + MARGIN, "took {:?}", began.elapsed());
 }
 
 #[tokio::test]
 async fn stopped_server_is_an_error_until_it_returns() {
     let mut server = RedisServer::start();
     let registry = registry(&server).await;
-    let login = sign_in(&registry).await;
+    let login = sign_in(&server.registry().await).await;
     server.stop();
     assert_all_fail(&registry, &login).await;
     server.start_again();
-    // It returned empty: that it knows no session is a response, not an error.
-    assert_eq!(registry.load(login.key, false).await.unwrap(), None);
-    let login = sign_in(&registry).await;
-    assert!(is_open(&registry, login.key).await);
+    // The server has lost its sessions: that is no error.
+    assert_eq!(load_when_available(&registry, login.key).await, None);
 }
 
 #[tokio::test]
@@ -80,54 +82,60 @@ async fn server_restarted_between_two_requests_is_no_error() {
     let key = sign_in(&registry).await.key;
     for _ in 0..3 {
         server.stop();
-        server.start_again();
+        restart(&mut server);
         assert!(is_open(&registry, key).await);
     }
 }
 
-#[tokio::test]
-async fn server_that_still_reads_its_file_is_waited_for() {
-    // While it reads, it listens after every 1,024 commands only.
-    let mut server = RedisServer::with(&["--appendonly", "yes", "--key-load-delay", "100"]);
+#[test]
+fn connect_waits_for_a_server_that_loads_its_file() {
+    // Loads for 5 seconds. It responds after every 1,024 commands.
+    let slow = ["--appendonly", "yes", "--appendfsync", "always", "--key-load-delay", "500"];
+    let mut server = RedisServer::with(&slow);
     let long = "for _ = 1, 10000 do redis.call('RPUSH', 'long', 'a') end";
     let _: () = server.ask(&["EVAL", long, "0"]);
-    sign_in(&server.registry().await).await;
+    let runtime = Runtime::new().unwrap();
+    runtime.block_on(async { sign_in(&server.registry().await).await });
     server.stop();
     server.start_again();
     let state: String = server.ask(&["INFO", "persistence"]);
     assert!(state.contains("\nloading:1"), "{state}");
-    let registry = server.registry().await;
-    assert_eq!(registry.list(Query::open("alice")).await.unwrap().len(), 1);
+    let registry = thread::scope(|scope| {
+        scope.spawn(|| {
+            thread::sleep(Duration::from_millis(700));
+            let _: String = server.ask(&["CONFIG", "SET", "key-load-delay", "0"]);
+        });
+        runtime.block_on(server.registry())
+    });
+    let open = runtime.block_on(registry.list(Query::open("alice")));
+    assert_eq!(open.unwrap().len(), 1);
 }
 
 #[tokio::test]
 async fn slow_server_is_an_error_after_the_timeout() {
     let server = RedisServer::start();
     let registry = registry(&server).await;
-    let key = sign_in(&registry).await.key;
-    let _: String = server.ask(&["CLIENT", "PAUSE", "2000", "ALL"]);
-    let began = Instant::now();
-    while began.elapsed() < Duration::from_millis(1_500) {
+    let key = sign_in(&server.registry().await).await.key;
+    let _: String = server.ask(&["CLIENT", "PAUSE", "4000", "ALL"]);
+    for _ in 0..3 {
         let began = Instant::now();
         let error = registry.load(key, false).await.unwrap_err();
         let took = began.elapsed();
         assert!(took < LIMIT + MARGIN, "took {took:?}");
-        assert!(whole(&error).contains("300ms"), "{}", whole(&error));
+        assert!(full_message(&error).contains("300ms"), "{}", full_message(&error));
     }
-    tokio::time::sleep(Duration::from_millis(2_200).saturating_sub(began.elapsed())).await;
-    assert!(is_open(&registry, key).await);
+    assert!(load_when_available(&registry, key).await.is_some());
 }
 
 #[tokio::test]
 async fn halted_server_is_an_error_until_it_continues() {
     let server = RedisServer::start();
     let registry = registry(&server).await;
-    let login = sign_in(&registry).await;
+    let login = sign_in(&server.registry().await).await;
     server.signal("STOP");
     assert_all_fail(&registry, &login).await;
     server.signal("CONT");
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    assert!(registry.load(login.key, false).await.unwrap().is_some());
+    assert!(load_when_available(&registry, login.key).await.is_some());
 }
 
 #[tokio::test]
@@ -148,7 +156,7 @@ async fn full_server_refuses_whole_logins_and_allows_sign_out() {
         registry.rotate(rotation.clone()).await.unwrap_err(),
     ];
     for error in errors {
-        assert!(whole(&error).contains("maxmemory"), "{}", whole(&error));
+        assert!(full_message(&error).contains("maxmemory"), "{}", full_message(&error));
     }
     assert_eq!(registry.load(login.key, true).await.unwrap(), before);
     for new in [next.key, rotation.to] {
@@ -181,33 +189,33 @@ async fn replica_loads_and_refuses_to_write() {
         registry.end(ends(all("alice"))).await.unwrap_err(),
     ];
     for error in errors {
-        assert!(whole(&error).to_lowercase().contains("read"), "{}", whole(&error));
+        assert!(full_message(&error).to_lowercase().contains("read"), "{}", full_message(&error));
     }
     assert!(is_open(&registry, known.key).await);
-    // Promoted, it is a server as any other.
+    // A promoted replica accepts writes.
     let _: String = replica.ask(&["REPLICAOF", "NO", "ONE"]);
     registry.commit(login("alice", &Policy::new())).await.unwrap();
 }
 
-/// A client that goes on over the old connection would never reach the new primary.
+/// A client that keeps the old connection would never reach the new primary.
 #[tokio::test]
-async fn primary_that_became_a_replica_is_connected_anew() {
+async fn connection_to_a_demoted_primary_is_closed() {
     let (old, new) = (RedisServer::start(), RedisServer::start());
     let registry = old.registry().await;
     let known = sign_in(&registry).await;
     let _: String = old.ask(&["REPLICAOF", "127.0.0.1", &new.port.to_string()]);
     let error = registry.update(session(&known), active(NOON)).await.unwrap_err();
-    assert!(whole(&error).to_lowercase().contains("read"), "{}", whole(&error));
+    assert!(full_message(&error).to_lowercase().contains("read"), "{}", full_message(&error));
     let began = Instant::now();
-    // The connection that asks is one.
+    // The list contains the connection that reads it.
     while old.ask::<String>(&["CLIENT", "LIST", "TYPE", "normal"]).lines().count() > 1 {
-        let patience = Duration::from_secs(10);
-        assert!(began.elapsed() < patience, "the connection to the old primary is still open");
+        let is_late = began.elapsed() > Duration::from_secs(10);
+        assert!(!is_late, "the connection to the old primary is still open");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 
-/// The hash of alice's partition, and the field of the record that was stored first.
+/// Returns the hash of Alice's partition, and the field of the first record.
 fn stored_record(server: &RedisServer) -> (String, String) {
     let names: Vec<String> = server.ask(&["KEYS", "*}"]);
     let fields: Vec<String> = server.ask(&["HKEYS", &names[0]]);
@@ -216,7 +224,7 @@ fn stored_record(server: &RedisServer) -> (String, String) {
 }
 
 #[tokio::test]
-async fn unreadable_record_is_an_error_and_no_sign_out() {
+async fn unreadable_record_is_an_error_and_not_a_sign_out() {
     let server = RedisServer::start();
     let registry = server.registry().await;
     let key = sign_in(&registry).await.key;
@@ -225,7 +233,7 @@ async fn unreadable_record_is_an_error_and_no_sign_out() {
         let _: u32 = server.ask(&["HSET", &name, &field, garbage]);
         for count_open in [false, true] {
             let error = registry.load(key, count_open).await.unwrap_err();
-            assert!(!whole(&error).contains("secret"), "{}", whole(&error));
+            assert!(!full_message(&error).contains("secret"), "{}", full_message(&error));
         }
         // The user can sign in again.
         let policy = Policy::new().max_sessions(1);
@@ -314,7 +322,7 @@ async fn contradictory_policy_is_refused_before_anything_changes() {
 }
 
 #[tokio::test]
-async fn error_at_the_start_does_not_show_the_password() {
+async fn connect_error_does_not_show_the_password() {
     let server = RedisServer::with(&["--requirepass", "right-password"]);
     let url = |password: &str| format!("redis://:{password}@127.0.0.1:{}/", server.port);
     let registry = RedisRegistry::connect(&url("right-password")).await.unwrap();

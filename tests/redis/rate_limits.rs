@@ -1,7 +1,7 @@
 //! actix-limitation 0.6 (feature `session`) inside the middleware, with its own Redis client.
 //!
-//! It fits actix-session 0.11. Its key function reads `Session`, so that it must be wrapped inside.
-//! It brings redis 1 beside the 0.32 of actix-session: the two share a server, and nothing else.
+//! Its key function reads `Session`: the limiter must be wrapped inside. It depends on redis 1, and
+//! actix-session on redis 0.32; both use one server.
 
 use actix_identity::IdentityExt;
 use actix_limitation::{Limiter, RateLimiter};
@@ -14,7 +14,7 @@ const LIMIT: u32 = 3;
 
 type KeyOf = fn(&ServiceRequest) -> Option<String>;
 
-/// As in the documentation of the crate: an entry of the session, or else a cookie.
+/// The key function in the documentation of actix-limitation: a session entry, or else a cookie.
 fn session_id(req: &ServiceRequest) -> Option<String> {
     req.get_session()
         .get("session-id")
@@ -25,10 +25,10 @@ fn user(req: &ServiceRequest) -> Option<String> {
     req.get_identity().ok()?.id().ok()
 }
 
-/// Names the session, as an application does that limits by the entry.
+/// Stores the entries that key functions read.
 async fn mark(session: Session, id: String) -> actix_web::Result<String> {
-    // The second is the default of the crate.
     session.insert("session-id", &id)?;
+    // The default of actix-limitation.
     session.insert("rate-api-id", &id)?;
     Ok(id)
 }
@@ -130,7 +130,7 @@ fn limited_response_is_private_and_ends_no_session() {
     let response = alice.get("/api/whoami");
     assert_eq!((response.status, response.header("cache-control")), (429, "no-store"));
     assert_eq!(response.cookies().len(), 0);
-    // It is activity all the same: nine minutes later the session is active.
+    // A limited request is activity: nine minutes later the session is active.
     api.clock.advance(minutes(9));
     assert_eq!(alice.get("/api/whoami").status, 429);
     api.clock.advance(minutes(9));

@@ -1,4 +1,5 @@
-//! Scripts and Rust state one rule twice: random steps must not tell them apart.
+//! The Lua scripts and the memory registry implement the same rules: random operations have the
+//! same outcomes.
 
 use std::{collections::BTreeMap, fmt::Debug, sync::Arc, time::Duration};
 
@@ -11,7 +12,7 @@ use session_expire::{
 };
 use session_expire_tests::RedisServer;
 
-use crate::{NOON, raw};
+use crate::{NOON, raw, rounds};
 
 const TEXTS: [&str; 7] = [
     "[]",
@@ -24,8 +25,8 @@ const TEXTS: [&str; 7] = [
 ];
 const NAMES: [&str; 7] = ["", "1", "a", "é:", "e1:1:", "b\0", "\"\\/"];
 
-/// Two registries, and what is known of their sessions.
-struct Twins {
+/// Two registries with the same sessions.
+struct Pair {
     redis: RedisRegistry,
     memory: MemoryRegistry,
     rng: Rng,
@@ -46,15 +47,15 @@ fn agree<T: Debug>(
 }
 
 macro_rules! both {
-    ($twins:expr, $operation:ident($($argument:expr),*)) => {{
-        let memory = $twins.memory.$operation($($argument.clone()),*).await;
-        let redis = $twins.redis.$operation($($argument.clone()),*).await;
-        let what = format!("{} {}", stringify!($operation), $twins.step);
+    ($pair:expr, $operation:ident($($argument:expr),*)) => {{
+        let memory = $pair.memory.$operation($($argument.clone()),*).await;
+        let redis = $pair.redis.$operation($($argument.clone()),*).await;
+        let what = format!("{} {}", stringify!($operation), $pair.step);
         agree(redis, memory, &what)
     }};
 }
 
-impl Twins {
+impl Pair {
     fn user(&mut self) -> Arc<str> {
         self.rng.choice(["alice", "bob"]).unwrap().into()
     }
@@ -63,13 +64,13 @@ impl Twins {
         self.now.minus(Duration::from_secs(self.rng.u64(0..300)))
     }
 
-    /// One of the last keys.
+    /// Returns one of the last keys.
     fn key(&mut self) -> RecordKey {
         let last: Vec<_> = self.keys.iter().rev().take(8).copied().collect();
         self.rng.choice(last).unwrap_or_else(|| RecordKey::random("alice"))
     }
 
-    /// One of the last sessions; sometimes under the name of another user.
+    /// Returns one of the last sessions, in some cases with another user.
     fn session(&mut self) -> SessionRef {
         let last: Vec<_> = self.sessions.iter().rev().take(8).cloned().collect();
         let session = self.rng.choice(last);
@@ -114,7 +115,7 @@ impl Twins {
             }
         }
         match self.rng.u8(0..10) {
-            // Around the limit, to the byte.
+            // Some bytes below or above the limit.
             0 => {
                 let text = "é".repeat(32_650 + self.rng.usize(0..120));
                 changes.set("large", raw(&format!("\"{text}\"")));
@@ -170,7 +171,7 @@ impl Twins {
         }
         match self.rng.u8(0..8) {
             0 => drop(both!(self, cancel(login.key, Ended::new(Reason::LoggedOut, self.now)))),
-            1 => {} // The reservation runs out.
+            1 => {} // The reservation is never committed.
             2 => {
                 both!(self, commit(login));
                 both!(self, commit(login));
@@ -212,8 +213,8 @@ impl Twins {
         both!(self, list(query));
     }
 
-    async fn step(&mut self, is_set_back: bool) {
-        let set_back = Duration::from_secs(u64::from(is_set_back) * self.rng.u64(0..2) * 1_000);
+    async fn step(&mut self, sets_clock_back: bool) {
+        let set_back = Duration::from_secs(u64::from(sets_clock_back) * self.rng.u64(0..2) * 1_000);
         let past = self.now.minus(set_back);
         match self.rng.u8(0..32) {
             0..8 => self.sign_in().await,
@@ -265,22 +266,23 @@ fn sorted(export: UserExport) -> (Vec<String>, BTreeMap<PublicId, String>) {
 }
 
 #[tokio::test]
-async fn random_operations_have_the_outcomes_of_the_memory_registry() {
+async fn random_operations_match_the_memory_registry() {
     let server = RedisServer::start();
-    for seed in 0..16 {
-        // Logins of one moment may be in any order. After a clock was set back there are such.
-        let is_set_back = seed % 2 == 0;
-        let limit = if is_set_back { Limit::Off } else { Limit::At(3) };
+    for seed in 0..u64::from(rounds::times(4)) {
+        // The order of logins with the same time is not defined. With a clock that is set back
+        // there are such logins.
+        let sets_clock_back = seed % 2 == 0;
+        let limit = if sets_clock_back { Limit::Off } else { Limit::At(3) };
         let redis = server.registry().await.prefix(&format!("run{seed}")).history_limit(limit);
         let memory = MemoryRegistry::new().history_limit(limit);
         let (rng, step) = (Rng::with_seed(seed), String::new());
         let (keys, sessions) = (vec![], vec![]);
-        let mut twins = Twins { redis, memory, rng, now: NOON, keys, sessions, step };
+        let mut pair = Pair { redis, memory, rng, now: NOON, keys, sessions, step };
         for step in 0..250 {
-            twins.step = format!("in step {step} of seed {seed}");
-            twins.now = twins.now.plus(Duration::from_secs(twins.rng.u64(1..300)));
-            twins.step(is_set_back).await;
-            twins.compare_last_records().await;
+            pair.step = format!("in step {step} of seed {seed}");
+            pair.now = pair.now.plus(Duration::from_secs(pair.rng.u64(1..300)));
+            pair.step(sets_clock_back).await;
+            pair.compare_last_records().await;
         }
     }
 }

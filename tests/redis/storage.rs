@@ -1,6 +1,6 @@
-//! What is stored on the server, under which names, and for how long.
+//! Names, contents and lifetimes of the keys on the server.
 
-use std::time::Duration;
+use std::{net::TcpListener, time::Duration};
 
 use session_expire::{
     EndSessions, EndTarget, Ended, KeyRotation, Limit, LoginOutcome, NewLogin, Overflow, Policy,
@@ -65,7 +65,7 @@ async fn stored_names_show_no_key_and_no_user() {
     }
 }
 
-/// Redis stores a set with a longer member in eight times the memory.
+/// Redis needs eight times the memory for a set with a longer member.
 #[tokio::test]
 async fn members_of_sets_have_at_most_64_bytes() {
     let server = RedisServer::start();
@@ -101,10 +101,21 @@ async fn applications_with_different_prefixes_share_nothing() {
     assert_eq!(forum.list(Query::open("alice")).await.unwrap().len(), 1);
 }
 
+/// Returns a free port that neither outgoing connections nor other servers of the tests use.
+fn find_free_port() -> u16 {
+    loop {
+        let port = fastrand::u16(30_000..32_768);
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
 /// A server in cluster mode refuses scripts that touch keys of two slots.
 #[tokio::test]
 async fn scripts_keep_to_one_slot_of_a_cluster() {
-    let server = RedisServer::with(&["--cluster-enabled", "yes"]);
+    let bus = find_free_port().to_string();
+    let server = RedisServer::with(&["--cluster-enabled", "yes", "--cluster-port", &bus]);
     let _: String = server.ask(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
     while !server.ask::<String>(&["CLUSTER", "INFO"]).contains("cluster_state:ok") {
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -170,7 +181,7 @@ async fn every_key_expires() {
         ends.close_adoption_until = Some(NOON.plus(hours(24)));
         registry.end(ends).await.unwrap();
     }
-    // What a user leaves who never signs in.
+    // A reservation without a login, and a closed adoption without a session.
     registry
         .reserve(login("carol", &Policy::new()).reservation(NOON.plus(hours(1))))
         .await
@@ -182,12 +193,12 @@ async fn every_key_expires() {
     assert!(names.len() >= 10, "{names:?}");
     for name in &names {
         let left: i64 = server.ask(&["TTL", name]);
-        assert!((1..=90 * 24 * 3_600).contains(&left), "{name} stays for {left} s");
+        assert!((1..=90 * 24 * 3_600).contains(&left), "{name} expires after {left} s");
     }
 }
 
 #[tokio::test]
-async fn records_are_deleted_when_no_request_needs_them() {
+async fn records_are_deleted_after_their_retention() {
     let server = RedisServer::start();
     let registry = server.registry().await.history_limit(Limit::At(2)).history_age(hours(48));
     let endless = Policy::new().idle(Limit::Off).absolute(Limit::Off);
@@ -208,7 +219,7 @@ async fn records_are_deleted_when_no_request_needs_them() {
             registry.commit(last).await.unwrap();
         }
     }
-    // Three days on, only what may still be active is left: the last login of each, which has ten
+    // Three days later only the last login of each user is left, whose absolute timeout is ten
     // days.
     let later = NOON.plus(hours(72));
     for user in ["alice", "bob"] {
@@ -220,7 +231,7 @@ async fn records_are_deleted_when_no_request_needs_them() {
     }
     assert_eq!(left, 2);
     let names: Vec<String> = server.ask(&["KEYS", "*}"]);
-    // Those two and the two new ones, each with its public id, and the counter of each user.
+    // Four records, each with its public id, and a counter per user.
     assert_eq!(names.iter().map(|name| server.ask::<usize>(&["HLEN", name])).sum::<usize>(), 10);
 }
 
@@ -255,7 +266,7 @@ async fn tombstone_of_an_adopted_session_is_kept_until_its_deadline() {
 }
 
 #[tokio::test]
-async fn tombstones_of_a_user_are_limited_but_those_of_adopted_sessions() {
+async fn tombstones_are_limited_but_those_of_adopted_sessions() {
     let server = RedisServer::start();
     let registry = server.registry().await.history_limit(Limit::At(1));
     let mut adopted = login("alice", &Policy::new());
@@ -279,7 +290,7 @@ async fn tombstones_of_a_user_are_limited_but_those_of_adopted_sessions() {
 }
 
 #[tokio::test]
-async fn committed_again_login_is_one_login() {
+async fn login_committed_twice_is_one_session() {
     let server = RedisServer::start();
     let registry = server.registry().await;
     let policy = Policy::new().max_sessions(1).overflow(Overflow::Refuse);

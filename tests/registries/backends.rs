@@ -1,5 +1,4 @@
-//! Registries with a storage of their own: a new SQLite file each time, and Redis servers that live as
-//! long as the tests do.
+//! Registries for the tests: on a new SQLite file each, and on Redis servers that tests share.
 
 use std::sync::{
     Arc, LazyLock,
@@ -137,7 +136,7 @@ pub async fn emptied_caching(server: &RedisServer) -> RedisRegistry {
 /// The server that tests share.
 static REDIS: LazyLock<RedisServer> = LazyLock::new(RedisServer::start);
 
-/// Each for one test, which empties it.
+/// Servers for one test each, which empties them.
 pub static REDIS_OF_EQUIVALENCE: LazyLock<RedisServer> = LazyLock::new(RedisServer::start);
 pub static REDIS_OF_CACHED_EQUIVALENCE: LazyLock<RedisServer> = LazyLock::new(RedisServer::start);
 pub static REDIS_OF_THREADS: LazyLock<RedisServer> = LazyLock::new(RedisServer::start);

@@ -1,4 +1,4 @@
-//! Random sequences of operations: a registry returns what the reference registry returns.
+//! Random sequences of operations have the outcomes of the reference registry.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use session_expire::{
     conformance::{Runner, block_on},
 };
 
-use crate::{backends, reference::Reference};
+use crate::{backends, reference::Reference, rounds};
 
 pub mod operation;
 pub mod steps;
@@ -16,8 +16,8 @@ pub mod steps;
 use operation::{Operation, Outcome, call};
 use steps::{Scenario, Step, steps};
 
-/// Applies `steps` to both registries, and compares each outcome, and in the end every record.
-/// `registry` is new, has an unlimited history, and has no other users.
+/// Applies `steps` to both registries, and compares each outcome, and every record at the end.
+/// `registry` is empty and has an unlimited history.
 fn compare(registry: &dyn Registry, run: Runner, steps: &[Step]) {
     run(Box::pin(async {
         let (reference, mut scenario) = (Reference::default(), Scenario::default());
@@ -40,7 +40,10 @@ fn compare(registry: &dyn Registry, run: Runner, steps: &[Step]) {
 macro_rules! equivalence_tests {
     ($($name:ident: $count:expr, $runner:expr, $fresh:expr;)*) => { $(
             proptest! {
-                #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases($count) })]
+                #![proptest_config(ProptestConfig {
+                    failure_persistence: None,
+                    ..ProptestConfig::with_cases(rounds::times($count))
+                })]
                 #[test]
                 fn $name(steps in vec(steps(), 1..60)) {
                     let mut opened = None;
@@ -53,13 +56,19 @@ macro_rules! equivalence_tests {
 }
 
 equivalence_tests! {
-    memory: 1_000, block_on, async { MemoryRegistry::new().history_limit(Limit::Off) };
-    sqlite: 100, block_on, async { backends::sqlite() };
-    caching_redis: 200, backends::tokio, async { backends::emptied_caching(&backends::REDIS_OF_CACHED_EQUIVALENCE).await };
-    redis: 200, backends::tokio, async { backends::emptied(&backends::REDIS_OF_EQUIVALENCE).await };
+    memory_matches_the_reference: 200, block_on, async {
+        MemoryRegistry::new().history_limit(Limit::Off)
+    };
+    sqlite_matches_the_reference: 40, block_on, async { backends::sqlite() };
+    redis_matches_the_reference: 40, backends::tokio, async {
+        backends::emptied(&backends::REDIS_OF_EQUIVALENCE).await
+    };
+    caching_redis_matches_the_reference: 40, backends::tokio, async {
+        backends::emptied_caching(&backends::REDIS_OF_CACHED_EQUIVALENCE).await
+    };
 }
 
-/// A sequence reaches all kinds of outcomes, or the comparison would compare too little.
+/// Otherwise the comparison would miss a kind of outcome.
 #[test]
 fn random_steps_reach_every_kind_of_outcome() {
     use proptest::{strategy::ValueTree, test_runner::TestRunner};

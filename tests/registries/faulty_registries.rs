@@ -1,4 +1,4 @@
-//! Registries with one fault each: every promise is broken by one of them, and notices.
+//! Registries with one fault each: every conformance test fails on one of them.
 
 mod fault;
 mod login;
@@ -15,7 +15,7 @@ use session_expire::conformance::{PROMISES, block_on};
 
 pub use self::{fault::Fault, registry::Faulty};
 
-/// Each fault, and the promises that it breaks.
+/// Each fault, and the conformance tests that detect it.
 #[rustfmt::skip]
 const FAULTS: &[(Fault, &[&str])] = &[
     // Records.
@@ -154,38 +154,38 @@ const FAULTS: &[(Fault, &[&str])] = &[
 
 fn breaks(fault: Fault, promise: &str) -> bool {
     let Some((_, check)) = PROMISES.iter().find(|(name, _)| *name == promise) else {
-        panic!("there is no promise `{promise}`");
+        panic!("there is no conformance test `{promise}`");
     };
     let registry = Faulty::new(fault);
     catch_unwind(AssertUnwindSafe(|| check(&registry, block_on))).is_err()
 }
 
-/// On a busy machine the threads of one attempt may run one after the other.
+/// On a busy machine the threads of an attempt may run one after the other, which hides a race.
 fn breaks_in_some_attempt(fault: Fault, promise: &str) -> bool {
     (0..10).any(|_| breaks(fault, promise))
 }
 
 #[test]
-fn every_fault_is_noticed_by_its_promises() {
+fn every_fault_is_detected_by_its_tests() {
     let missed: Vec<_> = FAULTS
         .iter()
         .flat_map(|(fault, promises)| promises.iter().map(move |promise| (*fault, *promise)))
         .filter(|(fault, promise)| !breaks_in_some_attempt(*fault, promise))
         .collect();
-    assert!(missed.is_empty(), "faults that no promise notices: {missed:#?}");
+    assert!(missed.is_empty(), "faults that are not detected: {missed:#?}");
 }
 
 #[test]
-fn every_promise_has_a_fault() {
+fn every_conformance_test_detects_a_fault() {
     let broken: BTreeSet<_> = FAULTS.iter().flat_map(|(_, promises)| *promises).collect();
     let unbroken: Vec<_> = PROMISES.iter().filter(|(name, _)| !broken.contains(name)).collect();
     let names: Vec<_> = unbroken.iter().map(|(name, _)| name).collect();
-    assert!(names.is_empty(), "promises that no fault breaks: {names:#?}");
+    assert!(names.is_empty(), "tests that detect no fault: {names:#?}");
 }
 
-/// A fault changes one thing: a registry that breaks most promises proves little.
+/// A registry that fails most tests shows little about any of them.
 #[test]
-fn every_fault_keeps_most_promises() {
+fn every_fault_passes_most_conformance_tests() {
     let sample: Vec<_> = PROMISES.iter().step_by(6).map(|(name, _)| *name).collect();
     for (fault, _) in FAULTS {
         let broken = sample.iter().filter(|name| breaks(*fault, name)).count();

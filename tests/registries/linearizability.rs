@@ -1,8 +1,6 @@
-//! Every operation is one step: whatever three threads do at once, some order of their operations
-//! gives the same outcomes on the reference registry. An operation that was complete before another
-//! began comes first.
-//!
-//! This looks at a registry from outside, so it holds for any of them.
+//! Every operation is atomic: for all that three threads do at once, some order of their operations
+//! has the same outcomes on the reference registry. An operation that was complete before another
+//! began comes first in that order.
 
 use std::{
     hint,
@@ -32,19 +30,20 @@ use crate::{
     },
     faulty_registries::{Fault, Faulty},
     reference::Reference,
+    rounds,
 };
 
-/// What happens first, and then what each thread does.
+/// The steps before the threads start, and the steps of each thread.
 type Plan = (Vec<Step>, Vec<Vec<Step>>);
 
 fn plans() -> impl Strategy<Value = Plan> {
-    // Operations on all users are not promised to be one step.
+    // Operations on all users need not be atomic.
     let one_user = |step: &Step| !matches!(step, Step::List { user: None, .. } | Step::EndEveryone);
     let step = || steps().prop_filter("one user", one_user);
     (vec(step(), 2..8), vec(vec(step(), 2..5), 3))
 }
 
-/// A completed call, with the moments between which it happened.
+/// A completed call, with the numbers of its begin and its end.
 struct Call {
     operation: Operation,
     outcome: Outcome,
@@ -59,7 +58,7 @@ fn run_at_once(registry: &dyn Registry, run: Runner, plan: Vec<Vec<Operation>>) 
     let work = |operations: Vec<Operation>| {
         let calls = Mutex::new(vec![]);
         ready.fetch_add(1, Ordering::SeqCst);
-        // A barrier wakes its threads one after the other, which is too slow for a close race.
+        // A barrier wakes its threads one after the other, which makes fewer races.
         while ready.load(Ordering::SeqCst) < threads {
             hint::spin_loop();
             thread::yield_now();
@@ -98,14 +97,14 @@ fn explains(past: &Reference, calls: &[Vec<Call>], next: &[usize]) -> bool {
 }
 
 /// The result of a plan.
-struct Played {
+struct PlanResult {
     is_explained: bool,
-    /// `true` if two operations ran at once: otherwise there was no race.
+    /// `true` if two operations ran at once.
     is_race: bool,
     log: String,
 }
 
-fn play_one(registry: &dyn Registry, run: Runner, (before, threads): &Plan) -> Played {
+fn run_plan(registry: &dyn Registry, run: Runner, (before, threads): &Plan) -> PlanResult {
     let (reference, mut scenario) = (Reference::default(), Scenario::default());
     for step in before {
         let Some(operation) = scenario.operation(step) else { continue };
@@ -125,13 +124,13 @@ fn play_one(registry: &dyn Registry, run: Runner, (before, threads): &Plan) -> P
         format!("{}–{} {:?}\n  {:?}\n", call.began, call.completed, call.operation, call.outcome)
     });
     let is_explained = explains(&reference, &calls, &vec![0; calls.len()]);
-    Played { is_explained, is_race, log: log.collect() }
+    PlanResult { is_explained, is_race, log: log.collect() }
 }
 
-/// Plays `count` plans, each on a new registry. Returns how many were races, and the log of the first
-/// one that no order explains.
-fn play(
-    count: usize,
+/// Runs `count` plans, each on a new registry. Returns the number of races, and the log of the
+/// first plan that no order explains.
+fn run_plans(
+    count: u32,
     run: Runner,
     fresh: impl Fn() -> Box<dyn Registry>,
 ) -> (usize, Option<String>) {
@@ -140,43 +139,50 @@ fn play(
     let mut races = 0;
     for _ in 0..count {
         let plan = plans().new_tree(&mut runner).unwrap().current();
-        let played = play_one(&*fresh(), run, &plan);
-        races += usize::from(played.is_race);
-        if !played.is_explained {
-            return (races, Some(played.log));
+        let result = run_plan(&*fresh(), run, &plan);
+        races += usize::from(result.is_race);
+        if !result.is_explained {
+            return (races, Some(result.log));
         }
     }
     (races, None)
 }
 
-/// One test for each registry, which has an unlimited history and no other users.
+/// One test for each registry, which is empty and has an unlimited history.
 macro_rules! linearizability_tests {
     ($($name:ident: $count:expr, $runner:expr, $fresh:expr;)*) => { $(
         #[test]
         fn $name() {
             let run: Runner = $runner;
-            let (races, unexplained) = play($count, run, || {
+            let count = rounds::times($count);
+            let (races, unexplained) = run_plans(count, run, || {
                 let mut opened: Option<Box<dyn Registry>> = None;
                 run(Box::pin(async { opened = Some(Box::new($fresh.await)) }));
                 opened.unwrap()
             });
-            println!("{races} of {} plans were races", $count);
+            println!("{races} of {count} plans were races");
             assert!(unexplained.is_none(), "no order explains:\n{}", unexplained.unwrap());
         }
     )* };
 }
 
 linearizability_tests! {
-    memory: 3_000, block_on, async { MemoryRegistry::new().history_limit(Limit::Off) };
-    sqlite: 300, block_on, async { backends::sqlite() };
-    caching_redis: 300, backends::tokio, async { backends::emptied_caching(&backends::REDIS_OF_CACHED_THREADS).await };
-    redis: 300, backends::tokio, async { backends::emptied(&backends::REDIS_OF_THREADS).await };
+    operations_on_memory_are_atomic: 500, block_on, async {
+        MemoryRegistry::new().history_limit(Limit::Off)
+    };
+    operations_on_sqlite_are_atomic: 60, block_on, async { backends::sqlite() };
+    operations_on_redis_are_atomic: 100, backends::tokio, async {
+        backends::emptied(&backends::REDIS_OF_THREADS).await
+    };
+    operations_on_caching_redis_are_atomic: 100, backends::tokio, async {
+        backends::emptied_caching(&backends::REDIS_OF_CACHED_THREADS).await
+    };
 }
 
 #[test]
-fn operation_in_two_steps_is_noticed() {
+fn operation_in_two_steps_is_detected() {
     for fault in [Fault::EnforcesTheLimitInTwoSteps, Fault::EndsInTwoSteps] {
-        let (_, unexplained) = play(500, block_on, || Box::new(Faulty::new(fault)));
-        assert!(unexplained.is_some(), "{fault:?} was not noticed");
+        let (_, unexplained) = run_plans(500, block_on, || Box::new(Faulty::new(fault)));
+        assert!(unexplained.is_some(), "{fault:?} was not detected");
     }
 }

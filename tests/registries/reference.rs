@@ -1,4 +1,4 @@
-//! Reference registry: the rules of the trait on plain lists, with one lock.
+//! Reference registry: the rules of the trait on plain lists behind one lock.
 
 use std::{
     collections::HashMap,
@@ -20,7 +20,7 @@ pub struct Reference(Mutex<State>);
 struct State {
     /// In the order of their logins.
     sessions: Vec<Session>,
-    /// What rotated keys load.
+    /// The records that rotated keys load.
     renewed: Vec<(RecordKey, SessionRecord)>,
     reservations: Vec<Reservation>,
     adoption_closed: HashMap<Arc<str>, Timestamp>,
@@ -56,7 +56,7 @@ impl Session {
 }
 
 impl Reference {
-    /// Returns a registry with the same records, to try several continuations of one past.
+    /// Returns a registry with the same records, to try several continuations.
     pub fn copy(&self) -> Self {
         Self(Mutex::new(self.state().clone()))
     }
@@ -258,7 +258,8 @@ impl State {
         ended.count().try_into().unwrap()
     }
 
-    /// The cookie of an adopted session must not be adopted again, although its tombstone is gone.
+    /// Closes adoption: the cookie of an adopted session must not be adopted again without its
+    /// tombstone.
     fn erase(&mut self, user: &Arc<str>) -> u64 {
         let own = self.sessions.iter().filter(|session| session.record.user == *user);
         let (count, adopted_until) =

@@ -1,4 +1,4 @@
-//! Retention of the memory registry: what it deletes, and when.
+//! Retention of the memory registry: the tombstones and the history that it deletes, and when.
 
 use session_expire::{
     Clock, EndSessions, EndTarget, Ended, Limit, ManualClock, MemoryRegistry, NewLogin, Policy,
@@ -17,7 +17,7 @@ impl Fixture {
         Self { registry, clock: ManualClock::default() }
     }
 
-    /// Commits a login of Alice, which purges her shard if it is time.
+    /// Commits a login of Alice, which purges her shard if that is due.
     fn sign_in(&self) -> (RecordKey, SessionRef) {
         let login = NewLogin::new("alice", self.clock.now(), &Policy::new());
         let session = (login.key, SessionRecord::new(&login).session_ref());
@@ -39,7 +39,7 @@ impl Fixture {
 }
 
 #[test]
-fn tombstones_are_kept_a_day_and_the_history_ninety() {
+fn tombstones_stay_a_day_and_the_history_ninety() {
     let fixture = Fixture::new();
     let (open, pruned, kept) = (fixture.sign_in(), fixture.sign_in(), {
         fixture.clock.advance(minutes(1));
@@ -74,5 +74,5 @@ fn purge_continues_after_the_clock_was_set_back() {
     fixture.sign_out(&kept.1);
     fixture.clock.advance(hours(25));
     fixture.sign_in();
-    assert!(!fixture.has(pruned.0), "nothing is purged until the clock has caught up");
+    assert!(!fixture.has(pruned.0), "nothing is purged while the clock is behind");
 }

@@ -1,4 +1,4 @@
-//! Many threads on one memory registry.
+//! Conformance tests of simultaneous operations, repeated on the memory registry.
 
 use session_expire::{
     MemoryRegistry,
@@ -10,9 +10,11 @@ use session_expire::{
     },
 };
 
+use crate::rounds;
+
 #[test]
-fn two_hundred_rounds_of_fifty_logins_leave_one_each() {
-    for _ in 0..200 {
+fn simultaneous_logins_respect_the_limit_in_every_round() {
+    for _ in 0..rounds::times(10) {
         let registry = MemoryRegistry::new();
         simultaneous_logins_leave_one_session(&registry, block_on);
         simultaneous_logins_commit_one(&registry, block_on);
@@ -21,9 +23,9 @@ fn two_hundred_rounds_of_fifty_logins_leave_one_each() {
 }
 
 #[test]
-fn two_hundred_rounds_of_changes_stay_consistent() {
+fn simultaneous_changes_are_consistent_in_every_round() {
     let registry = MemoryRegistry::new();
-    for _ in 0..200 {
+    for _ in 0..rounds::times(10) {
         mixed_operations_leave_a_consistent_state(&registry, block_on);
         activity_does_not_outrun_the_end(&registry, block_on);
         simultaneous_ends_of_the_others_leave_one(&registry, block_on);

@@ -32,13 +32,17 @@ fn list_does_not_wait_for_a_waiting_login() {
     let folder = Folder::new();
     let registry = folder.open();
     log_out(&registry, &log_in(&registry, "alice").unwrap()).unwrap();
-    let other = lock(&folder);
-    let login = start_login(&registry, "bob");
-    thread::sleep(Duration::from_millis(50));
-    assert_eq!(wait(registry.list(Query::past("alice"))).unwrap().len(), 1);
-    drop(other);
-    // It would have failed if the list had waited for it.
-    wait(login).unwrap();
+    // On a busy machine the lock may be held for longer than the login waits.
+    let overtook = (0..20).any(|_| {
+        let other = lock(&folder);
+        let login = start_login(&registry, "bob");
+        thread::sleep(Duration::from_millis(50));
+        assert_eq!(wait(registry.list(Query::past("alice"))).unwrap().len(), 1);
+        drop(other);
+        // A list that waited for the login would complete when the login has failed.
+        wait(login).is_ok()
+    });
+    assert!(overtook, "each list waited for the login");
 }
 
 #[test]
@@ -60,7 +64,8 @@ fn lock_of_another_program_fails_all_writes_at_once() {
     wait(end).unwrap_err();
     assert!(wait(registry.load(victim.key, false)).unwrap().unwrap().record.ended.is_none());
     println!("all completed after {:?}", began.elapsed());
-    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    // Each of the 16 operations alone would wait half a second.
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
     drop(other);
     let open = Query { ended: Some(false), ..Query::default() };
     assert_eq!(wait(registry.list(open)).unwrap().len(), 2, "no login was committed");

@@ -1,5 +1,5 @@
-//! `SqliteRegistry` and the faults of processes and disks: these tests kill processes of their own,
-//! fill disks, hold locks and move files.
+//! `SqliteRegistry` when processes are killed, the disk is full, another program holds the lock, or
+//! a file is moved.
 
 mod child;
 mod full;

@@ -13,7 +13,8 @@ use session_expire::{SqliteError, SqliteRegistry};
 
 use crate::child::{Folder, child, file, full_message, lines, log_in, send};
 
-const NOBODY: u32 = 65_534;
+/// User id without any permissions.
+const OTHER_USER: u32 = 65_534;
 
 #[test]
 #[ignore = "run by `second_process_is_refused_with_the_reason`"]
@@ -63,9 +64,9 @@ fn read_only_file_is_named_and_left_alone() {
         fs::set_permissions(folder.file(), Permissions::from_mode(0o444)).unwrap();
         fs::set_permissions(folder.path(), Permissions::from_mode(folder_mode)).unwrap();
         let mut command = child("refused::reader", &folder.file(), &[]);
-        // The superuser may write every file: another user has to try.
+        // The superuser may write every file, so another user runs the test.
         if fs::metadata("/proc/self").unwrap().uid() == 0 {
-            command.uid(NOBODY).gid(NOBODY);
+            command.uid(OTHER_USER).gid(OTHER_USER);
         }
         let Ok(mut child) = command.spawn() else {
             println!("not tested: another user cannot run this program here");

@@ -1,6 +1,6 @@
 //! Model check of [`MemoryRegistry`]: some threads, in every order that its locks allow.
 //!
-//! `RUSTFLAGS="--cfg shuttle"` replaces the locks by ones that can play all orders; see `tests/run`.
+//! `RUSTFLAGS="--cfg shuttle"` replaces the locks by ones that can play all orders; see `tests/run --all`.
 
 use std::{sync::Arc, time::Duration};
 

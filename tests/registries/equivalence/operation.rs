@@ -24,7 +24,7 @@ pub enum Operation {
     Export(Arc<str>),
 }
 
-/// What a registry has returned; where no order is promised, in the order of the ids.
+/// The outcome of an operation; records whose order is not defined are sorted by id.
 #[derive(Debug, PartialEq)]
 pub enum Outcome {
     Loaded(Option<Box<Loaded>>),

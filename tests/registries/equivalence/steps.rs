@@ -1,4 +1,4 @@
-//! Random steps, and the operations that they stand for.
+//! Random steps, and the operations that they become in a [`Scenario`].
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,7 +11,7 @@ use session_expire::{
 
 use super::operation::Operation;
 
-/// One step. Logins, keys and sessions are meant by their numbers, counted from the first one on.
+/// One step. Numbers refer to logins, keys and sessions in the order in which they were created.
 #[derive(Debug, Clone)]
 pub enum Step {
     Login {
@@ -100,7 +100,8 @@ pub struct Change {
 
 const USERS: [&str; 3] = ["alice", "bob", ""];
 
-/// Longer than any sequence takes: a clock that goes back and forth must not revive a reservation.
+/// Longer than any sequence: with a clock that is set back, an expired reservation would hold
+/// again.
 const LONG: Duration = hours(100);
 
 fn limits() -> impl Strategy<Value = SessionLimit> {
@@ -178,7 +179,8 @@ fn pick<T: Clone>(all: &[T], number: usize) -> Option<T> {
 }
 
 impl Scenario {
-    /// Returns the operation of `step`; `None` if it is none, or names what is not there yet.
+    /// Returns the operation of `step`; `None` if the step only moves the clock, or refers to
+    /// something that was not created yet.
     pub fn operation(&mut self, step: &Step) -> Option<Operation> {
         let at = self.clock.now();
         let ended = Ended { by: Some("here".into()), ..Ended::new(Reason::Revoked, at) };
@@ -218,7 +220,7 @@ impl Scenario {
             }
             Step::End { target, user, session: number, closes_adoption } => {
                 let target = match target {
-                    // Sometimes under the name of another user.
+                    // In some cases with another user.
                     Target::Session => EndTarget::Session(SessionRef {
                         user: if *user == 0 { session(number)?.user } else { USERS[*user].into() },
                         ..session(number)?
@@ -255,7 +257,7 @@ impl Scenario {
     }
 
     fn login(&self, user: usize, limit: SessionLimit, replaces: Option<usize>) -> NewLogin {
-        // A millisecond apart: among equals every registry may choose.
+        // A millisecond apart, as the order of logins with the same time is not defined.
         self.clock.advance(Duration::from_millis(1));
         let policy = Policy::new().idle(minutes(10)).absolute(minutes(40));
         let mut login = NewLogin::new(USERS[user], self.clock.now(), &policy);

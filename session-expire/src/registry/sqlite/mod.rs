@@ -133,7 +133,8 @@ pub struct SqliteRegistry {
     shared: Arc<Shared>,
     commands: Option<Sender<Command>>,
     requests: Option<Sender<ReadRequest>>,
-    threads: Vec<JoinHandle<()>>,
+    writer: Option<JoinHandle<()>>,
+    reader: Option<JoinHandle<()>>,
     /// Held until the threads have ended.
     _lock: File,
 }
@@ -161,12 +162,11 @@ impl SqliteRegistry {
         let (requests, to_read) = channel();
         let writer = Writer::new(writer, Arc::clone(&shared), to_write);
         let of_reader = Arc::clone(&shared);
-        let threads = vec![
-            spawn("session-writer", &path, move || writer.run())?,
-            spawn("session-reader", &path, move || reader::run(&reader, &of_reader, to_read))?,
-        ];
+        let writer = Some(spawn("session-writer", &path, move || writer.run())?);
+        let read = move || reader::run(&reader, &of_reader, to_read);
+        let reader = Some(spawn("session-reader", &path, read)?);
         let (commands, requests) = (Some(commands), Some(requests));
-        Ok(Self { shared, commands, requests, threads, _lock: lock })
+        Ok(Self { shared, commands, requests, writer, reader, _lock: lock })
     }
 
     /// Sets how long ended sessions are kept in the history. Default: 90 days. `Limit::Off` keeps
@@ -211,15 +211,19 @@ fn spawn(
 }
 
 impl Drop for SqliteRegistry {
-    /// Waits until everything is on the disk.
+    /// Waits until everything is on the disk. The last connection that is closed moves the
+    /// write-ahead log into the file; of two that are closed at the same moment neither does.
     fn drop(&mut self) {
-        self.commands = None;
         self.requests = None;
-        for thread in self.threads.drain(..) {
-            // An error means that it panicked, which the panic hook has reported.
-            let _ = thread.join();
-        }
+        join(self.reader.take());
+        self.commands = None;
+        join(self.writer.take());
     }
+}
+
+fn join(thread: Option<JoinHandle<()>>) {
+    // An error means that the thread panicked, which the panic hook has reported.
+    let _ = thread.map(JoinHandle::join);
 }
 
 impl fmt::Debug for SqliteRegistry {
