@@ -91,7 +91,7 @@ mod tests {
         http::StatusCode,
         test::{TestRequest, call_service, init_service},
     };
-    use session_expire::{Limit, ManualClock, minutes, seconds};
+    use session_expire::{Limit, clock::ManualClock, minutes, seconds};
 
     use super::*;
 

@@ -9,7 +9,7 @@ use actix_web::{
     http::StatusCode,
     middleware::Next,
 };
-use session_expire::is_cross_site;
+use session_expire::request::is_cross_site;
 
 use crate::pages::error_page;
 

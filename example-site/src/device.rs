@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use session_expire::{PublicId, Reason, SessionRecord, Timestamp};
+use session_expire::{PublicId, Reason, clock::Timestamp, registry::SessionRecord};
 
 use crate::format::{ago, as_date};
 
@@ -81,8 +81,8 @@ impl End {
         }
         let reason = record.expiry_reason(now)?;
         let (start, limit) = match reason {
-            Reason::Absolute => (record.authenticated_at, record.limits.absolute),
-            _ => (record.last_seen, record.limits.idle),
+            Reason::Absolute => (record.authenticated_at, record.absolute),
+            _ => (record.last_seen, record.idle),
         };
         let at = limit.at().map_or(now, |limit| start.plus(limit));
         Some(Self { at: Moment(at), reason, by: None })

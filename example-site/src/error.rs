@@ -2,7 +2,10 @@
 
 use std::{io, net::SocketAddr, path::PathBuf};
 
-use session_expire::{ConfigError, RedisConnectError, SqliteError};
+use session_expire::{
+    error::ConfigError,
+    registry::{RedisConnectError, SqliteError},
+};
 
 /// Error that keeps the site from starting.
 #[derive(Debug, thiserror::Error)]

@@ -8,7 +8,7 @@ use std::{
 };
 
 use actix_web::{Error, FromRequest, HttpRequest, dev::Payload};
-use session_expire::{Limit, Policy, Seconds, SessionHandle, Timestamp};
+use session_expire::{Limit, Policy, SessionHandle, clock::Timestamp, page::RemainingSeconds};
 
 /// Limits of the requested page. Displays the sentence of the footer.
 pub(crate) struct Limits(Arc<Policy>);
@@ -121,7 +121,7 @@ pub(crate) fn ago(age: Duration) -> String {
 }
 
 /// Returns text such as `9:59` or `7:59:59`, as `countdown.js` does.
-pub(crate) fn as_clock(seconds: &Seconds) -> String {
+pub(crate) fn as_clock(seconds: &RemainingSeconds) -> String {
     let Some(seconds) = seconds.0 else { return "No limit".to_owned() };
     let (hours, minutes, seconds) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
     match hours {
@@ -168,7 +168,7 @@ mod tests {
 
     #[test]
     fn clock_shows_hours_if_there_are_any() {
-        let shown = [Some(0), Some(599), Some(3_600), None].map(|s| as_clock(&Seconds(s)));
+        let shown = [Some(0), Some(599), Some(3_600), None].map(|s| as_clock(&RemainingSeconds(s)));
         assert_eq!(shown, ["0:00", "9:59", "1:00:00", "No limit"]);
     }
 }

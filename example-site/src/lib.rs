@@ -2,11 +2,11 @@
 //!
 //! The binary and the tests start it through this library. A test passes a [`ManualClock`]:
 //!
-//! [`ManualClock`]: session_expire::ManualClock
+//! [`ManualClock`]: session_expire::clock::ManualClock
 //!
 //! ```no_run
 //! use example_site::{Settings, Site};
-//! use session_expire::{ManualClock, minutes};
+//! use session_expire::{clock::ManualClock, minutes};
 //!
 //! # async fn example() -> Result<(), example_site::SiteError> {
 //! let clock = ManualClock::default();

@@ -5,7 +5,8 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use actix_web::cookie::Key;
 use clap::Parser;
 use session_expire::{
-    ConfigError, Limit, ManualClock, Overflow, Policy, TrustedProxy, hours, limit, minutes,
+    Limit, Overflow, Policy, clock::ManualClock, error::DurationError, hours, minutes,
+    request::TrustedProxy,
 };
 
 use crate::{backends::RegistryKind, error::SiteError, key_file};
@@ -29,7 +30,7 @@ pub struct Flags {
         long,
         env = "SESSION_EXPIRE_IDLE",
         default_value = "10m",
-        value_parser = idle
+        value_parser = duration
     )]
     pub idle: Limit<Duration>,
 
@@ -38,19 +39,19 @@ pub struct Flags {
         long,
         env = "SESSION_EXPIRE_ABSOLUTE",
         default_value = "8h",
-        value_parser = absolute
+        value_parser = duration
     )]
     pub absolute: Limit<Duration>,
 
     /// Warn this long before the session ends [default: 2m, or half of a shorter limit]
-    #[arg(long, env = "SESSION_EXPIRE_WARN", value_parser = warn)]
+    #[arg(long, env = "SESSION_EXPIRE_WARN", value_parser = duration)]
     pub warn: Option<Limit<Duration>>,
 
     /// Idle timeout of /editor [default: 1h]
     #[arg(
         long,
         env = "SESSION_EXPIRE_EDITOR_IDLE",
-        value_parser = idle
+        value_parser = duration
     )]
     pub editor_idle: Option<Limit<Duration>>,
 
@@ -58,7 +59,7 @@ pub struct Flags {
     #[arg(
         long,
         env = "SESSION_EXPIRE_VAULT_IDLE",
-        value_parser = idle
+        value_parser = duration
     )]
     pub vault_idle: Option<Limit<Duration>>,
 
@@ -66,7 +67,7 @@ pub struct Flags {
     #[arg(
         long,
         env = "SESSION_EXPIRE_ADMIN_IDLE",
-        value_parser = idle
+        value_parser = duration
     )]
     pub admin_idle: Option<Limit<Duration>>,
 
@@ -161,16 +162,10 @@ impl Flags {
     }
 }
 
-fn idle(text: &str) -> Result<Limit<Duration>, ConfigError> {
-    limit("idle", text)
-}
-
-fn absolute(text: &str) -> Result<Limit<Duration>, ConfigError> {
-    limit("absolute", text)
-}
-
-fn warn(text: &str) -> Result<Limit<Duration>, ConfigError> {
-    limit("warn", text)
+fn duration(text: &str) -> Result<Limit<Duration>, String> {
+    text.parse().map_err(|problem: DurationError| {
+        format!("{problem}; write a duration such as 90s, 10m, 1h30m or never")
+    })
 }
 
 /// Parses a session limit. Zero sets no limit, as in the library.

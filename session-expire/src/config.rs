@@ -6,8 +6,6 @@ use std::{fmt, pin::Pin, sync::Arc, time::Duration};
 use actix_web::HttpRequest;
 
 use crate::{
-    cancellation::Cancellations,
-    clock::SteadyClock,
     cookies::CookieConfig,
     diagnostics::Diagnostics,
     dialog::{
@@ -16,18 +14,17 @@ use crate::{
     },
     error::{ConfigError, RegistryError},
     event::{Event, Observer},
-    handler_policies::HandlerPolicies,
-    limit::Limit,
     messages::notice::{Languages, Notice, default_text},
     migration::Migration,
-    policy::{Policy, PolicyPatch},
-    registry::{Registry, record::SessionRecord},
+    policy::{Policy, PolicyPatch, handler_policies::HandlerPolicies, limit::Limit},
+    registry::{Registry, cancellation::Cancellations},
     request::{
         client_ip::TrustedProxy, header_names::X_SESSION_PASSIVE, origin::AllowedOrigins,
         return_path::is_at,
     },
+    session::record::SessionRecord,
     sessions::Sessions,
-    time::{Timestamp, seconds},
+    time::{Timestamp, clock::SteadyClock, seconds},
 };
 
 /// Returns the text that a user reads whose session has ended.

@@ -125,7 +125,7 @@ mod tests {
     };
 
     use super::{Ordering, SESSIONS_WITHOUT_USER};
-    use crate::{ManualClock, Policy, SessionExpire, SessionVars, minutes};
+    use crate::{Policy, SessionExpire, SessionVars, clock::ManualClock, minutes};
 
     /// Collects warnings and errors: the level, the constant `event` and the place.
     #[derive(Clone, Default)]

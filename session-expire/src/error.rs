@@ -21,6 +21,7 @@ pub enum ConfigError {
     #[error(
         "{key}: {value:?} is not a duration: {problem}; write one such as \"90s\", \"10m\", \"1h30m\" or \"never\""
     )]
+    #[non_exhaustive]
     Duration {
         /// The option.
         key: &'static str,
@@ -31,6 +32,7 @@ pub enum ConfigError {
     },
     /// A value of the wrong kind.
     #[error("{key}: {value} is not {expected}")]
+    #[non_exhaustive]
     Value {
         /// The option.
         key: &'static str,
@@ -43,6 +45,7 @@ pub enum ConfigError {
     #[error(
         "warn: {warn} is not shorter than {limit_key} = {limit}; warn later, or leave `warn` out"
     )]
+    #[non_exhaustive]
     WarnTooEarly {
         /// The warning time.
         warn: String,
@@ -53,6 +56,7 @@ pub enum ConfigError {
     },
     /// A limit of zero, which would end each session at once.
     #[error("{key}: zero would end every session at once; write \"never\" to switch the limit off")]
+    #[non_exhaustive]
     Zero {
         /// The option.
         key: &'static str,
@@ -61,6 +65,7 @@ pub enum ConfigError {
     #[error(
         "{key}: {value:?} is not a path of this site; it must start with one \"/\" and not end with one, such as \"/login\""
     )]
+    #[non_exhaustive]
     NotLocal {
         /// The option.
         key: &'static str,
@@ -76,13 +81,13 @@ pub enum ConfigError {
 
 impl fmt::Debug for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        tell_all(self, f)
+        write_with_sources(self, f)
     }
 }
 
 /// Writes an error and its sources. A `main` that returns an error prints its `Debug` output, which
 /// must say what to change.
-pub(crate) fn tell_all(error: &dyn StdError, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+pub(crate) fn write_with_sources(error: &dyn StdError, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     write!(f, "{error}")?;
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -92,12 +97,16 @@ pub(crate) fn tell_all(error: &dyn StdError, f: &mut fmt::Formatter<'_>) -> fmt:
     Ok(())
 }
 
+/// Error of a library below this crate, behind [`Error::source`](StdError::source).
+pub(crate) type Source = Box<dyn StdError + Send + Sync>;
+
 /// Error of parsing a duration.
 ///
 /// ```
-/// use session_expire::{DurationError, parse_duration};
-/// assert_eq!(parse_duration("600"), Err(DurationError::NoUnit));
-/// assert_eq!(parse_duration("30m1h"), Err(DurationError::Order));
+/// use std::time::Duration;
+/// use session_expire::{Limit, error::DurationError};
+/// assert_eq!("600".parse::<Limit<Duration>>(), Err(DurationError::NoUnit));
+/// assert_eq!("30m1h".parse::<Limit<Duration>>(), Err(DurationError::Order));
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -125,6 +134,16 @@ pub enum DurationError {
     TooLong,
 }
 
+/// Error of parsing a [`PublicId`](crate::PublicId).
+///
+/// ```
+/// use session_expire::{PublicId, error::InvalidPublicId};
+/// assert_eq!("../etc".parse::<PublicId>(), Err(InvalidPublicId));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a session id has 16 letters and digits")]
+pub struct InvalidPublicId;
+
 /// Error of a registry: the server cannot be reached, the disk is full, a response is invalid.
 ///
 /// As a response it is a 503, so that `?` works in handlers. The message is for the log; users do not
@@ -132,7 +151,7 @@ pub enum DurationError {
 ///
 /// ```
 /// use std::{error::Error, io::{self, ErrorKind}};
-/// use session_expire::RegistryError;
+/// use session_expire::error::RegistryError;
 /// let error = RegistryError::new("load a record", io::Error::from(ErrorKind::TimedOut));
 /// assert_eq!(error.to_string(), "the session registry could not load a record");
 /// assert_eq!(error.source().map(ToString::to_string).as_deref(), Some("timed out"));
@@ -160,7 +179,7 @@ impl RegistryError {
 /// # #[actix_web::main]
 /// # async fn main() {
 /// use actix_web::{FromRequest, test::TestRequest};
-/// use session_expire::{SessionVars, SetupError};
+/// use session_expire::{SessionVars, error::SetupError};
 /// let request = TestRequest::default().to_http_request();
 /// let error = SessionVars::extract(&request).await.unwrap_err();
 /// assert_eq!(error.as_error(), Some(&SetupError::NotMounted));

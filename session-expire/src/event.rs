@@ -4,30 +4,29 @@ use std::sync::Arc;
 
 use crate::{
     error::RegistryError,
-    facts::Reason,
-    registry::{key::PublicId, record::SessionRecord},
+    session::{key::PublicId, reason::Reason, record::SessionRecord},
 };
 
 /// Event of a session. Each is also a `tracing` event.
 ///
 /// ```
-/// use session_expire::{Event, Reason};
+/// use session_expire::{Event, Policy, SessionExpire};
 ///
 /// fn line(event: &Event<'_>) -> String {
 ///     match (event, event.reason()) {
-///         (Event::LoginRefused { user }, _) => format!("{user} has too many sessions"),
+///         (Event::LoginRefused { user, .. }, _) => format!("{user} has too many sessions"),
 ///         (other, Some(reason)) => format!("{}: {reason}", other.word()),
 ///         (other, None) => other.word().to_owned(),
 ///     }
 /// }
 ///
-/// assert_eq!(line(&Event::LoginRefused { user: "alice" }), "alice has too many sessions");
-/// assert_eq!(line(&Event::Refused { reason: Reason::Idle }), "session_use_after_expire: idle");
+/// let expire = SessionExpire::builder(Policy::new()).observer(|event| println!("{}", line(event)));
 /// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
     /// A user signed in.
+    #[non_exhaustive]
     LoggedIn {
         /// The user.
         user: &'a str,
@@ -35,6 +34,7 @@ pub enum Event<'a> {
         id: PublicId,
     },
     /// A session ended; emitted once per session.
+    #[non_exhaustive]
     Ended {
         /// The user.
         user: &'a str,
@@ -44,6 +44,7 @@ pub enum Event<'a> {
         reason: Reason,
     },
     /// A keep-alive has reported activity of the user.
+    #[non_exhaustive]
     Renewed {
         /// The user.
         user: &'a str,
@@ -51,22 +52,26 @@ pub enum Event<'a> {
         id: PublicId,
     },
     /// A request came with a session that has ended, or that the registry does not know.
+    #[non_exhaustive]
     Refused {
         /// Why.
         reason: Reason,
     },
     /// A login was refused, because the session limit was reached.
+    #[non_exhaustive]
     LoginRefused {
         /// The user.
         user: &'a str,
     },
     /// All sessions of all users were ended.
+    #[non_exhaustive]
     EveryoneEnded {
         /// How many ended.
         count: u64,
     },
     /// An operation of the registry has failed. If it was to load a session, the request went on as
     /// that of an anonymous visitor.
+    #[non_exhaustive]
     RegistryFailed {
         /// The operation, with its cause as the source.
         error: &'a RegistryError,

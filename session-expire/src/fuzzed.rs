@@ -3,14 +3,15 @@
 
 #![allow(clippy::expect_used, clippy::missing_panics_doc, missing_docs)]
 
+use std::time::Duration;
+
 use crate::{
-    PolicyPatch, claim,
-    local_path::{LONGEST_PATH, local_path},
+    Limit, PolicyPatch,
     messages::notice::Languages,
-    registry::key::SigningKey,
+    policy::local_path::{LONGEST_PATH, local_path},
     request::user_agent::device_name,
+    session::{key::SigningKey, page_token},
     time::{format_duration, parse_duration},
-    words,
 };
 
 /// Durations, way back, languages, devices: the texts of headers, forms and flags.
@@ -20,7 +21,7 @@ pub fn texts(bytes: &[u8]) {
         let again = parse_duration(&format_duration(duration));
         assert_eq!(again.ok(), Some(duration), "what is read can be written and read again");
     }
-    let _ = words::limit("idle", text);
+    let _ = text.parse::<Limit<Duration>>();
     if let Some(path) = local_path(text) {
         assert!(path.starts_with('/') && !path.starts_with("//") && path.len() <= LONGEST_PATH);
         assert!(!path.contains(['\\', '\r', '\n', '\t']), "{path:?}");
@@ -31,7 +32,7 @@ pub fn texts(bytes: &[u8]) {
     let name = device_name(text);
     assert!(name.len() < 60 && name.chars().all(|c| c.is_ascii_alphanumeric() || c == ' '));
     assert_eq!(
-        claim::redeem(text, b"policies", &SigningKey::random()),
+        page_token::verify(text, b"policies", &SigningKey::random()),
         None,
         "no signature is guessed"
     );

@@ -46,18 +46,20 @@
 //! | set timeouts and limits | [`Policy`], [`PolicyPatch`], [`session_policy`], [`Limit`], [`Overflow`] |
 //! | sign in and out, read the session | [`SessionHandle`] |
 //! | send a message to the next page | [`FlashMessages`] |
-//! | show countdowns and the warning dialog | [`SessionVars`], [`DialogTexts`] |
+//! | show countdowns and the warning dialog | [`SessionVars`], [`page`] |
 //! | serve the dialog's script, status and keep-alive | [`SessionExpire::endpoints`] |
-//! | list and end sessions | [`Sessions`], [`Query`], [`SessionRecord`] |
-//! | choose where sessions are stored | [`MemoryRegistry`], `SqliteRegistry`, `RedisRegistry`, [`Registry`] |
+//! | list and end sessions | [`Sessions`], [`registry::Query`], [`registry::SessionRecord`] |
+//! | choose where sessions are stored | [`MemoryRegistry`], `SqliteRegistry`, `RedisRegistry` |
+//! | store sessions elsewhere | [`registry`] |
+//! | read parts of requests | [`request`] |
 //! | observe logins, ends and failures | [`Event`] |
-//! | test without sleeping | [`ManualClock`] |
+//! | test without sleeping | [`clock::ManualClock`] |
 //! | read on | [`guide`] |
 //!
 //! # Terms
 //!
 //! - A session is **open** until it ends, and **active** while it is open and not expired.
-//! - A session record is what the [`Registry`] stores of a session: user, times, login, data.
+//! - A session record is what the [registry](registry::Registry) stores of a session: user, times, login, data.
 //! - An ended session has a [`Reason`] from a fixed list, and may have a cause, which is a word of the
 //!   application such as `password_changed`.
 //! - The **history** holds ended sessions to be shown. A **tombstone** is an ended record that is kept
@@ -77,91 +79,80 @@
 //! | `sqlite` | `SqliteRegistry`: durable, for one process |
 //! | `redis` | `RedisRegistry`: for several processes |
 //! | `metrics` | counters of events and histograms of the registry, for the crate `metrics` |
-//! | `conformance` | `conformance_tests!`, which tests a registry of your own |
+//! | `conformance` | `registry::conformance_tests!`, which tests a registry of your own |
+//! | `testing` | `SessionExpire::cookie_for`, which signs a user in within a test |
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(not(test), warn(clippy::print_stderr, clippy::print_stdout))]
 
-mod cancellation;
-mod choice;
-mod claim;
-mod clock;
 mod config;
 mod context;
 mod cookies;
 mod diagnostics;
 mod dialog;
 mod endpoints;
-mod error;
+pub mod error;
 mod event;
 mod extract;
-mod facts;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzed;
-mod handler_policies;
-mod judge;
-mod limit;
-mod local_path;
 mod messages;
 mod middleware;
 mod migration;
 mod policy;
-mod registry;
-mod request;
+pub mod registry;
+pub mod request;
 mod response;
+mod session;
 mod sessions;
 mod settle;
 mod time;
-mod user_id;
-mod words;
 
-pub use clock::{Clock, ManualClock, SystemClock};
-pub use dialog::{html::Markup, texts::DialogTexts};
-pub use error::{ConfigError, DurationError, RegistryError, SetupError};
 pub use event::Event;
 pub use extract::{
-    flash_messages::FlashMessages,
-    session_handle::SessionHandle,
-    session_vars::{Seconds, SessionVars},
+    flash_messages::FlashMessages, session_handle::SessionHandle, session_vars::SessionVars,
     sign_in::SignInError,
 };
-pub use facts::{Facts, Reason, UnknownReason};
-pub use judge::{Deadlines, Verdict, judge};
-pub use limit::{Limit, Limits, Overflow};
-pub use local_path::{LONGEST_PATH, local_path};
-pub use messages::{
-    flash::{FlashMessage, Level},
-    notice::{Languages, Notice},
-};
 pub use middleware::{SessionExpire, builder::SessionExpireBuilder};
-pub use policy::{Policy, PolicyPatch};
-#[cfg(feature = "conformance")]
-pub use registry::conformance;
-#[cfg(feature = "redis")]
-pub use registry::redis::{RedisConnectError, RedisRegistry};
-#[cfg(feature = "sqlite")]
-pub use registry::sqlite::{SqliteError, SqliteRegistry};
-pub use registry::{
-    Loaded, Registry, UserExport,
-    client::Client,
-    data::{DataChanges, DataTooLarge, SessionData, StoredMessage},
-    end::{EndSessions, EndTarget},
-    future::RegistryFuture,
-    key::{PublicId, RecordKey, SigningKey, partition_key},
-    login::{LoginOutcome, NewLogin, Reservation, ReserveOutcome},
-    memory::MemoryRegistry,
-    query::Query,
-    record::{Ended, SessionRecord, SessionRef},
-    room::{OpenSession, SessionLimit},
-    rotation::{KeyRotation, RotationOutcome},
-    update::{SessionUpdate, UpdateOutcome},
+pub use policy::{
+    Policy, PolicyPatch,
+    limit::{Limit, Overflow},
 };
-pub use request::{client_ip::TrustedProxy, origin::is_cross_site, user_agent::device_name};
+pub use registry::memory::MemoryRegistry;
+#[cfg(feature = "redis")]
+pub use registry::redis::RedisRegistry;
+#[cfg(feature = "sqlite")]
+pub use registry::sqlite::SqliteRegistry;
+pub use session::{
+    key::PublicId,
+    reason::Reason,
+    verdict::{Deadlines, Verdict},
+};
 #[doc = include_str!("../docs/attribute.md")]
 pub use session_expire_macros::session_policy;
 pub use sessions::Sessions;
-pub use time::{Timestamp, days, format_duration, hours, minutes, parse_duration, seconds};
-pub use words::limit;
+pub use time::{days, hours, minutes, seconds};
+
+/// Clocks: the machine's, and one for tests.
+pub mod clock {
+    pub use crate::time::{
+        Timestamp,
+        clock::{Clock, ManualClock, SystemClock},
+    };
+}
+
+/// Types of what pages show: texts, messages, countdowns, markup.
+pub mod page {
+    pub use crate::{
+        dialog::{html::Markup, texts::DialogTexts},
+        extract::session_vars::RemainingSeconds,
+        messages::{
+            flash::{FlashLevel, FlashMessage},
+            notice::{Languages, Notice},
+        },
+    };
+}
 
 /// Guides.
 pub mod guide {
@@ -177,6 +168,14 @@ pub mod guide {
     #[cfg(all(feature = "redis", feature = "sqlite"))]
     #[doc = include_str!("../docs/deployment.md")]
     pub mod deployment {}
+    // It links to items of these features.
+    #[cfg(feature = "askama")]
+    #[doc = include_str!("../docs/templates.md")]
+    pub mod templates {}
+    // It links to items of these features.
+    #[cfg(all(feature = "conformance", feature = "testing"))]
+    #[doc = include_str!("../docs/testing.md")]
+    pub mod testing {}
     #[doc = include_str!("../docs/threats.md")]
     pub mod threats {}
     #[doc = include_str!("../docs/migration.md")]

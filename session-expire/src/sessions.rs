@@ -3,18 +3,19 @@
 use std::{fmt, sync::Arc};
 
 use crate::{
-    clock::SteadyClock,
     error::RegistryError,
     event::Event,
-    facts::Reason,
     registry::{
         Registry,
         end::{EndSessions, EndTarget},
-        key::PublicId,
         query::Query,
+    },
+    session::{
+        key::PublicId,
+        reason::Reason,
         record::{Ended, SessionRecord, SessionRef},
     },
-    time::Timestamp,
+    time::{Timestamp, clock::SteadyClock},
 };
 
 /// Lists and ends the sessions of users. It checks no permission: the caller must.
@@ -76,7 +77,7 @@ impl Sessions {
     ///
     /// Returns [`RegistryError`] if the registry is unavailable.
     pub async fn past(&self, user: &str) -> Result<Vec<SessionRecord>, RegistryError> {
-        let all = Query { user: Some(user.into()), ..Query::default() };
+        let all = Query::all(user);
         let (records, now) = (self.find(all).await?, self.clock.now());
         let over = records.into_iter().filter_map(|mut record| match record.expiry_reason(now) {
             _ if record.ended.is_some() => Some(record),

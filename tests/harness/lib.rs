@@ -4,7 +4,6 @@ mod browser;
 mod pages;
 mod redis_server;
 mod registry;
-mod renamed;
 mod server;
 mod site;
 
@@ -12,7 +11,6 @@ pub use browser::{Browser, RequestBuilder, TestResponse};
 pub use pages::{Barrier, configure as pages};
 pub use redis_server::RedisServer;
 pub use registry::TestRegistry;
-pub use renamed::Answer;
 pub use server::{CONNECTION_TIMEOUT, Server, block_on};
 pub use site::{Site, SiteBuilder, describe_event, seal_anonymous_cookie};
 

@@ -6,10 +6,14 @@ use std::sync::{
 };
 
 use session_expire::{
-    EndSessions, Ended, KeyRotation, Loaded, LoginOutcome, MemoryRegistry, NewLogin, Query,
-    RecordKey, Registry, RegistryError, RegistryFuture, Reservation, ReserveOutcome,
-    RotationOutcome, SessionLimit, SessionRecord, SessionRef, SessionUpdate, Timestamp,
-    UpdateOutcome, UserExport,
+    MemoryRegistry,
+    clock::Timestamp,
+    error::RegistryError,
+    registry::{
+        EndSessions, Ended, KeyRotation, LoginOutcome, NewLogin, Query, RecordKey, Registry,
+        RegistryFuture, Reservation, ReserveOutcome, RotationOutcome, SessionLimit, SessionRecord,
+        SessionRef, SessionUpdate, StoredSession, UpdateOutcome, UserExport,
+    },
 };
 
 /// A [`MemoryRegistry`] that records its operations and fails on demand. Clones share it.
@@ -92,7 +96,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Registry for TestRegistry {
-    fn load(&self, key: RecordKey, count_open: bool) -> RegistryFuture<'_, Option<Loaded>> {
+    fn load(&self, key: RecordKey, count_open: bool) -> RegistryFuture<'_, Option<StoredSession>> {
         self.run("load", || self.inner.load(key, count_open))
     }
 

@@ -13,7 +13,9 @@ use actix_web::{
     web,
 };
 use session_expire::{
-    Event, ManualClock, Policy, SessionExpire, SessionExpireBuilder, Timestamp, hours, minutes,
+    Event, Policy, SessionExpire, SessionExpireBuilder,
+    clock::{ManualClock, Timestamp},
+    hours, minutes,
 };
 
 use crate::{Barrier, Browser, CONNECTION_TIMEOUT, Server, TestRegistry, pages};
@@ -210,9 +212,9 @@ pub fn describe_event(event: &Event<'_>) -> String {
         Event::LoggedIn { user, .. } => format!("{user} signed in"),
         Event::Ended { user, reason, .. } => format!("{user} ended: {reason}"),
         Event::Renewed { user, .. } => format!("{user} renewed"),
-        Event::Refused { reason } => format!("refused: {reason}"),
-        Event::LoginRefused { user } => format!("{user} refused"),
-        Event::EveryoneEnded { count } => format!("{count} sessions of all users ended"),
+        Event::Refused { reason, .. } => format!("refused: {reason}"),
+        Event::LoginRefused { user, .. } => format!("{user} refused"),
+        Event::EveryoneEnded { count, .. } => format!("{count} sessions of all users ended"),
         Event::RegistryFailed { .. } => "registry failed".to_owned(),
         _ => "another event".to_owned(),
     }

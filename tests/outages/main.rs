@@ -1,11 +1,11 @@
 //! Every registry under load while its process, its server or its disk fails and recovers.
 //!
-//! Users sign in, are evicted, open pages and sign out. At every moment an ended session is
-//! rejected, and no request takes longer than its limit. After the recovery every acknowledged
-//! login is open at every process, unless it was evicted.
+//! Users sign in, are evicted, open pages and sign out. At every moment an ended session is rejected,
+//! and no request takes longer than its limit. After the recovery every acknowledged login is open at
+//! every process, unless it was evicted.
 //!
-//! `OUTAGES` sets the number of outages per registry, and `SOAK` the duration of [`soak`] in
-//! seconds: see `tests/endure`.
+//! `OUTAGES` sets the number of outages per registry, and `SOAK` the duration of [`soak`] in seconds:
+//! see `tests/endure`.
 
 mod load;
 mod oracle;
@@ -28,7 +28,7 @@ const USERS_PER_THREAD: usize = 3;
 
 /// Redis may take half a second for each of the two operations of a request; the rest is for a busy
 /// machine.
-const MAX_DURATION: Duration = Duration::from_millis(4_500);
+const MAX_DURATION: Duration = Duration::from_millis(2_500);
 
 /// A name, and a function that causes an outage and ends it.
 type Outage<T> = (&'static str, fn(&mut T, &Load));
@@ -141,31 +141,31 @@ struct RedisSites {
 
 /// Two sites with one server. `cache` is `caching ` or empty.
 fn run_with_redis(cache: &str) {
-    let redis = RedisServer::with(&["--appendonly", "yes", "--appendfsync", "always"]);
+    let redis = RedisServer::with_options(&["--appendonly", "yes", "--appendfsync", "always"]);
     let registry = format!("{cache}{}", redis.url());
     let sites = [(); 2].map(|()| Site::start(&registry, 1));
     let outages: [Outage<RedisSites>; 5] = [
         ("redis: server killed", |all, _| {
             all.redis.stop();
             sleep(300);
-            all.redis.start_again();
+            all.redis.restart();
         }),
         ("redis: server halted", |all, _| {
             all.redis.signal("STOP");
-            sleep(5_000);
+            sleep(1_500);
             all.redis.signal("CONT");
         }),
         ("redis: connections cut", |all, _| {
             let start = Instant::now();
             while start.elapsed() < Duration::from_millis(300) {
-                let _: u32 = all.redis.ask(&["CLIENT", "KILL", "TYPE", "normal"]);
+                let _: u32 = all.redis.command(&["CLIENT", "KILL", "TYPE", "normal"]);
             }
         }),
         ("redis: site killed", |all, load| kill_site(&mut all.sites[0], load, false)),
         ("redis: both killed", |all, load| {
             all.redis.stop();
             all.sites[1].kill();
-            all.redis.start_again();
+            all.redis.restart();
             kill_site(&mut all.sites[1], load, false);
         }),
     ];

@@ -11,8 +11,9 @@ use std::{
 
 use actix_web::{App, HttpServer, cookie::Key, rt::System};
 use session_expire::{
-    Clock, Limit, MemoryRegistry, Policy, RedisRegistry, SessionExpire, SessionExpireBuilder,
-    SqliteRegistry, SystemClock, Timestamp,
+    Limit, MemoryRegistry, Policy, RedisRegistry, SessionExpire, SessionExpireBuilder,
+    SqliteRegistry,
+    clock::{Clock, SystemClock, Timestamp},
 };
 use session_expire_tests::{Browser, pages};
 
@@ -22,8 +23,7 @@ const REGISTRY: &str = "SESSION_EXPIRE_REGISTRY";
 const PORT: &str = "SESSION_EXPIRE_PORT";
 const SPEED: &str = "SESSION_EXPIRE_SPEED";
 
-/// Ignores the signal: a write beyond the limit of the file size is an error then, as on a full
-/// disk.
+/// Ignores the signal: a write beyond the limit of the file size is an error then, as on a full disk.
 const WITHOUT_SIGNAL: &str = r#"trap '' XFSZ; exec "$0" "$@""#;
 
 /// A running site.
@@ -35,8 +35,8 @@ pub struct Site {
 }
 
 impl Site {
-    /// Starts a site. `registry` is `memory`, the path of a file, or a Redis URL, with `caching `
-    /// in front of it for a cache. The clock runs `speed` times as fast as that of the machine.
+    /// Starts a site. `registry` is `memory`, the path of a file, or a Redis URL, with `caching ` in
+    /// front of it for a cache. The clock runs `speed` times as fast as that of the machine.
     pub fn start(registry: &str, speed: u32) -> Self {
         let port = find_free_port();
         let process = spawn(registry, speed, port);

@@ -11,8 +11,10 @@ use actix_web::{
     web,
 };
 use session_expire::{
-    Clock, EndTarget, Ended, Overflow, Policy, Reason, RedisRegistry, Registry, SystemClock,
-    Timestamp, days, hours, minutes,
+    Overflow, Policy, Reason, RedisRegistry,
+    clock::{Clock, SystemClock, Timestamp},
+    days, hours, minutes,
+    registry::{EndTarget, Ended, Registry},
 };
 use session_expire_tests::{Browser, RedisServer, Site, block_on};
 use tokio::runtime::Runtime;
@@ -75,7 +77,7 @@ impl Migrating {
 
     fn under(policy: Policy) -> Self {
         let setup = Setup { policy, until: NOON.plus(days(30)) };
-        let (old, new) = (RedisServer::with(DURABLE), RedisServer::start());
+        let (old, new) = (RedisServer::with_options(DURABLE), RedisServer::start());
         let runtime = Runtime::new().unwrap();
         let store = runtime.block_on(RedisSessionStore::new(old.url())).unwrap();
         let cookie = old_cookie(store, None);
@@ -104,12 +106,13 @@ impl Migrating {
 
     fn end(&self, reason: Reason) {
         let ended = Ended::new(reason, self.site.clock.now());
-        let ends = session_expire::EndSessions::new(EndTarget::All("alice".into()), ended);
+        let ends =
+            session_expire::registry::EndSessions::new(EndTarget::All("alice".into()), ended);
         assert_eq!(self.runtime.block_on(self.registry.end(ends)).unwrap().len(), 1);
     }
 
     fn store_entry_count(&self) -> usize {
-        self.old.ask(&["DBSIZE"])
+        self.old.command(&["DBSIZE"])
     }
 }
 
@@ -140,7 +143,7 @@ fn session_of_the_redis_store_is_adopted_with_its_data() {
     assert!(alice.cookie().starts_with("id=") && !alice.cookie().contains(COOKIE));
     assert_eq!(alice.get("/visits").body, "9");
     assert_eq!(alice.user_at("/private").as_deref(), Some("alice"));
-    assert_eq!(shop.site.events(), ["alice signed in"]);
+    assert_eq!(shop.site.take_events(), ["alice signed in"]);
     // Other tabs still need the entry.
     assert_eq!(shop.store_entry_count(), 1);
 }
@@ -166,7 +169,7 @@ fn simultaneous_tabs_adopt_one_session() {
                 assert_eq!(tab.join().unwrap().as_deref(), Some("alice"));
             }
         });
-        assert_eq!(shop.site.events(), ["alice signed in"]);
+        assert_eq!(shop.site.take_events(), ["alice signed in"]);
     }
 }
 
@@ -181,7 +184,7 @@ fn simultaneous_tabs_evict_no_adopted_session() {
                 scope.spawn(move || assert_eq!(user().as_deref(), Some("alice"), "{overflow:?}"));
             }
         });
-        assert_eq!(shop.site.events(), ["alice signed in"]);
+        assert_eq!(shop.site.take_events(), ["alice signed in"]);
     }
 }
 
@@ -195,7 +198,7 @@ fn entries_of_simultaneous_tabs_are_stored() {
     });
     let visits: u32 = shop.browser().get("/visits").body.parse().unwrap();
     assert!((9..=14).contains(&visits), "{visits}");
-    assert_eq!(shop.site.events(), ["alice signed in"]);
+    assert_eq!(shop.site.take_events(), ["alice signed in"]);
 }
 
 /// Ends an adopted session, and asserts that a copy of the old cookie is not adopted again, also
@@ -206,16 +209,17 @@ fn assert_ended_for_good(how: &str, end: impl Fn(&Migrating, &Browser)) {
     end(&shop, &alice);
     let mut passed = minutes(0);
     for at in [minutes(1), hours(25), days(10)] {
-        shop.site.pass(at - passed);
+        shop.site.advance(at - passed);
         passed = at;
         if at == days(10) {
             shop.restart();
         }
-        for page in ["/private", "/looser"] {
+        for page in ["/private", "/laxer"] {
             assert_eq!(shop.browser().user_at(page), None, "{how}, {page} {at:?} later");
         }
     }
-    let sign_ins = shop.site.events().iter().filter(|event| event.ends_with("signed in")).count();
+    let sign_ins =
+        shop.site.take_events().iter().filter(|event| event.ends_with("signed in")).count();
     assert_eq!(sign_ins, 0, "{how}: after the restart");
 }
 
@@ -228,10 +232,10 @@ fn signed_out_session_is_not_adopted_again() {
 #[test]
 fn expired_session_is_not_adopted_again() {
     assert_ended_for_good("expired, with a request", |shop, alice| {
-        shop.site.pass(hours(1));
+        shop.site.advance(hours(1));
         assert_eq!(alice.user_at("/private"), None);
     });
-    assert_ended_for_good("expired, without a request", |shop, _| shop.site.pass(hours(1)));
+    assert_ended_for_good("expired, without a request", |shop, _| shop.site.advance(hours(1)));
 }
 
 #[test]
@@ -279,7 +283,7 @@ fn clocks_start_at_the_login_that_actix_identity_recorded() {
         shop.site = serve(&shop.runtime, &shop.old, &new, now, &shop.setup).0;
         let alice = shop.browser();
         alice.get("/private");
-        shop.site.pass(later);
+        shop.site.advance(later);
         assert_eq!(alice.user_at("/private").as_deref(), user, "{adopted_after:?} {later:?}");
     }
 }
@@ -295,5 +299,5 @@ fn outage_of_the_old_store_loses_no_session() {
     // The store of actix-session 0.11 does not reconnect.
     shop.restart();
     assert_eq!(alice.moved_to(&shop.site).user_at("/private").as_deref(), Some("alice"));
-    assert_eq!(shop.site.events().last().map(String::as_str), Some("alice signed in"));
+    assert_eq!(shop.site.take_events().last().map(String::as_str), Some("alice signed in"));
 }

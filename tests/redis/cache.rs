@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use session_expire::{
-    EndTarget, NewLogin, RecordKey, RedisRegistry, Registry, SessionUpdate, UpdateOutcome,
+    RedisRegistry,
+    registry::{EndTarget, NewLogin, RecordKey, Registry, SessionUpdate, UpdateOutcome},
 };
 use session_expire_tests::RedisServer;
 
@@ -55,8 +56,8 @@ async fn session_ended_elsewhere_is_ended_within_50_milliseconds() {
     println!("median {:?}, longest {:?}", waits[waits.len() / 2], waits.last().unwrap());
 }
 
-/// Loads until the session has ended. Asserts that no load that begins 50 milliseconds after the
-/// end finds it open, however slow the machine is.
+/// Loads until the session has ended. Asserts that no load that begins 50 milliseconds after the end
+/// finds it open, however slow the machine is.
 async fn wait_for_the_end(registry: &RedisRegistry, key: RecordKey, ended: Instant) {
     loop {
         let began = ended.elapsed();
@@ -115,7 +116,7 @@ async fn cache_is_not_used_after_a_cut_connection() {
     for _ in 0..rounds::times(5) {
         let login = sign_in(&there).await;
         assert!(is_open(&here, login.key).await);
-        let _: u32 = server.ask(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
+        let _: u32 = server.command(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
         sign_out(&there, &login).await;
         wait_for_the_end(&here, login.key, Instant::now()).await;
     }
@@ -141,7 +142,7 @@ async fn flush_of_the_server_signs_all_users_out() {
     let registry = server.caching().await;
     let key = sign_in(&registry).await.key;
     assert!(is_open(&registry, key).await);
-    let _: String = server.ask(&["FLUSHALL"]);
+    let _: String = server.command(&["FLUSHALL"]);
     tokio::time::sleep(Duration::from_millis(45)).await;
     assert!(!is_open(&registry, key).await);
 }

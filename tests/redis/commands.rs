@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use session_expire::{
-    EndSessions, EndTarget, KeyRotation, Overflow, Policy, PublicId, Query, RecordKey, Registry,
-    SessionLimit, SessionRef,
+    Overflow, Policy, PublicId,
+    registry::{
+        EndSessions, EndTarget, KeyRotation, Query, RecordKey, Registry, SessionLimit, SessionRef,
+    },
 };
 use session_expire_tests::RedisServer;
 
@@ -24,7 +26,7 @@ macro_rules! costs_one_script {
     ($server:expr, $work:expr) => {{
         // Loads the script.
         $work.await.unwrap();
-        let _: String = $server.ask(&["CONFIG", "RESETSTAT"]);
+        let _: String = $server.command(&["CONFIG", "RESETSTAT"]);
         let outcome = $work.await.unwrap();
         assert_eq!(sent_commands($server), [("evalsha", 1)], "{}", stringify!($work));
         outcome
@@ -36,7 +38,7 @@ async fn ordinary_request_is_one_plain_command() {
     let server = &RedisServer::start();
     let registry = server.registry().await;
     let login = sign_in(&registry).await;
-    let _: String = server.ask(&["CONFIG", "RESETSTAT"]);
+    let _: String = server.command(&["CONFIG", "RESETSTAT"]);
     registry.load(login.key, false).await.unwrap().unwrap();
     assert_eq!((sent_commands(server), server.calls("hmget")), (vec![], 1));
     let loaded = costs_one_script!(server, registry.load(login.key, true));
@@ -50,9 +52,9 @@ async fn every_operation_is_one_script() {
     let server = &RedisServer::start();
     let registry = server.registry().await;
     let policy = Policy::new().max_sessions(2).overflow(Overflow::Refuse);
-    let limit = SessionLimit { max_sessions: 1.into(), overflow: Overflow::Evict };
+    let limit = SessionLimit::new(1, Overflow::Evict);
     let login = login("alice", &policy);
-    let unknown = SessionRef { user: "alice".into(), id: PublicId::random() };
+    let unknown = SessionRef::new("alice", PublicId::random());
     let until = NOON.plus(Duration::from_secs(30));
     let rotation = KeyRotation::new(session(&login), login.key, active(NOON));
     let ends = |target| EndSessions::new(target, revoked());
@@ -76,6 +78,6 @@ async fn scripts_are_loaded_again_after_a_flush() {
     let registry = server.registry().await;
     let login = sign_in(&registry).await;
     registry.load(login.key, true).await.unwrap();
-    let _: String = server.ask(&["SCRIPT", "FLUSH"]);
+    let _: String = server.command(&["SCRIPT", "FLUSH"]);
     assert!(registry.load(login.key, true).await.unwrap().is_some());
 }

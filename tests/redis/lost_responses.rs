@@ -12,8 +12,11 @@ use std::{
 };
 
 use session_expire::{
-    EndSessions, EndTarget, Ended, KeyRotation, Policy, PublicId, Reason, RecordKey, RedisRegistry,
-    Registry, RotationOutcome, SessionLimit, SessionRef, StoredMessage, UpdateOutcome,
+    Policy, PublicId, Reason, RedisRegistry,
+    registry::{
+        EndSessions, EndTarget, Ended, KeyRotation, RecordKey, Registry, RotationOutcome,
+        SessionLimit, SessionRef, StoredMessage, UpdateOutcome,
+    },
 };
 use session_expire_tests::RedisServer;
 
@@ -79,16 +82,15 @@ fn unknown() -> RecordKey {
 }
 
 fn unknown_session() -> SessionRef {
-    SessionRef { user: "unknown".into(), id: PublicId::random() }
+    SessionRef::new("unknown", PublicId::random())
 }
 
 /// Returns a registry behind the proxy. All scripts are loaded: the next response is that of the
 /// next operation.
 async fn connect(proxy: &Proxy) -> RedisRegistry {
     let registry = RedisRegistry::connect(&proxy.url).await.unwrap();
-    let registry = registry.timeout(Duration::from_secs(20));
     let session = unknown_session();
-    let limit = SessionLimit::of(&Policy::new());
+    let limit = SessionLimit::from(&Policy::new());
     let rotation = KeyRotation::new(session.clone(), unknown(), active(NOON));
     let login = login("unknown", &Policy::new());
     registry.reserve(login.reservation(NOON)).await.unwrap();
@@ -106,7 +108,7 @@ async fn ended_records_are_returned_after_a_lost_response() {
     let proxy = Proxy::new(&server, Duration::ZERO);
     let registry = connect(&proxy).await;
     let one = Policy::new().max_sessions(1);
-    let limit = SessionLimit::of(&one);
+    let limit = SessionLimit::from(&one);
     let first = sign_in(&registry).await;
 
     proxy.lose_response();
@@ -157,7 +159,7 @@ async fn update_is_applied_once_after_a_lost_response() {
     let registry = connect(&proxy).await;
     let login = sign_in(&registry).await;
     let mut update = setting("a", "1");
-    update.data.added_messages.push(StoredMessage { id: 7, content: raw("\"hi\"") });
+    update.data.added_messages.push(StoredMessage::new(7, raw("\"hi\"")));
     proxy.lose_response();
     let outcome = registry.update(session(&login), update).await.unwrap();
     assert_eq!((outcome, proxy.has_lost_response()), (UpdateOutcome::Updated, true));
@@ -175,7 +177,7 @@ async fn rotation_succeeds_although_its_response_was_lost() {
         let login =
             if reauthenticated_as.is_some() { sign_in(&registry).await } else { login.clone() };
         let mut update = active(NOON);
-        update.data.added_messages.push(StoredMessage { id: 7, content: raw("1") });
+        update.data.added_messages.push(StoredMessage::new(7, raw("1")));
         let mut rotation = KeyRotation::new(session(&login), login.key, update);
         rotation.reauthenticated_as = reauthenticated_as;
         proxy.lose_response();
@@ -190,7 +192,7 @@ async fn rotation_succeeds_although_its_response_was_lost() {
 async fn ended_records_are_returned_after_a_script_flush() {
     let server = RedisServer::start();
     let proxy = Proxy::new(&server, Duration::from_millis(60));
-    let registry = connect(&proxy).await;
+    let registry = connect(&proxy).await.timeout(Duration::from_secs(5));
     sign_in(&registry).await;
     proxy.lose_response();
     let later = Ended::new(Reason::Revoked, NOON.plus(Duration::from_secs(1)));
@@ -198,7 +200,7 @@ async fn ended_records_are_returned_after_a_script_flush() {
     let (ended, ()) = tokio::join!(ending, async {
         // The operation runs after 60 ms, and its response would arrive after 120 ms.
         tokio::time::sleep(Duration::from_millis(90)).await;
-        let _: String = server.ask(&["SCRIPT", "FLUSH"]);
+        let _: String = server.command(&["SCRIPT", "FLUSH"]);
     });
     assert_eq!((ended.unwrap().len(), proxy.has_lost_response()), (1, true));
 }
@@ -229,8 +231,8 @@ async fn distant_server_is_reconnected_despite_short_timeouts() {
     let proxy = Proxy::new(&server, Duration::from_millis(30));
     let registry = RedisRegistry::connect_caching(&proxy.url).await.unwrap();
     let registry = registry.timeout(Duration::from_millis(200));
-    let key = sign_in(&server.registry().await).await.key;
-    load_when_available(&registry, key).await;
+    let key = sign_in(&registry).await.key;
+    assert!(registry.load(key, false).await.is_ok());
     server.signal("STOP");
     for _ in 0..4 {
         assert!(registry.load(key, false).await.is_err());

@@ -20,8 +20,12 @@ use std::{
 };
 
 use session_expire::{
-    EndSessions, EndTarget, Ended, Loaded, LoginOutcome, NewLogin, Policy, Reason, RecordKey,
-    RedisRegistry, Registry, SessionRecord, SessionRef, SessionUpdate, Timestamp,
+    Policy, Reason, RedisRegistry,
+    clock::Timestamp,
+    registry::{
+        EndSessions, EndTarget, Ended, LoginOutcome, NewLogin, RecordKey, Registry, SessionRecord,
+        SessionRef, SessionUpdate, StoredSession,
+    },
 };
 use session_expire_tests::RedisServer;
 
@@ -46,7 +50,7 @@ pub async fn sign_in(registry: &RedisRegistry) -> NewLogin {
 }
 
 pub fn session(login: &NewLogin) -> SessionRef {
-    SessionRef { user: login.user.clone(), id: login.id }
+    SessionRef::new(login.user.clone(), login.id)
 }
 
 pub fn revoked() -> Ended {
@@ -68,7 +72,10 @@ pub async fn is_open(registry: &RedisRegistry, key: RecordKey) -> bool {
 }
 
 /// Loads a record. Waits for a server that was away.
-pub async fn load_when_available(registry: &RedisRegistry, key: RecordKey) -> Option<Loaded> {
+pub async fn load_when_available(
+    registry: &RedisRegistry,
+    key: RecordKey,
+) -> Option<StoredSession> {
     let start = Instant::now();
     loop {
         match registry.load(key, false).await {
@@ -97,11 +104,11 @@ pub fn raw(json: &str) -> Box<serde_json::value::RawValue> {
     serde_json::value::RawValue::from_string(json.to_owned()).unwrap()
 }
 
-/// Starts a stopped server, and waits until it has loaded its file. Until then it responds
-/// `LOADING` to every command.
+/// Starts a stopped server, and waits until it has loaded its file. Until then it responds `LOADING`
+/// to every command.
 pub fn restart(server: &mut RedisServer) {
-    server.start_again();
-    while server.ask::<String>(&["INFO", "persistence"]).contains("\nloading:1") {
+    server.restart();
+    while server.command::<String>(&["INFO", "persistence"]).contains("\nloading:1") {
         thread::sleep(Duration::from_millis(10));
     }
 }

@@ -2,16 +2,19 @@
 
 use std::{
     error::Error,
-    thread,
     time::{Duration, Instant},
 };
 
 use session_expire::{
-    EndTarget, KeyRotation, NewLogin, Policy, PolicyPatch, Query, Reason, RedisConnectError,
-    RedisRegistry, Registry, RegistryError, SessionUpdate, UpdateOutcome, minutes,
+    Policy, PolicyPatch, Reason, RedisRegistry,
+    error::RegistryError,
+    minutes,
+    registry::{
+        EndTarget, KeyRotation, NewLogin, Query, RedisConnectError, Registry, SessionUpdate,
+        UpdateOutcome,
+    },
 };
 use session_expire_tests::RedisServer;
-use tokio::runtime::Runtime;
 
 use crate::{
     NOON, active, all, end, is_open, load_when_available, login, restart, revoked, session,
@@ -27,8 +30,8 @@ async fn registry(server: &RedisServer) -> RedisRegistry {
     server.registry().await.timeout(LIMIT)
 }
 
-fn ends(target: EndTarget) -> session_expire::EndSessions {
-    session_expire::EndSessions::new(target, revoked())
+fn ends(target: EndTarget) -> session_expire::registry::EndSessions {
+    session_expire::registry::EndSessions::new(target, revoked())
 }
 
 fn full_message(error: &RegistryError) -> String {
@@ -70,14 +73,14 @@ async fn stopped_server_is_an_error_until_it_returns() {
     let login = sign_in(&server.registry().await).await;
     server.stop();
     assert_all_fail(&registry, &login).await;
-    server.start_again();
+    server.restart();
     // The server has lost its sessions: that is no error.
     assert_eq!(load_when_available(&registry, login.key).await, None);
 }
 
 #[tokio::test]
 async fn server_restarted_between_two_requests_is_no_error() {
-    let mut server = RedisServer::with(&["--appendonly", "yes", "--appendfsync", "always"]);
+    let mut server = RedisServer::with_options(&["--appendonly", "yes", "--appendfsync", "always"]);
     let registry = server.registry().await;
     let key = sign_in(&registry).await.key;
     for _ in 0..3 {
@@ -87,28 +90,19 @@ async fn server_restarted_between_two_requests_is_no_error() {
     }
 }
 
-#[test]
-fn connect_waits_for_a_server_that_loads_its_file() {
-    // Loads for 5 seconds. It responds after every 1,024 commands.
-    let slow = ["--appendonly", "yes", "--appendfsync", "always", "--key-load-delay", "500"];
-    let mut server = RedisServer::with(&slow);
+#[tokio::test]
+async fn connect_waits_for_a_server_that_loads_its_file() {
+    // While it loads, the server listens after every 1,024 commands only.
+    let mut server = RedisServer::with_options(&["--appendonly", "yes", "--key-load-delay", "100"]);
     let long = "for _ = 1, 10000 do redis.call('RPUSH', 'long', 'a') end";
-    let _: () = server.ask(&["EVAL", long, "0"]);
-    let runtime = Runtime::new().unwrap();
-    runtime.block_on(async { sign_in(&server.registry().await).await });
+    let _: () = server.command(&["EVAL", long, "0"]);
+    sign_in(&server.registry().await).await;
     server.stop();
-    server.start_again();
-    let state: String = server.ask(&["INFO", "persistence"]);
+    server.restart();
+    let state: String = server.command(&["INFO", "persistence"]);
     assert!(state.contains("\nloading:1"), "{state}");
-    let registry = thread::scope(|scope| {
-        scope.spawn(|| {
-            thread::sleep(Duration::from_millis(700));
-            let _: String = server.ask(&["CONFIG", "SET", "key-load-delay", "0"]);
-        });
-        runtime.block_on(server.registry())
-    });
-    let open = runtime.block_on(registry.list(Query::open("alice")));
-    assert_eq!(open.unwrap().len(), 1);
+    let registry = server.registry().await;
+    assert_eq!(registry.list(Query::open("alice")).await.unwrap().len(), 1);
 }
 
 #[tokio::test]
@@ -116,7 +110,7 @@ async fn slow_server_is_an_error_after_the_timeout() {
     let server = RedisServer::start();
     let registry = registry(&server).await;
     let key = sign_in(&server.registry().await).await.key;
-    let _: String = server.ask(&["CLIENT", "PAUSE", "4000", "ALL"]);
+    let _: String = server.command(&["CLIENT", "PAUSE", "4000", "ALL"]);
     for _ in 0..3 {
         let began = Instant::now();
         let error = registry.load(key, false).await.unwrap_err();
@@ -143,8 +137,8 @@ async fn full_server_refuses_whole_logins_and_allows_sign_out() {
     let server = RedisServer::start();
     let registry = server.registry().await;
     let login = sign_in(&registry).await;
-    let _: String = server.ask(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]);
-    let _: String = server.ask(&["CONFIG", "SET", "maxmemory", "1"]);
+    let _: String = server.command(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]);
+    let _: String = server.command(&["CONFIG", "SET", "maxmemory", "1"]);
     let mut next = crate::login("alice", &Policy::new().max_sessions(1));
     next.replaces = Some((login.id, Reason::LoggedOut));
     let before = registry.load(login.key, true).await.unwrap();
@@ -169,15 +163,16 @@ async fn full_server_refuses_whole_logins_and_allows_sign_out() {
     assert_eq!(end(&registry, EndTarget::Session(session(&login))).await, 1);
     let loaded = registry.load(login.key, true).await.unwrap().unwrap();
     assert_eq!((loaded.record.ended.clone(), loaded.open), (Some(revoked()), Some(0)));
-    assert_eq!(registry.list(Query::past("alice")).await.unwrap().len(), 1);
+    assert_eq!(registry.list(Query::history("alice")).await.unwrap().len(), 1);
 }
 
 #[tokio::test]
 async fn replica_loads_and_refuses_to_write() {
     let primary = RedisServer::start();
     let known = sign_in(&primary.registry().await).await;
-    let replica = RedisServer::with(&["--replicaof", "127.0.0.1", &primary.port.to_string()]);
-    while !replica.ask::<String>(&["INFO", "replication"]).contains("master_link_status:up") {
+    let replica =
+        RedisServer::with_options(&["--replicaof", "127.0.0.1", &primary.port.to_string()]);
+    while !replica.command::<String>(&["INFO", "replication"]).contains("master_link_status:up") {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     let registry = replica.registry().await;
@@ -193,7 +188,7 @@ async fn replica_loads_and_refuses_to_write() {
     }
     assert!(is_open(&registry, known.key).await);
     // A promoted replica accepts writes.
-    let _: String = replica.ask(&["REPLICAOF", "NO", "ONE"]);
+    let _: String = replica.command(&["REPLICAOF", "NO", "ONE"]);
     registry.commit(login("alice", &Policy::new())).await.unwrap();
 }
 
@@ -203,12 +198,12 @@ async fn connection_to_a_demoted_primary_is_closed() {
     let (old, new) = (RedisServer::start(), RedisServer::start());
     let registry = old.registry().await;
     let known = sign_in(&registry).await;
-    let _: String = old.ask(&["REPLICAOF", "127.0.0.1", &new.port.to_string()]);
+    let _: String = old.command(&["REPLICAOF", "127.0.0.1", &new.port.to_string()]);
     let error = registry.update(session(&known), active(NOON)).await.unwrap_err();
     assert!(full_message(&error).to_lowercase().contains("read"), "{}", full_message(&error));
     let began = Instant::now();
     // The list contains the connection that reads it.
-    while old.ask::<String>(&["CLIENT", "LIST", "TYPE", "normal"]).lines().count() > 1 {
+    while old.command::<String>(&["CLIENT", "LIST", "TYPE", "normal"]).lines().count() > 1 {
         let is_late = began.elapsed() > Duration::from_secs(10);
         assert!(!is_late, "the connection to the old primary is still open");
         tokio::time::sleep(Duration::from_millis(10)).await;
@@ -217,8 +212,8 @@ async fn connection_to_a_demoted_primary_is_closed() {
 
 /// Returns the hash of Alice's partition, and the field of the first record.
 fn stored_record(server: &RedisServer) -> (String, String) {
-    let names: Vec<String> = server.ask(&["KEYS", "*}"]);
-    let fields: Vec<String> = server.ask(&["HKEYS", &names[0]]);
+    let names: Vec<String> = server.command(&["KEYS", "*}"]);
+    let fields: Vec<String> = server.command(&["HKEYS", &names[0]]);
     let field = fields.into_iter().find(|field| field.len() == 22);
     (names[0].clone(), field.unwrap())
 }
@@ -230,7 +225,7 @@ async fn unreadable_record_is_an_error_and_not_a_sign_out() {
     let key = sign_in(&registry).await.key;
     let (name, field) = stored_record(&server);
     for garbage in ["", "{", "[]", "3", "{\"owner\":\"a\"}", "\u{1}{\"signing_key\":\"secret\"}"] {
-        let _: u32 = server.ask(&["HSET", &name, &field, garbage]);
+        let _: u32 = server.command(&["HSET", &name, &field, garbage]);
         for count_open in [false, true] {
             let error = registry.load(key, count_open).await.unwrap_err();
             assert!(!full_message(&error).contains("secret"), "{}", full_message(&error));
@@ -249,16 +244,16 @@ async fn unreadable_data_is_an_error_and_is_not_overwritten() {
     registry.update(session(&login), setting("a", "1")).await.unwrap();
     let (name, field) = stored_record(&server);
     for garbage in ["x", "e1", "e1:1:", "e9:1:a1"] {
-        let _: u32 = server.ask(&["HSET", &name, &format!("d:{field}"), garbage]);
+        let _: u32 = server.command(&["HSET", &name, &format!("d:{field}"), garbage]);
         assert!(registry.load(login.key, false).await.is_err(), "{garbage}");
         assert!(registry.update(session(&login), setting("b", "2")).await.is_err(), "{garbage}");
-        let data: String = server.ask(&["HGET", &name, &format!("d:{field}")]);
+        let data: String = server.command(&["HGET", &name, &format!("d:{field}")]);
         assert_eq!(data, garbage);
     }
     // An item of a newer version is left alone.
-    let _: u32 = server.ask(&["HSET", &name, &format!("d:{field}"), "x1:2:abce1:1:a1"]);
+    let _: u32 = server.command(&["HSET", &name, &format!("d:{field}"), "x1:2:abce1:1:a1"]);
     registry.update(session(&login), setting("b", "2")).await.unwrap();
-    let data: String = server.ask(&["HGET", &name, &format!("d:{field}")]);
+    let data: String = server.command(&["HGET", &name, &format!("d:{field}")]);
     assert_eq!(data, "x1:2:abce1:1:a1e1:1:b2");
     assert_eq!(end(&registry, all("alice")).await, 1);
 }
@@ -270,14 +265,14 @@ async fn unreadable_record_does_not_hide_the_others() {
     let key = sign_in(&registry).await.key;
     let (name, field) = stored_record(&server);
     sign_in(&registry).await;
-    let text: String = server.ask(&["HGET", &name, &field]);
+    let text: String = server.command(&["HGET", &name, &field]);
     // A policy of a newer version: the record is listed, so it can be ended with all others.
     let newer = text.replace("{", r#"{"user_policy":"{\"colour\":\"red\"}","#);
-    let _: u32 = server.ask(&["HSET", &name, &field, &newer]);
+    let _: u32 = server.command(&["HSET", &name, &field, &newer]);
     assert_eq!(registry.list(Query::default()).await.unwrap().len(), 2);
     // A record without a user.
     let without_user = text.replace("\"user\"", "\"who\"");
-    let _: u32 = server.ask(&["HSET", &name, &field, &without_user]);
+    let _: u32 = server.command(&["HSET", &name, &field, &without_user]);
     assert_eq!(registry.list(Query::open("alice")).await.unwrap().len(), 1);
     assert_eq!(registry.list(Query::default()).await.unwrap().len(), 1);
     let policy = Policy::new().max_sessions(1);
@@ -293,13 +288,13 @@ async fn fields_of_a_newer_version_survive_updates() {
     let registry = server.registry().await;
     let login = sign_in(&registry).await;
     let (name, field) = stored_record(&server);
-    let text: String = server.ask(&["HGET", &name, &field]);
+    let text: String = server.command(&["HGET", &name, &field]);
     let newer = text.replacen('{', r#"{"colour":"red","#, 1);
-    let _: u32 = server.ask(&["HSET", &name, &field, &newer]);
+    let _: u32 = server.command(&["HSET", &name, &field, &newer]);
     let rotation = KeyRotation::new(session(&login), login.key, active(NOON.plus(minutes(1))));
     registry.rotate(rotation.clone()).await.unwrap();
     assert_eq!(end(&registry, all("alice")).await, 1);
-    let fields: Vec<String> = server.ask(&["HVALS", &name]);
+    let fields: Vec<String> = server.command(&["HVALS", &name]);
     assert_eq!(fields.iter().filter(|text| text.contains(r#""colour":"red""#)).count(), 2);
 }
 
@@ -323,7 +318,7 @@ async fn contradictory_policy_is_refused_before_anything_changes() {
 
 #[tokio::test]
 async fn connect_error_does_not_show_the_password() {
-    let server = RedisServer::with(&["--requirepass", "right-password"]);
+    let server = RedisServer::with_options(&["--requirepass", "right-password"]);
     let url = |password: &str| format!("redis://:{password}@127.0.0.1:{}/", server.port);
     let registry = RedisRegistry::connect(&url("right-password")).await.unwrap();
     assert!(!format!("{registry:?}").contains("right-password"), "{registry:?}");

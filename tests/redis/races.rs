@@ -7,7 +7,10 @@ use std::{
     time::Duration,
 };
 
-use session_expire::{LoginOutcome, NewLogin, Overflow, Policy, Query, RedisRegistry, Registry};
+use session_expire::{
+    Overflow, Policy, RedisRegistry,
+    registry::{LoginOutcome, NewLogin, Query, Registry},
+};
 use session_expire_tests::RedisServer;
 use tokio::task::JoinSet;
 
@@ -71,7 +74,7 @@ async fn logins_in_two_processes_leave_one_session() {
     for round in 0..rounds::times(20) {
         let open = registry.list(Query::open(format!("user {round}"))).await.unwrap();
         assert_eq!(open.len(), 1, "round {round}");
-        let committed: u32 = server.ask(&["GET", &format!("committed {round}")]);
+        let committed: u32 = server.command(&["GET", &format!("committed {round}")]);
         let expected = if overflow_in(round) == Overflow::Refuse { 1 } else { 2 * LOGINS };
         assert_eq!(committed, expected, "round {round}");
     }

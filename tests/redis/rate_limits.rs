@@ -7,7 +7,7 @@ use actix_identity::IdentityExt;
 use actix_limitation::{Limiter, RateLimiter};
 use actix_session::{Session, SessionExt};
 use actix_web::{App, dev::ServiceRequest, web};
-use session_expire::{ManualClock, Policy, PolicyPatch, SessionExpire, minutes};
+use session_expire::{Policy, PolicyPatch, SessionExpire, clock::ManualClock, minutes};
 use session_expire_tests::{Browser, RedisServer, Server, pages, serve};
 
 const LIMIT: u32 = 3;
@@ -118,7 +118,7 @@ fn requests_of_one_user_are_limited_on_all_devices() {
     assert_eq!(served(&phone, "/api/whoami"), 0);
     assert_eq!(served(&api.signed_in("bob"), "/api/whoami"), 3);
     assert_eq!(served(&api.browser(), "/api/whoami"), 5, "an anonymous visitor");
-    let counted: u32 = api.redis.ask(&["GET", "alice"]);
+    let counted: u32 = api.redis.command(&["GET", "alice"]);
     assert_eq!(counted, 2 + 5 + 5);
 }
 
@@ -134,7 +134,7 @@ fn limited_response_is_private_and_ends_no_session() {
     api.clock.advance(minutes(9));
     assert_eq!(alice.get("/api/whoami").status, 429);
     api.clock.advance(minutes(9));
-    let _: u32 = api.redis.ask(&["DEL", "alice"]);
+    let _: u32 = api.redis.command(&["DEL", "alice"]);
     assert_eq!(alice.fetch("/api/whoami").body, "alice");
 }
 
@@ -144,7 +144,7 @@ fn expired_session_is_not_counted_as_the_user() {
     let alice = api.signed_in("alice");
     api.clock.advance(minutes(10));
     assert_eq!(alice.fetch("/api/whoami").body, "anonymous");
-    assert_eq!(api.redis.ask::<u32>(&["EXISTS", "alice"]), 0);
+    assert_eq!(api.redis.command::<u32>(&["EXISTS", "alice"]), 0);
 }
 
 #[test]
@@ -153,7 +153,7 @@ fn limiter_around_a_stricter_page_counts_the_user() {
     let alice = api.signed_in("alice");
     api.clock.advance(minutes(5));
     assert_eq!(alice.fetch("/api/strict").body, "anonymous");
-    assert_eq!(api.redis.ask::<u32>(&["GET", "alice"]), 1);
+    assert_eq!(api.redis.command::<u32>(&["GET", "alice"]), 1);
 }
 
 #[test]
@@ -170,5 +170,5 @@ fn limiter_outside_sees_no_session() {
     let alice = api.signed_in("alice");
     alice.post("/mark", "one");
     assert_eq!(served(&alice, "/api/whoami"), 5);
-    assert_eq!(api.redis.ask::<u32>(&["DBSIZE"]), 0);
+    assert_eq!(api.redis.command::<u32>(&["DBSIZE"]), 0);
 }

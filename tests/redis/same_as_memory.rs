@@ -1,14 +1,19 @@
-//! The Lua scripts and the memory registry implement the same rules: random operations have the
-//! same outcomes.
+//! The Lua scripts and the memory registry implement the same rules: random operations have the same
+//! outcomes.
 
 use std::{collections::BTreeMap, fmt::Debug, sync::Arc, time::Duration};
 
 use fastrand::Rng;
 use session_expire::{
-    Client, DataChanges, EndSessions, EndTarget, Ended, KeyRotation, Limit, MemoryRegistry,
-    NewLogin, Overflow, Policy, PolicyPatch, PublicId, Query, Reason, RecordKey, RedisRegistry,
-    Registry, RegistryError, SessionLimit, SessionRef, SessionUpdate, SigningKey, StoredMessage,
-    Timestamp, UserExport, hours, minutes,
+    Limit, MemoryRegistry, Overflow, Policy, PolicyPatch, PublicId, Reason, RedisRegistry,
+    clock::Timestamp,
+    error::RegistryError,
+    hours, minutes,
+    registry::{
+        Client, DataChanges, EndSessions, EndTarget, Ended, KeyRotation, NewLogin, Query,
+        RecordKey, Registry, SessionLimit, SessionRef, SessionUpdate, SigningKey, StoredMessage,
+        UserExport,
+    },
 };
 use session_expire_tests::RedisServer;
 
@@ -74,8 +79,7 @@ impl Pair {
     fn session(&mut self) -> SessionRef {
         let last: Vec<_> = self.sessions.iter().rev().take(8).cloned().collect();
         let session = self.rng.choice(last);
-        let mut session =
-            session.unwrap_or_else(|| SessionRef { user: "alice".into(), id: PublicId::random() });
+        let mut session = session.unwrap_or_else(|| SessionRef::new("alice", PublicId::random()));
         if self.rng.u8(0..20) == 0 {
             session.user = self.user();
         }
@@ -85,12 +89,12 @@ impl Pair {
     fn limit(&mut self) -> SessionLimit {
         let overflow = [Overflow::Evict, Overflow::LeastRecent, Overflow::Refuse];
         let overflow = self.rng.choice(overflow).unwrap();
-        SessionLimit { max_sessions: self.rng.choice([0, 1, 3, 5]).unwrap().into(), overflow }
+        SessionLimit::new(self.rng.choice([0, 1, 3, 5]).unwrap(), overflow)
     }
 
     fn client(&mut self) -> Client {
         let ip = self.rng.choice(["", "192.0.2.1", "2001:db8::1"]).unwrap().parse().ok();
-        Client { ip, device: format!("a \"b\"\n/{}", self.rng.u8(0..3)).into() }
+        Client::new(ip, format!("a \"b\"\n/{}", self.rng.u8(0..3)))
     }
 
     fn policy(&mut self) -> Option<Arc<PolicyPatch>> {
@@ -111,7 +115,7 @@ impl Pair {
             let (id, content) = (self.rng.u64(0..30), raw(self.rng.choice(TEXTS).unwrap()));
             match self.rng.bool() {
                 true => changes.consumed_messages.push(id),
-                false => changes.added_messages.push(StoredMessage { id, content }),
+                false => changes.added_messages.push(StoredMessage::new(id, content)),
             }
         }
         match self.rng.u8(0..10) {
@@ -160,7 +164,7 @@ impl Pair {
     async fn sign_in(&mut self) {
         let mut login = self.login();
         self.keys.push(login.key);
-        self.sessions.push(SessionRef { user: login.user.clone(), id: login.id });
+        self.sessions.push(SessionRef::new(login.user.clone(), login.id));
         if self.rng.u8(0..3) == 0 {
             let until = self.now.plus(Duration::from_secs(self.rng.u64(0..600)));
             both!(self, reserve(login.reservation(until)));
@@ -187,7 +191,7 @@ impl Pair {
         if both!(self, rotate(rotation)) == "Rotated" {
             let id = rotation.reauthenticated_as.unwrap_or(session.id);
             self.keys.push(rotation.to);
-            self.sessions.push(SessionRef { id, ..session });
+            self.sessions.push(SessionRef::new(session.user, id));
         }
     }
 
@@ -209,7 +213,8 @@ impl Pair {
     async fn list(&mut self) {
         let user = self.rng.bool().then(|| self.user());
         let ended = self.rng.choice([None, Some(true), Some(false)]).unwrap();
-        let query = Query { user, ended, after: None, limit: self.rng.bool().then_some(2) };
+        let mut query = Query::new().ended(ended).limit(self.rng.bool().then_some(2));
+        query.user = user;
         both!(self, list(query));
     }
 
@@ -269,8 +274,8 @@ fn sorted(export: UserExport) -> (Vec<String>, BTreeMap<PublicId, String>) {
 async fn random_operations_match_the_memory_registry() {
     let server = RedisServer::start();
     for seed in 0..u64::from(rounds::times(4)) {
-        // The order of logins with the same time is not defined. With a clock that is set back
-        // there are such logins.
+        // The order of logins with the same time is not defined. With a clock that is set back there
+        // are such logins.
         let sets_clock_back = seed % 2 == 0;
         let limit = if sets_clock_back { Limit::Off } else { Limit::At(3) };
         let redis = server.registry().await.prefix(&format!("run{seed}")).history_limit(limit);

@@ -1,11 +1,15 @@
 //! Names, contents and lifetimes of the keys on the server.
 
-use std::{net::TcpListener, time::Duration};
+use std::time::Duration;
 
 use session_expire::{
-    EndSessions, EndTarget, Ended, KeyRotation, Limit, LoginOutcome, NewLogin, Overflow, Policy,
-    Query, Reason, RecordKey, RedisRegistry, Registry, SessionLimit, SessionRecord, Timestamp,
+    Limit, Overflow, Policy, Reason, RedisRegistry,
+    clock::Timestamp,
     hours,
+    registry::{
+        EndSessions, EndTarget, Ended, KeyRotation, LoginOutcome, NewLogin, Query, RecordKey,
+        Registry, SessionLimit, SessionRecord,
+    },
 };
 use session_expire_tests::RedisServer;
 
@@ -43,7 +47,7 @@ async fn users_may_have_any_characters() {
         let (_, ended) = committed(registry.commit(second).await.unwrap());
         assert_eq!(ended.iter().map(|r| r.id).collect::<Vec<_>>(), [id], "{user:?}");
     }
-    let open = Query { ended: Some(false), ..Query::default() };
+    let open = Query::new().ended(false);
     assert_eq!(registry.list(open).await.unwrap().len(), users.len());
 }
 
@@ -55,9 +59,9 @@ async fn stored_names_show_no_key_and_no_user() {
     registry.commit(login.clone()).await.unwrap();
     let rotation = KeyRotation::new(session(&login), login.key, active(NOON));
     registry.rotate(rotation.clone()).await.unwrap();
-    for name in server.ask::<Vec<String>>(&["KEYS", "*"]) {
+    for name in server.command::<Vec<String>>(&["KEYS", "*"]) {
         assert!(name.starts_with("sx1:{") && !name.contains("alice"), "{name}");
-        let dump: Vec<u8> = server.ask(&["DUMP", &name]);
+        let dump: Vec<u8> = server.command(&["DUMP", &name]);
         for key in [login.key, rotation.to] {
             let secret = &key.expose().as_bytes()[4..];
             assert!(!dump.windows(secret.len()).any(|part| part == secret), "{name}");
@@ -81,10 +85,10 @@ async fn members_of_sets_have_at_most_64_bytes() {
             .await
             .unwrap();
     }
-    for name in server.ask::<Vec<String>>(&["KEYS", "*:*:*"]) {
-        let members: Vec<String> = server.ask(&["ZRANGE", &name, "0", "-1"]);
+    for name in server.command::<Vec<String>>(&["KEYS", "*:*:*"]) {
+        let members: Vec<String> = server.command(&["ZRANGE", &name, "0", "-1"]);
         assert!(!members.is_empty() && members.iter().all(|one| one.len() <= 64), "{members:?}");
-        assert_eq!(server.ask::<String>(&["OBJECT", "ENCODING", &name]), "listpack");
+        assert_eq!(server.command::<String>(&["OBJECT", "ENCODING", &name]), "listpack");
     }
 }
 
@@ -101,27 +105,16 @@ async fn applications_with_different_prefixes_share_nothing() {
     assert_eq!(forum.list(Query::open("alice")).await.unwrap().len(), 1);
 }
 
-/// Returns a free port that neither outgoing connections nor other servers of the tests use.
-fn find_free_port() -> u16 {
-    loop {
-        let port = fastrand::u16(30_000..32_768);
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
-    }
-}
-
 /// A server in cluster mode refuses scripts that touch keys of two slots.
 #[tokio::test]
 async fn scripts_keep_to_one_slot_of_a_cluster() {
-    let bus = find_free_port().to_string();
-    let server = RedisServer::with(&["--cluster-enabled", "yes", "--cluster-port", &bus]);
-    let _: String = server.ask(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
-    while !server.ask::<String>(&["CLUSTER", "INFO"]).contains("cluster_state:ok") {
+    let server = RedisServer::with_options(&["--cluster-enabled", "yes"]);
+    let _: String = server.command(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
+    while !server.command::<String>(&["CLUSTER", "INFO"]).contains("cluster_state:ok") {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     let registry = server.registry().await;
-    let limit = SessionLimit { max_sessions: Limit::At(1), overflow: Overflow::Evict };
+    let limit = SessionLimit::new(Limit::At(1), Overflow::Evict);
     for n in 0..20 {
         let user = format!("user {n}");
         for _ in 0..3 {
@@ -189,10 +182,10 @@ async fn every_key_expires() {
     let mut ends = EndSessions::new(all("dave"), revoked());
     ends.close_adoption_until = Some(NOON.plus(hours(24)));
     registry.end(ends).await.unwrap();
-    let names: Vec<String> = server.ask(&["KEYS", "*"]);
+    let names: Vec<String> = server.command(&["KEYS", "*"]);
     assert!(names.len() >= 10, "{names:?}");
     for name in &names {
-        let left: i64 = server.ask(&["TTL", name]);
+        let left: i64 = server.command(&["TTL", name]);
         assert!((1..=90 * 24 * 3_600).contains(&left), "{name} expires after {left} s");
     }
 }
@@ -219,8 +212,7 @@ async fn records_are_deleted_after_their_retention() {
             registry.commit(last).await.unwrap();
         }
     }
-    // Three days later only the last login of each user is left, whose absolute timeout is ten
-    // days.
+    // Three days later only the last login of each user is left, whose absolute timeout is ten days.
     let later = NOON.plus(hours(72));
     for user in ["alice", "bob"] {
         registry.commit(NewLogin::new(user, later, &Policy::new())).await.unwrap();
@@ -230,9 +222,12 @@ async fn records_are_deleted_after_their_retention() {
         left += usize::from(exists(&registry, *key).await);
     }
     assert_eq!(left, 2);
-    let names: Vec<String> = server.ask(&["KEYS", "*}"]);
+    let names: Vec<String> = server.command(&["KEYS", "*}"]);
     // Four records, each with its public id, and a counter per user.
-    assert_eq!(names.iter().map(|name| server.ask::<usize>(&["HLEN", name])).sum::<usize>(), 10);
+    assert_eq!(
+        names.iter().map(|name| server.command::<usize>(&["HLEN", name])).sum::<usize>(),
+        10
+    );
 }
 
 #[tokio::test]
@@ -283,8 +278,8 @@ async fn tombstones_are_limited_but_those_of_adopted_sessions() {
     end(&registry, all("alice")).await;
     assert!(exists(&registry, key).await && exists(&registry, adopted.key).await);
     assert!(!exists(&registry, last.key).await);
-    let names: Vec<String> = server.ask(&["KEYS", "*}"]);
-    let fields: usize = server.ask(&["HLEN", &names[0]]);
+    let names: Vec<String> = server.command(&["KEYS", "*}"]);
+    let fields: usize = server.command(&["HLEN", &names[0]]);
     assert!((1_000..1_010).contains(&fields), "{fields}");
     assert_eq!(registry.list(Query::default()).await.unwrap().len(), 1);
 }

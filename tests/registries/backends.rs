@@ -6,10 +6,13 @@ use std::sync::{
 };
 
 use session_expire::{
-    EndSessions, Ended, KeyRotation, Limit, Loaded, LoginOutcome, NewLogin, Query, RecordKey,
-    RedisRegistry, Registry, RegistryFuture, Reservation, ReserveOutcome, RotationOutcome,
-    SessionLimit, SessionRecord, SessionRef, SessionUpdate, SqliteRegistry, Timestamp,
-    UpdateOutcome, UserExport, conformance::Work,
+    Limit, RedisRegistry, SqliteRegistry,
+    clock::Timestamp,
+    registry::{
+        EndSessions, Ended, KeyRotation, LoginOutcome, NewLogin, Query, RecordKey, Registry,
+        RegistryFuture, Reservation, ReserveOutcome, RotationOutcome, SessionLimit, SessionRecord,
+        SessionRef, SessionUpdate, StoredSession, UpdateOutcome, UserExport, conformance::Work,
+    },
 };
 use session_expire_tests::RedisServer;
 use tempfile::TempDir;
@@ -35,7 +38,7 @@ impl InFolder {
 }
 
 impl Registry for InFolder {
-    fn load(&self, key: RecordKey, count_open: bool) -> RegistryFuture<'_, Option<Loaded>> {
+    fn load(&self, key: RecordKey, count_open: bool) -> RegistryFuture<'_, Option<StoredSession>> {
         self.registry.load(key, count_open)
     }
 
@@ -123,13 +126,13 @@ pub async fn caching_redis() -> RedisRegistry {
 
 /// Returns a registry on `server`, without a record and with an unlimited history.
 pub async fn emptied(server: &RedisServer) -> RedisRegistry {
-    let _: String = server.ask(&["FLUSHALL"]);
+    let _: String = server.command(&["FLUSHALL"]);
     server.registry().await.history_limit(Limit::Off)
 }
 
 /// Returns the same with a cache of records.
 pub async fn emptied_caching(server: &RedisServer) -> RedisRegistry {
-    let _: String = server.ask(&["FLUSHALL"]);
+    let _: String = server.command(&["FLUSHALL"]);
     server.caching().await.history_limit(Limit::Off)
 }
 

@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use proptest::{collection::vec, prelude::*};
 use session_expire::{
-    Limit, MemoryRegistry, Registry,
-    conformance::{Runner, block_on},
+    Limit, MemoryRegistry,
+    registry::{
+        Registry,
+        conformance::{Runner, block_on},
+    },
 };
 
 use crate::{backends, reference::Reference, rounds};
@@ -102,7 +105,10 @@ fn random_steps_reach_every_kind_of_outcome() {
 }
 
 fn kind(outcome: &Outcome) -> Option<&'static str> {
-    use session_expire::{Reason, RotationOutcome as Rotation, UpdateOutcome as Update};
+    use session_expire::{
+        Reason,
+        registry::{RotationOutcome as Rotation, UpdateOutcome as Update},
+    };
     Some(match outcome {
         Outcome::Committed(_, ended) if ended.is_empty() => "committed",
         Outcome::Committed(..) => "evicted",

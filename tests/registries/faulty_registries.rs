@@ -11,7 +11,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
-use session_expire::conformance::{PROMISES, block_on};
+use session_expire::registry::conformance::{PROMISES, block_on};
 
 pub use self::{fault::Fault, registry::Faulty};
 

@@ -15,31 +15,36 @@ mod threads;
 
 mod conformance {
     mod sqlite {
-        session_expire::conformance_tests!(async { crate::backends::sqlite() });
+        session_expire::registry::conformance_tests!(async { crate::backends::sqlite() });
     }
 
     mod redis {
-        session_expire::conformance_tests!(
+        session_expire::registry::conformance_tests!(
             runner = crate::backends::tokio,
             fresh = async { crate::backends::redis().await },
         );
     }
 
     mod caching_redis {
-        session_expire::conformance_tests!(
+        session_expire::registry::conformance_tests!(
             runner = crate::backends::tokio,
             fresh = async { crate::backends::caching_redis().await },
         );
     }
 
     mod reference {
-        session_expire::conformance_tests!(async { crate::reference::Reference::default() });
+        session_expire::registry::conformance_tests!(async {
+            crate::reference::Reference::default()
+        });
     }
 
     #[test]
     fn history_limit_is_kept() {
         use crate::backends::{redis, sqlite, tokio};
-        use session_expire::{Limit, MemoryRegistry, Registry, conformance};
+        use session_expire::{
+            Limit, MemoryRegistry,
+            registry::{Registry, conformance},
+        };
         for limit in [0, 1, 3] {
             tokio(Box::pin(async {
                 let registries: [Box<dyn Registry>; 3] = [

@@ -6,10 +6,14 @@ use std::{
 };
 
 use session_expire::{
-    EndSessions, EndTarget, Ended, KeyRotation, Loaded, LoginOutcome, NewLogin, OpenSession,
-    PublicId, Query, Reason, RecordKey, Registry, RegistryFuture, Reservation, ReserveOutcome,
-    RotationOutcome, SessionData, SessionLimit, SessionRecord, SessionRef, SessionUpdate,
-    Timestamp, UpdateOutcome, UserExport,
+    PublicId, Reason,
+    clock::Timestamp,
+    registry::{
+        EndSessions, EndTarget, Ended, KeyRotation, LoginOutcome, NewLogin, OpenSession, Query,
+        RecordKey, Registry, RegistryFuture, Reservation, ReserveOutcome, RotationOutcome,
+        SessionData, SessionLimit, SessionRecord, SessionRef, SessionUpdate, StoredSession,
+        UpdateOutcome, UserExport,
+    },
 };
 
 /// The reference registry. It deletes nothing but what is erased.
@@ -81,18 +85,18 @@ impl State {
         Some((&session.record, session.data.clone()))
     }
 
-    fn load(&self, key: RecordKey, count_open: bool) -> Option<Loaded> {
+    fn load(&self, key: RecordKey, count_open: bool) -> Option<StoredSession> {
         let (record, data) = self.find(key)?;
         let own = self.sessions.iter().filter(|other| other.record.user == record.user);
         let counted = own.filter(|other| other.is_open() && !other.record.uncounted).count();
         let open = count_open.then(|| counted.try_into().unwrap());
-        Some(Loaded { record: Arc::new(record.clone()), data: Arc::new(data), open })
+        Some(StoredSession::new(Arc::new(record.clone()), Arc::new(data), open))
     }
 
     fn others(&self, user: &str, but: Option<PublicId>, now: Timestamp) -> Vec<OpenSession> {
         let own = self.sessions.iter().filter(|session| *session.record.user == *user);
         let others = own.filter(|session| Some(session.record.id) != but);
-        others.filter_map(|other| OpenSession::of(other.key, &other.record, now)).collect()
+        others.filter_map(|other| OpenSession::from_record(other.key, &other.record, now)).collect()
     }
 
     fn active(&self, open: &[OpenSession]) -> Vec<SessionRecord> {
@@ -164,7 +168,7 @@ impl State {
 
     fn replace(&mut self, login: &NewLogin) -> Vec<SessionRecord> {
         let Some((id, reason)) = login.replaces else { return vec![] };
-        let replaced = self.open(&SessionRef { user: Arc::clone(&login.user), id });
+        let replaced = self.open(&SessionRef::new(Arc::clone(&login.user), id));
         replaced.and_then(|old| old.end(&Ended::new(reason, login.at))).into_iter().collect()
     }
 
@@ -258,8 +262,7 @@ impl State {
         ended.count().try_into().unwrap()
     }
 
-    /// Closes adoption: the cookie of an adopted session must not be adopted again without its
-    /// tombstone.
+    /// Closes adoption: the cookie of an adopted session must not be adopted again without its tombstone.
     fn erase(&mut self, user: &Arc<str>) -> u64 {
         let own = self.sessions.iter().filter(|session| session.record.user == *user);
         let (count, adopted_until) =
@@ -275,7 +278,7 @@ impl State {
 
     fn export(&self, user: &Arc<str>) -> UserExport {
         let mut export = UserExport::default();
-        export.records = self.list(&Query { user: Some(Arc::clone(user)), ..Query::default() });
+        export.records = self.list(&Query::all(Arc::clone(user)));
         let open =
             self.sessions.iter().filter(|other| other.is_open() && other.record.user == *user);
         export.data =
@@ -289,7 +292,7 @@ fn ready<'a, T>(outcome: T) -> RegistryFuture<'a, T> {
 }
 
 impl Registry for Reference {
-    fn load(&self, key: RecordKey, count_open: bool) -> RegistryFuture<'_, Option<Loaded>> {
+    fn load(&self, key: RecordKey, count_open: bool) -> RegistryFuture<'_, Option<StoredSession>> {
         ready(self.state().load(key, count_open))
     }
 

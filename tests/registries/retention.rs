@@ -1,8 +1,13 @@
 //! Retention of the memory registry: the tombstones and the history that it deletes, and when.
 
 use session_expire::{
-    Clock, EndSessions, EndTarget, Ended, Limit, ManualClock, MemoryRegistry, NewLogin, Policy,
-    Reason, RecordKey, Registry, SessionRecord, SessionRef, conformance::block_on, hours, minutes,
+    Limit, MemoryRegistry, Policy, Reason,
+    clock::{Clock, ManualClock},
+    hours, minutes,
+    registry::{
+        EndSessions, EndTarget, Ended, NewLogin, RecordKey, Registry, SessionRecord, SessionRef,
+        conformance::block_on,
+    },
 };
 
 /// A registry that keeps one ended session of each user in the history.

@@ -2,7 +2,7 @@
 
 use session_expire::{
     MemoryRegistry,
-    conformance::{
+    registry::conformance::{
         activity_does_not_outrun_the_end, block_on, mixed_operations_leave_a_consistent_state,
         simultaneous_ends_of_the_others_leave_one, simultaneous_logins_commit_one,
         simultaneous_logins_leave_one_session, simultaneous_reservations_hold_one_slot,

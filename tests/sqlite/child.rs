@@ -15,9 +15,13 @@ use std::{
 };
 
 use session_expire::{
-    DataChanges, EndSessions, EndTarget, Ended, LoginOutcome, NewLogin, Policy, Reason, Registry,
-    RegistryError, RegistryFuture, SessionRecord, SessionRef, SessionUpdate, SqliteRegistry,
-    Timestamp, UpdateOutcome,
+    Policy, Reason, SqliteRegistry,
+    clock::Timestamp,
+    error::RegistryError,
+    registry::{
+        DataChanges, EndSessions, EndTarget, Ended, LoginOutcome, NewLogin, Registry,
+        RegistryFuture, SessionRecord, SessionRef, SessionUpdate, UpdateOutcome,
+    },
 };
 
 pub const NOON: Timestamp = Timestamp::from_millis(1_767_268_800_000);

@@ -1,6 +1,9 @@
 //! Full disk, simulated by a limit on the size of files.
 
-use session_expire::{Query, RecordKey, Registry, SqliteRegistry};
+use session_expire::{
+    SqliteRegistry,
+    registry::{Query, RecordKey, Registry},
+};
 
 use crate::child::{Folder, child, file, full_message, lines, log_in, log_out, send, wait};
 
@@ -19,7 +22,7 @@ fn filler() {
         assert!(logins.len() < 100_000, "the limit does not work");
     };
     send(&format!("error {}", full_message(&error)));
-    let open = Query { ended: Some(false), ..Query::default() };
+    let open = Query::new().ended(false);
     assert_eq!(wait(registry.list(open)).unwrap().len(), logins.len());
     // An end needs less space than a login: fill that, too.
     let mut ended = 0;
@@ -66,7 +69,7 @@ fn full_disk_is_an_error_and_changes_nothing() {
         open += usize::from(state == "open");
     }
     assert!(open > 0, "{sent:?}");
-    let query = Query { ended: Some(false), ..Query::default() };
+    let query = Query::new().ended(false);
     assert_eq!(wait(registry.list(query)).unwrap().len(), open, "and no other session");
     log_in(&registry, "with space again").unwrap();
 }

@@ -8,7 +8,10 @@ use std::{
 };
 
 use rusqlite::Connection;
-use session_expire::{Reason, RecordKey, Registry, SqliteRegistry};
+use session_expire::{
+    Reason, SqliteRegistry,
+    registry::{RecordKey, Registry},
+};
 
 use crate::child::{Folder, child, file, lines, log_in, log_out, send, store_data, wait};
 

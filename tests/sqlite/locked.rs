@@ -7,8 +7,10 @@ use std::{
 
 use rusqlite::Connection;
 use session_expire::{
-    EndSessions, EndTarget, Ended, LoginOutcome, NewLogin, Policy, Query, Reason, Registry,
-    RegistryFuture, SqliteRegistry, minutes,
+    Policy, Reason, SqliteRegistry, minutes,
+    registry::{
+        EndSessions, EndTarget, Ended, LoginOutcome, NewLogin, Query, Registry, RegistryFuture,
+    },
 };
 
 use crate::child::{
@@ -37,7 +39,7 @@ fn list_does_not_wait_for_a_waiting_login() {
         let other = lock(&folder);
         let login = start_login(&registry, "bob");
         thread::sleep(Duration::from_millis(50));
-        assert_eq!(wait(registry.list(Query::past("alice"))).unwrap().len(), 1);
+        assert_eq!(wait(registry.list(Query::history("alice"))).unwrap().len(), 1);
         drop(other);
         // A list that waited for the login would complete when the login has failed.
         wait(login).is_ok()
@@ -67,7 +69,7 @@ fn lock_of_another_program_fails_all_writes_at_once() {
     // Each of the 16 operations alone would wait half a second.
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
     drop(other);
-    let open = Query { ended: Some(false), ..Query::default() };
+    let open = Query::new().ended(false);
     assert_eq!(wait(registry.list(open)).unwrap().len(), 2, "no login was committed");
     log_in(&registry, "user 1").unwrap();
     store_data(&registry, &viewer).unwrap();

@@ -3,7 +3,7 @@
 use std::fs;
 
 use rusqlite::Connection;
-use session_expire::{Registry, SqliteRegistry, minutes};
+use session_expire::{SqliteRegistry, minutes, registry::Registry};
 
 use crate::child::{
     Folder, NOON, full_message, log_in, log_out, record_activity, store_data, wait,

@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use session_expire::{SqliteError, SqliteRegistry};
+use session_expire::{SqliteRegistry, registry::SqliteError};
 
 use crate::child::{Folder, child, file, full_message, lines, log_in, send};
 

@@ -9,7 +9,7 @@ use actix_web::{
     middleware::{Next, from_fn},
     web,
 };
-use session_expire::{ManualClock, Policy, SessionExpire, minutes};
+use session_expire::{Policy, SessionExpire, clock::ManualClock, minutes};
 use session_expire_tests::{Browser, Server, pages, serve};
 
 const USER: &str = "actix_identity.user_id";

@@ -1,6 +1,6 @@
 //! Clocks that are wrong or corrected.
 
-use session_expire::{Timestamp, hours, minutes, seconds};
+use session_expire::{clock::Timestamp, hours, minutes, seconds};
 use session_expire_tests::{Site, TestRegistry};
 
 #[test]

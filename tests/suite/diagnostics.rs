@@ -4,7 +4,9 @@ use std::process::Command;
 
 use actix_session::{Session, SessionMiddleware, storage::CookieSessionStore};
 use actix_web::{App, HttpResponse, cookie::Key, web};
-use session_expire::{ManualClock, Policy, PolicyPatch, SessionExpire, SessionVars, minutes};
+use session_expire::{
+    Policy, PolicyPatch, SessionExpire, SessionVars, clock::ManualClock, minutes,
+};
 use session_expire_tests::{Browser, Site, pages, serve};
 
 const CHILD: &str = "SESSION_EXPIRE_TEST_CHILD";

@@ -12,8 +12,8 @@ use actix_web::{
     web,
 };
 use session_expire::{
-    ManualClock, Overflow, Policy, RegistryError, SessionExpire, SessionHandle, Sessions,
-    SignInError,
+    Overflow, Policy, SessionExpire, SessionHandle, Sessions, SignInError, clock::ManualClock,
+    error::RegistryError,
 };
 use session_expire_tests::{Site, SiteBuilder, TestRegistry, TestResponse, serve};
 

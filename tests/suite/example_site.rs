@@ -4,7 +4,7 @@ use std::{sync::mpsc, thread};
 
 use actix_web::{cookie::Key, rt::System};
 use example_site::{RegistryKind, Settings, Site};
-use session_expire::{ManualClock, Overflow, Policy, days, hours, minutes, seconds};
+use session_expire::{Overflow, Policy, clock::ManualClock, days, hours, minutes, seconds};
 use session_expire_tests::{Browser, RedisServer, TestResponse};
 
 struct Example {

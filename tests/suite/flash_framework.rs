@@ -9,7 +9,7 @@ use actix_web::{App, HttpMessage, HttpRequest, HttpResponse, cookie::Key, web};
 use actix_web_flash_messages::{
     FlashMessage, FlashMessagesFramework, IncomingFlashMessages, storage::CookieMessageStore,
 };
-use session_expire::{FlashMessages, ManualClock, Policy, SessionExpire, minutes};
+use session_expire::{FlashMessages, Policy, SessionExpire, clock::ManualClock, minutes};
 use session_expire_tests::{Browser, Server, TestResponse, pages, serve};
 
 fn see_other(path: &str) -> HttpResponse {

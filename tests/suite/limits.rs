@@ -5,8 +5,11 @@ use std::{sync::Barrier, thread};
 use actix_identity::Identity;
 use actix_web::{HttpResponse, web};
 use session_expire::{
-    Clock, Limit, NewLogin, Overflow, Policy, PolicyPatch, Registry, SessionHandle, SignInError,
-    hours, minutes, seconds,
+    Limit, Overflow, Policy, PolicyPatch, SessionHandle, SignInError,
+    clock::Clock,
+    hours, minutes,
+    registry::{NewLogin, Registry},
+    seconds,
 };
 use session_expire_tests::{Browser, Site, SiteBuilder, block_on};
 

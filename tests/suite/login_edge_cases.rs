@@ -8,7 +8,9 @@ use actix_web::{
     HttpMessage, HttpRequest, HttpResponse, body::BoxBody, dev::ServiceResponse,
     error::ErrorBadGateway, web,
 };
-use session_expire::{Overflow, Policy, PolicyPatch, SessionHandle, hours, minutes, partition_key};
+use session_expire::{
+    Overflow, Policy, PolicyPatch, SessionHandle, hours, minutes, registry::partition_key,
+};
 use session_expire_tests::Site;
 
 fn one_session() -> Policy {

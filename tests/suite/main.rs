@@ -44,6 +44,7 @@ mod single_sign_on;
 mod slow_bodies;
 mod status;
 mod suspension;
+mod testing;
 mod timeouts;
 mod upgrades;
 mod user_agent;

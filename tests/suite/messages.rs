@@ -8,7 +8,10 @@ use actix_web::{
     error::{ErrorBadGateway, ErrorUnauthorized},
     web,
 };
-use session_expire::{FlashMessage, FlashMessages, Level, PolicyPatch, hours, minutes};
+use session_expire::{
+    FlashMessages, PolicyPatch, hours, minutes,
+    page::{FlashLevel, FlashMessage},
+};
 use session_expire_tests::Site;
 
 #[test]
@@ -37,7 +40,7 @@ fn visitor_has_messages() {
 fn message_pushed_after_showing_waits_for_next_page() {
     let routes: fn(&mut web::ServiceConfig) = |cfg| {
         let page = |messages: FlashMessages| async move {
-            messages.push(FlashMessage::new(Level::Debug, "before").with_tags("a b"));
+            messages.push(FlashMessage::new(FlashLevel::Debug, "before").with_tags("a b"));
             let shown = messages.show();
             messages.error("after");
             HttpResponse::Ok().body(shown.iter().map(FlashMessage::tags).collect::<String>())

@@ -14,8 +14,11 @@ use actix_web::{
     web,
 };
 use session_expire::{
-    Clock, EndSessions, EndTarget, Ended, Policy, Reason, Registry, Timestamp, days, hours,
-    minutes, seconds,
+    Policy, Reason,
+    clock::{Clock, Timestamp},
+    days, hours, minutes,
+    registry::{EndSessions, EndTarget, Ended, Registry},
+    seconds,
 };
 use session_expire_tests::{Browser, Site, block_on};
 

@@ -16,8 +16,8 @@ use actix_web::{
     web,
 };
 use session_expire::{
-    FlashMessages, ManualClock, Policy, PolicyPatch, SessionExpire, SessionHandle, SessionVars,
-    SignInError, minutes,
+    FlashMessages, Policy, PolicyPatch, SessionExpire, SessionHandle, SessionVars, SignInError,
+    clock::ManualClock, minutes,
 };
 use session_expire_tests::Site;
 

@@ -4,7 +4,7 @@ use std::thread;
 
 use actix_session::Session;
 use actix_web::{HttpResponse, web};
-use session_expire::{RegistryError, SessionHandle, hours, minutes};
+use session_expire::{SessionHandle, error::RegistryError, hours, minutes};
 use session_expire_tests::{Site, TestResponse};
 
 fn assert_unavailable(response: &TestResponse) {

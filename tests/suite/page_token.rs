@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix_web::{HttpResponse, web};
 use session_expire::{
-    Policy, PolicyPatch, RegistryError, SessionHandle, SessionVars, hours, minutes, session_policy,
+    Policy, PolicyPatch, SessionHandle, SessionVars, error::RegistryError, hours, minutes,
+    session_policy,
 };
 use session_expire_tests::{Browser, Site, SiteBuilder, TestRegistry, TestResponse};
 

@@ -1,8 +1,11 @@
 //! Retention of one user's sessions in the memory registry.
 
 use session_expire::{
-    Clock, Limit, ManualClock, MemoryRegistry, NewLogin, Policy, Query, Registry, SessionLimit,
-    minutes, seconds,
+    Limit, MemoryRegistry, Policy,
+    clock::{Clock, ManualClock},
+    minutes,
+    registry::{NewLogin, Query, Registry, SessionLimit},
+    seconds,
 };
 use session_expire_tests::block_on;
 
@@ -19,7 +22,7 @@ fn logins_of_one_user_are_pruned() {
         }
         // Open sessions, history, and the tombstones of two days.
         assert!(registry.len() < 3 + 20 + 2 * 48 + 2, "{}", registry.len());
-        let all = Query { user: Some("alice".into()), ..Query::default() };
+        let all = Query::all("alice");
         assert_eq!(registry.list(all).await.unwrap().len(), 23);
     });
 }

@@ -1,6 +1,12 @@
 //! Template variables of [`SessionVars`](session_expire::SessionVars).
 
-use session_expire::{DialogTexts, Languages, Limit, Policy, Timestamp, hours, minutes, seconds};
+use session_expire::{
+    Limit, Policy,
+    clock::Timestamp,
+    hours, minutes,
+    page::{DialogTexts, Languages},
+    seconds,
+};
 use session_expire_tests::{Browser, Site};
 
 fn vars(browser: &Browser, path: &str) -> (Option<u64>, Option<u64>, String) {

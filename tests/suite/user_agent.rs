@@ -1,7 +1,7 @@
 //! Device names from `User-Agent` headers.
 
 use actix_web::{HttpResponse, web};
-use session_expire::{SessionHandle, device_name};
+use session_expire::{SessionHandle, request::device_name};
 use session_expire_tests::Site;
 
 /// Responds with the device names of the sessions of alice.

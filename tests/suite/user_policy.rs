@@ -3,7 +3,7 @@
 use actix_identity::Identity;
 use actix_web::{HttpResponse, Result, web};
 use session_expire::{
-    Limit, Overflow, Policy, PolicyPatch, RegistryError, SessionHandle, SignInError, hours,
+    Limit, Overflow, Policy, PolicyPatch, SessionHandle, SignInError, error::RegistryError, hours,
     minutes, seconds,
 };
 use session_expire_tests::{Browser, Site, SiteBuilder};

@@ -5,7 +5,9 @@ use actix_web::{HttpResponse, Resource, Result, web};
 use askama::Template;
 use serde::Deserialize;
 use session_expire::{
-    FlashMessages, PublicId, Query, SessionHandle, SessionRecord, SessionVars, Timestamp,
+    FlashMessages, PublicId, SessionHandle, SessionVars,
+    clock::Timestamp,
+    registry::{Query, SessionRecord},
 };
 
 use super::{html, see_other};
@@ -59,7 +61,7 @@ async fn list_sessions(
     let user = Some(User::from_identity(&user)?);
     let after = cursor.and_then(|cursor| cursor.parse());
     // One extra record shows whether there is a next page.
-    let query = Query { after, limit: Some(PAGE_LENGTH + 1), ..Query::default() };
+    let query = Query::new().after(after).limit(PAGE_LENGTH + 1);
     let mut records = handle.sessions().find(query).await?;
     let next = (records.len() > PAGE_LENGTH).then(|| last_on_page(&mut records)).flatten();
     let devices = records.iter().map(|record| Device::new(record, handle.now(), handle.id()));

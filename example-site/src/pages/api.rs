@@ -8,7 +8,7 @@
 use actix_identity::Identity;
 use actix_web::{Responder, Result, routes, web};
 use serde::Serialize;
-use session_expire::{Seconds, SessionVars, session_policy};
+use session_expire::{SessionVars, page::RemainingSeconds, session_policy};
 
 use crate::users::User;
 
@@ -27,7 +27,7 @@ pub(super) async fn me(user: Identity) -> Result<impl Responder> {
 #[derive(Serialize)]
 struct Poll {
     user: &'static str,
-    seconds_until_idle_end: Seconds,
+    seconds_until_idle_end: RemainingSeconds,
 }
 
 /// Endpoint for polling. `passive` checks the session without recording activity.

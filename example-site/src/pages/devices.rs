@@ -3,7 +3,10 @@
 use actix_identity::Identity;
 use actix_web::{Error, HttpRequest, HttpResponse, Result, Scope, http::StatusCode, web};
 use askama::Template;
-use session_expire::{FlashMessages, PublicId, Query, SessionHandle, SessionRecord, SessionVars};
+use session_expire::{
+    FlashMessages, PublicId, SessionHandle, SessionVars,
+    registry::{Query, SessionRecord},
+};
 
 use super::{error_page, html, see_other};
 use crate::{device::Device, format::Limits, users::User};
@@ -37,7 +40,7 @@ async fn list(
     handle: SessionHandle,
 ) -> Result<HttpResponse> {
     let user = User::from_identity(&user)?;
-    let all = Query { user: Some(user.name.into()), ..Query::default() };
+    let all = Query::all(user.name);
     let records = handle.sessions().find(all).await?;
     let devices = records.iter().map(|record| Device::new(record, handle.now(), handle.id()));
     let (mut active, past): (Vec<_>, Vec<_>) = devices.partition(|device| device.end.is_none());
@@ -81,7 +84,7 @@ async fn end(
 
 /// Returns a session of `user`, also one that has ended.
 async fn find(user: &User, id: PublicId, handle: &SessionHandle) -> Result<Option<SessionRecord>> {
-    let all = Query { user: Some(user.name.into()), ..Query::default() };
+    let all = Query::all(user.name);
     let records = handle.sessions().find(all).await?;
     Ok(records.into_iter().find(|record| record.id == id))
 }

@@ -13,7 +13,7 @@ use actix_web::{
     middleware::Next,
 };
 use askama::Template;
-use session_expire::FlashMessage;
+use session_expire::page::FlashMessage;
 
 use super::html_with;
 use crate::{format::Limits, users::User};

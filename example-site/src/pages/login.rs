@@ -9,8 +9,8 @@ use actix_web::{
 use askama::Template;
 use serde::Deserialize;
 use session_expire::{
-    FlashMessages, PolicyPatch, PublicId, SessionHandle, SessionRecord, SignInError, days,
-    local_path,
+    FlashMessages, PolicyPatch, PublicId, SessionHandle, SignInError, days,
+    registry::SessionRecord, request::local_path,
 };
 
 use super::{html, html_with, see_other};

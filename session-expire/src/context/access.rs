@@ -2,10 +2,12 @@
 
 use super::{RequestContext, load::LoadedSession, session_data::NamedUser};
 use crate::{
-    facts::Reason,
-    judge::{Deadlines, Verdict, judge},
     messages::queue::Source,
     policy::Policy,
+    session::{
+        reason::Reason,
+        verdict::{Deadlines, Verdict, judge},
+    },
     time::Timestamp,
 };
 

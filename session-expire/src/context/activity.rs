@@ -3,7 +3,7 @@
 use super::RequestContext;
 use crate::{
     config::write_interval,
-    registry::{record::SessionRecord, room::SessionLimit},
+    session::{limit::SessionLimit, record::SessionRecord},
     time::Timestamp,
 };
 
@@ -36,7 +36,7 @@ impl RequestContext {
 
     /// Returns the session limit of this request if the user may have more sessions open.
     pub(crate) fn exceeded_limit(&self) -> Option<SessionLimit> {
-        let limit = SessionLimit::of(self.layers.policies.borrow().effective());
+        let limit = SessionLimit::from(&**self.layers.policies.borrow().effective());
         let loaded = self.record().filter(|loaded| !loaded.record.uncounted)?;
         let open = loaded.open.map(|open| usize::try_from(open).unwrap_or(usize::MAX));
         // Sessions that were not counted may be too many.

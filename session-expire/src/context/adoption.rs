@@ -10,13 +10,12 @@ use crate::{
     config::Config,
     error::RegistryError,
     event::Event,
-    limit::Limit,
     migration::{Migration, OldSession},
-    registry::{
-        Loaded,
-        login::{LoginOutcome, NewLogin},
-    },
+    policy::limit::Limit,
+    policy::merge::SessionPatches,
+    registry::StoredSession,
     request::client_ip::client,
+    session::login::{LoginOutcome, NewLogin},
 };
 
 /// Returns `true` if the request carries a session that may be adopted.
@@ -49,7 +48,7 @@ async fn try_adopt(
     };
     let key = old.key;
     // Adopted before by another tab, or ended since.
-    if let Some(Loaded { record, data, open }) = config.registry.load(key, false).await? {
+    if let Some(StoredSession { record, data, open }) = config.registry.load(key, false).await? {
         return Ok(LoadedSession::Record(LoadedRecord { key, record, data, open }));
     }
     let login = new_login(config, migration, &old, req).await?;
@@ -78,10 +77,8 @@ async fn new_login(
     req: &HttpRequest,
 ) -> Result<NewLogin, RegistryError> {
     let user_policy = config.user_policy(&old.user).await?;
-    let policy = match &user_policy {
-        Some(patch) => patch.over(&config.policy),
-        None => (*config.policy).clone(),
-    };
+    let patches = SessionPatches { login: None, user: user_policy.as_deref() };
+    let policy = patches.at_login(&config.policy);
     let mut login = NewLogin::new(old.user.clone(), config.now(), &policy);
     login.key = old.key;
     login.logged_in_at = old.logged_in_at;

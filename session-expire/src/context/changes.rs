@@ -4,7 +4,7 @@ use super::{RequestContext, access::AccessState, session_data::NamedUser};
 use crate::{
     cookies::anonymous::AnonymousState,
     messages::queue::{MessageQueue, warn_of_dropped},
-    registry::data::{DataChanges, DataTooLarge, SessionData},
+    session::data::{DataChanges, DataTooLarge, SessionData},
 };
 
 /// What happened to the user of a session.

@@ -7,8 +7,8 @@ use actix_web::HttpRequest;
 
 use crate::{
     config::Config,
-    registry::client::Client,
     request::{RequestInfo, client_ip::client, kind::RequestKind, origin::is_from_other_site},
+    session::client::Client,
 };
 
 /// What is known of a request when it is settled.

@@ -15,8 +15,7 @@ use super::{
 };
 use crate::{
     error::SetupError,
-    handler_policies::PolicyId,
-    policy::{Policy, PolicyPatch},
+    policy::{Policy, PolicyPatch, handler_policies::PolicyId},
 };
 
 /// The layers so far.

@@ -5,10 +5,8 @@ use std::sync::Arc;
 use crate::{
     config::Config,
     error::RegistryError,
-    facts::Facts,
-    registry::{
-        Loaded, data::SessionData, future::RegistryFuture, key::RecordKey, record::SessionRecord,
-    },
+    registry::{StoredSession, future::RegistryFuture},
+    session::{data::SessionData, key::RecordKey, record::SessionRecord, verdict::Facts},
 };
 
 /// What the registry says about the key of a request.
@@ -37,17 +35,17 @@ impl LoadedSession {
         config: &Config,
         key: RecordKey,
         count_open: bool,
-    ) -> RegistryFuture<'_, Option<Loaded>> {
+    ) -> RegistryFuture<'_, Option<StoredSession>> {
         config.registry.load(key, count_open)
     }
 
     pub(crate) fn new(
         config: &Config,
         key: RecordKey,
-        outcome: Result<Option<Loaded>, RegistryError>,
+        outcome: Result<Option<StoredSession>, RegistryError>,
     ) -> Self {
         match outcome {
-            Ok(Some(Loaded { record, data, open })) => {
+            Ok(Some(StoredSession { record, data, open })) => {
                 Self::Record(LoadedRecord { key, record, data, open })
             }
             Ok(None) => {

@@ -5,13 +5,13 @@ use std::cell::{Cell, RefCell};
 use actix_web::HttpRequest;
 
 use super::RequestContext;
-use crate::{messages::flash::FlashMessage, request::return_path::is_at};
+use crate::{messages::flash::StoredFlash, request::return_path::is_at};
 
 /// What a request has to do with the login page.
 #[derive(Default)]
 pub(super) struct LoginPage {
     /// The text of a challenge, for the next page.
-    pub(super) challenge_reason: RefCell<Option<FlashMessage>>,
+    pub(super) challenge_reason: RefCell<Option<StoredFlash>>,
     /// The user fills in the login form, and need not be told why the old session ended.
     pub(super) is_reason_dismissed: Cell<bool>,
     /// The request comes from a challenge that has ended nothing.

@@ -4,13 +4,13 @@ use actix_web::HttpRequest;
 
 use super::{RequestContext, access::AccessState};
 use crate::{
-    facts::Reason,
     messages::{
-        flash::{FlashMessage, Level},
+        flash::{FlashLevel, FlashMessage, StoredFlash},
         notice::Notice,
         queue::{MessageQueue, Source},
     },
     request::RequestInfo,
+    session::reason::Reason,
 };
 
 impl RequestContext {
@@ -58,7 +58,7 @@ impl RequestContext {
         if !self.explains(&info) {
             return;
         }
-        let stored = self.cookies.anonymous.reason.clone();
+        let stored = self.cookies.anonymous.reason.clone().map(FlashMessage::from);
         let reason = stored.or_else(|| self.reason_message(self.reason_to_tell()?, &info));
         if let Some(message) = reason {
             self.with_messages(|queue| queue.set_reason(message));
@@ -67,14 +67,15 @@ impl RequestContext {
 
     /// Returns the message about an end, unless its text is empty.
     fn reason_message(&self, reason: Reason, info: &RequestInfo) -> Option<FlashMessage> {
-        let level = if reason == Reason::LoggedOut { Level::Success } else { Level::Warning };
+        let level =
+            if reason == Reason::LoggedOut { FlashLevel::Success } else { FlashLevel::Warning };
         let text = self.ended_text(reason, info);
         (!text.is_empty()).then(|| FlashMessage::new(level, text).with_tags(reason.as_str()))
     }
 
     /// Keeps a message for the next page, unless a user signs in before.
     pub(crate) fn keep_reason(&self, message: FlashMessage) {
-        *self.login_page.challenge_reason.borrow_mut() = Some(message);
+        *self.login_page.challenge_reason.borrow_mut() = Some(message.into());
     }
 
     /// A challenge under a policy with a message of its own: the login page, which is under another
@@ -83,7 +84,7 @@ impl RequestContext {
         let has_own = self.policy().message != self.config().policy.message;
         let reason = self.reason_to_tell().filter(|_| has_own && self.explains(info));
         let message = reason.and_then(|reason| self.reason_message(reason, info));
-        *self.login_page.challenge_reason.borrow_mut() = message;
+        *self.login_page.challenge_reason.borrow_mut() = message.map(StoredFlash::from);
     }
 
     /// A record that the registry does not know tells no reason.

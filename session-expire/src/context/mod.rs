@@ -40,8 +40,13 @@ use self::{
     slot::ContextSlot,
 };
 use crate::{
-    config::Config, cookies::RequestCookies, error::SetupError, judge::Verdict, limit::Limits,
-    messages::queue::MessageQueue, registry::data::DataChanges, request::RequestInfo,
+    config::Config,
+    cookies::RequestCookies,
+    error::SetupError,
+    messages::queue::MessageQueue,
+    policy::limit::Limits,
+    request::RequestInfo,
+    session::{data::DataChanges, verdict::Verdict},
     time::Timestamp,
 };
 

@@ -15,9 +15,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     config::{Config, write_interval},
-    handler_policies::PolicyId,
-    limit::Limit,
-    policy::{Policy, PolicyPatch},
+    policy::{Policy, PolicyPatch, handler_policies::PolicyId, limit::Limit},
 };
 
 thread_local! {

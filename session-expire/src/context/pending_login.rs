@@ -9,16 +9,16 @@ use crate::{
     config::Config,
     error::RegistryError,
     event::Event,
-    facts::Reason,
-    policy::{Policy, PolicyPatch},
-    registry::{
+    policy::{PolicyPatch, merge::SessionPatches},
+    request::client_ip::client,
+    session::{
         client::Client,
         key::{PublicId, RecordKey},
+        limit::SessionLimit,
         login::{NewLogin, ReserveOutcome},
+        reason::Reason,
         record::{Ended, SessionRecord},
-        room::SessionLimit,
     },
-    request::client_ip::client,
     time::seconds,
 };
 
@@ -165,13 +165,11 @@ impl RequestContext {
         let config = self.config();
         let user_policy = config.user_policy(&user).await?;
         let login_policy = config.validated_patch(login_policy)?;
-        let policy = policy_at_login(
-            &self.layered_policy(),
-            login_policy.as_deref(),
-            user_policy.as_deref(),
-        );
+        let patches =
+            SessionPatches { login: login_policy.as_deref(), user: user_policy.as_deref() };
+        let policy = patches.at_login(&self.layered_policy());
         let mut login = NewLogin::new(user, config.now(), &policy);
-        login.limit = login.limit.or_as_many_as(SessionLimit::of(&config.policy));
+        login.limit = login.limit.or_as_many_as(SessionLimit::from(&*config.policy));
         login.client = client;
         login.replaces = self.replaced_session(&login.user);
         (login.login_policy, login.user_policy) = (login_policy, user_policy);
@@ -193,13 +191,4 @@ impl RequestContext {
             _ => Reason::LoggedOut,
         }
     }
-}
-
-fn policy_at_login(
-    layered: &Policy,
-    login: Option<&PolicyPatch>,
-    user: Option<&PolicyPatch>,
-) -> Policy {
-    let chosen = login.map_or_else(|| layered.clone(), |login| login.over(layered));
-    user.map_or_else(|| chosen.clone(), |user| user.over(&chosen))
 }

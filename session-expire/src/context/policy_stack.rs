@@ -5,9 +5,8 @@ use std::{rc::Rc, sync::Arc};
 
 use super::mounted::Mounted;
 use crate::{
-    choice::under_choice,
-    policy::{Policy, PolicyPatch},
-    registry::record::SessionRecord,
+    policy::{Policy, PolicyPatch, merge::SessionPatches},
+    session::record::SessionRecord,
 };
 
 /// The policies that a request has met. What does not differ from the policy below is not stored.
@@ -94,14 +93,11 @@ fn own_policy(
 ) -> Option<Arc<Policy>> {
     let record =
         record.filter(|record| record.login_policy.is_some() || record.user_policy.is_some())?;
-    let login = record.login_policy.as_ref().map(|login| match layers {
-        Some(layers) => Arc::new(under_choice(app, login, layers)),
-        None => Arc::new(under_choice(app, login, &PolicyPatch::new())),
-    });
-    match &record.user_policy {
-        Some(user) => Some(Arc::new(user.over(login.as_ref().unwrap_or(layered)))),
-        None => login,
-    }
+    let patches = SessionPatches {
+        login: record.login_policy.as_deref(),
+        user: record.user_policy.as_deref(),
+    };
+    patches.on_page(app, layers, layered)
 }
 
 /// Returns the policy in force for `record` on a page without layers.

@@ -11,8 +11,8 @@ use actix_session::{Session, SessionExt, SessionStatus};
 use actix_web::HttpRequest;
 use serde_json::value::RawValue;
 
-use crate::{
-    registry::data::{DataChanges, SessionData},
+use crate::session::{
+    data::{DataChanges, SessionData},
     user_id::user_id,
 };
 
@@ -242,7 +242,7 @@ mod tests {
             changes.set.iter().map(|(name, json)| (&**name, json.get())).collect();
         set.sort_unstable();
         assert_eq!(set, [("a", "2"), ("c", "\"new\"")]);
-        assert_eq!(changes.removed, ["b".into()]);
+        assert_eq!(changes.removed, [Box::<str>::from("b")]);
     }
 
     #[test]

@@ -4,12 +4,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    facts::Reason,
-    messages::flash::FlashMessage,
-    registry::{
-        data::SessionData,
-        key::{RecordKey, to_hex},
-    },
+    messages::flash::StoredFlash,
+    session::{data::SessionData, key::RecordKey, reason::Reason},
 };
 
 /// What an anonymous visitor has.
@@ -21,10 +17,10 @@ pub(crate) struct AnonymousState {
     #[serde(rename = "d", skip_serializing_if = "SessionData::is_empty")]
     pub(crate) data: SessionData,
     #[serde(rename = "m", skip_serializing_if = "Vec::is_empty")]
-    pub(crate) messages: Vec<FlashMessage>,
+    pub(crate) messages: Vec<StoredFlash>,
     /// The text of an end under a policy with a message of its own, until it is shown.
     #[serde(rename = "r", skip_serializing_if = "Option::is_none")]
-    pub(crate) reason: Option<FlashMessage>,
+    pub(crate) reason: Option<StoredFlash>,
     /// The login page to which a challenge that ended nothing has sent the browser.
     #[serde(rename = "l", skip_serializing_if = "Option::is_none")]
     pub(crate) marked_login: Option<String>,
@@ -77,7 +73,7 @@ fn reason_mark(key: &RecordKey, reason: Reason) -> String {
 }
 
 fn short_hash(key: &RecordKey) -> String {
-    to_hex(&Sha256::digest(key.expose())[..8])
+    hex::encode(&Sha256::digest(key.expose())[..8])
 }
 
 #[cfg(test)]

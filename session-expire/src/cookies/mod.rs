@@ -16,7 +16,7 @@ use actix_web::{
 use self::anonymous::AnonymousState;
 use crate::{
     error::ConfigError,
-    registry::key::RecordKey,
+    session::key::RecordKey,
     time::{Timestamp, days},
 };
 
@@ -246,7 +246,7 @@ mod tests {
     use actix_web::http::header::HeaderValue;
 
     use super::*;
-    use crate::messages::flash::{FlashMessage, Level};
+    use crate::messages::flash::{FlashLevel, FlashMessage};
 
     const NOW: Timestamp = Timestamp::from_millis(1_767_268_800_000);
 
@@ -261,7 +261,7 @@ mod tests {
     }
 
     fn state(messages: usize, text: &str) -> AnonymousState {
-        let message = FlashMessage::new(Level::Info, text);
+        let message = FlashMessage::new(FlashLevel::Info, text).into();
         AnonymousState { messages: vec![message; messages], ..AnonymousState::default() }
     }
 
@@ -306,7 +306,7 @@ mod tests {
         assert!(cookie.name().len() + cookie.value().len() <= MAX_BYTES);
         assert_eq!(reread(&config, &cookie, NOW).messages.len(), 4);
         let mut large = AnonymousState::default();
-        let mut changes = crate::registry::data::DataChanges::default();
+        let mut changes = crate::session::data::DataChanges::default();
         changes.set("cart", serde_json::value::to_raw_value(&"x".repeat(4_000)).unwrap());
         large.data.apply(&changes).unwrap();
         assert_eq!(config.anonymous_cookie(large, NOW), Err(AnonymousTooLarge));

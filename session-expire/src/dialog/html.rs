@@ -2,10 +2,12 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
 /// HTML that is safe to render without escaping.
 ///
 /// ```
-/// use session_expire::{Markup, SessionVars};
+/// use session_expire::{SessionVars, page::Markup};
 ///
 /// fn footer(session: &SessionVars) -> String {
 ///     format!("<footer>Imprint</footer>{}", session.warning_dialog)
@@ -14,8 +16,20 @@ use std::fmt;
 /// assert_eq!(footer(&SessionVars::default()), "<footer>Imprint</footer>"); // an anonymous visitor
 /// assert_eq!(Markup::default().to_string(), "");
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Markup(pub(crate) String);
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[serde(transparent)]
+pub struct Markup(String);
+
+impl Markup {
+    /// Returns `html` as markup.
+    ///
+    /// # Security
+    ///
+    /// Nothing is escaped: a text of a user must not be part of it.
+    pub fn new(html: impl Into<String>) -> Self {
+        Self(html.into())
+    }
+}
 
 impl fmt::Display for Markup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

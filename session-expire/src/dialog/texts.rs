@@ -14,7 +14,7 @@ use super::{
 /// (its nearest `lang` attribute) and with its plural forms.
 ///
 /// ```
-/// use session_expire::{DialogTexts, Policy, SessionExpire};
+/// use session_expire::{Policy, SessionExpire, page::DialogTexts};
 /// let expire = SessionExpire::builder(Policy::new())
 ///     .dialog_texts(|languages| match languages.best_of(&["en", "de"]) {
 ///         Some("de") => DialogTexts {
@@ -25,7 +25,7 @@ use super::{
 ///         _ => DialogTexts::default(),
 ///     })
 ///     .build()?;
-/// # Ok::<(), session_expire::ConfigError>(())
+/// # Ok::<(), session_expire::error::ConfigError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DialogTexts {
@@ -85,7 +85,7 @@ impl DialogTexts {
     pub(crate) fn markup(&self, prefix: &str) -> Markup {
         let (prefix, style) = (escape(prefix), STYLE.path());
         let text = three(&self.idle, &self.session, &self.over);
-        Markup(format!(
+        Markup::new(format!(
             "<link rel=\"stylesheet\" href=\"{prefix}/{style}\">\
              <dialog class=\"session-expire\" role=\"alertdialog\" \
              aria-labelledby=\"session-expire-title\" aria-describedby=\"session-expire-text\">\

@@ -7,7 +7,10 @@ use actix_web::{
     web,
 };
 
-use crate::{dialog::assets::Asset, limit::Limit, policy::PolicyPatch};
+use crate::{
+    dialog::assets::Asset,
+    policy::{PolicyPatch, limit::Limit},
+};
 
 /// Serves a file whose name changes with its content. Every session may load it: a file must not
 /// end a session that the page it belongs to still accepts.

@@ -17,11 +17,12 @@ use crate::{
     context::{RequestContext, access::AccessState},
     error::{RegistryError, SetupError},
     event::Event,
-    facts::Facts,
-    judge::{Verdict, judge},
-    registry::update::SessionUpdate,
     response::problem::{
         bad_request, content_too_large, cross_site, set_authenticate_header, unavailable,
+    },
+    session::{
+        update::SessionUpdate,
+        verdict::{Facts, Verdict, judge},
     },
 };
 

@@ -6,13 +6,13 @@ use super::status::{State, Status};
 use crate::{
     context::RequestContext,
     error::SetupError,
-    facts::Reason,
-    messages::flash::{FlashMessage, Level},
+    messages::flash::{FlashLevel, FlashMessage},
     request::kind::ResponseFormat,
     response::{
         challenge::{hx_redirect, see_other},
         problem::cross_site,
     },
+    session::reason::Reason,
 };
 
 pub(super) async fn logout(req: HttpRequest) -> Result<HttpResponse, SetupError> {
@@ -25,7 +25,7 @@ pub(super) async fn logout(req: HttpRequest) -> Result<HttpResponse, SetupError>
     let (policy, info) = (context.policy(), context.info(&req));
     let text = context.ended_text(Reason::LoggedOut, &info);
     if !text.is_empty() {
-        context.keep_reason(FlashMessage::new(Level::Success, text).with_tags("logged_out"));
+        context.keep_reason(FlashMessage::new(FlashLevel::Success, text).with_tags("logged_out"));
     }
     Ok(match info.format {
         ResponseFormat::Page => see_other(&policy.login_url),

@@ -10,14 +10,15 @@ use actix_web::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    claim::{self, PageLimits},
     context::{RequestContext, access::AccessState, policy_stack::MergedPolicy},
     error::SetupError,
-    extract::session_vars::Seconds,
-    judge::Verdict,
-    limit::Limit,
-    policy::Policy,
+    extract::session_vars::RemainingSeconds,
+    policy::{Policy, limit::Limit},
     response::problem::{cross_site, unavailable},
+    session::{
+        page_token::{self, PageLimits},
+        verdict::Verdict,
+    },
 };
 
 /// No page of another site may read it (Fetch standard, Cross-Origin-Resource-Policy).
@@ -28,9 +29,9 @@ const CORP: HeaderName = HeaderName::from_static("cross-origin-resource-policy")
 #[serde(tag = "state", rename_all = "lowercase")]
 pub(super) enum State {
     Active {
-        seconds_until_idle_end: Seconds,
-        seconds_until_session_end: Seconds,
-        warn_seconds: Seconds,
+        seconds_until_idle_end: RemainingSeconds,
+        seconds_until_session_end: RemainingSeconds,
+        warn_seconds: RemainingSeconds,
     },
     Expired {
         reason: &'static str,
@@ -83,9 +84,9 @@ impl Status {
                 login_url: policy.login_url.to_string(),
             },
             Verdict::Active(deadlines) => State::Active {
-                seconds_until_idle_end: Seconds::of(deadlines.idle_end),
-                seconds_until_session_end: Seconds::of(deadlines.session_end),
-                warn_seconds: Seconds::of(policy.warning().map_or(Limit::Off, Limit::At)),
+                seconds_until_idle_end: RemainingSeconds::new(deadlines.idle_end),
+                seconds_until_session_end: RemainingSeconds::new(deadlines.session_end),
+                warn_seconds: RemainingSeconds::new(policy.warning().map_or(Limit::Off, Limit::At)),
             },
         };
         Self { state, policy: (token == PageToken::Stale).then_some("stale") }
@@ -130,7 +131,7 @@ pub(super) async fn status(
 pub(super) fn belongs_to_other_user(context: &RequestContext, page: &PageParams) -> bool {
     match (context.verdict(), context.record(), &page.login) {
         (Verdict::Active(_), Some(loaded), Some(page)) => {
-            !claim::is_made_for(page, &loaded.record.user)
+            !page_token::is_page_of(page, &loaded.record.user)
         }
         _ => false,
     }
@@ -150,7 +151,7 @@ pub(super) fn apply_page_policy(
         return Ok(PageToken::Valid);
     };
     let digest = &context.mounted.policy_digest;
-    let page = claim::redeem(token, digest, loaded.record.signing_key());
+    let page = page_token::verify(token, digest, loaded.record.signing_key());
     match page.filter(|page| is_in_force(context, page)) {
         Some(PageLimits { limits, .. }) => {
             context.add_layer(&limits, |below| MergedPolicy::new(&limits, below), req)?;

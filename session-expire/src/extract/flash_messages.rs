@@ -1,6 +1,7 @@
 //! Flash messages, as a handler adds and shows them.
 
 use std::{
+    cell::RefCell,
     fmt,
     future::{Ready, ready},
     rc::Rc,
@@ -11,7 +12,7 @@ use actix_web::{Error, FromRequest, HttpRequest, dev::Payload};
 
 use crate::{
     context::RequestContext,
-    messages::flash::{FlashMessage, Level},
+    messages::flash::{FlashLevel, FlashMessage},
 };
 
 /// The flash messages of the user: to add to, and to show in a template.
@@ -37,42 +38,60 @@ use crate::{
 ///     shown.map(|message| format!("<p class=\"{}\">{message}</p>", message.tags())).collect()
 /// }
 /// ```
+///
+/// For unit tests of a template or a handler, [`FlashMessages::default`] is empty, and an iterator of
+/// [`FlashMessage`] collects into one.
+#[derive(Default)]
 pub struct FlashMessages {
-    context: Rc<RequestContext>,
-    req: HttpRequest,
+    /// Those of a request; `None` if they were made by hand.
+    request: Option<(Rc<RequestContext>, HttpRequest)>,
+    by_hand: RefCell<Vec<FlashMessage>>,
 }
 
 impl FlashMessages {
     /// Adds a message.
     pub fn push(&self, message: FlashMessage) {
-        self.context.push_message(message);
+        match &self.request {
+            Some((context, _)) => context.push_message(message),
+            None => self.by_hand.borrow_mut().push(message),
+        }
     }
 
-    /// Adds a message of level [`Level::Info`].
+    /// Adds a message of level [`FlashLevel::Info`].
     pub fn info(&self, text: impl Into<String>) {
-        self.push(FlashMessage::new(Level::Info, text));
+        self.push(FlashMessage::new(FlashLevel::Info, text));
     }
 
-    /// Adds a message of level [`Level::Success`].
+    /// Adds a message of level [`FlashLevel::Success`].
     pub fn success(&self, text: impl Into<String>) {
-        self.push(FlashMessage::new(Level::Success, text));
+        self.push(FlashMessage::new(FlashLevel::Success, text));
     }
 
-    /// Adds a message of level [`Level::Warning`].
+    /// Adds a message of level [`FlashLevel::Warning`].
     pub fn warning(&self, text: impl Into<String>) {
-        self.push(FlashMessage::new(Level::Warning, text));
+        self.push(FlashMessage::new(FlashLevel::Warning, text));
     }
 
-    /// Adds a message of level [`Level::Error`].
+    /// Adds a message of level [`FlashLevel::Error`].
     pub fn error(&self, text: impl Into<String>) {
-        self.push(FlashMessage::new(Level::Error, text));
+        self.push(FlashMessage::new(FlashLevel::Error, text));
     }
 
     /// Returns all messages that have not been shown, in order, and consumes them. The reason why
     /// the session has ended is among them.
     #[must_use]
     pub fn show(&self) -> Vec<FlashMessage> {
-        self.context.show_messages(&self.req)
+        match &self.request {
+            Some((context, req)) => context.show_messages(req),
+            None => self.by_hand.take(),
+        }
+    }
+}
+
+impl FromIterator<FlashMessage> for FlashMessages {
+    /// Makes messages by hand, for unit tests.
+    fn from_iter<I: IntoIterator<Item = FlashMessage>>(messages: I) -> Self {
+        Self { by_hand: RefCell::new(messages.into_iter().collect()), ..Self::default() }
     }
 }
 
@@ -91,7 +110,8 @@ impl FromRequest for FlashMessages {
 
     fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
         let context = RequestContext::get(req);
-        ready(context.map(|context| Self { context, req: req.clone() }).map_err(Error::from))
+        let messages = |context| Self { request: Some((context, req.clone())), ..Self::default() };
+        ready(context.map(messages).map_err(Error::from))
     }
 }
 

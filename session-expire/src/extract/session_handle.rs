@@ -12,11 +12,11 @@ use actix_web::{Error, FromRequest, HttpRequest, dev::Payload};
 use crate::{
     context::{RequestContext, access::AccessState},
     error::RegistryError,
-    judge::Verdict,
     policy::{Policy, PolicyPatch},
-    registry::{
+    session::{
         key::{PublicId, SigningKey},
         update::SessionUpdate,
+        verdict::Verdict,
     },
     sessions::Sessions,
     time::Timestamp,
@@ -41,7 +41,7 @@ use crate::{
 ///     match session.verdict() {
 ///         Verdict::Active(left) => format!("signed in, {:?} left", left.nearest().at()),
 ///         Verdict::Expired(reason) => format!("signed out: {reason}"),
-///         Verdict::Anonymous => "anonymous".to_owned(),
+///         _ => "anonymous".to_owned(),
 ///     }
 /// }
 /// ```
@@ -155,7 +155,7 @@ impl SessionHandle {
     /// an error; a WebSocket or a stream ends its session with [`Sessions::end`] instead:
     ///
     /// ```
-    /// use session_expire::{RegistryError, SessionHandle};
+    /// use session_expire::{SessionHandle, error::RegistryError};
     /// async fn leave(session: &SessionHandle, user: &str) -> Result<(), RegistryError> {
     ///     let Some(id) = session.id() else { return Ok(()) };
     ///     session.sessions().end(user, id).await.map(drop)

@@ -10,38 +10,40 @@ use actix_web::{Error, FromRequest, HttpRequest, dev::Payload, http::Method};
 use serde::Serialize;
 
 use crate::{
-    claim,
     context::{RequestContext, facts::RequestFacts},
     dialog::{
         assets::SCRIPT,
         html::{Markup, escape},
         texts::DialogTexts,
     },
-    judge::{Deadlines, Verdict, judge},
-    limit::Limit,
-    registry::update::SessionUpdate,
+    policy::limit::Limit,
+    session::{
+        page_token,
+        update::SessionUpdate,
+        verdict::{Deadlines, Verdict, judge},
+    },
 };
 
 /// Whole seconds for a page; renders as `null` if there are none, for use in a script or a data block.
 ///
 /// ```
-/// use session_expire::Seconds;
-/// assert_eq!(format!("const left = {};", Seconds(Some(583))), "const left = 583;");
-/// assert_eq!(serde_json::to_string(&Seconds(None))?, "null");
+/// use session_expire::page::RemainingSeconds;
+/// assert_eq!(format!("const left = {};", RemainingSeconds(Some(583))), "const left = 583;");
+/// assert_eq!(serde_json::to_string(&RemainingSeconds(None))?, "null");
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(transparent)]
-pub struct Seconds(pub Option<u64>);
+pub struct RemainingSeconds(pub Option<u64>);
 
-impl Seconds {
+impl RemainingSeconds {
     /// Rounds up: an active session has at least one second left.
-    pub(crate) fn of(limit: Limit<Duration>) -> Self {
+    pub(crate) fn new(limit: Limit<Duration>) -> Self {
         Self(limit.at().map(|left| left.as_millis().div_ceil(1_000).try_into().unwrap_or(u64::MAX)))
     }
 }
 
-impl fmt::Display for Seconds {
+impl fmt::Display for RemainingSeconds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Some(seconds) => seconds.fmt(f),
@@ -52,7 +54,7 @@ impl fmt::Display for Seconds {
 
 #[cfg(feature = "askama")]
 mod safe {
-    impl askama::filters::HtmlSafe for super::Seconds {}
+    impl askama::filters::HtmlSafe for super::RemainingSeconds {}
 }
 
 /// Session variables of a page, with the names of django-auto-logout. Extract it in the handler and
@@ -73,13 +75,13 @@ mod safe {
 ///     format!("idle: {}, all: {}", session.seconds_until_idle_end, session.seconds_until_session_end)
 /// }
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 #[non_exhaustive]
 pub struct SessionVars {
-    /// Seconds until the absolute timeout.
-    pub seconds_until_session_end: Seconds,
-    /// Seconds until the idle timeout, without further activity.
-    pub seconds_until_idle_end: Seconds,
+    /// RemainingSeconds until the absolute timeout.
+    pub seconds_until_session_end: RemainingSeconds,
+    /// RemainingSeconds until the idle timeout, without further activity.
+    pub seconds_until_idle_end: RemainingSeconds,
     /// A `<script>` that leaves for the login page when the session ends. Until then it keeps the
     /// session alive while the user is active on the page. The
     /// [endpoints](crate::SessionExpire::endpoints) serve it; nothing is inline.
@@ -91,17 +93,34 @@ pub struct SessionVars {
 }
 
 impl SessionVars {
-    fn new(context: &RequestContext, req: &HttpRequest) -> Self {
+    /// Returns the countdowns of an active session, without markup, for unit tests of a template.
+    /// [`SessionVars::default`] is what an anonymous visitor has.
+    ///
+    /// ```
+    /// use session_expire::{Deadlines, SessionVars, hours, minutes, page::Markup};
+    /// let mut session = SessionVars::new(Deadlines::new(minutes(10), hours(8)));
+    /// session.warning_dialog = Markup::new("<dialog></dialog>");
+    /// assert_eq!(session.seconds_until_idle_end.to_string(), "600");
+    /// ```
+    #[must_use]
+    pub fn new(deadlines: Deadlines) -> Self {
+        Self {
+            seconds_until_session_end: RemainingSeconds::new(deadlines.session_end),
+            seconds_until_idle_end: RemainingSeconds::new(deadlines.idle_end),
+            ..Self::default()
+        }
+    }
+
+    fn of_request(context: &RequestContext, req: &HttpRequest) -> Self {
         let Verdict::Active(deadlines) = context.verdict() else { return Self::default() };
         let deadlines = after_this_request(context, req).unwrap_or(deadlines);
         Self {
-            seconds_until_session_end: Seconds::of(deadlines.session_end),
-            seconds_until_idle_end: Seconds::of(deadlines.idle_end),
             redirect_to_login_immediately: match deadlines.nearest() {
-                Limit::At(_) => Markup(script(context, req, deadlines)),
+                Limit::At(_) => Markup::new(script(context, req, deadlines)),
                 Limit::Off => Markup::default(),
             },
             warning_dialog: warning_dialog(context, req, deadlines),
+            ..Self::new(deadlines)
         }
     }
 }
@@ -123,7 +142,11 @@ fn warning_dialog(context: &RequestContext, req: &HttpRequest, deadlines: Deadli
         Some(texts) => texts(&context.info(req).languages),
         None => DialogTexts::default(),
     };
-    Markup(format!("{}{}", texts.markup(&context.config().prefix), script(context, req, deadlines)))
+    Markup::new(format!(
+        "{}{}",
+        texts.markup(&context.config().prefix),
+        script(context, req, deadlines)
+    ))
 }
 
 fn script(context: &RequestContext, req: &HttpRequest, deadlines: Deadlines) -> String {
@@ -132,8 +155,9 @@ fn script(context: &RequestContext, req: &HttpRequest, deadlines: Deadlines) -> 
     let (policy, prefix, source) =
         (context.policy(), escape(&context.config().prefix), SCRIPT.path());
     let digest = &context.mounted.policy_digest;
-    let claim = claim::issue(&policy, context.handler_policies(), digest, record.signing_key());
-    let page = claim::made_for(record.id, &record.user);
+    let token =
+        page_token::issue(&policy, context.handler_policies(), digest, record.signing_key());
+    let page = page_token::page_id(record.id, &record.user);
     let (login, warn) = (escape(&policy.login_url), policy.warning().unwrap_or_default());
     // A page that answered a form can't be read again: the way back is the page of the form.
     let next = match *req.method() {
@@ -142,10 +166,11 @@ fn script(context: &RequestContext, req: &HttpRequest, deadlines: Deadlines) -> 
             format!(" data-next=\"{}\"", escape(&context.info(req).return_path.unwrap_or_default()))
         }
     };
-    let seconds = |limit| Seconds::of(limit).0.map(|left| left.to_string()).unwrap_or_default();
+    let seconds =
+        |limit| RemainingSeconds::new(limit).0.map(|left| left.to_string()).unwrap_or_default();
     let (idle, session) = (seconds(deadlines.idle_end), seconds(deadlines.session_end));
     format!(
-        "<script src=\"{prefix}/{source}\" data-status=\"{prefix}/status?policy={claim}&amp;login={page}\" \
+        "<script src=\"{prefix}/{source}\" data-status=\"{prefix}/status?policy={token}&amp;login={page}\" \
          data-keep-alive=\"{prefix}/keep-alive\" data-channel=\"session-expire{prefix}\" \
          data-idle-end=\"{idle}\" data-session-end=\"{session}\" data-warn=\"{}\" data-login=\"{login}\"{next} defer></script>",
         warn.as_secs_f32(),
@@ -157,6 +182,10 @@ impl FromRequest for SessionVars {
     type Future = Ready<Result<Self, Error>>;
 
     fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(RequestContext::get(req).map(|context| Self::new(&context, req)).map_err(Error::from))
+        ready(
+            RequestContext::get(req)
+                .map(|context| Self::of_request(&context, req))
+                .map_err(Error::from),
+        )
     }
 }

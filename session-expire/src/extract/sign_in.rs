@@ -8,8 +8,8 @@ use crate::{
     context::pending_login::Reserved,
     error::RegistryError,
     policy::PolicyPatch,
-    registry::{key::PublicId, record::SessionRecord},
     response::problem::{configuration_error, too_many_sessions, unavailable},
+    session::{key::PublicId, record::SessionRecord},
 };
 
 /// Error of [`SessionHandle::sign_in`].
@@ -40,7 +40,7 @@ pub enum SignInError {
     Registry(#[from] RegistryError),
     /// The session could not be written.
     #[error("session could not be written")]
-    Session(#[source] actix_identity::error::LoginError),
+    Session(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The user signed out earlier in this request.
     #[error(
         "cannot sign in after signing out in the same request; `sign_in` already replaces the current session"
@@ -131,7 +131,7 @@ impl SessionHandle {
         let named = Identity::login(&self.req.extensions(), user);
         if let Err(error) = named {
             self.context.cancel_login().await;
-            return Err(SignInError::Session(error));
+            return Err(SignInError::Session(error.into()));
         }
         Ok(())
     }

@@ -2,19 +2,20 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
 
 /// Level of a message, as in Django's messages.
 ///
 /// ```
-/// use session_expire::{FlashMessage, Level};
-/// let messages = [FlashMessage::new(Level::Info, "Saved."), FlashMessage::new(Level::Error, "Full.")];
-/// assert!(messages.iter().any(|message| message.level() >= Level::Warning));
-/// assert_eq!(Level::Error.as_str(), "error");
+/// use session_expire::page::{FlashLevel, FlashMessage};
+/// let messages = [FlashMessage::new(FlashLevel::Info, "Saved."), FlashMessage::new(FlashLevel::Error, "Full.")];
+/// assert!(messages.iter().any(|message| message.level() >= FlashLevel::Warning));
+/// assert_eq!(FlashLevel::Error.as_str(), "error");
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Level {
+#[non_exhaustive]
+pub enum FlashLevel {
     /// For developers.
     Debug,
     /// For information.
@@ -27,7 +28,7 @@ pub enum Level {
     Error,
 }
 
-impl Level {
+impl FlashLevel {
     /// Returns the word used as a CSS class.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -43,26 +44,25 @@ impl Level {
 
 /// Message that is shown once. It displays as its text, which the template must escape.
 ///
+/// It serializes as `level`, `text` and `tags`, for template engines that take serialized values.
+///
 /// ```
-/// use session_expire::{FlashMessage, Level};
-/// let message = FlashMessage::new(Level::Success, "3 < 4").with_tags("sticky wide");
+/// use session_expire::page::{FlashLevel, FlashMessage};
+/// let message = FlashMessage::new(FlashLevel::Success, "3 < 4").with_tags("sticky wide");
 /// assert_eq!(message.tags(), "success sticky wide");
-/// assert_eq!((message.text(), message.level()), ("3 < 4", Level::Success));
+/// assert_eq!((message.text(), message.level()), ("3 < 4", FlashLevel::Success));
 /// assert_eq!(format!("{message}"), "3 < 4"); // not escaped
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FlashMessage {
-    #[serde(rename = "l")]
-    level: Level,
-    #[serde(rename = "t")]
+    level: FlashLevel,
     text: String,
-    #[serde(rename = "x", default, skip_serializing_if = "String::is_empty")]
     extra_tags: String,
 }
 
 impl FlashMessage {
     /// Returns a message without extra tags.
-    pub fn new(level: Level, text: impl Into<String>) -> Self {
+    pub fn new(level: FlashLevel, text: impl Into<String>) -> Self {
         Self { level, text: text.into(), extra_tags: String::new() }
     }
 
@@ -75,7 +75,7 @@ impl FlashMessage {
 
     /// Returns the level.
     #[must_use]
-    pub fn level(&self) -> Level {
+    pub fn level(&self) -> FlashLevel {
         self.level
     }
 
@@ -98,13 +98,48 @@ impl fmt::Display for FlashMessage {
     }
 }
 
+impl Serialize for FlashMessage {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_struct("FlashMessage", 3)?;
+        fields.serialize_field("level", &self.level)?;
+        fields.serialize_field("text", &self.text)?;
+        fields.serialize_field("tags", &self.tags())?;
+        fields.end()
+    }
+}
+
+/// [`FlashMessage`] as it is stored, in few bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StoredFlash {
+    #[serde(rename = "l")]
+    level: FlashLevel,
+    #[serde(rename = "t")]
+    text: String,
+    #[serde(rename = "x", default, skip_serializing_if = "String::is_empty")]
+    extra_tags: String,
+}
+
+impl From<FlashMessage> for StoredFlash {
+    fn from(message: FlashMessage) -> Self {
+        let FlashMessage { level, text, extra_tags } = message;
+        Self { level, text, extra_tags }
+    }
+}
+
+impl From<StoredFlash> for FlashMessage {
+    fn from(stored: StoredFlash) -> Self {
+        let StoredFlash { level, text, extra_tags } = stored;
+        Self { level, text, extra_tags }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn tags_are_the_level_and_the_extra_ones() {
-        let message = FlashMessage::new(Level::Info, "a");
+        let message = FlashMessage::new(FlashLevel::Info, "a");
         assert_eq!(message.tags(), "info");
         assert_eq!(message.with_tags("safe tall").tags(), "info safe tall");
     }

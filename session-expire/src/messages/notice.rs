@@ -1,11 +1,11 @@
 //! Texts about the end of a session, and the languages of a user.
 
-use crate::{facts::Reason, time::Timestamp};
+use crate::{session::reason::Reason, time::Timestamp};
 
 /// Languages of a user, most preferred first, in lower case: `["de-at", "en"]`.
 ///
 /// ```
-/// use session_expire::Languages;
+/// use session_expire::page::Languages;
 /// let languages = Languages::parse("de-AT, en;q=0.8");
 /// assert_eq!(languages.iter().collect::<Vec<_>>(), ["de-at", "en"]);
 /// assert_eq!(languages.best_of(&["en", "fr"]), Some("en"));
@@ -21,7 +21,7 @@ impl Languages {
     /// Parses an `Accept-Language` header. Invalid parts are skipped.
     ///
     /// ```
-    /// use session_expire::Languages;
+    /// use session_expire::page::Languages;
     /// let languages = Languages::parse("en;q=0.5, de-AT, fr;q=0, *;q=0.1");
     /// assert_eq!(languages.best_of(&["en", "de"]), Some("de"));
     /// ```
@@ -70,7 +70,7 @@ fn is_tag(text: &str) -> bool {
 /// End of a session, for the text that the user reads.
 ///
 /// ```
-/// use session_expire::{Notice, Policy, Reason, SessionExpire};
+/// use session_expire::{Policy, Reason, SessionExpire, page::Notice};
 ///
 /// fn text(notice: &Notice<'_>) -> String {
 ///     let german = notice.languages.best_of(&["en", "de"]) == Some("de");
@@ -82,7 +82,7 @@ fn is_tag(text: &str) -> bool {
 /// }
 ///
 /// let expire = SessionExpire::builder(Policy::new()).texts(text).build()?;
-/// # Ok::<(), session_expire::ConfigError>(())
+/// # Ok::<(), session_expire::error::ConfigError>(())
 /// ```
 #[derive(Debug)]
 #[non_exhaustive]

@@ -3,10 +3,10 @@
 //! A message waits in the session record or in the anonymous cookie. Only those of the source that
 //! the handler may see are shown; those of the other source stay as they are.
 
-use rand::Rng;
+use rand::RngExt;
 
-use super::flash::FlashMessage;
-use crate::registry::data::{DataChanges, SessionData, StoredMessage};
+use super::flash::{FlashMessage, StoredFlash};
+use crate::session::data::{DataChanges, SessionData, StoredMessage};
 
 /// Most bytes of all waiting messages together, JSON-escaped as they are stored: what a cookie of
 /// 4,096 bytes carries.
@@ -45,8 +45,8 @@ impl Item {
     }
 
     fn stored(stored: &StoredMessage) -> Option<Self> {
-        let message = serde_json::from_str(stored.content.get()).ok()?;
-        Some(Self::new(stored.id, message))
+        let message: StoredFlash = serde_json::from_str(stored.content.get()).ok()?;
+        Some(Self::new(stored.id, message.into()))
     }
 }
 
@@ -54,13 +54,16 @@ impl MessageQueue {
     pub(crate) fn new(
         source: Source,
         data: Option<&SessionData>,
-        anonymous: &[FlashMessage],
+        anonymous: &[StoredFlash],
     ) -> Self {
         let record = data.map(SessionData::messages).unwrap_or_default();
         Self {
             source,
             record: record.iter().filter_map(Item::stored).collect(),
-            anonymous: anonymous.iter().map(|message| Item::new(0, message.clone())).collect(),
+            anonymous: anonymous
+                .iter()
+                .map(|message| Item::new(0, message.clone().into()))
+                .collect(),
             ..Self::default()
         }
     }
@@ -119,7 +122,7 @@ impl MessageQueue {
     }
 
     /// Returns what waits in the anonymous cookie from now on.
-    pub(crate) fn remaining_anonymous(&self) -> Vec<FlashMessage> {
+    pub(crate) fn remaining_anonymous(&self) -> Vec<StoredFlash> {
         within_limits(unshown(&self.anonymous).chain(unshown(&self.added)))
     }
 
@@ -142,14 +145,14 @@ fn unshown(items: &[Item]) -> impl Iterator<Item = &FlashMessage> {
     items.iter().filter(|item| !item.is_shown).map(|item| &item.message)
 }
 
-fn stored(message: &FlashMessage) -> Option<StoredMessage> {
+fn stored(message: &StoredFlash) -> Option<StoredMessage> {
     let content = serde_json::value::to_raw_value(message).ok()?;
-    Some(StoredMessage { id: rand::rng().random(), content })
+    Some(StoredMessage::new(rand::rng().random(), content))
 }
 
 /// Returns the newest messages that fit the limits, in order.
-fn within_limits<'a>(messages: impl Iterator<Item = &'a FlashMessage>) -> Vec<FlashMessage> {
-    let messages: Vec<_> = messages.collect();
+fn within_limits<'a>(messages: impl Iterator<Item = &'a FlashMessage>) -> Vec<StoredFlash> {
+    let mut messages: Vec<_> = messages.cloned().map(StoredFlash::from).collect();
     let mut bytes = 0;
     let newest = messages.iter().rev().take(SessionData::MAX_MESSAGES).take_while(|message| {
         bytes += serde_json::to_string(message).map_or(usize::MAX / 2, |json| json.len());
@@ -159,7 +162,8 @@ fn within_limits<'a>(messages: impl Iterator<Item = &'a FlashMessage>) -> Vec<Fl
     if dropped > 0 {
         warn_of_dropped(dropped);
     }
-    messages[dropped..].iter().map(|message| (*message).clone()).collect()
+    messages.drain(..dropped);
+    messages
 }
 
 /// Logs how many messages found no room.
@@ -170,18 +174,19 @@ pub(crate) fn warn_of_dropped(dropped: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::messages::flash::Level;
+    use crate::messages::flash::FlashLevel;
 
     fn message(text: &str) -> FlashMessage {
-        FlashMessage::new(Level::Info, text)
+        FlashMessage::new(FlashLevel::Info, text)
     }
 
-    fn texts(messages: &[FlashMessage]) -> Vec<&str> {
-        messages.iter().map(FlashMessage::text).collect()
+    fn texts<M: Into<FlashMessage>>(messages: Vec<M>) -> Vec<String> {
+        messages.into_iter().map(|message| message.into().text().to_owned()).collect()
     }
 
     fn with_record(texts: &[&str]) -> SessionData {
-        let added_messages = texts.iter().filter_map(|text| stored(&message(text))).collect();
+        let added_messages =
+            texts.iter().filter_map(|text| stored(&message(text).into())).collect();
         let changes = DataChanges { added_messages, ..DataChanges::default() };
         let mut data = SessionData::default();
         data.apply(&changes).unwrap();
@@ -190,44 +195,44 @@ mod tests {
 
     #[test]
     fn messages_are_shown_once_and_in_order() {
-        let mut queue = MessageQueue::new(Source::Anonymous, None, &[message("waited")]);
+        let mut queue = MessageQueue::new(Source::Anonymous, None, &[message("waited").into()]);
         queue.push(message("pushed"));
-        assert_eq!(texts(&queue.show()), ["waited", "pushed"]);
+        assert_eq!(texts(queue.show()), ["waited", "pushed"]);
         queue.push(message("late"));
-        assert_eq!(texts(&queue.remaining_anonymous()), ["late"]);
+        assert_eq!(texts(queue.remaining_anonymous()), ["late"]);
         assert!(queue.has_shown());
         queue.mark_unread();
-        assert_eq!(texts(&queue.remaining_anonymous()), ["waited", "pushed", "late"]);
+        assert_eq!(texts(queue.remaining_anonymous()), ["waited", "pushed", "late"]);
     }
 
     #[test]
     fn messages_of_the_hidden_source_stay() {
         let data = with_record(&["private"]);
-        let mut queue = MessageQueue::new(Source::Record, Some(&data), &[message("public")]);
+        let mut queue = MessageQueue::new(Source::Record, Some(&data), &[message("public").into()]);
         queue.set_source(Source::Anonymous);
-        assert_eq!(texts(&queue.show()), ["public"]);
+        assert_eq!(texts(queue.show()), ["public"]);
         queue.set_source(Source::Record);
         let mut changes = DataChanges::default();
         queue.store_changes(&mut changes);
         assert!(changes.consumed_messages.is_empty());
-        assert_eq!(texts(&queue.show()), ["private"]);
+        assert_eq!(texts(queue.show()), ["private"]);
         queue.store_changes(&mut changes);
         assert_eq!(changes.consumed_messages, [data.messages()[0].id]);
     }
 
     #[test]
     fn reason_is_shown_between_waiting_and_added_messages() {
-        let mut queue = MessageQueue::new(Source::Anonymous, None, &[message("waited")]);
+        let mut queue = MessageQueue::new(Source::Anonymous, None, &[message("waited").into()]);
         queue.push(message("added"));
         queue.set_reason(message("expired"));
-        assert_eq!(texts(&queue.show()), ["waited", "expired", "added"]);
+        assert_eq!(texts(queue.show()), ["waited", "expired", "added"]);
         assert!(queue.has_shown_reason());
     }
 
     #[test]
     fn limit_counts_bytes_as_they_are_stored() {
         let many: Vec<_> = (0..40).map(|n| message(&n.to_string())).collect();
-        assert_eq!(texts(&within_limits(many.iter()))[0], "28");
+        assert_eq!(texts(within_limits(many.iter()))[0], "28");
         // Quotes take two bytes each.
         let quotes = [(); 3].map(|()| message(&"\"".repeat(700)));
         assert_eq!(within_limits(quotes.iter()).len(), 2);

@@ -11,7 +11,7 @@ use actix_web::{
 
 use crate::{
     context::{RequestContext, mounted::Mounted, session_data::AppSession, slot::ContextSlot},
-    local_path::local_path,
+    policy::local_path::local_path,
     request::{RequestInfo, kind::ResponseFormat, return_path::is_at},
     response::challenge::challenge,
     settle::failure::inspect_error,

@@ -23,9 +23,12 @@ use futures_core::Stream;
 use crate::{
     context::{RequestContext, load::LoadedRecord},
     error::RegistryError,
-    facts::{Facts, Reason},
-    judge::{Verdict, judge},
-    registry::{Loaded, query::Query, record::SessionRecord},
+    registry::{StoredSession, query::Query},
+    session::{
+        reason::Reason,
+        record::SessionRecord,
+        verdict::{Facts, Verdict, judge},
+    },
     time::{Timestamp, seconds},
 };
 
@@ -163,7 +166,7 @@ async fn present_record(
     loaded: &LoadedRecord,
 ) -> Result<Result<Arc<SessionRecord>, Reason>, RegistryError> {
     let registry = &context.config().registry;
-    let Some(Loaded { record, .. }) = registry.load(loaded.key, false).await? else {
+    let Some(StoredSession { record, .. }) = registry.load(loaded.key, false).await? else {
         return Ok(Err(Reason::Unknown));
     };
     match record.ended.as_ref().map(|ended| ended.reason) {

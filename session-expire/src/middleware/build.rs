@@ -4,11 +4,16 @@ use std::sync::Arc;
 
 use super::{SessionExpire, builder::SessionExpireBuilder};
 #[cfg(feature = "metrics")]
-use crate::registry::{Registry, measured::Measured};
+use crate::registry::{Registry, metrics::Measured};
 use crate::{
-    clock::SteadyClock, config::Config, cookies::CookieConfig, error::ConfigError, limit::Limit,
-    local_path::local_path, migration::Migration, registry::memory::MemoryRegistry,
+    config::Config,
+    cookies::CookieConfig,
+    error::ConfigError,
+    migration::Migration,
+    policy::{limit::Limit, local_path::local_path},
+    registry::memory::MemoryRegistry,
     request::origin::AllowedOrigins,
+    time::clock::SteadyClock,
 };
 
 impl SessionExpireBuilder {
@@ -21,7 +26,7 @@ impl SessionExpireBuilder {
     /// the policy sets.
     ///
     /// ```
-    /// use session_expire::{ConfigError, Policy, SessionExpire};
+    /// use session_expire::{Policy, SessionExpire, error::ConfigError};
     /// let built = SessionExpire::builder(Policy::new().login_url("//evil.example")).build();
     /// assert!(matches!(built, Err(ConfigError::NotLocal { key: "login_url", .. })));
     /// ```

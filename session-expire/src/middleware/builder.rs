@@ -7,7 +7,6 @@ use std::{fmt, sync::Arc};
 
 use super::SessionExpire;
 use crate::{
-    clock::{Clock, SystemClock},
     config::{DialogTextsFor, EndedTexts, RequestPredicate, UserPolicy},
     context::session_data::IDENTITY_KEY,
     cookies::CookieConfig,
@@ -16,6 +15,7 @@ use crate::{
     policy::Policy,
     registry::Registry,
     request::client_ip::TrustedProxy,
+    time::clock::{Clock, SystemClock},
 };
 
 /// Builder of [`SessionExpire`].
@@ -28,7 +28,7 @@ use crate::{
 ///     .logout_url("/account/sign-out")
 ///     .plain_http(true) // for development on localhost
 ///     .build()?;
-/// # Ok::<(), session_expire::ConfigError>(())
+/// # Ok::<(), session_expire::error::ConfigError>(())
 /// ```
 #[must_use]
 pub struct SessionExpireBuilder {
@@ -111,7 +111,7 @@ impl SessionExpireBuilder {
     /// use session_expire::{Policy, SessionExpire};
     /// let proxies = ["10.0.0.0/8".parse()?, "2001:db8::1".parse()?];
     /// let expire = SessionExpire::builder(Policy::new()).trusted_proxies(proxies).build()?;
-    /// # Ok::<(), session_expire::ConfigError>(())
+    /// # Ok::<(), session_expire::error::ConfigError>(())
     /// ```
     pub fn trusted_proxies(mut self, proxies: impl IntoIterator<Item = TrustedProxy>) -> Self {
         self.proxies = proxies.into_iter().collect();

@@ -29,7 +29,7 @@ impl SessionExpireBuilder {
     ///         }
     ///     })
     ///     .build()?;
-    /// # Ok::<(), session_expire::ConfigError>(())
+    /// # Ok::<(), session_expire::error::ConfigError>(())
     /// ```
     pub fn user_policy<F, P>(mut self, user_policy: F) -> Self
     where
@@ -53,7 +53,7 @@ impl SessionExpireBuilder {
     ///         _ => "Please sign in again.".to_owned(),
     ///     })
     ///     .build()?;
-    /// # Ok::<(), session_expire::ConfigError>(())
+    /// # Ok::<(), session_expire::error::ConfigError>(())
     /// ```
     pub fn texts<F>(mut self, texts: F) -> Self
     where
@@ -67,14 +67,14 @@ impl SessionExpireBuilder {
     /// Default: English.
     ///
     /// ```
-    /// use session_expire::{DialogTexts, Policy, SessionExpire};
+    /// use session_expire::{Policy, SessionExpire, page::DialogTexts};
     /// let expire = SessionExpire::builder(Policy::new())
     ///     .dialog_texts(|_languages| DialogTexts {
     ///         idle: "For your safety, the bank signs you out in {time}.".into(),
     ///         ..DialogTexts::default()
     ///     })
     ///     .build()?;
-    /// # Ok::<(), session_expire::ConfigError>(())
+    /// # Ok::<(), session_expire::error::ConfigError>(())
     /// ```
     pub fn dialog_texts<F>(mut self, texts: F) -> Self
     where
@@ -94,7 +94,7 @@ impl SessionExpireBuilder {
     ///         req.path().starts_with("/poll/") || req.headers().contains_key("x-session-passive")
     ///     })
     ///     .build()?;
-    /// # Ok::<(), session_expire::ConfigError>(())
+    /// # Ok::<(), session_expire::error::ConfigError>(())
     /// ```
     pub fn passive_when<F>(mut self, is_passive: F) -> Self
     where
@@ -112,7 +112,7 @@ impl SessionExpireBuilder {
     /// let expire = SessionExpire::builder(Policy::new())
     ///     .api_when(|req| req.path().starts_with("/api/"))
     ///     .build()?;
-    /// # Ok::<(), session_expire::ConfigError>(())
+    /// # Ok::<(), session_expire::error::ConfigError>(())
     /// ```
     pub fn api_when<F>(mut self, is_api: F) -> Self
     where
@@ -137,7 +137,7 @@ impl SessionExpireBuilder {
     ///         }
     ///     })
     ///     .build()?;
-    /// # Ok::<(), session_expire::ConfigError>(())
+    /// # Ok::<(), session_expire::error::ConfigError>(())
     /// ```
     pub fn observer<F>(mut self, observer: F) -> Self
     where

@@ -31,7 +31,6 @@ use serde_json::value::RawValue;
 
 use super::{SessionExpire, anonymous_request::AnonymousRequest};
 use crate::{
-    clock::ManualClock,
     context::{
         RequestContext,
         load::LoadedSession,
@@ -41,26 +40,28 @@ use crate::{
     },
     cookies::anonymous::AnonymousState,
     error::RegistryError,
-    facts::Reason,
-    messages::flash::{FlashMessage, Level},
+    messages::flash::{FlashLevel, FlashMessage},
     policy::{Policy, PolicyPatch},
     registry::{
-        Loaded, Registry, UserExport,
-        data::DataChanges,
+        Registry, StoredSession, UserExport,
         end::{EndSessions, EndTarget},
         future::RegistryFuture,
-        key::RecordKey,
-        login::{LoginOutcome, NewLogin, Reservation, ReserveOutcome},
         memory::MemoryRegistry,
         query::Query,
-        record::{Ended, SessionRecord, SessionRef},
-        room::SessionLimit,
         rotation::{KeyRotation, RotationOutcome},
-        update::{SessionUpdate, UpdateOutcome},
     },
     response::caching::CachingRule,
+    session::{
+        data::DataChanges,
+        key::RecordKey,
+        limit::SessionLimit,
+        login::{LoginOutcome, NewLogin, Reservation, ReserveOutcome},
+        reason::Reason,
+        record::{Ended, SessionRecord, SessionRef},
+        update::{SessionUpdate, UpdateOutcome},
+    },
     settle::{is_settled, reply::as_page_for_people, settle},
-    time::{Timestamp, hours, minutes},
+    time::{Timestamp, clock::ManualClock, hours, minutes},
 };
 
 const UNTIL: Timestamp = Timestamp::from_millis(1_798_761_600_000);
@@ -83,7 +84,7 @@ macro_rules! counted {
 
 impl Registry for Counting {
     counted! {
-        load(key: RecordKey, count_open: bool) -> Option<Loaded>;
+        load(key: RecordKey, count_open: bool) -> Option<StoredSession>;
         reserve(reservation: Reservation) -> ReserveOutcome;
         commit(login: NewLogin) -> LoginOutcome;
         cancel(key: RecordKey, ended: Ended) -> ();
@@ -399,7 +400,7 @@ impl World {
             AnonymousCookie::Missing => return session,
             AnonymousCookie::Forged => return session + "anonymous=forged",
             AnonymousCookie::Entries => state.data.apply(&cart()).unwrap(),
-            AnonymousCookie::Messages => state.messages.push(message()),
+            AnonymousCookie::Messages => state.messages.push(message().into()),
             AnonymousCookie::MarkedLogin => state.marked_login = Some("/login".to_owned()),
         }
         let config = self.expire.config();
@@ -484,7 +485,7 @@ fn cart() -> DataChanges {
 }
 
 fn message() -> FlashMessage {
-    FlashMessage::new(Level::Info, "saved")
+    FlashMessage::new(FlashLevel::Info, "saved")
 }
 
 fn refill(session: &Session) {

@@ -13,6 +13,8 @@ pub(crate) mod inner_service;
 pub(crate) mod policy_layer;
 pub(crate) mod response_future;
 pub(crate) mod service;
+#[cfg(feature = "testing")]
+mod testing;
 
 use std::{fmt, future::Ready, rc::Rc, sync::Arc};
 
@@ -48,7 +50,7 @@ use crate::{config::Config, context::mounted::Mounted, sessions::Sessions};
 ///
 /// let expire = SessionExpire::builder(Policy::new()).build()?;
 /// let server = HttpServer::new(move || App::new().wrap(expire.clone()));
-/// # Ok::<(), session_expire::ConfigError>(())
+/// # Ok::<(), session_expire::error::ConfigError>(())
 /// ```
 #[derive(Clone)]
 pub struct SessionExpire {

@@ -24,7 +24,7 @@ use crate::{
     },
     cookies::RequestCookies,
     error::SetupError,
-    registry::key::RecordKey,
+    session::key::RecordKey,
 };
 
 /// Service of [`SessionExpire`](crate::SessionExpire).

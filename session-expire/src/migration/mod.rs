@@ -29,11 +29,8 @@ use self::{
     state::{OldState, SessionState},
     store::OldStore,
 };
-use crate::{
-    error::RegistryError,
-    registry::{data::SessionData, key::RecordKey},
-    time::Timestamp,
-};
+use crate::session::{data::SessionData, key::RecordKey};
+use crate::{error::RegistryError, time::Timestamp};
 
 /// The session layer whose sessions are adopted: its cookie, key and store.
 pub(crate) struct Migration {

@@ -4,11 +4,11 @@
 //! tabs make one session, and a replayed cookie meets its tombstone.
 
 use actix_web::cookie::Key;
-use hmac::{Hmac, Mac};
+use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 use super::cookie::OpenedCookie;
-use crate::registry::key::RecordKey;
+use crate::session::key::RecordKey;
 
 const LABEL: &[u8] = b"session-expire: record key of an adopted session";
 

@@ -7,9 +7,11 @@ use std::collections::HashMap;
 use serde_json::value::RawValue;
 
 use crate::{
-    registry::data::{DataChanges, SessionData},
+    session::{
+        data::{DataChanges, SessionData},
+        user_id::user_id,
+    },
     time::Timestamp,
-    user_id::user_id,
 };
 
 /// What a store of actix-session loads.

@@ -1,81 +1,75 @@
 //! Policies of sessions, and patches that change them for some handlers.
 
+pub(crate) mod handler_policies;
+pub(crate) mod limit;
+pub(crate) mod local_path;
+pub(crate) mod merge;
+mod options;
 mod patch;
-mod setters;
+mod serde;
 mod validation;
 
 use std::{sync::Arc, time::Duration};
 
 pub use self::patch::PolicyPatch;
+#[cfg(any(feature = "redis", feature = "sqlite"))]
+pub(crate) use self::serde::to_text;
 use self::{
-    setters::setters,
+    limit::{Limit, Limits, Overflow},
+    options::{policy_default, policy_options, policy_type, policy_value},
     validation::{check, warn_in_time},
 };
 use crate::{
     error::ConfigError,
-    limit::{Limit, Limits, Overflow},
     time::{hours, minutes},
 };
 
 /// Warning time if none is set; half of a shorter limit.
 const DEFAULT_WARNING: Duration = minutes(2);
 
-/// Policy of sessions: timeouts, session limit, and what users are told.
-///
-/// It deserializes from TOML, JSON and others with the words of the attribute. A key that is left out
-/// keeps its default; an unknown key is an error.
-///
-/// ```
-/// use session_expire::{Limit, Policy, hours, minutes};
-/// let policy: Policy = toml::from_str(r#"idle = "10m""#)?;
-/// assert_eq!(policy.idle, Limit::At(minutes(10)));
-/// assert_eq!(policy.absolute, Limit::At(hours(12)));
-/// assert!(toml::from_str::<Policy>(r#"idel = "10m""#).is_err());
-/// # Ok::<(), toml::de::Error>(())
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Policy {
-    /// Idle timeout: how long a session stays active without activity of the user. Default: `30m`
-    /// (OWASP ASVS 5.0 7.3.1; NIST SP 800-63B-4: at most 1 h at AAL2).
-    pub idle: Limit<Duration>,
-    /// Absolute timeout: how long a session lasts from its login, regardless of activity. Default:
-    /// `12h` (ASVS 5.0 7.3.2; NIST: at most 24 h at AAL2).
-    pub absolute: Limit<Duration>,
-    /// How long before the end the user is warned. Default: `None`, which means two minutes, or half of
-    /// a shorter limit (WCAG 2.2.1 requires at least 20 seconds).
-    pub warn: Option<Limit<Duration>>,
-    /// How many sessions a user may have at once. Default: unlimited, with a hard cap of
-    /// [1,000](crate::SessionLimit::WITHOUT_LIMIT).
-    pub max_sessions: Limit<u32>,
-    /// Which session ends when the limit is reached. Default: the oldest login.
-    pub overflow: Overflow,
-    /// Whether requests are checked without counting as activity. Default: `false`.
-    pub passive: bool,
-    /// The text that a user reads when the session has ended. Default: `None`, which means a text for
-    /// each reason. An empty text shows no message.
-    pub message: Option<Arc<str>>,
-    /// The login page, a path of this site. Default: `/login`.
-    pub login_url: Arc<str>,
-    /// Whether anonymous and expired requests are challenged. Default: `false`.
-    pub require_login: bool,
+macro_rules! declare_policy {
+    ($($(#[doc = $doc:literal])+ $name:ident: $type:ty $(= $default:expr)?;)+) => {
+        /// Policy of sessions: timeouts, session limit, and what users are told.
+        ///
+        /// It deserializes from TOML, JSON and others with the words of the attribute. A key that is
+        /// left out keeps its default; an unknown key is an error. It serializes with the same words.
+        ///
+        /// ```
+        /// use session_expire::{Limit, Policy, hours, minutes};
+        /// let policy: Policy = toml::from_str(r#"idle = "10m""#)?;
+        /// assert_eq!(policy.idle, Limit::At(minutes(10)));
+        /// assert_eq!(policy.absolute, Limit::At(hours(12)));
+        /// assert!(toml::from_str::<Policy>(r#"idel = "10m""#).is_err());
+        /// # Ok::<(), toml::de::Error>(())
+        /// ```
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub struct Policy {
+            $($(#[doc = $doc])+ pub $name: policy_type!($type $(= $default)?),)+
+        }
+
+        impl Default for Policy {
+            fn default() -> Self {
+                Self { $($name: policy_default!($($default)?),)+ }
+            }
+        }
+
+        impl Policy {
+            $(
+                #[doc = concat!("Sets `", stringify!($name), "`.")]
+                ///
+                $(#[doc = $doc])+
+                #[must_use]
+                pub fn $name(mut self, $name: impl Into<$type>) -> Self {
+                    self.$name = policy_value!($name.into() => $($default)?);
+                    self
+                }
+            )+
+        }
+    };
 }
 
-impl Default for Policy {
-    fn default() -> Self {
-        Self {
-            idle: Limit::At(minutes(30)),
-            absolute: Limit::At(hours(12)),
-            warn: None,
-            max_sessions: Limit::Off,
-            overflow: Overflow::Evict,
-            passive: false,
-            message: None,
-            login_url: Arc::from("/login"),
-            require_login: false,
-        }
-    }
-}
+policy_options!(declare_policy);
 
 impl Policy {
     /// Returns the defaults: 30 minutes idle, 12 hours absolute, no session limit.
@@ -98,11 +92,8 @@ impl Policy {
         Self::default()
     }
 
-    setters!(std::convert::identity);
-
     /// Returns the two timeouts.
-    #[must_use]
-    pub fn limits(&self) -> Limits {
+    pub(crate) fn limits(&self) -> Limits {
         Limits { idle: self.idle, absolute: self.absolute }
     }
 
@@ -131,10 +122,10 @@ impl Policy {
     /// is not a local path.
     ///
     /// ```
-    /// use session_expire::{ConfigError, Policy, seconds};
+    /// use session_expire::{Policy, error::ConfigError, seconds};
     /// assert!(Policy::new().validate().is_ok());
     /// let policy = Policy::new().idle(seconds(0));
-    /// assert_eq!(policy.validate(), Err(ConfigError::Zero { key: "idle" }));
+    /// assert!(matches!(policy.validate(), Err(ConfigError::Zero { key: "idle", .. })));
     /// ```
     pub fn validate(&self) -> Result<(), ConfigError> {
         check(Some(self.idle), Some(self.absolute), self.warn, Some(&self.login_url))

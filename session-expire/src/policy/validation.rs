@@ -2,7 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::{error::ConfigError, limit::Limit, local_path::local_path, time::format_duration};
+use crate::{
+    error::ConfigError,
+    policy::{limit::Limit, local_path::local_path},
+    time::format_duration,
+};
 
 /// Returns the warning time for a shortest limit.
 pub(super) fn warn_in_time(wanted: Duration, shortest: Duration) -> Duration {

@@ -2,22 +2,25 @@
 
 use std::sync::Arc;
 
-use super::{
-    key::partition_key,
-    record::{Ended, SessionRecord, SessionRef},
+use crate::{
+    session::{
+        key::partition_key,
+        record::{Ended, SessionRecord, SessionRef},
+    },
+    time::Timestamp,
 };
-use crate::time::Timestamp;
 
 /// Which sessions to end.
 ///
 /// ```
-/// use session_expire::{EndTarget, NewLogin, Policy, SessionRecord, Timestamp};
+/// use session_expire::{Policy, clock::Timestamp, registry::{EndTarget, NewLogin, SessionRecord}};
 /// let record = SessionRecord::new(&NewLogin::new("alice", Timestamp::from_millis(0), &Policy::new()));
 /// assert!(EndTarget::Session(record.session_ref()).covers(&record));
 /// assert!(EndTarget::All("alice".into()).covers(&record));
 /// assert!(!EndTarget::Others(record.session_ref()).covers(&record));
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum EndTarget {
     /// This session, if it is this user's.
     Session(SessionRef),

@@ -16,7 +16,7 @@ type Boxed<'a, T> = Pin<Box<dyn Future<Output = Outcome<T>> + Send + 'a>>;
 /// A registry that needs no I/O returns [`ready`](Self::ready), which allocates nothing.
 ///
 /// ```
-/// use session_expire::{RegistryError, RegistryFuture};
+/// use session_expire::{error::RegistryError, registry::RegistryFuture};
 ///
 /// fn in_memory<'a>() -> RegistryFuture<'a, u32> {
 ///     RegistryFuture::ready(Ok(7))

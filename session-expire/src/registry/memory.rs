@@ -3,21 +3,28 @@
 use std::{fmt, sync::Arc};
 
 use super::{
-    Loaded, Registry, RegistryFuture, UserExport,
-    decide_login::{LoginDecision, ReserveDecision},
+    Registry, RegistryFuture, StoredSession, UserExport,
     end::EndSessions,
     index::Index,
-    key::RecordKey,
-    login::{LoginOutcome, NewLogin, Reservation, ReserveOutcome},
     query::Query,
-    record::{Ended, SessionRecord, SessionRef},
-    room::SessionLimit,
     rotation::{KeyRotation, RotationOutcome},
-    shard::Shard,
-    update::{SessionUpdate, UpdateOutcome},
-    write_set::WriteSet,
 };
-use crate::{limit::Limit, time::Timestamp};
+use crate::{
+    policy::limit::Limit,
+    registry::index::{
+        decide_login::{LoginDecision, ReserveDecision},
+        shard::Shard,
+        write_set::WriteSet,
+    },
+    session::{
+        key::RecordKey,
+        limit::SessionLimit,
+        login::{LoginOutcome, NewLogin, Reservation, ReserveOutcome},
+        record::{Ended, SessionRecord, SessionRef},
+        update::{SessionUpdate, UpdateOutcome},
+    },
+    time::Timestamp,
+};
 
 /// Session registry in the memory of one process: the default.
 ///
@@ -30,7 +37,7 @@ use crate::{limit::Limit, time::Timestamp};
 /// ```
 /// # #[actix_web::main]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// use session_expire::{MemoryRegistry, NewLogin, Policy, Registry, Timestamp};
+/// use session_expire::{MemoryRegistry, Policy, clock::Timestamp, registry::{NewLogin, Registry}};
 /// let registry = MemoryRegistry::new();
 /// registry.commit(NewLogin::new("alice", Timestamp::from_millis(0), &Policy::new())).await?;
 /// assert_eq!(registry.len(), 1);
@@ -75,7 +82,7 @@ impl MemoryRegistry {
     }
 
     fn apply_login(&self, login: NewLogin) -> LoginOutcome {
-        let mut shard = self.index.shard(login.key.tag());
+        let mut shard = self.index.shard(login.key.partition_key());
         if shard.needs_purge(login.at) {
             shard.purge(login.at);
         }
@@ -117,12 +124,12 @@ fn ready<'a, T>(outcome: T) -> RegistryFuture<'a, T> {
 }
 
 impl Registry for MemoryRegistry {
-    fn load(&self, key: RecordKey, count_open: bool) -> RegistryFuture<'_, Option<Loaded>> {
-        ready(self.index.shard(key.tag()).load(&key, count_open))
+    fn load(&self, key: RecordKey, count_open: bool) -> RegistryFuture<'_, Option<StoredSession>> {
+        ready(self.index.shard(key.partition_key()).load(&key, count_open))
     }
 
     fn reserve(&self, reservation: Reservation) -> RegistryFuture<'_, ReserveOutcome> {
-        let mut shard = self.index.shard(reservation.key.tag());
+        let mut shard = self.index.shard(reservation.key.partition_key());
         ready(match shard.decide_reserve(&reservation) {
             ReserveDecision::Reserve(writes) => {
                 shard.apply(writes);
@@ -137,7 +144,7 @@ impl Registry for MemoryRegistry {
     }
 
     fn cancel(&self, key: RecordKey, ended: Ended) -> RegistryFuture<'_, ()> {
-        let mut shard = self.index.shard(key.tag());
+        let mut shard = self.index.shard(key.partition_key());
         let writes = shard.decide_cancel(key, &ended);
         self.apply(&mut shard, writes);
         ready(())
@@ -221,7 +228,8 @@ impl Registry for MemoryRegistry {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{facts::Reason, policy::Policy, time::hours};
+    use crate::session::reason::Reason;
+    use crate::{policy::Policy, time::hours};
 
     const NOON: Timestamp = Timestamp::from_millis(1_767_268_800_000);
 

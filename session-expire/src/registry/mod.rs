@@ -1,52 +1,53 @@
 //! Registry of session records: the one truth about who is signed in.
 
-pub(crate) mod client;
+pub(crate) mod cancellation;
 #[cfg(feature = "conformance")]
 pub mod conformance;
-pub(crate) mod data;
-mod decide;
-mod decide_login;
 pub(crate) mod end;
-mod forget;
 pub(crate) mod future;
 mod index;
-pub(crate) mod key;
-pub(crate) mod login;
-#[cfg(feature = "metrics")]
-pub(crate) mod measured;
 pub(crate) mod memory;
+#[cfg(feature = "metrics")]
+pub(crate) mod metrics;
 #[cfg(all(test, shuttle))]
-mod model;
+mod model_check;
 pub(crate) mod query;
-pub(crate) mod record;
 #[cfg(feature = "redis")]
 pub(crate) mod redis;
-pub(crate) mod room;
 pub(crate) mod rotation;
-mod shard;
 #[cfg(feature = "sqlite")]
 pub(crate) mod sqlite;
-pub(crate) mod update;
-mod write_set;
 
 use std::sync::Arc;
 
-use data::SessionData;
-use end::EndSessions;
-use future::RegistryFuture;
-use key::RecordKey;
-use login::{LoginOutcome, NewLogin, Reservation, ReserveOutcome};
-use query::Query;
-use record::{Ended, SessionRecord, SessionRef};
-use room::SessionLimit;
-use rotation::{KeyRotation, RotationOutcome};
-use update::{SessionUpdate, UpdateOutcome};
-
+#[cfg(feature = "redis")]
+pub use self::redis::RedisConnectError;
+#[cfg(feature = "sqlite")]
+pub use self::sqlite::SqliteError;
+pub use self::{
+    end::{EndSessions, EndTarget},
+    future::RegistryFuture,
+    query::Query,
+    rotation::{KeyRotation, RotationOutcome},
+};
+#[cfg(feature = "conformance")]
+#[doc(inline)]
+pub use self::conformance::conformance_tests;
+pub use crate::session::{
+    client::Client,
+    data::{DataChanges, DataTooLarge, SessionData, StoredMessage},
+    key::{RecordKey, SigningKey, partition_key},
+    limit::{OpenSession, SessionLimit},
+    login::{LoginOutcome, NewLogin, Reservation, ReserveOutcome},
+    record::{Ended, SessionRecord, SessionRef},
+    update::{SessionUpdate, UpdateOutcome},
+};
 use crate::time::Timestamp;
 
 /// A record as it was loaded, with its data. Both are shared: nothing is copied.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Loaded {
+#[non_exhaustive]
+pub struct StoredSession {
     /// The record.
     pub record: Arc<SessionRecord>,
     /// The session data; empty for an ended record.
@@ -54,6 +55,14 @@ pub struct Loaded {
     /// How many counted records of this user are open, this one included; `None` if the count was
     /// not asked for. Some of them may have expired.
     pub open: Option<u32>,
+}
+
+impl StoredSession {
+    /// Returns a record with its data, and the count of open records if it was asked for.
+    #[must_use]
+    pub fn new(record: Arc<SessionRecord>, data: Arc<SessionData>, open: Option<u32>) -> Self {
+        Self { record, data, open }
+    }
 }
 
 /// Everything the registry has on one user, for a request under GDPR Art. 15 and 20.
@@ -80,7 +89,7 @@ pub trait Registry: Send + Sync + 'static {
     /// A key that was rotated yields its record as ended for
     /// [`Reason::Renewed`](crate::Reason::Renewed). Open records are counted only if `count_open`
     /// is `true`.
-    fn load(&self, key: RecordKey, count_open: bool) -> RegistryFuture<'_, Option<Loaded>>;
+    fn load(&self, key: RecordKey, count_open: bool) -> RegistryFuture<'_, Option<StoredSession>>;
 
     /// Holds a slot for a login, and ends no session.
     ///

@@ -2,25 +2,28 @@
 
 use std::sync::Arc;
 
-use super::{key::PublicId, record::SessionRecord};
-use crate::time::Timestamp;
+use crate::{
+    session::{key::PublicId, record::SessionRecord},
+    time::Timestamp,
+};
 
 /// Query for records, newest login first.
 ///
 /// ```
-/// use session_expire::{NewLogin, Policy, Query, SessionRecord, Timestamp};
+/// use session_expire::{Policy, clock::Timestamp, registry::{NewLogin, Query, SessionRecord}};
 /// let at = |at| SessionRecord::new(&NewLogin::new("alice", Timestamp::from_millis(at), &Policy::new()));
 /// let records = vec![at(1), at(3), at(2)];
 ///
-/// let first = Query { limit: Some(2), ..Query::open("alice") };
+/// let first = Query::open("alice").limit(2);
 /// let page = first.paginate(records.clone());
 /// assert_eq!(page.iter().map(|record| record.logged_in_at.as_millis()).collect::<Vec<_>>(), [3, 2]);
 ///
-/// let second = Query { after: page.last().map(Query::cursor), ..first };
+/// let second = first.after(page.last().map(Query::cursor));
 /// assert_eq!(records.iter().filter(|record| second.matches(record)).count(), 1);
-/// assert!(!Query::past("alice").matches(&records[0]));
+/// assert!(!Query::history("alice").matches(&records[0]));
 /// ```
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct Query {
     /// Records of this user; `None` for all users.
     pub user: Option<Arc<str>>,
@@ -33,14 +36,46 @@ pub struct Query {
 }
 
 impl Query {
+    /// Returns a query for all records of all users.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Returns a query for the open and the ended records of `user`.
+    pub fn all(user: impl Into<Arc<str>>) -> Self {
+        Self { user: Some(user.into()), ..Self::default() }
+    }
+
     /// Returns a query for the open records of `user`.
     pub fn open(user: impl Into<Arc<str>>) -> Self {
         Self { user: Some(user.into()), ended: Some(false), ..Self::default() }
     }
 
     /// Returns a query for the ended records of `user`.
-    pub fn past(user: impl Into<Arc<str>>) -> Self {
+    pub fn history(user: impl Into<Arc<str>>) -> Self {
         Self { user: Some(user.into()), ended: Some(true), ..Self::default() }
+    }
+
+    /// Sets the field `ended`: `true` for ended records, `false` for open ones, `None` for both.
+    #[must_use]
+    pub fn ended(mut self, ended: impl Into<Option<bool>>) -> Self {
+        self.ended = ended.into();
+        self
+    }
+
+    /// Sets the field `after`: the [`cursor`](Self::cursor) of the last record of the page before.
+    #[must_use]
+    pub fn after(mut self, cursor: impl Into<Option<(Timestamp, PublicId)>>) -> Self {
+        self.after = cursor.into();
+        self
+    }
+
+    /// Sets the field `limit`, the length of a page.
+    #[must_use]
+    pub fn limit(mut self, limit: impl Into<Option<usize>>) -> Self {
+        self.limit = limit.into();
+        self
     }
 
     /// Returns `true` if `record` belongs to the list.

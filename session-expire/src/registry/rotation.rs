@@ -1,6 +1,6 @@
 //! Key rotation: a renewal of the session key, or a re-authentication.
 
-use super::{
+use crate::session::{
     key::{PublicId, RecordKey},
     record::SessionRef,
     update::SessionUpdate,
@@ -37,6 +37,7 @@ impl KeyRotation {
 
 /// Outcome of [`Registry::rotate`](super::Registry::rotate).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum RotationOutcome {
     /// The session has the new key, and the update is stored.
     Rotated,

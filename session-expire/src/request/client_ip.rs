@@ -15,7 +15,7 @@ use actix_web::{
 use ipnet::{IpNet, Ipv4Net};
 
 use super::user_agent::device_name;
-use crate::{error::ConfigError, registry::client::Client};
+use crate::{error::ConfigError, session::client::Client};
 
 /// The most proxies in a row that are followed.
 const MAX_HOPS: usize = 32;
@@ -29,12 +29,12 @@ const MAX_USER_AGENT: usize = 1_024;
 /// Clients can write any `X-Forwarded-For` themselves. Name only proxies that append to it.
 ///
 /// ```
-/// use session_expire::TrustedProxy;
+/// use session_expire::request::TrustedProxy;
 /// let network: TrustedProxy = "10.0.0.0/8".parse()?;
 /// assert_eq!(network, "10.1.2.3/8".parse()?); // the host part is ignored
 /// assert_eq!(network.to_string(), "10.0.0.0/8");
 /// assert!("10.0.0.0/33".parse::<TrustedProxy>().is_err());
-/// # Ok::<(), session_expire::ConfigError>(())
+/// # Ok::<(), session_expire::error::ConfigError>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TrustedProxy(IpNet);

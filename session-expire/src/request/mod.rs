@@ -1,6 +1,6 @@
-//! What the middleware reads of requests.
+//! Parts of requests: what the middleware reads of them, and what applications may read, too.
 //!
-//! Nothing in this folder changes a session or writes a response.
+//! Nothing here changes a session or writes a response.
 
 pub(crate) mod client_ip;
 pub(crate) mod header_names;
@@ -9,6 +9,8 @@ pub(crate) mod origin;
 pub(crate) mod return_path;
 pub(crate) mod user_agent;
 
+pub use self::{client_ip::TrustedProxy, origin::is_cross_site, user_agent::device_name};
+pub use crate::policy::local_path::local_path;
 use actix_web::{
     HttpRequest,
     http::header::{self, AsHeaderName, HeaderMap},

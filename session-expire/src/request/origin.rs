@@ -21,7 +21,7 @@ use crate::error::ConfigError;
 ///
 /// ```
 /// use actix_web::test::TestRequest;
-/// use session_expire::is_cross_site;
+/// use session_expire::request::is_cross_site;
 /// let post = TestRequest::post().insert_header(("host", "bank.example"));
 /// let from_elsewhere = post.insert_header(("origin", "https://evil.example")).to_http_request();
 /// assert!(is_cross_site(&from_elsewhere));

@@ -9,7 +9,7 @@ use actix_web::{
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::{header_names::HX_CURRENT_URL, header_text, kind::ResponseFormat, origin::is_own_url};
-use crate::local_path::{LONGEST_PATH, local_path};
+use crate::policy::local_path::{LONGEST_PATH, local_path};
 
 /// The characters that are encoded in the value of a query parameter; slashes stay readable.
 const QUERY_VALUE: &AsciiSet =

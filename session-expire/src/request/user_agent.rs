@@ -37,7 +37,7 @@ const SYSTEMS: [(&str, &str); 8] = [
 /// The name holds nothing of the header itself, because clients can write anything into it.
 ///
 /// ```
-/// use session_expire::device_name;
+/// use session_expire::request::device_name;
 /// let agent = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
 /// assert_eq!(device_name(agent), "Firefox on Linux");
 /// ```

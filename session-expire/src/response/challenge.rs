@@ -9,8 +9,8 @@ use actix_web::{
 
 use super::problem::{Problem, ProblemType};
 use crate::{
-    facts::Reason,
     request::{RequestInfo, kind::ResponseFormat, return_path::login_location},
+    session::reason::Reason,
 };
 
 const SESSION_EXPIRED: HeaderName = HeaderName::from_static("x-session-expired");

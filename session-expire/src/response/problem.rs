@@ -11,8 +11,7 @@ use serde::Serialize;
 
 use crate::{
     error::{RegistryError, SetupError},
-    facts::Reason,
-    registry::record::SessionRecord,
+    session::{reason::Reason, record::SessionRecord},
     time::Timestamp,
 };
 
@@ -232,7 +231,10 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::{Client, NewLogin, Policy};
+    use crate::{
+        Policy,
+        registry::{Client, NewLogin},
+    };
 
     fn json_of(response: HttpResponse) -> Value {
         let body = actix_web::rt::System::new().block_on(to_bytes(response.into_body()));
@@ -297,7 +299,7 @@ mod tests {
     fn session_limit_names_devices_and_no_address() {
         let now = Timestamp::from_millis(1_767_268_800_000);
         let mut login = NewLogin::new("alice", now, &Policy::new());
-        login.client = Client { ip: "203.0.113.9".parse().ok(), device: "Firefox on Linux".into() };
+        login.client = Client::new("203.0.113.9".parse().ok(), "Firefox on Linux");
         let known = SessionRecord::new(&login);
         login.client = Client::default();
         let detail = json_of(too_many_sessions(&[known, SessionRecord::new(&login)]))["detail"]

@@ -8,7 +8,7 @@ use crate::{
         RequestContext, access::AccessState, changes::UserChange, facts::RequestFacts,
         policy_stack::app_policy,
     },
-    judge::{Verdict, judge},
+    session::verdict::{Verdict, judge},
 };
 
 pub(super) fn outcome_of(status: StatusCode) -> Outcome {

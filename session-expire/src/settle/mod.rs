@@ -24,12 +24,12 @@ use self::{
 };
 use crate::{
     context::{RequestContext, facts::RequestFacts},
-    registry::record::SessionRecord,
     response::{
         caching::CachingRule,
         problem::configuration_error,
         replace::{is_empty_401, replace},
     },
+    session::record::SessionRecord,
 };
 
 /// Returns `true` if the session continues and there is nothing to write: the common case, for

@@ -1,13 +1,13 @@
 //! Nanoseconds per request.
 
-use crate::{Outcome, variants::Visits};
+use crate::{Outcome, ways::Visits};
 
-/// Requests in a row: few, so that other load affects all variants alike.
+/// Requests in a row: few, so that what disturbs the machine disturbs all ways.
 const BATCH: u16 = 256;
 
-/// Returns the median of all rounds, for each of `visits`.
+/// The median of all rounds, for each of `visits`.
 ///
-/// A round measures every variant: a machine that gets slower affects all of them.
+/// Every round asks in every way, so that a machine that gets slower gets slower for all of them.
 pub(crate) async fn medians(visits: &[Visits], rounds: usize) -> Outcome<Vec<f64>> {
     let mut times = vec![Vec::new(); visits.len()];
     // The first round warms up.

@@ -1,10 +1,11 @@
-//! 100,000 sessions on a Redis server of this machine.
+//! A hundred thousand sessions on a Redis server of its own, on this machine.
 
 use std::time::{Duration, Instant};
 
 use session_expire::{
-    NewLogin, Policy, Query, RecordKey, RedisRegistry, Registry, SessionRef, SessionUpdate,
-    Timestamp,
+    Policy, RedisRegistry,
+    clock::Timestamp,
+    registry::{NewLogin, Query, RecordKey, Registry, SessionRef, SessionUpdate},
 };
 use session_expire_tests::RedisServer;
 use tokio::runtime::Runtime;
@@ -20,7 +21,7 @@ pub(crate) fn measure() {
         let server = RedisServer::start();
         let registry = server.registry().await;
         println!(
-            "{RECORDS} sessions of as many users in a RedisRegistry, one operation after the other\n"
+            "{RECORDS} sessions of as many users in a RedisRegistry, one question after the other\n"
         );
         println!("{:<28}{:>12}{:>12}{:>16}", "", "p50 µs", "p99 µs", "round trips");
         let sessions = fill(&server, &registry).await;
@@ -33,7 +34,7 @@ pub(crate) fn measure() {
         let before = server.calls("evalsha");
         let loads =
             timed(async |n| drop(caching.load(few[n % few.len()].0, true).await.unwrap())).await;
-        row("load, cached", loads, server.calls("evalsha") - before);
+        row("load, kept at hand", loads, server.calls("evalsha") - before);
         let (before, activity) = (server.calls("evalsha"), SessionUpdate::new(NOON).active(NOON));
         let session = |n: usize| sessions[n * 7_919 % sessions.len()].1.clone();
         let update = async |n| {
@@ -42,16 +43,16 @@ pub(crate) fn measure() {
         let updates = timed(update).await;
         row("update", updates, server.calls("evalsha") - before);
         let began = Instant::now();
-        let page = registry.list(Query { limit: Some(50), ..Query::default() }).await.unwrap();
+        let page = registry.list(Query::new().limit(50)).await.unwrap();
         println!(
             "\nlist, the newest {} of all users: {:.2} s",
             page.len(),
             began.elapsed().as_secs_f64()
         );
-        let memory: String = server.ask(&["INFO", "memory"]);
+        let memory: String = server.command(&["INFO", "memory"]);
         let used = memory.lines().find_map(|line| line.strip_prefix("used_memory:")).unwrap();
         println!(
-            "memory of the server: {} bytes per session",
+            "memory of the server: {} bytes a session",
             used.parse::<usize>().unwrap() / RECORDS
         );
     });
@@ -66,21 +67,21 @@ async fn fill(server: &RedisServer, registry: &RedisRegistry) -> Vec<(RecordKey,
             NOON,
             &Policy::new().max_sessions(5),
         );
-        sessions.push((login.key, SessionRef { user: login.user.clone(), id: login.id }));
+        sessions.push((login.key, SessionRef::new(login.user.clone(), login.id)));
         let began = Instant::now();
         registry.commit(login).await.unwrap();
         times.push(began.elapsed());
     }
-    // The first login has loaded the script.
+    // The first one has taught the server its script.
     row("login", times, server.calls("evalsha") - before);
     sessions
 }
 
-async fn timed(run: impl AsyncFn(usize)) -> Vec<Duration> {
+async fn timed(act: impl AsyncFn(usize)) -> Vec<Duration> {
     let mut times = Vec::with_capacity(SAMPLES);
     for n in 0..SAMPLES {
         let began = Instant::now();
-        run(n).await;
+        act(n).await;
         times.push(began.elapsed());
     }
     times

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use session_expire::{
-    EndSessions, Ended, KeyRotation, Loaded, LoginOutcome, NewLogin, Query, RecordKey, Registry,
+use session_expire::registry::{
+    EndSessions, Ended, KeyRotation, LoginOutcome, NewLogin, Query, RecordKey, Registry,
     Reservation, ReserveOutcome, RotationOutcome, SessionData, SessionLimit, SessionRecord,
-    SessionRef, SessionUpdate, UpdateOutcome,
+    SessionRef, SessionUpdate, StoredSession, UpdateOutcome,
 };
 
 #[derive(Debug, Clone)]
@@ -27,7 +27,7 @@ pub enum Operation {
 /// The outcome of an operation; records whose order is not defined are sorted by id.
 #[derive(Debug, PartialEq)]
 pub enum Outcome {
-    Loaded(Option<Box<Loaded>>),
+    Loaded(Option<Box<StoredSession>>),
     Reserved,
     Committed(Box<SessionRecord>, Vec<SessionRecord>),
     Refused(Vec<SessionRecord>),
@@ -54,6 +54,7 @@ impl From<LoginOutcome> for Outcome {
             }
             LoginOutcome::Refused { active } => Self::Refused(active),
             LoginOutcome::AdoptionClosed => Self::AdoptionClosed,
+            other => panic!("unknown outcome: {other:?}"),
         }
     }
 }
@@ -63,6 +64,7 @@ impl From<ReserveOutcome> for Outcome {
         match outcome {
             ReserveOutcome::Reserved => Self::Reserved,
             ReserveOutcome::Refused { active } => Self::Refused(active),
+            other => panic!("unknown outcome: {other:?}"),
         }
     }
 }

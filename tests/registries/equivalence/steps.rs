@@ -4,9 +4,15 @@ use std::{sync::Arc, time::Duration};
 
 use proptest::prelude::*;
 use session_expire::{
-    Client, Clock, DataChanges, EndSessions, EndTarget, Ended, KeyRotation, Limit, ManualClock,
-    NewLogin, Overflow, Policy, PolicyPatch, PublicId, Query, Reason, RecordKey, SessionData,
-    SessionLimit, SessionRecord, SessionRef, SessionUpdate, StoredMessage, hours, minutes, seconds,
+    Limit, Overflow, Policy, PolicyPatch, PublicId, Reason,
+    clock::{Clock, ManualClock},
+    hours, minutes,
+    registry::{
+        Client, DataChanges, EndSessions, EndTarget, Ended, KeyRotation, NewLogin, Query,
+        RecordKey, SessionData, SessionLimit, SessionRecord, SessionRef, SessionUpdate,
+        StoredMessage,
+    },
+    seconds,
 };
 
 use super::operation::Operation;
@@ -100,15 +106,14 @@ pub struct Change {
 
 const USERS: [&str; 3] = ["alice", "bob", ""];
 
-/// Longer than any sequence: with a clock that is set back, an expired reservation would hold
-/// again.
+/// Longer than any sequence: with a clock that is set back, an expired reservation would hold again.
 const LONG: Duration = hours(100);
 
 fn limits() -> impl Strategy<Value = SessionLimit> {
     let limit = prop_oneof![Just(Limit::Off), (0_u32..4).prop_map(Limit::At)];
     let overflow =
         prop_oneof![Just(Overflow::Evict), Just(Overflow::LeastRecent), Just(Overflow::Refuse)];
-    (limit, overflow).prop_map(|(max_sessions, overflow)| SessionLimit { max_sessions, overflow })
+    (limit, overflow).prop_map(|(max_sessions, overflow)| SessionLimit::new(max_sessions, overflow))
 }
 
 fn changes() -> impl Strategy<Value = Change> {
@@ -179,17 +184,17 @@ fn pick<T: Clone>(all: &[T], number: usize) -> Option<T> {
 }
 
 impl Scenario {
-    /// Returns the operation of `step`; `None` if the step only moves the clock, or refers to
-    /// something that was not created yet.
+    /// Returns the operation of `step`; `None` if the step only moves the clock, or refers to something
+    /// that was not created yet.
     pub fn operation(&mut self, step: &Step) -> Option<Operation> {
         let at = self.clock.now();
-        let ended = Ended { by: Some("here".into()), ..Ended::new(Reason::Revoked, at) };
+        let ended = Ended::new(Reason::Revoked, at).by("here");
         let ended = ended.because("incident");
         let session = |number: &usize| pick(&self.sessions, *number);
         Some(match step {
             Step::Login { user, limit, idle, replaces, kind } => {
                 let mut login = self.login(*user, *limit, *replaces);
-                login.limits.idle = Limit::At(minutes(*idle));
+                login.idle = Limit::At(minutes(*idle));
                 login.uncounted = *kind == Kind::Uncounted;
                 login.adopted_until = (*kind == Kind::Adopted).then(|| login.at.plus(LONG));
                 self.add(&login);
@@ -221,10 +226,11 @@ impl Scenario {
             Step::End { target, user, session: number, closes_adoption } => {
                 let target = match target {
                     // In some cases with another user.
-                    Target::Session => EndTarget::Session(SessionRef {
-                        user: if *user == 0 { session(number)?.user } else { USERS[*user].into() },
-                        ..session(number)?
-                    }),
+                    Target::Session => {
+                        let SessionRef { user: own, id, .. } = session(number)?;
+                        let user = if *user == 0 { own } else { USERS[*user].into() };
+                        EndTarget::Session(SessionRef::new(user, id))
+                    }
                     Target::Others => EndTarget::Others(session(number)?),
                     Target::All => EndTarget::All(USERS[*user].into()),
                 };
@@ -235,14 +241,13 @@ impl Scenario {
             Step::EnforceLimit { session: number, limit } => {
                 Operation::EnforceLimit(session(number)?, *limit, ended)
             }
-            Step::List { user, ended, limit, after } => Operation::List(Query {
-                user: user.map(|user| USERS[user].into()),
-                ended: *ended,
-                limit: *limit,
-                after: after
-                    .and_then(|number| pick(&self.logins, number))
-                    .map(|login| (login.at, login.id)),
-            }),
+            Step::List { user, ended, limit, after } => {
+                let after = after.and_then(|number| pick(&self.logins, number));
+                let mut query = Query::new().ended(*ended).limit(*limit);
+                query.user = user.map(|user| USERS[user].into());
+                query.after = after.map(|login| (login.at, login.id));
+                Operation::List(query)
+            }
             Step::EndEveryone => Operation::EndEveryone(ended),
             Step::Erase { user } => Operation::Erase(USERS[*user].into()),
             Step::Export { user } => Operation::Export(USERS[*user].into()),
@@ -261,8 +266,7 @@ impl Scenario {
         self.clock.advance(Duration::from_millis(1));
         let policy = Policy::new().idle(minutes(10)).absolute(minutes(40));
         let mut login = NewLogin::new(USERS[user], self.clock.now(), &policy);
-        let device = format!("device {}", self.logins.len()).into();
-        login.client = Client { device, ..Client::default() };
+        login.client = Client::new(None, format!("device {}", self.logins.len()));
         login.limit = limit;
         login.replaces = replaces
             .and_then(|number| pick(&self.sessions, number))
@@ -280,7 +284,7 @@ impl Scenario {
     fn add_rotation(&mut self, rotation: &KeyRotation) {
         self.keys.push(rotation.to);
         let user = Arc::clone(&rotation.session.user);
-        self.sessions.extend(rotation.reauthenticated_as.map(|id| SessionRef { user, id }));
+        self.sessions.extend(rotation.reauthenticated_as.map(|id| SessionRef::new(user, id)));
     }
 
     fn update(&self, change: &Change) -> SessionUpdate {
@@ -290,8 +294,7 @@ impl Scenario {
             Ok(before) => now.minus(seconds(before)),
             Err(_) => now.plus(seconds(before.unsigned_abs())),
         });
-        update.client =
-            Some(Client { device: format!("device {}", change.entry).into(), ip: None });
+        update.client = Some(Client::new(None, format!("device {}", change.entry)));
         update.user_policy = match change.user_policy {
             0 => None,
             1 => Some(None),
@@ -319,9 +322,7 @@ fn data_changes(change: &Change) -> DataChanges {
     }
     let content = || serde_json::from_str("\"hello\"").unwrap();
     match change.message {
-        id @ (0 | 1) => {
-            changes.added_messages = vec![StoredMessage { id: id.into(), content: content() }]
-        }
+        id @ (0 | 1) => changes.added_messages = vec![StoredMessage::new(id.into(), content())],
         2 => changes.consumed_messages = vec![0],
         _ => {}
     }

@@ -3,9 +3,14 @@
 use std::sync::Arc;
 
 use session_expire::{
-    EndSessions, EndTarget, Ended, Limit, Limits, LoginOutcome, NewLogin, Overflow, Policy, Query,
-    Reason, RecordKey, Registry, Reservation, ReserveOutcome, SessionData, SessionLimit,
-    SessionRecord, SessionRef, Timestamp, hours, seconds,
+    Limit, Overflow, Policy, Reason,
+    clock::Timestamp,
+    hours,
+    registry::{
+        EndSessions, EndTarget, Ended, LoginOutcome, NewLogin, Query, RecordKey, Registry,
+        Reservation, ReserveOutcome, SessionData, SessionLimit, SessionRecord, SessionRef,
+    },
+    seconds,
 };
 
 use super::{
@@ -105,14 +110,14 @@ impl Faulty {
 
     /// Drops or changes something of a login.
     fn change_login(&self, login: &mut NewLogin) {
-        let off = Limits { idle: Limit::Off, absolute: Limit::Off };
+        let has_limits = login.idle != Limit::Off || login.absolute != Limit::Off;
         match self.fault {
             Fault::DropsTheAddress => login.client.ip = None,
             Fault::DropsTheUserPolicy => login.user_policy = None,
-            Fault::DropsTheLimits if login.limits == off => {
-                login.limits = Policy::new().limits();
+            Fault::DropsTheLimits if !has_limits => {
+                (login.idle, login.absolute) = (Policy::new().idle, Policy::new().absolute);
             }
-            Fault::DropsTheLimits if login.limits.absolute == Limit::Off => login.limits = off,
+            Fault::DropsTheLimits if login.absolute == Limit::Off => login.idle = Limit::Off,
             Fault::StartsIn1970 => login.at = login.at.max(Timestamp::from_millis(0)),
             Fault::DropsTheData => login.data = SessionData::default(),
             Fault::DropsLargeData if login.data.bytes() > 60_000 => {
@@ -148,7 +153,7 @@ impl Faulty {
                 let outcome = self.commit_below(login);
                 now(self
                     .below
-                    .end(EndSessions::new(EndTarget::Session(SessionRef { user, id }), how)));
+                    .end(EndSessions::new(EndTarget::Session(SessionRef::new(user, id)), how)));
                 Some(outcome)
             }
             Fault::ReplacesAnyUser | Fault::RefusalReplaces => {
@@ -164,7 +169,7 @@ impl Faulty {
                 Some(self.commit_by_count(login, open.len(), open, usize::MAX))
             }
             Fault::CountsAllUsers => {
-                let everyone = Query { ended: Some(false), ..Query::default() };
+                let everyone = Query::new().ended(false);
                 let mut everyone = now(self.below.list(everyone));
                 everyone.reverse();
                 let count = everyone.len();
@@ -276,14 +281,14 @@ fn oldest_first(mut newest_first: Vec<SessionRecord>) -> Vec<SessionRecord> {
 
 pub(super) fn by_age(limit: SessionLimit) -> SessionLimit {
     match limit.overflow {
-        Overflow::LeastRecent => SessionLimit { overflow: Overflow::Evict, ..limit },
+        Overflow::LeastRecent => SessionLimit::new(limit.max_sessions, Overflow::Evict),
         _ => limit,
     }
 }
 
 pub(super) fn one_less(limit: SessionLimit) -> SessionLimit {
     match limit.max_sessions {
-        Limit::At(max @ 2..) => SessionLimit { max_sessions: Limit::At(max - 1), ..limit },
+        Limit::At(max @ 2..) => SessionLimit::new(max - 1, limit.overflow),
         _ => limit,
     }
 }

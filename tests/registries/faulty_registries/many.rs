@@ -3,8 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use session_expire::{
-    EndSessions, EndTarget, Ended, Query, Registry, SessionLimit, SessionRecord, SessionRef,
-    Timestamp,
+    clock::Timestamp,
+    registry::{
+        EndSessions, EndTarget, Ended, Query, Registry, SessionLimit, SessionRecord, SessionRef,
+    },
 };
 
 use super::{
@@ -26,7 +28,7 @@ impl Faulty {
     }
 
     fn all_open(&self) -> Vec<SessionRecord> {
-        now(self.below.list(Query { ended: Some(false), ..Query::default() }))
+        now(self.below.list(Query::new().ended(false)))
     }
 
     pub(super) fn faulty_end(&self, mut end: EndSessions) -> Vec<SessionRecord> {
@@ -41,9 +43,9 @@ impl Faulty {
             (EndTarget::Session(session), _) => self.end_session(session.clone(), end),
             (EndTarget::Others(kept), _) => self.end_others(kept.clone(), end),
             (_, Fault::EndsAllOfAPartition) => {
-                let tag = session_expire::partition_key(&user);
+                let tag = session_expire::registry::partition_key(&user);
                 let mut open = self.all_open();
-                open.retain(|record| session_expire::partition_key(&record.user) == tag);
+                open.retain(|record| session_expire::registry::partition_key(&record.user) == tag);
                 self.end_sessions(&open, &how)
             }
             (_, Fault::KeepsOneOfAll) => {
@@ -152,15 +154,19 @@ impl Faulty {
                 listed.reverse();
                 listed
             }
-            Fault::ListsAllUsers => now(self.below.list(Query { user: None, ..query })),
-            Fault::IgnoresTheFilter => now(self.below.list(Query { ended: None, ..query })),
+            Fault::ListsAllUsers => {
+                let mut query = query;
+                query.user = None;
+                now(self.below.list(query))
+            }
+            Fault::IgnoresTheFilter => now(self.below.list(query.ended(None))),
             Fault::PagesOverlap => self.overlapping_page(query),
             Fault::FiltersAfterPaging => {
-                let page = now(self.below.list(Query { ended: None, ..query.clone() }));
+                let page = now(self.below.list(query.clone().ended(None)));
                 page.into_iter().filter(|record| query.matches(record)).collect()
             }
             Fault::PageOfNoneHoldsAll if query.limit == Some(0) => {
-                now(self.below.list(Query { limit: None, ..query }))
+                now(self.below.list(query.limit(None)))
             }
             Fault::ListsOneUserForAll if query.user.is_none() => {
                 let mut listed = now(self.below.list(query));
@@ -184,7 +190,7 @@ impl Faulty {
     fn overlapping_page(&self, query: Query) -> Vec<SessionRecord> {
         let later = |(at, id): (Timestamp, _)| (at.plus(Duration::from_millis(1)), id);
         let after = query.after.map(later);
-        let page = now(self.below.list(Query { after, ..query.clone() }));
+        let page = now(self.below.list(query.clone().after(after)));
         if page.last().map(Query::cursor) == query.after { vec![] } else { page }
     }
 

@@ -8,10 +8,14 @@ use std::{
 };
 
 use session_expire::{
-    EndSessions, Ended, KeyRotation, Limit, Loaded, LoginOutcome, MemoryRegistry, NewLogin, Policy,
-    PublicId, Query, Reason, RecordKey, Registry, RegistryError, RegistryFuture, Reservation,
-    ReserveOutcome, RotationOutcome, SessionData, SessionLimit, SessionRecord, SessionRef,
-    SessionUpdate, Timestamp, UpdateOutcome, UserExport,
+    MemoryRegistry, Policy, PublicId, Reason,
+    clock::Timestamp,
+    error::RegistryError,
+    registry::{
+        EndSessions, Ended, KeyRotation, LoginOutcome, NewLogin, Query, RecordKey, Registry,
+        RegistryFuture, Reservation, ReserveOutcome, RotationOutcome, SessionData, SessionLimit,
+        SessionRecord, SessionRef, SessionUpdate, StoredSession, UpdateOutcome, UserExport,
+    },
 };
 
 use super::Fault;
@@ -36,7 +40,7 @@ pub(super) struct Memory {
     pub(super) cancelled: HashSet<RecordKey>,
     pub(super) reservations: Vec<Reservation>,
     /// What rotated keys loaded before their user was erased.
-    pub(super) erased: HashMap<RecordKey, Loaded>,
+    pub(super) erased: HashMap<RecordKey, StoredSession>,
 }
 
 /// Returns the outcome of an operation of the memory registry.
@@ -76,7 +80,7 @@ impl Faulty {
 
     /// Returns the records of `user`, newest login first.
     pub(super) fn records(&self, user: &Arc<str>, ended: Option<bool>) -> Vec<SessionRecord> {
-        let query = Query { user: Some(Arc::clone(user)), ended, ..Query::default() };
+        let query = Query::all(Arc::clone(user)).ended(ended);
         now(self.below.list(query))
     }
 
@@ -105,7 +109,7 @@ impl Faulty {
         }
     }
 
-    fn loaded(&self, key: RecordKey, count_open: bool) -> Option<Loaded> {
+    fn loaded(&self, key: RecordKey, count_open: bool) -> Option<StoredSession> {
         let memory = self.memory();
         let mut loaded = now(self.below.load(key, count_open || self.is(Fault::AlwaysCounts)));
         if let Some(erased) = memory.erased.get(&key) {
@@ -117,13 +121,13 @@ impl Faulty {
         if self.is(Fault::InventsRecords) && loaded.is_none() {
             let login = NewLogin::new("invented", Timestamp::from_millis(0), &Policy::new());
             let record = Arc::new(SessionRecord::new(&login));
-            return Some(Loaded { record, data: Arc::default(), open: None });
+            return Some(StoredSession::new(record, Arc::default(), None));
         }
         self.spoil(loaded.as_mut()?, key, &memory);
         loaded
     }
 
-    fn spoil(&self, loaded: &mut Loaded, key: RecordKey, memory: &Memory) {
+    fn spoil(&self, loaded: &mut StoredSession, key: RecordKey, memory: &Memory) {
         let record = Arc::make_mut(&mut loaded.record);
         match self.fault {
             Fault::CountsEndedAsOpen if loaded.open.is_some() => {
@@ -149,7 +153,7 @@ impl Faulty {
 }
 
 impl Registry for Faulty {
-    fn load(&self, key: RecordKey, count_open: bool) -> RegistryFuture<'_, Option<Loaded>> {
+    fn load(&self, key: RecordKey, count_open: bool) -> RegistryFuture<'_, Option<StoredSession>> {
         if self.is(Fault::KeepsTheDataOfEnded) {
             self.remember();
         }
@@ -246,5 +250,5 @@ impl Registry for Faulty {
 
 /// The largest session limit, which evicts no session in a test.
 pub(super) fn unlimited(limit: SessionLimit) -> SessionLimit {
-    SessionLimit { max_sessions: Limit::At(u32::MAX), ..limit }
+    SessionLimit::new(u32::MAX, limit.overflow)
 }

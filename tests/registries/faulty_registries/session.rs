@@ -1,8 +1,11 @@
 //! Faults of one session: `update` and `rotate`.
 
 use session_expire::{
-    KeyRotation, NewLogin, Policy, PublicId, Query, Registry, RotationOutcome, SessionData,
-    SessionRef, SessionUpdate, UpdateOutcome,
+    Policy, PublicId,
+    registry::{
+        KeyRotation, NewLogin, Query, Registry, RotationOutcome, SessionData, SessionRef,
+        SessionUpdate, UpdateOutcome,
+    },
 };
 
 use super::{

@@ -10,14 +10,16 @@ use super::{
     },
 };
 use crate::{
-    facts::Reason,
-    limit::Overflow,
+    policy::limit::Overflow,
     registry::{
         Registry,
         end::{EndSessions, EndTarget},
+        query::Query,
+    },
+    session::{
         key::PublicId,
         login::{LoginOutcome, NewLogin},
-        query::Query,
+        reason::Reason,
         record::Ended,
     },
     time::{Timestamp, minutes},
@@ -160,7 +162,7 @@ pub async fn refused_login_creates_no_record(registry: &dyn Registry) {
     let new = limited(new, 1, Overflow::Refuse);
     commit_refused(registry, &new).await;
     assert_eq!(find(registry, new.key).await, None, "by its key");
-    let all = Query { user: Some(new.user), ..Query::default() };
+    let all = Query::all(new.user);
     assert_eq!(ids(&list(registry, all).await), ids_of(&logins), "in the list");
     log_out(registry, &logins[0], logins[0].at.plus(minutes(2))).await;
 }

@@ -10,16 +10,18 @@ use super::{
     runner::{Results, Runner, Work, alone, at_once},
 };
 use crate::{
-    facts::Reason,
-    limit::Overflow,
+    policy::limit::Overflow,
     registry::{
         Registry,
         end::EndTarget,
+        query::Query,
+        rotation::{KeyRotation, RotationOutcome},
+    },
+    session::{
         key::RecordKey,
         login::NewLogin,
-        query::Query,
+        reason::Reason,
         record::{Ended, SessionRecord},
-        rotation::{KeyRotation, RotationOutcome},
         update::UpdateOutcome,
     },
     time::minutes,
@@ -172,7 +174,7 @@ pub fn mixed_operations_leave_a_consistent_state(registry: &dyn Registry, run: R
             assert_eq!(!is_open, ended.contains(&login.id), "loaded as ended, and returned");
         }
     }
-    let past = alone(run, list(registry, Query::past(Arc::clone(&bob))));
+    let past = alone(run, list(registry, Query::history(Arc::clone(&bob))));
     assert!(past.iter().all(|record| record.user == bob), "a list holds another user's record");
 }
 

@@ -8,11 +8,11 @@ use super::{
     runner::{Results, Runner, Work, alone, at_once},
 };
 use crate::{
-    facts::Reason,
-    limit::Overflow,
-    registry::{
-        Registry,
+    policy::limit::Overflow,
+    registry::Registry,
+    session::{
         login::{LoginOutcome, NewLogin, ReserveOutcome},
+        reason::Reason,
         record::{Ended, SessionRecord},
     },
     time::{minutes, seconds},

@@ -7,8 +7,8 @@ use super::{
     operations::{commit, load, log_out, outcome, update},
 };
 use crate::{
-    registry::{
-        Registry,
+    registry::Registry,
+    session::{
         data::{DataChanges, SessionData},
         login::NewLogin,
         update::UpdateOutcome,

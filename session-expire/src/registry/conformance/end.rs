@@ -7,12 +7,11 @@ use super::{
     operations::{assert_ended, commit_many, count_open, end, end_of, ids_of, log_out, open_ids},
 };
 use crate::{
-    facts::Reason,
-    registry::{
-        Registry,
-        end::EndTarget,
+    registry::{Registry, end::EndTarget},
+    session::{
         key::PublicId,
         login::NewLogin,
+        reason::Reason,
         record::{Ended, SessionRef},
     },
     time::{Timestamp, minutes},

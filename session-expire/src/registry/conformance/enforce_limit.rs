@@ -10,14 +10,14 @@ use super::{
     },
 };
 use crate::{
-    facts::Reason,
-    limit::Overflow,
-    registry::{
-        Registry,
+    policy::limit::Overflow,
+    registry::Registry,
+    session::{
         key::PublicId,
+        limit::SessionLimit,
         login::NewLogin,
+        reason::Reason,
         record::{Ended, SessionRecord, SessionRef},
-        room::SessionLimit,
     },
     time::minutes,
 };

@@ -5,18 +5,23 @@ use std::{sync::Arc, time::Duration};
 use serde_json::value::RawValue;
 
 use crate::{
-    clock::{Clock, SystemClock},
-    limit::{Limit, Overflow},
-    policy::Policy,
-    registry::{
+    policy::{
+        Policy,
+        limit::{Limit, Overflow},
+    },
+    session::{
         data::{DataChanges, SessionData, StoredMessage},
         key::PublicId,
+        limit::SessionLimit,
         login::NewLogin,
         record::SessionRef,
-        room::SessionLimit,
         update::SessionUpdate,
     },
-    time::{Timestamp, hours, minutes},
+    time::{
+        Timestamp,
+        clock::{Clock, SystemClock},
+        hours, minutes,
+    },
 };
 
 /// Idle timeout of all logins here.

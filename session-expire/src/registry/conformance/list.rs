@@ -7,12 +7,13 @@ use super::{
     operations::{commit, commit_many, ids, ids_of, list, load, log_out},
 };
 use crate::{
-    registry::{Registry, key::PublicId, login::NewLogin, query::Query, record::SessionRecord},
+    registry::{Registry, query::Query},
+    session::{key::PublicId, login::NewLogin, record::SessionRecord},
     time::minutes,
 };
 
 fn all_of(user: &Arc<str>) -> Query {
-    Query { user: Some(Arc::clone(user)), ..Query::default() }
+    Query::all(Arc::clone(user))
 }
 
 async fn end_later(registry: &dyn Registry, login: &NewLogin) {
@@ -57,7 +58,7 @@ pub async fn list_holds_open_or_ended_records(registry: &dyn Registry) {
     let pick = |which: Vec<usize>| which.iter().map(|n| logins[*n].id).collect::<BTreeSet<_>>();
     let listed = list(registry, Query::open(Arc::clone(alice))).await;
     assert_eq!(ids(&listed), pick(open), "open");
-    let listed = list(registry, Query::past(Arc::clone(alice))).await;
+    let listed = list(registry, Query::history(Arc::clone(alice))).await;
     assert_eq!(ids(&listed), pick(past), "ended");
     assert_eq!(ids(&list(registry, all_of(alice)).await), ids_of(&logins), "both");
 }
@@ -98,7 +99,7 @@ pub async fn pages_hold_each_record_once(registry: &dyn Registry) {
 pub async fn pages_hold_matching_records_only(registry: &dyn Registry) {
     let logins = five_sessions(registry).await;
     let alice = &logins[0].user;
-    for query in [Query::open(Arc::clone(alice)), Query::past(Arc::clone(alice))] {
+    for query in [Query::open(Arc::clone(alice)), Query::history(Arc::clone(alice))] {
         let whole = list(registry, query.clone()).await;
         let first = list(registry, Query { limit: Some(2), ..query.clone() }).await;
         assert_eq!(order(&first), order(&whole[..2]), "the first page of {query:?}");
@@ -130,7 +131,7 @@ pub async fn list_of_all_users_holds_each_record_once(registry: &dyn Registry) {
     let mut pages = read_pages(registry, Query::default(), 3).await;
     pages.retain(|record| ours.contains(&record.id));
     assert_eq!(pages.len(), ours.len(), "the pages hold a record twice, or not at all");
-    let past = list(registry, Query { ended: Some(true), ..Query::default() }).await;
+    let past = list(registry, Query::new().ended(true)).await;
     assert!(past.iter().all(|record| !ours.contains(&record.id)), "open ones among ended ones");
 }
 
@@ -147,7 +148,7 @@ pub async fn history_keeps_the_last_sessions(registry: &dyn Registry, limit: u32
     let (open, past) = logins.split_at(1);
     for (n, login) in past.iter().enumerate() {
         end_later(registry, login).await;
-        let listed = list(registry, Query::past(Arc::clone(&login.user))).await;
+        let listed = list(registry, Query::history(Arc::clone(&login.user))).await;
         let first = (n + 1).saturating_sub(limit as usize);
         assert_eq!(ids(&listed), ids_of(&past[first..=n]), "ended sessions after {} ends", n + 1);
     }

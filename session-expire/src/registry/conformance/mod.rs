@@ -1,11 +1,11 @@
-//! The promises of [`Registry`](crate::Registry) as tests, for a registry of your own.
+//! The promises of [`Registry`](crate::registry::Registry) as tests, for a registry of your own.
 //!
 //! Each promise is a function that panics if the registry breaks it, and says how.
-//! [`conformance_tests!`](crate::conformance_tests) makes one `#[test]` of each:
+//! [`conformance_tests!`](crate::registry::conformance_tests) makes one `#[test]` of each:
 //!
 //! ```
 //! # use session_expire::MemoryRegistry;
-//! session_expire::conformance_tests!(async { MemoryRegistry::new() });
+//! session_expire::registry::conformance_tests!(async { MemoryRegistry::new() });
 //! # fn main() {}
 //! ```
 //!
@@ -15,14 +15,14 @@
 //!
 //! ```
 //! use session_expire::MemoryRegistry;
-//! use session_expire::conformance::{Work, block_on};
+//! use session_expire::registry::conformance::{Work, block_on};
 //!
 //! // With Tokio: `RUNTIME.block_on(work)`.
 //! fn run(work: Work<'_>) {
 //!     block_on(work);
 //! }
 //!
-//! session_expire::conformance_tests!(runner = |work| run(work), fresh = async {
+//! session_expire::registry::conformance_tests!(runner = |work| run(work), fresh = async {
 //!     MemoryRegistry::new()
 //! });
 //! # fn main() {}
@@ -78,7 +78,7 @@ use super::Registry;
 /// All promises with their names, for a test harness of your own.
 ///
 /// ```
-/// use session_expire::{MemoryRegistry, conformance::{PROMISES, block_on}};
+/// use session_expire::{MemoryRegistry, registry::conformance::{PROMISES, block_on}};
 /// let (name, promise) = PROMISES[0];
 /// println!("{name}");
 /// promise(&MemoryRegistry::new(), block_on);
@@ -86,10 +86,10 @@ use super::Registry;
 pub const PROMISES: &[(&str, Promise)] = crate::__promises!(__promise_list);
 
 /// Opens a registry and checks the promise `name`: what each test of
-/// [`conformance_tests!`](crate::conformance_tests) does.
+/// [`conformance_tests!`](crate::registry::conformance_tests) does.
 ///
 /// ```
-/// use session_expire::{MemoryRegistry, conformance::{block_on, check}};
+/// use session_expire::{MemoryRegistry, registry::conformance::{block_on, check}};
 /// check("oldest_login_is_evicted", async { MemoryRegistry::new() }, block_on);
 /// ```
 pub fn check<R: Registry>(name: &str, fresh: impl Future<Output = R> + Send, run: Runner) {
@@ -104,33 +104,37 @@ pub fn check<R: Registry>(name: &str, fresh: impl Future<Output = R> + Send, run
     }
 }
 
-/// Makes one `#[test]` of every promise of [`Registry`](crate::Registry); see
-/// [`conformance`](crate::conformance).
+/// Makes one `#[test]` of every promise of [`Registry`](crate::registry::Registry); see
+/// [this module](self).
 ///
 /// `fresh` is a future of a registry, made anew for each test. `runner` is a
-/// [`Runner`](crate::conformance::Runner), for a registry that needs a runtime. `skip` names promises
+/// [`Runner`](conformance::Runner), for a registry that needs a runtime. `skip` names promises
 /// that the registry does not keep; their tests pass without a check.
 ///
 /// ```
 /// use session_expire::MemoryRegistry;
-/// session_expire::conformance_tests!(async { MemoryRegistry::new() });
+/// session_expire::registry::conformance_tests!(async { MemoryRegistry::new() });
 /// # fn main() {}
 /// ```
+#[doc(inline)]
+pub use crate::__conformance_tests as conformance_tests;
+
+#[doc(hidden)]
 #[macro_export]
-macro_rules! conformance_tests {
+macro_rules! __conformance_tests {
     (runner = $runner:expr, fresh = $fresh:expr, skip = [$($skip:ident),* $(,)?] $(,)?) => {
         $crate::__promises!(__promise_tests, $runner, $fresh, &[$(stringify!($skip)),*]);
     };
     (runner = $runner:expr, fresh = $fresh:expr $(,)?) => {
-        $crate::conformance_tests!(runner = $runner, fresh = $fresh, skip = []);
+        $crate::registry::conformance_tests!(runner = $runner, fresh = $fresh, skip = []);
     };
     ($fresh:expr $(,)?) => {
-        $crate::conformance_tests!(runner = $crate::conformance::block_on, fresh = $fresh);
+        $crate::registry::conformance_tests!(runner = $crate::registry::conformance::block_on, fresh = $fresh);
     };
 }
 
 #[cfg(not(shuttle))]
 #[cfg(test)]
 mod tests {
-    crate::conformance_tests!(async { crate::MemoryRegistry::new() });
+    crate::registry::conformance_tests!(async { crate::MemoryRegistry::new() });
 }

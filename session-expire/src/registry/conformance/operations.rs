@@ -4,13 +4,15 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use super::fixtures::{ABSOLUTE, IDLE, activity, login, login_from, now, session, user};
 use crate::{
-    facts::Reason,
     registry::{
-        Loaded, Registry, RegistryFuture,
+        Registry, RegistryFuture, StoredSession,
         end::{EndSessions, EndTarget},
+        query::Query,
+    },
+    session::{
         key::{PublicId, RecordKey},
         login::{LoginOutcome, NewLogin},
-        query::Query,
+        reason::Reason,
         record::{Ended, SessionRecord},
         update::{SessionUpdate, UpdateOutcome},
     },
@@ -86,12 +88,12 @@ pub(super) async fn end(
 }
 
 /// Loads the record of `key`, if there is one, without a count.
-pub(super) async fn find(registry: &dyn Registry, key: RecordKey) -> Option<Loaded> {
+pub(super) async fn find(registry: &dyn Registry, key: RecordKey) -> Option<StoredSession> {
     outcome("load", registry.load(key, false)).await
 }
 
 /// Loads the record of `key`, which must be there, and counts open sessions.
-pub(super) async fn load(registry: &dyn Registry, key: RecordKey) -> Loaded {
+pub(super) async fn load(registry: &dyn Registry, key: RecordKey) -> StoredSession {
     match outcome("load", registry.load(key, true)).await {
         Some(loaded) => loaded,
         None => panic!("a record is unknown that must be kept"),

@@ -165,7 +165,7 @@ macro_rules! __promise_tests {
             fn $promise() {
                 let skipped: &[&str] = $skip;
                 if !skipped.contains(&stringify!($promise)) {
-                    $crate::conformance::check(stringify!($promise), $fresh, $runner);
+                    $crate::registry::conformance::check(stringify!($promise), $fresh, $runner);
                 }
             }
         )*

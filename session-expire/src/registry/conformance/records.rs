@@ -7,16 +7,16 @@ use super::{
     operations::{commit, commit_many, count_open, end, find, list, load, log_out, outcome},
 };
 use crate::{
-    facts::Reason,
-    limit::{Limit, Limits, Overflow},
-    policy::PolicyPatch,
-    registry::{
-        Registry,
+    policy::{
+        PolicyPatch,
+        limit::{Limit, Overflow},
+    },
+    registry::{Registry, end::EndTarget, query::Query},
+    session::{
         data::{DataChanges, SessionData},
-        end::EndTarget,
         key::RecordKey,
         login::NewLogin,
-        query::Query,
+        reason::Reason,
         record::{Ended, SessionRecord},
     },
     time::{Timestamp, hours, minutes, seconds},
@@ -46,7 +46,7 @@ pub async fn unknown_key_loads_none(registry: &dyn Registry) {
     assert_eq!(loaded, None, "a key was found that no login has");
 }
 
-/// [`Loaded::open`](crate::Loaded) counts the open records of this user only.
+/// [`StoredSession::open`](crate::StoredSession) counts the open records of this user only.
 pub async fn load_counts_open_sessions_of_the_user(registry: &dyn Registry) {
     let (alice, bob, at) = (user("alice"), user("bob"), now());
     let (first, second) = (login(&alice, at), login(&alice, at.plus(minutes(1))));
@@ -108,8 +108,8 @@ pub async fn limits_round_trip(registry: &dyn Registry) {
     for (idle, absolute) in
         [(Limit::Off, Limit::Off), (short, long), (long, Limit::Off), (Limit::Off, short)]
     {
-        let limits = Limits { idle, absolute };
-        assert_round_trip(registry, &NewLogin { limits, ..login(&user("alice"), now()) }).await;
+        assert_round_trip(registry, &NewLogin { idle, absolute, ..login(&user("alice"), now()) })
+            .await;
     }
 }
 

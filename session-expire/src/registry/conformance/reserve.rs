@@ -10,14 +10,13 @@ use super::{
     },
 };
 use crate::{
-    facts::Reason,
-    limit::Overflow,
-    registry::{
-        Registry,
+    policy::limit::Overflow,
+    registry::{Registry, end::EndTarget},
+    session::{
         data::SessionData,
-        end::EndTarget,
         key::RecordKey,
         login::{NewLogin, ReserveOutcome},
+        reason::Reason,
         record::Ended,
     },
     time::{Timestamp, minutes, seconds},

@@ -9,17 +9,19 @@ use super::{
     },
 };
 use crate::{
-    facts::Reason,
     policy::Policy,
     registry::{
         Registry,
-        data::SessionData,
         end::EndTarget,
+        query::Query,
+        rotation::{KeyRotation, RotationOutcome},
+    },
+    session::{
+        data::SessionData,
         key::{PublicId, RecordKey},
         login::NewLogin,
-        query::Query,
+        reason::Reason,
         record::{Ended, SessionRecord, SessionRef},
-        rotation::{KeyRotation, RotationOutcome},
         update::{SessionUpdate, UpdateOutcome},
     },
     time::{Timestamp, minutes},
@@ -72,7 +74,7 @@ pub async fn rotated_session_is_counted_and_listed_once(registry: &dyn Registry)
     let rotation = renewal(&login, SessionUpdate::new(later));
     rotate(registry, &rotation).await;
     assert_eq!(count_open(registry, rotation.to).await, Some(1), "counted");
-    let all = Query { user: Some(Arc::clone(&login.user)), ..Query::default() };
+    let all = Query::all(Arc::clone(&login.user));
     assert_eq!(ids(&list(registry, all).await), [login.id].into(), "listed");
     assert_eq!(open_ids(registry, &login.user).await, [login.id].into(), "listed as open");
 }

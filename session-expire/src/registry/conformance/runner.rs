@@ -12,7 +12,7 @@ use crate::registry::Registry;
 /// Work for a [`Runner`].
 ///
 /// ```
-/// use session_expire::conformance::{Work, block_on};
+/// use session_expire::registry::conformance::{Work, block_on};
 /// let mut done = false;
 /// let work: Work<'_> = Box::pin(async { done = true });
 /// block_on(work);
@@ -23,7 +23,7 @@ pub type Work<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 /// Runs a future to its end. It is called from many threads at once.
 ///
 /// ```
-/// use session_expire::conformance::{Runner, Work, block_on};
+/// use session_expire::registry::conformance::{Runner, Work, block_on};
 /// fn with_a_guard(work: Work<'_>) {
 ///     // enter a runtime here, and leave it when the work is done
 ///     block_on(work);
@@ -36,7 +36,7 @@ pub type Runner = fn(Work<'_>);
 /// One promise, as [`PROMISES`](crate::conformance::PROMISES) lists it.
 ///
 /// ```
-/// use session_expire::{MemoryRegistry, conformance::{PROMISES, Promise, block_on}};
+/// use session_expire::{MemoryRegistry, registry::conformance::{PROMISES, Promise, block_on}};
 /// let rotations: Vec<Promise> = PROMISES
 ///     .iter()
 ///     .filter(|(name, _)| name.contains("rotation"))
@@ -51,7 +51,7 @@ pub type Promise = fn(&dyn Registry, Runner);
 /// Runner for registries that need no runtime: polls, and parks the thread in between.
 ///
 /// ```
-/// use session_expire::conformance::block_on;
+/// use session_expire::registry::conformance::block_on;
 /// let mut sum = 0;
 /// block_on(Box::pin(async { sum = 1 + 1 }));
 /// assert_eq!(sum, 2);

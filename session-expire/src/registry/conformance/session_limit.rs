@@ -12,14 +12,13 @@ use super::{
     },
 };
 use crate::{
-    facts::Reason,
-    limit::{Limit, Overflow},
-    registry::{
-        Registry,
-        end::EndTarget,
+    policy::limit::{Limit, Overflow},
+    registry::{Registry, end::EndTarget},
+    session::{
+        limit::SessionLimit,
         login::NewLogin,
+        reason::Reason,
         record::{Ended, SessionRecord},
-        room::SessionLimit,
     },
     time::minutes,
 };
@@ -156,7 +155,7 @@ pub async fn younger_expired_session_is_selected_first(registry: &dyn Registry) 
     let (alice, at) = (user("alice"), now());
     let old = login(&alice, at);
     let mut young = login(&alice, at.plus(minutes(1)));
-    young.limits.idle = Limit::At(minutes(2));
+    young.idle = Limit::At(minutes(2));
     commit(registry, &old).await;
     commit(registry, &young).await;
     let later = at.plus(minutes(3));

@@ -8,12 +8,11 @@ use super::{
     operations::{assert_ended, commit, commit_many, count_open, end, ids, ids_of, open_ids},
 };
 use crate::{
-    facts::Reason,
-    limit::Overflow,
-    registry::{
-        Registry,
-        end::EndTarget,
+    policy::limit::Overflow,
+    registry::{Registry, end::EndTarget},
+    session::{
         login::NewLogin,
+        reason::Reason,
         record::{Ended, SessionRef},
     },
     time::{Timestamp, minutes},

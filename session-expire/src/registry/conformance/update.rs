@@ -8,8 +8,8 @@ use super::{
 };
 use crate::{
     policy::PolicyPatch,
-    registry::{
-        Registry,
+    registry::Registry,
+    session::{
         client::Client,
         key::{PublicId, SigningKey},
         record::SessionRef,
@@ -143,7 +143,7 @@ pub async fn activity_stores_the_last_client(registry: &dyn Registry) {
     let at = now();
     let login = login(&user("alice"), at);
     commit(registry, &login).await;
-    let other = Client { ip: "192.0.2.7".parse().ok(), device: "curl".into() };
+    let other = Client::new("192.0.2.7".parse().ok(), "curl");
     let same = Some(other.clone());
     for (client, expected) in
         [(same.clone(), same.clone()), (None, same), (Some(login.client.clone()), None)]

@@ -8,13 +8,12 @@ use super::{
     records::assert_round_trip,
 };
 use crate::{
-    facts::Reason,
-    limit::Overflow,
-    registry::{
-        Registry,
-        end::EndTarget,
+    policy::limit::Overflow,
+    registry::{Registry, end::EndTarget},
+    session::{
         key::partition_key,
         login::NewLogin,
+        reason::Reason,
         record::{Ended, SessionRecord},
     },
     time::minutes,
@@ -92,7 +91,7 @@ pub async fn empty_user_name_is_a_user(registry: &dyn Registry) {
 pub async fn users_with_one_partition_key_stay_separate(registry: &dyn Registry) {
     let (alice, bob) = users_with_one_partition_key();
     let (alices, bobs) = (login(&alice, now()), login(&bob, now()));
-    assert_eq!(alices.key.tag(), bobs.key.tag(), "the partition keys differ");
+    assert_eq!(alices.key.partition_key(), bobs.key.partition_key(), "the partition keys differ");
     assert_round_trip(registry, &bobs).await;
     assert_round_trip(registry, &alices).await;
     let later = alices.at.plus(minutes(1));

@@ -10,14 +10,12 @@ use super::{
     },
 };
 use crate::{
-    facts::Reason,
-    limit::Overflow,
-    registry::{
-        Registry,
+    policy::limit::Overflow,
+    registry::{Registry, query::Query, rotation::KeyRotation},
+    session::{
         login::{LoginOutcome, NewLogin},
-        query::Query,
+        reason::Reason,
         record::Ended,
-        rotation::KeyRotation,
         update::SessionUpdate,
     },
     time::{minutes, seconds},
@@ -34,7 +32,7 @@ pub async fn erase_deletes_all_records_of_the_user(registry: &dyn Registry) {
     for login in &alices {
         assert_eq!(find(registry, login.key).await, None, "an erased record");
     }
-    let all = Query { user: Some(Arc::clone(&alice)), ..Query::default() };
+    let all = Query::all(Arc::clone(&alice));
     assert_eq!(list(registry, all).await, [], "the list of the user");
     assert_eq!(open_ids(registry, &bob).await, ids_of(&bobs), "the other user");
     assert_eq!(outcome("erase", registry.erase(Arc::clone(&alice))).await, 0, "once more");

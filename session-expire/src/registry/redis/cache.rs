@@ -18,7 +18,7 @@ use std::{
 
 use redis::{PushInfo, PushKind, Value};
 
-use crate::registry::{Loaded, key::RecordKey};
+use crate::{registry::StoredSession, session::key::RecordKey};
 
 /// For how long records are trusted after the sending of the last request that has its response.
 pub(super) const LEASE: Duration = Duration::from_millis(40);
@@ -52,7 +52,7 @@ struct CacheSize {
     data: usize,
 }
 
-/// The records under one tag, which change together.
+/// The records under one partition_key, which change together.
 #[derive(Default)]
 struct CacheBucket {
     records: HashMap<RecordKey, CacheEntry>,
@@ -61,7 +61,7 @@ struct CacheBucket {
 
 /// A record, and when it was requested.
 struct CacheEntry {
-    loaded: Loaded,
+    loaded: StoredSession,
     sent: Instant,
 }
 
@@ -74,28 +74,28 @@ pub(super) struct ReadToken {
 
 impl Cache {
     /// Returns a record that is as good as loaded now.
-    pub(super) fn get(&self, key: &RecordKey, count_open: bool) -> Option<Loaded> {
+    pub(super) fn get(&self, key: &RecordKey, count_open: bool) -> Option<StoredSession> {
         let state = self.state();
         if state.confirmed?.elapsed() > LEASE {
             return None;
         }
-        let cached = state.buckets.get(key.tag())?.records.get(key)?;
+        let cached = state.buckets.get(key.partition_key())?.records.get(key)?;
         if cached.sent.elapsed() > MAX_AGE || count_open && cached.loaded.open.is_none() {
             return None;
         }
         let open = cached.loaded.open.filter(|_| count_open);
-        Some(Loaded { open, ..cached.loaded.clone() })
+        Some(StoredSession { open, ..cached.loaded.clone() })
     }
 
     /// Called before a record is requested.
-    pub(super) fn begin(&self, tag: &str) -> ReadToken {
+    pub(super) fn begin(&self, partition_key: &str) -> ReadToken {
         let state = self.state();
-        let changes = state.buckets.get(tag).map_or(0, |bucket| bucket.changes);
+        let changes = state.buckets.get(partition_key).map_or(0, |bucket| bucket.changes);
         ReadToken { sent: Instant::now(), generation: state.generation, changes }
     }
 
     /// Called with the response; one that a change has overtaken is not kept.
-    pub(super) fn keep(&self, token: &ReadToken, key: &RecordKey, loaded: Option<&Loaded>) {
+    pub(super) fn keep(&self, token: &ReadToken, key: &RecordKey, loaded: Option<&StoredSession>) {
         let mut state = self.state();
         if state.generation != token.generation {
             return;
@@ -107,14 +107,14 @@ impl Cache {
         }
     }
 
-    /// Called when something under `tag` has changed, or may have.
-    pub(super) fn change(&self, tag: &str) {
+    /// Called when something under `partition_key` has changed, or may have.
+    pub(super) fn change(&self, partition_key: &str) {
         let mut state = self.state();
         // A bucket without records still holds its count of changes; these must not pile up.
         if state.buckets.len() >= MAX_RECORDS {
             return state.clear();
         }
-        let bucket = state.buckets.entry(tag.to_owned()).or_default();
+        let bucket = state.buckets.entry(partition_key.to_owned()).or_default();
         bucket.changes += 1;
         let records = std::mem::take(&mut bucket.records);
         records.values().for_each(|cached| state.size.subtract(&cached.loaded));
@@ -129,7 +129,9 @@ impl Cache {
     pub(super) fn receive(&self, message: &PushInfo) {
         match (&message.kind, message.data.first()) {
             (PushKind::Invalidate, Some(Value::Array(keys))) => {
-                keys.iter().filter_map(tag_of).for_each(|tag| self.change(tag));
+                keys.iter()
+                    .filter_map(partition_key_of)
+                    .for_each(|partition_key| self.change(partition_key));
             }
             // A flushed database, and a connection that is closed.
             (PushKind::Invalidate | PushKind::Disconnection, _) => self.clear(),
@@ -147,7 +149,7 @@ impl CacheState {
         if self.size.records >= MAX_RECORDS || self.size.data >= MAX_DATA {
             return self.clear();
         }
-        let bucket = self.buckets.entry(key.tag().to_owned()).or_default();
+        let bucket = self.buckets.entry(key.partition_key().to_owned()).or_default();
         if bucket.changes != changes {
             return;
         }
@@ -163,22 +165,22 @@ impl CacheState {
 }
 
 impl CacheSize {
-    fn add(&mut self, loaded: &Loaded) {
+    fn add(&mut self, loaded: &StoredSession) {
         self.records += 1;
         self.data += loaded.data.bytes();
     }
 
-    fn subtract(&mut self, loaded: &Loaded) {
+    fn subtract(&mut self, loaded: &StoredSession) {
         self.records -= 1;
         self.data -= loaded.data.bytes();
     }
 }
 
-/// Returns the tag in the name of a key.
-fn tag_of(key: &Value) -> Option<&str> {
+/// Returns the partition_key in the name of a key.
+fn partition_key_of(key: &Value) -> Option<&str> {
     let Value::BulkString(name) = key else { return None };
     let name = std::str::from_utf8(name).ok()?;
-    name.split_once('{')?.1.split_once('}').map(|(tag, _)| tag)
+    name.split_once('{')?.1.split_once('}').map(|(partition_key, _)| partition_key)
 }
 
 #[cfg(test)]
@@ -186,16 +188,13 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::{
-        policy::Policy,
-        registry::{data::DataChanges, login::NewLogin, record::SessionRecord},
-        time::Timestamp,
-    };
+    use crate::session::{data::DataChanges, login::NewLogin, record::SessionRecord};
+    use crate::{policy::Policy, time::Timestamp};
 
-    fn loaded() -> (RecordKey, Loaded) {
+    fn loaded() -> (RecordKey, StoredSession) {
         let login = NewLogin::new("alice", Timestamp::from_millis(0), &Policy::new());
         let record = Arc::new(SessionRecord::new(&login));
-        (login.key, Loaded { record, data: Arc::default(), open: None })
+        (login.key, StoredSession { record, data: Arc::default(), open: None })
     }
 
     fn invalidation(names: &[&str]) -> PushInfo {
@@ -205,7 +204,7 @@ mod tests {
 
     fn filled() -> (Cache, RecordKey) {
         let (cache, (key, loaded)) = (Cache::default(), loaded());
-        cache.keep(&cache.begin(key.tag()), &key, Some(&loaded));
+        cache.keep(&cache.begin(key.partition_key()), &key, Some(&loaded));
         assert_eq!(cache.get(&key, false), Some(loaded));
         (cache, key)
     }
@@ -215,7 +214,7 @@ mod tests {
         let (cache, key) = filled();
         cache.receive(&invalidation(&["sx:{????}", "other"]));
         assert!(cache.get(&key, false).is_some());
-        cache.receive(&invalidation(&[&format!("sx:{{{}}}:open", key.tag())]));
+        cache.receive(&invalidation(&[&format!("sx:{{{}}}:open", key.partition_key())]));
         assert!(cache.get(&key, false).is_none());
         for message in [
             PushInfo { kind: PushKind::Disconnection, data: vec![] },
@@ -230,11 +229,11 @@ mod tests {
     #[test]
     fn response_overtaken_by_a_change_is_not_cached() {
         let (cache, (key, loaded)) = (Cache::default(), loaded());
-        let token = cache.begin(key.tag());
-        cache.change(key.tag());
+        let token = cache.begin(key.partition_key());
+        cache.change(key.partition_key());
         cache.keep(&token, &key, Some(&loaded));
         assert!(cache.get(&key, false).is_none());
-        let token = cache.begin(key.tag());
+        let token = cache.begin(key.partition_key());
         cache.clear();
         cache.keep(&token, &key, Some(&loaded));
         assert!(cache.get(&key, false).is_none());
@@ -243,7 +242,7 @@ mod tests {
     #[test]
     fn record_is_trusted_for_seconds_only() {
         let (cache, (key, loaded)) = (Cache::default(), loaded());
-        let mut token = cache.begin(key.tag());
+        let mut token = cache.begin(key.partition_key());
         token.sent -= MAX_AGE + Duration::from_millis(1);
         cache.keep(&token, &key, Some(&loaded));
         let other = cache.begin("else");
@@ -261,10 +260,10 @@ mod tests {
     #[test]
     fn count_is_served_only_where_it_was_loaded() {
         let (cache, (key, loaded)) = (Cache::default(), loaded());
-        cache.keep(&cache.begin(key.tag()), &key, Some(&loaded));
+        cache.keep(&cache.begin(key.partition_key()), &key, Some(&loaded));
         assert!(cache.get(&key, true).is_none());
-        let counted = Loaded { open: Some(2), ..loaded.clone() };
-        cache.keep(&cache.begin(key.tag()), &key, Some(&counted));
+        let counted = StoredSession { open: Some(2), ..loaded.clone() };
+        cache.keep(&cache.begin(key.partition_key()), &key, Some(&counted));
         assert_eq!(cache.get(&key, true), Some(counted));
         assert_eq!(cache.get(&key, false), Some(loaded));
     }
@@ -276,11 +275,11 @@ mod tests {
         changes.set("name", serde_json::value::to_raw_value("value").unwrap());
         Arc::make_mut(&mut loaded.data).apply(&changes).unwrap();
         for _ in 0..2 {
-            cache.keep(&cache.begin(key.tag()), &key, Some(&loaded));
+            cache.keep(&cache.begin(key.partition_key()), &key, Some(&loaded));
             let size = cache.state().size;
             assert_eq!((size.records, size.data), (1, 11));
         }
-        cache.change(key.tag());
+        cache.change(key.partition_key());
         let size = cache.state().size;
         assert_eq!((size.records, size.data), (0, 0));
     }

@@ -12,7 +12,7 @@ use std::{
 
 use redis::{
     AsyncConnectionConfig, Client, ConnectionAddr, ErrorKind, IntoConnectionInfo, ProtocolVersion,
-    PushInfo, RedisError, aio::MultiplexedConnection,
+    PushInfo, RedisError, ServerErrorKind, aio::MultiplexedConnection,
 };
 
 use super::{cache::Cache, error::RedisConnectError};
@@ -76,16 +76,18 @@ impl Connection {
         url: &str,
         cache: Option<Arc<Cache>>,
     ) -> Result<Arc<Self>, RedisConnectError> {
-        let mut info = url.into_connection_info().map_err(RedisConnectError::Url)?;
+        let mut info =
+            url.into_connection_info().map_err(|error| RedisConnectError::Url(error.into()))?;
         if cache.is_some() {
-            info.redis.protocol = ProtocolVersion::RESP3;
+            let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
+            info = info.set_redis_settings(settings);
         }
-        let client = Client::open(info).map_err(RedisConnectError::Url)?;
+        let client = Client::open(info).map_err(|error| RedisConnectError::Url(error.into()))?;
         let connection = Arc::new(Self { client, state: Mutex::default(), cache });
         let server = connection.address();
         match tokio::time::timeout(START_TIMEOUT, connection.check_when_loaded()).await {
             Ok(Ok(())) => Ok(connection),
-            Ok(Err(source)) => Err(RedisConnectError::Server { server, source }),
+            Ok(Err(source)) => Err(RedisConnectError::Server { server, source: source.into() }),
             Err(_) => Err(RedisConnectError::Silent { server }),
         }
     }
@@ -95,7 +97,9 @@ impl Connection {
         let began = Instant::now();
         loop {
             let checked = self.check().await;
-            let loading = |error: &RedisError| error.kind() == ErrorKind::BusyLoadingError;
+            let loading = |error: &RedisError| {
+                error.kind() == ErrorKind::Server(ServerErrorKind::BusyLoading)
+            };
             let is_late = began.elapsed() > START_TIMEOUT - LOADING_PAUSE * 2;
             // Late, the error of the server says more than a timeout.
             if !checked.as_ref().is_err_and(loading) || is_late {
@@ -124,10 +128,11 @@ impl Connection {
     /// Returns the address of the server, without user and password.
     pub(super) fn address(&self) -> String {
         let info = self.client.get_connection_info();
-        match &info.addr {
+        let (address, database) = (info.addr(), info.redis_settings().db());
+        match address {
             ConnectionAddr::Unix(path) => format!("unix://{}", path.display()),
-            ConnectionAddr::Tcp(..) => format!("redis://{}/{}", info.addr, info.redis.db),
-            ConnectionAddr::TcpTls { .. } => format!("rediss://{}/{}", info.addr, info.redis.db),
+            ConnectionAddr::TcpTls { .. } => format!("rediss://{address}/{database}"),
+            _ => format!("redis://{address}/{database}"),
         }
     }
 

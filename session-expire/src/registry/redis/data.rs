@@ -10,7 +10,7 @@ use std::fmt::{Display, Write};
 use serde_json::value::RawValue;
 
 use super::error::OperationError;
-use crate::registry::data::{DataChanges, SessionData, StoredMessage};
+use crate::session::data::{DataChanges, SessionData, StoredMessage};
 
 /// One item of stored data or of changes.
 struct DataItem<'a> {

@@ -4,7 +4,10 @@ use std::{fmt, time::Duration};
 
 use redis::RedisError;
 
-use crate::{error::tell_all, time::format_duration};
+use crate::{
+    error::{Source, write_with_sources},
+    time::format_duration,
+};
 
 /// Why [`RedisRegistry::connect`](super::RedisRegistry::connect) failed. Its text names the server
 /// without a password.
@@ -12,7 +15,7 @@ use crate::{error::tell_all, time::format_duration};
 /// ```
 /// # #[actix_web::main]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// use session_expire::{RedisConnectError, RedisRegistry};
+/// use session_expire::{RedisRegistry, registry::RedisConnectError};
 /// let error = RedisRegistry::connect("http://user:secret@127.0.0.1/").await.err();
 /// assert!(matches!(error, Some(RedisConnectError::Url(_))));
 /// assert!(!format!("{error:?}").contains("secret"));
@@ -26,22 +29,24 @@ pub enum RedisConnectError {
         "the Redis URL cannot be used; write one such as \"redis://user:password@host:6379/0\" or \
          \"unix:///path\"; \"rediss://\" needs the crate redis 0.32 with its feature `tokio-rustls-comp`"
     )]
-    Url(#[source] RedisError),
+    Url(#[source] Source),
     /// There is no server at this address, or it refuses the connection.
     #[error(
         "cannot use the Redis server at {server}; is it running there, and are user and password right?"
     )]
+    #[non_exhaustive]
     Server {
         /// The address.
         server: String,
         /// The error of the connection or of the server.
-        source: RedisError,
+        source: Source,
     },
     /// There is no response from this address.
     #[error(
         "no response from the Redis server at {server} within 5 seconds; is the address right, and does \
          a firewall let it through?"
     )]
+    #[non_exhaustive]
     Silent {
         /// The address.
         server: String,
@@ -50,7 +55,7 @@ pub enum RedisConnectError {
 
 impl fmt::Debug for RedisConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        tell_all(self, f)
+        write_with_sources(self, f)
     }
 }
 

@@ -12,12 +12,11 @@ use super::{
     script_args::ScriptArgs,
 };
 use crate::{
-    facts::Reason,
-    registry::{
-        UserExport,
+    registry::{UserExport, query::Query},
+    session::{
         data::SessionData,
         key::partition_key,
-        query::Query,
+        reason::Reason,
         record::{Ended, SessionRecord},
     },
     time::Timestamp,
@@ -37,14 +36,14 @@ impl Operations {
 
     async fn list_partition(
         &self,
-        tag: &str,
+        partition_key: &str,
         query: &Query,
     ) -> Result<Vec<SessionRecord>, OperationError> {
         let user = query.user.as_deref().map(short_hash).unwrap_or_default();
         let is_wanted = |ended: bool| if query.ended == Some(!ended) { "0" } else { "1" };
         let args = [&*user, is_wanted(false), is_wanted(true)];
-        let response = self.read(&LIST, tag, &args).await?;
-        let mut records = readable(&texts(&response)?);
+        let response = self.read(&LIST, partition_key, &args).await?;
+        let mut records = readable(&texts(response)?);
         records.retain(|record| query.matches(record));
         Ok(query.paginate(records))
     }
@@ -55,7 +54,8 @@ impl Operations {
         let (mut scan, mut found) = (PartitionScan::default(), vec![]);
         while let Some(tags) = self.next_tags(&mut scan).await? {
             for some in tags.chunks(AT_ONCE) {
-                let lists = some.iter().map(|tag| self.list_partition(tag, query));
+                let lists =
+                    some.iter().map(|partition_key| self.list_partition(partition_key, query));
                 found.extend(try_join_all(lists).await?.into_iter().flatten());
                 found = query.paginate(found);
             }
@@ -75,11 +75,12 @@ impl Operations {
         command.arg(cursor).arg("MATCH").arg(pattern).arg("COUNT").arg(1_000);
         let response = self.connection.ask(&command, self.timeout).await?;
         let (next, keys): (u64, Vec<String>) =
-            redis::from_redis_value(&response).map_err(|_| OperationError::Response)?;
+            redis::from_redis_value(response).map_err(|_| OperationError::Response)?;
         scan.cursor = (next != 0).then_some(next);
-        let tag = |key: &String| Some(key.strip_prefix(&before)?.strip_suffix(after)?.to_owned());
-        let tags = keys.iter().filter_map(tag);
-        Ok(Some(tags.filter(|tag| scan.seen.insert(tag.clone())).collect()))
+        let partition_key =
+            |key: &String| Some(key.strip_prefix(&before)?.strip_suffix(after)?.to_owned());
+        let tags = keys.iter().filter_map(partition_key);
+        Ok(Some(tags.filter(|partition_key| scan.seen.insert(partition_key.clone())).collect()))
     }
 
     pub(super) async fn end_everyone(&self, ended: Ended) -> Result<u64, OperationError> {
@@ -89,7 +90,9 @@ impl Operations {
         let (mut scan, mut count) = (PartitionScan::default(), 0);
         while let Some(tags) = self.next_tags(&mut scan).await? {
             for some in tags.chunks(AT_ONCE) {
-                let ends = some.iter().map(|tag| self.count_written(&END_EVERYONE, tag, &args));
+                let ends = some
+                    .iter()
+                    .map(|partition_key| self.count_written(&END_EVERYONE, partition_key, &args));
                 count += try_join_all(ends).await?.into_iter().sum::<u64>();
             }
         }
@@ -109,10 +112,10 @@ impl Operations {
     async fn count_written(
         &self,
         script: &Script,
-        tag: &str,
+        partition_key: &str,
         args: &ScriptArgs,
     ) -> Result<u64, OperationError> {
-        let response = self.write(script, tag, args).await?;
+        let response = self.write(script, partition_key, args).await?;
         response.first().and_then(|count| count.parse().ok()).ok_or(OperationError::Response)
     }
 
@@ -149,7 +152,7 @@ impl Operations {
         command.arg(self.adoption_key());
         let response = self.connection.ask(&command, self.timeout).await?;
         let at: Option<i64> =
-            redis::from_redis_value(&response).map_err(|_| OperationError::Response)?;
+            redis::from_redis_value(response).map_err(|_| OperationError::Response)?;
         Ok(at.map(|at| Ended::new(Reason::Revoked, Timestamp::from_millis(at))))
     }
 }

@@ -8,14 +8,18 @@ use super::{
     script::{CANCEL, COMMIT, END, ENFORCE_LIMIT, RESERVE, ROTATE, UPDATE},
     script_args::ScriptArgs,
 };
-use crate::registry::{
-    end::{EndSessions, EndTarget},
-    key::{RecordKey, partition_key},
-    login::{LoginOutcome, NewLogin, Reservation, ReserveOutcome},
-    record::{Ended, SessionRecord, SessionRef},
-    room::SessionLimit,
-    rotation::{KeyRotation, RotationOutcome},
-    update::{SessionUpdate, UpdateOutcome},
+use crate::{
+    registry::{
+        end::{EndSessions, EndTarget},
+        rotation::{KeyRotation, RotationOutcome},
+    },
+    session::{
+        key::{RecordKey, partition_key},
+        limit::SessionLimit,
+        login::{LoginOutcome, NewLogin, Reservation, ReserveOutcome},
+        record::{Ended, SessionRecord, SessionRef},
+        update::{SessionUpdate, UpdateOutcome},
+    },
 };
 
 impl Operations {
@@ -30,7 +34,7 @@ impl Operations {
             deadline: Some(time(reservation.until)),
             ..self.args(reservation.at).limit(reservation.limit)
         };
-        let response = self.write(&RESERVE, reservation.key.tag(), &args).await?;
+        let response = self.write(&RESERVE, reservation.key.partition_key(), &args).await?;
         match split(&response)? {
             ("reserved", _) => Ok(ReserveOutcome::Reserved),
             ("refused", active) => Ok(ReserveOutcome::Refused { active: by_login(active) }),
@@ -62,13 +66,13 @@ impl Operations {
         let args = ScriptArgs {
             name: Some(name(&login.key)),
             user: Some(short_hash(&login.user)),
-            record: Some(RecordDto::new(&SessionRecord::new(login), self.keep(login.limits))?),
+            record: Some(RecordDto::new(&SessionRecord::new(login), self.retention(login))?),
             replaces: replaces.map(AsString),
             replaces_for: replaces_for.map(AsString),
             is_adoption_closed: flag(is_closed),
             ..self.args(login.at).ended(&login.evicts()).limit(login.limit).data(&login.data)
         };
-        let response = self.write(&COMMIT, login.key.tag(), &args).await?;
+        let response = self.write(&COMMIT, login.key.partition_key(), &args).await?;
         match split(&response)? {
             ("committed", [own, ended @ ..]) => Ok(LoginOutcome::Committed {
                 record: RecordDto::read(own.as_bytes())?,
@@ -82,7 +86,7 @@ impl Operations {
 
     pub(super) async fn cancel(&self, key: RecordKey, ended: Ended) -> Result<(), OperationError> {
         let args = ScriptArgs { name: Some(name(&key)), ..self.args(ended.at).ended(&ended) };
-        self.write(&CANCEL, key.tag(), &args).await.map(drop)
+        self.write(&CANCEL, key.partition_key(), &args).await.map(drop)
     }
 
     pub(super) async fn update(
@@ -111,8 +115,8 @@ impl Operations {
             reauthenticated_as: rotation.reauthenticated_as.map(AsString),
             ..self.args(update.now).session(&rotation.session).update(update)?
         };
-        let tag = partition_key(&rotation.session.user);
-        let response = self.write(&ROTATE, &tag, &args).await?;
+        let partition_key = partition_key(&rotation.session.user);
+        let response = self.write(&ROTATE, &partition_key, &args).await?;
         match split(&response)? {
             ("rotated", _) => Ok(RotationOutcome::Rotated),
             ("lost", _) => Ok(RotationOutcome::Lost),
@@ -146,8 +150,8 @@ impl Operations {
         ended: Ended,
     ) -> Result<Vec<SessionRecord>, OperationError> {
         let args = self.args(ended.at).session(&session).ended(&ended).limit(limit);
-        let tag = partition_key(&session.user);
-        Ok(readable(&self.write(&ENFORCE_LIMIT, &tag, &args).await?))
+        let partition_key = partition_key(&session.user);
+        Ok(readable(&self.write(&ENFORCE_LIMIT, &partition_key, &args).await?))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Registry on a Redis server, for several processes.
 //!
 //! All users whose keys begin with the same four letters share four Redis keys, a partition, which
-//! carry those letters as their cluster hash tag:
+//! carry those letters as their cluster hash partition_key:
 //!
 //! | key | type | holds |
 //! |---|---|---|
@@ -49,18 +49,23 @@ use futures_util::TryFutureExt;
 use self::error::OperationError;
 pub use self::{error::RedisConnectError, redis_registry::RedisRegistry};
 use super::{
-    Loaded, Registry, UserExport,
+    Registry, StoredSession, UserExport,
     end::EndSessions,
     future::RegistryFuture,
-    key::RecordKey,
-    login::{LoginOutcome, NewLogin, Reservation, ReserveOutcome},
     query::Query,
-    record::{Ended, SessionRecord, SessionRef},
-    room::SessionLimit,
     rotation::{KeyRotation, RotationOutcome},
-    update::{SessionUpdate, UpdateOutcome},
 };
-use crate::{error::RegistryError, time::Timestamp};
+use crate::{
+    error::RegistryError,
+    session::{
+        key::RecordKey,
+        limit::SessionLimit,
+        login::{LoginOutcome, NewLogin, Reservation, ReserveOutcome},
+        record::{Ended, SessionRecord, SessionRef},
+        update::{SessionUpdate, UpdateOutcome},
+    },
+    time::Timestamp,
+};
 
 /// Names the operation in its error.
 fn named<'a, T: 'a>(
@@ -72,7 +77,7 @@ fn named<'a, T: 'a>(
 }
 
 impl Registry for RedisRegistry {
-    fn load(&self, key: RecordKey, count_open: bool) -> RegistryFuture<'_, Option<Loaded>> {
+    fn load(&self, key: RecordKey, count_open: bool) -> RegistryFuture<'_, Option<StoredSession>> {
         match self.0.cached(&key, count_open) {
             Some(loaded) => RegistryFuture::ready(Ok(Some(loaded))),
             None => named("load a record", self.0.load(key, count_open)),

@@ -15,8 +15,9 @@ use super::{
     script_args::ScriptArgs,
 };
 use crate::{
-    limit::{Limit, Limits},
-    registry::{Loaded, data::SessionData, key::RecordKey, record::SessionRecord},
+    policy::limit::Limit,
+    registry::StoredSession,
+    session::{data::SessionData, key::RecordKey, login::NewLogin, record::SessionRecord},
     time::{Timestamp, hours},
 };
 
@@ -48,18 +49,18 @@ impl Operations {
         format!("{}{LAYOUT}:", self.prefix)
     }
 
-    fn partition(&self, tag: &str) -> String {
-        format!("{}{LAYOUT}:{{{tag}}}", self.prefix)
+    fn partition(&self, partition_key: &str) -> String {
+        format!("{}{LAYOUT}:{{{partition_key}}}", self.prefix)
     }
 
-    fn keys(&self, tag: &str) -> Vec<String> {
-        let base = self.partition(tag);
+    fn keys(&self, partition_key: &str) -> Vec<String> {
+        let base = self.partition(partition_key);
         vec![base.clone(), format!("{base}:open"), format!("{base}:past"), format!("{base}:due")]
     }
 
     /// Returns for how long an open record is kept after its last use.
-    pub(super) fn keep(&self, limits: Limits) -> Duration {
-        let limits = limits.idle.at().into_iter().chain(limits.absolute.at());
+    pub(super) fn retention(&self, login: &NewLogin) -> Duration {
+        let limits = login.idle.at().into_iter().chain(login.absolute.at());
         let may_be_active =
             limits.max().map_or(hours(24 * 90), |limit| limit.saturating_add(LAXER));
         self.history_age.max(may_be_active)
@@ -79,31 +80,31 @@ impl Operations {
     pub(super) async fn read(
         &self,
         script: &Script,
-        tag: &str,
+        partition_key: &str,
         arguments: &[&str],
     ) -> Result<redis::Value, OperationError> {
-        self.connection.run(script, &self.keys(tag), arguments, self.timeout).await
+        self.connection.run(script, &self.keys(partition_key), arguments, self.timeout).await
     }
 
     /// Runs a script that writes, and returns the texts that it returns.
     pub(super) async fn write(
         &self,
         script: &Script,
-        tag: &str,
+        partition_key: &str,
         arguments: &ScriptArgs,
     ) -> Result<Vec<String>, OperationError> {
         let arguments = serde_json::to_string(arguments).map_err(OperationError::Json)?;
-        let response = self.read(script, tag, &[&arguments]).await;
+        let response = self.read(script, partition_key, &[&arguments]).await;
         // Also after a failure: the script may have run. The server's own message comes a moment
         // later, and a session that has ended must not be taken for open until then.
         if let Some(cache) = &self.connection.cache {
-            cache.change(tag);
+            cache.change(partition_key);
         }
-        texts(&response?)
+        texts(response?)
     }
 
     /// Returns the record of `key` if it is known without asking the server.
-    pub(super) fn cached(&self, key: &RecordKey, count_open: bool) -> Option<Loaded> {
+    pub(super) fn cached(&self, key: &RecordKey, count_open: bool) -> Option<StoredSession> {
         self.connection.cache.as_ref()?.get(key, count_open)
     }
 
@@ -111,8 +112,8 @@ impl Operations {
         &self,
         key: RecordKey,
         count_open: bool,
-    ) -> Result<Option<Loaded>, OperationError> {
-        let token = self.connection.cache.as_ref().map(|cache| cache.begin(key.tag()));
+    ) -> Result<Option<StoredSession>, OperationError> {
+        let token = self.connection.cache.as_ref().map(|cache| cache.begin(key.partition_key()));
         let loaded = match count_open {
             true => Box::pin(self.load_and_count(&key)).await?,
             false => self.load_only(&key).await?,
@@ -124,33 +125,38 @@ impl Operations {
     }
 
     /// Loads a record and its data in one plain command.
-    async fn load_only(&self, key: &RecordKey) -> Result<Option<Loaded>, OperationError> {
+    async fn load_only(&self, key: &RecordKey) -> Result<Option<StoredSession>, OperationError> {
         let data_field = format!("d:{}", name(key));
         let mut command = Cmd::with_capacity(4, 128);
-        command.arg("HMGET").arg(self.partition(key.tag()));
+        command.arg("HMGET").arg(self.partition(key.partition_key()));
         command.arg(&data_field[2..]).arg(&data_field);
         let response = self.connection.ask(&command, self.timeout).await?;
-        let pair: Pair =
-            redis::from_redis_value(&response).map_err(|_| OperationError::Response)?;
+        let pair: Pair = redis::from_redis_value(response).map_err(|_| OperationError::Response)?;
         loaded(pair, None)
     }
 
-    async fn load_and_count(&self, key: &RecordKey) -> Result<Option<Loaded>, OperationError> {
-        let response = self.read(&LOAD, key.tag(), &[&name(key)]).await?;
+    async fn load_and_count(
+        &self,
+        key: &RecordKey,
+    ) -> Result<Option<StoredSession>, OperationError> {
+        let response = self.read(&LOAD, key.partition_key(), &[&name(key)]).await?;
         let found: Option<(Pair, u32)> =
-            redis::from_redis_value(&response).map_err(|_| OperationError::Response)?;
+            redis::from_redis_value(response).map_err(|_| OperationError::Response)?;
         found.map_or(Ok(None), |(pair, open)| loaded(pair, Some(open)))
     }
 }
 
-fn loaded((record, data): Pair, open: Option<u32>) -> Result<Option<Loaded>, OperationError> {
+fn loaded(
+    (record, data): Pair,
+    open: Option<u32>,
+) -> Result<Option<StoredSession>, OperationError> {
     let Some(record) = record else { return Ok(None) };
     let record = RecordDto::read(&record)?;
     let data = match data.filter(|_| record.ended.is_none()) {
         Some(data) => data::from_bytes(&data)?,
         None => SessionData::default(),
     };
-    Ok(Some(Loaded { record: Arc::new(record), data: Arc::new(data), open }))
+    Ok(Some(StoredSession { record: Arc::new(record), data: Arc::new(data), open }))
 }
 
 /// Returns the name of a record on the server, from which its key cannot be told.
@@ -169,7 +175,7 @@ pub(super) fn short_hash(text: &str) -> String {
     (0..22).map(digit).collect()
 }
 
-pub(super) fn texts(response: &redis::Value) -> Result<Vec<String>, OperationError> {
+pub(super) fn texts(response: redis::Value) -> Result<Vec<String>, OperationError> {
     redis::from_redis_value(response).map_err(|_| OperationError::Response)
 }
 

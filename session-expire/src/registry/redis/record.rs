@@ -12,16 +12,14 @@ use super::{
     error::OperationError,
 };
 use crate::{
-    facts::Reason,
-    limit::{Limit, Limits},
-    policy::PolicyPatch,
-    registry::{
+    policy::{PolicyPatch, limit::Limit, to_text},
+    session::{
         client::Client,
         key::{PublicId, SigningKey},
+        reason::Reason,
         record::{Ended, SessionRecord},
     },
     time::Timestamp,
-    words::to_text,
 };
 
 /// A record on the server. What is absent is not set, or off.
@@ -86,8 +84,8 @@ impl<'a> RecordDto<'a> {
             logged_in_at: time(record.logged_in_at),
             authenticated_at: time(record.authenticated_at),
             last_seen: time(record.last_seen),
-            idle: record.limits.idle.at().map(millis).map(AsString),
-            absolute: record.limits.absolute.at().map(millis).map(AsString),
+            idle: record.idle.at().map(millis).map(AsString),
+            absolute: record.absolute.at().map(millis).map(AsString),
             login_policy: policy_text(record.login_policy.as_deref())?,
             user_policy: policy_text(record.user_policy.as_deref())?,
             uncounted: flag(record.uncounted),
@@ -133,7 +131,8 @@ impl<'a> RecordDto<'a> {
             authenticated_at: Timestamp::from_millis(self.authenticated_at.0),
             last_seen: Timestamp::from_millis(self.last_seen.0),
             ended: ended(self.ended, self.reason, self.cause, self.by)?,
-            limits: Limits { idle: limit(self.idle), absolute: limit(self.absolute) },
+            idle: limit(self.idle),
+            absolute: limit(self.absolute),
             login_policy,
             user_policy,
             uncounted: self.uncounted.is_some(),
@@ -169,7 +168,7 @@ fn ended(
     match (at, reason) {
         (Some(at), Some(reason)) => Some(Some(Ended {
             at: Timestamp::from_millis(at.0),
-            reason: reason.parse().unwrap_or(Reason::Unknown),
+            reason: Reason::parse(&reason).unwrap_or(Reason::Unknown),
             cause: cause.map(Arc::from),
             by: by.map(Arc::from),
         })),
@@ -186,18 +185,19 @@ fn limit(millis: Option<AsString<i64>>) -> Limit<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{policy::Policy, registry::login::NewLogin, time::hours};
+    use crate::session::login::NewLogin;
+    use crate::{policy::Policy, time::hours};
 
     fn record() -> SessionRecord {
         let at = Timestamp::from_millis(1_767_268_800_000);
         let mut login = NewLogin::new("alice", at, &Policy::new());
-        login.client = Client { ip: "2001:db8::1".parse().ok(), device: "Firefox".into() };
+        login.client = Client::new("2001:db8::1".parse().ok(), "Firefox");
         login.login_policy = Some(Arc::new(PolicyPatch::new().absolute(hours(24))));
         login.uncounted = true;
         login.actor = Some("admin".into());
         login.adopted_until = Some(at.plus(hours(240)));
         let mut record = SessionRecord::new(&login);
-        record.last_client = Some(Client { ip: None, device: "curl".into() });
+        record.last_client = Some(Client::new(None, "curl"));
         record.authenticated_at = at.plus(hours(1));
         record
     }

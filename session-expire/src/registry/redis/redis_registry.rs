@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use super::{
     cache::Cache, connection::Connection, error::RedisConnectError, operations::Operations,
 };
-use crate::{limit::Limit, time::hours};
+use crate::{policy::limit::Limit, time::hours};
 
 /// Session registry on a Redis server (6 or newer), for any number of processes.
 ///

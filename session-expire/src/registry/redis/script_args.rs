@@ -12,14 +12,14 @@ use super::{
     record::{RecordDto, policy_text},
 };
 use crate::{
-    facts::Reason,
-    limit::Overflow,
-    registry::{
+    policy::limit::Overflow,
+    session::{
         client::Client,
         data::SessionData,
         key::PublicId,
+        limit::SessionLimit,
+        reason::Reason,
         record::{Ended, SessionRef},
-        room::SessionLimit,
         update::SessionUpdate,
     },
 };

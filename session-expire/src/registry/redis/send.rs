@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use redis::{Cmd, ErrorKind, RedisError, Value};
+use redis::{Cmd, ErrorKind, RedisError, ServerErrorKind, Value};
 use tokio::time::Instant;
 
 use super::{
@@ -70,7 +70,9 @@ impl Connection {
             |again| command("EVAL", &script.code, again || is_again.load(Ordering::Relaxed));
         let deadline = Deadline::new(limit);
         match self.send(by_name, deadline).await {
-            Err(OperationError::Redis(error)) if error.kind() == ErrorKind::NoScriptError => {
+            Err(OperationError::Redis(error))
+                if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) =>
+            {
                 Box::pin(self.send(whole, deadline.rest())).await
             }
             response => response,
@@ -132,7 +134,9 @@ impl Connection {
         let response = response.and_then(Value::extract_error);
         if let Err(error) = &response {
             // A primary that became a replica is no longer the server behind its name.
-            if error.is_unrecoverable_error() || error.kind() == ErrorKind::ReadOnly {
+            if error.is_unrecoverable_error()
+                || error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly)
+            {
                 self.discard(number);
             }
         }

@@ -11,18 +11,24 @@ use super::{
     pending_write::PendingWrite,
     shared::{Shared, reserve},
 };
-use crate::registry::{
-    decide_login::LoginDecision,
-    end::EndSessions,
-    index::Index,
-    key::{RecordKey, partition_key},
-    login::{LoginOutcome, NewLogin, Reservation, ReserveOutcome},
-    record::{Ended, SessionRecord, SessionRef},
-    room::SessionLimit,
-    rotation::{KeyRotation, RotationOutcome},
-    shard::Shard,
-    update::{SessionUpdate, UpdateOutcome},
-    write_set::{AdoptionClosing, WriteSet},
+use crate::{
+    registry::{
+        end::EndSessions,
+        index::{
+            Index,
+            decide_login::LoginDecision,
+            shard::Shard,
+            write_set::{AdoptionClosing, WriteSet},
+        },
+        rotation::{KeyRotation, RotationOutcome},
+    },
+    session::{
+        key::{RecordKey, partition_key},
+        limit::SessionLimit,
+        login::{LoginOutcome, NewLogin, Reservation, ReserveOutcome},
+        record::{Ended, SessionRecord, SessionRef},
+        update::{SessionUpdate, UpdateOutcome},
+    },
 };
 
 /// Where an outcome is awaited. The operation takes effect also if no receiver is left.
@@ -64,9 +70,9 @@ impl UserCommand {
     /// Returns the partition key of the user.
     fn partition_key(&self) -> String {
         match self {
-            Self::Reserve(reservation, _) => reservation.key.tag().to_owned(),
-            Self::Commit(login, _) => login.key.tag().to_owned(),
-            Self::Cancel(key, ..) => key.tag().to_owned(),
+            Self::Reserve(reservation, _) => reservation.key.partition_key().to_owned(),
+            Self::Commit(login, _) => login.key.partition_key().to_owned(),
+            Self::Cancel(key, ..) => key.partition_key().to_owned(),
             Self::Update(session, ..) | Self::EnforceLimit(session, ..) => {
                 partition_key(&session.user)
             }
@@ -152,7 +158,7 @@ fn decide_commit(
         Ok(Some(record)) => return complete(responder, Ok(committed_before(record))),
         Err(error) => return complete(responder, Err(error)),
     }
-    let (partition_key, at) = (login.key.tag().to_owned(), login.at);
+    let (partition_key, at) = (login.key.partition_key().to_owned(), login.at);
     let record = SessionRecord::new(&login);
     let mut shard = shared.index.shard(&partition_key);
     let writes = match shard.decide_commit(login) {

@@ -10,12 +10,9 @@ use super::{
     writer::transact,
 };
 use crate::{
-    limit::Limit,
-    registry::{
-        key::RecordKey,
-        record::Ended,
-        write_set::{AdoptionClosing, WriteSet},
-    },
+    policy::limit::Limit,
+    registry::index::write_set::{AdoptionClosing, WriteSet},
+    session::{key::RecordKey, record::Ended},
 };
 
 /// Ends all sessions, and returns how many. Activity of `unsaved` records is written before.

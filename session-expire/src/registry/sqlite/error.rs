@@ -3,17 +3,17 @@
 //! [`SqliteError`] is returned when a file is opened, [`FileError`] is the source of a
 //! [`RegistryError`](crate::RegistryError) while the registry runs.
 
-use std::{fmt, io, path::PathBuf, sync::Arc};
+use std::{fmt, path::PathBuf, sync::Arc};
 
 use rusqlite::ErrorCode;
 
 use super::file::rows::is_unreadable;
-use crate::error::tell_all;
+use crate::error::{Source, write_with_sources};
 
 /// A file cannot be opened as a registry. Every message names the file and the fix.
 ///
 /// ```
-/// use session_expire::{SqliteError, SqliteRegistry};
+/// use session_expire::{SqliteRegistry, registry::SqliteError};
 /// let error = SqliteRegistry::open("/no/such/folder/sessions.db").err();
 /// assert!(matches!(error, Some(SqliteError::Open { .. })));
 /// ```
@@ -27,6 +27,7 @@ pub enum SqliteError {
          Redis server)",
         file.display()
     )]
+    #[non_exhaustive]
     InUse {
         /// The file.
         file: PathBuf,
@@ -38,6 +39,7 @@ pub enum SqliteError {
         "{}: read-only; make the file and its folder writable for the user of this process",
         file.display()
     )]
+    #[non_exhaustive]
     ReadOnly {
         /// The file.
         file: PathBuf,
@@ -48,6 +50,7 @@ pub enum SqliteError {
          the program, or start with a new file, which signs all users out",
         file.display()
     )]
+    #[non_exhaustive]
     Newer {
         /// The file.
         file: PathBuf,
@@ -61,6 +64,7 @@ pub enum SqliteError {
         "{}: a database of another program; give the registry a file of its own",
         file.display()
     )]
+    #[non_exhaustive]
     Foreign {
         /// The file.
         file: PathBuf,
@@ -71,33 +75,38 @@ pub enum SqliteError {
          all users out",
         file.display()
     )]
+    #[non_exhaustive]
     Damaged {
         /// The file.
         file: PathBuf,
         /// The error of SQLite.
-        source: rusqlite::Error,
+        source: Source,
     },
     /// The file or its lock cannot be opened or created.
     #[error("{}: cannot be opened; check that its folder exists and is writable", file.display())]
+    #[non_exhaustive]
     Open {
         /// The file.
         file: PathBuf,
         /// The error of the system.
-        source: io::Error,
+        source: Source,
     },
     /// Another error of SQLite, such as a full disk.
-    #[error("{}: {}", file.display(), fix(source))]
+    #[error("{}: {fix}", file.display())]
+    #[non_exhaustive]
     Sqlite {
         /// The file.
         file: PathBuf,
+        /// The state, and what to do.
+        fix: &'static str,
         /// The error of SQLite.
-        source: rusqlite::Error,
+        source: Source,
     },
 }
 
 impl fmt::Debug for SqliteError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        tell_all(self, f)
+        write_with_sources(self, f)
     }
 }
 
@@ -107,10 +116,10 @@ impl SqliteError {
         match source.sqlite_error_code() {
             Some(ErrorCode::ReadOnly) => Self::ReadOnly { file },
             Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
-                Self::Damaged { file, source }
+                Self::Damaged { file, source: source.into() }
             }
-            _ if is_unreadable(&source) => Self::Damaged { file, source },
-            _ => Self::Sqlite { file, source },
+            _ if is_unreadable(&source) => Self::Damaged { file, source: source.into() },
+            _ => Self::Sqlite { file, fix: fix(&source), source: source.into() },
         }
     }
 }

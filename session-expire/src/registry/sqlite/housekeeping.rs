@@ -13,7 +13,7 @@ use super::{
     shared::Shared,
     writer::transact,
 };
-use crate::registry::key::RecordKey;
+use crate::session::key::RecordKey;
 
 /// How far activity in the file may lag behind.
 const SAVE_INTERVAL: Duration = Duration::from_secs(5);

@@ -28,14 +28,14 @@ use std::{
 
 pub use self::error::SqliteError;
 use self::{command::Command, file::Opened, reader::ReadRequest, shared::Shared, writer::Writer};
-use crate::limit::Limit;
+use crate::policy::limit::Limit;
 
 /// Registry in one SQLite file: it needs no server, and a restart signs no user out.
 ///
 /// ```no_run
 /// use session_expire::{Limit, SqliteRegistry};
 /// let registry = SqliteRegistry::open("/var/lib/site/sessions.db")?.history_limit(Limit::At(100));
-/// # Ok::<(), session_expire::SqliteError>(())
+/// # Ok::<(), session_expire::registry::SqliteError>(())
 /// ```
 ///
 /// # Durability
@@ -152,7 +152,7 @@ impl SqliteRegistry {
     /// ```no_run
     /// use session_expire::SqliteRegistry;
     /// let registry = SqliteRegistry::open("/var/lib/site/sessions.db")?;
-    /// # Ok::<(), session_expire::SqliteError>(())
+    /// # Ok::<(), session_expire::registry::SqliteError>(())
     /// ```
     pub fn open(path: impl AsRef<Path>) -> Result<Self, SqliteError> {
         let Opened { path, writer, reader, lock, identities } = file::open(path.as_ref())?;
@@ -175,7 +175,7 @@ impl SqliteRegistry {
     /// ```no_run
     /// use session_expire::{Limit, SqliteRegistry, hours};
     /// let registry = SqliteRegistry::open("sessions.db")?.history_age(Limit::At(hours(24 * 365)));
-    /// # Ok::<(), session_expire::SqliteError>(())
+    /// # Ok::<(), session_expire::registry::SqliteError>(())
     /// ```
     #[must_use]
     pub fn history_age(self, age: Limit<Duration>) -> Self {
@@ -192,7 +192,7 @@ impl SqliteRegistry {
     /// ```no_run
     /// use session_expire::{Limit, SqliteRegistry};
     /// let registry = SqliteRegistry::open("sessions.db")?.history_limit(Limit::At(100));
-    /// # Ok::<(), session_expire::SqliteError>(())
+    /// # Ok::<(), session_expire::registry::SqliteError>(())
     /// ```
     #[must_use]
     pub fn history_limit(self, limit: Limit<u32>) -> Self {
@@ -206,7 +206,8 @@ fn spawn(
     path: &Path,
     run: impl FnOnce() + Send + 'static,
 ) -> Result<JoinHandle<()>, SqliteError> {
-    let failed = |source| SqliteError::Open { file: path.to_owned(), source };
+    let failed =
+        |source: std::io::Error| SqliteError::Open { file: path.to_owned(), source: source.into() };
     thread::Builder::new().name(name.to_owned()).spawn(run).map_err(failed)
 }
 

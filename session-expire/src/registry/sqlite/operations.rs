@@ -14,15 +14,17 @@ use super::{
 use crate::{
     error::RegistryError,
     registry::{
-        Loaded, Registry, UserExport,
+        Registry, StoredSession, UserExport,
         end::EndSessions,
         future::RegistryFuture,
-        key::RecordKey,
-        login::{LoginOutcome, NewLogin, Reservation, ReserveOutcome},
         query::Query,
-        record::{Ended, SessionRecord, SessionRef},
-        room::SessionLimit,
         rotation::{KeyRotation, RotationOutcome},
+    },
+    session::{
+        key::RecordKey,
+        limit::SessionLimit,
+        login::{LoginOutcome, NewLogin, Reservation, ReserveOutcome},
+        record::{Ended, SessionRecord, SessionRef},
         update::{SessionUpdate, UpdateOutcome},
     },
     time::Timestamp,
@@ -75,9 +77,9 @@ fn ready<'a, T>(outcome: T) -> RegistryFuture<'a, T> {
 }
 
 impl Registry for SqliteRegistry {
-    fn load(&self, key: RecordKey, count_open: bool) -> RegistryFuture<'_, Option<Loaded>> {
+    fn load(&self, key: RecordKey, count_open: bool) -> RegistryFuture<'_, Option<StoredSession>> {
         let key = hashed(key);
-        let known = self.shared.index.shard(key.tag()).load(&key, count_open);
+        let known = self.shared.index.shard(key.partition_key()).load(&key, count_open);
         match known {
             Some(loaded) => ready(Some(loaded)),
             None => self.read("load a session", |responder| ReadRequest::Load {

@@ -6,13 +6,12 @@ use rusqlite::Connection;
 
 use super::{command::Respond, error::FileError, file::statements, shared::Shared};
 use crate::{
-    facts::Reason,
-    limit::Limit,
-    registry::{
+    policy::limit::Limit,
+    registry::index::{shard::Shard, write_set::WriteSet},
+    session::{
         key::RecordKey,
+        reason::Reason,
         record::{Ended, SessionRecord},
-        shard::Shard,
-        write_set::WriteSet,
     },
     time::Timestamp,
 };

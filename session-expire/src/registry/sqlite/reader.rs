@@ -17,17 +17,18 @@ use super::{
     },
     shared::Shared,
 };
-use crate::registry::{
-    Loaded, UserExport,
-    key::{PublicId, RecordKey},
-    query::Query,
-    record::SessionRecord,
+use crate::{
+    registry::{StoredSession, UserExport, query::Query},
+    session::{
+        key::{PublicId, RecordKey},
+        record::SessionRecord,
+    },
 };
 
 /// A read for the reader; keys are hashed.
 pub(super) enum ReadRequest {
     List(Query, Responder<Vec<SessionRecord>>),
-    Load { key: RecordKey, count_open: bool, responder: Responder<Option<Loaded>> },
+    Load { key: RecordKey, count_open: bool, responder: Responder<Option<StoredSession>> },
     Export(Arc<str>, Responder<UserExport>),
 }
 
@@ -143,7 +144,7 @@ fn load(
     shared: &Shared,
     key: RecordKey,
     count_open: bool,
-) -> rusqlite::Result<Option<Loaded>> {
+) -> rusqlite::Result<Option<StoredSession>> {
     let stored = match queries::load(db, &key) {
         Err(error) if is_unreadable(&error) => {
             log_unreadable(&error);
@@ -153,8 +154,9 @@ fn load(
     };
     let ended = stored.filter(|record| record.ended.is_some());
     Ok(ended.map(|record| {
-        let open = count_open.then(|| shared.index.shard(key.tag()).counted_open(&record.user));
-        Loaded { record: Arc::new(record), data: Arc::default(), open }
+        let open =
+            count_open.then(|| shared.index.shard(key.partition_key()).counted_open(&record.user));
+        StoredSession { record: Arc::new(record), data: Arc::default(), open }
     }))
 }
 

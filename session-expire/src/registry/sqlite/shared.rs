@@ -21,16 +21,18 @@ use super::{
     },
 };
 use crate::{
-    limit::Limit,
-    registry::{
+    policy::limit::Limit,
+    registry::index::{
+        Index,
         decide_login::ReserveDecision,
-        index::Index,
+        shard::{Entry, Shard},
+        write_set::{AdoptionClosing, EntryUpdate, NewEntry, WriteSet},
+    },
+    session::{
         key::RecordKey,
         login::{Reservation, ReserveOutcome},
         record::{SessionRecord, SessionRef},
-        shard::{Entry, Shard},
         update::{SessionUpdate, UpdateOutcome},
-        write_set::{AdoptionClosing, EntryUpdate, NewEntry, WriteSet},
     },
     time::{Timestamp, hours},
 };
@@ -85,7 +87,7 @@ impl Shared {
         let mut open = db.prepare(&sql)?;
         for row in open.query_map([], read)? {
             let StoredSession { key, mut record, data } = row?;
-            let mut shard = self.index.shard(key.tag());
+            let mut shard = self.index.shard(key.partition_key());
             record.client.device = shard.intern(&record.client.device);
             if let Some(client) = &mut record.last_client {
                 client.device = shard.intern(&client.device);
@@ -141,7 +143,7 @@ impl Shared {
     /// Holds a slot in memory. Returns `None`, and changes nothing, if a decision is being written:
     /// the writer then comes to it.
     pub(super) fn try_reserve(&self, reservation: &Reservation) -> Option<ReserveOutcome> {
-        let mut shard = self.index.shard(reservation.key.tag());
+        let mut shard = self.index.shard(reservation.key.partition_key());
         (!shard.has_pending_write()).then(|| reserve(&mut shard, reservation))
     }
 
@@ -194,7 +196,7 @@ impl Shared {
 
     /// Returns the record of a key that memory knows.
     pub(super) fn record(&self, key: &RecordKey) -> Option<SessionRecord> {
-        self.index.shard(key.tag()).record(key).cloned()
+        self.index.shard(key.partition_key()).record(key).cloned()
     }
 
     fn unsaved(&self) -> MutexGuard<'_, HashSet<RecordKey>> {

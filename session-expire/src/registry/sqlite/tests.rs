@@ -18,19 +18,23 @@ use serde_json::value::RawValue;
 use super::{SqliteRegistry, file::rows::hashed};
 use crate::{
     error::RegistryError,
-    facts::Reason,
-    limit::{Limit, Overflow},
-    policy::{Policy, PolicyPatch},
+    policy::{
+        Policy, PolicyPatch,
+        limit::{Limit, Overflow},
+    },
     registry::{
-        Loaded, Registry, RegistryFuture,
+        Registry, RegistryFuture, StoredSession,
+        end::{EndSessions, EndTarget},
+        query::Query,
+        rotation::{KeyRotation, RotationOutcome},
+    },
+    session::{
         client::Client,
         data::{DataChanges, SessionData, StoredMessage},
-        end::{EndSessions, EndTarget},
         key::{PublicId, RecordKey, SigningKey},
         login::{LoginOutcome, NewLogin, ReserveOutcome},
-        query::Query,
+        reason::Reason,
         record::{Ended, SessionRecord, SessionRef},
-        rotation::{KeyRotation, RotationOutcome},
         update::{SessionUpdate, UpdateOutcome},
     },
     time::{Timestamp, hours, minutes, seconds},
@@ -132,7 +136,7 @@ fn active(registry: &SqliteRegistry, login: &NewLogin, at: Timestamp) {
     assert_eq!(update(registry, login, SessionUpdate::new(at).active(at)), UpdateOutcome::Updated);
 }
 
-fn load(registry: &SqliteRegistry, key: RecordKey) -> Option<Loaded> {
+fn load(registry: &SqliteRegistry, key: RecordKey) -> Option<StoredSession> {
     wait(registry.load(key, true)).unwrap()
 }
 
@@ -188,7 +192,7 @@ fn record_and_data_survive_a_restart() {
     let (folder, patch) = (Folder::new(), PolicyPatch::new().idle(Limit::Off).max_sessions(2));
     let policy = Policy::new().absolute(Limit::Off).idle(minutes(7));
     let mut login = NewLogin::new("zoë 'x'", NOON, &policy);
-    login.client = Client { ip: "2001:db8::1".parse().ok(), device: "Firefox on Linux".into() };
+    login.client = Client::new("2001:db8::1".parse().ok(), "Firefox on Linux");
     login.login_policy = Some(Arc::new(PolicyPatch::new().absolute(hours(24))));
     login.user_policy = Some(Arc::new(patch));
     login.uncounted = true;
@@ -199,7 +203,7 @@ fn record_and_data_survive_a_restart() {
     commit(&registry, &login);
     let now = NOON.plus(minutes(1));
     let mut change = SessionUpdate::new(now).active(now);
-    change.client = Some(Client { ip: None, device: "curl".into() });
+    change.client = Some(Client::new(None, "curl"));
     change.signing_key = Some(SigningKey::random());
     change.user_policy = Some(None);
     change.data = set("cart", "[1, 2]");
@@ -286,11 +290,11 @@ fn history_is_pruned_per_user_and_tombstones_stay_a_day() {
         logins.iter().for_each(|login| drop(log_out(&registry, login, NOON.plus(minutes(1)))));
         let newest = logins.iter().rev().take(kept);
         let newest: Vec<_> = newest.filter_map(|login| record(&registry, login.key)).collect();
-        assert_eq!(list(&registry, Query::past("alice")), newest, "{limit:?}");
-        assert_eq!(list(&registry, Query::past("bob")).len(), 1, "{limit:?}");
+        assert_eq!(list(&registry, Query::history("alice")), newest, "{limit:?}");
+        assert_eq!(list(&registry, Query::history("bob")).len(), 1, "{limit:?}");
         drop(registry);
         let registry = folder.open().history_limit(limit);
-        assert_eq!(list(&registry, Query::past("alice")).len(), kept, "{limit:?}");
+        assert_eq!(list(&registry, Query::history("alice")).len(), kept, "{limit:?}");
         assert_eq!(reason(&registry, logins[0].key), Some(Reason::LoggedOut), "{limit:?}");
         assert_eq!(folder.number("SELECT count(*) FROM sessions"), 5);
         log_in(&registry, "carol", NOON.plus(hours(25)));
@@ -307,7 +311,7 @@ fn history_is_deleted_by_age() {
         let login = log_in(&registry, "alice", NOON);
         log_out(&registry, &login, NOON);
         log_in(&registry, "bob", NOON.plus(hours(48)).minus(seconds(1)));
-        assert_eq!(list(&registry, Query::past("alice")).len(), 1);
+        assert_eq!(list(&registry, Query::history("alice")).len(), 1);
         log_in(&registry, "bob", NOON.plus(hours(48)));
         let sql = "SELECT count(*) FROM sessions WHERE user = 'alice'";
         assert_eq!(folder.number(sql), left, "{age:?}");
@@ -344,7 +348,7 @@ fn activity_is_saved_when_the_registry_is_dropped() {
     let registry = folder.open();
     let (login, later) = (log_in(&registry, "alice", NOON), NOON.plus(minutes(3)));
     let mut change = SessionUpdate::new(later).active(later);
-    change.client = Some(Client { ip: "203.0.113.9".parse().ok(), device: "curl".into() });
+    change.client = Some(Client::new("203.0.113.9".parse().ok(), "curl"));
     let outcome = registry.update(session(&login), change).try_ready().unwrap().unwrap();
     assert_eq!(outcome, UpdateOutcome::Updated);
     assert_eq!(folder.number("SELECT last_seen FROM sessions"), NOON.as_millis());
@@ -413,7 +417,7 @@ fn simultaneous_logins_leave_one_also_after_a_restart() {
     drop(registry);
     let registry = folder.open();
     let open = list(&registry, Query::open("alice"));
-    assert_eq!((open.len(), list(&registry, Query::past("alice")).len()), (1, 49));
+    assert_eq!((open.len(), list(&registry, Query::history("alice")).len()), (1, 49));
     let refusing = Policy::new().max_sessions(1).overflow(Overflow::Refuse);
     let outcome = wait(registry.commit(NewLogin::new("alice", NOON, &refusing))).unwrap();
     assert!(matches!(outcome, LoginOutcome::Refused { active } if active == open));
@@ -553,7 +557,7 @@ fn end_of_everyone_ends_all_and_keeps_activity() {
     active(&registry, &logins[3], later);
     let ended = Ended::new(Reason::Revoked, later).because("incident");
     assert_eq!(wait(registry.end_everyone(ended.clone())).unwrap(), 20);
-    assert_eq!(list(&registry, Query { ended: Some(false), ..Query::default() }), []);
+    assert_eq!(list(&registry, Query::new().ended(false)), []);
     drop(registry);
     let registry = folder.open();
     for login in &logins {
@@ -579,7 +583,7 @@ fn erased_user_leaves_nothing_but_closed_adoption() {
     drop(registry);
     let registry = folder.open();
     assert_eq!(wait(registry.erase("alice".into())).unwrap(), 4);
-    assert_eq!(list(&registry, Query { user: Some("alice".into()), ..Query::default() }), []);
+    assert_eq!(list(&registry, Query::all("alice")), []);
     let left = "SELECT (SELECT count(*) FROM sessions) + (SELECT count(*) FROM renewed_keys)";
     assert_eq!(folder.number(left), 1);
     drop(registry);
@@ -661,7 +665,7 @@ fn session_unused_for_90_days_ends() {
     assert_eq!(reason(&registry, unused.key), Some(Reason::Idle));
     assert_eq!(list(&registry, Query::open("alice")).len(), 1);
     drop(registry);
-    assert_eq!(list(&folder.open(), Query::past("alice")).len(), 1);
+    assert_eq!(list(&folder.open(), Query::history("alice")).len(), 1);
 }
 
 #[test]
@@ -680,7 +684,7 @@ fn unknown_reason_and_unreadable_row_do_not_break_a_list() {
     change(&newer, "ended_reason = 'a_later_word'");
     change(&broken, "signing_key = 'x'");
     let registry = folder.open();
-    let listed = list(&registry, Query::past("alice"));
+    let listed = list(&registry, Query::history("alice"));
     let ids: Vec<_> = listed.iter().map(|record| record.id).collect();
     assert_eq!(ids, [known.id, newer.id]);
     assert_eq!(reason(&registry, newer.key), Some(Reason::Unknown));

@@ -6,14 +6,14 @@ use super::{Effects, with_session_cookie};
 use crate::{
     context::{RequestContext, access::AccessState, facts::RequestFacts, load::LoadedRecord},
     error::RegistryError,
-    facts::Reason,
-    limit::Limit,
-    registry::{
+    policy::limit::Limit,
+    registry::rotation::{KeyRotation, RotationOutcome},
+    response::problem::{configuration_error, unavailable},
+    session::{
+        reason::Reason,
         record::Ended,
-        rotation::{KeyRotation, RotationOutcome},
         update::{SessionUpdate, UpdateOutcome},
     },
-    response::problem::{configuration_error, unavailable},
 };
 
 pub(super) async fn record_activity(

@@ -6,8 +6,8 @@ use super::{Effects, activity::failed_update, is_dead};
 use crate::{
     context::RequestContext,
     cookies::AnonymousTooLarge,
-    registry::{data::DataTooLarge, update::SessionUpdate},
     response::problem::configuration_error,
+    session::{data::DataTooLarge, update::SessionUpdate},
 };
 
 pub(super) fn write_anonymous(context: &RequestContext) -> Effects {

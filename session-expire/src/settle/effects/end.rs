@@ -4,11 +4,8 @@ use super::{Effects, anonymous::anonymous_effects, is_dead, registry_failed};
 use crate::{
     context::{RequestContext, load::LoadedRecord},
     error::RegistryError,
-    facts::Reason,
-    registry::{
-        end::{EndSessions, EndTarget},
-        record::Ended,
-    },
+    registry::end::{EndSessions, EndTarget},
+    session::{reason::Reason, record::Ended},
 };
 
 /// Ends a session. Returns `false` if it had ended meanwhile.

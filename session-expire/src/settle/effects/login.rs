@@ -6,12 +6,12 @@ use super::{Effects, activity::record_activity, end::end, registry_failed, with_
 use crate::{
     context::{RequestContext, changes::UserChange, facts::RequestFacts, pending_login::Guard},
     event::Event,
-    registry::{
+    response::problem::{configuration_error, too_many_sessions, unavailable},
+    session::{
         key::RecordKey,
         login::{LoginOutcome, NewLogin, ReserveOutcome},
         record::SessionRecord,
     },
-    response::problem::{configuration_error, too_many_sessions, unavailable},
 };
 
 /// The user of a login that did not happen is removed: an outer middleware must not take the user

@@ -21,9 +21,9 @@ use crate::{
     context::{RequestContext, access::AccessState, changes::UserChange, facts::RequestFacts},
     error::RegistryError,
     event::Event,
-    limit::Limit,
-    registry::{key::RecordKey, record::SessionRecord},
+    policy::limit::Limit,
     response::problem::unavailable,
+    session::{key::RecordKey, record::SessionRecord},
 };
 
 /// What a response gets from a decision.

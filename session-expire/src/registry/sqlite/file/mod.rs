@@ -39,7 +39,8 @@ pub(crate) struct Opened {
 }
 
 pub(crate) fn open(path: &Path) -> Result<Opened, SqliteError> {
-    let failed = |source| SqliteError::Open { file: path.to_owned(), source };
+    let failed =
+        |source: std::io::Error| SqliteError::Open { file: path.to_owned(), source: source.into() };
     let path = real_path(path).map_err(failed)?;
     let (lock, identities) = create(&path)?;
     let sorted = |source| SqliteError::opening(path.clone(), source);
@@ -97,7 +98,7 @@ fn unwritable(path: &Path, source: io::Error) -> SqliteError {
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
             SqliteError::ReadOnly { file }
         }
-        _ => SqliteError::Open { file, source },
+        _ => SqliteError::Open { file, source: source.into() },
     }
 }
 

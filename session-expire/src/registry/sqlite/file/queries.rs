@@ -6,11 +6,11 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::rows::{COLUMNS, read};
 use crate::{
-    facts::Reason,
-    registry::{
+    registry::index::write_set::AdoptionClosing,
+    session::{
         key::RecordKey,
+        reason::Reason,
         record::{Ended, SessionRecord},
-        write_set::AdoptionClosing,
     },
     time::Timestamp,
 };

@@ -6,17 +6,15 @@ use rusqlite::{Row, types::Type};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    facts::Reason,
-    limit::{Limit, Limits},
-    policy::PolicyPatch,
-    registry::{
+    policy::{PolicyPatch, limit::Limit, to_text},
+    session::{
         client::Client,
         data::SessionData,
         key::{PublicId, RecordKey, SigningKey},
+        reason::Reason,
         record::{Ended, SessionRecord},
     },
     time::Timestamp,
-    words::to_text,
 };
 
 /// Columns that [`read`] expects, in this order.
@@ -31,8 +29,8 @@ pub(crate) fn hashed(key: RecordKey) -> RecordKey {
     const LETTERS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     let digest = Sha256::digest(key.expose());
     let mut name = [0; 26];
-    let (tag, letters) = name.split_at_mut(key.tag().len());
-    tag.copy_from_slice(key.tag().as_bytes());
+    let (tag, letters) = name.split_at_mut(key.partition_key().len());
+    tag.copy_from_slice(key.partition_key().as_bytes());
     for (letter, byte) in letters.iter_mut().zip(digest) {
         *letter = LETTERS[usize::from(byte % 62)];
     }
@@ -58,7 +56,8 @@ pub(crate) fn read(row: &Row<'_>) -> rusqlite::Result<StoredSession> {
         last_seen: Timestamp::from_millis(row.get(6)?),
         client: Client { ip: parsed(row, 7)?, device: row.get(8)? },
         last_client: last_client(row)?,
-        limits: Limits { idle: limit(row.get(11)?), absolute: limit(row.get(12)?) },
+        idle: limit(row.get(11)?),
+        absolute: limit(row.get(12)?),
         login_policy: policy(row, 13)?,
         user_policy: policy(row, 14)?,
         uncounted: row.get(15)?,
@@ -92,7 +91,7 @@ fn data(row: &Row<'_>) -> rusqlite::Result<SessionData> {
 fn ended(row: &Row<'_>) -> rusqlite::Result<Option<Ended>> {
     let Some(at) = row.get::<_, Option<i64>>(19)? else { return Ok(None) };
     let reason: Option<String> = row.get(20)?;
-    let reason = reason.and_then(|word| word.parse().ok()).unwrap_or(Reason::Unknown);
+    let reason = reason.and_then(|word| Reason::parse(&word)).unwrap_or(Reason::Unknown);
     Ok(Some(Ended {
         at: Timestamp::from_millis(at),
         reason,

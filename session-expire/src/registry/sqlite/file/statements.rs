@@ -4,11 +4,11 @@ use rusqlite::{Connection, named_params};
 
 use super::rows::{data_text, ip, millis, policy_text};
 use crate::{
-    registry::{
+    registry::index::write_set::{AdoptionClosing, EntryUpdate, NewEntry},
+    session::{
         data::SessionData,
         key::RecordKey,
         record::{Ended, SessionRecord},
-        write_set::{AdoptionClosing, EntryUpdate, NewEntry},
     },
     time::Timestamp,
 };
@@ -33,8 +33,8 @@ pub(crate) fn insert(db: &Connection, entry: &NewEntry) -> rusqlite::Result<()> 
         ":last_seen": record.last_seen.as_millis(),
         ":ip": ip(&record.client),
         ":device": &*record.client.device,
-        ":idle": millis(record.limits.idle),
-        ":absolute": millis(record.limits.absolute),
+        ":idle": millis(record.idle),
+        ":absolute": millis(record.absolute),
         ":login_policy": policy_text(record.login_policy.as_deref())?,
         ":user_policy": policy_text(record.user_policy.as_deref())?,
         ":uncounted": record.uncounted,

@@ -1,0 +1,255 @@
+//! Precedence of policies, lowest to highest: application, scope, handler, user.
+//!
+//! A login policy ("keep me signed in") moves the limits of the application: a page that is stricter
+//! than the application stays so.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{Policy, PolicyPatch, limit::Limit, options::policy_options, validation::warn_in_time};
+
+/// Option of a patch, over the same option of the policy below.
+pub(super) trait OptionOver<Below> {
+    /// Returns the option of the patch if it is set, else that of the policy below.
+    fn over(&self, below: &Below) -> Below;
+
+    /// Returns the option of a patch that sets it as in `policy`.
+    fn setting(policy: &Below) -> Self;
+}
+
+impl<T: Clone> OptionOver<T> for Option<T> {
+    fn over(&self, below: &T) -> T {
+        self.as_ref().unwrap_or(below).clone()
+    }
+
+    fn setting(policy: &T) -> Self {
+        Some(policy.clone())
+    }
+}
+
+impl<T: Clone> OptionOver<Option<T>> for Option<T> {
+    fn over(&self, below: &Option<T>) -> Option<T> {
+        self.as_ref().or(below.as_ref()).cloned()
+    }
+
+    fn setting(policy: &Option<T>) -> Self {
+        policy.clone()
+    }
+}
+
+macro_rules! merge_options {
+    ($($(#[doc = $doc:literal])+ $name:ident: $type:ty $(= $default:expr)?;)+) => {
+        impl PolicyPatch {
+            /// Returns `below` with the keys of this patch.
+            #[must_use]
+            pub fn over(&self, below: &Policy) -> Policy {
+                Policy { $($name: self.$name.over(&below.$name),)+ }
+            }
+
+            /// Returns `below` with the keys of this patch. A warning time of one patch that is not
+            /// shorter than a limit of the other becomes half of that limit, as in
+            /// [`Policy::warning`].
+            ///
+            /// ```
+            /// use session_expire::{PolicyPatch, hours, minutes};
+            /// let scope = PolicyPatch::new().idle(minutes(5)).absolute(hours(1));
+            /// let handler = PolicyPatch::new().idle(minutes(1));
+            /// let both = PolicyPatch::new().idle(minutes(1)).absolute(hours(1));
+            /// assert_eq!(handler.on_top_of(&scope), both);
+            /// ```
+            #[must_use]
+            pub fn on_top_of(&self, below: &Self) -> Self {
+                let merged = Self { $($name: self.$name.over(&below.$name),)+ };
+                Self { warn: self.warn_on_top_of(below), ..merged }
+            }
+        }
+
+        impl From<&Policy> for PolicyPatch {
+            /// Returns a patch that sets every option of `policy`.
+            fn from(policy: &Policy) -> Self {
+                Self { $($name: OptionOver::setting(&policy.$name),)+ }
+            }
+        }
+    };
+}
+
+policy_options!(merge_options);
+
+impl PolicyPatch {
+    fn warn_on_top_of(&self, below: &Self) -> Option<Limit<Duration>> {
+        let (warn, idle, absolute) = match self.warn {
+            None => (below.warn, self.idle, self.absolute),
+            warn => (
+                warn,
+                below.idle.filter(|_| self.idle.is_none()),
+                below.absolute.filter(|_| self.absolute.is_none()),
+            ),
+        };
+        let shortest =
+            idle.and_then(Limit::at).into_iter().chain(absolute.and_then(Limit::at)).min();
+        match (warn, shortest) {
+            (Some(Limit::At(wanted)), Some(shortest)) => {
+                Some(Limit::At(warn_in_time(wanted, shortest)))
+            }
+            _ => warn,
+        }
+    }
+}
+
+/// Policy patches that belong to one session.
+#[derive(Clone, Copy)]
+pub(crate) struct SessionPatches<'a> {
+    /// Chosen at the login.
+    pub(crate) login: Option<&'a PolicyPatch>,
+    /// Of the user.
+    pub(crate) user: Option<&'a PolicyPatch>,
+}
+
+impl SessionPatches<'_> {
+    /// Returns the policy of a page for this session. `layers` are the merged patches of the page
+    /// over the application's policy `app`, and `layered` is the result of the two. Returns `None`
+    /// if that is the policy for this session, too.
+    #[inline]
+    pub(crate) fn on_page(
+        self,
+        app: &Policy,
+        layers: Option<&PolicyPatch>,
+        layered: &Policy,
+    ) -> Option<Arc<Policy>> {
+        let none = PolicyPatch::new();
+        let login = self.login.map(|login| with_login(app, login, layers.unwrap_or(&none)));
+        match self.user {
+            Some(user) => Some(Arc::new(user.over(login.as_ref().unwrap_or(layered)))),
+            None => login.map(Arc::new),
+        }
+    }
+
+    /// Returns the policy of the login itself, made on a page with the policy `layered`.
+    pub(crate) fn at_login(self, layered: &Policy) -> Policy {
+        let login = self.login.map_or_else(|| layered.clone(), |login| login.over(layered));
+        self.user.map_or_else(|| login.clone(), |user| user.over(&login))
+    }
+}
+
+/// Returns the policy of a page for a login with the policy `login`.
+///
+/// A login policy moves the limits of the application. If it is laxer, a page that is stricter than
+/// the application keeps its limits, and a laxer page gets the laxer of the two. If it is stricter, no
+/// page allows more.
+fn with_login(app: &Policy, login: &PolicyPatch, layers: &PolicyPatch) -> Policy {
+    let mut policy = layers.over(&login.over(app));
+    policy.idle = moved_limit(app.idle, login.idle, layers.idle, policy.idle);
+    policy.absolute = moved_limit(app.absolute, login.absolute, layers.absolute, policy.absolute);
+    policy
+}
+
+fn moved_limit(
+    app: Limit<Duration>,
+    login: Option<Limit<Duration>>,
+    page: Option<Limit<Duration>>,
+    otherwise: Limit<Duration>,
+) -> Limit<Duration> {
+    let (Some(login), Some(page)) = (login, page) else { return otherwise };
+    if login.stricter(app) == login {
+        login.stricter(page)
+    } else if page.laxer(app) == page {
+        login.laxer(page)
+    } else {
+        page
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::{hours, minutes, seconds};
+
+    #[test]
+    fn login_policy_moves_limits_of_app_and_laxer_pages() {
+        let at = |limit| Limit::At(minutes(limit));
+        for (login, page, expected) in [
+            (None, None, at(10)),
+            (None, Some(at(1)), at(1)),
+            (Some(at(600)), None, at(600)),
+            (Some(at(600)), Some(at(1)), at(1)),
+            (Some(at(600)), Some(at(60)), at(600)),
+            (Some(at(600)), Some(at(10)), at(600)),
+            (Some(at(600)), Some(Limit::Off), Limit::Off),
+            (Some(Limit::Off), Some(at(60)), Limit::Off),
+            (Some(Limit::Off), Some(at(1)), at(1)),
+            (Some(at(2)), None, at(2)),
+            (Some(at(2)), Some(at(60)), at(2)),
+            (Some(at(2)), Some(at(1)), at(1)),
+        ] {
+            let (mut patch, mut layers) = (PolicyPatch::new(), PolicyPatch::new());
+            (patch.idle, layers.idle) = (login, page);
+            (patch.absolute, layers.absolute) = (login, page);
+            let app = Policy::new().idle(minutes(10)).absolute(minutes(10));
+            let policy = with_login(&app, &patch, &layers);
+            assert_eq!((policy.idle, policy.absolute), (expected, expected), "{login:?} {page:?}");
+        }
+    }
+
+    #[test]
+    fn patches_combine_and_the_inner_one_wins() {
+        let app = Policy::new().idle(minutes(10)).message("app").require_login(true);
+        let scope = PolicyPatch::new().idle(minutes(2)).absolute(minutes(30));
+        let handler = PolicyPatch::new().idle(Limit::Off);
+        let policy = handler.over(&scope.over(&app));
+        assert_eq!((policy.idle, policy.absolute), (Limit::Off, Limit::At(minutes(30))));
+        assert_eq!(policy.message.as_deref(), Some("app"));
+        assert!(policy.require_login);
+    }
+
+    #[test]
+    fn require_login_inner_patch_wins() {
+        for (inner, outer, expected) in [
+            (None, None, None),
+            (None, Some(true), Some(true)),
+            (Some(false), Some(true), Some(false)),
+            (Some(true), Some(false), Some(true)),
+        ] {
+            let patch = |require_login| PolicyPatch { require_login, ..PolicyPatch::new() };
+            let merged = patch(inner).on_top_of(&patch(outer));
+            assert_eq!(merged.require_login, expected, "{inner:?} {outer:?}");
+            let policy = merged.over(&Policy::new());
+            assert_eq!(policy.require_login, expected.unwrap_or(false), "{inner:?} {outer:?}");
+        }
+    }
+
+    #[test]
+    fn empty_message_is_kept_and_overrides() {
+        let policy = PolicyPatch::new().message("").over(&Policy::new().message("app"));
+        assert_eq!(policy.message.as_deref(), Some(""));
+    }
+
+    #[test]
+    fn merged_patch_warns_like_two_layers_and_is_valid() {
+        let patch = PolicyPatch::new;
+        for (inner, outer, warn) in [
+            (patch().idle(minutes(1)), patch().warn(minutes(5)), seconds(30)),
+            (patch().absolute(minutes(1)), patch().warn(minutes(1)), seconds(30)),
+            (patch().warn(minutes(5)), patch().idle(minutes(2)), minutes(1)),
+            (patch().warn(minutes(5)).idle(minutes(9)), patch().idle(minutes(2)), minutes(5)),
+            (patch().idle(Limit::Off), patch().warn(minutes(1)).idle(minutes(2)), minutes(1)),
+            (patch().warn(seconds(5)), patch().idle(minutes(2)).warn(minutes(1)), seconds(5)),
+        ] {
+            let merged = inner.on_top_of(&outer);
+            assert_eq!(merged.validate(), Ok(()), "{inner:?} {outer:?}");
+            assert_eq!(merged.warn, Some(Limit::At(warn)), "{inner:?} {outer:?}");
+            let two_layers = inner.over(&outer.over(&Policy::new()));
+            let warning = merged.over(&Policy::new()).warning();
+            assert_eq!(warning, two_layers.warning(), "{inner:?} {outer:?}");
+        }
+    }
+
+    #[test]
+    fn merged_patch_keeps_a_contradiction_of_its_own() {
+        let contradictory = PolicyPatch::new().warn(hours(1)).idle(minutes(1));
+        for merged in [
+            contradictory.on_top_of(&PolicyPatch::new()),
+            PolicyPatch::new().on_top_of(&contradictory),
+        ] {
+            assert!(merged.validate().is_err(), "{merged:?}");
+        }
+    }
+}

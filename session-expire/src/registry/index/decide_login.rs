@@ -1,0 +1,172 @@
+//! Decisions about logins: a reservation, its login, and its cancellation.
+
+use std::sync::Arc;
+
+use super::{
+    decide::evict,
+    shard::Shard,
+    write_set::{NewEntry, WriteSet},
+};
+use crate::{
+    session::{
+        key::RecordKey,
+        limit::OpenSession,
+        login::{NewLogin, Reservation},
+        record::{Ended, SessionRecord, SessionRef},
+    },
+    time::Timestamp,
+};
+
+/// Decision about a reservation.
+pub(crate) enum ReserveDecision {
+    /// The slot is held, with these changes.
+    Reserve(WriteSet),
+    /// The session limit is reached.
+    Refuse {
+        /// The active sessions, oldest login first.
+        active: Vec<SessionRecord>,
+    },
+}
+
+/// Decision about a login.
+pub(crate) enum LoginDecision {
+    /// The record is created, with these changes.
+    Commit(Box<WriteSet>),
+    /// The login was committed before: this is its record.
+    Committed(Box<SessionRecord>),
+    /// The session limit is reached.
+    Refuse {
+        /// The active sessions, oldest login first.
+        active: Vec<SessionRecord>,
+    },
+    /// Sessions of this user can no longer be adopted.
+    AdoptionClosed,
+}
+
+impl Shard {
+    /// Decides [`Registry::reserve`](crate::registry::Registry::reserve).
+    pub(crate) fn decide_reserve(&self, reservation: &Reservation) -> ReserveDecision {
+        let Reservation { key, user, at, replaces, limit, .. } = reservation;
+        if self.record(key).is_some() {
+            return ReserveDecision::Reserve(WriteSet::default());
+        }
+        let others = self.counted_sessions(user, *replaces, *at);
+        if limit.refuses(&others, self.reserved_by_others(user, key, *at)) {
+            return ReserveDecision::Refuse { active: self.active_records(&others) };
+        }
+        let reserves = Some(reservation.clone());
+        ReserveDecision::Reserve(WriteSet { reserves, ..WriteSet::default() })
+    }
+
+    /// Decides [`Registry::commit`](crate::registry::Registry::commit).
+    pub(crate) fn decide_commit(&mut self, mut login: NewLogin) -> LoginDecision {
+        if let Some(record) = self.record(&login.key) {
+            return LoginDecision::Committed(Box::new(record.clone()));
+        }
+        if login.adopted_until.is_some() && self.is_adoption_closed(&login.user, login.at) {
+            return LoginDecision::AdoptionClosed;
+        }
+        let others = self.other_sessions(&login);
+        if self.refuses(&login, &others) {
+            return LoginDecision::Refuse { active: self.active_records(&others) };
+        }
+        login.client.device = self.intern(&login.client.device);
+        LoginDecision::Commit(Box::new(self.commit(login, others)))
+    }
+
+    /// Decides [`Registry::cancel`](crate::registry::Registry::cancel).
+    pub(crate) fn decide_cancel(&self, key: RecordKey, ended: &Ended) -> WriteSet {
+        let is_open = self.record(&key).is_some_and(|record| record.ended.is_none());
+        let is_reserved = self.reservations.iter().any(|reservation| reservation.key == key);
+        WriteSet {
+            ends: is_open.then(|| (key, ended.clone())).into_iter().collect(),
+            releases: is_reserved.then_some(key),
+            ..WriteSet::default()
+        }
+    }
+
+    fn commit(&self, login: NewLogin, others: Vec<OpenSession>) -> WriteSet {
+        let mut ends = self.replaced(&login);
+        ends.extend(evict(login.limit, others, &login.evicts()));
+        let is_reserved = self.reservations.iter().any(|other| other.key == login.key);
+        WriteSet {
+            ends,
+            releases: is_reserved.then_some(login.key),
+            opens: Some(Box::new(NewEntry::new(login))),
+            ..WriteSet::default()
+        }
+    }
+
+    fn replaced(&self, login: &NewLogin) -> Vec<(RecordKey, Ended)> {
+        let replaced = login.replaces.and_then(|(id, reason)| {
+            let session = SessionRef { user: Arc::clone(&login.user), id };
+            let (key, _) = self.open_entry(&session)?;
+            Some((key, Ended::new(reason, login.at)))
+        });
+        replaced.into_iter().collect()
+    }
+
+    /// Returns the sessions that compete with `login` for slots; none while all slots suffice,
+    /// because a user may have many sessions.
+    fn other_sessions(&self, login: &NewLogin) -> Vec<OpenSession> {
+        let open = self.counted_open(&login.user) as usize;
+        let taken = open + self.reserved_by_others(&login.user, &login.key, login.at);
+        if login.uncounted || taken < login.limit.max() {
+            return vec![];
+        }
+        self.counted_sessions(&login.user, login.replaces.map(|(id, _)| id), login.at)
+    }
+
+    fn refuses(&self, login: &NewLogin, others: &[OpenSession]) -> bool {
+        let reserved = self.reserved_by_others(&login.user, &login.key, login.at);
+        !login.uncounted
+            && !self.active_reservations(login.at).any(|own| own.key == login.key)
+            && login.limit.refuses(others, reserved)
+    }
+
+    fn active_reservations(&self, now: Timestamp) -> impl Iterator<Item = &Reservation> {
+        self.reservations.iter().filter(move |reservation| now < reservation.until)
+    }
+
+    /// Returns how many slots of `user` are held for other logins than `key`.
+    fn reserved_by_others(&self, user: &str, key: &RecordKey, now: Timestamp) -> usize {
+        let others = self.active_reservations(now).filter(|other| other.key != *key);
+        others.filter(|other| *other.user == *user).count()
+    }
+
+    fn is_adoption_closed(&self, user: &str, now: Timestamp) -> bool {
+        self.adoption_closed_for_all
+            || self.adoption_closed.get(user).is_some_and(|until| now < *until)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::limit::Overflow;
+    use crate::{policy::Policy, time::seconds};
+
+    const NOON: Timestamp = Timestamp::from_millis(1_767_268_800_000);
+
+    #[test]
+    fn reservation_takes_a_slot_until_its_deadline() {
+        let policy = Policy::new().max_sessions(1).overflow(Overflow::Refuse);
+        let [first, second] = [(); 2].map(|()| NewLogin::new("alice", NOON, &policy));
+        let mut shard = Shard::default();
+        let ReserveDecision::Reserve(writes) =
+            shard.decide_reserve(&first.reservation(NOON.plus(seconds(30))))
+        else {
+            panic!("refused");
+        };
+        shard.apply(writes);
+        let mut commit_at = |after| {
+            let at = NOON.plus(after);
+            matches!(
+                shard.decide_commit(NewLogin { at, ..second.clone() }),
+                LoginDecision::Commit(_)
+            )
+        };
+        assert!(!commit_at(seconds(30) - std::time::Duration::from_millis(1)));
+        assert!(commit_at(seconds(30)));
+    }
+}

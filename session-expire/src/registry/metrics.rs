@@ -1,0 +1,160 @@
+//! Session registry whose operations are timed.
+
+use std::{sync::Arc, time::Instant};
+
+use super::{
+    Registry, RegistryFuture, StoredSession, UserExport,
+    end::EndSessions,
+    query::Query,
+    rotation::{KeyRotation, RotationOutcome},
+};
+use crate::{
+    session::{
+        key::RecordKey,
+        limit::SessionLimit,
+        login::{LoginOutcome, NewLogin, Reservation, ReserveOutcome},
+        record::{Ended, SessionRecord, SessionRef},
+        update::{SessionUpdate, UpdateOutcome},
+    },
+    time::Timestamp,
+};
+
+/// Another registry, with a histogram of how long each operation takes.
+pub(crate) struct Measured(pub(crate) Arc<dyn Registry>);
+
+/// Times an operation from its call on: a registry may do the work before its future is polled.
+fn timed<'a, T: Send + 'a>(
+    operation: &'static str,
+    call: impl FnOnce() -> RegistryFuture<'a, T>,
+) -> RegistryFuture<'a, T> {
+    let started = Instant::now();
+    match call().try_ready() {
+        Ok(outcome) => {
+            record(operation, outcome.is_ok(), started);
+            RegistryFuture::ready(outcome)
+        }
+        Err(pending) => RegistryFuture::boxed(async move {
+            let outcome = pending.await;
+            record(operation, outcome.is_ok(), started);
+            outcome
+        }),
+    }
+}
+
+fn record(operation: &'static str, is_ok: bool, started: Instant) {
+    let outcome = if is_ok { "ok" } else { "error" };
+    metrics::histogram!(
+        "session_expire_registry_seconds", "operation" => operation, "outcome" => outcome
+    )
+    .record(started.elapsed().as_secs_f64());
+}
+
+impl Registry for Measured {
+    fn load(&self, key: RecordKey, count_open: bool) -> RegistryFuture<'_, Option<StoredSession>> {
+        timed("load", || self.0.load(key, count_open))
+    }
+
+    fn reserve(&self, reservation: Reservation) -> RegistryFuture<'_, ReserveOutcome> {
+        timed("reserve", || self.0.reserve(reservation))
+    }
+
+    fn commit(&self, login: NewLogin) -> RegistryFuture<'_, LoginOutcome> {
+        timed("commit", || self.0.commit(login))
+    }
+
+    fn cancel(&self, key: RecordKey, ended: Ended) -> RegistryFuture<'_, ()> {
+        timed("cancel", || self.0.cancel(key, ended))
+    }
+
+    fn update(
+        &self,
+        session: SessionRef,
+        update: SessionUpdate,
+    ) -> RegistryFuture<'_, UpdateOutcome> {
+        timed("update", || self.0.update(session, update))
+    }
+
+    fn rotate(&self, rotation: KeyRotation) -> RegistryFuture<'_, RotationOutcome> {
+        timed("rotate", || self.0.rotate(rotation))
+    }
+
+    fn end(&self, end: EndSessions) -> RegistryFuture<'_, Vec<SessionRecord>> {
+        timed("end", || self.0.end(end))
+    }
+
+    fn enforce_limit(
+        &self,
+        session: SessionRef,
+        limit: SessionLimit,
+        ended: Ended,
+    ) -> RegistryFuture<'_, Vec<SessionRecord>> {
+        timed("enforce_limit", || self.0.enforce_limit(session, limit, ended))
+    }
+
+    fn list(&self, query: Query) -> RegistryFuture<'_, Vec<SessionRecord>> {
+        timed("list", || self.0.list(query))
+    }
+
+    fn end_everyone(&self, ended: Ended) -> RegistryFuture<'_, u64> {
+        timed("end_everyone", || self.0.end_everyone(ended))
+    }
+
+    fn erase(&self, user: Arc<str>) -> RegistryFuture<'_, u64> {
+        timed("erase", || self.0.erase(user))
+    }
+
+    fn export(&self, user: Arc<str>) -> RegistryFuture<'_, UserExport> {
+        timed("export", || self.0.export(user))
+    }
+
+    fn enforces_limits(&self) -> bool {
+        self.0.enforces_limits()
+    }
+
+    fn on_start(&self, now: Timestamp) {
+        self.0.on_start(now);
+    }
+
+    fn is_shared(&self) -> bool {
+        self.0.is_shared()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use metrics_util::debugging::{DebugValue, DebuggingRecorder};
+
+    use super::*;
+    use crate::session::{key::PublicId, reason::Reason};
+    use crate::{event::Event, policy::Policy, registry::memory::MemoryRegistry};
+
+    #[test]
+    fn operations_and_events_are_recorded_under_fixed_names() {
+        let recorder = DebuggingRecorder::new();
+        let registry = Measured(Arc::new(MemoryRegistry::new()));
+        metrics::with_local_recorder(&recorder, || {
+            let login = NewLogin::new("alice", Timestamp::from_millis(0), &Policy::new());
+            assert!(matches!(registry.commit(login).try_ready(), Ok(Ok(_))));
+            Event::Ended { user: "alice", id: PublicId::random(), reason: Reason::Idle }.count();
+        });
+        let metrics = recorder.snapshotter().snapshot().into_vec().into_iter();
+        let mut metrics: Vec<_> = metrics
+            .map(|(key, _, _, value)| {
+                let labels: Vec<_> =
+                    key.key().labels().map(|l| format!("{}={}", l.key(), l.value())).collect();
+                let value = match value {
+                    DebugValue::Counter(count) => count,
+                    DebugValue::Histogram(times) => times.len() as u64,
+                    DebugValue::Gauge(_) => 0,
+                };
+                format!("{}{{{}}} {value}", key.key().name(), labels.join(","))
+            })
+            .collect();
+        metrics.sort();
+        let expected = [
+            "session_expire_events_total{event=session_expired,reason=idle} 1",
+            "session_expire_registry_seconds{operation=commit,outcome=ok} 1",
+        ];
+        assert_eq!(metrics, expected);
+    }
+}
