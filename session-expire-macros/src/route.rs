@@ -85,7 +85,7 @@ impl RouteArgs {
         let layer = self.options.iter_mut().find_map(|option| Some((policy_in(option)?, option)));
         match layer {
             Some((outer, option)) => {
-                *option = wrap_option(&format!("{patch}.on_top_of(&{outer})"));
+                *option = wrap_option(&format!("{patch}.over_patch(&{outer})"));
             }
             None => self.options.push(wrap_option(&patch.to_string())),
         }
@@ -199,7 +199,7 @@ mod tests {
         let layer: LitStr = syn::parse_str(&wraps[2]).unwrap();
         let [handler, inner, outer] =
             ["handler", "inner \"module\"", "module"].map(|text| message(text).to_token_stream());
-        let expected = quote!(#handler.on_top_of(&#inner.on_top_of(&#outer)));
+        let expected = quote!(#handler.over_patch(&#inner.over_patch(&#outer)));
         let layer: Expr = syn::parse_str(&layer.value()).unwrap();
         assert_eq!(layer.to_token_stream().to_string(), expected.to_string());
     }

@@ -1,5 +1,6 @@
-//! Configuration of the middleware, shared by all workers, and what is known of one mounted
-//! application.
+//! Configuration of the middleware.
+//!
+//! It was validated by the builder and does not change. All workers share it.
 
 use std::{fmt, pin::Pin, sync::Arc, time::Duration};
 
@@ -24,23 +25,23 @@ use crate::{
     },
     session::record::SessionRecord,
     sessions::Sessions,
-    time::{Timestamp, clock::SteadyClock, seconds},
+    time::{Timestamp, clock::MonotonicClock, seconds},
 };
 
-/// Returns the text that a user reads whose session has ended.
-pub(crate) type EndedTexts = Arc<dyn Fn(&Notice<'_>) -> String + Send + Sync>;
+/// Function that returns the text about an ended session.
+pub(crate) type EndedTextFn = Arc<dyn Fn(&Notice<'_>) -> String + Send + Sync>;
 
-/// Returns the texts of the warning dialog in one of these languages.
-pub(crate) type DialogTextsFor = Arc<dyn Fn(&Languages) -> DialogTexts + Send + Sync>;
+/// Function that returns the texts of the warning dialog for the languages of a user.
+pub(crate) type DialogTextsFn = Arc<dyn Fn(&Languages) -> DialogTexts + Send + Sync>;
 
-/// Returns the policy patch of a user.
-pub(crate) type UserPolicy = Arc<dyn Fn(String) -> LocalPatch + Send + Sync>;
-pub(crate) type LocalPatch = Pin<Box<dyn Future<Output = PolicyPatch>>>;
+/// Function that returns the policy patch of a user.
+pub(crate) type UserPolicyFn = Arc<dyn Fn(String) -> PatchFuture + Send + Sync>;
+pub(crate) type PatchFuture = Pin<Box<dyn Future<Output = PolicyPatch>>>;
 
-/// A validated patch as it is stored with a session; `None` if it changes nothing.
+/// Validated patch to store with a session; `None` if it changes nothing.
 pub(crate) type StoredPatch = Result<Option<Arc<PolicyPatch>>, RegistryError>;
 
-/// Returns `true` for some requests.
+/// Function that returns `true` for some requests.
 pub(crate) type RequestPredicate = Arc<dyn Fn(&HttpRequest) -> bool + Send + Sync>;
 
 /// Paths of the endpoints under their prefix.
@@ -54,21 +55,21 @@ const MAX_WRITE_INTERVAL: Duration = seconds(30);
 pub(crate) struct Config {
     pub(crate) policy: Arc<Policy>,
     pub(crate) registry: Arc<dyn Registry>,
-    pub(crate) clock: Arc<SteadyClock>,
-    pub(crate) texts: Option<EndedTexts>,
-    pub(crate) dialog_texts: Option<DialogTextsFor>,
-    pub(crate) passive: Option<RequestPredicate>,
-    pub(crate) api: Option<RequestPredicate>,
+    pub(crate) clock: Arc<MonotonicClock>,
+    pub(crate) texts: Option<EndedTextFn>,
+    pub(crate) dialog_texts: Option<DialogTextsFn>,
+    pub(crate) passive_predicate: Option<RequestPredicate>,
+    pub(crate) api_predicate: Option<RequestPredicate>,
     pub(crate) observer: Option<Observer>,
     pub(crate) identity_key: &'static str,
     pub(crate) prefix: Arc<str>,
     pub(crate) logout_url: Arc<str>,
     pub(crate) challenge_anonymous: bool,
-    pub(crate) user_policy: Option<UserPolicy>,
+    pub(crate) user_policy: Option<UserPolicyFn>,
     pub(crate) proxies: Vec<TrustedProxy>,
     pub(crate) allowed_origins: AllowedOrigins,
     pub(crate) cookies: CookieConfig,
-    /// Names of the anonymous entries that a login keeps; `None` for all.
+    /// Names of the anonymous entries that move into a new session; `None` for all.
     pub(crate) login_keeps: Option<Vec<Box<str>>>,
     pub(crate) migration: Option<Migration>,
     pub(crate) handler_policies: HandlerPolicies,
@@ -91,7 +92,7 @@ impl Config {
     }
 
     pub(crate) fn emit_ended(&self, ended: &[SessionRecord]) {
-        ended.iter().for_each(|record| self.emit(&Event::end_of(record)));
+        ended.iter().for_each(|record| self.emit(&Event::from_ended(record)));
     }
 
     pub(crate) fn emit_failure(&self, error: &RegistryError) {
@@ -111,18 +112,18 @@ impl Config {
     }
 
     pub(crate) fn is_passive(&self, req: &HttpRequest) -> bool {
-        match &self.passive {
+        match &self.passive_predicate {
             Some(is_passive) => is_passive(req),
             None => req.headers().contains_key(&X_SESSION_PASSIVE),
         }
     }
 
     pub(crate) fn is_api(&self, req: &HttpRequest) -> bool {
-        self.api.as_ref().is_some_and(|is_api| is_api(req))
+        self.api_predicate.as_ref().is_some_and(|is_api| is_api(req))
     }
 
-    /// Returns `true` if the application's policy requires a login for `path`: for all but the login
-    /// page and the endpoints.
+    /// Returns `true` if the application's policy requires a login for `path`. It never does for
+    /// the login page and the endpoints.
     pub(crate) fn requires_login(&self, path: &str) -> bool {
         let is_open = || {
             is_at(path, &self.policy.login_url)
@@ -131,8 +132,9 @@ impl Config {
         self.policy.require_login && !is_open()
     }
 
-    /// Returns the text for an end: the policy's message, the application's text, or the default.
-    pub(crate) fn text(&self, notice: &Notice<'_>, policy: &Policy) -> String {
+    /// Returns the text about an ended session: the policy's message, else the application's text,
+    /// else the default.
+    pub(crate) fn ended_text(&self, notice: &Notice<'_>, policy: &Policy) -> String {
         match (&policy.message, &self.texts) {
             (Some(message), _) => message.to_string(),
             (None, Some(texts)) => texts(notice),
@@ -140,10 +142,10 @@ impl Config {
         }
     }
 
-    /// Evaluates the policy of `user`.
+    /// Evaluates the user policy of `user`.
     pub(crate) async fn user_policy(&self, user: &str) -> StoredPatch {
         match &self.user_policy {
-            Some(policy_of) => self.validated_patch(policy_of(user.to_owned()).await),
+            Some(user_policy) => self.validated_patch(user_policy(user.to_owned()).await),
             None => Ok(None),
         }
     }
@@ -153,17 +155,18 @@ impl Config {
         matches!(patch.max_sessions, Some(Limit::At(_))) && !self.registry.enforces_limits()
     }
 
-    /// Validates a patch that is only known at run time. An invalid one signs no user in.
+    /// Validates a patch that is only known at run time. With an invalid patch, the login fails.
     pub(crate) fn validated_patch(&self, patch: PolicyPatch) -> StoredPatch {
         const OPERATION: &str = "store a policy patch";
         if self.cannot_enforce(&patch) {
-            return Err(RegistryError::new(OPERATION, ConfigError::CannotCount));
+            return Err(RegistryError::new(OPERATION, ConfigError::LimitNotEnforced));
         }
         patch.validate().map_err(|error| RegistryError::new(OPERATION, error))?;
         Ok((patch != PolicyPatch::new()).then(|| Arc::new(patch)))
     }
 
-    /// Returns until when an end keeps old sessions from being adopted; `None` without `migrate_from`.
+    /// Returns the time until which an ended session cannot be adopted again; `None` without
+    /// `migrate_from`.
     pub(crate) fn close_adoption_until(&self) -> Option<Timestamp> {
         self.migration.as_ref().map(Migration::until)
     }
@@ -175,12 +178,13 @@ impl fmt::Debug for Config {
     }
 }
 
+/// Returns `true` for the path of an endpoint under the prefix.
 fn is_endpoint(path: &str) -> bool {
     let is_asset = |name| [SCRIPT, STYLE].iter().any(|asset| asset.path() == name);
     [STATUS, KEEP_ALIVE, LOGOUT].contains(&path) || path.strip_prefix('/').is_some_and(is_asset)
 }
 
-/// How often `last_seen` is written under an idle timeout: a sixtieth of it, 30 s at most.
+/// Returns the write interval of `last_seen` for an idle timeout: a sixtieth of it, 30 s at most.
 pub(crate) fn write_interval(idle: Limit<Duration>) -> Duration {
     idle.at().map_or(MAX_WRITE_INTERVAL, |idle| MAX_WRITE_INTERVAL.min(idle / 60))
 }
@@ -191,7 +195,7 @@ mod tests {
     use crate::time::{hours, minutes};
 
     #[test]
-    fn write_interval_is_a_sixtieth_and_at_most_half_a_minute() {
+    fn write_interval_is_sixtieth_and_at_most_30_seconds() {
         for (idle, expected) in [
             (Limit::At(minutes(1)), seconds(1)),
             (Limit::At(minutes(10)), seconds(10)),

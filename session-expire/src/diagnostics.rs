@@ -1,48 +1,50 @@
-//! Configuration warnings, each logged once per application.
+//! Configuration warnings.
+//!
+//! Each is logged once per application, also with several workers.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use actix_web::HttpRequest;
 
-/// Sessions without a user that are seen before the log says so.
+/// Number of stored sessions without any user after which a warning is logged.
 const SESSIONS_WITHOUT_USER: u32 = 100;
 
-/// What has been logged for one application.
+/// Warnings that were logged for one application.
 #[derive(Debug, Default)]
 pub(crate) struct Diagnostics {
-    unknown_session: Once,
-    missing_endpoints: Once,
-    endpoints_checked: Once,
-    other_session_layer: Once,
-    same_user_login: Once,
-    no_user: Once,
+    unknown_session: OnceFlag,
+    missing_endpoints: OnceFlag,
+    endpoints_checked: OnceFlag,
+    other_session_layer: OnceFlag,
+    same_user_login: OnceFlag,
+    no_user: OnceFlag,
     sessions_without_user: AtomicU32,
 }
 
-/// A flag that is set once.
+/// Flag that is set once.
 #[derive(Debug, Default)]
-struct Once(AtomicBool);
+struct OnceFlag(AtomicBool);
 
-impl Once {
-    /// Returns `true` the first time.
+impl OnceFlag {
+    /// Returns `true` on the first call only.
     fn is_first(&self) -> bool {
         !self.0.load(Ordering::Relaxed) && !self.0.swap(true, Ordering::Relaxed)
     }
 }
 
 impl Diagnostics {
-    /// A session arrived whose record the registry does not know.
+    /// Warns that the registry does not know the session of a request.
     pub(crate) fn warn_unknown_session(&self) {
         if self.unknown_session.is_first() {
             tracing::warn!(
                 event = "sys_unknown_session",
-                "unknown session: expected after a restart with a MemoryRegistry; otherwise build SessionExpire \
-                 once, outside the closure of HttpServer::new"
+                "unknown session; expected after a restart with a MemoryRegistry, otherwise build \
+                 SessionExpire once, outside the closure of HttpServer::new"
             );
         }
     }
 
-    /// A page asks for endpoints that the application does not serve.
+    /// Logs an error if a page uses endpoints that the application does not mount.
     pub(crate) fn warn_missing_endpoints(&self, prefix: &str, req: &HttpRequest) {
         if !self.endpoints_checked.is_first() {
             return;
@@ -52,49 +54,51 @@ impl Diagnostics {
             tracing::error!(
                 event = "sys_missing_endpoints",
                 path = status,
-                "endpoints are not mounted: add `.service(expire.endpoints())` to the App"
+                "endpoints not mounted; add `.service(expire.endpoints())` to the App"
             );
         }
     }
 
-    /// Another session layer is wrapped around or inside SessionExpire.
-    pub(crate) fn error_other_session_layer(&self, place: &'static str) {
+    /// Logs an error about a second session layer, `position` (outside or inside) of the
+    /// middleware.
+    pub(crate) fn error_other_session_layer(&self, position: &'static str) {
         if self.other_session_layer.is_first() {
             tracing::error!(
                 event = "sys_other_session_layer",
-                place,
-                "a second session layer: remove `.wrap(SessionMiddleware…)`; SessionExpire provides \
-                 `Session` and `Identity`"
+                position,
+                "second session layer; remove `.wrap(SessionMiddleware…)`, because SessionExpire \
+                 provides `Session` and `Identity`"
             );
         }
     }
 
-    /// A login form called `Identity::login` for the user who is signed in, shortly before the end.
+    /// Warns that `Identity::login` was called for the signed-in user shortly before the session
+    /// ends.
     pub(crate) fn warn_same_user_login(&self) {
         if self.same_user_login.is_first() {
             tracing::warn!(
                 event = "sys_same_user_login",
-                "Identity::login of the same user renews the session key but not the timeouts; call \
-                 SessionHandle::sign_in to start a new session"
+                "Identity::login of the signed-in user renews the session key but not the \
+                 timeouts; call SessionHandle::sign_in to start a new session"
             );
         }
     }
 
-    /// An anonymous visitor's session was stored.
+    /// Counts a stored session of an anonymous visitor. Warns if there were many and no user.
     pub(crate) fn count_session_without_user(&self) {
         let seen = self.sessions_without_user.fetch_add(1, Ordering::Relaxed);
         if seen == SESSIONS_WITHOUT_USER && self.no_user.is_first() {
             tracing::warn!(
                 event = "sys_no_user",
-                "many sessions and no user: if the application keeps the user in an entry of its own, name it with \
-                 `identity_key`"
+                "many sessions without a user; if the application stores the user id in an \
+                 entry of its own, set `identity_key`"
             );
         }
     }
 
-    /// A user was seen.
-    pub(crate) fn saw_user(&self) {
-        // A relaxed load is free; the store happens once.
+    /// Records that the application has users.
+    pub(crate) fn record_user(&self) {
+        // Load first: a store on every request would contend for the cache line.
         if !self.no_user.0.load(Ordering::Relaxed) {
             self.no_user.0.store(true, Ordering::Relaxed);
         }
@@ -127,11 +131,11 @@ mod tests {
     use super::{Ordering, SESSIONS_WITHOUT_USER};
     use crate::{Policy, SessionExpire, SessionVars, clock::ManualClock, minutes};
 
-    /// Collects warnings and errors: the level, the constant `event` and the place.
+    /// Collects warnings and errors, with level, `event` and `position`.
     #[derive(Clone, Default)]
-    struct Log(Arc<Mutex<Vec<String>>>);
+    struct EventLog(Arc<Mutex<Vec<String>>>);
 
-    impl Log {
+    impl EventLog {
         fn start() -> (Self, DefaultGuard) {
             let log = Self::default();
             let subscriber = Registry::default().with(log.clone());
@@ -143,7 +147,7 @@ mod tests {
         }
     }
 
-    impl<S: Subscriber> Layer<S> for Log {
+    impl<S: Subscriber> Layer<S> for EventLog {
         fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
             let level = *event.metadata().level();
             if level <= Level::WARN && event.metadata().target().starts_with("session_expire") {
@@ -158,7 +162,7 @@ mod tests {
 
     impl Visit for Fields {
         fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
-            if matches!(field.name(), "event" | "place") {
+            if matches!(field.name(), "event" | "position") {
                 write!(self.0, " {value:?}").unwrap();
             }
         }
@@ -212,8 +216,8 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn sessions_without_user_are_warned_of_once() {
-        let (log, _guard) = Log::start();
+    async fn sessions_without_user_are_logged_once() {
+        let (log, _guard) = EventLog::start();
         let app = app!(expire());
         for seen in 0..3 * SESSIONS_WITHOUT_USER {
             send!(app, Method::POST, "/own-login", "");
@@ -224,8 +228,8 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn application_whose_users_are_seen_is_not_warned() {
-        let (log, _guard) = Log::start();
+    async fn sessions_with_a_user_are_not_logged() {
+        let (log, _guard) = EventLog::start();
         let app = app!(expire());
         for seen in 0..3 * SESSIONS_WITHOUT_USER {
             send!(app, Method::POST, "/own-login", "");
@@ -236,9 +240,9 @@ mod tests {
         assert!(log.take().is_empty());
     }
 
-    /// A process that was restarted sees users whose requests write nothing.
+    // After a restart, the requests of signed-in users may write nothing.
     #[actix_web::test]
-    async fn request_of_a_signed_in_user_counts_as_seen() {
+    async fn request_of_signed_in_user_records_user() {
         let expire = expire();
         let app = app!(expire);
         let cookie = send!(app, Method::POST, "/login", "");
@@ -251,8 +255,8 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn second_session_layer_is_an_error_once_per_application() {
-        let (log, _guard) = Log::start();
+    async fn second_session_layer_is_logged_once_per_app() {
+        let (log, _guard) = EventLog::start();
         let layer = || {
             let store = CookieSessionStore::default();
             let builder = SessionMiddleware::builder(store, Key::from(&[7; 64]));
@@ -272,7 +276,7 @@ mod tests {
         }
         let app = App::new().configure(routes).wrap(expire()).wrap(layer());
         let app = init_service(app).await;
-        // The session of the layer outside.
+        // A session of the outer layer.
         let cookie = {
             let other = App::new().configure(routes).wrap(layer());
             send!(init_service(other).await, Method::POST, "/own-login", "")
@@ -284,8 +288,8 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn unknown_session_is_warned_of_once_per_application() {
-        let (log, _guard) = Log::start();
+    async fn unknown_session_is_logged_once_per_app() {
+        let (log, _guard) = EventLog::start();
         for _ in 0..2 {
             let app = app!(expire());
             for n in 0..5 {
@@ -298,8 +302,8 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn missing_endpoints_are_an_error_once_per_application() {
-        let (log, _guard) = Log::start();
+    async fn missing_endpoints_are_logged_once_per_app() {
+        let (log, _guard) = EventLog::start();
         let app = app!(expire());
         let cookie = send!(app, Method::POST, "/login", "");
         for _ in 0..3 {
@@ -309,8 +313,8 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn ordinary_application_logs_no_warning() {
-        let (log, _guard) = Log::start();
+    async fn correct_configuration_logs_no_warning() {
+        let (log, _guard) = EventLog::start();
         let expire = expire();
         let app = App::new().configure(routes).service(expire.endpoints()).wrap(expire.clone());
         let app = init_service(app).await;

@@ -1,23 +1,26 @@
-//! Errors of the configuration, of the set-up and of a registry.
+//! Errors of configuration, set-up and registries.
+//!
+//! Messages state the fact. Sources are available by [`Error::source`](StdError::source).
 
 use std::{error::Error as StdError, fmt};
 
-/// Invalid configuration, found when a policy is parsed or the middleware is built.
+/// Error of an invalid configuration. Parsing a policy or building the middleware returns it.
 ///
-/// Each message names the option and the fix.
+/// Each message names the option.
 ///
 /// ```
 /// use session_expire::{Policy, SessionExpire, hours};
+///
 /// let error = SessionExpire::builder(Policy::new().warn(hours(1))).build().unwrap_err();
 /// assert_eq!(
 ///     error.to_string(),
-///     "warn: 1h is not shorter than idle = 30m; warn later, or leave `warn` out"
+///     "`warn` (1h) must be shorter than `idle` (30m)"
 /// );
 /// ```
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// A duration that cannot be parsed.
+    /// The value cannot be parsed as a duration.
     #[error(
         "{key}: {value:?} is not a duration: {problem}; write one such as \"90s\", \"10m\", \"1h30m\" or \"never\""
     )]
@@ -27,10 +30,10 @@ pub enum ConfigError {
         key: &'static str,
         /// The value.
         value: String,
-        /// Why it is no duration.
+        /// The problem.
         problem: DurationError,
     },
-    /// A value of the wrong kind.
+    /// The value is not what the option expects.
     #[error("{key}: {value} is not {expected}")]
     #[non_exhaustive]
     Value {
@@ -38,45 +41,41 @@ pub enum ConfigError {
         key: &'static str,
         /// The value.
         value: String,
-        /// What is expected.
+        /// The expected kind of value.
         expected: &'static str,
     },
-    /// A warning time that is not shorter than a limit.
-    #[error(
-        "warn: {warn} is not shorter than {limit_key} = {limit}; warn later, or leave `warn` out"
-    )]
+    /// The warning time is not shorter than a timeout.
+    #[error("`warn` ({warn}) must be shorter than `{limit_key}` ({limit})")]
     #[non_exhaustive]
     WarnTooEarly {
         /// The warning time.
         warn: String,
-        /// The limit's name.
+        /// The option that sets the timeout.
         limit_key: &'static str,
-        /// The limit.
+        /// The timeout.
         limit: String,
     },
-    /// A limit of zero, which would end each session at once.
-    #[error("{key}: zero would end every session at once; write \"never\" to switch the limit off")]
+    /// The timeout is zero.
+    #[error("{key}: zero would end every session at once; write \"never\" for no limit")]
     #[non_exhaustive]
     Zero {
         /// The option.
         key: &'static str,
     },
-    /// A path that is not a local path.
-    #[error(
-        "{key}: {value:?} is not a path of this site; it must start with one \"/\" and not end with one, such as \"/login\""
-    )]
+    /// The value is not a local path.
+    #[error("{key}: {value:?} is not a local path; write one such as \"/login\"")]
     #[non_exhaustive]
-    NotLocal {
+    NotLocalPath {
         /// The option.
         key: &'static str,
         /// The value.
         value: String,
     },
-    /// `max_sessions` with a registry that does not enforce it.
+    /// The policy sets `max_sessions`, which the registry does not enforce.
     #[error(
-        "max_sessions: this registry cannot count the sessions of a user; leave `max_sessions` out or use a registry that can"
+        "max_sessions: the registry enforces no session limit; remove `max_sessions` or use another registry"
     )]
-    CannotCount,
+    LimitNotEnforced,
 }
 
 impl fmt::Debug for ConfigError {
@@ -85,19 +84,19 @@ impl fmt::Debug for ConfigError {
     }
 }
 
-/// Writes an error and its sources. A `main` that returns an error prints its `Debug` output, which
-/// must say what to change.
+/// Writes an error and its sources. A `main` that returns an error prints the `Debug` output, which
+/// must contain the whole message.
 pub(crate) fn write_with_sources(error: &dyn StdError, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     write!(f, "{error}")?;
-    let mut cause = error.source();
-    while let Some(error) = cause {
+    let mut source = error.source();
+    while let Some(error) = source {
         write!(f, ": {error}")?;
-        cause = error.source();
+        source = error.source();
     }
     Ok(())
 }
 
-/// Error of a library below this crate, behind [`Error::source`](StdError::source).
+/// Error of a dependency, which [`Error::source`](StdError::source) returns.
 pub(crate) type Source = Box<dyn StdError + Send + Sync>;
 
 /// Error of parsing a duration.
@@ -105,6 +104,7 @@ pub(crate) type Source = Box<dyn StdError + Send + Sync>;
 /// ```
 /// use std::time::Duration;
 /// use session_expire::{Limit, error::DurationError};
+///
 /// assert_eq!("600".parse::<Limit<Duration>>(), Err(DurationError::NoUnit));
 /// assert_eq!("30m1h".parse::<Limit<Duration>>(), Err(DurationError::Order));
 /// ```
@@ -114,22 +114,22 @@ pub enum DurationError {
     /// The text is empty.
     #[error("it is empty")]
     Empty,
-    /// A number without a unit, as in `"600"`.
+    /// A number has no unit, as in `"600"`.
     #[error("a number lacks its unit")]
     NoUnit,
-    /// A unit without a number, as in `"m"`.
+    /// A unit has no number, as in `"m"`.
     #[error("a unit lacks its number")]
     NoNumber,
-    /// A unit other than `ms`, `s`, `m`, `h`, `d`.
+    /// A unit is not `d`, `h`, `m`, `s` or `ms`.
     #[error("its units can be d, h, m, s and ms")]
     UnknownUnit,
-    /// Units twice or in a rising order, as in `"10s1h"`.
+    /// Units are repeated or in rising order, as in `"10s1h"`.
     #[error("its units must go from the largest to the smallest, each once")]
     Order,
-    /// Zero.
+    /// The duration is zero.
     #[error("it is zero")]
     Zero,
-    /// More than a hundred years.
+    /// The duration is longer than a hundred years.
     #[error("it is longer than a hundred years")]
     TooLong,
 }
@@ -138,20 +138,22 @@ pub enum DurationError {
 ///
 /// ```
 /// use session_expire::{PublicId, error::InvalidPublicId};
+///
 /// assert_eq!("../etc".parse::<PublicId>(), Err(InvalidPublicId));
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a session id has 16 letters and digits")]
+#[error("session id must have 16 letters and digits")]
 pub struct InvalidPublicId;
 
-/// Error of a registry: the server cannot be reached, the disk is full, a response is invalid.
+/// Error of a registry, such as an unreachable server or a full disk.
 ///
-/// As a response it is a 503, so that `?` works in handlers. The message is for the log; users do not
-/// see it.
+/// With `?` in a handler, it becomes a 503 response. The response does not contain the message,
+/// which is for the log.
 ///
 /// ```
 /// use std::{error::Error, io::{self, ErrorKind}};
 /// use session_expire::error::RegistryError;
+///
 /// let error = RegistryError::new("load a record", io::Error::from(ErrorKind::TimedOut));
 /// assert_eq!(error.to_string(), "the session registry could not load a record");
 /// assert_eq!(error.source().map(ToString::to_string).as_deref(), Some("timed out"));
@@ -160,11 +162,11 @@ pub struct InvalidPublicId;
 #[error("the session registry could not {operation}")]
 pub struct RegistryError {
     operation: &'static str,
-    source: Box<dyn StdError + Send + Sync>,
+    source: Source,
 }
 
 impl RegistryError {
-    /// Returns an error of `operation` ("load a record") with its source.
+    /// Returns an error of `operation`, such as `"load a record"`, with its source.
     pub fn new(
         operation: &'static str,
         source: impl Into<Box<dyn StdError + Send + Sync>>,
@@ -173,36 +175,35 @@ impl RegistryError {
     }
 }
 
-/// An error of the application's set-up: the response is an opaque 500, the log says what to change.
+/// Error of the application's set-up. The response is a 500 without details; the log has the
+/// message.
 ///
 /// ```
-/// # #[actix_web::main]
-/// # async fn main() {
-/// use actix_web::{FromRequest, test::TestRequest};
-/// use session_expire::{SessionVars, error::SetupError};
-/// let request = TestRequest::default().to_http_request();
-/// let error = SessionVars::extract(&request).await.unwrap_err();
-/// assert_eq!(error.as_error(), Some(&SetupError::NotMounted));
-/// # }
+/// use actix_web::Error;
+/// use session_expire::error::SetupError;
+///
+/// fn is_middleware_missing(error: &Error) -> bool {
+///     error.as_error() == Some(&SetupError::NotMounted)
+/// }
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SetupError {
-    /// A policy layer or an extractor without the middleware.
+    /// A policy layer or an extractor is used without the middleware.
     #[error("SessionExpire is not mounted; add `.wrap(expire.clone())` to the App")]
     NotMounted,
     /// The middleware is mounted inside itself.
-    #[error("SessionExpire is mounted twice; wrap the App once and give scopes a PolicyPatch")]
+    #[error("SessionExpire is mounted twice; wrap only the App, and wrap scopes in a PolicyPatch")]
     MountedTwice,
-    /// `SessionMiddleware` is wrapped beside the middleware.
-    #[error("a second session layer is mounted; remove `.wrap(SessionMiddleware…)`")]
+    /// `SessionMiddleware` is mounted, too.
+    #[error("second session layer is mounted; remove `.wrap(SessionMiddleware…)`")]
     OtherSessionLayer,
-    /// A layer sets `max_sessions`, and the registry does not enforce it.
-    #[error("the policy of this handler sets `max_sessions`, which the registry does not enforce")]
+    /// A policy layer sets `max_sessions`, which the registry does not enforce.
+    #[error("policy layer sets `max_sessions`, which the registry does not enforce")]
     CannotEnforceLimit,
-    /// A handler is opened inside a scope that requires a login.
+    /// A policy layer sets `require_login = false` inside one that requires a login.
     #[error(
-        "`require_login = false` inside a scope or application that requires a login; mount the page outside of it"
+        "`require_login = false` inside a scope or application that requires a login; mount the handler outside of it"
     )]
-    OpenInsideClosed,
+    LoginNotOptional,
 }

@@ -1,4 +1,6 @@
-//! Events of sessions, for the log and for the application.
+//! Events of sessions, for the log, the metrics and the application's observer.
+//!
+//! No event contains a session key. The middleware and `Sessions` emit them.
 
 use std::sync::Arc;
 
@@ -20,7 +22,8 @@ use crate::{
 ///     }
 /// }
 ///
-/// let expire = SessionExpire::builder(Policy::new()).observer(|event| println!("{}", line(event)));
+/// let builder = SessionExpire::builder(Policy::new());
+/// let builder = builder.observer(|event| println!("{}", line(event)));
 /// ```
 #[derive(Debug)]
 #[non_exhaustive]
@@ -33,31 +36,31 @@ pub enum Event<'a> {
         /// The public id of the session.
         id: PublicId,
     },
-    /// A session ended; emitted once per session.
+    /// A session ended. It is emitted once per session.
     #[non_exhaustive]
     Ended {
         /// The user.
         user: &'a str,
         /// The public id of the session.
         id: PublicId,
-        /// Why.
+        /// The reason.
         reason: Reason,
     },
     /// A keep-alive has reported activity of the user.
     #[non_exhaustive]
-    Renewed {
+    KeptAlive {
         /// The user.
         user: &'a str,
         /// The public id of the session.
         id: PublicId,
     },
-    /// A request came with a session that has ended, or that the registry does not know.
+    /// A request with an ended or unknown session was refused.
     #[non_exhaustive]
     Refused {
-        /// Why.
+        /// The reason.
         reason: Reason,
     },
-    /// A login was refused, because the session limit was reached.
+    /// A login was refused because the session limit was reached.
     #[non_exhaustive]
     LoginRefused {
         /// The user.
@@ -66,14 +69,14 @@ pub enum Event<'a> {
     /// All sessions of all users were ended.
     #[non_exhaustive]
     EveryoneEnded {
-        /// How many ended.
+        /// The number of sessions that ended.
         count: u64,
     },
-    /// An operation of the registry has failed. If it was to load a session, the request went on as
+    /// An operation of the registry has failed. If it loads a session, the request continues as
     /// that of an anonymous visitor.
     #[non_exhaustive]
     RegistryFailed {
-        /// The operation, with its cause as the source.
+        /// The error, which names the operation and has a source.
         error: &'a RegistryError,
     },
 }
@@ -82,20 +85,21 @@ pub enum Event<'a> {
 pub(crate) type Observer = Arc<dyn Fn(&Event<'_>) + Send + Sync>;
 
 impl<'a> Event<'a> {
-    /// The end of `record`, for the reason in it.
-    pub(crate) fn end_of(record: &'a SessionRecord) -> Self {
+    /// Returns the event of an ended record.
+    pub(crate) fn from_ended(record: &'a SessionRecord) -> Self {
         let reason = record.ended.as_ref().map_or(Reason::Unknown, |ended| ended.reason);
         Self::Ended { user: &record.user, id: record.id, reason }
     }
 }
 
 impl Event<'_> {
-    /// Returns its word in OWASP's [logging vocabulary], or a word of this crate if there is none:
+    /// Returns the word for the event in OWASP's [logging vocabulary]. The vocabulary has none for
+    /// some events; those have a word of this crate:
     ///
     /// | event | word | level |
     /// |---|---|---|
     /// | [`LoggedIn`](Self::LoggedIn) | `session_created` | info |
-    /// | [`Renewed`](Self::Renewed) | `session_renewed` | debug |
+    /// | [`KeptAlive`](Self::KeptAlive) | `session_renewed` | debug |
     /// | [`Ended`](Self::Ended) | `session_expired` | info |
     /// | [`Refused`](Self::Refused) | `session_use_after_expire` | warn |
     /// | [`LoginRefused`](Self::LoginRefused) | `excess_sessions_exceeded` | warn |
@@ -107,7 +111,7 @@ impl Event<'_> {
     pub fn word(&self) -> &'static str {
         match self {
             Self::LoggedIn { .. } => "session_created",
-            Self::Renewed { .. } => "session_renewed",
+            Self::KeptAlive { .. } => "session_renewed",
             Self::Ended { .. } => "session_expired",
             Self::Refused { .. } => "session_use_after_expire",
             Self::LoginRefused { .. } => "excess_sessions_exceeded",
@@ -116,7 +120,7 @@ impl Event<'_> {
         }
     }
 
-    /// Returns the reason of an event that has one.
+    /// Returns the reason of the event, if it has one.
     #[must_use]
     pub fn reason(&self) -> Option<Reason> {
         match self {
@@ -125,15 +129,16 @@ impl Event<'_> {
         }
     }
 
-    /// Writes the event to the log. User names are quoted, so that no name can forge a line.
+    /// Writes the event to the log. User ids are quoted: otherwise a user id could forge a log
+    /// line.
     pub(crate) fn trace(&self) {
         let event = self.word();
         match self {
             Self::LoggedIn { user, id } => {
                 tracing::info!(event, user = ?user, session = %id, "signed in");
             }
-            Self::Renewed { user, id } => {
-                tracing::debug!(event, user = ?user, session = %id, "session kept alive");
+            Self::KeptAlive { user, id } => {
+                tracing::debug!(event, user = ?user, session = %id, "activity reported");
             }
             Self::Ended { user, id, reason } => {
                 tracing::info!(event, user = ?user, session = %id, %reason, "session ended");
@@ -171,9 +176,9 @@ mod tests {
     use super::*;
 
     #[derive(Clone, Default)]
-    struct Log(Arc<Mutex<Vec<u8>>>);
+    struct LogBuffer(Arc<Mutex<Vec<u8>>>);
 
-    impl Write for Log {
+    impl Write for LogBuffer {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
             Ok(bytes.len())
@@ -185,7 +190,7 @@ mod tests {
     }
 
     fn logged(event: &Event<'_>) -> String {
-        let log = Log::default();
+        let log = LogBuffer::default();
         let writer = log.clone();
         let subscriber =
             tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
@@ -195,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_says_what_happened_in_the_words_of_owasp() {
+    fn log_line_has_owasp_word_user_and_reason() {
         let ended = Event::Ended { user: "alice", id: PublicId::random(), reason: Reason::Idle };
         let line = logged(&ended);
         for part in ["INFO", "event=\"session_expired\"", "user=\"alice\"", "reason=idle"] {
@@ -204,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn no_name_can_forge_a_line_or_a_field() {
+    fn user_id_cannot_forge_log_line_or_field() {
         let name = "eve\nINFO session_created user=\"root\"\r\u{1b}[2J\u{85}\u{2028}";
         let line = logged(&Event::LoginRefused { user: name });
         assert_eq!(line.trim_end().lines().count(), 1, "{line}");

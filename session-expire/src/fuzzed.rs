@@ -1,5 +1,7 @@
-//! Parsers of what clients and stores send: each takes any bytes, and panics where a promise is broken.
-//! Fuzzers call them (`tests/fuzz`), and the tests below replay what fuzzers have found.
+//! Fuzz targets for parsers of untrusted input.
+//!
+//! Each function accepts any bytes and panics if an invariant is violated. The fuzzers in
+//! `tests/fuzz` call them, and the test below replays the corpus.
 
 #![allow(clippy::expect_used, clippy::missing_panics_doc, missing_docs)]
 
@@ -8,22 +10,22 @@ use std::time::Duration;
 use crate::{
     Limit, PolicyPatch,
     messages::notice::Languages,
-    policy::local_path::{LONGEST_PATH, local_path},
+    policy::local_path::{MAX_PATH_LEN, local_path},
     request::user_agent::device_name,
-    session::{key::SigningKey, page_token},
+    session::{page_token, signing_key::SigningKey},
     time::{format_duration, parse_duration},
 };
 
-/// Durations, way back, languages, devices: the texts of headers, forms and flags.
+/// Texts of headers, forms and flags: durations, return paths, languages, devices, page tokens.
 pub fn texts(bytes: &[u8]) {
     let text = &*String::from_utf8_lossy(bytes);
     if let Ok(duration) = parse_duration(text) {
         let again = parse_duration(&format_duration(duration));
-        assert_eq!(again.ok(), Some(duration), "what is read can be written and read again");
+        assert_eq!(again.ok(), Some(duration), "formatted duration parses again");
     }
     let _ = text.parse::<Limit<Duration>>();
     if let Some(path) = local_path(text) {
-        assert!(path.starts_with('/') && !path.starts_with("//") && path.len() <= LONGEST_PATH);
+        assert!(path.starts_with('/') && !path.starts_with("//") && path.len() <= MAX_PATH_LEN);
         assert!(!path.contains(['\\', '\r', '\n', '\t']), "{path:?}");
     }
     let languages = Languages::parse(text);
@@ -34,18 +36,18 @@ pub fn texts(bytes: &[u8]) {
     assert_eq!(
         page_token::verify(text, b"policies", &SigningKey::random()),
         None,
-        "no signature is guessed"
+        "forged token is accepted"
     );
 }
 
-/// A policy in a file, in the words of the attribute.
+/// Policy in a file.
 pub fn policy(bytes: &[u8]) {
     let Ok(patch) = serde_json::from_slice::<PolicyPatch>(bytes) else { return };
-    let text = serde_json::to_string(&patch).expect("what was read can be written");
+    let text = serde_json::to_string(&patch).expect("parsed patch serializes");
     assert_eq!(serde_json::from_str::<PolicyPatch>(&text).ok(), Some(patch));
 }
 
-/// The body of a keep-alive, as a form and as JSON.
+/// Body of a keep-alive, as a form and as JSON.
 pub fn keep_alive(bytes: &[u8]) {
     for is_json in [false, true] {
         if let Some(idle_for) = crate::endpoints::keep_alive::idle_for(bytes, is_json) {
@@ -54,7 +56,7 @@ pub fn keep_alive(bytes: &[u8]) {
     }
 }
 
-/// A record as it comes from Redis.
+/// Record as Redis stores it.
 #[cfg(feature = "redis")]
 pub fn record(bytes: &[u8]) {
     crate::registry::redis::read_and_write(bytes);
@@ -64,7 +66,7 @@ pub fn record(bytes: &[u8]) {
 mod tests {
     use std::{fs, path::Path};
 
-    /// Everything that lies in the folder of a target; how much that was.
+    /// Runs a target on its corpus, and returns the number of files.
     fn replay(target: &str, run: impl Fn(&[u8])) -> usize {
         let folder =
             Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fuzz/corpus").join(target);
@@ -73,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn what_fuzzers_have_found_is_replayed() {
+    fn corpus_does_not_panic() {
         assert!(replay("texts", super::texts) >= 10);
         assert!(replay("policy", super::policy) >= 5);
         assert!(replay("keep_alive", super::keep_alive) >= 5);

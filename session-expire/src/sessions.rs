@@ -1,4 +1,6 @@
-//! Sessions of users, for a sessions page and for administrators.
+//! Sessions of all users, for sessions pages and administration.
+//!
+//! Nothing here checks permissions.
 
 use std::{fmt, sync::Arc};
 
@@ -15,71 +17,76 @@ use crate::{
         reason::Reason,
         record::{Ended, SessionRecord, SessionRef},
     },
-    time::{Timestamp, clock::SteadyClock},
+    time::{Timestamp, clock::MonotonicClock},
 };
 
-/// Lists and ends the sessions of users. It checks no permission: the caller must.
+/// Handle to list and end the sessions of users.
 ///
-/// From [`SessionExpire::sessions`](crate::SessionExpire::sessions), or in a handler from
+/// [`SessionExpire::sessions`](crate::SessionExpire::sessions) returns it, and in a handler
 /// [`SessionHandle::sessions`](crate::SessionHandle::sessions). An ended session is rejected on its
-/// next request; at another process whose Redis registry caches records, within 50 milliseconds.
+/// next request. Another process whose Redis registry caches records rejects it within 50
+/// milliseconds.
 ///
-/// Every method returns [`RegistryError`] if the registry is unavailable.
+/// # Security
+///
+/// No method checks permissions. The caller must check them.
 ///
 /// ```
 /// use actix_identity::Identity;
 /// use actix_web::{Result, post, error::ErrorUnauthorized};
 /// use session_expire::SessionHandle;
 ///
-/// /// "Sign out everywhere else", after a changed password.
+/// /// Ends the user's other sessions after a change of password.
 /// #[post("/end-others")]
 /// async fn end_others(user: Identity, session: SessionHandle) -> Result<String> {
 ///     let user = user.id().map_err(ErrorUnauthorized)?;
-///     let Some(this) = session.id() else { return Ok(String::new()) };
-///     let ended = session.sessions().because("password_changed").end_others(&user, this).await?;
+///     let Some(current) = session.id() else { return Ok(String::new()) };
+///     let sessions = session.sessions().with_cause("password_changed");
+///     let ended = sessions.end_others(&user, current).await?;
 ///     Ok(format!("{ended} sessions ended"))
 /// }
 /// ```
 #[derive(Clone)]
 pub struct Sessions {
     pub(crate) registry: Arc<dyn Registry>,
-    pub(crate) clock: Arc<SteadyClock>,
+    pub(crate) clock: Arc<MonotonicClock>,
     pub(crate) close_adoption_until: Option<Timestamp>,
     pub(crate) cause: Option<Arc<str>>,
     pub(crate) emit: Arc<dyn Fn(&Event<'_>) + Send + Sync>,
 }
 
 impl Sessions {
-    /// Sets the cause of the ends that follow: the application's own word beside the reason.
+    /// Sets the cause for sessions that the returned value ends, such as `password_changed`.
+    /// Default: none.
     #[must_use]
-    pub fn because(mut self, cause: impl Into<Arc<str>>) -> Self {
+    pub fn with_cause(mut self, cause: impl Into<Arc<str>>) -> Self {
         self.cause = Some(cause.into());
         self
     }
 
     /// Returns the active sessions of `user`, newest login first.
     ///
-    /// A session that has expired under the limits of its login is not among them, although a page
-    /// with laxer limits still accepts it.
+    /// A session that has expired under the timeouts of its login is left out, even if a page with
+    /// laxer timeouts still accepts it.
     ///
     /// # Errors
     ///
     /// Returns [`RegistryError`] if the registry is unavailable.
-    pub async fn live(&self, user: &str) -> Result<Vec<SessionRecord>, RegistryError> {
-        let (open, now) = (self.find(Query::open(user)).await?, self.clock.now());
+    pub async fn list_active(&self, user: &str) -> Result<Vec<SessionRecord>, RegistryError> {
+        let (open, now) = (self.list(Query::open(user)).await?, self.clock.now());
         Ok(open.into_iter().filter(|record| record.expiry_reason(now).is_none()).collect())
     }
 
-    /// Returns the ended sessions of `user` as far as the history goes, newest login first. One that
-    /// has expired unnoticed is among them, with the reason.
+    /// Returns the ended sessions in the history of `user`, newest login first. Expired sessions
+    /// that no request has ended yet are included, with their reason.
     ///
     /// # Errors
     ///
     /// Returns [`RegistryError`] if the registry is unavailable.
-    pub async fn past(&self, user: &str) -> Result<Vec<SessionRecord>, RegistryError> {
+    pub async fn list_history(&self, user: &str) -> Result<Vec<SessionRecord>, RegistryError> {
         let all = Query::all(user);
-        let (records, now) = (self.find(all).await?, self.clock.now());
-        let over = records.into_iter().filter_map(|mut record| match record.expiry_reason(now) {
+        let (records, now) = (self.list(all).await?, self.clock.now());
+        let ended = records.into_iter().filter_map(|mut record| match record.expiry_reason(now) {
             _ if record.ended.is_some() => Some(record),
             None => None,
             Some(reason) => {
@@ -87,16 +94,16 @@ impl Sessions {
                 Some(record)
             }
         });
-        Ok(over.collect())
+        Ok(ended.collect())
     }
 
-    /// Lists records of one user or of all, page by page.
+    /// Returns the records that match `query`, of one user or of all, page by page.
     ///
     /// # Errors
     ///
     /// Returns [`RegistryError`] if the registry is unavailable.
-    pub async fn find(&self, query: Query) -> Result<Vec<SessionRecord>, RegistryError> {
-        self.registry.list(query).await.inspect_err(|error| self.failed(error))
+    pub async fn list(&self, query: Query) -> Result<Vec<SessionRecord>, RegistryError> {
+        self.registry.list(query).await.inspect_err(|error| self.emit_failure(error))
     }
 
     /// Ends the session `id` of `user`. Returns `false` if `user` has no such open session.
@@ -104,20 +111,28 @@ impl Sessions {
     /// # Errors
     ///
     /// Returns [`RegistryError`] if the registry is unavailable.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, the session either has ended or is unchanged.
     pub async fn end(&self, user: &str, id: PublicId) -> Result<bool, RegistryError> {
         let session = SessionRef { user: user.into(), id };
         Ok(self.end_target(EndTarget::Session(session)).await? > 0)
     }
 
-    /// Ends all sessions of `user` but `keep`, and returns how many ended. If `keep` is not open,
-    /// none ends.
+    /// Ends all sessions of `user` except `current`, and returns how many ended. If `current` is
+    /// not open, ends none.
     ///
     /// # Errors
     ///
     /// Returns [`RegistryError`] if the registry is unavailable.
-    pub async fn end_others(&self, user: &str, keep: PublicId) -> Result<usize, RegistryError> {
-        let keep = SessionRef { user: user.into(), id: keep };
-        self.end_target(EndTarget::Others(keep)).await
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, the sessions either have ended or are unchanged.
+    pub async fn end_others(&self, user: &str, current: PublicId) -> Result<usize, RegistryError> {
+        let current = SessionRef { user: user.into(), id: current };
+        self.end_target(EndTarget::Others(current)).await
     }
 
     /// Ends all sessions of `user`, and returns how many ended.
@@ -125,25 +140,33 @@ impl Sessions {
     /// # Errors
     ///
     /// Returns [`RegistryError`] if the registry is unavailable.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, the sessions either have ended or are unchanged.
     pub async fn end_all(&self, user: &str) -> Result<usize, RegistryError> {
         self.end_target(EndTarget::All(user.into())).await
     }
 
-    /// Ends all sessions of all users, as after a break-in (ASVS 5.0 7.4.5), and returns how many
-    /// ended.
+    /// Ends all sessions of all users, for example after a security incident (ASVS 5.0 7.4.5), and
+    /// returns how many ended.
     ///
     /// # Errors
     ///
-    /// Returns [`RegistryError`] if the registry is unavailable; some sessions may have ended then,
-    /// and it may be called again.
+    /// Returns [`RegistryError`] if the registry is unavailable. Some sessions may have ended. Call
+    /// it again to end the others.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, some sessions may have ended. Call it again to end the others.
     pub async fn end_everyone(&self) -> Result<u64, RegistryError> {
         let ended = self.registry.end_everyone(self.ended()).await;
-        let count = ended.inspect_err(|error| self.failed(error))?;
+        let count = ended.inspect_err(|error| self.emit_failure(error))?;
         (self.emit)(&Event::EveryoneEnded { count });
         Ok(count)
     }
 
-    fn failed(&self, error: &RegistryError) {
+    fn emit_failure(&self, error: &RegistryError) {
         (self.emit)(&Event::RegistryFailed { error });
     }
 
@@ -154,8 +177,9 @@ impl Sessions {
     async fn end_target(&self, target: EndTarget) -> Result<usize, RegistryError> {
         let mut request = EndSessions::new(target, self.ended());
         request.close_adoption_until = self.close_adoption_until;
-        let ended = self.registry.end(request).await.inspect_err(|error| self.failed(error))?;
-        ended.iter().for_each(|record| (self.emit)(&Event::end_of(record)));
+        let ended =
+            self.registry.end(request).await.inspect_err(|error| self.emit_failure(error))?;
+        ended.iter().for_each(|record| (self.emit)(&Event::from_ended(record)));
         Ok(ended.len())
     }
 }

@@ -41,7 +41,7 @@ const pages = {
     await signIn(page);
     server.away = true;
     await server.pass(1205, 1085);
-    assert.match(await dialog(page).textContent(), /Your session is over/);
+    assert.match(await dialog(page).textContent(), /Your session has ended/);
   },
   "editor": async (page) => { await signIn(page); await page.goto("/editor"); },
   "devices page": async (page) => { await signIn(page); await page.goto("/devices"); },

@@ -78,5 +78,5 @@ test("two processes with one Redis share sessions", async () => {
 });
 
 test("site without its Redis does not start and says why", async () => {
-  await assert.rejects(startSite("--registry", `redis://127.0.0.1:${await freePort()}/0`), /is it running there/);
+  await assert.rejects(startSite("--registry", `redis://127.0.0.1:${await freePort()}/0`), /check that it is running there/);
 });

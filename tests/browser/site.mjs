@@ -6,6 +6,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { after } from "node:test";
 import { chromium } from "playwright-core";
 
 const TARGET = process.env.CARGO_TARGET_DIR ?? new URL("../../target", import.meta.url).pathname;
@@ -44,7 +45,7 @@ export async function startSiteIn(folder, ...flags) {
   return { address, stop: (signal) => { site.kill(signal); return gone; } };
 }
 
-export const startBrowser = () =>
+const startBrowser = () =>
   chromium.launch({
     executablePath: CHROMIUM,
     // As users have it: with the back/forward cache, and with tabs that sleep.
@@ -56,6 +57,11 @@ export const startBrowser = () =>
     ],
     args: ["--no-sandbox", "--disable-quic", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
   });
+
+// The tests of a file share a browser. Each has contexts of its own.
+let started;
+const sharedBrowser = () => (started ??= startBrowser());
+after(async () => (await started)?.close());
 
 // Opens a page in a new browser context. `page.complaints` collects the errors of scripts and the
 // violations of the Content-Security-Policy.
@@ -80,14 +86,13 @@ export async function signIn(page, user = "alice") {
 // Runs a test with a new page at a new site. The test fails on an error of a script or a violation of
 // the Content-Security-Policy.
 export const at = (flags, run) => async () => {
-  const browser = await startBrowser();
-  const site = await startSite(...flags);
+  const [browser, site] = await Promise.all([sharedBrowser(), startSite(...flags)]);
   try {
     const page = await visit(browser, site);
     await run(page, site);
     assert.deepEqual(page.complaints, []);
   } finally {
-    await browser.close();
+    await Promise.all(browser.contexts().map((context) => context.close()));
     site.stop();
   }
 };

@@ -47,7 +47,7 @@ test("offline page is covered at the end and redirects later", about(async (page
   server.away = true;
   await server.pass(120, 10);
   assert.deepEqual([await isCovered(page), await isOpen(page), path(page)], [true, true, "/dashboard"]);
-  assert.match(await dialog(page).textContent(), /Your session is over/);
+  assert.match(await dialog(page).textContent(), /Your session has ended/);
   assert.equal(await page.getByRole("button", { name: "Sign out" }).count(), 0);
   await page.keyboard.press("Escape");
   await page.keyboard.press("Escape");

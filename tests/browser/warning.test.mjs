@@ -22,7 +22,8 @@ test("warning opens at the warning time", warned({}, async (page, server) => {
 }));
 
 test("warning counts minutes and then seconds", warned({}, async (page, server) => {
-  await server.pass(1081);
+  await server.stopTime();
+  await server.pass(1080);
   for (const [step, words] of [[30, "2 minutes"], [28, "2 minutes"], [1, "60 seconds"], [1, "59 seconds"], [49, "10 seconds"], [9, "1 second"]]) {
     await server.pass(step);
     assert.ok((await text(page)).includes(`in ${words}.`), `${await text(page)} and not ${words}`);
@@ -59,6 +60,7 @@ test("focus moves to the button and back to the caret", at(["--editor-idle", "20
 
 test("page behind the warning cannot be reached", warned({}, async (page, server) => {
   await server.pass(1081);
+  await page.waitForFunction(() => document.querySelector("dialog").open);
   for (let n = 0; n < 6; n += 1) {
     await page.keyboard.press("Tab");
     assert.ok(await page.evaluate(() => document.activeElement === document.body || document.activeElement.closest("dialog")));

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 /// Runs the server, and kills it when standard input ends. A killed test leaves no server
 /// running.
-const RUN_UNTIL_INPUT_ENDS: &str = r#""$@" >/dev/null & echo $!; read -r _; kill -9 $!"#;
+const RUN_UNTIL_INPUT_ENDS: &str = r#""$@" >/dev/null & echo $!; read -r _; kill -9 $!; wait $!"#;
 
 /// A server on a free port, with a directory of its own. Dropping it stops the server.
 ///
@@ -102,7 +102,10 @@ impl RedisServer {
                 if is_own { Ok(true) } else { Err("another server has the port") }
             }
             // A server with a password is ready. One that still loads its file responds `LOADING`.
-            Err(error) => Ok(error.code() == Some("NOAUTH")),
+            Err(error) => {
+                let needs_password = self.options.iter().any(|option| option == "--requirepass");
+                Ok(needs_password && error.code() == Some("NOAUTH"))
+            }
         }
     }
 

@@ -211,7 +211,7 @@ pub fn describe_event(event: &Event<'_>) -> String {
     match event {
         Event::LoggedIn { user, .. } => format!("{user} signed in"),
         Event::Ended { user, reason, .. } => format!("{user} ended: {reason}"),
-        Event::Renewed { user, .. } => format!("{user} renewed"),
+        Event::KeptAlive { user, .. } => format!("{user} renewed"),
         Event::Refused { reason, .. } => format!("refused: {reason}"),
         Event::LoginRefused { user, .. } => format!("{user} refused"),
         Event::EveryoneEnded { count, .. } => format!("{count} sessions of all users ended"),

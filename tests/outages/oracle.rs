@@ -1,9 +1,9 @@
 //! Oracle for the sessions of one user: which responses are correct when some earlier requests had
 //! none.
 //!
-//! A request without a response has happened, is still under way, or never happens. The oracle keeps
-//! one [`State`] for each combination of these cases. Each later response removes the states that
-//! contradict it. If no state is left, the site broke a promise.
+//! A request without a response has happened, is still under way, or never happens. The oracle
+//! keeps one [`State`] for each combination of these cases. Each later response removes the states
+//! that contradict it. If no state is left, the site broke a promise.
 
 use std::{collections::BTreeSet, mem};
 

@@ -23,7 +23,8 @@ const REGISTRY: &str = "SESSION_EXPIRE_REGISTRY";
 const PORT: &str = "SESSION_EXPIRE_PORT";
 const SPEED: &str = "SESSION_EXPIRE_SPEED";
 
-/// Ignores the signal: a write beyond the limit of the file size is an error then, as on a full disk.
+/// Ignores the signal: a write beyond the limit of the file size is an error then, as on a full
+/// disk.
 const WITHOUT_SIGNAL: &str = r#"trap '' XFSZ; exec "$0" "$@""#;
 
 /// A running site.
@@ -35,8 +36,8 @@ pub struct Site {
 }
 
 impl Site {
-    /// Starts a site. `registry` is `memory`, the path of a file, or a Redis URL, with `caching ` in
-    /// front of it for a cache. The clock runs `speed` times as fast as that of the machine.
+    /// Starts a site. `registry` is `memory`, the path of a file, or a Redis URL, with `caching `
+    /// in front of it for a cache. The clock runs `speed` times as fast as that of the machine.
     pub fn start(registry: &str, speed: u32) -> Self {
         let port = find_free_port();
         let process = spawn(registry, speed, port);

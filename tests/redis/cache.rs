@@ -56,8 +56,8 @@ async fn session_ended_elsewhere_is_ended_within_50_milliseconds() {
     println!("median {:?}, longest {:?}", waits[waits.len() / 2], waits.last().unwrap());
 }
 
-/// Loads until the session has ended. Asserts that no load that begins 50 milliseconds after the end
-/// finds it open, however slow the machine is.
+/// Loads until the session has ended. Asserts that no load that begins 50 milliseconds after the
+/// end finds it open, however slow the machine is.
 async fn wait_for_the_end(registry: &RedisRegistry, key: RecordKey, ended: Instant) {
     loop {
         let began = ended.elapsed();

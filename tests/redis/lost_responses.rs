@@ -89,6 +89,7 @@ fn unknown_session() -> SessionRef {
 /// next operation.
 async fn connect(proxy: &Proxy) -> RedisRegistry {
     let registry = RedisRegistry::connect(&proxy.url).await.unwrap();
+    let registry = registry.timeout(Duration::from_secs(20));
     let session = unknown_session();
     let limit = SessionLimit::from(&Policy::new());
     let rotation = KeyRotation::new(session.clone(), unknown(), active(NOON));
@@ -119,7 +120,7 @@ async fn ended_records_are_returned_after_a_lost_response() {
 
     let third = sign_in(&registry).await;
     proxy.lose_response();
-    let mut how = second.evicts();
+    let mut how = second.eviction();
     how.at = NOON.plus(Duration::from_millis(1));
     let ended = registry.enforce_limit(session(&third), limit, how).await.unwrap();
     assert_eq!(ended.iter().map(|record| record.id).collect::<Vec<_>>(), [second.id]);
@@ -192,7 +193,7 @@ async fn rotation_succeeds_although_its_response_was_lost() {
 async fn ended_records_are_returned_after_a_script_flush() {
     let server = RedisServer::start();
     let proxy = Proxy::new(&server, Duration::from_millis(60));
-    let registry = connect(&proxy).await.timeout(Duration::from_secs(5));
+    let registry = connect(&proxy).await;
     sign_in(&registry).await;
     proxy.lose_response();
     let later = Ended::new(Reason::Revoked, NOON.plus(Duration::from_secs(1)));
@@ -231,8 +232,8 @@ async fn distant_server_is_reconnected_despite_short_timeouts() {
     let proxy = Proxy::new(&server, Duration::from_millis(30));
     let registry = RedisRegistry::connect_caching(&proxy.url).await.unwrap();
     let registry = registry.timeout(Duration::from_millis(200));
-    let key = sign_in(&registry).await.key;
-    assert!(registry.load(key, false).await.is_ok());
+    let key = sign_in(&server.registry().await).await.key;
+    load_when_available(&registry, key).await;
     server.signal("STOP");
     for _ in 0..4 {
         assert!(registry.load(key, false).await.is_err());

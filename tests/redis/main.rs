@@ -2,7 +2,6 @@
 
 #![allow(missing_docs)]
 
-mod adoption;
 mod cache;
 mod commands;
 mod lost_responses;
@@ -104,8 +103,8 @@ pub fn raw(json: &str) -> Box<serde_json::value::RawValue> {
     serde_json::value::RawValue::from_string(json.to_owned()).unwrap()
 }
 
-/// Starts a stopped server, and waits until it has loaded its file. Until then it responds `LOADING`
-/// to every command.
+/// Starts a stopped server, and waits until it has loaded its file. Until then it responds
+/// `LOADING` to every command.
 pub fn restart(server: &mut RedisServer) {
     server.restart();
     while server.command::<String>(&["INFO", "persistence"]).contains("\nloading:1") {

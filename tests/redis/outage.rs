@@ -2,6 +2,7 @@
 
 use std::{
     error::Error,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -15,6 +16,7 @@ use session_expire::{
     },
 };
 use session_expire_tests::RedisServer;
+use tokio::runtime::Runtime;
 
 use crate::{
     NOON, active, all, end, is_open, load_when_available, login, restart, revoked, session,
@@ -90,19 +92,28 @@ async fn server_restarted_between_two_requests_is_no_error() {
     }
 }
 
-#[tokio::test]
-async fn connect_waits_for_a_server_that_loads_its_file() {
-    // While it loads, the server listens after every 1,024 commands only.
-    let mut server = RedisServer::with_options(&["--appendonly", "yes", "--key-load-delay", "100"]);
+#[test]
+fn connect_waits_for_a_server_that_loads_its_file() {
+    // Loads for 5 seconds. It responds after every 1,024 commands.
+    let slow = ["--appendonly", "yes", "--appendfsync", "always", "--key-load-delay", "500"];
+    let mut server = RedisServer::with_options(&slow);
     let long = "for _ = 1, 10000 do redis.call('RPUSH', 'long', 'a') end";
     let _: () = server.command(&["EVAL", long, "0"]);
-    sign_in(&server.registry().await).await;
+    let runtime = Runtime::new().unwrap();
+    runtime.block_on(async { sign_in(&server.registry().await).await });
     server.stop();
     server.restart();
     let state: String = server.command(&["INFO", "persistence"]);
     assert!(state.contains("\nloading:1"), "{state}");
-    let registry = server.registry().await;
-    assert_eq!(registry.list(Query::open("alice")).await.unwrap().len(), 1);
+    let registry = thread::scope(|scope| {
+        scope.spawn(|| {
+            thread::sleep(Duration::from_millis(700));
+            let _: String = server.command(&["CONFIG", "SET", "key-load-delay", "0"]);
+        });
+        runtime.block_on(server.registry())
+    });
+    let open = runtime.block_on(registry.list(Query::open("alice")));
+    assert_eq!(open.unwrap().len(), 1);
 }
 
 #[tokio::test]
@@ -224,7 +235,9 @@ async fn unreadable_record_is_an_error_and_not_a_sign_out() {
     let registry = server.registry().await;
     let key = sign_in(&registry).await.key;
     let (name, field) = stored_record(&server);
-    for garbage in ["", "{", "[]", "3", "{\"owner\":\"a\"}", "\u{1}{\"signing_key\":\"secret\"}"] {
+    for garbage in
+        ["", "{", "[]", "3", "{\"user_hash\":\"a\"}", "\u{1}{\"signing_key\":\"secret\"}"]
+    {
         let _: u32 = server.command(&["HSET", &name, &field, garbage]);
         for count_open in [false, true] {
             let error = registry.load(key, count_open).await.unwrap_err();

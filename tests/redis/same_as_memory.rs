@@ -1,5 +1,5 @@
-//! The Lua scripts and the memory registry implement the same rules: random operations have the same
-//! outcomes.
+//! The Lua scripts and the memory registry implement the same rules: random operations have the
+//! same outcomes.
 
 use std::{collections::BTreeMap, fmt::Debug, sync::Arc, time::Duration};
 
@@ -204,7 +204,7 @@ impl Pair {
         };
         let cause = self.rng.choice(["password_changed", "é \"b\""]).unwrap();
         let mut end =
-            EndSessions::new(target, Ended::new(Reason::Revoked, self.now).because(cause));
+            EndSessions::new(target, Ended::new(Reason::Revoked, self.now).with_cause(cause));
         end.close_adoption_until =
             (self.rng.u8(0..4) == 0).then(|| self.now.plus(minutes(self.rng.u64(0..60))));
         both!(self, end(end));
@@ -274,8 +274,8 @@ fn sorted(export: UserExport) -> (Vec<String>, BTreeMap<PublicId, String>) {
 async fn random_operations_match_the_memory_registry() {
     let server = RedisServer::start();
     for seed in 0..u64::from(rounds::times(4)) {
-        // The order of logins with the same time is not defined. With a clock that is set back there
-        // are such logins.
+        // The order of logins with the same time is not defined. With a clock that is set back
+        // there are such logins.
         let sets_clock_back = seed % 2 == 0;
         let limit = if sets_clock_back { Limit::Off } else { Limit::At(3) };
         let redis = server.registry().await.prefix(&format!("run{seed}")).history_limit(limit);

@@ -1,6 +1,6 @@
 //! Names, contents and lifetimes of the keys on the server.
 
-use std::time::Duration;
+use std::{net::TcpListener, time::Duration};
 
 use session_expire::{
     Limit, Overflow, Policy, Reason, RedisRegistry,
@@ -105,10 +105,21 @@ async fn applications_with_different_prefixes_share_nothing() {
     assert_eq!(forum.list(Query::open("alice")).await.unwrap().len(), 1);
 }
 
+/// Returns a free port that neither outgoing connections nor other servers of the tests use.
+fn find_free_port() -> u16 {
+    loop {
+        let port = fastrand::u16(30_000..32_768);
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
 /// A server in cluster mode refuses scripts that touch keys of two slots.
 #[tokio::test]
 async fn scripts_keep_to_one_slot_of_a_cluster() {
-    let server = RedisServer::with_options(&["--cluster-enabled", "yes"]);
+    let bus = find_free_port().to_string();
+    let server = RedisServer::with_options(&["--cluster-enabled", "yes", "--cluster-port", &bus]);
     let _: String = server.command(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
     while !server.command::<String>(&["CLUSTER", "INFO"]).contains("cluster_state:ok") {
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -212,7 +223,8 @@ async fn records_are_deleted_after_their_retention() {
             registry.commit(last).await.unwrap();
         }
     }
-    // Three days later only the last login of each user is left, whose absolute timeout is ten days.
+    // Three days later only the last login of each user is left, whose absolute timeout is ten
+    // days.
     let later = NOON.plus(hours(72));
     for user in ["alice", "bob"] {
         registry.commit(NewLogin::new(user, later, &Policy::new())).await.unwrap();

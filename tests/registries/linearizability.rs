@@ -130,8 +130,8 @@ fn run_plan(registry: &dyn Registry, run: Runner, (before, threads): &Plan) -> P
     PlanResult { is_explained, is_race, log: log.collect() }
 }
 
-/// Runs `count` plans, each on a new registry. Returns the number of races, and the log of the first
-/// plan that no order explains.
+/// Runs `count` plans, each on a new registry. Returns the number of races, and the log of the
+/// first plan that no order explains.
 fn run_plans(
     count: u32,
     run: Runner,

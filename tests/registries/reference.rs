@@ -144,7 +144,7 @@ impl State {
         }
         let mut ended = self.replace(&login);
         if !login.uncounted {
-            ended.extend(self.evict(login.limit, others, &login.evicts()));
+            ended.extend(self.evict(login.limit, others, &login.eviction()));
         }
         self.release(login.key);
         let record = SessionRecord::new(&login);
@@ -262,7 +262,8 @@ impl State {
         ended.count().try_into().unwrap()
     }
 
-    /// Closes adoption: the cookie of an adopted session must not be adopted again without its tombstone.
+    /// Closes adoption: the cookie of an adopted session must not be adopted again without its
+    /// tombstone.
     fn erase(&mut self, user: &Arc<str>) -> u64 {
         let own = self.sessions.iter().filter(|session| session.record.user == *user);
         let (count, adopted_until) =

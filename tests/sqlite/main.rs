@@ -1,5 +1,5 @@
-//! `SqliteRegistry` when processes are killed, the disk is full, another program holds the lock, or a
-//! file is moved.
+//! `SqliteRegistry` when processes are killed, the disk is full, another program holds the lock, or
+//! a file is moved.
 
 mod child;
 mod full;

@@ -62,7 +62,7 @@ fn error_page_of_the_application_is_kept() {
 
 /// Uses the registry, but not the session of the request.
 async fn count(sessions: web::Data<Sessions>) -> Result<String, RegistryError> {
-    Ok(sessions.live("alice").await?.len().to_string())
+    Ok(sessions.list_active("alice").await?.len().to_string())
 }
 
 #[test]

@@ -103,9 +103,11 @@ fn policy_message_replaces_all_texts() {
 fn text_follows_reason_and_language() {
     let site = Site::builder()
         .customise(|builder| {
-            builder.texts(|notice| match (notice.reason, notice.languages.best_of(&["en", "de"])) {
-                (Reason::Idle, Some("de")) => "Sie waren zu lange untätig.".to_owned(),
-                (reason, _) => format!("Ended: {reason}"),
+            builder.ended_texts(|notice| {
+                match (notice.reason, notice.languages.best_of(&["en", "de"])) {
+                    (Reason::Idle, Some("de")) => "Sie waren zu lange untätig.".to_owned(),
+                    (reason, _) => format!("Ended: {reason}"),
+                }
             })
         })
         .start();

@@ -6,7 +6,7 @@ use session_expire_tests::Site;
 
 /// Responds with the device names of the sessions of alice.
 async fn devices(session: SessionHandle) -> HttpResponse {
-    let records = session.sessions().live("alice").await.unwrap();
+    let records = session.sessions().list_active("alice").await.unwrap();
     let names: Vec<_> = records.iter().map(|record| record.client.device.to_string()).collect();
     HttpResponse::Ok().body(names.join("\n"))
 }

@@ -62,7 +62,7 @@ async fn list_sessions(
     let after = cursor.and_then(|cursor| cursor.parse());
     // One extra record shows whether there is a next page.
     let query = Query::new().after(after).limit(PAGE_LENGTH + 1);
-    let mut records = handle.sessions().find(query).await?;
+    let mut records = handle.sessions().list(query).await?;
     let next = (records.len() > PAGE_LENGTH).then(|| last_on_page(&mut records)).flatten();
     let devices = records.iter().map(|record| Device::new(record, handle.now(), handle.id()));
     let (devices, is_first) = (devices.collect(), after.is_none());

@@ -41,7 +41,7 @@ async fn list(
 ) -> Result<HttpResponse> {
     let user = User::from_identity(&user)?;
     let all = Query::all(user.name);
-    let records = handle.sessions().find(all).await?;
+    let records = handle.sessions().list(all).await?;
     let devices = records.iter().map(|record| Device::new(record, handle.now(), handle.id()));
     let (mut active, past): (Vec<_>, Vec<_>) = devices.partition(|device| device.end.is_none());
     active.sort_by_key(|device| !device.is_current);
@@ -85,7 +85,7 @@ async fn end(
 /// Returns a session of `user`, also one that has ended.
 async fn find(user: &User, id: PublicId, handle: &SessionHandle) -> Result<Option<SessionRecord>> {
     let all = Query::all(user.name);
-    let records = handle.sessions().find(all).await?;
+    let records = handle.sessions().list(all).await?;
     Ok(records.into_iter().find(|record| record.id == id))
 }
 

@@ -1,8 +1,10 @@
-//! Whether the session of a request may be used, and how it is suspended and restored.
+//! Access state of a request: checks the session under a policy, suspends it and restores it.
+//!
+//! A suspended session loses nothing. Policy layers call [`RequestContext::check_again`].
 
 use super::{RequestContext, load::LoadedSession, session_data::NamedUser};
 use crate::{
-    messages::queue::Source,
+    messages::queue::MessageSource,
     policy::Policy,
     session::{
         reason::Reason,
@@ -11,19 +13,19 @@ use crate::{
     time::Timestamp,
 };
 
-/// How a request is treated. A layer further in may decide otherwise.
+/// Access of a request to its session. An inner policy layer may change it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AccessState {
     Anonymous,
     Active(Deadlines),
-    /// Suspended: layers further in see an anonymous visitor.
+    /// The session is suspended. Inner layers see an anonymous visitor.
     Expired(Reason),
-    /// The registry could not be asked: treated as anonymous, and nothing is lost.
+    /// The registry is unavailable. The request is treated as anonymous, and nothing is lost.
     Unavailable,
 }
 
 impl AccessState {
-    /// Checks what was loaded under `policy`.
+    /// Checks the loaded session under `policy`.
     pub(crate) fn check(loaded: &LoadedSession, policy: &Policy, now: Timestamp) -> Self {
         match loaded.facts().map(|facts| judge(&facts, policy, now)) {
             None => Self::Unavailable,
@@ -54,12 +56,12 @@ impl AccessState {
 }
 
 impl RequestContext {
-    /// Returns `true` if the session is active and was checked under the policy that was in force.
+    /// Returns `true` if the session is active and its last check took effect.
     pub(super) fn is_checked(&self) -> bool {
         self.checked_under.get().is_some() && self.access.borrow().is_active()
     }
 
-    /// Checks the session under the policy now in force, and suspends or restores it.
+    /// Checks the session under the policy in force, and suspends or restores it.
     pub(super) fn check_again(&self) {
         let before = *self.access.borrow();
         let is_final = matches!(before, AccessState::Anonymous | AccessState::Unavailable);
@@ -68,13 +70,13 @@ impl RequestContext {
         }
         let policies = self.layers.policies.borrow();
         let limits = policies.effective().limits();
-        // Most layers leave the timeouts as they are.
+        // Most layers do not change the timeouts.
         if before.is_active() && self.checked_under.get() == Some(limits) {
             return;
         }
         let after = AccessState::check(&self.loaded, policies.effective(), self.now);
         drop(policies);
-        // A suspension that was not possible is tried again in the next layer.
+        // If the session cannot be suspended here, the next layer tries again.
         self.checked_under.set(None);
         match (before, after) {
             (AccessState::Active(_), after @ AccessState::Expired(_)) => self.suspend(after),
@@ -86,28 +88,28 @@ impl RequestContext {
         }
     }
 
-    /// Returns `true` if the session is active, and this request has signed no other user in or out.
+    /// Returns `true` if the session is active and this request has signed no user in or out.
     pub(crate) fn acts_for_session(&self) -> bool {
         let is_active = self.access.borrow().is_active();
         is_active && !self.is_user_changed()
     }
 
-    /// The session was found to have ended while the request was under way: no layer restores it.
-    pub(crate) fn end_while_running(&self, reason: Reason) {
+    /// Suspends a session that has ended during this request. No layer restores it.
+    pub(crate) fn end_during_request(&self, reason: Reason) {
         self.has_ended.set(true);
-        self.leave_session(AccessState::Expired(reason));
+        self.set_inactive(AccessState::Expired(reason));
     }
 
-    /// The registry was found to be unavailable while the request was under way.
-    pub(crate) fn lose_registry(&self) {
-        self.leave_session(AccessState::Unavailable);
-        // The session of a user who has signed in meanwhile stays as it is.
+    /// Records that the registry became unavailable during this request.
+    pub(crate) fn set_unavailable(&self) {
+        self.set_inactive(AccessState::Unavailable);
+        // The access does not change if a handler has signed a user in or out.
         if *self.access.borrow() == AccessState::Unavailable {
             self.session.fill_for_outage();
         }
     }
 
-    fn leave_session(&self, after: AccessState) {
+    fn set_inactive(&self, after: AccessState) {
         let is_active = self.access.borrow().is_active();
         match is_active {
             true => self.suspend(after),
@@ -115,9 +117,10 @@ impl RequestContext {
         }
     }
 
-    /// Hides the record's entries and messages; what was written so far is kept aside.
+    /// Hides the record's entries and messages. Saves the writes of this request for
+    /// [`Self::restore`].
     fn suspend(&self, after: AccessState) {
-        // A user who has signed in or out in this request is not affected.
+        // A sign-in or sign-out in this request takes precedence.
         if self.is_user_changed() {
             return;
         }
@@ -125,22 +128,23 @@ impl RequestContext {
             *self.record_writes.borrow_mut() = self.session.changes_since(&loaded.data);
         }
         self.session.fill(&self.cookies.anonymous.data, None);
-        self.set_message_source(Source::Anonymous);
+        self.set_message_source(MessageSource::Anonymous);
         *self.access.borrow_mut() = after;
     }
 
-    /// Shows the record's entries again, with what was written before and since the suspension.
+    /// Shows the record's entries again, with the writes from before and after the suspension.
     fn restore(&self, after: AccessState) {
         let Some(loaded) = self.record().filter(|_| !self.is_user_changed()) else { return };
         let since = self.session.changes_since(&self.cookies.anonymous.data);
         self.session.fill(&loaded.data, Some(&loaded.record.user));
         self.session.apply(&self.record_writes.borrow());
         self.session.apply(&since);
-        self.set_message_source(Source::Record);
+        self.set_message_source(MessageSource::Record);
         *self.access.borrow_mut() = after;
     }
 
-    /// Returns `true` if the session names another user than before, was purged, or a login is pending.
+    /// Returns `true` if the session was purged, a login is pending, or `Session` names another
+    /// user.
     fn is_user_changed(&self) -> bool {
         if self.session.is_purged() || self.has_pending_login() {
             return true;

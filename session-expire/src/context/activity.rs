@@ -1,4 +1,7 @@
-//! Activity of the user, as far as a request is one.
+//! Activity of the user, and the session limit of a request.
+//!
+//! A request writes `last_seen` only if the write interval has passed. Settling and the session
+//! variables use it.
 
 use super::RequestContext;
 use crate::{
@@ -8,38 +11,39 @@ use crate::{
 };
 
 impl RequestContext {
-    /// Returns the activity to write for this request: when `last_seen` lags by more than the write
-    /// interval, or lies in the future.
+    /// Returns the time to write to `last_seen`. It is due if `last_seen` is older than the write
+    /// interval, or in the future. A passive request is no activity, but corrects a time in the
+    /// future.
     pub(crate) fn due_activity(
         &self,
         record: &SessionRecord,
         is_passive: impl FnOnce() -> bool,
     ) -> Option<Timestamp> {
         let is_ahead = record.is_ahead_of(self.progress.completed_at());
-        let is_due = is_ahead || self.lags(record);
+        let is_due = is_ahead || self.is_last_seen_stale(record);
         match is_due && !self.layers.policies.borrow().effective().passive && !is_passive() {
             true => Some(self.progress.completed_at()),
             false => is_ahead.then_some(record.last_seen),
         }
     }
 
-    /// The strictest idle timeout that can apply to this session decides.
+    /// Returns the write interval for the strictest idle timeout that can apply to this session.
     fn write_interval(&self) -> std::time::Duration {
         let own = write_interval(self.layers.policies.borrow().effective().idle);
         self.mounted.write_interval().min(own)
     }
 
-    /// Returns `true` if `last_seen` lags by more than the write interval.
-    pub(crate) fn lags(&self, record: &SessionRecord) -> bool {
+    /// Returns `true` if `last_seen` is older than the write interval.
+    pub(crate) fn is_last_seen_stale(&self, record: &SessionRecord) -> bool {
         self.progress.completed_at().since(record.last_seen) > self.write_interval()
     }
 
-    /// Returns the session limit of this request if the user may have more sessions open.
+    /// Returns the session limit of this request if the user may have more open sessions than that.
     pub(crate) fn exceeded_limit(&self) -> Option<SessionLimit> {
         let limit = SessionLimit::from(&**self.layers.policies.borrow().effective());
         let loaded = self.record().filter(|loaded| !loaded.record.uncounted)?;
         let open = loaded.open.map(|open| usize::try_from(open).unwrap_or(usize::MAX));
-        // Sessions that were not counted may be too many.
+        // If the sessions were not counted, assume that there are too many.
         let is_exceeded =
             open.map_or(limit.is_exceeded_by(usize::MAX), |open| limit.is_exceeded_by(open));
         is_exceeded.then_some(limit)

@@ -1,5 +1,7 @@
-//! Adoption of a session of actix-session: its record is created under a key that derives from the
-//! old cookie, so that requests of several tabs make one session.
+//! Adoption of sessions of actix-session.
+//!
+//! The key of the new record is derived from the old cookie. Requests of several tabs therefore
+//! create one session.
 
 use std::sync::Arc;
 
@@ -18,7 +20,7 @@ use crate::{
     session::login::{LoginOutcome, NewLogin},
 };
 
-/// Returns `true` if the request carries a session that may be adopted.
+/// Returns `true` if the request carries an old cookie and adoption is still open.
 pub(crate) fn may_adopt(config: &Config, req: &HttpRequest) -> bool {
     config
         .migration
@@ -26,7 +28,8 @@ pub(crate) fn may_adopt(config: &Config, req: &HttpRequest) -> bool {
         .is_some_and(|migration| config.now() < migration.until() && migration.has_cookie(req))
 }
 
-/// Adopts the session of a request. It is anonymous if there is none, or none that may be adopted.
+/// Adopts the old session of a request. Returns [`LoadedSession::Anonymous`] if it has none that
+/// may be adopted.
 pub(crate) async fn adopt(config: &Config, req: &HttpRequest) -> LoadedSession {
     let Some(migration) = &config.migration else { return LoadedSession::Anonymous };
     match try_adopt(config, migration, req).await {
@@ -47,7 +50,7 @@ async fn try_adopt(
         return Ok(LoadedSession::Anonymous);
     };
     let key = old.key;
-    // Adopted before by another tab, or ended since.
+    // Another request has adopted the session before. It may have ended since.
     if let Some(StoredSession { record, data, open }) = config.registry.load(key, false).await? {
         return Ok(LoadedSession::Record(LoadedRecord { key, record, data, open }));
     }
@@ -56,7 +59,7 @@ async fn try_adopt(
     match config.registry.commit(login).await? {
         LoginOutcome::Committed { record, ended } => {
             config.emit_ended(&ended);
-            // Another id: a request of another tab has committed the record meanwhile.
+            // The id differs if a parallel request has committed the record first.
             if record.id == id {
                 config.emit(&Event::LoggedIn { user: &record.user, id });
             }
@@ -86,7 +89,8 @@ async fn new_login(
     login.user_policy = user_policy;
     login.adopted_until = Some(migration.until());
     if !login.limit.may_refuse() {
-        // An image may adopt, and it must not evict: the first active request that is served does.
+        // A request for an image may adopt the session but must not evict others. The first active
+        // request enforces the limit.
         login.limit.max_sessions = Limit::Off;
     }
     login.data = old.data.clone();

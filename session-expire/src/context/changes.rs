@@ -1,35 +1,37 @@
-//! What a request has done to the user and to the data of its session.
+//! Changes that a request has made to its user and its session data.
+//!
+//! They are computed after the handler, by comparison with the loaded session.
 
 use super::{RequestContext, access::AccessState, session_data::NamedUser};
 use crate::{
     cookies::anonymous::AnonymousState,
-    messages::queue::{MessageQueue, warn_of_dropped},
+    messages::queue::{MessageQueue, warn_discarded_messages},
     session::data::{DataChanges, DataTooLarge, SessionData},
 };
 
-/// What happened to the user of a session.
+/// Change of a session's user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum UserChange {
     Unchanged,
-    /// The same user, and the session key is to be renewed.
+    /// The same user, with a request to renew the session key.
     Renewed,
-    /// A user where there was none, another user, or a login by `SessionHandle::sign_in`.
+    /// Another user, a user after an anonymous visitor, or a login by `SessionHandle::sign_in`.
     SignedIn(String),
     SignedOut,
-    /// An anonymous visitor's session was emptied.
+    /// The session of an anonymous visitor was cleared.
     Cleared,
     /// The session names a user by a value that is neither a string nor a whole number.
     Invalid,
 }
 
 impl RequestContext {
-    /// Returns what happened to the user. A login is recognised by what changed.
+    /// Returns the change of the user. Only a changed user or a reservation is a login.
     pub(crate) fn user_change(&self) -> UserChange {
         let has_pending_login = self.has_pending_login();
         match (self.session.user(), &*self.access.borrow()) {
             (NamedUser::Invalid, _) => UserChange::Invalid,
             (NamedUser::Named(user), AccessState::Active(_))
-                if !has_pending_login && self.is_own(&user) =>
+                if !has_pending_login && self.is_same_user(&user) =>
             {
                 match self.session.is_renewed() {
                     true => UserChange::Renewed,
@@ -52,16 +54,18 @@ impl RequestContext {
         }
     }
 
-    fn is_own(&self, user: &str) -> bool {
+    fn is_same_user(&self, user: &str) -> bool {
         self.record().is_some_and(|loaded| *loaded.record.user == *user)
     }
 
-    /// While the registry is away the session has a mark: written and empty means cleared.
+    /// Returns `true` if the handler has removed the entry that [`fill_for_outage`] adds.
+    ///
+    /// [`fill_for_outage`]: super::session_data::AppSession::fill_for_outage
     fn is_emptied(&self) -> bool {
         !self.session.is_untouched() && !self.session.is_renewed() && self.session.is_empty()
     }
 
-    /// Returns `true` if the session is as it was filled.
+    /// Returns `true` if no entry has changed since the session was filled.
     pub(crate) fn is_session_unchanged(&self) -> bool {
         match (&*self.access.borrow(), self.record()) {
             (AccessState::Active(_), Some(loaded)) => {
@@ -76,7 +80,7 @@ impl RequestContext {
         }
     }
 
-    /// Returns what this request has changed in the data of its record, messages included.
+    /// Returns the changes of this request to the data and messages of its record.
     pub(crate) fn record_changes(&self) -> DataChanges {
         let mut changes = match (&*self.access.borrow(), self.record()) {
             (AccessState::Active(_), Some(loaded)) => self.session.changes_since(&loaded.data),
@@ -87,32 +91,36 @@ impl RequestContext {
         {
             queue.store_changes(&mut changes);
         }
-        self.drop_messages_over_the_limit(&mut changes);
+        self.discard_surplus_messages(&mut changes);
         changes
     }
 
-    /// Messages give way to entries: the handler has done its work.
-    fn drop_messages_over_the_limit(&self, changes: &mut DataChanges) {
+    /// Discards new messages if the data would exceed its limit with them. The handler's entries
+    /// matter more.
+    fn discard_surplus_messages(&self, changes: &mut DataChanges) {
         let Some(loaded) = self.record().filter(|_| !changes.added_messages.is_empty()) else {
             return;
         };
         if SessionData::clone(&loaded.data).apply(changes).is_err() {
-            warn_of_dropped(changes.added_messages.len());
+            warn_discarded_messages(changes.added_messages.len());
             changes.added_messages.clear();
         }
     }
 
-    /// Returns what the anonymous cookie is to hold after this request. The key of the request
-    /// `is_dead` if it can never be used again.
+    /// Returns the state of the anonymous cookie after this request. Set `is_key_void` if no
+    /// request can use the session key any more.
     ///
     /// # Errors
     ///
     /// Returns [`DataTooLarge`] if the entries exceed the limit of session data.
-    pub(crate) fn anonymous_state(&self, is_dead: bool) -> Result<AnonymousState, DataTooLarge> {
+    pub(crate) fn anonymous_state(
+        &self,
+        is_key_void: bool,
+    ) -> Result<AnonymousState, DataTooLarge> {
         let before = &self.cookies.anonymous;
         let mut state = AnonymousState {
             shown_reason: before.shown_reason.clone(),
-            is_dead: before.is_dead,
+            is_key_void: before.is_key_void,
             ..<_>::default()
         };
         if !self.session.is_purged() {
@@ -123,83 +131,73 @@ impl RequestContext {
             Some(queue) => state.messages = queue.remaining_anonymous(),
             None => state.messages.clone_from(&before.messages),
         }
-        self.record_shown_reason(&mut state, is_dead);
-        self.note_marked_login(&mut state);
+        self.record_shown_reason(&mut state, is_key_void);
+        self.set_login_redirect(&mut state);
         Ok(state)
     }
 
-    fn note_marked_login(&self, state: &mut AnonymousState) {
-        let before = self.cookies.anonymous.marked_login.clone();
-        let before = before.filter(|_| !self.login_page.is_at_marked.get());
-        state.marked_login = self.login_page.marked.borrow().clone().or(before);
+    fn set_login_redirect(&self, state: &mut AnonymousState) {
+        let before = self.cookies.anonymous.login_redirect.clone();
+        let before = before.filter(|_| !self.login_page.is_redirect_followed.get());
+        state.login_redirect = self.login_page.redirect.borrow().clone().or(before);
     }
 
-    /// Returns `true` if the anonymous cookie may have to change.
+    /// Returns `true` if the anonymous cookie may need a change.
     pub(crate) fn may_change_anonymous(&self) -> bool {
         self.has_messages() || !self.is_session_unchanged() || self.login_page.may_change_cookie()
     }
 
-    /// Returns what the anonymous cookie is to hold after a sign-out: the messages of this request.
-    /// If the session had ended before, its cookie stays, and its reason counts as shown.
+    /// Returns the state of the anonymous cookie after a sign-out, with the messages of this
+    /// request. If the session had ended before, the browser keeps its cookie, and the reason
+    /// counts as shown.
     pub(crate) fn signed_out_state(&self, ends_now: bool) -> AnonymousState {
         let mut state = AnonymousState::default();
         if !ends_now {
             let before = &self.cookies.anonymous;
-            (state.shown_reason, state.is_dead) = (before.shown_reason.clone(), before.is_dead);
+            (state.shown_reason, state.is_key_void) =
+                (before.shown_reason.clone(), before.is_key_void);
             self.set_shown_reason(&mut state, true);
         }
         if let Some(queue) = &*self.messages.borrow() {
             state.messages = queue.remaining_anonymous();
         }
-        state.reason = self.login_page.challenge_reason.borrow().clone();
+        state.reason = self.login_page.next_notice.borrow().clone();
         state
     }
 
-    /// Remembers that the reason of the dead key was shown.
-    fn record_shown_reason(&self, state: &mut AnonymousState, is_dead: bool) {
+    /// Records that the reason was shown, or copies the notice for the next page.
+    fn record_shown_reason(&self, state: &mut AnonymousState, is_key_void: bool) {
         let messages = self.messages.borrow();
         let has_shown_reason = messages.as_ref().is_some_and(MessageQueue::has_shown_reason);
         if has_shown_reason || self.login_page.is_reason_dismissed.get() {
-            self.set_shown_reason(state, is_dead);
+            self.set_shown_reason(state, is_key_void);
         } else {
             let before = &self.cookies.anonymous.reason;
             state.reason =
-                self.login_page.challenge_reason.borrow().as_ref().or(before.as_ref()).cloned();
+                self.login_page.next_notice.borrow().as_ref().or(before.as_ref()).cloned();
         }
     }
 
-    fn set_shown_reason(&self, state: &mut AnonymousState, is_dead: bool) {
+    fn set_shown_reason(&self, state: &mut AnonymousState, is_key_void: bool) {
         if let Some(key) = self.loaded.key() {
-            state.set_shown_reason(key, self.end_reason(), is_dead);
+            state.set_shown_reason(key, self.end_reason(), is_key_void);
         }
     }
 
-    /// Returns the data that a new session of `user` starts with.
+    /// Returns the initial data of a new session of `user`.
     ///
-    /// Of an anonymous visitor it takes the entries that a login keeps. Of another user it takes
-    /// only what this request has written under new names: whatever was derived from the other
-    /// user's data stays behind.
+    /// It contains the entries of an anonymous visitor that [`login_keeps`] allows. After a session
+    /// of another user, it contains only entries with new names, because other entries may contain
+    /// data of that user.
+    ///
+    /// [`login_keeps`]: crate::SessionExpireBuilder::login_keeps
     pub(crate) fn login_data(&self, user: &str) -> Result<SessionData, DataTooLarge> {
         let mut data = SessionData::default();
         let mut changes = self.session.changes_since(&data);
         if self.record().is_some_and(|loaded| *loaded.record.user != *user) {
-            self.drop_record_messages();
+            self.discard_record_messages();
         }
-        match self.record() {
-            Some(loaded) if self.access.borrow().is_active() && *loaded.record.user != *user => {
-                if !self.is_handed_over.get() {
-                    changes.set.retain(|(name, _)| {
-                        self.session.is_user_entry(name) || loaded.data.get(name).is_none()
-                    });
-                }
-            }
-            Some(_) if self.access.borrow().is_active() => {}
-            _ => {
-                // What waited in an expired session may be for another user.
-                self.drop_record_messages();
-                self.retain_kept_entries(&mut changes);
-            }
-        }
+        self.retain_login_entries(user, &mut changes);
         data.apply(&changes)?;
         let mut messages = DataChanges::default();
         match &*self.messages.borrow() {
@@ -207,34 +205,54 @@ impl RequestContext {
             None => self.new_message_queue().store_all(&mut messages),
         }
         if data.apply(&messages).is_err() {
-            warn_of_dropped(messages.added_messages.len());
+            warn_discarded_messages(messages.added_messages.len());
         }
         Ok(data)
     }
 
-    /// Makes the session that of `user`: the entries and messages of another user are removed.
-    pub(crate) fn hand_over(&self, user: &str) {
+    /// Removes the entries from `changes` that must not move into a new session of `user`.
+    fn retain_login_entries(&self, user: &str, changes: &mut DataChanges) {
+        match self.record() {
+            Some(loaded) if self.access.borrow().is_active() && *loaded.record.user != *user => {
+                if !self.has_switched_user.get() {
+                    changes.set.retain(|(name, _)| {
+                        self.session.is_user_entry(name) || loaded.data.get(name).is_none()
+                    });
+                }
+            }
+            Some(_) if self.access.borrow().is_active() => {}
+            _ => {
+                // The messages of an expired session may be for another user.
+                self.discard_record_messages();
+                self.retain_allowed_entries(changes);
+            }
+        }
+    }
+
+    /// Prepares the session for a login of `user`: removes the entries and messages of another
+    /// user.
+    pub(crate) fn switch_user(&self, user: &str) {
         let Some(loaded) = self.record().filter(|_| self.access.borrow().is_active()) else {
             return;
         };
         if *loaded.record.user != *user {
             self.session.remove_entries_of(&loaded.data);
-            self.drop_record_messages();
-            self.is_handed_over.set(true);
-        } else if self.is_handed_over.replace(false) {
-            // The user of the session after all: what was removed comes back.
+            self.discard_record_messages();
+            self.has_switched_user.set(true);
+        } else if self.has_switched_user.replace(false) {
+            // An earlier login in this request named another user. Add the removed entries again.
             let since = self.session.changes_since(&SessionData::default());
             self.session.fill(&loaded.data, Some(user));
             self.session.apply(&since);
         }
     }
 
-    fn retain_kept_entries(&self, changes: &mut DataChanges) {
-        let Some(kept) = &self.config().login_keeps else { return };
+    fn retain_allowed_entries(&self, changes: &mut DataChanges) {
+        let Some(allowed) = &self.config().login_keeps else { return };
         let before = &self.cookies.anonymous.data;
-        // What this request has written itself is not the anonymous visitor's.
+        // Entries that this request has written always move.
         changes.set.retain(|(name, json)| {
-            kept.contains(name) || before.get(name).is_none_or(|known| known.get() != json.get())
+            allowed.contains(name) || before.get(name).is_none_or(|known| known.get() != json.get())
         });
     }
 }

@@ -1,7 +1,7 @@
-//! What settling needs to know of a request.
+//! Properties of a request that settling needs.
 //!
-//! A request cannot be held across routing, so what a failed request needs is read on the way in:
-//! only where it may be needed.
+//! The middleware must not store a clone of the request across routing, because actix-web panics.
+//! It reads the properties before the handler runs, if a failure may need them.
 
 use actix_web::HttpRequest;
 
@@ -11,11 +11,11 @@ use crate::{
     session::client::Client,
 };
 
-/// What is known of a request when it is settled.
+/// Properties of a request, read before or after the handler runs.
 pub(crate) struct RequestFacts {
     pub(crate) info: RequestInfo,
     pub(crate) is_other_site: bool,
-    /// The request is no activity: by header, or as a speculative load.
+    /// `true` if the request is passive by header, or because it is speculative.
     pub(crate) is_passive: bool,
     pub(crate) client: Client,
 }

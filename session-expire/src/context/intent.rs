@@ -1,16 +1,18 @@
-//! What the handler, or the place of a request, says about the response.
+//! Intent of a request, as its handler or its URL states it.
+//!
+//! Extractors and endpoints set it, and the settle decision reads it.
 
 use super::{RequestContext, access::AccessState};
 use crate::request::RequestInfo;
 
-/// What the handler has said about its response.
+/// Intent of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Intent {
-    /// The request only asks how the session stands.
+    /// The request queries the state of the session and changes nothing.
     pub(crate) queries_status: bool,
     /// The user signs out.
     pub(crate) signs_out: bool,
-    /// The response is meant as it is, a 401 included.
+    /// The response is sent unchanged, even if it is an empty 401.
     pub(crate) keeps_response: bool,
 }
 
@@ -25,15 +27,15 @@ impl RequestContext {
         self.intent.set(intent);
     }
 
-    /// Takes note of where the user acts: at the login form, or at the application's sign-out, which
-    /// cannot see whom it signs out of an expired session, or during an outage.
-    pub(crate) fn note_place(&self, info: &RequestInfo, is_refused: bool) {
+    /// Records a post to the login form or to the application's sign-out. The sign-out handler sees
+    /// no user if the session has expired or the registry is unavailable.
+    pub(crate) fn record_form_target(&self, info: &RequestInfo, is_refused: bool) {
         if !matches!(*self.access(), AccessState::Expired(_) | AccessState::Unavailable) {
             return;
         }
-        if info.acts_at(&self.config().logout_url) && !is_refused {
+        if info.submits_to(&self.config().logout_url) && !is_refused {
             self.update_intent(|intent| intent.signs_out = true);
         }
-        self.login_page.is_reason_dismissed.set(info.acts_at(&self.policy().login_url));
+        self.login_page.is_reason_dismissed.set(info.submits_to(&self.policy().login_url));
     }
 }

@@ -1,4 +1,6 @@
-//! Policy layers that a request passes.
+//! Policy layers of a request.
+//!
+//! Each layer is merged into the policy in force, and the session is checked again.
 
 use std::{
     cell::{Cell, RefCell},
@@ -18,14 +20,14 @@ use crate::{
     policy::{Policy, PolicyPatch, handler_policies::PolicyId},
 };
 
-/// The layers so far.
+/// State of the policy layers that the request has reached.
 pub(super) struct Layers {
     pub(super) policies: RefCell<PolicyStack>,
-    /// The policies of handlers among them that are not known at start.
+    /// Handler policies that were not known when the application was mounted.
     handler_policies: Cell<PolicyId>,
-    /// The policy so far requires a login here.
+    /// `true` if one of the layers requires a login.
     requires_login: Cell<bool>,
-    /// The request was refused for want of a login.
+    /// `true` if a layer has refused the request because it lacks a login.
     is_refused_by_layer: Cell<bool>,
 }
 
@@ -41,17 +43,17 @@ impl Layers {
 }
 
 impl RequestContext {
-    /// Returns the policy in force, that of the user included.
+    /// Returns the policy in force, which includes the user's.
     pub(crate) fn policy(&self) -> Arc<Policy> {
         Arc::clone(self.layers.policies.borrow().effective())
     }
 
-    /// Returns the policy for a user who signs in here.
+    /// Returns the policy of application and layers, for a user who signs in.
     pub(crate) fn layered_policy(&self) -> Arc<Policy> {
         Arc::clone(self.layers.policies.borrow().layered())
     }
 
-    /// Adds the policy of a handler that is checked by an extractor.
+    /// Adds the policy of a handler that an extractor checks.
     pub(crate) fn add_handler(
         &self,
         handler: HandlerPatch,
@@ -80,7 +82,7 @@ impl RequestContext {
         }
         match patch.require_login {
             Some(false) if self.layers.requires_login.get() => {
-                return Err(SetupError::OpenInsideClosed);
+                return Err(SetupError::LoginNotOptional);
             }
             Some(true) => self.layers.requires_login.set(true),
             _ => {}
@@ -96,16 +98,16 @@ impl RequestContext {
         Ok(())
     }
 
-    /// Returns `true` if the policy so far requires a login that the request does not have.
-    pub(crate) fn lacks_login(&self) -> bool {
+    /// Returns `true`, and records the refusal, if a layer requires a login that the request lacks.
+    pub(crate) fn refuse_without_login(&self) -> bool {
         if !self.layers.requires_login.get() {
             return false;
         }
-        // A middleware further out may have signed a user in.
+        // An outer middleware may have signed a user in.
         let has_user = || matches!(self.session.user(), NamedUser::Named(_));
-        let lacks = !self.access.borrow().is_active() && !has_user();
-        self.layers.is_refused_by_layer.set(self.layers.is_refused_by_layer.get() || lacks);
-        lacks
+        let is_missing = !self.access.borrow().is_active() && !has_user();
+        self.layers.is_refused_by_layer.set(self.layers.is_refused_by_layer.get() || is_missing);
+        is_missing
     }
 
     pub(crate) fn is_refused_by_layer(&self) -> bool {

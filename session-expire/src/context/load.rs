@@ -1,4 +1,6 @@
-//! Loads the record for the session cookie of a request.
+//! Session record for the cookie of a request.
+//!
+//! A failed look-up yields [`LoadedSession::Unavailable`], and no session is lost.
 
 use std::sync::Arc;
 
@@ -9,23 +11,23 @@ use crate::{
     session::{data::SessionData, key::RecordKey, record::SessionRecord, verdict::Facts},
 };
 
-/// What the registry says about the key of a request.
+/// Result of the look-up of a request's session key.
 pub(crate) enum LoadedSession {
-    /// There is no key, or the reason of its end was shown.
+    /// The request has no key, or the user was notified that its session has ended.
     Anonymous,
-    /// A key that the registry does not know.
+    /// The registry does not know the key.
     Unknown(RecordKey),
     Record(LoadedRecord),
-    /// The registry could not be asked.
+    /// The registry is unavailable.
     Unavailable,
 }
 
-/// A record with its data, open or ended.
+/// Open or ended record with its data.
 pub(crate) struct LoadedRecord {
     pub(crate) key: RecordKey,
     pub(crate) record: Arc<SessionRecord>,
     pub(crate) data: Arc<SessionData>,
-    /// How many sessions of the user are open, if that was counted.
+    /// Number of open sessions of the user, if they were counted.
     pub(crate) open: Option<u32>,
 }
 
@@ -59,7 +61,7 @@ impl LoadedSession {
         }
     }
 
-    /// Returns what there is to check; `None` if the registry could not be asked.
+    /// Returns the facts to judge, or `None` if the registry is unavailable.
     pub(crate) fn facts(&self) -> Option<Facts> {
         match self {
             Self::Anonymous => Some(Facts::Anonymous),
@@ -76,7 +78,7 @@ impl LoadedSession {
         }
     }
 
-    /// Returns the key of the request, if the registry could be asked about it.
+    /// Returns the key of the request if the look-up succeeded.
     pub(crate) fn key(&self) -> Option<&RecordKey> {
         match self {
             Self::Unknown(key) => Some(key),

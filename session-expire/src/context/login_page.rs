@@ -1,4 +1,7 @@
-//! The login page that a request comes to, or is sent to.
+//! State about the login page: notices for it, and redirects to it.
+//!
+//! A challenge that ends no session redirects to the login page, which may redirect signed-in users
+//! back. The anonymous cookie records the redirect to prevent a loop.
 
 use std::cell::{Cell, RefCell};
 
@@ -7,43 +10,43 @@ use actix_web::HttpRequest;
 use super::RequestContext;
 use crate::{messages::flash::StoredFlash, request::return_path::is_at};
 
-/// What a request has to do with the login page.
+/// State of a request about the login page.
 #[derive(Default)]
 pub(super) struct LoginPage {
-    /// The text of a challenge, for the next page.
-    pub(super) challenge_reason: RefCell<Option<StoredFlash>>,
-    /// The user fills in the login form, and need not be told why the old session ended.
+    /// Notice that the next page shows.
+    pub(super) next_notice: RefCell<Option<StoredFlash>>,
+    /// `true` if the user posts the login form and needs no notice about the old session.
     pub(super) is_reason_dismissed: Cell<bool>,
-    /// The request comes from a challenge that has ended nothing.
-    pub(super) is_at_marked: Cell<bool>,
-    /// The login page that this request is sent to by a challenge that ends nothing.
-    pub(super) marked: RefCell<Option<String>>,
+    /// `true` if the request follows a redirect of a challenge that ended no session.
+    pub(super) is_redirect_followed: Cell<bool>,
+    /// Login page to which a challenge redirects this request without ending its session.
+    pub(super) redirect: RefCell<Option<String>>,
 }
 
 impl LoginPage {
-    /// Returns `true` if the anonymous cookie may have to change.
+    /// Returns `true` if the anonymous cookie may need a change.
     pub(super) fn may_change_cookie(&self) -> bool {
         self.is_reason_dismissed.get()
-            || self.challenge_reason.borrow().is_some()
-            || self.is_at_marked.get()
-            || self.marked.borrow().is_some()
+            || self.next_notice.borrow().is_some()
+            || self.is_redirect_followed.get()
+            || self.redirect.borrow().is_some()
     }
 }
 
 impl RequestContext {
-    /// Returns `true` if a challenge that has ended nothing has sent the request to this login page.
+    /// Returns `true` if a challenge that ended no session has redirected the browser to this page.
     ///
-    /// The page may forward users who are signed in. It would send this one back to where the
-    /// challenge came from, and so on: so it sees an anonymous visitor, once.
-    pub(super) fn is_sent_to_login(&self, req: &HttpRequest) -> bool {
-        let login = self.cookies.anonymous.marked_login.as_deref();
+    /// A login page may redirect signed-in users to the page they came from, which would challenge
+    /// them again. The login page therefore sees an anonymous visitor once.
+    pub(super) fn is_redirected_to_login(&self, req: &HttpRequest) -> bool {
+        let login = self.cookies.anonymous.login_redirect.as_deref();
         self.access().is_active()
             && req.method().is_safe()
             && login.is_some_and(|login| is_at(req.path(), login))
     }
 
-    /// Remembers the login page of a challenge that ends nothing.
-    pub(crate) fn mark_login(&self) {
-        *self.login_page.marked.borrow_mut() = Some(self.policy().login_url.to_string());
+    /// Records that a challenge redirects to the login page without ending the session.
+    pub(crate) fn record_login_redirect(&self) {
+        *self.login_page.redirect.borrow_mut() = Some(self.policy().login_url.to_string());
     }
 }

@@ -1,4 +1,6 @@
-//! What a request tells the user: its messages, and the reason why the session has ended.
+//! Flash messages of a request, and the notice that its session has ended.
+//!
+//! The notice is shown once. `FlashMessages`, the endpoints and settling use it.
 
 use actix_web::HttpRequest;
 
@@ -7,26 +9,26 @@ use crate::{
     messages::{
         flash::{FlashLevel, FlashMessage, StoredFlash},
         notice::Notice,
-        queue::{MessageQueue, Source},
+        queue::{MessageQueue, MessageSource},
     },
     request::RequestInfo,
     session::reason::Reason,
 };
 
 impl RequestContext {
-    /// Returns `true` if the user may wonder why the session has ended. A user who is signing out,
-    /// or at the login form, does not.
-    pub(crate) fn explains(&self, info: &RequestInfo) -> bool {
-        let acts =
-            info.acts_at(&self.policy().login_url) || info.acts_at(&self.config().logout_url);
-        !acts && !self.intent().signs_out && !self.has_user()
+    /// Returns `true` if the user needs to know why the session has ended. A user who signs out or
+    /// posts the login form does not.
+    pub(crate) fn is_reason_due(&self, info: &RequestInfo) -> bool {
+        let is_form =
+            info.submits_to(&self.policy().login_url) || info.submits_to(&self.config().logout_url);
+        !is_form && !self.intent().signs_out && !self.has_user()
     }
 
     fn has_user(&self) -> bool {
         self.session.user() != super::session_data::NamedUser::Missing
     }
 
-    /// Returns the text for the end of this session. It is empty if the policy wants none.
+    /// Returns the text about the end of this session. It is empty if the application wants none.
     pub(crate) fn ended_text(&self, reason: Reason, info: &RequestInfo) -> String {
         let ended = self.record().and_then(|loaded| loaded.record.ended.as_ref());
         let notice = Notice {
@@ -36,15 +38,15 @@ impl RequestContext {
             device: ended.and_then(|ended| ended.by.as_deref()),
             at: ended.map(|ended| ended.at),
         };
-        self.config().text(&notice, &self.policy())
+        self.config().ended_text(&notice, &self.policy())
     }
 
-    /// Returns the cause beside the reason of this session's end.
+    /// Returns the cause of this session's end.
     pub(crate) fn cause(&self) -> Option<&str> {
         self.record()?.record.ended.as_ref()?.cause.as_deref()
     }
 
-    /// Returns all messages that were not shown yet, the reason of the end among them.
+    /// Returns all pending messages, with the notice that the session has ended.
     pub(crate) fn show_messages(&self, req: &HttpRequest) -> Vec<FlashMessage> {
         self.add_reason(req);
         self.with_messages(MessageQueue::show)
@@ -55,17 +57,17 @@ impl RequestContext {
             return;
         }
         let info = self.info(req);
-        if !self.explains(&info) {
+        if !self.is_reason_due(&info) {
             return;
         }
         let stored = self.cookies.anonymous.reason.clone().map(FlashMessage::from);
-        let reason = stored.or_else(|| self.reason_message(self.reason_to_tell()?, &info));
+        let reason = stored.or_else(|| self.reason_message(self.unshown_reason()?, &info));
         if let Some(message) = reason {
             self.with_messages(|queue| queue.set_reason(message));
         }
     }
 
-    /// Returns the message about an end, unless its text is empty.
+    /// Returns the message about the end of a session, or `None` if its text is empty.
     fn reason_message(&self, reason: Reason, info: &RequestInfo) -> Option<FlashMessage> {
         let level =
             if reason == Reason::LoggedOut { FlashLevel::Success } else { FlashLevel::Warning };
@@ -73,22 +75,23 @@ impl RequestContext {
         (!text.is_empty()).then(|| FlashMessage::new(level, text).with_tags(reason.as_str()))
     }
 
-    /// Keeps a message for the next page, unless a user signs in before.
-    pub(crate) fn keep_reason(&self, message: FlashMessage) {
-        *self.login_page.challenge_reason.borrow_mut() = Some(message.into());
+    /// Stores a notice for the next page. A sign-in discards it.
+    pub(crate) fn set_next_notice(&self, message: FlashMessage) {
+        *self.login_page.next_notice.borrow_mut() = Some(message.into());
     }
 
-    /// A challenge under a policy with a message of its own: the login page, which is under another
-    /// policy, shows it.
-    pub(crate) fn keep_challenge_reason(&self, info: &RequestInfo) {
+    /// Stores the notice of a challenge for the login page if this policy has a message of its own.
+    /// The policy of the login page does not have that message.
+    pub(crate) fn set_challenge_notice(&self, info: &RequestInfo) {
         let has_own = self.policy().message != self.config().policy.message;
-        let reason = self.reason_to_tell().filter(|_| has_own && self.explains(info));
+        let reason = self.unshown_reason().filter(|_| has_own && self.is_reason_due(info));
         let message = reason.and_then(|reason| self.reason_message(reason, info));
-        *self.login_page.challenge_reason.borrow_mut() = message.map(StoredFlash::from);
+        *self.login_page.next_notice.borrow_mut() = message.map(StoredFlash::from);
     }
 
-    /// A record that the registry does not know tells no reason.
-    pub(crate) fn reason_to_tell(&self) -> Option<Reason> {
+    /// Returns the reason of the session's end if the user was not notified yet. An unknown session
+    /// has no reason to show.
+    pub(crate) fn unshown_reason(&self) -> Option<Reason> {
         let anonymous = &self.cookies.anonymous;
         let has_shown_reason =
             |reason| self.loaded.key().is_some_and(|key| anonymous.has_shown_reason(key, reason));
@@ -100,7 +103,7 @@ impl RequestContext {
         self.with_messages(|queue| queue.push(message));
     }
 
-    /// The page is not going to be seen: its messages wait for the next one.
+    /// Marks shown messages as unread, because the user will not see this page.
     pub(crate) fn mark_unread(&self) {
         if let Some(queue) = &mut *self.messages.borrow_mut() {
             queue.mark_unread();
@@ -116,33 +119,33 @@ impl RequestContext {
         self.messages.borrow().as_ref().is_some_and(MessageQueue::has_shown)
     }
 
-    pub(crate) fn drop_record_messages(&self) {
-        self.with_messages(MessageQueue::drop_record_messages);
+    pub(crate) fn discard_record_messages(&self) {
+        self.with_messages(MessageQueue::discard_record_messages);
     }
 
-    pub(super) fn set_message_source(&self, source: Source) {
+    pub(super) fn set_message_source(&self, source: MessageSource) {
         if let Some(queue) = &mut *self.messages.borrow_mut() {
             queue.set_source(source);
         }
     }
 
-    fn with_messages<T>(&self, act: impl FnOnce(&mut MessageQueue) -> T) -> T {
+    fn with_messages<T>(&self, operation: impl FnOnce(&mut MessageQueue) -> T) -> T {
         let mut messages = self.messages.borrow_mut();
-        act(messages.get_or_insert_with(|| self.new_message_queue()))
+        operation(messages.get_or_insert_with(|| self.new_message_queue()))
     }
 
     pub(super) fn new_message_queue(&self) -> MessageQueue {
         let source = match &*self.access.borrow() {
-            AccessState::Active(_) => Source::Record,
-            _ => Source::Anonymous,
+            AccessState::Active(_) => MessageSource::Record,
+            _ => MessageSource::Anonymous,
         };
         let is_open =
             matches!(&*self.access.borrow(), AccessState::Active(_) | AccessState::Expired(_));
         let record = self.record().filter(|_| is_open).map(|loaded| &*loaded.data);
         let anonymous = match source {
-            // With an active record the anonymous cookie is not read.
-            Source::Record => &[],
-            Source::Anonymous => self.cookies.anonymous.messages.as_slice(),
+            // Messages of the anonymous cookie are not shown in an active session.
+            MessageSource::Record => &[],
+            MessageSource::Anonymous => self.cookies.anonymous.messages.as_slice(),
         };
         MessageQueue::new(source, record, anonymous)
     }

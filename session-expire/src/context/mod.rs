@@ -1,4 +1,7 @@
-//! State of one request: what was loaded, which policy is in force, and what the session may do.
+//! State of one request: loaded session, policy in force, access, messages and pending login.
+//!
+//! The middleware creates it before the handler runs. Policy layers, extractors and settling share
+//! it.
 
 pub(crate) mod access;
 pub(crate) mod activity;
@@ -32,7 +35,7 @@ use self::{
     layers::Layers,
     load::{LoadedRecord, LoadedSession},
     login_page::LoginPage,
-    mounted::Mounted,
+    mounted::MountedApp,
     pending_login::PendingLogin,
     policy_stack::PolicyStack,
     progress::Progress,
@@ -50,9 +53,9 @@ use crate::{
     time::Timestamp,
 };
 
-/// Everything that the layers, the extractors and the settling of one request share.
+/// State that the policy layers, the extractors and the settling of one request share.
 pub(crate) struct RequestContext {
-    pub(crate) mounted: Rc<Mounted>,
+    pub(crate) mounted: Rc<MountedApp>,
     pub(crate) session: AppSession,
     pub(crate) cookies: RequestCookies,
     pub(crate) loaded: LoadedSession,
@@ -60,63 +63,63 @@ pub(crate) struct RequestContext {
     pub(crate) now: Timestamp,
     layers: Layers,
     access: RefCell<AccessState>,
-    /// The limits under which `access` was last found, if it could be put into effect.
+    /// Timeouts of the last check, if its result took effect.
     checked_under: Cell<Option<Limits>>,
-    /// What was written to the record's entries before the session was suspended.
+    /// Changes to the record's entries from before the session was suspended.
     record_writes: RefCell<DataChanges>,
     messages: RefCell<Option<MessageQueue>>,
     login_page: LoginPage,
     login: RefCell<Option<Box<PendingLogin>>>,
     intent: Cell<Intent>,
-    /// The entries of another user were removed when a login was reserved.
-    is_handed_over: Cell<bool>,
-    /// Memory was allocated for the entries on the way in.
+    /// `true` if a reserved login has removed the entries of another user.
+    has_switched_user: Cell<bool>,
+    /// `true` if memory was allocated for the entries before the handler ran.
     is_allocated: Cell<bool>,
     progress: Progress,
-    /// The session was found to have ended while the body arrived.
+    /// `true` if the session has ended while the body arrived.
     has_ended: Cell<bool>,
-    /// Read on the way in where a failure further in may need it.
+    /// Read before the handler runs if a failure may need it.
     facts: RefCell<Option<Box<RequestFacts>>>,
 }
 
 impl RequestContext {
-    /// Makes the context of a request that carries cookies, and fills its session.
+    /// Creates the context of a request that carries cookies, and fills its session.
     pub(crate) fn start(
-        mounted: Rc<Mounted>,
+        mounted: Rc<MountedApp>,
         session: AppSession,
         cookies: RequestCookies,
         loaded: LoadedSession,
         req: &HttpRequest,
     ) -> Rc<Self> {
         let requires_login = mounted.config.requires_login(req.path());
-        // In its place from the start: moving it costs as much as a look-up.
+        // Allocate first: moving a context costs as much as a look-up.
         let context = Rc::new(Self::new(mounted, session, cookies, loaded, requires_login));
-        if context.is_sent_to_login(req) {
-            context.login_page.is_at_marked.set(true);
+        if context.is_redirected_to_login(req) {
+            context.login_page.is_redirect_followed.set(true);
             *context.access.borrow_mut() = AccessState::Anonymous;
         }
         context.fill(req);
-        let is_due = context.record().is_some_and(|loaded| context.lags(&loaded.record));
+        let is_due =
+            context.record().is_some_and(|loaded| context.is_last_seen_stale(&loaded.record));
         if is_due || !context.access().is_active() || !req.method().is_safe() {
             context.read_facts(req);
         }
-        context.keep_with(req)
+        context.insert_into(req)
     }
 
-    /// Returns the context of a request. It is made on demand for a request without cookies, whose
-    /// session may have been written to already.
+    /// Returns the context of a request. Creates it on demand if the request has no cookies.
     pub(crate) fn get(req: &HttpRequest) -> Result<Rc<Self>, SetupError> {
         if let Some(context) = Self::existing(req) {
             return Ok(context);
         }
-        let mounted = req.app_data::<Rc<Mounted>>().ok_or(SetupError::NotMounted)?;
-        let session = AppSession::of_request(req, mounted.config.identity_key);
+        let mounted = req.app_data::<Rc<MountedApp>>().ok_or(SetupError::NotMounted)?;
+        let session = AppSession::from_request(req, mounted.config.identity_key);
         let (cookies, loaded) = (RequestCookies::default(), LoadedSession::Anonymous);
         let requires_login = mounted.config.requires_login(req.path());
         let context = Self::new(Rc::clone(mounted), session, cookies, loaded, requires_login);
         let context = Rc::new(context);
         context.read_facts(req);
-        let context = context.keep_with(req);
+        let context = context.insert_into(req);
         if let Some(slot) = req.extensions().get::<ContextSlot>() {
             *slot.0.borrow_mut() = Some(Rc::clone(&context));
         }
@@ -124,7 +127,7 @@ impl RequestContext {
     }
 
     fn new(
-        mounted: Rc<Mounted>,
+        mounted: Rc<MountedApp>,
         session: AppSession,
         cookies: RequestCookies,
         loaded: LoadedSession,
@@ -133,7 +136,7 @@ impl RequestContext {
         let now = mounted.config.now();
         let record = loaded.record().map(|loaded| &*loaded.record);
         if record.is_some() {
-            mounted.config.diagnostics.saw_user();
+            mounted.config.diagnostics.record_user();
         }
         let policies = PolicyStack::new(&mounted, record);
         let access = AccessState::check(&loaded, policies.effective(), now);
@@ -151,7 +154,7 @@ impl RequestContext {
             login_page: LoginPage::default(),
             login: RefCell::default(),
             intent: Cell::default(),
-            is_handed_over: Cell::new(false),
+            has_switched_user: Cell::new(false),
             is_allocated: Cell::new(false),
             progress: Progress::new(now),
             has_ended: Cell::new(false),
@@ -159,7 +162,7 @@ impl RequestContext {
         }
     }
 
-    fn keep_with(self: Rc<Self>, req: &HttpRequest) -> Rc<Self> {
+    fn insert_into(self: Rc<Self>, req: &HttpRequest) -> Rc<Self> {
         req.extensions_mut().insert(Rc::clone(&self));
         self
     }
@@ -176,7 +179,7 @@ impl RequestContext {
             }
             _ => self.session.fill(&self.cookies.anonymous.data, None),
         }
-        // A login mostly comes by POST. Once one has succeeded, no other layer is mounted inside.
+        // Most logins are POST requests. After the first login, other session layers are ruled out.
         if !req.method().is_safe() || !self.mounted.is_only_layer() {
             self.session.allocate();
         }
@@ -213,7 +216,7 @@ impl RequestContext {
             .get_or_insert_with(|| Box::new(RequestFacts::new(self.config(), req)));
     }
 
-    /// Returns what is known of a request that is gone.
+    /// Returns the facts that were read before the handler ran.
     pub(crate) fn take_facts(&self) -> Option<Box<RequestFacts>> {
         self.facts.take()
     }
@@ -224,11 +227,11 @@ impl RequestContext {
 
     /// Returns `true` if another middleware has taken the entries out of the session.
     ///
-    /// Where no memory was allocated on the way in, a session that was written and has none is only a
-    /// sign: requests are looked at closely from then on.
+    /// If no memory was allocated before the handler ran, this cannot be decided. From then on, the
+    /// middleware allocates memory for every request.
     pub(crate) fn was_session_taken(&self) -> bool {
         let is_taken = self.session.is_unallocated() && !self.session.is_untouched();
-        self.mounted.note_layers(self.is_allocated.get(), is_taken);
+        self.mounted.record_layers(self.is_allocated.get(), is_taken);
         is_taken && self.is_allocated.get()
     }
 }

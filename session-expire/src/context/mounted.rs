@@ -1,7 +1,7 @@
-//! One mounted application: its configuration, and the policy patches mounted inside it.
+//! Mounted application: configuration, and the policy patches of its layers.
 //!
-//! Actix builds the services of an `App` inside out, in one thread: every policy layer announces
-//! its patch when it is mounted, and the middleware around them collects the announcements.
+//! Actix builds the services of an `App` from the inside out, in one thread. Every policy layer
+//! registers its patch when it is mounted, and the middleware then takes all registered patches.
 
 use std::{
     any::TypeId,
@@ -19,44 +19,44 @@ use crate::{
 };
 
 thread_local! {
-    static ANNOUNCED: RefCell<Vec<PolicyPatch>> = const { RefCell::new(Vec::new()) };
+    static PATCHES: RefCell<Vec<PolicyPatch>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Announces a patch to the middleware that is going to be mounted around it.
-pub(crate) fn announce(patch: &PolicyPatch) {
-    ANNOUNCED.with_borrow_mut(|patches| patches.push(patch.clone()));
+/// Registers a patch for the middleware that will be mounted around it.
+pub(crate) fn register_patch(patch: &PolicyPatch) {
+    PATCHES.with_borrow_mut(|patches| patches.push(patch.clone()));
 }
 
-/// The policy of a handler that is checked by an extractor. It is not known before a request.
+/// Policy patch of a handler that an extractor checks. It is unknown until the first request.
 #[derive(Clone, Copy)]
 pub(crate) struct HandlerPatch {
     pub(crate) handler: TypeId,
-    /// Path of the handler: the same in all processes of one version of the application.
+    /// Path of the handler. It is the same in all processes of one version of the application.
     pub(crate) name: &'static str,
     pub(crate) patch: &'static PolicyPatch,
 }
 
-/// The middleware, mounted in one worker.
-pub(crate) struct Mounted {
+/// Application with the middleware, mounted in one worker.
+pub(crate) struct MountedApp {
     pub(crate) config: Arc<Config>,
-    /// How far `last_seen` may lag: the strictest idle timeout of the application decides.
+    /// Write interval of `last_seen` for the strictest mounted idle timeout.
     write_interval: Cell<Duration>,
-    /// No other session layer is mounted inside, as far as a request has shown.
+    /// `true` once a request has shown that no other session layer is mounted inside.
     is_only_layer: Cell<bool>,
-    /// `true` if some policy limits the number of sessions.
+    /// `true` if a policy limits the number of sessions.
     counts_sessions: Cell<bool>,
-    /// `true` if a layer has a login page of its own.
+    /// `true` if a layer sets `login_url`.
     pub(crate) has_layer_login_url: bool,
-    /// Digest of the application's policy and of the patches mounted at the start.
+    /// Digest of the application's policy and of the mounted patches.
     pub(crate) policy_digest: [u8; 8],
-    /// What requests to handlers with a [`HandlerPatch`] have met: below it, and with it.
+    /// Id of the combined handler policies, by the id of the outer ones and the handler.
     handlers: RefCell<HashMap<(PolicyId, TypeId), PolicyId>>,
 }
 
-impl Mounted {
-    /// Mounts `config` around the layers announced so far.
+impl MountedApp {
+    /// Mounts `config` around the registered layers.
     pub(crate) fn new(config: Arc<Config>) -> Self {
-        let patches = ANNOUNCED.take();
+        let patches = PATCHES.take();
         let interval = write_interval(config.policy.idle);
         let counts_sessions =
             config.policy.max_sessions != Limit::Off || config.user_policy.is_some();
@@ -86,16 +86,16 @@ impl Mounted {
         self.is_only_layer.get()
     }
 
-    /// Takes note of what a request has shown: whether another layer has taken the entries of a
-    /// session, for which memory `was_allocated` on the way in.
-    pub(crate) fn note_layers(&self, was_allocated: bool, is_taken: bool) {
+    /// Records whether another session layer has taken the entries of a session. `was_allocated` is
+    /// `true` if memory for the entries was allocated before the handler ran.
+    pub(crate) fn record_layers(&self, was_allocated: bool, is_taken: bool) {
         if was_allocated || is_taken {
             self.is_only_layer.set(!is_taken);
         }
     }
 
-    /// Takes the patch of a handler into account that a request has reached, and returns what the
-    /// request has met by now.
+    /// Adds the patch of a handler, and returns the id of the handler policies up to and including
+    /// it.
     pub(crate) fn add_handler(&self, below: PolicyId, handler: HandlerPatch) -> PolicyId {
         let known = self.handlers.borrow().get(&(below, handler.handler)).copied();
         known.unwrap_or_else(|| {
@@ -123,7 +123,7 @@ fn policy_id(below: PolicyId, handler: HandlerPatch) -> PolicyId {
     PolicyId::from_be_bytes(first_bytes(hasher))
 }
 
-/// Depends on what the policies are, not on the order in which they were mounted.
+/// Returns a digest that does not depend on the order of the patches.
 fn digest(policy: &Policy, patches: &[PolicyPatch]) -> [u8; 8] {
     let mut texts: Vec<_> = patches.iter().map(|patch| format!("{patch:?}")).collect();
     texts.sort();
@@ -148,7 +148,7 @@ mod tests {
     use crate::time::minutes;
 
     #[test]
-    fn digest_depends_on_policies_and_not_on_their_order() {
+    fn digest_ignores_order_of_patches() {
         let app = Policy::new();
         let (one, two) = (PolicyPatch::new().idle(minutes(1)), PolicyPatch::new().idle(minutes(2)));
         let both = digest(&app, &[one.clone(), two.clone()]);

@@ -1,4 +1,6 @@
-//! A login between its reservation and the response that brings its cookie.
+//! Login between its reservation and its commit.
+//!
+//! A login that is not committed is always cancelled, on any exit path.
 
 use std::sync::Arc;
 
@@ -22,43 +24,44 @@ use crate::{
     time::seconds,
 };
 
-/// How long a reservation holds a slot: longer than a login handler takes, short enough that a
-/// process that dies blocks no user for long.
+/// Lifetime of a reservation. It is longer than a login handler takes, and short because the slot
+/// stays taken if the process crashes.
 const RESERVED_FOR: std::time::Duration = seconds(30);
 
-/// A login that holds a reservation. It is cancelled when it is dropped, unless it was committed.
+/// Login with a reservation.
 pub(crate) struct PendingLogin {
     login: NewLogin,
-    guard: Guard,
+    guard: LoginGuard,
 }
 
-/// Cancels a login that no response carries: the request was dropped, or its handler has failed.
-pub(crate) struct Guard {
+/// Cancels a login on drop, unless it was disarmed.
+pub(crate) struct LoginGuard {
     config: Arc<Config>,
     key: RecordKey,
     is_armed: bool,
     is_reserved: bool,
 }
 
-/// Outcome of an attempt to reserve a login.
-pub(crate) enum Reserved {
-    Held(PublicId),
+/// Outcome of [`RequestContext::reserve_login`].
+pub(crate) enum LoginReservation {
+    Reserved(PublicId),
     /// The active sessions, oldest login first.
     Refused(Vec<SessionRecord>),
 }
 
-impl Guard {
-    /// To be made before the registry is called: its answer may get lost.
+impl LoginGuard {
+    /// Returns an armed guard. Create it before the call of the registry, because the registry's
+    /// response may be lost.
     pub(crate) fn new(config: &Arc<Config>, key: RecordKey) -> Self {
         Self { config: Arc::clone(config), key, is_armed: true, is_reserved: false }
     }
 
-    /// Returns `true` if the login holds a slot.
+    /// Returns `true` if the login has reserved a slot.
     pub(crate) fn is_reserved(&self) -> bool {
         self.is_reserved
     }
 
-    /// There is nothing to cancel any more.
+    /// Makes the drop do nothing.
     pub(crate) fn disarm(&mut self) {
         self.is_armed = false;
     }
@@ -77,7 +80,7 @@ impl Guard {
     }
 }
 
-impl Drop for Guard {
+impl Drop for LoginGuard {
     fn drop(&mut self) {
         if self.is_armed {
             self.config.cancellations.cancel(&self.config.registry, self.key, self.ended());
@@ -86,28 +89,28 @@ impl Drop for Guard {
 }
 
 impl RequestContext {
-    /// Reserves a slot for a login of `user`; other sessions stay as they are until the commit.
+    /// Reserves a slot for a login of `user`. No other session ends before the commit.
     pub(crate) async fn reserve_login(
         &self,
         user: String,
         login_policy: PolicyPatch,
         req: &HttpRequest,
-    ) -> Result<Reserved, RegistryError> {
+    ) -> Result<LoginReservation, RegistryError> {
         let client = client(req, &self.config().proxies);
         let login = self.new_login(user, login_policy, client).await?;
-        let mut guard = Guard::new(self.config(), login.key);
+        let mut guard = LoginGuard::new(self.config(), login.key);
         match self.reserve(&login).await? {
             ReserveOutcome::Refused { active } => {
                 guard.disarm();
                 self.config().emit(&Event::LoginRefused { user: &login.user });
-                Ok(Reserved::Refused(active))
+                Ok(LoginReservation::Refused(active))
             }
             ReserveOutcome::Reserved => {
                 let id = login.id;
                 guard.is_reserved = true;
                 // A reservation made earlier in this request is cancelled by its guard.
                 drop(self.login.replace(Some(Box::new(PendingLogin { login, guard }))));
-                Ok(Reserved::Held(id))
+                Ok(LoginReservation::Reserved(id))
             }
         }
     }
@@ -118,13 +121,13 @@ impl RequestContext {
         self.config().registry.reserve(reservation).await
     }
 
-    /// Returns the login to commit for `user`: the reserved one, or one for a user whom the handler
-    /// has named in the session.
+    /// Returns the login to commit for `user`: the reserved one, or a new one if the handler only
+    /// wrote the user into `Session`.
     pub(crate) async fn login_to_commit(
         &self,
         user: String,
         client: &Client,
-    ) -> Result<(NewLogin, Guard), RegistryError> {
+    ) -> Result<(NewLogin, LoginGuard), RegistryError> {
         let pending = self.login.take().filter(|pending| *pending.login.user == *user);
         match pending {
             Some(pending) => {
@@ -133,7 +136,7 @@ impl RequestContext {
             }
             None => {
                 let login = self.new_login(user, PolicyPatch::new(), client.clone()).await?;
-                let guard = Guard::new(self.config(), login.key);
+                let guard = LoginGuard::new(self.config(), login.key);
                 Ok((login, guard))
             }
         }
@@ -169,22 +172,24 @@ impl RequestContext {
             SessionPatches { login: login_policy.as_deref(), user: user_policy.as_deref() };
         let policy = patches.at_login(&self.layered_policy());
         let mut login = NewLogin::new(user, config.now(), &policy);
-        login.limit = login.limit.or_as_many_as(SessionLimit::from(&*config.policy));
+        login.limit = login.limit.or_higher(SessionLimit::from(&*config.policy));
         login.client = client;
         login.replaces = self.replaced_session(&login.user);
         (login.login_policy, login.user_policy) = (login_policy, user_policy);
         Ok(login)
     }
 
-    /// A login takes the slot of the session that this browser had, if it was the same user's. The
-    /// tombstone of a renewed key names a session that goes on elsewhere: it is left alone.
+    /// Returns the open session of this browser if it is the same user's. The login takes its slot.
+    ///
+    /// Ended records do not count: the tombstone of a renewed key names a session that is still
+    /// open.
     fn replaced_session(&self, user: &str) -> Option<(PublicId, Reason)> {
-        let is_own = |record: &SessionRecord| *record.user == *user && record.ended.is_none();
-        let loaded = self.record().filter(|loaded| is_own(&loaded.record))?;
+        let is_same_user = |record: &SessionRecord| *record.user == *user && record.ended.is_none();
+        let loaded = self.record().filter(|loaded| is_same_user(&loaded.record))?;
         Some((loaded.record.id, self.end_reason()))
     }
 
-    /// Returns the reason for which the present session ends when a login replaces it.
+    /// Returns the reason for which a sign-out, a login or an expiry ends the present session.
     pub(crate) fn end_reason(&self) -> Reason {
         match *self.access() {
             AccessState::Expired(reason) => reason,

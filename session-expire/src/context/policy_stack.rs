@@ -1,30 +1,32 @@
-//! Policies of a request: the application's, those of the layers so far, and what belongs to the
-//! user and to the login.
+//! Policies of a request: those of the application, the layers, the login and the user.
+//!
+//! The policy in force differs from the policy of application and layers only if the record has a
+//! login policy or a user policy.
 
 use std::{rc::Rc, sync::Arc};
 
-use super::mounted::Mounted;
+use super::mounted::MountedApp;
 use crate::{
     policy::{Policy, PolicyPatch, merge::SessionPatches},
     session::record::SessionRecord,
 };
 
-/// The policies that a request has met. What does not differ from the policy below is not stored.
+/// Policies of a request. A policy that equals the outer one is not stored.
 pub(crate) struct PolicyStack {
-    mounted: Rc<Mounted>,
-    /// The application's policy under those of the layers so far.
+    mounted: Rc<MountedApp>,
+    /// Application's policy with the patches of the layers.
     layered: Option<Arc<Policy>>,
-    /// The layers so far, merged; kept up to date only for a login with a policy of its own.
+    /// Merged patches of the layers. Set only if the record has a login policy.
     layers: Option<Box<PolicyPatch>>,
-    /// What is in force for a session whose record has policies of its own.
+    /// Policy in force if the record has a login policy or a user policy.
     effective: Option<Arc<Policy>>,
 }
 
-/// The policy of a layer over that below.
+/// Result of merging a layer's patch into the outer policy.
 #[derive(Debug, Clone)]
 pub(crate) struct MergedPolicy {
     pub(crate) policy: Arc<Policy>,
-    /// The timeouts are those of the policy below.
+    /// `true` if the timeouts equal those of the outer policy.
     pub(crate) keeps_limits: bool,
 }
 
@@ -36,14 +38,14 @@ impl MergedPolicy {
 }
 
 impl PolicyStack {
-    pub(crate) fn new(mounted: &Rc<Mounted>, record: Option<&SessionRecord>) -> Self {
+    pub(crate) fn new(mounted: &Rc<MountedApp>, record: Option<&SessionRecord>) -> Self {
         let app = &mounted.config.policy;
         let effective = own_policy(app, app, None, record);
         Self { mounted: Rc::clone(mounted), layered: None, layers: None, effective }
     }
 
-    /// Adds a layer; `merge` puts its patch over the policy below. Returns `true` if the timeouts
-    /// that are in force stay the same for certain.
+    /// Adds a layer. `merge` merges its patch into the outer policy. Returns `true` if the timeouts
+    /// in force are certainly unchanged.
     #[inline]
     pub(crate) fn push(
         &mut self,
@@ -55,24 +57,24 @@ impl PolicyStack {
         self.layered = Some(merged.policy);
         match record {
             Some(record) if self.effective.is_some() => {
-                self.push_under(patch, record);
+                self.push_for_record(patch, record);
                 false
             }
             _ => merged.keeps_limits,
         }
     }
 
-    /// Adds a layer for a record that has policies of its own.
-    fn push_under(&mut self, patch: &PolicyPatch, record: &SessionRecord) {
+    /// Updates the policy in force for a record with a login policy or a user policy.
+    fn push_for_record(&mut self, patch: &PolicyPatch, record: &SessionRecord) {
         if record.login_policy.is_some() {
             let below = self.layers.take().unwrap_or_default();
-            self.layers = Some(Box::new(patch.on_top_of(&below)));
+            self.layers = Some(Box::new(patch.over_patch(&below)));
         }
         let (app, layers) = (&self.mounted.config.policy, self.layers.as_deref());
         self.effective = own_policy(app, self.layered(), layers, Some(record));
     }
 
-    /// Returns the policy of the layers, without what belongs to a user.
+    /// Returns the policy of application and layers, without those of login and user.
     pub(crate) fn layered(&self) -> &Arc<Policy> {
         self.layered.as_ref().unwrap_or(&self.mounted.config.policy)
     }
@@ -83,7 +85,8 @@ impl PolicyStack {
     }
 }
 
-/// Returns the policy in force for `record` where `layered` holds, if it differs from that.
+/// Returns the policy in force for `record` on a page with the policy `layered`, if the record has
+/// a policy of its own.
 #[inline]
 fn own_policy(
     app: &Arc<Policy>,

@@ -1,17 +1,19 @@
-//! How far a request has come.
+//! Progress of a request.
+//!
+//! A request is settled once. The response future and settling record it.
 
 use std::cell::Cell;
 
 use super::RequestContext;
 use crate::time::Timestamp;
 
-/// What has happened to a request so far.
+/// Progress of a request.
 pub(super) struct Progress {
     is_settled: Cell<bool>,
-    /// The handler has waited: time may have passed since the head of the request.
+    /// `true` if the handler has waited, so that time may have passed.
     is_waiting: Cell<bool>,
     completed_at: Cell<Timestamp>,
-    /// The handler was refused the body.
+    /// `true` if the body has failed.
     has_body_failed: Cell<bool>,
 }
 
@@ -25,14 +27,14 @@ impl Progress {
         }
     }
 
-    /// Returns when the handler was done, or the time of the request if it did not wait.
+    /// Returns when the handler completed, or the time of the request if it did not wait.
     pub(super) fn completed_at(&self) -> Timestamp {
         self.completed_at.get()
     }
 }
 
 impl RequestContext {
-    /// Returns `true` once the response is on its way: nothing is stored from then on.
+    /// Returns `true` once the response was settled. Nothing is stored from then on.
     pub(crate) fn is_settled(&self) -> bool {
         self.progress.is_settled.get()
     }
@@ -45,8 +47,8 @@ impl RequestContext {
         self.progress.is_waiting.set(true);
     }
 
-    /// The handler is done. A request that took long is activity until its end.
-    pub(crate) fn note_completion(&self) {
+    /// Records the completion of the handler. A long request counts as activity until its end.
+    pub(crate) fn record_completion(&self) {
         if self.progress.is_waiting.get() {
             self.progress.completed_at.set(self.config().now().max(self.now));
         }
@@ -56,7 +58,7 @@ impl RequestContext {
         self.progress.has_body_failed.set(true);
     }
 
-    /// Returns `true` if the body was withheld because the session has ended, or could not be checked.
+    /// Returns `true` if the body has failed because the session has ended or could not be checked.
     pub(crate) fn has_body_failed(&self) -> bool {
         self.progress.has_body_failed.get()
     }

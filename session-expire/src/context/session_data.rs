@@ -1,11 +1,13 @@
-//! The application's `Session`: the only file that names its keys and knows how actix-session
-//! represents values.
+//! Access to the application's `Session`.
 //!
-//! The user is no entry of the data: the record names it. A user that the application has written as
-//! a number is one as well, under the name of the user's entry, so that it is read back as a number.
+//! Only this file names its keys and depends on the representation of actix-session.
 //!
-//! A session is filled on the way in and compared on the way out, through the public API of
-//! actix-session. Its status is no evidence of a change: filling a session changes its status, too.
+//! The record names the user, so the session data has no entry for the user. A user id that is a
+//! number is an exception. The data has an entry for it, because the application must read back a
+//! number.
+//!
+//! The middleware fills a session before the handler runs and compares it afterwards. The status of
+//! the session does not show a change, because filling it changes the status.
 
 use actix_session::{Session, SessionExt, SessionStatus};
 use actix_web::HttpRequest;
@@ -16,7 +18,7 @@ use crate::session::{
     user_id::user_id,
 };
 
-/// Where actix-identity keeps the user by default.
+/// Default name of the session entry that contains the user id.
 pub(crate) const IDENTITY_KEY: &str = "actix_identity.user_id";
 
 /// The `Session` of a request.
@@ -40,7 +42,7 @@ impl AppSession {
         Self { session, identity_key }
     }
 
-    pub(crate) fn of_request(req: &HttpRequest, identity_key: &'static str) -> Self {
+    pub(crate) fn from_request(req: &HttpRequest, identity_key: &'static str) -> Self {
         Self::new(req.get_session(), identity_key)
     }
 
@@ -49,13 +51,14 @@ impl AppSession {
         self.session.entries().is_empty()
     }
 
-    /// Returns `true` if no memory is allocated for entries: it never had any, or another
+    /// Returns `true` if no memory is allocated for entries. The session never had any, or another
     /// middleware has taken them out.
     pub(crate) fn is_unallocated(&self) -> bool {
         self.session.entries().capacity() == 0
     }
 
-    /// Makes [`is_unallocated`](Self::is_unallocated) conclusive on the way out.
+    /// Allocates memory for entries. If [`is_unallocated`](Self::is_unallocated) is `true` later,
+    /// another middleware has taken the entries out.
     pub(crate) fn allocate(&self) {
         if self.is_unallocated() {
             drop(self.session.insert("", ()));
@@ -63,7 +66,7 @@ impl AppSession {
         }
     }
 
-    /// Returns `true` if the session was neither read into nor written.
+    /// Returns `true` if the session was never written.
     pub(crate) fn is_untouched(&self) -> bool {
         self.session.status() == SessionStatus::Unchanged
     }
@@ -76,8 +79,8 @@ impl AppSession {
         self.session.status() == SessionStatus::Renewed
     }
 
-    /// Fills the session of a request whose record cannot be loaded. One entry tells a session that
-    /// the handler has emptied from one that it has not.
+    /// Fills the session of a request whose record cannot be loaded. It gets one entry: if the
+    /// session is empty later, the handler has cleared it.
     pub(crate) fn fill_for_outage(&self) {
         drop(self.session.insert("", ()));
     }
@@ -88,7 +91,7 @@ impl AppSession {
             self.session.clear();
         }
         for (name, json) in data.entries().filter(|(name, _)| *name != self.identity_key) {
-            // A raw value that was parsed once always serializes.
+            // A raw value always serializes.
             drop(self.session.insert(name, json));
         }
         match user.map(|user| (user, self.user_as_written(data, user))) {
@@ -98,7 +101,7 @@ impl AppSession {
         }
     }
 
-    /// Returns the user as the application wrote it, if that was no string.
+    /// Returns the user id as the application wrote it, if that was a number.
     fn user_as_written<'a>(&self, data: &'a SessionData, user: &str) -> Option<&'a RawValue> {
         let json = data.get(self.identity_key)?;
         (user_from_json(json.get()) == NamedUser::Named(user.to_owned())).then_some(json)
@@ -106,7 +109,7 @@ impl AppSession {
 
     /// Applies changes to the entries.
     pub(crate) fn apply(&self, changes: &DataChanges) {
-        // A user whose number was rewritten as text counts as removed from the entries.
+        // A user id that is a number has an entry. Its removal does not remove the user.
         for name in changes.removed.iter().filter(|name| ***name != *self.identity_key) {
             self.session.remove(name);
         }
@@ -115,7 +118,7 @@ impl AppSession {
         }
     }
 
-    /// Removes the entries that `data` has.
+    /// Removes all entries whose names are in `data`.
     pub(crate) fn remove_entries_of(&self, data: &SessionData) {
         data.entries().for_each(|(name, _)| drop(self.session.remove(name)));
     }
@@ -132,7 +135,7 @@ impl AppSession {
     /// Returns the user that the session names. A number counts as its decimal text.
     pub(crate) fn user(&self) -> NamedUser {
         let entries = self.session.entries();
-        match find(&entries, self.identity_key) {
+        match find_entry(&entries, self.identity_key) {
             None => NamedUser::Missing,
             Some(json) => user_from_json(json),
         }
@@ -152,34 +155,40 @@ impl AppSession {
             })
     }
 
-    /// Returns what changes `data` into the present entries. The user is an entry if it is a number.
+    /// Returns the changes from `data` to the present entries. A user id that is a number counts as
+    /// an entry.
     pub(crate) fn changes_since(&self, data: &SessionData) -> DataChanges {
         let entries = self.session.entries();
         let is_entry = |name: &str, json: &str| name != self.identity_key || !json.starts_with('"');
         let mut changes = DataChanges::default();
         for (name, json) in entries.iter().filter(|(name, json)| is_entry(name, json)) {
             if data.get(name).is_none_or(|known| known.get() != json) {
-                changes.set.extend(raw(name, json));
+                changes.set.extend(parse_entry(name, json));
             }
         }
-        let is_gone = |name: &str| !entries.get(name).is_some_and(|json| is_entry(name, json));
-        let gone = data.entries().filter(|(name, _)| is_gone(name));
-        changes.removed = gone.map(|(name, _)| name.into()).collect();
+        let is_removed = |name: &str| !entries.get(name).is_some_and(|json| is_entry(name, json));
+        let removed = data.entries().filter(|(name, _)| is_removed(name));
+        changes.removed = removed.map(|(name, _)| name.into()).collect();
         changes
     }
 
-    /// Returns `true` for the name of the user's entry.
+    /// Returns `true` if `name` is the name of the user's entry.
     pub(crate) fn is_user_entry(&self, name: &str) -> bool {
         name == self.identity_key
     }
 }
 
-/// actix-session stores JSON; a text that is none can only come from another version of it.
-fn raw(name: &str, json: &str) -> Option<(Box<str>, Box<RawValue>)> {
+/// Parses an entry. actix-session stores JSON; only another version of it could store other text.
+fn parse_entry(name: &str, json: &str) -> Option<(Box<str>, Box<RawValue>)> {
     match RawValue::from_string(json.to_owned()) {
         Ok(value) => Some((name.into(), value)),
         Err(error) => {
-            tracing::error!(entry = name, %error, "session entry is not JSON");
+            tracing::error!(
+                event = "sys_invalid_entry",
+                entry = name,
+                %error,
+                "invalid session entry"
+            );
             None
         }
     }
@@ -189,7 +198,8 @@ fn user_from_json(json: &str) -> NamedUser {
     user_id(json).map_or(NamedUser::Invalid, NamedUser::Named)
 }
 
-/// Returns `true` if `json` is the string `text`. Most strings are their own JSON.
+/// Returns `true` if `json` is the string `text`. Most strings contain no escape, so compare them
+/// without parsing.
 fn is_string(json: &str, text: &str) -> bool {
     let inner = json.strip_prefix('"').and_then(|json| json.strip_suffix('"'));
     match inner {
@@ -199,8 +209,8 @@ fn is_string(json: &str, text: &str) -> bool {
     }
 }
 
-/// Among the few entries of a session, comparing names is faster than hashing one.
-fn find<'a>(
+/// Returns the entry `name`. With few entries, comparing the names is faster than hashing one.
+fn find_entry<'a>(
     entries: &'a std::collections::HashMap<String, String>,
     name: &str,
 ) -> Option<&'a String> {
@@ -217,18 +227,18 @@ mod tests {
     use super::*;
 
     fn session() -> AppSession {
-        AppSession::of_request(&TestRequest::default().to_http_request(), IDENTITY_KEY)
+        AppSession::from_request(&TestRequest::default().to_http_request(), IDENTITY_KEY)
     }
 
     fn data(entries: &[(&str, &str)]) -> SessionData {
         let mut data = SessionData::default();
-        let set = entries.iter().flat_map(|(name, json)| raw(name, json)).collect();
+        let set = entries.iter().flat_map(|(name, json)| parse_entry(name, json)).collect();
         data.apply(&DataChanges { set, ..DataChanges::default() }).unwrap();
         data
     }
 
     #[test]
-    fn filled_session_equals_its_data_until_an_entry_changes() {
+    fn filled_session_equals_data_until_entry_changes() {
         let (session, data) = (session(), data(&[("a", "1"), ("b", "[2]")]));
         session.fill(&data, Some("al\"ice"));
         assert!(session.equals(&data, Some("al\"ice")));
@@ -246,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn user_written_as_a_number_is_filled_as_one() {
+    fn numeric_user_id_is_filled_as_number() {
         let (written, data) = (session(), data(&[("a", "1")]));
         written.fill(&data, None);
         written.session.insert(IDENTITY_KEY, 17).unwrap();
@@ -271,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn user_is_a_string_or_a_number() {
+    fn user_id_is_string_or_number() {
         for (json, user) in [
             ("\"alice\"", NamedUser::Named("alice".to_owned())),
             ("\"a\\u0041\"", NamedUser::Named("aA".to_owned())),
@@ -280,14 +290,14 @@ mod tests {
             ("[\"alice\"]", NamedUser::Invalid),
         ] {
             let session = session();
-            drop(session.session.insert(IDENTITY_KEY, raw("", json).unwrap().1));
+            drop(session.session.insert(IDENTITY_KEY, parse_entry("", json).unwrap().1));
             assert_eq!(session.user(), user, "{json}");
         }
         assert_eq!(session().user(), NamedUser::Missing);
     }
 
     #[test]
-    fn taken_map_is_seen_after_allocation() {
+    fn allocated_session_is_not_unallocated() {
         let session = session();
         assert!(session.is_unallocated() && session.is_untouched());
         session.allocate();

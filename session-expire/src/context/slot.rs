@@ -1,10 +1,12 @@
-//! Access to a context that is made later.
+//! Slot for a context that is created later.
+//!
+//! The response future takes the context from it if the request has failed.
 
 use std::{cell::RefCell, rc::Rc};
 
 use super::RequestContext;
 
-/// The context of a request without cookies, once it is made. It outlives the request.
+/// Slot for the context of a request without cookies. It outlives the request.
 #[derive(Clone, Default)]
 pub(crate) struct ContextSlot(pub(super) Rc<RefCell<Option<Rc<RequestContext>>>>);
 

@@ -1,4 +1,6 @@
-//! What anonymous visitors have: the content of their cookie.
+//! State of anonymous visitors: the content of their cookie.
+//!
+//! A visitor can replay an old state, so it must not contain counters or one-time tickets.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -8,7 +10,7 @@ use crate::{
     session::{data::SessionData, key::RecordKey, reason::Reason},
 };
 
-/// What an anonymous visitor has.
+/// State of an anonymous visitor.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct AnonymousState {
@@ -18,18 +20,18 @@ pub(crate) struct AnonymousState {
     pub(crate) data: SessionData,
     #[serde(rename = "m", skip_serializing_if = "Vec::is_empty")]
     pub(crate) messages: Vec<StoredFlash>,
-    /// The text of an end under a policy with a message of its own, until it is shown.
+    /// Notice for the next page, such as the message of the policy that ended a session.
     #[serde(rename = "r", skip_serializing_if = "Option::is_none")]
     pub(crate) reason: Option<StoredFlash>,
-    /// The login page to which a challenge that ended nothing has sent the browser.
+    /// Login page to which a challenge that ended no session has redirected the browser.
     #[serde(rename = "l", skip_serializing_if = "Option::is_none")]
-    pub(crate) marked_login: Option<String>,
-    /// The key whose reason was shown, as a short hash, and the reason.
+    pub(crate) login_redirect: Option<String>,
+    /// Short hash of the session key whose reason was shown, and the reason.
     #[serde(rename = "k", skip_serializing_if = "Option::is_none")]
     pub(crate) shown_reason: Option<String>,
-    /// That key can never be used again, and need not be looked up.
+    /// `true` if no request can use that key any more.
     #[serde(rename = "x", skip_serializing_if = "std::ops::Not::not")]
-    pub(crate) is_dead: bool,
+    pub(crate) is_key_void: bool,
 }
 
 impl AnonymousState {
@@ -37,38 +39,38 @@ impl AnonymousState {
         self.data.is_empty()
             && self.messages.is_empty()
             && self.reason.is_none()
-            && self.marked_login.is_none()
+            && self.login_redirect.is_none()
             && self.shown_reason.is_none()
     }
 
-    /// Compares everything but the issue time.
+    /// Returns `true` if everything except the issue time is equal.
     pub(crate) fn has_same_content(&self, other: &Self) -> bool {
         self.data == other.data
             && self.messages == other.messages
             && self.reason == other.reason
-            && self.marked_login == other.marked_login
+            && self.login_redirect == other.login_redirect
             && self.shown_reason == other.shown_reason
-            && self.is_dead == other.is_dead
+            && self.is_key_void == other.is_key_void
     }
 
-    /// Returns `true` if the user was shown that `key` ended for `reason`.
+    /// Returns `true` if the user was notified that the session of `key` ended for `reason`.
     pub(crate) fn has_shown_reason(&self, key: &RecordKey, reason: Reason) -> bool {
-        self.shown_reason.as_ref().is_some_and(|mark| *mark == reason_mark(key, reason))
+        self.shown_reason.as_ref().is_some_and(|shown| *shown == reason_digest(key, reason))
     }
 
-    /// Returns `true` if `key` need not be looked up: it is dead, and its reason was shown.
-    pub(crate) fn has_finished(&self, key: &RecordKey) -> bool {
-        let mark = self.shown_reason.as_ref().filter(|_| self.is_dead);
-        mark.is_some_and(|mark| mark.starts_with(&short_hash(key)))
+    /// Returns `true` if `key` needs no look-up: it is void, and its reason was shown.
+    pub(crate) fn can_skip_lookup(&self, key: &RecordKey) -> bool {
+        let shown = self.shown_reason.as_ref().filter(|_| self.is_key_void);
+        shown.is_some_and(|shown| shown.starts_with(&short_hash(key)))
     }
 
-    /// Records that the reason of `key` was shown, and whether it can never be used again.
-    pub(crate) fn set_shown_reason(&mut self, key: &RecordKey, reason: Reason, is_dead: bool) {
-        (self.shown_reason, self.is_dead) = (Some(reason_mark(key, reason)), is_dead);
+    /// Records that `reason` was shown for `key`, and whether the key is void.
+    pub(crate) fn set_shown_reason(&mut self, key: &RecordKey, reason: Reason, is_key_void: bool) {
+        (self.shown_reason, self.is_key_void) = (Some(reason_digest(key, reason)), is_key_void);
     }
 }
 
-fn reason_mark(key: &RecordKey, reason: Reason) -> String {
+fn reason_digest(key: &RecordKey, reason: Reason) -> String {
     format!("{}.{reason}", short_hash(key))
 }
 
@@ -81,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shown_reason_is_kept_as_a_hash_of_the_key() {
+    fn shown_reason_has_hash_of_key_only() {
         let (key, mut state) = (RecordKey::random("alice"), AnonymousState::default());
         state.set_shown_reason(&key, Reason::Idle, false);
         assert!(
@@ -89,9 +91,9 @@ mod tests {
                 && !state.has_shown_reason(&key, Reason::Revoked)
         );
         assert!(!state.has_shown_reason(&RecordKey::random("alice"), Reason::Idle));
-        assert!(!state.has_finished(&key));
+        assert!(!state.can_skip_lookup(&key));
         state.set_shown_reason(&key, Reason::Idle, true);
-        assert!(state.has_finished(&key));
+        assert!(state.can_skip_lookup(&key));
         assert!(!format!("{state:?}").contains(key.secret()));
     }
 }

@@ -1,8 +1,7 @@
-//! The two cookies: the key of the session record, and what anonymous visitors have.
+//! Session cookie and anonymous cookie.
 //!
-//! The session cookie holds a random key and nothing else, so it needs no encryption. The anonymous
-//! cookie is sealed with its issue time. It can be replayed: no counter and no one-time ticket
-//! belongs in it.
+//! The session cookie contains only the random key of the session record, so it is not encrypted.
+//! The anonymous cookie contains the encrypted state of an anonymous visitor with its issue time.
 
 pub(crate) mod anonymous;
 
@@ -20,7 +19,7 @@ use crate::{
     time::{Timestamp, days},
 };
 
-/// Browsers drop a cookie whose name and value are longer.
+/// Largest size of a cookie's name and value. Browsers ignore larger cookies.
 pub(crate) const MAX_BYTES: usize = 4_096;
 
 /// Longest lifetime that browsers grant a cookie: 400 days.
@@ -36,7 +35,7 @@ pub(crate) struct CookieConfig {
     pub(crate) path: String,
     pub(crate) same_site: SameSite,
     pub(crate) secure: bool,
-    /// The first key seals; all of them open.
+    /// The first key encrypts. All keys decrypt.
     pub(crate) keys: Vec<Key>,
     /// How long an anonymous cookie is accepted after it was issued.
     pub(crate) anonymous_max_age: std::time::Duration,
@@ -44,20 +43,20 @@ pub(crate) struct CookieConfig {
     anonymous: String,
 }
 
-/// The cookies of a request.
+/// Cookies of a request.
 #[derive(Debug, Default)]
 pub(crate) struct RequestCookies {
     pub(crate) key: Option<RecordKey>,
     pub(crate) has_session_cookie: bool,
     pub(crate) has_anonymous_cookie: bool,
-    /// The session comes from another session layer, whose cookie is to be replaced.
+    /// `true` if the request has adopted an old session, whose cookie must be replaced.
     pub(crate) is_adopted: bool,
     pub(crate) anonymous: AnonymousState,
 }
 
-/// The anonymous state does not fit into a cookie, even without messages.
+/// Error if the anonymous state is too large for a cookie, even without messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the anonymous session exceeds a cookie of {MAX_BYTES} bytes")]
+#[error("anonymous session exceeds a cookie of {MAX_BYTES} bytes")]
 pub(crate) struct AnonymousTooLarge;
 
 impl CookieConfig {
@@ -75,7 +74,11 @@ impl CookieConfig {
         }
     }
 
-    /// Resolves the names, makes a key if there is none, and checks the `__Host-` prefix.
+    /// Sets default names and a random key, and validates the attributes.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ConfigError::Value`] if a name, the path or `SameSite` is invalid.
     pub(crate) fn build(mut self) -> Result<Self, ConfigError> {
         let is_host_only = self.secure && self.domain.is_none() && self.path == "/";
         let prefix = if is_host_only { HOST_PREFIX } else { "" };
@@ -87,13 +90,13 @@ impl CookieConfig {
             check_name(name, is_host_only)?;
         }
         if session == anonymous {
-            return Err(wrong("cookie_names", &session, "two different names"));
+            return Err(invalid_value("cookie_names", &session, "two different names"));
         }
         if !self.path.starts_with('/') || self.path.contains([';', ',']) {
-            return Err(wrong("cookie_path", &self.path, "a path, such as \"/\""));
+            return Err(invalid_value("cookie_path", &self.path, "a path, such as \"/\""));
         }
         if self.same_site == SameSite::None && !self.secure {
-            return Err(wrong("cookie_same_site", "None", "allowed over plain HTTP"));
+            return Err(invalid_value("cookie_same_site", "None", "allowed over plain HTTP"));
         }
         if self.keys.is_empty() {
             self.keys.push(Key::generate());
@@ -102,52 +105,58 @@ impl CookieConfig {
         Ok(self)
     }
 
-    /// Reads the cookies of a request. Of several session cookies the first well-formed key counts.
+    /// Reads the cookies of a request. If there are several session cookies, uses the first
+    /// well-formed key.
     pub(crate) fn read(&self, headers: &HeaderMap, now: impl Fn() -> Timestamp) -> RequestCookies {
-        let mut found = RequestCookies::default();
+        let mut cookies = RequestCookies::default();
         for header in headers.get_all(COOKIE) {
-            // The cookies of other applications may have values in any encoding.
+            // Cookies of other applications may have values in any encoding.
             for pair in header.as_bytes().split(|byte| *byte == b';').map(<[u8]>::trim_ascii) {
                 if let Some(value) = value_of(pair, &self.session) {
-                    found.has_session_cookie = true;
-                    found.key = found.key.or_else(|| RecordKey::parse(value));
+                    cookies.has_session_cookie = true;
+                    cookies.key = cookies.key.or_else(|| RecordKey::parse(value));
                 } else if let Some(value) =
-                    value_of(pair, &self.anonymous).filter(|_| !found.has_anonymous_cookie)
+                    value_of(pair, &self.anonymous).filter(|_| !cookies.has_anonymous_cookie)
                 {
-                    found.has_anonymous_cookie = true;
-                    found.anonymous = self.open(value, now()).unwrap_or_default();
+                    cookies.has_anonymous_cookie = true;
+                    cookies.anonymous = self.decrypt(value, now()).unwrap_or_default();
                 }
             }
         }
-        found
+        cookies
     }
 
-    /// Opens the anonymous cookie, unless it is forged or too old.
-    fn open(&self, value: &str, now: Timestamp) -> Option<AnonymousState> {
-        let sealed = || Cookie::new(self.anonymous.clone(), value.to_owned());
+    /// Decrypts the anonymous cookie. Returns `None` if it is forged or too old.
+    fn decrypt(&self, value: &str, now: Timestamp) -> Option<AnonymousState> {
+        let encrypted = || Cookie::new(self.anonymous.clone(), value.to_owned());
         let mut jar = CookieJar::new();
-        let opened = self.keys.iter().find_map(|key| jar.private_mut(key).decrypt(sealed()))?;
-        let state: AnonymousState = serde_json::from_str(opened.value()).ok()?;
+        let decrypted =
+            self.keys.iter().find_map(|key| jar.private_mut(key).decrypt(encrypted()))?;
+        let state: AnonymousState = serde_json::from_str(decrypted.value()).ok()?;
         let age = now.since(Timestamp::from_millis(state.issued_at));
         (age < self.anonymous_max_age).then_some(state)
     }
 
-    /// Returns the cookie that holds `key`. It outlives the browser if `lasts` is given.
+    /// Returns the cookie with `key`. Without `max_age`, the browser deletes it when it is closed.
     pub(crate) fn session_cookie(
         &self,
         key: &RecordKey,
-        lasts: Option<std::time::Duration>,
+        max_age: Option<std::time::Duration>,
     ) -> Cookie<'static> {
         let mut cookie = self.cookie(self.session.clone(), key.expose().to_owned());
-        if let Some(lasts) = lasts {
-            let seconds = lasts.min(days(MAX_AGE_DAYS)).as_secs();
+        if let Some(max_age) = max_age {
+            let seconds = max_age.min(days(MAX_AGE_DAYS)).as_secs();
             cookie.set_max_age(time::Duration::seconds(i64::try_from(seconds).unwrap_or(i64::MAX)));
         }
         cookie
     }
 
-    /// Returns the cookie that holds `state`, issued now. Messages give way, oldest first, if it
-    /// would be too large for a browser.
+    /// Returns the cookie with `state`, issued at `now`. If it is too large for a browser, discards
+    /// messages, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`AnonymousTooLarge`] if it is too large without messages.
     pub(crate) fn anonymous_cookie(
         &self,
         mut state: AnonymousState,
@@ -155,7 +164,7 @@ impl CookieConfig {
     ) -> Result<Cookie<'static>, AnonymousTooLarge> {
         state.issued_at = now.as_millis();
         loop {
-            let cookie = self.seal(&state).ok_or(AnonymousTooLarge)?;
+            let cookie = self.encrypt(&state).ok_or(AnonymousTooLarge)?;
             if cookie.name().len() + cookie.value().len() <= MAX_BYTES {
                 return Ok(cookie);
             }
@@ -166,12 +175,12 @@ impl CookieConfig {
         }
     }
 
-    fn seal(&self, state: &AnonymousState) -> Option<Cookie<'static>> {
+    fn encrypt(&self, state: &AnonymousState) -> Option<Cookie<'static>> {
         let json = serde_json::to_string(state).ok()?;
         let mut jar = CookieJar::new();
         jar.private_mut(self.keys.first()?).add(Cookie::new(self.anonymous.clone(), json));
-        let sealed = jar.get(&self.anonymous)?.value().to_owned();
-        Some(self.cookie(self.anonymous.clone(), sealed))
+        let encrypted = jar.get(&self.anonymous)?.value().to_owned();
+        Some(self.cookie(self.anonymous.clone(), encrypted))
     }
 
     pub(crate) fn removed_session_cookie(&self) -> Cookie<'static> {
@@ -201,7 +210,7 @@ impl CookieConfig {
     }
 }
 
-/// Returns the value of `pair` if `name` is its name; empty if it is not text.
+/// Returns the value of `pair` if its name is `name`. A value that is not UTF-8 is empty.
 fn value_of<'a>(pair: &'a [u8], name: &str) -> Option<&'a str> {
     let value = pair.strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
     Some(str::from_utf8(value).unwrap_or_default())
@@ -212,22 +221,23 @@ fn removed(mut cookie: Cookie<'static>) -> Cookie<'static> {
     cookie
 }
 
-/// RFC 6265bis §4.1.3.2: a `__Host-` cookie is secure, has the path `/` and no domain.
+/// Checks a cookie name. A `__Host-` cookie must be secure and have the path `/` and no domain (RFC
+/// 6265bis §4.1.3.2).
 fn check_name(name: &str, is_host_only: bool) -> Result<(), ConfigError> {
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     if name.is_empty() || !name.bytes().all(is_token) {
-        return Err(wrong("cookie_names", name, "a cookie name (RFC 6265 §4.1.1)"));
+        return Err(invalid_value("cookie_names", name, "a cookie name (RFC 6265 §4.1.1)"));
     }
     let has_prefix =
         name.get(..HOST_PREFIX.len()).is_some_and(|p| p.eq_ignore_ascii_case(HOST_PREFIX));
     if has_prefix && !is_host_only {
         let expected = "allowed with a domain, another path or plain HTTP";
-        return Err(wrong("cookie_names", name, expected));
+        return Err(invalid_value("cookie_names", name, expected));
     }
     Ok(())
 }
 
-fn wrong(key: &'static str, value: &str, expected: &'static str) -> ConfigError {
+fn invalid_value(key: &'static str, value: &str, expected: &'static str) -> ConfigError {
     ConfigError::Value { key, value: format!("{value:?}"), expected }
 }
 
@@ -270,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn session_cookie_holds_the_key_and_is_read_back() {
+    fn session_cookie_contains_key() {
         let (config, key) = (config(), RecordKey::random("alice"));
         let cookie = config.session_cookie(&key, None);
         assert_eq!(
@@ -283,12 +293,12 @@ mod tests {
         assert_eq!(config.read(&headers(&sent), || NOW).key, Some(key));
         let beside_other_encoding = format!("name=J\u{fc}rgen; __Host-id={}", key.expose());
         assert_eq!(config.read(&headers(&beside_other_encoding), || NOW).key, Some(key));
-        let kept = config.session_cookie(&key, Some(days(1_000)));
-        assert!(kept.to_string().contains("Max-Age=34560000"), "{kept}");
+        let persistent = config.session_cookie(&key, Some(days(1_000)));
+        assert!(persistent.to_string().contains("Max-Age=34560000"), "{persistent}");
     }
 
     #[test]
-    fn anonymous_cookie_is_void_when_it_is_old_or_forged() {
+    fn old_or_forged_anonymous_cookie_is_ignored() {
         let (config, other) = (config(), config());
         let cookie = config.anonymous_cookie(state(1, "hello"), NOW).unwrap();
         assert_eq!(reread(&config, &cookie, NOW.plus(days(29))).messages.len(), 1);
@@ -300,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_give_way_before_a_cookie_gets_too_large() {
+    fn large_anonymous_cookie_discards_messages() {
         let config = config();
         let cookie = config.anonymous_cookie(state(6, &"x".repeat(700)), NOW).unwrap();
         assert!(cookie.name().len() + cookie.value().len() <= MAX_BYTES);
@@ -313,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn names_follow_the_attributes_and_are_checked() {
+    fn cookie_names_are_validated() {
         let plain = CookieConfig { secure: false, ..CookieConfig::new() }.build().unwrap();
         assert_eq!((plain.session.as_str(), plain.anonymous.as_str()), ("id", "anonymous"));
         let named = |session: &str, anonymous: &str| {

@@ -1,37 +1,39 @@
-//! Script and style that pages load.
+//! Script and style of the warning dialog, as files.
+//!
+//! The names of the files change with their content, so browsers never use an old version.
 
-/// File that pages load, under a name that changes with its content.
+/// File whose name changes with its content.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Asset {
     name: &'static str,
     extension: &'static str,
-    pub(crate) kind: &'static str,
+    pub(crate) content_type: &'static str,
     pub(crate) content: &'static str,
 }
 
-/// Made from `session.js` by `tests/browser/minify.mjs`.
+/// `tests/browser/minify.mjs` makes `session.min.js` from `session.js`.
 pub(crate) const SCRIPT: Asset = Asset {
     name: "session",
     extension: "js",
-    kind: "text/javascript; charset=utf-8",
+    content_type: "text/javascript; charset=utf-8",
     content: include_str!("session.min.js"),
 };
 
 pub(crate) const STYLE: Asset = Asset {
     name: "session",
     extension: "css",
-    kind: "text/css; charset=utf-8",
+    content_type: "text/css; charset=utf-8",
     content: include_str!("session.css"),
 };
 
 impl Asset {
-    /// Returns its path under the prefix: `session.0123456789abcdef.js`.
+    /// Returns the path under the prefix, such as `session.0123456789abcdef.js`.
     pub(crate) fn path(&self) -> String {
         format!("{}.{:016x}.{}", self.name, fnv1a(self.content.as_bytes()), self.extension)
     }
 }
 
-/// FNV-1a: it distinguishes versions of a file, and is no protection.
+/// Returns the FNV-1a hash. It distinguishes versions of a file and is not cryptographic.
 const fn fnv1a(bytes: &[u8]) -> u64 {
     let (mut hash, mut at) = (0xcbf2_9ce4_8422_2325_u64, 0);
     while at < bytes.len() {

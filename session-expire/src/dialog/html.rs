@@ -1,4 +1,6 @@
-//! Markup that templates render without escaping.
+//! HTML that templates render without escaping.
+//!
+//! [`escape`] escapes all texts and paths in the markup of this crate.
 
 use std::fmt;
 
@@ -7,14 +9,14 @@ use serde::Serialize;
 /// HTML that is safe to render without escaping.
 ///
 /// ```
-/// use session_expire::{SessionVars, page::Markup};
+/// use session_expire::SessionVars;
 ///
 /// fn footer(session: &SessionVars) -> String {
 ///     format!("<footer>Imprint</footer>{}", session.warning_dialog)
 /// }
 ///
-/// assert_eq!(footer(&SessionVars::default()), "<footer>Imprint</footer>"); // an anonymous visitor
-/// assert_eq!(Markup::default().to_string(), "");
+/// // The default is that of an anonymous visitor.
+/// assert_eq!(footer(&SessionVars::default()), "<footer>Imprint</footer>");
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 #[serde(transparent)]
@@ -40,7 +42,7 @@ impl fmt::Display for Markup {
 #[cfg(feature = "askama")]
 impl askama::filters::HtmlSafe for Markup {}
 
-/// Escapes a text for HTML, and for an attribute in double quotes.
+/// Escapes a text for HTML content and for attributes in double quotes.
 pub(crate) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('"', "&quot;").replace('<', "&lt;").replace('>', "&gt;")
 }

@@ -1,4 +1,6 @@
-//! The warning dialog: texts, markup, script and style.
+//! Warning dialog: texts, markup, script and style.
+//!
+//! `SessionVars` renders it, and the endpoints serve its files.
 
 pub(crate) mod assets;
 pub(crate) mod html;

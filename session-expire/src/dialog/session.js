@@ -41,7 +41,7 @@
   let dismissed; // the notice that nothing can be done
   let stale = false; // the server no longer accepts the page's token
   let shown; // what the dialog says: one of these three
-  const [IDLE, SESSION, OVER] = ["whenIdle", "whenSession", "whenOver"];
+  const [IDLE, SESSION, OVER] = ["whenIdle", "whenSession", "whenEnded"];
   let spoken;
   let prefix = "";
   let covered, blank, held; // hidden at all; with nothing to tell it; what had the focus before

@@ -1,4 +1,6 @@
-//! The dialog that warns before a session ends: its texts and its markup.
+//! Texts and markup of the warning dialog.
+//!
+//! Applications can replace the texts. All texts are escaped.
 
 use std::borrow::Cow;
 
@@ -10,11 +12,12 @@ use super::{
 /// Texts of the warning dialog. Default: English. Set them with
 /// [`dialog_texts`](crate::SessionExpireBuilder::dialog_texts).
 ///
-/// `{time}` becomes the time left, such as "2 minutes" or "45 seconds", in the language of the page
-/// (its nearest `lang` attribute) and with its plural forms.
+/// The script replaces `{time}` with the remaining time, such as "2 minutes" or "45 seconds". Its
+/// language is that of the nearest `lang` attribute.
 ///
 /// ```
 /// use session_expire::{Policy, SessionExpire, page::DialogTexts};
+///
 /// let expire = SessionExpire::builder(Policy::new())
 ///     .dialog_texts(|languages| match languages.best_of(&["en", "de"]) {
 ///         Some("de") => DialogTexts {
@@ -29,25 +32,25 @@ use super::{
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DialogTexts {
-    /// Title before the idle timeout.
+    /// Title of the warning before the idle timeout.
     pub idle_title: Cow<'static, str>,
-    /// Text before the idle timeout, which is `{time}` away.
+    /// Text of the warning before the idle timeout. `{time}` is the remaining time.
     pub idle: Cow<'static, str>,
     /// Button that extends the session.
     pub stay: Cow<'static, str>,
-    /// Title before the absolute timeout, which cannot be extended.
+    /// Title of the warning before the absolute timeout, which cannot be extended.
     pub session_title: Cow<'static, str>,
-    /// Text before the absolute timeout, which is `{time}` away.
+    /// Text of the warning before the absolute timeout. `{time}` is the remaining time.
     pub session: Cow<'static, str>,
-    /// Button that closes this notice.
-    pub understood: Cow<'static, str>,
-    /// Title when the session has ended and the server cannot be reached.
-    pub over_title: Cow<'static, str>,
-    /// Text for that case.
-    pub over: Cow<'static, str>,
+    /// Button that closes the warning before the absolute timeout.
+    pub ok: Cow<'static, str>,
+    /// Title if the session has ended and the server cannot be reached.
+    pub ended_title: Cow<'static, str>,
+    /// Text if the session has ended and the server cannot be reached.
+    pub ended: Cow<'static, str>,
     /// Button that tries again.
     pub retry: Cow<'static, str>,
-    /// Error message when the session could not be extended, because the server cannot be reached.
+    /// Error message if the session cannot be extended, because the server cannot be reached.
     pub failed: Cow<'static, str>,
     /// Button that signs out.
     pub sign_out: Cow<'static, str>,
@@ -66,14 +69,14 @@ impl Default for DialogTexts {
                 "Every session ends after a fixed time, and yours ends in {time}. It can't be \
                       extended: save your work, then sign in again."
                     .into(),
-            understood: "OK".into(),
-            over_title: "Your session is over".into(),
-            over: "This page is hidden, because you have probably been signed out. The site can't \
-                   be reached right now: check your connection, then try again."
-                .into(),
+            ok: "OK".into(),
+            ended_title: "Your session has ended".into(),
+            ended:
+                "This page is hidden because you have probably been signed out. The site can't be \
+                   reached. Check your connection and try again."
+                    .into(),
             retry: "Try again".into(),
-            failed: "That did not work: the site can't be reached. Check your connection and try \
-                     again."
+            failed: "Your session could not be extended. Check your connection and try again."
                 .into(),
             sign_out: "Sign out".into(),
         }
@@ -81,10 +84,10 @@ impl Default for DialogTexts {
 }
 
 impl DialogTexts {
-    /// The style and the dialog, closed; the script opens it.
+    /// Returns the link to the style, and the closed dialog.
     pub(crate) fn markup(&self, prefix: &str) -> Markup {
         let (prefix, style) = (escape(prefix), STYLE.path());
-        let text = three(&self.idle, &self.session, &self.over);
+        let text = state_attributes(&self.idle, &self.session, &self.ended);
         Markup::new(format!(
             "<link rel=\"stylesheet\" href=\"{prefix}/{style}\">\
              <dialog class=\"session-expire\" role=\"alertdialog\" \
@@ -95,18 +98,20 @@ impl DialogTexts {
              <p role=\"alert\" data-text=\"{}\"></p>\
              <form method=\"post\" action=\"{prefix}/logout\">\
              <button type=\"button\" autofocus{}></button><button>{}</button></form></dialog>",
-            three(&self.idle_title, &self.session_title, &self.over_title),
+            state_attributes(&self.idle_title, &self.session_title, &self.ended_title),
             escape(&self.failed),
-            three(&self.stay, &self.understood, &self.retry),
+            state_attributes(&self.stay, &self.ok, &self.retry),
             escape(&self.sign_out),
         ))
     }
 }
 
-/// The texts of one part in each of the three states.
-fn three(idle: &str, session: &str, over: &str) -> String {
-    let [idle, session, over] = [idle, session, over].map(escape);
-    format!(" data-when-idle=\"{idle}\" data-when-session=\"{session}\" data-when-over=\"{over}\"")
+/// Returns the attributes with the texts of one element in the three states of the dialog.
+fn state_attributes(idle: &str, session: &str, ended: &str) -> String {
+    let [idle, session, ended] = [idle, session, ended].map(escape);
+    format!(
+        " data-when-idle=\"{idle}\" data-when-session=\"{session}\" data-when-ended=\"{ended}\""
+    )
 }
 
 #[cfg(test)]
@@ -114,9 +119,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whatever_a_text_holds_stays_text() {
-        let nasty = Cow::Borrowed("</dialog><script>\"'&{time}");
-        let texts = DialogTexts { idle: nasty.clone(), sign_out: nasty, ..DialogTexts::default() };
+    fn texts_are_escaped() {
+        let hostile = Cow::Borrowed("</dialog><script>\"'&{time}");
+        let texts =
+            DialogTexts { idle: hostile.clone(), sign_out: hostile, ..DialogTexts::default() };
         let markup = texts.markup("/session").to_string();
         assert!(!markup.contains("<script>") && !markup.contains("\"'&{"), "{markup}");
         assert_eq!(markup.matches("</dialog>").count(), 1);

@@ -1,4 +1,6 @@
-//! Script and style of the warning dialog.
+//! Endpoints for the script and the style of the warning dialog.
+//!
+//! Caches may store the files for a year, because their names change with the content.
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -12,18 +14,18 @@ use crate::{
     policy::{PolicyPatch, limit::Limit},
 };
 
-/// Serves a file whose name changes with its content. Every session may load it: a file must not
-/// end a session that the page it belongs to still accepts.
-pub(super) fn asset(asset: Asset) -> impl HttpServiceFactory + 'static {
+/// Returns a resource that serves `asset`. Its policy has no timeouts: a file must not end a
+/// session that its page still accepts.
+pub(super) fn asset_resource(asset: Asset) -> impl HttpServiceFactory + 'static {
     let send = move |req: HttpRequest| {
-        // A response to a request with cookies may set one: no shared cache may have it then.
+        // The response to a request with cookies may set a cookie. No shared cache may store it.
         let cache = match req.headers().contains_key(COOKIE) {
             true => "private, max-age=31536000, immutable",
             false => "public, max-age=31536000, immutable",
         };
         async move {
             HttpResponse::Ok()
-                .insert_header((CONTENT_TYPE, asset.kind))
+                .insert_header((CONTENT_TYPE, asset.content_type))
                 .insert_header((CACHE_CONTROL, cache))
                 .insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"))
                 .body(asset.content)

@@ -1,4 +1,6 @@
-//! Keep-alive: a page reports when its user was last active.
+//! Keep-alive endpoint: a page reports when its user was last active.
+//!
+//! It never extends a session that has ended.
 
 use std::time::Duration;
 
@@ -11,7 +13,7 @@ use actix_web::{
 use serde::Deserialize;
 
 use super::status::{
-    PageParams, PageToken, State, Status, apply_page_policy, belongs_to_other_user,
+    PageParams, PageState, PageToken, StatusBody, apply_page_policy, belongs_to_other_user,
 };
 use crate::{
     context::{RequestContext, access::AccessState},
@@ -26,13 +28,13 @@ use crate::{
     },
 };
 
-/// Longest body in bytes.
+/// Largest body in bytes.
 const MAX_BODY: usize = 4_096;
 
-/// Body of a keep-alive, as a form or as JSON. An empty body means now.
+/// Body of a keep-alive, as a form or as JSON. An empty body means that the user is active now.
 #[derive(Deserialize, Default)]
 struct KeepAliveBody {
-    /// For how many seconds the user has not been active.
+    /// Seconds since the user was last active.
     idle_for: f64,
     policy: Option<String>,
     login: Option<String>,
@@ -40,8 +42,11 @@ struct KeepAliveBody {
 
 impl KeepAliveBody {
     fn read(req: &HttpRequest, body: &[u8]) -> Option<(Duration, PageParams)> {
-        let kind = req.headers().get(CONTENT_TYPE);
-        Self::parse(body, kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/json")))
+        let content_type = req.headers().get(CONTENT_TYPE);
+        Self::parse(
+            body,
+            content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/json")),
+        )
     }
 
     fn parse(body: &[u8], is_json: bool) -> Option<(Duration, PageParams)> {
@@ -53,7 +58,7 @@ impl KeepAliveBody {
             }
         };
         let idle_for = match body.idle_for {
-            // Longer than any session; a Duration cannot hold it.
+            // `Duration` cannot represent every number. This is longer than any session.
             long if long.is_finite() && long > 1e12 => Duration::from_secs(1_000_000_000_000),
             seconds => Duration::try_from_secs_f64(seconds).ok()?,
         };
@@ -75,24 +80,20 @@ pub(super) async fn keep_alive(
     if context.config().allowed_origins.refuses(&req) {
         return Ok(cross_site());
     }
-    let body = match body.to_bytes_limited(MAX_BODY).await {
-        Ok(Ok(body)) => body,
-        Ok(Err(error)) => return Ok(unreadable(&error)),
-        Err(_) => return Ok(content_too_large()),
-    };
-    let Some((idle_for, page)) = KeepAliveBody::read(&req, &body) else {
-        return Ok(bad_request("idle_for must be a number of seconds, zero or more, such as 12.5"));
+    let (idle_for, page) = match read_body(&req, body).await {
+        Ok(parsed) => parsed,
+        Err(response) => return Ok(response),
     };
     if *context.access() == AccessState::Unavailable {
         return Ok(unavailable());
     }
     let token = apply_page_policy(&context, &page, &req)?;
     if belongs_to_other_user(&context, &page) {
-        return Ok(Status::of(State::Replaced).respond(HttpResponse::Conflict()));
+        return Ok(StatusBody::from_state(PageState::Replaced).respond(HttpResponse::Conflict()));
     }
     let recorded = match token {
         PageToken::Valid => record_activity(&context, idle_for).await,
-        // Under which limits the user was active is not known.
+        // The limits of the page are unknown, so activity cannot be recorded.
         PageToken::Stale => Ok(context.verdict()),
     };
     Ok(recorded.map_or_else(
@@ -104,6 +105,21 @@ pub(super) async fn keep_alive(
     ))
 }
 
+/// Reads and parses the body. Returns an error response if it is too large or invalid.
+async fn read_body(
+    req: &HttpRequest,
+    body: Payload,
+) -> Result<(Duration, PageParams), HttpResponse> {
+    let body = match body.to_bytes_limited(MAX_BODY).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(error)) => return Err(unreadable(&error)),
+        Err(_) => return Err(content_too_large()),
+    };
+    KeepAliveBody::read(req, &body).ok_or_else(|| {
+        bad_request("idle_for must be a number of seconds, zero or more, such as 12.5")
+    })
+}
+
 fn unreadable(error: &actix_web::Error) -> HttpResponse {
     match error.as_error::<PayloadError>() {
         Some(PayloadError::Overflow) => content_too_large(),
@@ -112,7 +128,7 @@ fn unreadable(error: &actix_web::Error) -> HttpResponse {
 }
 
 fn respond(context: &RequestContext, verdict: Verdict, token: PageToken) -> HttpResponse {
-    let status = Status::new(verdict, context.cause(), &context.policy(), token);
+    let status = StatusBody::new(verdict, context.cause(), &context.policy(), token);
     match verdict {
         Verdict::Active(_) => status.respond(HttpResponse::Ok()),
         _ => {
@@ -123,8 +139,8 @@ fn respond(context: &RequestContext, verdict: Verdict, token: PageToken) -> Http
     }
 }
 
-/// Records that the user was active `idle_for` ago, and returns how the session stands since:
-/// another request may have ended it. It can only make activity older, and revives nothing.
+/// Records that the user was active `idle_for` ago. Returns the verdict on the reloaded record,
+/// because another request may have ended the session.
 async fn record_activity(
     context: &RequestContext,
     idle_for: Duration,
@@ -135,11 +151,11 @@ async fn record_activity(
     let (config, now) = (context.config(), context.config().now());
     let update = SessionUpdate::new(now).active(context.now.minus(idle_for));
     config.registry.update(loaded.record.session_ref(), update).await?;
-    let loaded_again = config.registry.load(loaded.key, false).await?;
-    let facts = loaded_again.map_or(Facts::Unknown, |loaded| loaded.record.facts());
+    let reloaded = config.registry.load(loaded.key, false).await?;
+    let facts = reloaded.map_or(Facts::Unknown, |loaded| loaded.record.facts());
     let verdict = judge(&facts, &context.policy(), now);
     if matches!(verdict, Verdict::Active(_)) {
-        config.emit(&Event::Renewed { user: &loaded.record.user, id: loaded.record.id });
+        config.emit(&Event::KeptAlive { user: &loaded.record.user, id: loaded.record.id });
     }
     Ok(verdict)
 }

@@ -1,8 +1,10 @@
-//! Sign-out for applications without one of their own.
+//! Sign-out endpoint, for applications without a sign-out handler.
+//!
+//! Requests from other origins are refused.
 
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::status::{State, Status};
+use super::status::{PageState, StatusBody};
 use crate::{
     context::RequestContext,
     error::SetupError,
@@ -25,11 +27,14 @@ pub(super) async fn logout(req: HttpRequest) -> Result<HttpResponse, SetupError>
     let (policy, info) = (context.policy(), context.info(&req));
     let text = context.ended_text(Reason::LoggedOut, &info);
     if !text.is_empty() {
-        context.keep_reason(FlashMessage::new(FlashLevel::Success, text).with_tags("logged_out"));
+        context
+            .set_next_notice(FlashMessage::new(FlashLevel::Success, text).with_tags("logged_out"));
     }
     Ok(match info.format {
         ResponseFormat::Page => see_other(&policy.login_url),
         ResponseFormat::Htmx => hx_redirect(&policy.login_url),
-        ResponseFormat::Api => Status::of(State::Anonymous).respond(HttpResponse::Ok()),
+        ResponseFormat::Api => {
+            StatusBody::from_state(PageState::Anonymous).respond(HttpResponse::Ok())
+        }
     })
 }

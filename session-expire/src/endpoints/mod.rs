@@ -1,4 +1,6 @@
-//! Endpoints that open pages use: status, keep-alive, sign-out, script and style.
+//! Endpoints for the script of open pages: status, keep-alive, sign-out, script and style.
+//!
+//! Requests to them are passive.
 
 pub(crate) mod assets;
 pub(crate) mod keep_alive;
@@ -7,7 +9,7 @@ pub(crate) mod status;
 
 use actix_web::{dev::HttpServiceFactory, web};
 
-use self::{assets::asset, keep_alive::keep_alive, logout::logout, status::status};
+use self::{assets::asset_resource, keep_alive::keep_alive, logout::logout, status::status};
 use crate::{
     config::{KEEP_ALIVE, LOGOUT, STATUS},
     dialog::assets::{SCRIPT, STYLE},
@@ -16,39 +18,44 @@ use crate::{
 };
 
 impl SessionExpire {
-    /// Returns the endpoints, under [`endpoints_prefix`](crate::SessionExpireBuilder::endpoints_prefix).
+    /// Returns the endpoints, mounted under
+    /// [`endpoints_prefix`](crate::SessionExpireBuilder::endpoints_prefix).
     ///
     /// | request | response |
     /// |---|---|
-    /// | `GET status` | 200 and how the session stands, as JSON; no activity |
-    /// | `POST keep-alive` | the same, after recording that the user was active `idle_for` seconds ago (form or JSON; an empty body means now); 401 if the session has ended, 409 if another user has signed in, 400 for an invalid body |
-    /// | `POST logout` | signs out: 303 to the login page, for htmx `HX-Redirect`, for API clients 200 and `{"state":"anonymous"}` |
+    /// | `GET status` | 200 with the state of the session as JSON |
+    /// | `POST keep-alive` | records activity and responds as `status`; 401 if the session has ended, 409 if another user has signed in, 400 for an invalid body |
+    /// | `POST logout` | signs out; 303 to the login page, `HX-Redirect` for htmx, 200 with `{"state":"anonymous"}` for API clients |
     /// | `GET session.….js`, `session.….css` | script and style of [`SessionVars`](crate::SessionVars) |
     ///
-    /// Status and keep-alive are checked under the policy of the page that asks, which its markup
-    /// carries as a signed page token; neither ends a session. A void token (the policies have changed
-    /// since) counts as the application's policy, for status only, and the response says
-    /// `"policy":"stale"`. Requests of other origins are refused with 403, but for
-    /// [`allowed_origins`](crate::SessionExpireBuilder::allowed_origins).
+    /// The body of a keep-alive is a form or JSON: `idle_for` is the number of seconds since the
+    /// user was active. An empty body means zero.
+    ///
+    /// Status and keep-alive use the policy of the page that sends the request, and end no session.
+    /// The page's markup contains the policy as a signed page token. If the policies have changed
+    /// since, the token is void: status uses the application's policy, keep-alive records nothing,
+    /// and the response contains `"policy":"stale"`.
+    ///
+    /// # Security
+    ///
+    /// Requests from other origins are refused with 403, unless
+    /// [`allowed_origins`](crate::SessionExpireBuilder::allowed_origins) lists the origin.
     ///
     /// ```
-    /// # #[actix_web::main]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// use actix_web::{App, test::{self, TestRequest, call_and_read_body}};
+    /// use actix_web::App;
     /// use session_expire::{Policy, SessionExpire};
+    ///
     /// let expire = SessionExpire::builder(Policy::new()).build()?;
-    /// let app = test::init_service(App::new().service(expire.endpoints()).wrap(expire)).await;
-    /// let request = TestRequest::get().uri("/session/status").to_request();
-    /// assert_eq!(call_and_read_body(&app, request).await, r#"{"state":"anonymous"}"#);
-    /// # Ok(()) }
+    /// let app = App::new().service(expire.endpoints()).wrap(expire);
+    /// # Ok::<(), session_expire::error::ConfigError>(())
     /// ```
     pub fn endpoints(&self) -> impl HttpServiceFactory + 'static {
         web::scope(&self.config().prefix)
             .route(STATUS, web::get().to(status))
             .route(KEEP_ALIVE, web::post().to(keep_alive))
             .route(LOGOUT, web::post().to(logout))
-            .service(asset(SCRIPT))
-            .service(asset(STYLE))
+            .service(asset_resource(SCRIPT))
+            .service(asset_resource(STYLE))
             .wrap(PolicyPatch::new().passive(true))
     }
 }

@@ -1,4 +1,6 @@
-//! State of a session, for the script of a page.
+//! Status endpoint: state of a session, for the script of a page.
+//!
+//! A status request ends no session and is no activity. The keep-alive endpoint shares its types.
 
 use std::rc::Rc;
 
@@ -21,13 +23,14 @@ use crate::{
     },
 };
 
-/// No page of another site may read it (Fetch standard, Cross-Origin-Resource-Policy).
+/// Prevents pages of other sites from reading the response (Fetch standard,
+/// Cross-Origin-Resource-Policy).
 const CORP: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
-/// How a session stands.
+/// State of the session of a page.
 #[derive(Serialize)]
 #[serde(tag = "state", rename_all = "lowercase")]
-pub(super) enum State {
+pub(super) enum PageState {
     Active {
         seconds_until_idle_end: RemainingSeconds,
         seconds_until_session_end: RemainingSeconds,
@@ -39,37 +42,37 @@ pub(super) enum State {
         cause: Option<String>,
         login_url: String,
     },
-    /// Another user has signed in since the page was made.
+    /// Another user has signed in since the page was rendered.
     Replaced,
     Anonymous,
 }
 
-/// The body of a response: the state, and whether the page's token is void.
+/// Body of a response: the state, and `stale` if the page token is void.
 #[derive(Serialize)]
-pub(super) struct Status {
+pub(super) struct StatusBody {
     #[serde(flatten)]
-    state: State,
+    state: PageState,
     #[serde(skip_serializing_if = "Option::is_none")]
     policy: Option<&'static str>,
 }
 
-/// What a page says of itself.
+/// Parameters that a page sends.
 #[derive(Deserialize, Default)]
 pub(super) struct PageParams {
-    /// The limits that it was checked under, signed.
+    /// Page token: the signed limits of the page.
     pub(super) policy: Option<String>,
-    /// The session that it was made for.
+    /// Id of the session and the user for which the page was rendered.
     pub(super) login: Option<String>,
 }
 
-/// Whether the token of a page is in force.
+/// Validity of a page token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PageToken {
     Valid,
     Stale,
 }
 
-impl Status {
+impl StatusBody {
     pub(super) fn new(
         verdict: Verdict,
         cause: Option<&str>,
@@ -77,22 +80,24 @@ impl Status {
         token: PageToken,
     ) -> Self {
         let state = match verdict {
-            Verdict::Anonymous => State::Anonymous,
-            Verdict::Expired(reason) => State::Expired {
+            Verdict::Anonymous => PageState::Anonymous,
+            Verdict::Expired(reason) => PageState::Expired {
                 reason: reason.as_str(),
                 cause: cause.map(str::to_owned),
                 login_url: policy.login_url.to_string(),
             },
-            Verdict::Active(deadlines) => State::Active {
-                seconds_until_idle_end: RemainingSeconds::new(deadlines.idle_end),
-                seconds_until_session_end: RemainingSeconds::new(deadlines.session_end),
-                warn_seconds: RemainingSeconds::new(policy.warning().map_or(Limit::Off, Limit::At)),
+            Verdict::Active(deadlines) => PageState::Active {
+                seconds_until_idle_end: RemainingSeconds::from_limit(deadlines.idle_end),
+                seconds_until_session_end: RemainingSeconds::from_limit(deadlines.session_end),
+                warn_seconds: RemainingSeconds::from_limit(
+                    policy.warning().map_or(Limit::Off, Limit::At),
+                ),
             },
         };
         Self { state, policy: (token == PageToken::Stale).then_some("stale") }
     }
 
-    pub(super) fn of(state: State) -> Self {
+    pub(super) fn from_state(state: PageState) -> Self {
         Self { state, policy: None }
     }
 
@@ -120,14 +125,14 @@ pub(super) async fn status(
     let page = page.map(web::Query::into_inner).unwrap_or_default();
     let token = apply_page_policy(&context, &page, &req)?;
     if belongs_to_other_user(&context, &page) {
-        return Ok(Status::of(State::Replaced).respond(HttpResponse::Ok()));
+        return Ok(StatusBody::from_state(PageState::Replaced).respond(HttpResponse::Ok()));
     }
-    let status = Status::new(context.verdict(), context.cause(), &context.policy(), token);
+    let status = StatusBody::new(context.verdict(), context.cause(), &context.policy(), token);
     Ok(status.respond(HttpResponse::Ok()))
 }
 
-/// Returns `true` if the page was made for another user. A new session of the same user may go on
-/// with it.
+/// Returns `true` if the page was rendered for another user. A new session of the same user may
+/// continue to use the page.
 pub(super) fn belongs_to_other_user(context: &RequestContext, page: &PageParams) -> bool {
     match (context.verdict(), context.record(), &page.login) {
         (Verdict::Active(_), Some(loaded), Some(page)) => {
@@ -137,11 +142,11 @@ pub(super) fn belongs_to_other_user(context: &RequestContext, page: &PageParams)
     }
 }
 
-/// Checks the session under the limits of the page that asks. A void token counts as the
-/// application's policy.
+/// Checks the session under the limits of the page. If the token is void, the application's policy
+/// stays in force.
 ///
-/// A handler's policy that is not known at start is unknown until this process has served the
-/// handler. The token is then accepted for limits that a page without a token would get, too.
+/// A process does not know some handler policies until it has served the handler. Until
+/// then, it accepts a token only if its limits are within those of a page without a token.
 pub(super) fn apply_page_policy(
     context: &Rc<RequestContext>,
     page: &PageParams,
@@ -161,6 +166,8 @@ pub(super) fn apply_page_policy(
     }
 }
 
+/// Returns `true` if the policy of the token is known to this process, or no laxer than the present
+/// one.
 fn is_in_force(context: &RequestContext, page: &PageLimits) -> bool {
     context.config().handler_policies.contains(page.handler) || page.is_within(&context.policy())
 }

@@ -1,4 +1,6 @@
-//! Flash messages, as a handler adds and shows them.
+//! Extractor for flash messages.
+//!
+//! Handlers add messages and show them. The request context stores them.
 
 use std::{
     cell::RefCell,
@@ -15,10 +17,11 @@ use crate::{
     messages::flash::{FlashLevel, FlashMessage},
 };
 
-/// The flash messages of the user: to add to, and to show in a template.
+/// Flash messages of the user, to add to and to show in a template.
 ///
-/// Iterating consumes the messages; they survive redirects and polls until then. At most 12 wait,
-/// and 2,900 bytes of them as stored (JSON-escaped); beyond that the oldest are dropped.
+/// Iterating consumes the messages. Until then they survive redirects and polls. At most 12
+/// messages and 2,900 bytes (JSON-escaped, as stored) can be pending. Beyond that, the oldest are
+/// discarded.
 ///
 /// Extracting it fails with 500 if [`SessionExpire`](crate::SessionExpire) is not mounted.
 ///
@@ -77,8 +80,8 @@ impl FlashMessages {
         self.push(FlashMessage::new(FlashLevel::Error, text));
     }
 
-    /// Returns all messages that have not been shown, in order, and consumes them. The reason why
-    /// the session has ended is among them.
+    /// Returns all pending messages, oldest first, and consumes them. The notice that the previous
+    /// session has ended is one of them.
     #[must_use]
     pub fn show(&self) -> Vec<FlashMessage> {
         match &self.request {

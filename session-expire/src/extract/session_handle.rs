@@ -1,4 +1,6 @@
-//! The session of a request, as a handler sees and changes it.
+//! Extractor for the session of a request.
+//!
+//! Changes take effect with the response. Once the response is sent, no change is stored.
 
 use std::{
     fmt,
@@ -13,16 +15,12 @@ use crate::{
     context::{RequestContext, access::AccessState},
     error::RegistryError,
     policy::{Policy, PolicyPatch},
-    session::{
-        key::{PublicId, SigningKey},
-        update::SessionUpdate,
-        verdict::Verdict,
-    },
+    session::{key::PublicId, signing_key::SigningKey, update::SessionUpdate, verdict::Verdict},
     sessions::Sessions,
     time::Timestamp,
 };
 
-/// Session of a request, for handlers that need more than the user.
+/// Session of a request, for handlers that need more than the user id.
 ///
 /// Extracting it fails with 500 if [`SessionExpire`](crate::SessionExpire) is not mounted.
 ///
@@ -46,26 +44,28 @@ use crate::{
 /// }
 /// ```
 ///
-/// Once the response is on its way (a WebSocket, a stream), nothing is stored any more:
-/// [`sign_in`](Self::sign_in) and [`refresh_policy`](Self::refresh_policy) return errors,
-/// [`sign_out`](Self::sign_out) does nothing, and [`sessions`](Self::sessions) still ends sessions.
+/// A WebSocket or a stream outlives its response. Once the response is sent:
+///
+/// - [`sign_in`](Self::sign_in) and [`refresh_policy`](Self::refresh_policy) return errors.
+/// - [`sign_out`](Self::sign_out) does nothing.
+/// - [`sessions`](Self::sessions) still ends sessions.
 pub struct SessionHandle {
     pub(super) context: Rc<RequestContext>,
     pub(super) req: HttpRequest,
 }
 
-/// Why a policy was not refreshed.
+/// Source of the error of [`SessionHandle::refresh_policy`].
 #[derive(Debug, thiserror::Error)]
-enum NotRefreshed {
-    #[error("the response was sent")]
+enum RefreshError {
+    #[error("response already sent")]
     ResponseSent,
-    #[error("the session could not be loaded")]
+    #[error("session not loaded")]
     NotLoaded,
 }
 
 impl SessionHandle {
-    /// Returns the verdict on the session under the policy of this handler. While the registry is
-    /// unavailable each visitor is anonymous.
+    /// Returns the verdict on the session under the policy of this handler. If the registry is
+    /// unavailable, returns [`Verdict::Anonymous`].
     #[must_use]
     pub fn verdict(&self) -> Verdict {
         self.context.verdict()
@@ -77,7 +77,8 @@ impl SessionHandle {
         self.context.policy()
     }
 
-    /// Returns the public id of the session that this request came with, ended or not.
+    /// Returns the public id of the session whose cookie the request carries, even if the session
+    /// has ended. Returns `None` if the registry has no such session.
     #[must_use]
     pub fn id(&self) -> Option<PublicId> {
         self.context.record().map(|loaded| loaded.record.id)
@@ -96,26 +97,35 @@ impl SessionHandle {
         })
     }
 
-    /// Returns the time of this request by the [clock](crate::SessionExpireBuilder::clock) of the middleware.
+    /// Returns the time of the request, by the middleware's
+    /// [clock](crate::SessionExpireBuilder::clock).
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.context.now
     }
 
-    /// Evaluates the [user policy](crate::SessionExpireBuilder::user_policy) again, as after a change of role,
-    /// and voids the page tokens of earlier pages. In force from the next request on.
+    /// Evaluates the [user policy](crate::SessionExpireBuilder::user_policy) of this session again,
+    /// for example after a change of role. The new policy applies from the next request on. Page
+    /// tokens of open pages become void.
     ///
     /// # Errors
     ///
-    /// Returns [`RegistryError`] if the registry is unavailable, the new policy is invalid, or
-    /// the response is on its way.
+    /// Returns [`RegistryError`] if:
+    ///
+    /// - the registry is unavailable.
+    /// - the new policy is invalid.
+    /// - the response was already sent.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, the session has either the old policy or the new one.
     pub async fn refresh_policy(&self) -> Result<(), RegistryError> {
         const OPERATION: &str = "refresh a policy";
         if self.context.is_settled() {
-            return Err(RegistryError::new(OPERATION, NotRefreshed::ResponseSent));
+            return Err(RegistryError::new(OPERATION, RefreshError::ResponseSent));
         }
         if *self.context.access() == AccessState::Unavailable {
-            return Err(RegistryError::new(OPERATION, NotRefreshed::NotLoaded));
+            return Err(RegistryError::new(OPERATION, RefreshError::NotLoaded));
         }
         let Some(loaded) = self.context.record() else { return Ok(()) };
         let config = self.context.config();
@@ -125,15 +135,16 @@ impl SessionHandle {
         config.registry.update(loaded.record.session_ref(), update).await.map(drop)
     }
 
-    /// Returns the sessions of users, for a sessions page.
+    /// Returns the [`Sessions`] of all users, for example for a sessions page.
     ///
     /// ```
     /// use actix_identity::Identity;
     /// use actix_web::{Result, error::ErrorUnauthorized};
     /// use session_expire::SessionHandle;
+    ///
     /// async fn sessions(user: Identity, session: SessionHandle) -> Result<String> {
     ///     let user = user.id().map_err(ErrorUnauthorized)?;
-    ///     let open = session.sessions().live(&user).await?;
+    ///     let open = session.sessions().list_active(&user).await?;
     ///     Ok(open.iter().map(|record| format!("{}\n", record.client.device)).collect())
     /// }
     /// ```
@@ -142,20 +153,22 @@ impl SessionHandle {
         self.context.config().sessions()
     }
 
-    /// Keeps the response as the handler returns it, a 401 included: for a login of an API, whose
-    /// "wrong password" is no challenge.
+    /// Sends the handler's response unchanged, even if it is an empty 401. Without this call, an
+    /// empty 401 becomes a challenge. A login endpoint of an API uses it for "wrong password".
     pub fn keep_response(&self) {
         self.context.update_intent(|intent| intent.keeps_response = true);
     }
 
-    /// Signs the user out and deletes the session data, like `Identity::logout`. It also works
-    /// without an identity: a user who signs out of a session that has just expired is not told why.
+    /// Signs the user out and deletes the session data, like `Identity::logout`. It also works if
+    /// the session has just expired; the user is then not notified of the expiry.
     ///
-    /// It takes effect with the response. Once the response is on its way, it does nothing and logs
-    /// an error; a WebSocket or a stream ends its session with [`Sessions::end`] instead:
+    /// The sign-out takes effect with the response. Once the response is sent, the call does
+    /// nothing and logs an error. A WebSocket or a stream ends its session with [`Sessions::end`]
+    /// instead:
     ///
     /// ```
     /// use session_expire::{SessionHandle, error::RegistryError};
+    ///
     /// async fn leave(session: &SessionHandle, user: &str) -> Result<(), RegistryError> {
     ///     let Some(id) = session.id() else { return Ok(()) };
     ///     session.sessions().end(user, id).await.map(drop)
@@ -164,8 +177,8 @@ impl SessionHandle {
     pub fn sign_out(&self) {
         if self.context.is_settled() {
             tracing::error!(
-                event = "sys_late_sign_out",
-                "sign_out after the response was sent: the session goes on; call Sessions::end"
+                event = "sys_sign_out_after_response",
+                "sign_out called after the response was sent; call Sessions::end instead"
             );
             return;
         }

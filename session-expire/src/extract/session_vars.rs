@@ -1,4 +1,7 @@
-//! Variables of a page: countdowns, and the markup of the warning.
+//! Session variables of a page: countdowns and the markup of the warning dialog.
+//!
+//! The numbers are the deadlines after this request is settled. Handlers extract [`SessionVars`]
+//! and pass them to a template.
 
 use std::{
     fmt,
@@ -24,13 +27,14 @@ use crate::{
     },
 };
 
-/// Whole seconds for a page; renders as `null` if there are none, for use in a script or a data block.
+/// Whole seconds until a deadline, for a script or a data block. Renders as `null` if there is no
+/// deadline.
 ///
 /// ```
 /// use session_expire::page::RemainingSeconds;
 /// assert_eq!(format!("const left = {};", RemainingSeconds(Some(583))), "const left = 583;");
-/// assert_eq!(serde_json::to_string(&RemainingSeconds(None))?, "null");
-/// # Ok::<(), serde_json::Error>(())
+/// assert_eq!(RemainingSeconds(None).to_string(), "null");
+/// assert_eq!(serde_json::json!(RemainingSeconds(None)), serde_json::Value::Null);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(transparent)]
@@ -38,7 +42,7 @@ pub struct RemainingSeconds(pub Option<u64>);
 
 impl RemainingSeconds {
     /// Rounds up: an active session has at least one second left.
-    pub(crate) fn new(limit: Limit<Duration>) -> Self {
+    pub(crate) fn from_limit(limit: Limit<Duration>) -> Self {
         Self(limit.at().map(|left| left.as_millis().div_ceil(1_000).try_into().unwrap_or(u64::MAX)))
     }
 }
@@ -57,14 +61,14 @@ mod safe {
     impl askama::filters::HtmlSafe for super::RemainingSeconds {}
 }
 
-/// Session variables of a page, with the names of django-auto-logout. Extract it in the handler and
-/// give it to the template as `session`.
+/// Session variables of a page, with the names of django-auto-logout. Extract them in the handler
+/// and pass them to the template as `session`.
 ///
-/// Numbers render as `null` for an anonymous visitor, and for a limit that is off. Markup renders as
-/// an empty string for an anonymous visitor;
-/// [`redirect_to_login_immediately`](Self::redirect_to_login_immediately) also if both limits are off.
+/// Numbers render as `null` for an anonymous visitor and for a timeout that is off. Markup renders
+/// as an empty string for an anonymous visitor. If both timeouts are off,
+/// [`redirect_to_login_immediately`](Self::redirect_to_login_immediately) is empty, too.
 ///
-/// Extracting it fails with 500 if [`SessionExpire`](crate::SessionExpire) is not mounted.
+/// Extracting them fails with 500 if [`SessionExpire`](crate::SessionExpire) is not mounted.
 ///
 /// ```
 /// use actix_web::{Responder, get};
@@ -72,23 +76,24 @@ mod safe {
 ///
 /// #[get("/")]
 /// async fn page(session: SessionVars) -> impl Responder {
-///     format!("idle: {}, all: {}", session.seconds_until_idle_end, session.seconds_until_session_end)
+///     format!("{} of {} s", session.seconds_until_idle_end, session.seconds_until_session_end)
 /// }
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 #[non_exhaustive]
 pub struct SessionVars {
-    /// RemainingSeconds until the absolute timeout.
+    /// Seconds until the absolute timeout.
     pub seconds_until_session_end: RemainingSeconds,
-    /// RemainingSeconds until the idle timeout, without further activity.
+    /// Seconds until the idle timeout if there is no further activity.
     pub seconds_until_idle_end: RemainingSeconds,
-    /// A `<script>` that leaves for the login page when the session ends. Until then it keeps the
-    /// session alive while the user is active on the page. The
-    /// [endpoints](crate::SessionExpire::endpoints) serve it; nothing is inline.
+    /// `<script>` that opens the login page when the session ends. Until then it sends keep-alives
+    /// while the user is active on the page. The [endpoints](crate::SessionExpire::endpoints) serve
+    /// the script; none of it is inline.
     pub redirect_to_login_immediately: Markup,
-    /// A closed `<dialog>` with its style, and the same script, which then warns before the end. Print
-    /// it anywhere in the body. Texts: [`dialog_texts`](crate::SessionExpireBuilder::dialog_texts).
-    /// Styles: the custom properties in the [guide](crate::guide::dialog).
+    /// Closed `<dialog>` with its style and the same script. The script opens the dialog before the
+    /// session ends. Print it anywhere in the body. Texts:
+    /// [`dialog_texts`](crate::SessionExpireBuilder::dialog_texts). Styles: the custom properties
+    /// in the [guide](crate::guide::dialog).
     pub warning_dialog: Markup,
 }
 
@@ -105,8 +110,8 @@ impl SessionVars {
     #[must_use]
     pub fn new(deadlines: Deadlines) -> Self {
         Self {
-            seconds_until_session_end: RemainingSeconds::new(deadlines.session_end),
-            seconds_until_idle_end: RemainingSeconds::new(deadlines.idle_end),
+            seconds_until_session_end: RemainingSeconds::from_limit(deadlines.session_end),
+            seconds_until_idle_end: RemainingSeconds::from_limit(deadlines.idle_end),
             ..Self::default()
         }
     }
@@ -125,7 +130,8 @@ impl SessionVars {
     }
 }
 
-/// Returns the deadlines after this request is settled, from what will be stored.
+/// Returns the deadlines after the activity of this request is stored. Returns `None` if
+/// no activity is due.
 fn after_this_request(context: &RequestContext, req: &HttpRequest) -> Option<Deadlines> {
     let mut record = context.record()?.record.as_ref().clone();
     let active_at =
@@ -159,15 +165,16 @@ fn script(context: &RequestContext, req: &HttpRequest, deadlines: Deadlines) -> 
         page_token::issue(&policy, context.handler_policies(), digest, record.signing_key());
     let page = page_token::page_id(record.id, &record.user);
     let (login, warn) = (escape(&policy.login_url), policy.warning().unwrap_or_default());
-    // A page that answered a form can't be read again: the way back is the page of the form.
+    // A response to POST cannot be requested by GET. The return path is the page with the form.
     let next = match *req.method() {
         Method::GET | Method::HEAD => String::new(),
         _ => {
             format!(" data-next=\"{}\"", escape(&context.info(req).return_path.unwrap_or_default()))
         }
     };
-    let seconds =
-        |limit| RemainingSeconds::new(limit).0.map(|left| left.to_string()).unwrap_or_default();
+    let seconds = |limit| {
+        RemainingSeconds::from_limit(limit).0.map(|left| left.to_string()).unwrap_or_default()
+    };
     let (idle, session) = (seconds(deadlines.idle_end), seconds(deadlines.session_end));
     format!(
         "<script src=\"{prefix}/{source}\" data-status=\"{prefix}/status?policy={token}&amp;login={page}\" \

@@ -1,11 +1,13 @@
-//! Signing in from a handler.
+//! Sign-in from a handler.
+//!
+//! A login reserves a slot of the session limit first. It takes effect with the response.
 
 use actix_identity::Identity;
 use actix_web::{HttpMessage, HttpResponse, ResponseError};
 
 use super::session_handle::SessionHandle;
 use crate::{
-    context::pending_login::Reserved,
+    context::pending_login::LoginReservation,
     error::RegistryError,
     policy::PolicyPatch,
     response::problem::{configuration_error, too_many_sessions, unavailable},
@@ -32,21 +34,21 @@ use crate::{
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SignInError {
-    /// The session limit is reached: by these sessions, oldest login first.
+    /// The session limit is reached. Lists the active sessions, oldest login first.
     #[error("session limit reached: {} active sessions", .0.len())]
     Refused(Vec<SessionRecord>),
     /// The registry is unavailable.
     #[error(transparent)]
     Registry(#[from] RegistryError),
-    /// The session could not be written.
-    #[error("session could not be written")]
+    /// The user could not be written into `Session`.
+    #[error("user could not be written into the session")]
     Session(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The user signed out earlier in this request.
     #[error(
         "cannot sign in after signing out in the same request; `sign_in` already replaces the current session"
     )]
     AfterSignOut,
-    /// The response is on its way, and its cookies are set.
+    /// The response was already sent, with its cookies.
     #[error("cannot sign in after the response was sent")]
     ResponseSent,
 }
@@ -64,46 +66,56 @@ impl ResponseError for SignInError {
 impl SessionHandle {
     /// Signs `user` in, after the application has checked the credentials.
     ///
-    /// It reserves a slot of the session limit now, and the login takes effect with the response: if
-    /// the handler or a middleware fails, or the client goes away before, no user is signed in and
-    /// no other session has ended. Entries of the anonymous visitor move into the new session
-    /// (see [`login_keeps`](crate::SessionExpireBuilder::login_keeps)); entries of another user do not.
+    /// The call reserves a slot of the session limit. The login takes effect with the response:
+    /// only then do other sessions end. If a middleware fails or the client disconnects first, the
+    /// user is not signed in.
+    ///
+    /// Entries of the anonymous visitor move into the new session (see
+    /// [`login_keeps`](crate::SessionExpireBuilder::login_keeps)). Entries of another user do not.
     ///
     /// # Errors
     ///
     /// - [`SignInError::Refused`] if the session limit is reached and `overflow` is `refuse`.
-    /// - [`SignInError::Registry`] if the registry is unavailable.
+    /// - [`SignInError::Registry`] if the registry is unavailable or the user policy is invalid.
     /// - [`SignInError::AfterSignOut`] if the user signed out in the same request.
     /// - [`SignInError::Session`] if the user could not be written into `Session`.
-    /// - [`SignInError::ResponseSent`] if the response is on its way.
+    /// - [`SignInError::ResponseSent`] if the response was already sent.
     ///
     /// # Cancel safety
     ///
-    /// If the future is dropped, the reservation is released.
+    /// If the future is dropped, the reservation is cancelled and no session changes.
     ///
     /// # Security
     ///
-    /// CSRF tokens among the entries that move must be renewed.
+    /// The application must renew CSRF tokens among the entries that move.
     pub async fn sign_in(&self, user: impl Into<String>) -> Result<PublicId, SignInError> {
         self.sign_in_with(user, PolicyPatch::new()).await
     }
 
-    /// Signs `user` in with a policy of this login, such as longer limits for "keep me signed in".
+    /// Signs `user` in with a login policy, such as longer limits for "keep me signed in".
     ///
-    /// A login policy that is stricter than the application's holds on every page. A laxer one
-    /// replaces the application's limits: a page that allows one minute still allows one minute. The
-    /// [user policy](crate::SessionExpireBuilder::user_policy) has the last word. The cookie outlives the browser
-    /// for as long as `absolute` of the login policy says.
+    /// A login policy that is stricter than the application's applies to every page. A laxer one
+    /// replaces the application's limits, but not those of a stricter page. The
+    /// [user policy](crate::SessionExpireBuilder::user_policy) takes precedence over both.
+    ///
+    /// If the login policy sets `absolute`, the browser keeps the cookie for that time. Otherwise
+    /// it deletes the cookie when it is closed.
     ///
     /// # Errors
     ///
-    /// As [`sign_in`](Self::sign_in).
+    /// Returns the same errors as [`sign_in`](Self::sign_in). Returns [`SignInError::Registry`] if
+    /// `login_policy` is invalid.
+    ///
+    /// # Cancel safety
+    ///
+    /// Same as [`sign_in`](Self::sign_in).
     ///
     /// ```
     /// use session_expire::{PolicyPatch, PublicId, SessionHandle, SignInError, days};
-    /// async fn enter(session: &SessionHandle, name: &str, keep: bool) -> Result<PublicId, SignInError> {
-    ///     let kept = || PolicyPatch::new().idle(days(7)).absolute(days(30));
-    ///     session.sign_in_with(name, if keep { kept() } else { PolicyPatch::new() }).await
+    ///
+    /// async fn remember(session: SessionHandle, user: &str) -> Result<PublicId, SignInError> {
+    ///     let limits = PolicyPatch::new().idle(days(7)).absolute(days(30));
+    ///     session.sign_in_with(user, limits).await
     /// }
     /// ```
     pub async fn sign_in_with(
@@ -120,16 +132,16 @@ impl SessionHandle {
         let user = user.into();
         let reserved = self.context.reserve_login(user.clone(), login_policy, &self.req).await;
         match reserved.inspect_err(|error| self.context.config().emit_failure(error))? {
-            Reserved::Refused(active) => Err(SignInError::Refused(active)),
-            Reserved::Held(id) => self.name_user(user).await.map(|()| id),
+            LoginReservation::Refused(active) => Err(SignInError::Refused(active)),
+            LoginReservation::Reserved(id) => self.write_user(user).await.map(|()| id),
         }
     }
 
-    /// Lets the rest of this request see the new user.
-    async fn name_user(&self, user: String) -> Result<(), SignInError> {
-        self.context.hand_over(&user);
-        let named = Identity::login(&self.req.extensions(), user);
-        if let Err(error) = named {
+    /// Writes `user` into `Session`. Later code in this request reads the new user.
+    async fn write_user(&self, user: String) -> Result<(), SignInError> {
+        self.context.switch_user(&user);
+        let written = Identity::login(&self.req.extensions(), user);
+        if let Err(error) = written {
             self.context.cancel_login().await;
             return Err(SignInError::Session(error.into()));
         }

@@ -1,4 +1,6 @@
-//! Flash message: a text that a page shows once.
+//! Flash message and its level.
+//!
+//! The text is not escaped. Templates must escape it.
 
 use std::fmt;
 
@@ -7,29 +9,29 @@ use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
 /// Level of a message, as in Django's messages.
 ///
 /// ```
-/// use session_expire::page::{FlashLevel, FlashMessage};
-/// let messages = [FlashMessage::new(FlashLevel::Info, "Saved."), FlashMessage::new(FlashLevel::Error, "Full.")];
-/// assert!(messages.iter().any(|message| message.level() >= FlashLevel::Warning));
+/// use session_expire::page::FlashLevel;
+///
+/// assert!(FlashLevel::Error > FlashLevel::Warning);
 /// assert_eq!(FlashLevel::Error.as_str(), "error");
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum FlashLevel {
-    /// For developers.
+    /// Information for developers.
     Debug,
-    /// For information.
+    /// Information for the user.
     Info,
-    /// Something went well.
+    /// An action succeeded.
     Success,
-    /// Something needs attention.
+    /// An action needs attention, or may fail.
     Warning,
-    /// Something went wrong.
+    /// An action failed.
     Error,
 }
 
 impl FlashLevel {
-    /// Returns the word used as a CSS class.
+    /// Returns the lowercase word, for use as a CSS class.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -42,12 +44,14 @@ impl FlashLevel {
     }
 }
 
-/// Message that is shown once. It displays as its text, which the template must escape.
+/// Message that is shown once. `Display` writes the text, which the template must escape.
 ///
-/// It serializes as `level`, `text` and `tags`, for template engines that take serialized values.
+/// It serializes with the fields `level`, `text` and `tags`, for template engines that take
+/// serialized values.
 ///
 /// ```
 /// use session_expire::page::{FlashLevel, FlashMessage};
+///
 /// let message = FlashMessage::new(FlashLevel::Success, "3 < 4").with_tags("sticky wide");
 /// assert_eq!(message.tags(), "success sticky wide");
 /// assert_eq!((message.text(), message.level()), ("3 < 4", FlashLevel::Success));
@@ -66,7 +70,7 @@ impl FlashMessage {
         Self { level, text: text.into(), extra_tags: String::new() }
     }
 
-    /// Adds tags, separated by spaces.
+    /// Sets the extra tags, separated by spaces. Default: none.
     #[must_use]
     pub fn with_tags(mut self, tags: impl Into<String>) -> Self {
         self.extra_tags = tags.into();
@@ -79,7 +83,7 @@ impl FlashMessage {
         self.level
     }
 
-    /// Returns the level and the extra tags, separated by spaces: for a `class` attribute.
+    /// Returns the level and the extra tags, separated by spaces, for a `class` attribute.
     #[must_use]
     pub fn tags(&self) -> String {
         format!("{} {}", self.level.as_str(), self.extra_tags).trim_end().to_owned()
@@ -108,7 +112,7 @@ impl Serialize for FlashMessage {
     }
 }
 
-/// [`FlashMessage`] as it is stored, in few bytes.
+/// Compact form of a [`FlashMessage`] for storage.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct StoredFlash {
     #[serde(rename = "l")]
@@ -138,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tags_are_the_level_and_the_extra_ones() {
+    fn tags_are_level_and_extra_tags() {
         let message = FlashMessage::new(FlashLevel::Info, "a");
         assert_eq!(message.tags(), "info");
         assert_eq!(message.with_tags("safe tall").tags(), "info safe tall");

@@ -1,4 +1,6 @@
-//! Flash messages and the texts that users read.
+//! Flash messages, and the texts about ended sessions.
+//!
+//! The extractors show them, and the session record or the anonymous cookie stores them.
 
 pub(crate) mod flash;
 pub(crate) mod notice;

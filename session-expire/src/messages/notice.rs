@@ -1,11 +1,14 @@
-//! Texts about the end of a session, and the languages of a user.
+//! Texts about ended sessions, and the languages of a user.
+//!
+//! The default texts contain no user input. The device name is composed of fixed words.
 
 use crate::{session::reason::Reason, time::Timestamp};
 
-/// Languages of a user, most preferred first, in lower case: `["de-at", "en"]`.
+/// Languages of a user, most preferred first, in lower case, such as `["de-at", "en"]`.
 ///
 /// ```
 /// use session_expire::page::Languages;
+///
 /// let languages = Languages::parse("de-AT, en;q=0.8");
 /// assert_eq!(languages.iter().collect::<Vec<_>>(), ["de-at", "en"]);
 /// assert_eq!(languages.best_of(&["en", "fr"]), Some("en"));
@@ -14,21 +17,20 @@ use crate::{session::reason::Reason, time::Timestamp};
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Languages(Vec<String>);
 
-/// More than any browser sends: a long header must not cost time.
-const MOST: usize = 16;
+/// More languages than any browser sends. The limit bounds the time for a long header.
+const MAX_LANGUAGES: usize = 16;
 
 impl Languages {
-    /// Parses an `Accept-Language` header. Invalid parts are skipped.
-    ///
-    /// ```
-    /// use session_expire::page::Languages;
-    /// let languages = Languages::parse("en;q=0.5, de-AT, fr;q=0, *;q=0.1");
-    /// assert_eq!(languages.best_of(&["en", "de"]), Some("de"));
-    /// ```
+    /// Parses an `Accept-Language` header (RFC 9110 §12.5.4). Skips invalid parts, and reads at
+    /// most 16 languages.
     #[must_use]
     pub fn parse(header: &str) -> Self {
-        let mut wanted: Vec<(f32, String)> =
-            header.split(',').take(MOST).filter_map(language).filter(|(q, _)| *q > 0.0).collect();
+        let mut wanted: Vec<(f32, String)> = header
+            .split(',')
+            .take(MAX_LANGUAGES)
+            .filter_map(parse_language)
+            .filter(|(q, _)| *q > 0.0)
+            .collect();
         wanted.sort_by(|(a, _), (b, _)| b.total_cmp(a));
         Self(wanted.into_iter().map(|(_, tag)| tag).collect())
     }
@@ -38,21 +40,23 @@ impl Languages {
         self.0.iter().map(String::as_str)
     }
 
-    /// Returns the one of `available` that the user prefers: `de` matches `de-at`. `None` if none
-    /// matches.
+    /// Returns the language of `available` that the user prefers, or `None` if none matches. `de`
+    /// matches a user who prefers `de-at`.
     #[must_use]
     pub fn best_of<'a>(&self, available: &[&'a str]) -> Option<&'a str> {
         self.iter().find_map(|wanted| {
             let primary = wanted.split('-').next().unwrap_or(wanted);
-            let exact = available.iter().find(|have| have.eq_ignore_ascii_case(wanted));
+            let exact = available.iter().find(|language| language.eq_ignore_ascii_case(wanted));
             exact
-                .or_else(|| available.iter().find(|have| have.eq_ignore_ascii_case(primary)))
+                .or_else(|| {
+                    available.iter().find(|language| language.eq_ignore_ascii_case(primary))
+                })
                 .copied()
         })
     }
 }
 
-fn language(part: &str) -> Option<(f32, String)> {
+fn parse_language(part: &str) -> Option<(f32, String)> {
     let mut fields = part.split(';').map(str::trim);
     let tag = fields.next().filter(|tag| is_tag(tag))?.to_ascii_lowercase();
     let quality = match fields.find_map(|field| field.strip_prefix("q=")) {
@@ -67,7 +71,7 @@ fn is_tag(text: &str) -> bool {
     !text.is_empty() && text.len() <= 35 && text.chars().all(letters)
 }
 
-/// End of a session, for the text that the user reads.
+/// Details of an ended session, for a text that the user reads.
 ///
 /// ```
 /// use session_expire::{Policy, Reason, SessionExpire, page::Notice};
@@ -81,7 +85,7 @@ fn is_tag(text: &str) -> bool {
 ///     }
 /// }
 ///
-/// let expire = SessionExpire::builder(Policy::new()).texts(text).build()?;
+/// let expire = SessionExpire::builder(Policy::new()).ended_texts(text).build()?;
 /// # Ok::<(), session_expire::error::ConfigError>(())
 /// ```
 #[derive(Debug)]
@@ -89,17 +93,18 @@ fn is_tag(text: &str) -> bool {
 pub struct Notice<'a> {
     /// The reason.
     pub reason: Reason,
-    /// The application's own word beside the reason, such as `password_changed`.
+    /// The cause, which is a word of the application such as `password_changed`.
     pub cause: Option<&'a str>,
     /// The languages of the user.
     pub languages: &'a Languages,
-    /// The device whose login evicted the session, if it is known: `Firefox on Linux`.
+    /// The device whose login evicted the session, such as `Firefox on Linux`. `None` if it is
+    /// unknown, or no login evicted the session.
     pub device: Option<&'a str>,
-    /// When it ended, if it is known.
+    /// The time of the end, if it is known.
     pub at: Option<Timestamp>,
 }
 
-/// Returns the text if the application has set none.
+/// Returns the text for applications without `texts`.
 pub(crate) fn default_text(notice: &Notice<'_>) -> String {
     let text = match notice.reason {
         Reason::Idle => "You were signed out because you had not been active for a while.",
@@ -114,8 +119,10 @@ pub(crate) fn default_text(notice: &Notice<'_>) -> String {
     text.to_owned()
 }
 
-/// Times of day are in UTC: the server does not know the time zone of the user. Without a device it
-/// may have been no login, but a page that allows fewer sessions.
+/// Returns the text about an evicted session.
+///
+/// Times are in UTC, because the server does not know the user's time zone. Without a device, the
+/// text names no login: a page with a lower session limit may have evicted the session.
 fn evicted_text(notice: &Notice<'_>) -> String {
     let time = notice.at.map(|at| at.to_utc().format("%H:%M UTC").to_string());
     let device = notice.device.filter(|device| !device.is_empty());
@@ -135,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn languages_are_read_in_the_order_of_the_persons_wishes() {
+    fn languages_are_sorted_by_preference() {
         for (header, expected) in [
             ("de", vec!["de"]),
             ("en;q=0.8, de-AT, fr;q=0.9", vec!["de-at", "fr", "en"]),
@@ -147,11 +154,11 @@ mod tests {
         ] {
             assert_eq!(Languages::parse(header).iter().collect::<Vec<_>>(), expected, "{header}");
         }
-        assert_eq!(Languages::parse(&"a,".repeat(100_000)).iter().count(), MOST);
+        assert_eq!(Languages::parse(&"a,".repeat(100_000)).iter().count(), MAX_LANGUAGES);
     }
 
     #[test]
-    fn the_best_language_is_the_first_wanted_one_that_we_have() {
+    fn best_language_is_first_available_preference() {
         let languages = Languages::parse("gsw, de-AT;q=0.9, pt-BR;q=0.8");
         assert_eq!(languages.best_of(&["en", "pt-BR", "de"]), Some("de"));
         assert_eq!(languages.best_of(&["pt-br"]), Some("pt-br"));

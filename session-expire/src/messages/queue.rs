@@ -1,20 +1,20 @@
-//! Flash messages of one request: those that waited, and those it adds.
+//! Flash messages of one request: pending and added ones.
 //!
-//! A message waits in the session record or in the anonymous cookie. Only those of the source that
-//! the handler may see are shown; those of the other source stay as they are.
+//! Pending messages are stored in the session record or in the anonymous cookie. A request sees the
+//! messages of one source; those of the other source do not change.
 
 use rand::RngExt;
 
 use super::flash::{FlashMessage, StoredFlash};
 use crate::session::data::{DataChanges, SessionData, StoredMessage};
 
-/// Most bytes of all waiting messages together, JSON-escaped as they are stored: what a cookie of
-/// 4,096 bytes carries.
+/// Largest total size of pending messages in bytes, JSON-escaped as they are stored. A cookie of
+/// 4,096 bytes can carry them.
 const MAX_BYTES: usize = 2_900;
 
-/// Where messages wait.
+/// Storage of pending messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum Source {
+pub(crate) enum MessageSource {
     #[default]
     Anonymous,
     Record,
@@ -23,28 +23,28 @@ pub(crate) enum Source {
 /// The messages of one request.
 #[derive(Debug, Default)]
 pub(crate) struct MessageQueue {
-    source: Source,
-    record: Vec<Item>,
-    anonymous: Vec<Item>,
-    /// The reason why the session ended, once it is due.
-    reason: Option<Item>,
-    added: Vec<Item>,
+    source: MessageSource,
+    record: Vec<QueuedMessage>,
+    anonymous: Vec<QueuedMessage>,
+    /// Notice that the session has ended.
+    reason: Option<QueuedMessage>,
+    added: Vec<QueuedMessage>,
 }
 
 #[derive(Debug)]
-struct Item {
-    /// The number of a message of the record; 0 for others.
+struct QueuedMessage {
+    /// Id of a message of the record; 0 for others.
     id: u64,
     message: FlashMessage,
     is_shown: bool,
 }
 
-impl Item {
+impl QueuedMessage {
     fn new(id: u64, message: FlashMessage) -> Self {
         Self { id, message, is_shown: false }
     }
 
-    fn stored(stored: &StoredMessage) -> Option<Self> {
+    fn from_stored(stored: &StoredMessage) -> Option<Self> {
         let message: StoredFlash = serde_json::from_str(stored.content.get()).ok()?;
         Some(Self::new(stored.id, message.into()))
     }
@@ -52,37 +52,37 @@ impl Item {
 
 impl MessageQueue {
     pub(crate) fn new(
-        source: Source,
+        source: MessageSource,
         data: Option<&SessionData>,
         anonymous: &[StoredFlash],
     ) -> Self {
         let record = data.map(SessionData::messages).unwrap_or_default();
         Self {
             source,
-            record: record.iter().filter_map(Item::stored).collect(),
+            record: record.iter().filter_map(QueuedMessage::from_stored).collect(),
             anonymous: anonymous
                 .iter()
-                .map(|message| Item::new(0, message.clone().into()))
+                .map(|message| QueuedMessage::new(0, message.clone().into()))
                 .collect(),
             ..Self::default()
         }
     }
 
-    /// Switches between the record's messages and those of the anonymous cookie.
-    pub(crate) fn set_source(&mut self, source: Source) {
+    /// Sets which pending messages are visible.
+    pub(crate) fn set_source(&mut self, source: MessageSource) {
         self.source = source;
     }
 
     pub(crate) fn push(&mut self, message: FlashMessage) {
-        self.added.push(Item::new(0, message));
+        self.added.push(QueuedMessage::new(0, message));
     }
 
-    /// Adds the reason why the session ended, unless it is there.
+    /// Adds the notice that the session has ended, unless it was added before.
     pub(crate) fn set_reason(&mut self, message: FlashMessage) {
-        self.reason.get_or_insert_with(|| Item::new(0, message));
+        self.reason.get_or_insert_with(|| QueuedMessage::new(0, message));
     }
 
-    /// Returns all messages that have not been shown, in order. They count as shown from here on.
+    /// Returns all visible messages that were not shown, in order, and marks them as shown.
     pub(crate) fn show(&mut self) -> Vec<FlashMessage> {
         let mut shown = Vec::new();
         for item in self.visible().filter(|item| !item.is_shown) {
@@ -92,7 +92,7 @@ impl MessageQueue {
         shown
     }
 
-    /// Takes back that messages were shown: the page is not going to be seen.
+    /// Marks shown messages as unread.
     pub(crate) fn mark_unread(&mut self) {
         self.visible().for_each(|item| item.is_shown = false);
     }
@@ -103,49 +103,49 @@ impl MessageQueue {
         all.into_iter().any(|item| item.is_shown)
     }
 
-    /// Returns `true` if the reason was shown.
+    /// Returns `true` if the notice that the session has ended was shown.
     pub(crate) fn has_shown_reason(&self) -> bool {
         self.reason.as_ref().is_some_and(|reason| reason.is_shown)
     }
 
-    /// Drops what waited in the record: it was for a user who is no longer signed in.
-    pub(crate) fn drop_record_messages(&mut self) {
+    /// Discards the pending messages of the record, which are for another user.
+    pub(crate) fn discard_record_messages(&mut self) {
         self.record.clear();
     }
 
-    /// Writes into `changes` what this request consumed of the record's messages, and added.
+    /// Adds to `changes` the consumed messages of the record and the added messages.
     pub(crate) fn store_changes(&self, changes: &mut DataChanges) {
         let shown = self.record.iter().filter(|item| item.is_shown);
         changes.consumed_messages.extend(shown.map(|item| item.id));
         let added = within_limits(unshown(&self.added));
-        changes.added_messages.extend(added.iter().filter_map(stored));
+        changes.added_messages.extend(added.iter().filter_map(to_stored));
     }
 
-    /// Returns what waits in the anonymous cookie from now on.
+    /// Returns the messages to store in the anonymous cookie.
     pub(crate) fn remaining_anonymous(&self) -> Vec<StoredFlash> {
         within_limits(unshown(&self.anonymous).chain(unshown(&self.added)))
     }
 
-    /// Writes into `changes` what a new session starts with.
+    /// Adds to `changes` all pending and added messages, for a new session.
     pub(crate) fn store_all(&self, changes: &mut DataChanges) {
         let all = unshown(&self.record).chain(unshown(&self.anonymous)).chain(unshown(&self.added));
-        changes.added_messages.extend(within_limits(all).iter().filter_map(stored));
+        changes.added_messages.extend(within_limits(all).iter().filter_map(to_stored));
     }
 
-    fn visible(&mut self) -> impl Iterator<Item = &mut Item> {
-        let waiting = match self.source {
-            Source::Record => &mut self.record,
-            Source::Anonymous => &mut self.anonymous,
+    fn visible(&mut self) -> impl Iterator<Item = &mut QueuedMessage> {
+        let pending = match self.source {
+            MessageSource::Record => &mut self.record,
+            MessageSource::Anonymous => &mut self.anonymous,
         };
-        waiting.iter_mut().chain(&mut self.reason).chain(&mut self.added)
+        pending.iter_mut().chain(&mut self.reason).chain(&mut self.added)
     }
 }
 
-fn unshown(items: &[Item]) -> impl Iterator<Item = &FlashMessage> {
+fn unshown(items: &[QueuedMessage]) -> impl Iterator<Item = &FlashMessage> {
     items.iter().filter(|item| !item.is_shown).map(|item| &item.message)
 }
 
-fn stored(message: &StoredFlash) -> Option<StoredMessage> {
+fn to_stored(message: &StoredFlash) -> Option<StoredMessage> {
     let content = serde_json::value::to_raw_value(message).ok()?;
     Some(StoredMessage::new(rand::rng().random(), content))
 }
@@ -158,17 +158,17 @@ fn within_limits<'a>(messages: impl Iterator<Item = &'a FlashMessage>) -> Vec<St
         bytes += serde_json::to_string(message).map_or(usize::MAX / 2, |json| json.len());
         bytes <= MAX_BYTES
     });
-    let dropped = messages.len() - newest.count();
-    if dropped > 0 {
-        warn_of_dropped(dropped);
+    let discarded = messages.len() - newest.count();
+    if discarded > 0 {
+        warn_discarded_messages(discarded);
     }
-    messages.drain(..dropped);
+    messages.drain(..discarded);
     messages
 }
 
-/// Logs how many messages found no room.
-pub(crate) fn warn_of_dropped(dropped: usize) {
-    tracing::warn!(dropped, "flash messages dropped");
+/// Warns that messages over the limits were discarded.
+pub(crate) fn warn_discarded_messages(count: usize) {
+    tracing::warn!(event = "sys_messages_discarded", count, "flash messages over the limit");
 }
 
 #[cfg(test)]
@@ -186,7 +186,7 @@ mod tests {
 
     fn with_record(texts: &[&str]) -> SessionData {
         let added_messages =
-            texts.iter().filter_map(|text| stored(&message(text).into())).collect();
+            texts.iter().filter_map(|text| to_stored(&message(text).into())).collect();
         let changes = DataChanges { added_messages, ..DataChanges::default() };
         let mut data = SessionData::default();
         data.apply(&changes).unwrap();
@@ -194,24 +194,26 @@ mod tests {
     }
 
     #[test]
-    fn messages_are_shown_once_and_in_order() {
-        let mut queue = MessageQueue::new(Source::Anonymous, None, &[message("waited").into()]);
+    fn messages_are_shown_once_in_order() {
+        let mut queue =
+            MessageQueue::new(MessageSource::Anonymous, None, &[message("pending").into()]);
         queue.push(message("pushed"));
-        assert_eq!(texts(queue.show()), ["waited", "pushed"]);
-        queue.push(message("late"));
-        assert_eq!(texts(queue.remaining_anonymous()), ["late"]);
+        assert_eq!(texts(queue.show()), ["pending", "pushed"]);
+        queue.push(message("added"));
+        assert_eq!(texts(queue.remaining_anonymous()), ["added"]);
         assert!(queue.has_shown());
         queue.mark_unread();
-        assert_eq!(texts(queue.remaining_anonymous()), ["waited", "pushed", "late"]);
+        assert_eq!(texts(queue.remaining_anonymous()), ["pending", "pushed", "added"]);
     }
 
     #[test]
     fn messages_of_the_hidden_source_stay() {
         let data = with_record(&["private"]);
-        let mut queue = MessageQueue::new(Source::Record, Some(&data), &[message("public").into()]);
-        queue.set_source(Source::Anonymous);
+        let mut queue =
+            MessageQueue::new(MessageSource::Record, Some(&data), &[message("public").into()]);
+        queue.set_source(MessageSource::Anonymous);
         assert_eq!(texts(queue.show()), ["public"]);
-        queue.set_source(Source::Record);
+        queue.set_source(MessageSource::Record);
         let mut changes = DataChanges::default();
         queue.store_changes(&mut changes);
         assert!(changes.consumed_messages.is_empty());
@@ -221,16 +223,17 @@ mod tests {
     }
 
     #[test]
-    fn reason_is_shown_between_waiting_and_added_messages() {
-        let mut queue = MessageQueue::new(Source::Anonymous, None, &[message("waited").into()]);
+    fn end_notice_follows_pending_messages() {
+        let mut queue =
+            MessageQueue::new(MessageSource::Anonymous, None, &[message("pending").into()]);
         queue.push(message("added"));
         queue.set_reason(message("expired"));
-        assert_eq!(texts(queue.show()), ["waited", "expired", "added"]);
+        assert_eq!(texts(queue.show()), ["pending", "expired", "added"]);
         assert!(queue.has_shown_reason());
     }
 
     #[test]
-    fn limit_counts_bytes_as_they_are_stored() {
+    fn limit_counts_stored_bytes() {
         let many: Vec<_> = (0..40).map(|n| message(&n.to_string())).collect();
         assert_eq!(texts(within_limits(many.iter()))[0], "28");
         // Quotes take two bytes each.

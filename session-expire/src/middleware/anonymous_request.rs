@@ -1,4 +1,6 @@
 //! Requests without cookies.
+//!
+//! They need no look-up and mostly no context.
 
 use std::rc::Rc;
 
@@ -10,26 +12,26 @@ use actix_web::{
 };
 
 use crate::{
-    context::{RequestContext, mounted::Mounted, session_data::AppSession, slot::ContextSlot},
+    context::{RequestContext, mounted::MountedApp, session_data::AppSession, slot::ContextSlot},
     policy::local_path::local_path,
     request::{RequestInfo, kind::ResponseFormat, return_path::is_at},
     response::challenge::challenge,
     settle::failure::inspect_error,
 };
 
-/// A request without cookies.
+/// State of a request without cookies.
 pub struct AnonymousRequest {
-    pub(super) mounted: Rc<Mounted>,
+    pub(super) mounted: Rc<MountedApp>,
     session: AppSession,
     format: ResponseFormat,
-    /// Where to return to after a challenge.
+    /// Return path of a navigation.
     page: Option<PathAndQuery>,
-    /// The context that a layer makes, if a layer has a login page of its own.
+    /// Slot for the context, if a layer sets `login_url`: a failed request needs that policy.
     pub(super) context: Option<ContextSlot>,
 }
 
 impl AnonymousRequest {
-    pub(super) fn new(mounted: &Rc<Mounted>, session: AppSession, req: &HttpRequest) -> Self {
+    pub(super) fn new(mounted: &Rc<MountedApp>, session: AppSession, req: &HttpRequest) -> Self {
         let format = ResponseFormat::classify(req, mounted.config.is_api(req));
         let page = req.uri().path_and_query().filter(|_| format == ResponseFormat::Page).cloned();
         let context = mounted.has_layer_login_url.then(ContextSlot::default);
@@ -39,7 +41,7 @@ impl AnonymousRequest {
         Self { mounted: Rc::clone(mounted), session, format, page, context }
     }
 
-    /// Returns `true` if there is nothing to settle.
+    /// Returns `true` if the response needs no settling.
     pub(super) fn is_settled<B>(&self, res: &ServiceResponse<B>) -> bool {
         res.status() != StatusCode::UNAUTHORIZED
             && self.session.is_untouched()
@@ -47,7 +49,7 @@ impl AnonymousRequest {
     }
 }
 
-/// A middleware that fails with an empty 401 wants a login, as a handler does.
+/// Turns the empty 401 of an inner middleware into a challenge. Returns any other error unchanged.
 pub(super) fn challenge_anonymous(anonymous: &AnonymousRequest, error: Error) -> Error {
     let policy = &anonymous.mounted.config.policy;
     let path = anonymous.page.as_ref().map_or("", PathAndQuery::path);

@@ -1,7 +1,7 @@
-//! Checks the session again while a request body takes long to arrive.
+//! Session checks for request bodies that arrive slowly.
 //!
-//! A handler starts when its body is there; the user was identified at the head. A client that holds
-//! a request open must not act for a session that has ended meanwhile.
+//! The middleware identifies the user when the head of a request arrives. The handler runs when the
+//! body is complete. A slow client must not act for a session that has ended in between.
 
 use std::{
     io,
@@ -32,11 +32,11 @@ use crate::{
     time::{Timestamp, seconds},
 };
 
-/// A body that arrives within this time is not checked.
+/// Shortest time between two checks. A body that arrives sooner is not checked.
 const CHECK_AFTER: Duration = seconds(5);
 
-/// Watches the body of an unsafe request that comes with an open session. A session that is expired
-/// at the head may be restored by a layer further in.
+/// Wraps the body of an unsafe request with an open session. This includes expired sessions,
+/// because an inner layer may restore them.
 pub(crate) fn check_slow_body(context: &Rc<RequestContext>, req: &mut ServiceRequest) {
     let is_open = context.record().is_some_and(|loaded| loaded.record.ended.is_none());
     if !is_open || req.method().is_safe() {
@@ -49,7 +49,7 @@ pub(crate) fn check_slow_body(context: &Rc<RequestContext>, req: &mut ServiceReq
                 inner,
                 context: Rc::clone(context),
                 checked_at: context.now,
-                held: None,
+                delayed: None,
                 check: None,
                 has_failed: false,
             };
@@ -58,34 +58,34 @@ pub(crate) fn check_slow_body(context: &Rc<RequestContext>, req: &mut ServiceReq
     }
 }
 
-type Item = Result<Bytes, PayloadError>;
-type Check = Pin<Box<dyn Future<Output = Result<(), CheckFailed>>>>;
+type Chunk = Result<Bytes, PayloadError>;
+type CheckFuture = Pin<Box<dyn Future<Output = Result<(), BodyCheckError>>>>;
 
-/// The session has ended, or cannot be checked.
+/// Error of a body whose session is no longer accepted.
 #[derive(Debug, thiserror::Error)]
-enum CheckFailed {
+enum BodyCheckError {
     #[error("session has ended")]
     Ended,
     #[error("session could not be checked")]
     Unavailable,
 }
 
-/// A body whose late chunks are handed on only while the session is active.
+/// Request body that passes on a slow chunk only while the session is active.
 struct CheckedBody {
     inner: Payload,
     context: Rc<RequestContext>,
     checked_at: Timestamp,
-    /// What waits for the check: a chunk, or the end of the body.
-    held: Option<Option<Item>>,
-    check: Option<Check>,
-    /// A check has failed: nothing more is handed on.
+    /// Chunk, or end of the body, that waits for the check.
+    delayed: Option<Option<Chunk>>,
+    check: Option<CheckFuture>,
+    /// `true` if a check has failed. The body then ends.
     has_failed: bool,
 }
 
 impl Stream for CheckedBody {
-    type Item = Item;
+    type Item = Chunk;
 
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Item>> {
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Chunk>> {
         if self.has_failed {
             return Poll::Ready(None);
         }
@@ -96,14 +96,14 @@ impl Stream for CheckedBody {
                 return Poll::Ready(item);
             }
             self.checked_at = now;
-            self.held = Some(item);
+            self.delayed = Some(item);
             self.check = Some(Box::pin(check(Rc::clone(&self.context))));
         }
         let Some(check) = &mut self.check else { return Poll::Pending };
         let checked = ready!(check.as_mut().poll(cx));
         self.check = None;
         match checked {
-            Ok(()) => Poll::Ready(self.held.take().flatten()),
+            Ok(()) => Poll::Ready(self.delayed.take().flatten()),
             Err(error) => {
                 self.has_failed = true;
                 Poll::Ready(Some(Err(PayloadError::Io(io::Error::other(error)))))
@@ -112,20 +112,20 @@ impl Stream for CheckedBody {
     }
 }
 
-/// Loads the record again. A session that has ended is not used by layers further in; the body
-/// fails if the request acts for it.
-async fn check(context: Rc<RequestContext>) -> Result<(), CheckFailed> {
+/// Loads the record again and suspends the session if it has ended. Returns an error if the request
+/// acts for the session.
+async fn check(context: Rc<RequestContext>) -> Result<(), BodyCheckError> {
     let acts = context.acts_for_session();
     let failed = match reason_to_end(&context, acts).await {
         Ok(None) => return Ok(()),
         Ok(Some(reason)) => {
-            context.end_while_running(reason);
-            CheckFailed::Ended
+            context.end_during_request(reason);
+            BodyCheckError::Ended
         }
         Err(error) => {
             context.config().emit_failure(&error);
-            context.lose_registry();
-            CheckFailed::Unavailable
+            context.set_unavailable();
+            BodyCheckError::Unavailable
         }
     };
     if !acts {
@@ -135,21 +135,21 @@ async fn check(context: Rc<RequestContext>) -> Result<(), CheckFailed> {
     Err(failed)
 }
 
-/// Returns why the session can no longer be used. What has only expired is for the layers to
-/// decide, unless the request acts for it.
+/// Returns why the session can no longer be used. An expired session that the request does not act
+/// for yields `None`: the policy layers decide about it.
 async fn reason_to_end(
     context: &RequestContext,
     acts: bool,
 ) -> Result<Option<Reason>, RegistryError> {
     let Some(loaded) = context.record() else { return Ok(None) };
     let config = context.config();
-    let record = match present_record(context, loaded).await? {
+    let record = match reload_open_record(context, loaded).await? {
         Ok(record) => record,
         Err(reason) => return Ok(Some(reason)),
     };
     let facts = Facts::Login {
         authenticated_at: record.authenticated_at,
-        // The request itself is activity at its head.
+        // The head of this request counts as activity.
         last_seen: record.last_seen.max(context.now),
         ended: None,
     };
@@ -159,9 +159,9 @@ async fn reason_to_end(
     })
 }
 
-/// Returns the open record as it is now, or why there is none. A renewal by a parallel request is no
-/// end: the record is found under its new key.
-async fn present_record(
+/// Loads the record again. Returns the reason if it has ended. If a parallel request has renewed
+/// the key, returns the record under its new key.
+async fn reload_open_record(
     context: &RequestContext,
     loaded: &LoadedRecord,
 ) -> Result<Result<Arc<SessionRecord>, Reason>, RegistryError> {

@@ -1,10 +1,12 @@
-//! Checks the options of a builder and builds the middleware.
+//! Validation of the builder's options.
+//!
+//! A middleware that was built has no contradictory option.
 
 use std::sync::Arc;
 
 use super::{SessionExpire, builder::SessionExpireBuilder};
 #[cfg(feature = "metrics")]
-use crate::registry::{Registry, metrics::Measured};
+use crate::registry::{Registry, metrics::MeasuredRegistry};
 use crate::{
     config::Config,
     cookies::CookieConfig,
@@ -13,22 +15,26 @@ use crate::{
     policy::{limit::Limit, local_path::local_path},
     registry::memory::MemoryRegistry,
     request::origin::AllowedOrigins,
-    time::clock::SteadyClock,
+    time::clock::MonotonicClock,
 };
 
 impl SessionExpireBuilder {
-    /// Checks everything and builds the middleware.
+    /// Validates all options and builds the middleware.
     ///
     /// # Errors
     ///
-    /// Returns [`ConfigError`], naming the option, if the policy is contradictory, a path is not
-    /// local, a cookie attribute is invalid, or the registry does not enforce a session limit that
-    /// the policy sets.
+    /// Returns [`ConfigError`], which names the option, if:
+    ///
+    /// - the policy contradicts itself.
+    /// - a path is not local.
+    /// - a cookie attribute is invalid.
+    /// - the policy sets a session limit that the registry does not enforce.
     ///
     /// ```
     /// use session_expire::{Policy, SessionExpire, error::ConfigError};
+    ///
     /// let built = SessionExpire::builder(Policy::new().login_url("//evil.example")).build();
-    /// assert!(matches!(built, Err(ConfigError::NotLocal { key: "login_url", .. })));
+    /// assert!(matches!(built, Err(ConfigError::NotLocalPath { key: "login_url", .. })));
     /// ```
     pub fn build(self) -> Result<SessionExpire, ConfigError> {
         self.policy.validate()?;
@@ -38,19 +44,19 @@ impl SessionExpireBuilder {
         check_migration(self.migration.as_ref(), &cookies)?;
         let registry = self.registry.unwrap_or_else(|| Arc::new(MemoryRegistry::new()));
         if self.policy.max_sessions != Limit::Off && !registry.enforces_limits() {
-            return Err(ConfigError::CannotCount);
+            return Err(ConfigError::LimitNotEnforced);
         }
         #[cfg(feature = "metrics")]
-        let registry: Arc<dyn Registry> = Arc::new(Measured(registry));
+        let registry: Arc<dyn Registry> = Arc::new(MeasuredRegistry(registry));
         registry.on_start(self.clock.now());
         Ok(SessionExpire::new(Config {
             policy: Arc::new(self.policy),
-            clock: Arc::new(SteadyClock::new(self.clock, registry.is_shared())),
+            clock: Arc::new(MonotonicClock::new(self.clock, registry.is_shared())),
             registry,
             texts: self.texts,
             dialog_texts: self.dialog_texts,
-            passive: self.passive,
-            api: self.api,
+            passive_predicate: self.passive_predicate,
+            api_predicate: self.api_predicate,
             observer: self.observer,
             identity_key: self.identity_key,
             prefix: self.prefix,
@@ -69,16 +75,17 @@ impl SessionExpireBuilder {
     }
 }
 
-/// A path without a query, a pattern or a trailing slash.
+/// Checks that `path` is local and has no query, pattern or trailing slash.
 fn check_path(key: &'static str, path: &str) -> Result<(), ConfigError> {
     let is_plain = !path.contains(['?', '#', '{', '}', '*']) && !path.ends_with('/');
     match local_path(path) {
         Some(_) if is_plain => Ok(()),
-        _ => Err(ConfigError::NotLocal { key, value: path.to_owned() }),
+        _ => Err(ConfigError::NotLocalPath { key, value: path.to_owned() }),
     }
 }
 
-/// One name for two cookies would hide the old one.
+/// Checks that the names of old cookie and session cookie differ. With one name for both, the new
+/// session cookie would overwrite the old one before its session is adopted.
 fn check_migration(
     migration: Option<&Migration>,
     cookies: &CookieConfig,
@@ -88,7 +95,7 @@ fn check_migration(
             Err(ConfigError::Value {
                 key: "migrate_from",
                 value: format!("{:?}", migration.cookie_name()),
-                expected: "another name than that of the session cookie; set `cookie_names`",
+                expected: "different from the name of the session cookie; set `cookie_names`",
             })
         }
         _ => Ok(()),
@@ -102,7 +109,7 @@ mod tests {
     use crate::policy::Policy;
 
     #[test]
-    fn paths_are_plain_and_local() {
+    fn prefix_must_be_plain_local_path() {
         for (path, is_valid) in [
             ("/session", true),
             ("/app/session", true),

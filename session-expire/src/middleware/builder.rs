@@ -1,13 +1,13 @@
-//! Builder of the middleware: registry, policies, cookies.
+//! Builder of the middleware.
 //!
-//! Options that an application gives as a function are in `callbacks`, those of cookies in
-//! `cookie_options`; `build` checks them all.
+//! The module `callbacks` has the options that take a function, and `cookie_options` those for
+//! cookies. `build` validates all options.
 
 use std::{fmt, sync::Arc};
 
 use super::SessionExpire;
 use crate::{
-    config::{DialogTextsFor, EndedTexts, RequestPredicate, UserPolicy},
+    config::{DialogTextsFn, EndedTextFn, RequestPredicate, UserPolicyFn},
     context::session_data::IDENTITY_KEY,
     cookies::CookieConfig,
     event::Observer,
@@ -18,10 +18,11 @@ use crate::{
     time::clock::{Clock, SystemClock},
 };
 
-/// Builder of [`SessionExpire`].
+/// Builder for [`SessionExpire`].
 ///
 /// ```
 /// use session_expire::{Limit, MemoryRegistry, Policy, SessionExpire, minutes};
+///
 /// let expire = SessionExpire::builder(Policy::new().idle(minutes(10)))
 ///     .registry(MemoryRegistry::new().history_limit(Limit::At(5)))
 ///     .endpoints_prefix("/account/session")
@@ -44,20 +45,21 @@ pub struct SessionExpireBuilder {
     pub(super) cookies: CookieConfig,
     pub(super) login_keeps: Option<Vec<Box<str>>>,
     pub(super) migration: Option<Migration>,
-    pub(super) texts: Option<EndedTexts>,
-    pub(super) dialog_texts: Option<DialogTextsFor>,
-    pub(super) passive: Option<RequestPredicate>,
-    pub(super) api: Option<RequestPredicate>,
+    pub(super) texts: Option<EndedTextFn>,
+    pub(super) dialog_texts: Option<DialogTextsFn>,
+    pub(super) passive_predicate: Option<RequestPredicate>,
+    pub(super) api_predicate: Option<RequestPredicate>,
     pub(super) observer: Option<Observer>,
-    pub(super) user_policy: Option<UserPolicy>,
+    pub(super) user_policy: Option<UserPolicyFn>,
 }
 
 impl SessionExpire {
-    /// Returns a builder. `policy` is the application's policy, which a
-    /// [`PolicyPatch`](crate::PolicyPatch) can change for scopes, handlers and users.
+    /// Returns a builder with the application's policy. A [`PolicyPatch`](crate::PolicyPatch) can
+    /// change it for scopes, handlers and users.
     ///
     /// ```
     /// use session_expire::{Policy, SessionExpire};
+    ///
     /// let policy: Policy = toml::from_str(
     ///     r#"
     ///     idle = "10m"
@@ -83,8 +85,8 @@ impl SessionExpire {
             migration: None,
             texts: None,
             dialog_texts: None,
-            passive: None,
-            api: None,
+            passive_predicate: None,
+            api_predicate: None,
             observer: None,
             user_policy: None,
         }
@@ -92,14 +94,15 @@ impl SessionExpire {
 }
 
 impl SessionExpireBuilder {
-    /// Sets the registry. Default: [`MemoryRegistry`](crate::MemoryRegistry), for one process.
+    /// Sets the registry that stores the sessions. Default: a
+    /// [`MemoryRegistry`](crate::MemoryRegistry), which serves one process.
     pub fn registry(mut self, registry: impl Registry) -> Self {
         self.registry = Some(Arc::new(registry));
         self
     }
 
-    /// Sets the clock. Default: [`SystemClock`]; for tests, a
-    /// [`ManualClock`](crate::ManualClock).
+    /// Sets the clock. Default: [`SystemClock`]. Tests use a
+    /// [`ManualClock`](crate::clock::ManualClock).
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
         self
@@ -109,6 +112,7 @@ impl SessionExpireBuilder {
     ///
     /// ```
     /// use session_expire::{Policy, SessionExpire};
+    ///
     /// let proxies = ["10.0.0.0/8".parse()?, "2001:db8::1".parse()?];
     /// let expire = SessionExpire::builder(Policy::new()).trusted_proxies(proxies).build()?;
     /// # Ok::<(), session_expire::error::ConfigError>(())
@@ -118,8 +122,8 @@ impl SessionExpireBuilder {
         self
     }
 
-    /// Sets the origins, besides the application's own, whose pages may use the endpoints, such as
-    /// `https://app.example`. Default: none.
+    /// Sets the foreign origins whose pages may use the endpoints, such as `https://app.example`.
+    /// Default: none. Pages of the application's own origin may always use them.
     pub fn allowed_origins<O: Into<String>>(
         mut self,
         origins: impl IntoIterator<Item = O>,
@@ -128,15 +132,17 @@ impl SessionExpireBuilder {
         self
     }
 
-    /// Names the session entry that holds the user. Default: that of actix-identity.
+    /// Sets the name of the session entry that contains the user id. Default:
+    /// `actix_identity.user_id`, which `Identity::login` writes.
     ///
-    /// For an application that calls `session.insert("user_id", …)` instead of `Identity::login`.
+    /// Set it if the application calls `session.insert("user_id", …)` instead of `Identity::login`.
     pub fn identity_key(mut self, key: &'static str) -> Self {
         self.identity_key = key;
         self
     }
 
-    /// Sets the path of the [endpoints](SessionExpire::endpoints). Default: `/session`.
+    /// Sets the path under which the [endpoints](SessionExpire::endpoints) are mounted. Default:
+    /// `/session`.
     pub fn endpoints_prefix(mut self, path: impl Into<Arc<str>>) -> Self {
         self.prefix = path.into();
         self
@@ -144,8 +150,8 @@ impl SessionExpireBuilder {
 
     /// Sets the path of the application's own sign-out. Default: `/logout`.
     ///
-    /// A user who posts there with an expired session is not told why it ended. While the registry is
-    /// unavailable the response is 503 instead of a success.
+    /// A user who posts to this path with an expired session is not notified of the expiry. If the
+    /// registry is unavailable, the response is 503 instead of a success.
     pub fn logout_url(mut self, path: impl Into<Arc<str>>) -> Self {
         self.logout_url = path.into();
         self
@@ -157,11 +163,12 @@ impl SessionExpireBuilder {
         self
     }
 
-    /// Names the entries of an anonymous visitor that a login keeps. Default: all.
+    /// Sets which entries of an anonymous visitor move into the new session at a login. Default:
+    /// all.
     ///
     /// # Security
     ///
-    /// A CSRF token that was issued before the login must not be kept.
+    /// A CSRF token that was issued before the login must not move. Leave it out of `names`.
     pub fn login_keeps<N: AsRef<str>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
         self.login_keeps = Some(names.into_iter().map(|name| name.as_ref().into()).collect());
         self

@@ -1,4 +1,6 @@
-//! Options of the builder that an application gives as a function.
+//! Builder options that take a function.
+//!
+//! The functions run in requests, so they must not block the thread.
 
 use std::sync::Arc;
 
@@ -13,14 +15,16 @@ use crate::{
 };
 
 impl SessionExpireBuilder {
-    /// Sets a policy patch per user, evaluated at login and stored with the session
-    /// ([`refresh_policy`](crate::SessionHandle::refresh_policy) evaluates it again). It has the last
-    /// word over application, scope, handler and login. Default: none.
+    /// Sets the function that returns the policy patch of a user. Default: none.
     ///
-    /// If the returned patch is invalid, the login fails with 503.
+    /// It runs at each login, and its patch is stored with the session.
+    /// [`refresh_policy`](crate::SessionHandle::refresh_policy) runs it again. The patch takes
+    /// precedence over application, scope, handler and login. If the patch is invalid, the login
+    /// fails with 503.
     ///
     /// ```
     /// use session_expire::{Limit, Policy, PolicyPatch, SessionExpire};
+    ///
     /// let expire = SessionExpire::builder(Policy::new().max_sessions(3))
     ///     .user_policy(|user| async move {
     ///         match user.as_str() {
@@ -40,14 +44,17 @@ impl SessionExpireBuilder {
         self
     }
 
-    /// Sets the text that a user reads whose session has ended, by reason and language
-    /// (`Accept-Language`). A policy's [`message`](crate::Policy::message) goes before. Default: an
-    /// English sentence per reason. An empty text shows nothing.
+    /// Sets the function that returns the text about an ended session, by reason and language
+    /// (`Accept-Language`). Default: an English sentence per reason.
+    ///
+    /// A policy's [`message`](crate::Policy::message) takes precedence. If the text is empty, the
+    /// user reads no message.
     ///
     /// ```
     /// use session_expire::{Policy, Reason, SessionExpire};
+    ///
     /// let expire = SessionExpire::builder(Policy::new())
-    ///     .texts(|notice| match notice.reason {
+    ///     .ended_texts(|notice| match notice.reason {
     ///         Reason::LoggedOut => "See you soon.".to_owned(),
     ///         Reason::Idle => "You were away for a while.".to_owned(),
     ///         _ => "Please sign in again.".to_owned(),
@@ -55,7 +62,7 @@ impl SessionExpireBuilder {
     ///     .build()?;
     /// # Ok::<(), session_expire::error::ConfigError>(())
     /// ```
-    pub fn texts<F>(mut self, texts: F) -> Self
+    pub fn ended_texts<F>(mut self, texts: F) -> Self
     where
         F: Fn(&Notice<'_>) -> String + Send + Sync + 'static,
     {
@@ -63,11 +70,12 @@ impl SessionExpireBuilder {
         self
     }
 
-    /// Sets the texts of the [warning dialog](crate::SessionVars::warning_dialog), by language.
-    /// Default: English.
+    /// Sets the function that returns the texts of the
+    /// [warning dialog](crate::SessionVars::warning_dialog), by language. Default: English texts.
     ///
     /// ```
     /// use session_expire::{Policy, SessionExpire, page::DialogTexts};
+    ///
     /// let expire = SessionExpire::builder(Policy::new())
     ///     .dialog_texts(|_languages| DialogTexts {
     ///         idle: "For your safety, the bank signs you out in {time}.".into(),
@@ -84,11 +92,14 @@ impl SessionExpireBuilder {
         self
     }
 
-    /// Sets which requests are no activity of the user, besides speculative loads. Default: those
-    /// with an `X-Session-Passive` header. Called only when activity would be written.
+    /// Sets the function that returns `true` for passive requests. Default: requests with an
+    /// `X-Session-Passive` header.
+    ///
+    /// The middleware calls it only if activity is due. Speculative loads are always passive.
     ///
     /// ```
     /// use session_expire::{Policy, SessionExpire};
+    ///
     /// let expire = SessionExpire::builder(Policy::new())
     ///     .passive_when(|req| {
     ///         req.path().starts_with("/poll/") || req.headers().contains_key("x-session-passive")
@@ -100,15 +111,18 @@ impl SessionExpireBuilder {
     where
         F: Fn(&HttpRequest) -> bool + Send + Sync + 'static,
     {
-        self.passive = Some(Arc::new(is_passive));
+        self.passive_predicate = Some(Arc::new(is_passive));
         self
     }
 
-    /// Sets which requests are those of API clients, besides those whose headers say so. They get a
-    /// 401 with the reason instead of a redirect to the login page. Default: none.
+    /// Sets the function that returns `true` for requests of API clients. Default: none, so that
+    /// only the request's headers decide.
+    ///
+    /// API clients receive a 401 with the reason instead of a redirect to the login page.
     ///
     /// ```
     /// use session_expire::{Policy, SessionExpire};
+    ///
     /// let expire = SessionExpire::builder(Policy::new())
     ///     .api_when(|req| req.path().starts_with("/api/"))
     ///     .build()?;
@@ -118,11 +132,13 @@ impl SessionExpireBuilder {
     where
         F: Fn(&HttpRequest) -> bool + Send + Sync + 'static,
     {
-        self.api = Some(Arc::new(is_api));
+        self.api_predicate = Some(Arc::new(is_api));
         self
     }
 
-    /// Sets the observer of logins, ends, refusals and failures, besides `tracing`. Default: none.
+    /// Sets a function that receives every [`Event`]. Default: none. Events also go to `tracing`.
+    ///
+    /// It runs on the thread of the request, which it must not block.
     ///
     /// ```
     /// use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,4 +1,6 @@
-//! Options of the builder for cookies, ours and those of another session layer.
+//! Builder options for cookies and for the migration from actix-session.
+//!
+//! `build` validates the attributes of the cookies.
 
 use std::time::Duration;
 
@@ -9,39 +11,40 @@ use super::builder::SessionExpireBuilder;
 use crate::{migration::Migration, time::Timestamp};
 
 impl SessionExpireBuilder {
-    /// Sets the key that encrypts the anonymous cookie. Default: a random one, so that a restart loses
-    /// what anonymous visitors have. A lost key signs no user out: the session cookie is not encrypted.
+    /// Sets the key that encrypts the anonymous cookie. Default: a random key.
     ///
-    /// Several processes of one site need the same key.
+    /// All processes of a site need the same key. With a random key, a restart discards the entries
+    /// of anonymous visitors. It signs no user out, because the session cookie is not encrypted.
     pub fn cookie_key(mut self, key: Key) -> Self {
         self.cookies.keys.insert(0, key);
         self
     }
 
-    /// Adds former keys, which decrypt anonymous cookies but do not encrypt new ones.
+    /// Adds keys that decrypt anonymous cookies but do not encrypt new ones. Default: none.
     pub fn previous_cookie_keys(mut self, keys: impl IntoIterator<Item = Key>) -> Self {
         self.cookies.keys.extend(keys);
         self
     }
 
-    /// Sends cookies over plain HTTP, too. Default: `false`.
+    /// Sets whether browsers send the cookies over plain HTTP, too. Default: `false`.
     ///
     /// # Security
     ///
-    /// For development only: anyone on the network can read the session key then.
+    /// Use it for development only. Over plain HTTP, anyone on the network can read the session
+    /// key.
     pub fn plain_http(mut self, allowed: bool) -> Self {
         self.cookies.secure = !allowed;
         self
     }
 
     /// Sets the names of the session cookie and of the anonymous cookie. Default: `__Host-id` and
-    /// `__Host-anonymous`; without the prefix if a domain, another path or plain HTTP is set.
+    /// `__Host-anonymous`. With a domain, another path or plain HTTP, the defaults have no prefix.
     pub fn cookie_names(mut self, session: &str, anonymous: &str) -> Self {
         self.cookies.names = Some((session.to_owned(), anonymous.to_owned()));
         self
     }
 
-    /// Sets the `Domain` of the cookies. Default: none, which means this host only.
+    /// Sets the `Domain` of the cookies. Default: none; browsers send them to this host only.
     pub fn cookie_domain(mut self, domain: impl Into<String>) -> Self {
         self.cookies.domain = Some(domain.into());
         self
@@ -65,16 +68,17 @@ impl SessionExpireBuilder {
         self
     }
 
-    /// Adopts sessions of actix-session's `SessionMiddleware` until `until`: a request that carries
-    /// its cookie, and none of ours, continues its session.
+    /// Adopts sessions of actix-session's `SessionMiddleware` until `until`. Default: none; users
+    /// with an old session have to sign in again.
     ///
-    /// `cookie`, `key` and `store` are what that middleware was built with. Default: old sessions
-    /// have to sign in again.
+    /// `cookie`, `key` and `store` are the values that `SessionMiddleware` was built with. A
+    /// request with an old cookie and without a session cookie of this crate continues the old
+    /// session.
     ///
     /// # Security
     ///
-    /// Until `until`, a copy of an old cookie that was never adopted can still be adopted. `until` must
-    /// never be moved later.
+    /// Until `until`, a copy of an old cookie that was never adopted can still be adopted. Do not
+    /// move `until` to a later time.
     pub fn migrate_from<S: SessionStore + Send + Sync + 'static>(
         mut self,
         cookie: &str,
@@ -86,8 +90,10 @@ impl SessionExpireBuilder {
         self
     }
 
-    /// Sets `Path` and `Domain` of the cookie that [`migrate_from`](Self::migrate_from) names, so that
-    /// it can be deleted. Default: `/` and none.
+    /// Sets `Path` and `Domain` of the old cookie. Default: `/` and none. Call it after
+    /// [`migrate_from`](Self::migrate_from).
+    ///
+    /// Browsers delete the old cookie only if both are correct.
     pub fn migrated_cookie_at(mut self, path: &str, domain: Option<&str>) -> Self {
         self.migration = self.migration.map(|migration| {
             let migration = migration.path(path);

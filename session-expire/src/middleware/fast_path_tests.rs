@@ -1,5 +1,6 @@
-//! The fast paths equal the decision: whenever [`is_settled`] says that there is nothing to do, for a
-//! signed-in user or for a visitor without cookies, [`settle`] does nothing.
+//! Property test of the fast paths.
+//!
+//! If [`is_settled`] returns `true`, [`settle`] writes nothing and returns the same response.
 
 use std::{
     cell::RefCell,
@@ -34,7 +35,7 @@ use crate::{
     context::{
         RequestContext,
         load::LoadedSession,
-        mounted::Mounted,
+        mounted::MountedApp,
         policy_stack::MergedPolicy,
         session_data::{AppSession, IDENTITY_KEY},
     },
@@ -60,16 +61,16 @@ use crate::{
         record::{Ended, SessionRecord, SessionRef},
         update::{SessionUpdate, UpdateOutcome},
     },
-    settle::{is_settled, reply::as_page_for_people, settle},
+    settle::{is_settled, respond::render_problem, settle},
     time::{Timestamp, clock::ManualClock, hours, minutes},
 };
 
 const UNTIL: Timestamp = Timestamp::from_millis(1_798_761_600_000);
 
-/// Counts the operations of a registry.
+/// Registry that counts its operations.
 #[derive(Clone, Default)]
-struct Counting {
-    below: Arc<MemoryRegistry>,
+struct CountingRegistry {
+    inner: Arc<MemoryRegistry>,
     calls: Arc<AtomicUsize>,
 }
 
@@ -77,12 +78,12 @@ macro_rules! counted {
     ($($name:ident($($arg:ident: $type:ty),*) -> $out:ty;)*) => {
         $(fn $name(&self, $($arg: $type),*) -> RegistryFuture<'_, $out> {
             self.calls.fetch_add(1, Ordering::Relaxed);
-            self.below.$name($($arg),*)
+            self.inner.$name($($arg),*)
         })*
     };
 }
 
-impl Registry for Counting {
+impl Registry for CountingRegistry {
     counted! {
         load(key: RecordKey, count_open: bool) -> Option<StoredSession>;
         reserve(reservation: Reservation) -> ReserveOutcome;
@@ -126,7 +127,7 @@ enum AnonymousCookie {
     Forged,
     Entries,
     Messages,
-    MarkedLogin,
+    LoginRedirect,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -140,9 +141,9 @@ enum Layer {
     RequireLogin,
 }
 
-/// What the handler does.
+/// Step of a handler.
 #[derive(Debug, Clone, Copy)]
-enum Act {
+enum HandlerStep {
     Read,
     InsertSame,
     InsertOther,
@@ -165,7 +166,7 @@ enum Act {
     Wait(u64),
     SetClockBack(u64),
     EndElsewhere,
-    EndWhileRunning,
+    EndDuringRequest,
 }
 
 #[derive(Debug, Clone)]
@@ -179,14 +180,14 @@ struct Scenario {
     is_adopted: bool,
     uncounted: bool,
     layers: Vec<Layer>,
-    acts: Vec<Act>,
+    steps: Vec<HandlerStep>,
     method: Method,
     path: &'static str,
     headers: Vec<(&'static str, &'static str)>,
     status: StatusCode,
     response_headers: Vec<(&'static str, &'static str)>,
     body: &'static str,
-    /// The response is a problem of ours.
+    /// `true` if the response is a problem of the middleware.
     is_problem: bool,
 }
 
@@ -197,8 +198,8 @@ fn mostly<T: Clone + std::fmt::Debug + 'static>(
     prop_oneof![6 => Just(usual), 4 => other].boxed()
 }
 
-fn acts() -> impl Strategy<Value = Vec<Act>> {
-    use Act::*;
+fn steps() -> impl Strategy<Value = Vec<HandlerStep>> {
+    use HandlerStep::*;
     let harmless = select(vec![Read, InsertSame, NameSameUser, ClearAndRefill, KeepResponse]);
     let other = select(vec![
         InsertOther,
@@ -216,7 +217,7 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
         SignOut,
         Reserve,
         EndElsewhere,
-        EndWhileRunning,
+        EndDuringRequest,
     ]);
     let wait = (0..700_u64).prop_map(Wait);
     let back = (0..100_u64).prop_map(SetClockBack);
@@ -236,7 +237,7 @@ fn scenarios() -> impl Strategy<Value = Scenario> {
         Anonymous::Forged,
         Anonymous::Entries,
         Anonymous::Messages,
-        Anonymous::MarkedLogin,
+        Anonymous::LoginRedirect,
     ]);
     let lag = prop_oneof![Just(0), 0..2_000_u64, 9_000..11_000_u64, 0..700_000_u64];
     let layers = select(vec![
@@ -260,7 +261,7 @@ fn scenarios() -> impl Strategy<Value = Scenario> {
     );
     let request = (
         vec(layers, 0..3),
-        acts(),
+        steps(),
         mostly(
             Method::GET,
             select(vec![Method::POST, Method::HEAD, Method::OPTIONS, Method::DELETE]),
@@ -314,7 +315,7 @@ fn scenarios() -> impl Strategy<Value = Scenario> {
         is_adopted: session.6,
         uncounted: session.7,
         layers: request.0,
-        acts: request.1,
+        steps: request.1,
         method: request.2,
         path: request.3,
         headers: request.4,
@@ -340,17 +341,17 @@ impl Layer {
     }
 }
 
-/// One application and one request of it.
-struct World {
-    registry: Counting,
+/// Application that receives one request.
+struct TestApp {
+    registry: CountingRegistry,
     clock: ManualClock,
     expire: SessionExpire,
     key: RecordKey,
 }
 
-impl World {
+impl TestApp {
     async fn new(scenario: &Scenario) -> Self {
-        let (registry, clock) = (Counting::default(), ManualClock::default());
+        let (registry, clock) = (CountingRegistry::default(), ManualClock::default());
         let mut policy = Policy::new().idle(minutes(10));
         if let Some(most) = scenario.max_sessions {
             policy = policy.max_sessions(most);
@@ -374,12 +375,12 @@ impl World {
             let other = NewLogin::new("alice", expire.config().now(), &Policy::new());
             registry.commit(other).await.unwrap();
         }
-        let world = Self { registry, clock, expire, key };
+        let app = Self { registry, clock, expire, key };
         if matches!(scenario.cookie, SessionCookie::Ended) {
-            world.end(SessionRef { user: "alice".into(), id }).await;
+            app.end(SessionRef { user: "alice".into(), id }).await;
         }
-        world.clock.advance(std::time::Duration::from_millis(scenario.lag_millis));
-        world
+        app.clock.advance(std::time::Duration::from_millis(scenario.lag_millis));
+        app
     }
 
     async fn end(&self, session: SessionRef) {
@@ -401,14 +402,14 @@ impl World {
             AnonymousCookie::Forged => return session + "anonymous=forged",
             AnonymousCookie::Entries => state.data.apply(&cart()).unwrap(),
             AnonymousCookie::Messages => state.messages.push(message().into()),
-            AnonymousCookie::MarkedLogin => state.marked_login = Some("/login".to_owned()),
+            AnonymousCookie::LoginRedirect => state.login_redirect = Some("/login".to_owned()),
         }
         let config = self.expire.config();
-        let sealed = config.cookies.anonymous_cookie(state, config.now()).unwrap();
-        format!("{session}anonymous={}", sealed.value())
+        let cookie = config.cookies.anonymous_cookie(state, config.now()).unwrap();
+        format!("{session}anonymous={}", cookie.value())
     }
 
-    fn request(&self, scenario: &Scenario, mounted: &Rc<Mounted>) -> HttpRequest {
+    fn request(&self, scenario: &Scenario, mounted: &Rc<MountedApp>) -> HttpRequest {
         let request = TestRequest::with_uri(scenario.path).method(scenario.method.clone());
         let request = request.insert_header((header::COOKIE, self.cookies(scenario)));
         let request = request.app_data(Rc::clone(mounted));
@@ -416,10 +417,10 @@ impl World {
         headers.fold(request, |request, header| request.insert_header(*header)).to_http_request()
     }
 
-    /// Does on the way in what the middleware does with a request that has cookies.
-    async fn start(&self, scenario: &Scenario, mounted: &Rc<Mounted>, req: &HttpRequest) {
+    /// Creates the context of a request with cookies, as the middleware does.
+    async fn start(&self, scenario: &Scenario, mounted: &Rc<MountedApp>, req: &HttpRequest) {
         let config = self.expire.config();
-        let session = AppSession::of_request(req, config.identity_key);
+        let session = AppSession::from_request(req, config.identity_key);
         let mut cookies = config.cookies.read(req.headers(), || config.now());
         cookies.is_adopted = scenario.is_adopted;
         let loaded = match cookies.key {
@@ -432,48 +433,52 @@ impl World {
         RequestContext::start(Rc::clone(mounted), session, cookies, loaded, req);
     }
 
-    async fn act(&self, act: Act, req: &HttpRequest) {
+    async fn step(&self, step: HandlerStep, req: &HttpRequest) {
         let (session, context) = (req.get_session(), || RequestContext::get(req).unwrap());
-        match act {
-            Act::Read => drop(session.get::<u32>("cart")),
-            Act::InsertSame => session.insert("cart", 1).unwrap(),
-            Act::InsertOther => session.insert("cart", 2).unwrap(),
-            Act::InsertNew => session.insert("new", "é\"").unwrap(),
-            Act::Remove => drop(session.remove("cart")),
-            Act::Renew => session.renew(),
-            Act::Purge => session.purge(),
-            Act::Clear => session.clear(),
-            Act::ClearAndRefill => refill(&session),
-            Act::NameSameUser => session.insert(IDENTITY_KEY, "alice").unwrap(),
-            Act::NameOtherUser => session.insert(IDENTITY_KEY, "bob").unwrap(),
-            Act::NameNoString => session.insert(IDENTITY_KEY, true).unwrap(),
-            Act::RemoveUser => drop(session.remove(IDENTITY_KEY)),
-            Act::ShowMessages => drop(context().show_messages(req)),
-            Act::PushMessage => context().push_message(message()),
-            Act::KeepResponse => context().update_intent(|intent| intent.keeps_response = true),
-            Act::QueryStatus => context().update_intent(|intent| intent.queries_status = true),
-            Act::SignOut => {
+        match step {
+            HandlerStep::Read => drop(session.get::<u32>("cart")),
+            HandlerStep::InsertSame => session.insert("cart", 1).unwrap(),
+            HandlerStep::InsertOther => session.insert("cart", 2).unwrap(),
+            HandlerStep::InsertNew => session.insert("new", "é\"").unwrap(),
+            HandlerStep::Remove => drop(session.remove("cart")),
+            HandlerStep::Renew => session.renew(),
+            HandlerStep::Purge => session.purge(),
+            HandlerStep::Clear => session.clear(),
+            HandlerStep::ClearAndRefill => refill(&session),
+            HandlerStep::NameSameUser => session.insert(IDENTITY_KEY, "alice").unwrap(),
+            HandlerStep::NameOtherUser => session.insert(IDENTITY_KEY, "bob").unwrap(),
+            HandlerStep::NameNoString => session.insert(IDENTITY_KEY, true).unwrap(),
+            HandlerStep::RemoveUser => drop(session.remove(IDENTITY_KEY)),
+            HandlerStep::ShowMessages => drop(context().show_messages(req)),
+            HandlerStep::PushMessage => context().push_message(message()),
+            HandlerStep::KeepResponse => {
+                context().update_intent(|intent| intent.keeps_response = true);
+            }
+            HandlerStep::QueryStatus => {
+                context().update_intent(|intent| intent.queries_status = true);
+            }
+            HandlerStep::SignOut => {
                 context().update_intent(|intent| intent.signs_out = true);
                 session.purge();
             }
-            Act::Reserve => {
+            HandlerStep::Reserve => {
                 drop(context().reserve_login("alice".to_owned(), PolicyPatch::new(), req).await);
             }
-            Act::Wait(seconds) => {
+            HandlerStep::Wait(seconds) => {
                 self.clock.advance(std::time::Duration::from_secs(seconds));
                 RequestContext::existing(req).inspect(|context| context.set_waiting());
             }
-            Act::SetClockBack(seconds) => {
+            HandlerStep::SetClockBack(seconds) => {
                 self.clock.step_back(std::time::Duration::from_secs(seconds));
                 RequestContext::existing(req).inspect(|context| context.set_waiting());
             }
-            Act::EndElsewhere => {
+            HandlerStep::EndElsewhere => {
                 let context = RequestContext::existing(req);
                 if let Some(loaded) = context.as_ref().and_then(|context| context.record()) {
                     self.end(loaded.record.session_ref()).await;
                 }
             }
-            Act::EndWhileRunning => context().end_while_running(Reason::Revoked),
+            HandlerStep::EndDuringRequest => context().end_during_request(Reason::Revoked),
         }
     }
 }
@@ -500,7 +505,7 @@ type Response = ServiceResponse<EitherBody<BoxBody>>;
 
 fn response(scenario: &Scenario, req: &HttpRequest) -> Response {
     if scenario.is_problem {
-        let problem = RegistryError::new("load a record", "gone").error_response();
+        let problem = RegistryError::new("load a record", "timed out").error_response();
         return ServiceResponse::new(req.clone(), problem).map_into_left_body();
     }
     let mut builder = HttpResponse::build(scenario.status);
@@ -511,8 +516,8 @@ fn response(scenario: &Scenario, req: &HttpRequest) -> Response {
     ServiceResponse::new(req.clone(), response).map_into_left_body()
 }
 
-/// Everything that a client sees.
-async fn seen(res: Response) -> (StatusCode, Vec<(String, String)>, String) {
+/// Returns status, headers and body of a response.
+async fn rendered(res: Response) -> (StatusCode, Vec<(String, String)>, String) {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let headers = res.headers().iter();
     let mut headers: Vec<_> =
@@ -523,7 +528,7 @@ async fn seen(res: Response) -> (StatusCode, Vec<(String, String)>, String) {
     (status, headers, text(&body))
 }
 
-/// A way out for which there is nothing to settle.
+/// Path of a response that needs no settling.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum FastPath {
     SignedIn,
@@ -539,36 +544,36 @@ impl FastPath {
     }
 }
 
-/// Returns which fast path the request takes, if any, and checks that the other way is the same.
+/// Returns the fast path of a request, if any. Checks that full settling has the same result.
 async fn fast_path(scenario: &Scenario) -> Option<FastPath> {
-    let world = World::new(scenario).await;
-    let mounted = Rc::new(Mounted::new(Arc::clone(world.expire.config())));
-    let req = world.request(scenario, &mounted);
-    let session = AppSession::of_request(&req, IDENTITY_KEY);
-    let is_anonymous = world.cookies(scenario).is_empty() && req.method().is_safe();
+    let app = TestApp::new(scenario).await;
+    let mounted = Rc::new(MountedApp::new(Arc::clone(app.expire.config())));
+    let req = app.request(scenario, &mounted);
+    let session = AppSession::from_request(&req, IDENTITY_KEY);
+    let is_anonymous = app.cookies(scenario).is_empty() && req.method().is_safe();
     let anonymous = is_anonymous.then(|| AnonymousRequest::new(&mounted, session, &req));
     if !is_anonymous {
-        world.start(scenario, &mounted, &req).await;
+        app.start(scenario, &mounted, &req).await;
     }
     for layer in &scenario.layers {
         let (patch, context) = (layer.patch(), RequestContext::get(&req).unwrap());
         let _ = context.add_layer(&patch, |below| MergedPolicy::new(&patch, below), &req);
-        context.lacks_login();
+        context.refuse_without_login();
     }
-    for act in &scenario.acts {
-        world.act(*act, &req).await;
+    for step in &scenario.steps {
+        app.step(*step, &req).await;
     }
     let res = response(scenario, &req);
     let taken = match (&anonymous, RequestContext::existing(&req)) {
         (Some(anonymous), _) if anonymous.is_settled(&res) => Some(FastPath::AnonymousRequest),
         (None, Some(context)) => {
-            context.note_completion();
+            context.record_completion();
             is_settled(&context, &req, res.status()).then_some(FastPath::SignedIn)
         }
         _ => None,
     };
     if let Some(taken) = taken {
-        assert_same(scenario, &world, taken, res, &req).await;
+        assert_same(scenario, &app, taken, res, &req).await;
     }
     req.extensions_mut().clear();
     taken
@@ -576,23 +581,23 @@ async fn fast_path(scenario: &Scenario) -> Option<FastPath> {
 
 async fn assert_same(
     scenario: &Scenario,
-    world: &World,
+    app: &TestApp,
     taken: FastPath,
     mut fast: Response,
     req: &HttpRequest,
 ) {
     taken.caching().apply(fast.headers_mut());
-    let fast = seen(as_page_for_people(world.expire.config(), fast)).await;
-    let before = world.registry.calls.load(Ordering::Relaxed);
+    let fast = rendered(render_problem(app.expire.config(), fast)).await;
+    let before = app.registry.calls.load(Ordering::Relaxed);
     let context = RequestContext::get(req).unwrap();
-    let full = seen(settle(&context, response(scenario, req)).await).await;
+    let full = rendered(settle(&context, response(scenario, req)).await).await;
     assert_eq!(full, fast, "{scenario:?}");
-    let calls = world.registry.calls.load(Ordering::Relaxed) - before;
+    let calls = app.registry.calls.load(Ordering::Relaxed) - before;
     assert_eq!(calls, 0, "{scenario:?}");
 }
 
 #[test]
-fn fast_paths_equal_settling() {
+fn fast_path_has_same_result_as_settling() {
     let (system, taken) = (System::new(), RefCell::new(Vec::new()));
     let cases = Cases { cases: 2_000, failure_persistence: None, ..Cases::default() };
     let outcome = TestRunner::new(cases).run(&scenarios(), |scenario| {
@@ -605,7 +610,7 @@ fn fast_paths_equal_settling() {
     for (path, least) in
         [(Some(FastPath::SignedIn), 100), (Some(FastPath::AnonymousRequest), 3), (None, 500)]
     {
-        let seen = taken.borrow().iter().filter(|taken| **taken == path).count();
-        assert!(seen >= least, "{seen} requests took {path:?}");
+        let count = taken.borrow().iter().filter(|taken| **taken == path).count();
+        assert!(count >= least, "{path:?}: only {count} of the requests");
     }
 }

@@ -1,4 +1,6 @@
-//! What the middleware wraps.
+//! Types of the services that the middleware wraps.
+//!
+//! The middleware and its policy layers use them.
 
 use std::pin::Pin;
 
@@ -9,12 +11,12 @@ use actix_web::{
     dev::{Service, ServiceRequest, ServiceResponse, Transform},
 };
 
-/// Alias of the services that can be wrapped.
+/// Alias for services that the middleware can wrap.
 pub trait InnerService:
     Service<ServiceRequest, Response = ServiceResponse<<Self as InnerService>::Body>, Error = Error>
     + 'static
 {
-    /// Body of its responses.
+    /// Body of the responses.
     type Body: MessageBody + 'static;
 }
 
@@ -26,14 +28,14 @@ where
     type Body = B;
 }
 
-/// Response of the middleware.
+/// Result of a request that passed the middleware.
 pub(crate) type MiddlewareResult<B> = Result<ServiceResponse<EitherBody<B>>, Error>;
 
-/// `IdentityMiddleware` around a service.
+/// Service wrapped in `IdentityMiddleware`.
 pub(super) type WithIdentity<S> = <IdentityMiddleware as Transform<S, ServiceRequest>>::Transform;
 
-/// Future of a request that waits for I/O.
-pub(super) type Boxed<B> = Pin<Box<dyn Future<Output = MiddlewareResult<B>>>>;
+/// Boxed future of a request that waits for I/O.
+pub(super) type BoxedResponseFuture<B> = Pin<Box<dyn Future<Output = MiddlewareResult<B>>>>;
 
-/// Future of a service further in.
+/// Response future of a service wrapped in `IdentityMiddleware`.
 pub(super) type IdentityFuture<S> = <WithIdentity<S> as Service<ServiceRequest>>::Future;

@@ -1,4 +1,6 @@
-//! The middleware: one `wrap` for session, identity and expiry.
+//! Middleware for sessions, identity and expiry.
+//!
+//! One `wrap` provides all three. Applications mount [`SessionExpire`] around the whole `App`.
 
 mod anonymous_request;
 pub(crate) mod body_check;
@@ -25,24 +27,24 @@ use actix_web::{
 };
 
 use self::{inner_service::InnerService, service::SessionExpireService};
-use crate::{config::Config, context::mounted::Mounted, sessions::Sessions};
+use crate::{config::Config, context::mounted::MountedApp, sessions::Sessions};
 
 /// Middleware for sessions, identity and their expiry.
 ///
 /// Wrap it around the whole [`App`](actix_web::App). It reads the session cookie, loads the session
 /// record with its data, and provides [`Session`](actix_session::Session) and
-/// [`Identity`](actix_identity::Identity) to everything further in: `SessionMiddleware` and
-/// `IdentityMiddleware` are not needed, and a `SessionMiddleware` beside it is a configuration
-/// error (500, and an error in the log).
+/// [`Identity`](actix_identity::Identity) to inner middlewares and handlers. `SessionMiddleware`
+/// and `IdentityMiddleware` are not needed. A second `SessionMiddleware` is a configuration error:
+/// the response is 500, and the log names the `wrap` to remove.
 ///
-/// Build it once, outside the closure of `HttpServer::new`, and clone it inside: all workers must
+/// Build it once, outside the closure of `HttpServer::new`, and clone it inside. All workers must
 /// share one registry.
 ///
 /// # Cost
 ///
-/// For a signed-in user one look-up in the registry per request. Nothing is written unless
-/// `last_seen` lags by more than a sixtieth of the strictest idle timeout (30 s at most), or the
-/// handler has changed the session.
+/// A signed-in request costs one look-up in the registry. It writes only if the handler changed the
+/// session or activity is due. Activity is due if `last_seen` is older than a sixtieth of the
+/// strictest idle timeout (30 s at most).
 ///
 /// ```
 /// use actix_web::{App, HttpServer};
@@ -62,16 +64,15 @@ impl SessionExpire {
         Self { config: Arc::new(config) }
     }
 
-    /// Returns the sessions of users, for code outside of requests: a job, a command line, a test.
+    /// Returns the [`Sessions`] of all users, for code outside of requests: a job, a command, a
+    /// test.
     ///
     /// ```
-    /// # #[actix_web::main]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// use session_expire::{Policy, SessionExpire};
-    /// let expire = SessionExpire::builder(Policy::new()).build()?;
-    /// // Alice has closed her account.
-    /// assert_eq!(expire.sessions().end_all("alice").await?, 0);
-    /// # Ok(()) }
+    /// use session_expire::{SessionExpire, error::RegistryError};
+    ///
+    /// async fn close_account(expire: &SessionExpire, user: &str) -> Result<usize, RegistryError> {
+    ///     expire.sessions().end_all(user).await
+    /// }
     /// ```
     #[must_use]
     pub fn sessions(&self) -> Sessions {
@@ -97,7 +98,7 @@ impl<S: InnerService> Transform<S, ServiceRequest> for SessionExpire {
     type Future = Ready<Result<Self::Transform, ()>>;
 
     fn new_transform(&self, service: S) -> Self::Future {
-        let mounted = Rc::new(Mounted::new(Arc::clone(&self.config)));
+        let mounted = Rc::new(MountedApp::new(Arc::clone(&self.config)));
         let mut extensions = Extensions::new();
         extensions.insert(Rc::clone(&mounted));
         let identity = IdentityMiddleware::builder().id_key(self.config.identity_key).build();

@@ -1,5 +1,7 @@
-//! Policy of a scope, a resource or a handler: as a middleware, and as an extractor where no
-//! middleware fits.
+//! Policy layers of scopes, resources and handlers.
+//!
+//! A layer is a middleware. It is an extractor for handlers that no middleware can wrap. The output
+//! of `#[session_policy]` uses both.
 
 use std::{
     any::TypeId,
@@ -28,18 +30,21 @@ use super::inner_service::{InnerService, MiddlewareResult};
 use crate::{
     context::{
         RequestContext,
-        mounted::{HandlerPatch, announce},
+        mounted::{HandlerPatch, register_patch},
         policy_stack::MergedPolicy,
     },
     error::SetupError,
     policy::{Policy, PolicyPatch},
 };
 
-/// Policy of a scope, a resource or a handler: the innermost wins, key by key.
+/// Policy layer of a scope, a resource or a handler. For each key, the innermost layer takes
+/// precedence.
 ///
-/// A session that is expired under this policy is hidden from everything further in. What a
-/// middleware further out has read of it before is not: with
-/// [`require_login`](PolicyPatch::require_login) such a request goes no further.
+/// # Security
+///
+/// A session that is expired under this policy is suspended for inner layers. A middleware outside
+/// of this layer may have read the session before. With
+/// [`require_login`](PolicyPatch::require_login), such a request is challenged.
 ///
 /// ```
 /// use actix_web::web;
@@ -56,10 +61,10 @@ impl<S: InnerService> Transform<S, ServiceRequest> for PolicyPatch {
 
     fn new_transform(&self, service: S) -> Self::Future {
         if let Err(error) = self.validate() {
-            tracing::error!(event = "sys_invalid_policy", %error, "policy layer not mounted");
+            tracing::error!(event = "sys_invalid_policy", %error, "invalid policy of a layer");
             return ready(Err(()));
         }
-        announce(self);
+        register_patch(self);
         ready(Ok(PolicyService { patch: self.clone(), last: RefCell::default(), inner: service }))
     }
 }
@@ -68,13 +73,13 @@ impl<S: InnerService> Transform<S, ServiceRequest> for PolicyPatch {
 #[derive(Debug)]
 pub struct PolicyService<S> {
     patch: PolicyPatch,
-    /// The policy below, and what resulted: the same for almost every request.
+    /// Last outer policy with the merged result. Most requests have the same outer policy.
     last: RefCell<Option<(Arc<Policy>, MergedPolicy)>>,
     inner: S,
 }
 
 impl<S> PolicyService<S> {
-    fn enter(&self, req: &HttpRequest) -> Result<Rc<RequestContext>, SetupError> {
+    fn add_layer(&self, req: &HttpRequest) -> Result<Rc<RequestContext>, SetupError> {
         let context = RequestContext::get(req)?;
         context.add_layer(&self.patch, |below| self.merge(below), req)?;
         Ok(context)
@@ -99,8 +104,8 @@ impl<S: InnerService> Service<ServiceRequest> for PolicyService<S> {
     forward_ready!(inner);
 
     fn call(&self, req: ServiceRequest) -> Self::Future {
-        let response = match self.enter(req.request()) {
-            Ok(context) if context.lacks_login() => HttpResponse::Unauthorized().finish(),
+        let response = match self.add_layer(req.request()) {
+            Ok(context) if context.refuse_without_login() => HttpResponse::Unauthorized().finish(),
             Ok(_) => return PolicyResponseFuture::Inner { inner: self.inner.call(req) },
             Err(error) => HttpResponse::from_error(error),
         };
@@ -110,12 +115,13 @@ impl<S: InnerService> Service<ServiceRequest> for PolicyService<S> {
 }
 
 pin_project! {
-    /// Response future of a [`PolicyPatch`].
+    /// Response future for [`PolicyService`].
     #[project = PolicyResponseFutureProj]
     pub enum PolicyResponseFuture<S: InnerService> {
-        /// The request goes on.
+        /// Request that the inner service handles.
         Inner { #[pin] inner: S::Future },
-        /// The request goes no further. The response is boxed: every layer moves its future.
+        /// Request that the layer has rejected. The response is boxed, because every layer moves
+        /// this future.
         Rejected { response: Option<Box<ServiceResponse<EitherBody<S::Body>>>> },
     }
 }
@@ -128,7 +134,7 @@ impl<S: InnerService> Future for PolicyResponseFuture<S> {
             PolicyResponseFutureProj::Inner { inner } => {
                 inner.poll(cx).map_ok(ServiceResponse::map_into_left_body)
             }
-            // Polled after completion.
+            // `Pending` if the future is polled after completion.
             PolicyResponseFutureProj::Rejected { response } => {
                 response.take().map_or(Poll::Pending, |response| Poll::Ready(Ok(*response)))
             }
@@ -136,16 +142,17 @@ impl<S: InnerService> Future for PolicyResponseFuture<S> {
     }
 }
 
-/// Names the patch of a handler that `#[session_policy]` cannot wrap.
+/// Policy patch of a handler that `#[session_policy]` cannot wrap in a middleware.
 pub trait HandlerPolicy: 'static {
-    /// Path of the handler: the same in all processes of one version of the application.
+    /// Path of the handler. It is the same in all processes of one version of the application.
     const NAME: &'static str;
 
-    /// The patch.
+    /// Returns the patch.
     fn patch() -> &'static PolicyPatch;
 }
 
-/// The first extractor of such a handler: it checks before any other extractor reads the session.
+/// First extractor of a handler with a [`HandlerPolicy`]. It runs before any other extractor reads
+/// the session.
 #[derive(Debug)]
 pub struct PolicyExtractor<P>(PhantomData<P>);
 
@@ -155,27 +162,27 @@ impl<P: HandlerPolicy> FromRequest for PolicyExtractor<P> {
 
     fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
         let handler = HandlerPatch { handler: TypeId::of::<P>(), name: P::NAME, patch: P::patch() };
-        ready(enter(handler, req).map(|()| Self(PhantomData)))
+        ready(add_handler_layer(handler, req).map(|()| Self(PhantomData)))
     }
 }
 
-fn enter(handler: HandlerPatch, req: &HttpRequest) -> Result<(), Error> {
+fn add_handler_layer(handler: HandlerPatch, req: &HttpRequest) -> Result<(), Error> {
     let context = RequestContext::get(req)?;
     context.add_handler(handler, req)?;
-    match context.lacks_login() {
+    match context.refuse_without_login() {
         true => Err(InternalError::new("login required", StatusCode::UNAUTHORIZED).into()),
         false => Ok(()),
     }
 }
 
-/// What `#[session_policy]` can wrap when a function builds it.
+/// Scope or resource that a function builds and `#[session_policy]` wraps.
 #[diagnostic::on_unimplemented(
     message = "`#[session_policy]` cannot change the policy of a `{Self}`",
     label = "this function must return an actix_web `Scope` or `Resource`",
     note = "put the attribute on an `async fn` handler, on a function that returns a `Scope` or a `Resource`, or on a module of handlers"
 )]
 pub trait WrapWithPolicy {
-    /// The scope or resource with the policy around it.
+    /// Wraps `self` in a policy layer.
     fn wrap_with_policy(self, patch: PolicyPatch) -> impl HttpServiceFactory + 'static;
 }
 

@@ -1,4 +1,6 @@
-//! The future of a response.
+//! Response future of the middleware.
+//!
+//! The common cases settle without an allocation; all others settle in a boxed future.
 
 use std::{
     pin::Pin,
@@ -15,26 +17,26 @@ use pin_project_lite::pin_project;
 
 use super::{
     anonymous_request::{AnonymousRequest, challenge_anonymous},
-    inner_service::{Boxed, IdentityFuture, InnerService, MiddlewareResult},
+    inner_service::{BoxedResponseFuture, IdentityFuture, InnerService, MiddlewareResult},
 };
 use crate::{
     context::{RequestContext, slot::ContextSlot},
     error::SetupError,
     response::{caching::CachingRule, replace::replace},
-    settle::{failure::settle_failure, is_settled, reply::as_page_for_people, settle},
+    settle::{failure::settle_failure, is_settled, respond::render_problem, settle},
 };
 
 pin_project! {
-    /// Response future of [`SessionExpire`](crate::SessionExpire).
+    /// Response future for [`SessionExpire`](crate::SessionExpire).
     #[project = ResponseFutureProj]
     pub enum ResponseFuture<S: InnerService> {
-        /// A request without cookies: mostly there is nothing to settle.
+        /// Request without cookies. Most of them need no settling.
         PassThrough { anonymous: AnonymousRequest, #[pin] inner: IdentityFuture<S> },
-        /// A request whose session is known.
+        /// Request with a context.
         Managed { context: Rc<RequestContext>, #[pin] inner: IdentityFuture<S> },
-        /// A request that waits for I/O, before or after the handler.
-        Waiting { work: Boxed<S::Body> },
-        /// A request that is refused.
+        /// Request that waits for I/O, before or after the handler.
+        Waiting { work: BoxedResponseFuture<S::Body> },
+        /// Request that is refused before the handler runs.
         Refused { response: Option<Box<ServiceResponse<EitherBody<S::Body>>>> },
     }
 }
@@ -45,7 +47,7 @@ impl<S: InnerService> ResponseFuture<S> {
         Self::Refused { response: Some(Box::new(response)) }
     }
 
-    /// The application's policy requires a login that the request does not have.
+    /// Challenges a request that lacks the login which the application's policy requires.
     pub(super) fn challenge(context: Rc<RequestContext>, req: ServiceRequest) -> Self {
         let response = HttpResponse::Unauthorized().finish();
         let response = req.into_response(response).map_into_right_body();
@@ -59,7 +61,7 @@ impl<S: InnerService> Future for ResponseFuture<S> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let work = match self.as_mut().project() {
             ResponseFutureProj::Waiting { work } => return work.as_mut().poll(cx),
-            // Polled after completion.
+            // `Pending` if the future is polled after completion.
             ResponseFutureProj::Refused { response } => {
                 return response
                     .take()
@@ -70,7 +72,7 @@ impl<S: InnerService> Future for ResponseFuture<S> {
                     Ok(res) if anonymous.is_settled(&res) => {
                         let mut res = res;
                         CachingRule::VaryCookie.apply(res.headers_mut());
-                        return Poll::Ready(Ok(as_page_for_people(&anonymous.mounted.config, res)));
+                        return Poll::Ready(Ok(render_problem(&anonymous.mounted.config, res)));
                     }
                     result => settle_anonymous::<S>(anonymous, result),
                 }
@@ -80,12 +82,12 @@ impl<S: InnerService> Future for ResponseFuture<S> {
                     context.set_waiting();
                     return Poll::Pending;
                 };
-                context.note_completion();
+                context.record_completion();
                 match result.map(ServiceResponse::map_into_left_body) {
                     Ok(mut res) if is_settled(context, res.request(), res.status()) => {
                         CachingRule::PrivatePage.apply(res.headers_mut());
                         context.set_settled();
-                        return Poll::Ready(Ok(as_page_for_people(context.config(), res)));
+                        return Poll::Ready(Ok(render_problem(context.config(), res)));
                     }
                     result => settle_managed::<S>(Rc::clone(context), result),
                 }
@@ -96,11 +98,11 @@ impl<S: InnerService> Future for ResponseFuture<S> {
     }
 }
 
-/// Settles a request in a future of its own, so that the future of the common case stays small.
+/// Settles a request in a boxed future, to limit the size of the future for the common case.
 fn settle_managed<S: InnerService>(
     context: Rc<RequestContext>,
     result: MiddlewareResult<S::Body>,
-) -> Boxed<S::Body> {
+) -> BoxedResponseFuture<S::Body> {
     Box::pin(async move {
         match result {
             Ok(res) => Ok(settle(&context, res).await),
@@ -112,7 +114,7 @@ fn settle_managed<S: InnerService>(
 fn settle_anonymous<S: InnerService>(
     anonymous: &AnonymousRequest,
     result: MiddlewareResult<S::Body>,
-) -> Boxed<S::Body> {
+) -> BoxedResponseFuture<S::Body> {
     match result {
         Ok(res) => match RequestContext::get(res.request()) {
             Ok(context) => settle_managed::<S>(context, Ok(res)),
@@ -138,18 +140,18 @@ mod tests {
     use super::*;
     use crate::{
         Policy, SessionExpire,
-        context::{load::LoadedSession, mounted::Mounted, session_data::AppSession},
+        context::{load::LoadedSession, mounted::MountedApp, session_data::AppSession},
         cookies::RequestCookies,
         middleware::policy_layer::PolicyResponseFuture,
     };
 
-    /// Memory up to this size comes from malloc's fast path.
-    const FAST: usize = 1_032;
+    /// Largest allocation in bytes that glibc's malloc serves from its thread cache.
+    const MAX_CACHED_SIZE: usize = 1_032;
 
     fn context(req: &HttpRequest) -> Rc<RequestContext> {
         let expire = SessionExpire::builder(Policy::new()).build().unwrap();
-        let mounted = Rc::new(Mounted::new(Arc::clone(expire.config())));
-        let session = AppSession::of_request(req, mounted.config.identity_key);
+        let mounted = Rc::new(MountedApp::new(Arc::clone(expire.config())));
+        let session = AppSession::from_request(req, mounted.config.identity_key);
         let cookies = RequestCookies::default();
         RequestContext::start(mounted, session, cookies, LoadedSession::Anonymous, req)
     }
@@ -159,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn futures_of_requests_stay_small() {
+    fn response_futures_stay_small() {
         let service = fn_service(|req: ServiceRequest| {
             std::future::ready(Ok(req.into_response(HttpResponse::Ok().finish())))
         });
@@ -169,16 +171,16 @@ mod tests {
     }
 
     #[test]
-    fn context_and_settling_fit_the_fast_path_of_malloc() {
+    fn context_and_settle_futures_fit_malloc_cache() {
         let res = TestRequest::default().to_srv_response(HttpResponse::Ok().finish());
         let context = context(res.request());
         let context_size = size_of_val(&*context) + 2 * size_of::<usize>();
-        assert!(context_size <= FAST, "context of a request: {context_size}");
+        assert!(context_size <= MAX_CACHED_SIZE, "context of a request: {context_size}");
         let error = actix_web::error::ErrorInternalServerError("");
         let failure = size_of_val(&settle_failure(&context, error));
         let settle =
             size_of_val(&settle(&context, res.map_into_left_body::<actix_web::body::BoxBody>()));
-        assert!(settle <= FAST, "future of settling: {settle}");
-        assert!(failure <= FAST, "future of settling a failure: {failure}");
+        assert!(settle <= MAX_CACHED_SIZE, "future of settling: {settle}");
+        assert!(failure <= MAX_CACHED_SIZE, "future of settling a failure: {failure}");
     }
 }

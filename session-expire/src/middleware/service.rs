@@ -1,4 +1,6 @@
-//! The mounted middleware.
+//! Service of the middleware: loads the session of a request before inner services run.
+//!
+//! The session is loaded once per request. Inner services see only a user that the record names.
 
 use std::rc::Rc;
 
@@ -19,7 +21,7 @@ use crate::{
         RequestContext,
         adoption::{adopt, may_adopt},
         load::LoadedSession,
-        mounted::Mounted,
+        mounted::MountedApp,
         session_data::AppSession,
     },
     cookies::RequestCookies,
@@ -29,19 +31,66 @@ use crate::{
 
 /// Service of [`SessionExpire`](crate::SessionExpire).
 pub struct SessionExpireService<S: InnerService> {
-    mounted: Rc<Mounted>,
-    /// Gives layers and extractors further in access to `mounted`.
+    mounted: Rc<MountedApp>,
+    /// Contains `mounted` for inner layers and extractors.
     extensions: Rc<Extensions>,
     inner: Rc<WithIdentity<S>>,
 }
 
 impl<S: InnerService> SessionExpireService<S> {
     pub(crate) fn new(
-        mounted: Rc<Mounted>,
+        mounted: Rc<MountedApp>,
         extensions: Rc<Extensions>,
         inner: WithIdentity<S>,
     ) -> Self {
         Self { mounted, extensions, inner: Rc::new(inner) }
+    }
+
+    /// Loads or adopts the session of a request, if it has one, and calls the inner service.
+    fn handle_request(
+        &self,
+        session: AppSession,
+        cookies: RequestCookies,
+        req: ServiceRequest,
+    ) -> ResponseFuture<S> {
+        match cookies.key.filter(|key| !cookies.anonymous.can_skip_lookup(key)) {
+            Some(key) => self.load(session, cookies, key, req),
+            None if !cookies.has_session_cookie
+                && may_adopt(&self.mounted.config, req.request()) =>
+            {
+                self.adopt_later(session, cookies, req)
+            }
+            None if cookies.has_anonymous_cookie
+                || cookies.has_session_cookie
+                || needs_context(&req, &self.mounted) =>
+            {
+                self.start(session, cookies, LoadedSession::Anonymous, req)
+            }
+            None => ResponseFuture::PassThrough {
+                anonymous: AnonymousRequest::new(&self.mounted, session, req.request()),
+                inner: self.inner.call(req),
+            },
+        }
+    }
+
+    /// Loads the record, then calls [`start`](Self::start), without waiting if possible.
+    fn load(
+        &self,
+        session: AppSession,
+        cookies: RequestCookies,
+        key: RecordKey,
+        req: ServiceRequest,
+    ) -> ResponseFuture<S> {
+        let config = &self.mounted.config;
+        let load = LoadedSession::load(config, key, self.mounted.counts_sessions());
+        match load.try_ready() {
+            Ok(outcome) => {
+                let loaded = LoadedSession::new(config, key, outcome);
+                self.start(session, cookies, loaded, req)
+            }
+            // The future borrows from `self`. It cannot outlive this call, so load again.
+            Err(_) => self.load_later(session, cookies, key, req),
+        }
     }
 
     fn start(
@@ -53,14 +102,14 @@ impl<S: InnerService> SessionExpireService<S> {
     ) -> ResponseFuture<S> {
         let mounted = Rc::clone(&self.mounted);
         let context = RequestContext::start(mounted, session, cookies, loaded, req.request());
-        if context.lacks_login() {
+        if context.refuse_without_login() {
             return ResponseFuture::challenge(context, req);
         }
         check_slow_body(&context, &mut req);
         ResponseFuture::Managed { context, inner: self.inner.call(req) }
     }
 
-    /// Adopts a session of another session layer, then goes on as [`start`](Self::start) does.
+    /// Adopts an old session, then calls [`start`](Self::start).
     fn adopt_later(
         &self,
         session: AppSession,
@@ -77,7 +126,7 @@ impl<S: InnerService> SessionExpireService<S> {
         }
     }
 
-    /// Loads the record over a connection, then goes on as [`start`](Self::start) does.
+    /// Waits until the record is loaded, then calls [`start`](Self::start).
     fn load_later(
         &self,
         session: AppSession,
@@ -116,50 +165,24 @@ impl<S: InnerService> Service<ServiceRequest> for SessionExpireService<S> {
 
     fn call(&self, mut req: ServiceRequest) -> Self::Future {
         let config = &self.mounted.config;
-        if req.app_data::<Rc<Mounted>>().is_some() {
+        if req.app_data::<Rc<MountedApp>>().is_some() {
             return ResponseFuture::refuse(req, SetupError::MountedTwice);
         }
-        let session = AppSession::of_request(req.request(), config.identity_key);
+        let session = AppSession::from_request(req.request(), config.identity_key);
         if !session.is_empty() {
             config.diagnostics.error_other_session_layer("outside");
             return ResponseFuture::refuse(req, SetupError::OtherSessionLayer);
         }
         req.add_data_container(Rc::clone(&self.extensions));
         let mut cookies = config.cookies.read(req.headers(), || config.now());
-        // Only a record names a user.
+        // Only a record may name a user.
         cookies.anonymous.data.remove(config.identity_key);
-        let key = cookies.key.filter(|key| !cookies.anonymous.has_finished(key));
-        match key {
-            Some(key) => {
-                let load = LoadedSession::load(config, key, self.mounted.counts_sessions());
-                match load.try_ready() {
-                    Ok(outcome) => {
-                        let loaded = LoadedSession::new(config, key, outcome);
-                        self.start(session, cookies, loaded, req)
-                    }
-                    // The registry is asked anew: its future may not outlive this call.
-                    Err(_) => self.load_later(session, cookies, key, req),
-                }
-            }
-            None if !cookies.has_session_cookie && may_adopt(config, req.request()) => {
-                self.adopt_later(session, cookies, req)
-            }
-            None if cookies.has_anonymous_cookie
-                || cookies.has_session_cookie
-                || must_manage(&req, &self.mounted) =>
-            {
-                self.start(session, cookies, LoadedSession::Anonymous, req)
-            }
-            None => ResponseFuture::PassThrough {
-                anonymous: AnonymousRequest::new(&self.mounted, session, req.request()),
-                inner: self.inner.call(req),
-            },
-        }
+        self.handle_request(session, cookies, req)
     }
 }
 
-/// Requests that may sign a user in are watched for another session layer further in. Where the
-/// application requires a login, each request is checked.
-fn must_manage(req: &ServiceRequest, mounted: &Mounted) -> bool {
+/// Returns `true` for requests that may sign a user in, and for all requests until an inner session
+/// layer has been ruled out. If the application requires a login, every request needs a context.
+fn needs_context(req: &ServiceRequest, mounted: &MountedApp) -> bool {
     !req.method().is_safe() || !mounted.is_only_layer() || mounted.config.policy.require_login
 }

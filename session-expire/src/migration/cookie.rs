@@ -1,4 +1,6 @@
-//! The cookie of `SessionMiddleware`: found, opened and deleted.
+//! Cookie of `SessionMiddleware`.
+//!
+//! Only an authentic cookie is decoded.
 
 use std::str;
 
@@ -7,32 +9,33 @@ use actix_web::{
     http::header::{COOKIE, HeaderMap},
 };
 
-/// Shortest value that can be opened: 12 bytes of nonce and 16 of tag in Base64. A signature alone
-/// has 44 characters. A key of a session record is shorter, so the two may share a name.
+/// Length of the shortest value that can be decoded: 12 bytes of nonce and 16 bytes of
+/// authentication tag in Base64. A signature has 44 characters. Session keys of this crate are
+/// shorter.
 const MIN_VALUE_LEN: usize = 40;
 
-/// Most cookies of the name that one request may make the server try to open.
+/// Largest number of cookies that the server tries to decode per request.
 const MAX_ATTEMPTS: usize = 8;
 
-/// The nonce of an encrypted cookie: 12 bytes in Base64.
+/// Length of the nonce of an encrypted cookie: 12 bytes in Base64.
 const NONCE_LEN: usize = 16;
 
-/// Name, key and attributes of the cookie.
+/// Name, key and attributes of the old cookie.
 pub(super) struct OldCookie {
     name: String,
-    /// The encoded name and `=`, as `SessionMiddleware` has sent them.
+    /// Encoded name and `=`, as `SessionMiddleware` sends them.
     prefix: String,
     key: Key,
     pub(super) path: String,
     pub(super) domain: Option<String>,
 }
 
-/// A cookie that is authentic.
+/// Content of an authentic cookie.
 #[derive(PartialEq, Eq)]
-pub(super) struct OpenedCookie {
-    /// The text of the session key. It is the session's state with `CookieSessionStore`.
+pub(super) struct DecodedCookie {
+    /// Session key of actix-session. With `CookieSessionStore`, it is the state of the session.
     pub(super) text: String,
-    /// What tells two encrypted cookies of one text apart; `None` for a signed cookie.
+    /// Nonce, which distinguishes encrypted cookies with the same text. `None` for a signed cookie.
     pub(super) nonce: Option<String>,
 }
 
@@ -47,13 +50,13 @@ impl OldCookie {
         &self.name
     }
 
-    /// Returns `true` if there is a cookie that may open.
-    pub(super) fn is_in(&self, headers: &HeaderMap) -> bool {
+    /// Returns `true` if a request has a cookie with the name and a sufficient length.
+    pub(super) fn is_present(&self, headers: &HeaderMap) -> bool {
         self.pairs(headers).next().is_some()
     }
 
-    /// Opens the first authentic cookie of the name.
-    pub(super) fn open(&self, headers: &HeaderMap) -> Option<OpenedCookie> {
+    /// Decodes the first authentic cookie with the name.
+    pub(super) fn decode(&self, headers: &HeaderMap) -> Option<DecodedCookie> {
         let pairs = self.pairs(headers).take(MAX_ATTEMPTS);
         pairs.filter_map(|pair| Cookie::parse_encoded(pair.to_owned()).ok()).find_map(|cookie| {
             let nonce = cookie.value().get(..NONCE_LEN).map(str::to_owned);
@@ -61,6 +64,7 @@ impl OldCookie {
         })
     }
 
+    /// Returns the cookie that deletes the old one.
     pub(super) fn removal(&self) -> Cookie<'static> {
         let mut cookie = Cookie::new(self.name.clone(), "");
         cookie.set_path(self.path.clone());
@@ -77,17 +81,18 @@ impl OldCookie {
         cookie
     }
 
-    fn decrypt(&self, cookie: &Cookie<'static>, nonce: Option<String>) -> Option<OpenedCookie> {
-        let opened = CookieJar::new().private(&self.key).decrypt(cookie.clone())?;
-        Some(OpenedCookie { text: opened.value().to_owned(), nonce })
+    fn decrypt(&self, cookie: &Cookie<'static>, nonce: Option<String>) -> Option<DecodedCookie> {
+        let decoded = CookieJar::new().private(&self.key).decrypt(cookie.clone())?;
+        Some(DecodedCookie { text: decoded.value().to_owned(), nonce })
     }
 
-    fn verify(&self, cookie: Cookie<'static>) -> Option<OpenedCookie> {
-        let opened = CookieJar::new().signed(&self.key).verify(cookie)?;
-        Some(OpenedCookie { text: opened.value().to_owned(), nonce: None })
+    fn verify(&self, cookie: Cookie<'static>) -> Option<DecodedCookie> {
+        let decoded = CookieJar::new().signed(&self.key).verify(cookie)?;
+        Some(DecodedCookie { text: decoded.value().to_owned(), nonce: None })
     }
 
-    /// Reads the header itself: one invalid byte in another cookie must not sign a user out.
+    /// Returns the cookies with the name. It does not parse other cookies, which may have invalid
+    /// bytes.
     fn pairs<'a>(&'a self, headers: &'a HeaderMap) -> impl Iterator<Item = &'a str> {
         let pairs =
             headers.get_all(COOKIE).flat_map(|header| header.as_bytes().split(is_separator));
@@ -119,17 +124,17 @@ mod tests {
         headers
     }
 
-    fn sealed(name: &str, key: &Key, text: &str) -> String {
+    fn encrypted(name: &str, key: &Key, text: &str) -> String {
         let mut jar = CookieJar::new();
         jar.private_mut(key).add(Cookie::new(name.to_owned(), text.to_owned()));
         jar.get(name).unwrap().encoded().to_string()
     }
 
     #[test]
-    fn cookie_is_found_by_name_and_length() {
+    fn cookie_is_present_by_name_and_length() {
         let cookie = OldCookie::new("id", Key::generate());
         let long = "x".repeat(MIN_VALUE_LEN);
-        for (header, found) in [
+        for (header, expected) in [
             (format!("id={long}"), true),
             (format!("a=b;id={long};c=d"), true),
             (format!("id=4n0thErNameD; id={long}"), true),
@@ -139,28 +144,29 @@ mod tests {
             ("id".to_owned(), false),
             (String::new(), false),
         ] {
-            assert_eq!(cookie.is_in(&headers(header.as_bytes())), found, "{header}");
+            assert_eq!(cookie.is_present(&headers(header.as_bytes())), expected, "{header}");
         }
-        assert!(!cookie.is_in(&HeaderMap::new()));
+        assert!(!cookie.is_present(&HeaderMap::new()));
     }
 
     #[test]
-    fn first_authentic_cookie_is_opened() {
+    fn first_authentic_cookie_is_decoded() {
         let key = Key::generate();
         let cookie = OldCookie::new("i|d", key.clone());
-        let [first, second] = ["first", "second"].map(|text| sealed("i|d", &key, text));
-        let (forged, renamed) = (sealed("i|d", &Key::generate(), "x"), sealed("other", &key, "x"));
+        let [first, second] = ["first", "second"].map(|text| encrypted("i|d", &key, text));
+        let (forged, renamed) =
+            (encrypted("i|d", &Key::generate(), "x"), encrypted("other", &key, "x"));
         let renamed = renamed.replacen("other=", &cookie.prefix, 1);
         let mut header = format!("{forged}; {renamed}; {first}; {second}; other=").into_bytes();
         header.push(0xFF);
-        assert_eq!(cookie.open(&headers(&header)).unwrap().text, "first");
+        assert_eq!(cookie.decode(&headers(&header)).unwrap().text, "first");
         for header in [forged.clone(), renamed, format!("{}; {first}", [&*forged; 8].join("; "))] {
-            assert!(cookie.open(&headers(header.as_bytes())).is_none(), "{header}");
+            assert!(cookie.decode(&headers(header.as_bytes())).is_none(), "{header}");
         }
     }
 
     #[test]
-    fn removal_has_the_attributes_of_the_cookie() {
+    fn removal_has_attributes_of_cookie() {
         for (name, path, domain, start) in [
             ("id", "/", None, "id=; HttpOnly; Path=/; Max-Age=0; Expires="),
             (

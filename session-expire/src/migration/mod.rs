@@ -1,11 +1,10 @@
-//! Sessions of actix-session that are adopted, so that a change of the session layer signs no user
-//! out.
+//! Migration from actix-session: adoption of old sessions.
 //!
-//! Invariant: one cookie has one record key, which is derived from it. The record that is committed
-//! under this key, or its tombstone, is kept until the adoption ends. A replayed cookie therefore
-//! meets its own record, and an ended session does not return.
+//! The record key is derived from the old cookie, so one cookie has one record. The registry
+//! retains the record or its tombstone until the adoption ends. A replayed cookie therefore leads
+//! to its own record, and an ended session is not adopted again.
 //!
-//! The middleware asks for an old session only if a request has no session cookie of its own, and
+//! The middleware reads an old session only if a request has no session cookie of this crate, and
 //! only before [`Migration::until`].
 
 mod cookie;
@@ -24,7 +23,7 @@ use actix_web::{
 };
 
 use self::{
-    cookie::{OldCookie, OpenedCookie},
+    cookie::{DecodedCookie, OldCookie},
     record_key::KeyDerivation,
     state::{OldState, SessionState},
     store::OldStore,
@@ -32,7 +31,7 @@ use self::{
 use crate::session::{data::SessionData, key::RecordKey};
 use crate::{error::RegistryError, time::Timestamp};
 
-/// The session layer whose sessions are adopted: its cookie, key and store.
+/// Session layer whose sessions are adopted: its cookie, key and store.
 pub(crate) struct Migration {
     cookie: OldCookie,
     derivation: KeyDerivation,
@@ -40,30 +39,29 @@ pub(crate) struct Migration {
     until: Timestamp,
 }
 
-/// A session of the old layer that names a user.
+/// Session of the old layer with a user.
 pub(crate) struct OldSession {
-    /// The user. A number counts as its decimal text.
+    /// User id. A number is converted to decimal text.
     pub(crate) user: String,
-    /// Key of the record that adopts the session. The same session always has the same key.
+    /// Key of the new record. It is always the same for the same session.
     pub(crate) key: RecordKey,
-    /// All entries but those of actix-identity, and the user's if it is a string.
+    /// Entries, without those of actix-identity and without a user id that is a string.
     pub(crate) data: SessionData,
-    /// When actix-identity signed the user in, if it recorded that. May lie in the future.
+    /// Login time, if actix-identity recorded it. It may be in the future.
     pub(crate) logged_in_at: Option<Timestamp>,
     session_key: SessionKey,
 }
 
 impl Migration {
-    /// Adopts the sessions of `store` until `until`. Their cookie has the name `cookie` and the key
-    /// `key`.
+    /// Returns a migration that adopts the sessions of `store` until `until`. Their cookie has the
+    /// name `cookie` and the key `key`.
     ///
     /// # Security
     ///
-    /// - `until` must not be moved to a later time: the tombstones of sessions that were adopted
-    ///   before are kept only until the earlier one.
-    /// - Signed cookies are accepted beside encrypted ones, and a signature does not cover the name
-    ///   of the cookie. `key` must not have signed another cookie whose content a client can
-    ///   choose.
+    /// - Do not move `until` to a later time. The registry retains the tombstones of sessions that
+    ///   were adopted before only until the earlier time.
+    /// - Signed cookies are accepted, too, and a signature does not cover the name of the cookie.
+    ///   `key` must not have signed another cookie whose content a client can choose.
     pub(crate) fn new<S>(cookie: &str, key: Key, store: S, until: Timestamp) -> Self
     where
         S: SessionStore + Send + Sync + 'static,
@@ -72,19 +70,19 @@ impl Migration {
         Self { cookie: OldCookie::new(cookie, key), derivation, store: Box::new(store), until }
     }
 
-    /// Sets the path of the old cookie: `/` by default.
+    /// Sets the path of the old cookie. Default: `/`.
     pub(crate) fn path(mut self, path: impl Into<String>) -> Self {
         self.cookie.path = path.into();
         self
     }
 
-    /// Sets the domain of the old cookie: none by default.
+    /// Sets the domain of the old cookie. Default: none.
     pub(crate) fn domain(mut self, domain: impl Into<String>) -> Self {
         self.cookie.domain = Some(domain.into());
         self
     }
 
-    /// Returns when the adoption ends: at exactly this time no session is adopted.
+    /// Returns the end of the adoption. At exactly this time, no session is adopted any more.
     pub(crate) fn until(&self) -> Timestamp {
         self.until
     }
@@ -94,12 +92,12 @@ impl Migration {
         self.cookie.name()
     }
 
-    /// Returns `true` if the request has a cookie that may be an old session. Opens no cookie.
+    /// Returns `true` if the request has a cookie that may be an old session. It decodes no cookie.
     pub(crate) fn has_cookie(&self, req: &HttpRequest) -> bool {
-        self.cookie.is_in(req.headers())
+        self.cookie.is_present(req.headers())
     }
 
-    /// Returns the old session of a request; `None` if it has none that names a user under
+    /// Returns the old session of a request, or `None` if it has none with a user under
     /// `identity_key`.
     ///
     /// # Errors
@@ -110,37 +108,35 @@ impl Migration {
         req: &HttpRequest,
         identity_key: &str,
     ) -> Result<Option<OldSession>, RegistryError> {
-        let Some(opened) = self.cookie.open(req.headers()) else { return Ok(None) };
-        let Ok(session_key) = SessionKey::try_from(opened.text.clone()) else { return Ok(None) };
+        let Some(decoded) = self.cookie.decode(req.headers()) else { return Ok(None) };
+        let Ok(session_key) = SessionKey::try_from(decoded.text.clone()) else { return Ok(None) };
         let state = self.store.load(&session_key).await?;
-        Ok(state.and_then(|state| self.old_session(&opened, session_key, state, identity_key)))
+        Ok(state.and_then(|state| self.old_session(&decoded, session_key, state, identity_key)))
     }
 
     fn old_session(
         &self,
-        opened: &OpenedCookie,
+        decoded: &DecodedCookie,
         session_key: SessionKey,
         state: SessionState,
         identity_key: &str,
     ) -> Option<OldSession> {
         let OldState { user, logged_in_at, data } = OldState::new(state, identity_key)?;
-        let key = self.derivation.record_key(&user, opened)?;
+        let key = self.derivation.record_key(&user, decoded)?;
         Some(OldSession { user, key, data, logged_in_at, session_key })
     }
 
-    /// Deletes the store's entry of a session whose record has **ended**. A failure is logged.
+    /// Deletes the store's entry of a session whose record has **ended**. Logs a failure.
     ///
-    /// The adopting response must not call it, because that loses users:
+    /// Do not call it when the session is adopted. Only the entry names the user, and the record
+    /// key is derived from the user. It is still needed in two cases:
     ///
-    /// - A request of another tab, sent with the old cookie before that response, finds no user.
-    ///   Only the entry names the user, and without the user there is no record key.
-    /// - If that response is lost on its way, the browser still has the old cookie only, and the
-    ///   entry is the only way back to the record.
+    /// - Another tab has sent a request with the old cookie before it received the new one.
+    /// - The response with the new cookie is lost, and the browser sends the old cookie again.
     ///
-    /// No safety rests on the deletion: `CookieSessionStore` has nothing to delete. Whether a
-    /// session has ended is known from its record or its tombstone, which the registry keeps until
-    /// [`until`](Self::until). When a replayed cookie meets the tombstone, no request needs the
-    /// entry any more. The entry of an active session is left to the store's own lifetime.
+    /// The deletion is not necessary for security: `CookieSessionStore` deletes nothing. The record
+    /// or its tombstone shows that a session has ended, and the registry retains it until
+    /// [`until`](Self::until). The entry of an active session expires in the store.
     pub(crate) async fn delete(&self, old: &OldSession) {
         if let Err(error) = self.store.delete(&old.session_key).await {
             tracing::warn!(
@@ -153,7 +149,7 @@ impl Migration {
 
     /// Returns the cookie that deletes the old one.
     ///
-    /// A response that sets another cookie of the same name, path and domain must not send it.
+    /// Do not add it to a response that sets a cookie with the same name, path and domain.
     pub(crate) fn removal_cookie(&self) -> Cookie<'static> {
         self.cookie.removal()
     }

@@ -1,19 +1,19 @@
 //! Record keys of adopted sessions, derived from the old cookie.
 //!
-//! The same cookie gives the same key in every process and in every release: requests of several
-//! tabs make one session, and a replayed cookie meets its tombstone.
+//! The same cookie yields the same key in every process and every release. Requests of several tabs
+//! therefore create one session, and a replayed cookie leads to its tombstone.
 
 use actix_web::cookie::Key;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use super::cookie::OpenedCookie;
+use super::cookie::DecodedCookie;
 use crate::session::key::RecordKey;
 
 const LABEL: &[u8] = b"session-expire: record key of an adopted session";
 
-/// Derives record keys. Its own key is derived from the key of the old cookie: a copy of the old
-/// store does not suffice to compute a record key.
+/// Derivation of record keys. Its key is derived from the key of the old cookie. A copy of the old
+/// store is therefore not sufficient to compute a record key.
 pub(super) struct KeyDerivation([u8; 32]);
 
 impl KeyDerivation {
@@ -23,25 +23,27 @@ impl KeyDerivation {
 
     /// Returns the record key of the session in `cookie` for `user`.
     ///
-    /// It covers the user: two users are never mapped to one record.
+    /// The key depends on the user, so two users never share a record. It depends on the text of
+    /// the cookie, which is a random key or the state of the session.
     ///
-    /// The text of a cookie identifies its session if it is a random key. A text that is the state
-    /// itself, such as `{"user_id":"\"alice\""}`, is the same on all devices of a user. There the
-    /// nonce of the encryption tells the devices apart: otherwise a phone would keep the session of
-    /// an unattended computer alive, and its end would sign the other device out. A random key
-    /// stands without the nonce, which changes whenever `SessionMiddleware` sends the cookie again.
-    /// Signed cookies have no nonce: devices with the same state share one session.
-    pub(super) fn record_key(&self, user: &str, cookie: &OpenedCookie) -> Option<RecordKey> {
+    /// A state, such as `{"user_id":"\"alice\""}`, is the same on all devices of a user. The key
+    /// then also depends on the nonce of the encryption. Otherwise two devices would share a
+    /// session, and one could extend or end the session of the other. Signed cookies have no nonce:
+    /// devices with the same state share a session.
+    ///
+    /// With a random key, the nonce is ignored, because it changes whenever `SessionMiddleware`
+    /// sends the cookie again.
+    pub(super) fn record_key(&self, user: &str, cookie: &DecodedCookie) -> Option<RecordKey> {
         let is_state = cookie.text.starts_with('{');
         let nonce = cookie.nonce.as_deref().filter(|_| is_state).unwrap_or_default();
         let digest = hmac(&self.0, &[user.as_bytes(), cookie.text.as_bytes(), nonce.as_bytes()]);
-        RecordKey::with_secret(user, &letters(digest))
+        RecordKey::with_secret(user, &encode_base62(digest))
     }
 }
 
-/// HMAC-SHA256 of the parts, each preceded by its length.
+/// Returns the HMAC-SHA256 of the parts. Each part is preceded by its length.
 fn hmac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
-    // HMAC takes keys of every length; the fallback only spares a panic.
+    // HMAC accepts keys of any length, so the fallback is unreachable. It avoids a panic.
     let mut mac =
         Hmac::<Sha256>::new_from_slice(key).unwrap_or_else(|_| Hmac::new(&Default::default()));
     for part in parts {
@@ -51,18 +53,18 @@ fn hmac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
     mac.finalize().into_bytes().into()
 }
 
-/// Writes each half of a digest as 11 letters and digits, 22 in total: 130.9 bits, as many as a
-/// random key has.
+/// Encodes each half of a digest as 11 letters and digits. All 22 have 130.9 bits, as many as a
+/// random key.
 ///
-/// 62^11 is 2^65.5, so the remainder of 128 bits is uniform but for one part in 2^62. A byte modulo
-/// 62 for each letter would leave 125 bits of min-entropy, less than the 128 of ASVS 5.0 7.2.3.
-fn letters(digest: [u8; 32]) -> String {
-    const LETTERS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+/// 62^11 is 2^65.5, so 128 bits modulo 62^11 are uniform except for one part in 2^62. Each byte
+/// modulo 62 would leave 125 bits of min-entropy, less than the 128 bits of ASVS 5.0 7.2.3.
+fn encode_base62(digest: [u8; 32]) -> String {
+    const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     let (halves, _) = digest.as_chunks::<16>();
     let numbers = halves.iter().map(|half| u128::from_be_bytes(*half));
-    let places =
-        numbers.flat_map(|number| (0..11).map(move |place| number / 62_u128.pow(place) % 62));
-    places.map(|place| char::from(LETTERS[usize::try_from(place).unwrap_or(0)])).collect()
+    let digits =
+        numbers.flat_map(|number| (0..11).map(move |index| number / 62_u128.pow(index) % 62));
+    digits.map(|digit| char::from(DIGITS[usize::try_from(digit).unwrap_or(0)])).collect()
 }
 
 #[cfg(test)]
@@ -75,25 +77,25 @@ mod tests {
         KeyDerivation::new(&Key::from(&[7; 64]))
     }
 
-    fn opened(text: &str, nonce: Option<&str>) -> OpenedCookie {
-        OpenedCookie { text: text.to_owned(), nonce: nonce.map(str::to_owned) }
+    fn decoded(text: &str, nonce: Option<&str>) -> DecodedCookie {
+        DecodedCookie { text: text.to_owned(), nonce: nonce.map(str::to_owned) }
     }
 
     fn derive(user: &str, text: &str, nonce: Option<&str>) -> String {
-        let key = derivation().record_key(user, &opened(text, nonce)).unwrap();
+        let key = derivation().record_key(user, &decoded(text, nonce)).unwrap();
         key.expose().to_owned()
     }
 
     #[test]
-    fn record_key_is_the_same_in_every_release() {
+    fn record_key_is_stable_across_releases() {
         assert_eq!(derive("alice", "4n0ldK3y", None), "op6D9xB0rkyjA3PPEc9r1HzobP");
         assert_eq!(derive("alice", "4n0ldK3y", Some("nonce")), derive("alice", "4n0ldK3y", None));
     }
 
     #[test]
-    fn record_keys_differ_by_key_user_text_and_nonce_of_a_state() {
+    fn record_key_depends_on_key_user_text_and_nonce() {
         let other =
-            KeyDerivation::new(&Key::from(&[8; 64])).record_key("alice", &opened("a", None));
+            KeyDerivation::new(&Key::from(&[8; 64])).record_key("alice", &decoded("a", None));
         let keys = HashSet::from([
             other.unwrap().expose().to_owned(),
             derive("alice", "a", None),
@@ -108,15 +110,15 @@ mod tests {
     }
 
     #[test]
-    fn letters_are_spread_evenly() {
+    fn encoded_digits_are_uniform() {
         let mut counts = [0_u32; 128];
         for number in 0..6_200_u32 {
-            let text = letters(hmac(b"key", &[&number.to_be_bytes()]));
+            let text = encode_base62(hmac(b"key", &[&number.to_be_bytes()]));
             assert_eq!(text.len(), 22);
             text.bytes().for_each(|letter| counts[usize::from(letter)] += 1);
         }
         let seen: Vec<_> = counts.iter().filter(|count| **count > 0).collect();
         assert!(seen.len() == 62 && seen.iter().all(|count| (2_000..2_400).contains(*count)));
-        assert_eq!(letters([0; 32]), "0".repeat(22));
+        assert_eq!(encode_base62([0; 32]), "0".repeat(22));
     }
 }

@@ -1,6 +1,6 @@
-//! The state of an old session: its user, its login and its entries.
+//! State of an old session: user, login time and entries.
 //!
-//! This file knows how actix-session represents a state: JSON text by name.
+//! Only this file depends on the representation of a state in actix-session: JSON text by name.
 
 use std::collections::HashMap;
 
@@ -14,16 +14,16 @@ use crate::{
     time::Timestamp,
 };
 
-/// What a store of actix-session loads.
+/// State that a store of actix-session loads.
 pub(super) type SessionState = HashMap<String, String>;
 
 const LOGGED_IN_AT: &str = "actix_identity.logged_in_at";
 
-/// What actix-identity keeps in a session. These entries are not copied.
+/// Entries of actix-identity. They are not copied.
 const IDENTITY_ENTRIES: [&str; 3] =
     ["actix_identity.user_id", LOGGED_IN_AT, "actix_identity.last_visited_at"];
 
-/// The state of a session that names a user.
+/// State of a session with a user.
 pub(super) struct OldState {
     pub(super) user: String,
     pub(super) logged_in_at: Option<Timestamp>,
@@ -31,39 +31,40 @@ pub(super) struct OldState {
 }
 
 impl OldState {
-    /// Returns `None` if the state names no user under `identity_key`.
+    /// Returns the state, or `None` if it has no user under `identity_key`.
     pub(super) fn new(mut state: SessionState, identity_key: &str) -> Option<Self> {
         let json = state.get(identity_key)?;
-        let user = user(json)?;
-        // A number stays, so that the application reads it back as one.
+        let user = parse_user(json)?;
+        // A numeric user id remains an entry, because the application must read back a number.
         if json.starts_with('"') {
             state.remove(identity_key);
         }
-        let logged_in_at = state.get(LOGGED_IN_AT).and_then(|json| timestamp(json));
+        let logged_in_at = state.get(LOGGED_IN_AT).and_then(|json| parse_timestamp(json));
         state.retain(|name, _| !IDENTITY_ENTRIES.contains(&name.as_str()));
-        Some(Self { user, logged_in_at, data: data(state) })
+        Some(Self { user, logged_in_at, data: session_data(state) })
     }
 }
 
-fn user(json: &str) -> Option<String> {
+fn parse_user(json: &str) -> Option<String> {
     let user = user_id(json);
     if user.is_none() {
         tracing::error!(
             event = "sys_migration_invalid_user",
-            "session not adopted: its user is neither a string nor a whole number"
+            "session not adopted: user id is neither a string nor a whole number"
         );
     }
     user
 }
 
-/// actix-identity stores seconds.
-fn timestamp(json: &str) -> Option<Timestamp> {
+/// Parses a time of actix-identity, which stores seconds.
+fn parse_timestamp(json: &str) -> Option<Timestamp> {
     let seconds: i64 = serde_json::from_str(json).ok()?;
     Some(Timestamp::from_millis(seconds.saturating_mul(1_000)))
 }
 
-/// A user is not signed out for data that cannot be stored: the session then starts without data.
-fn data(state: SessionState) -> SessionData {
+/// Returns the entries of a state. If they are too large, the session starts without data, because
+/// the user should stay signed in.
+fn session_data(state: SessionState) -> SessionData {
     let mut changes = DataChanges::default();
     for (name, json) in state {
         match RawValue::from_string(json) {
@@ -71,14 +72,14 @@ fn data(state: SessionState) -> SessionData {
             Err(_) => tracing::error!(
                 event = "sys_migration_invalid_entry",
                 entry = name,
-                "session entry not adopted: it is not JSON"
+                "session entry not adopted: invalid JSON"
             ),
         }
     }
     let mut data = SessionData::default();
     if let Err(error) = data.apply(&changes) {
         tracing::error!(
-            event = "sys_migration_data_dropped",
+            event = "sys_migration_data_discarded",
             %error,
             "session adopted without its data"
         );
@@ -100,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn user_is_a_string_or_a_number() {
+    fn old_user_id_is_string_or_number() {
         for (json, user) in [
             ("\"alice\"", Some("alice")),
             ("\"a\\u0041\"", Some("aA")),
@@ -138,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn login_time_that_cannot_be_read_is_none() {
+    fn invalid_login_time_is_none() {
         for json in ["\"1767268800\"", "1.5", "null", "99999999999999999999", ""] {
             let entries = [("user_id", "1"), ("actix_identity.logged_in_at", json)];
             assert_eq!(read(&entries, "user_id").unwrap().logged_in_at, None, "{json}");
@@ -146,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn data_over_the_limit_does_not_sign_out() {
+    fn data_over_limit_is_discarded_without_sign_out() {
         let large = format!("\"{}\"", "x".repeat(SessionData::MAX_BYTES));
         let state =
             read(&[("user_id", "1"), ("large", &large), ("small", "1")], "user_id").unwrap();

@@ -1,4 +1,6 @@
-//! Session stores of actix-session behind one object-safe trait.
+//! Object-safe access to session stores of actix-session.
+//!
+//! Every load has a timeout.
 
 use std::{error::Error, future::Future, pin::Pin};
 
@@ -8,18 +10,18 @@ use actix_web::rt::time::timeout;
 use super::state::SessionState;
 use crate::{error::RegistryError, time::seconds};
 
-/// How long an adoption waits for the store. `RedisSessionStore` has no timeout of its own: once it
-/// has lost its server, it waits without end.
+/// Timeout of the store. `RedisSessionStore` has none of its own, and waits forever if it loses its
+/// server.
 const TIMEOUT: std::time::Duration = seconds(5);
 
 const LOAD: &str = "load from the former session store";
 
-/// The futures of a [`SessionStore`] need not be `Send`.
+/// Future of a [`SessionStore`], which need not be `Send`.
 type LocalFuture<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
 
-/// What an adoption needs of a [`SessionStore`].
+/// Operations of a [`SessionStore`] that an adoption needs.
 pub(super) trait OldStore: Send + Sync {
-    /// Loads a state; `None` if it is unknown or cannot be read.
+    /// Loads a state. Returns `None` if it is unknown or invalid.
     fn load<'a>(
         &'a self,
         key: &'a SessionKey,
@@ -39,7 +41,7 @@ impl<S: SessionStore + Send + Sync> OldStore for S {
     ) -> LocalFuture<'a, Result<Option<SessionState>, RegistryError>> {
         Box::pin(async move {
             match timeout(TIMEOUT, SessionStore::load(self, key)).await {
-                Ok(loaded) => readable(loaded),
+                Ok(loaded) => ignore_invalid_state(loaded),
                 Err(elapsed) => Err(RegistryError::new(LOAD, elapsed)),
             }
         })
@@ -53,9 +55,9 @@ impl<S: SessionStore + Send + Sync> OldStore for S {
     }
 }
 
-/// A state that cannot be read is no session, as in actix-session. The error is not logged, because
-/// with `CookieSessionStore` it may quote the session.
-fn readable(
+/// Converts an invalid state to `None`, as actix-session does. The error is not logged, because
+/// with `CookieSessionStore` it may contain session data.
+fn ignore_invalid_state(
     loaded: Result<Option<SessionState>, LoadError>,
 ) -> Result<Option<SessionState>, RegistryError> {
     match loaded {
@@ -63,7 +65,7 @@ fn readable(
         Err(LoadError::Deserialization(_)) => {
             tracing::warn!(
                 event = "sys_migration_invalid_state",
-                "session not adopted: its state cannot be read"
+                "session not adopted: invalid state"
             );
             Ok(None)
         }

@@ -1,4 +1,4 @@
-//! Adoption of cookies that the published actix-session and actix-identity have made.
+//! Tests with cookies of the published actix-session and actix-identity.
 
 use std::{
     collections::HashMap,
@@ -31,7 +31,7 @@ use crate::{error::RegistryError, time::Timestamp};
 const IDENTITY: &str = "actix_identity.user_id";
 const UNTIL: Timestamp = Timestamp::from_millis(1_798_761_600_000);
 
-/// A store on the server that can fail.
+/// Session store on the server, which can fail.
 #[derive(Clone, Default)]
 struct MemoryStore {
     states: Arc<Mutex<HashMap<String, HashMap<String, String>>>>,
@@ -97,7 +97,7 @@ async fn theme(session: Session) -> HttpResponse {
     HttpResponse::Ok().finish()
 }
 
-/// The old application: sends the paths in turn, and returns the cookie after each.
+/// Sends requests to the old application, and returns the cookie after each.
 async fn cookies<S: SessionStore + 'static>(
     store: S,
     key: &Key,
@@ -159,7 +159,7 @@ async fn session(migration: &Migration, cookie: &str) -> OldSession {
 }
 
 #[actix_web::test]
-async fn login_is_read_from_every_kind_of_cookie() {
+async fn every_kind_of_cookie_is_adopted() {
     let (key, store) = (Key::generate(), MemoryStore::default());
     for security in [Private, Signed] {
         let server = cookie(store.clone(), &key, security).await;
@@ -178,7 +178,7 @@ async fn login_is_read_from_every_kind_of_cookie() {
 }
 
 #[actix_web::test]
-async fn user_under_another_entry_is_read_by_its_name() {
+async fn user_of_other_identity_key_is_adopted() {
     let key = Key::generate();
     let store = CookieSessionStore::default();
     let cookie = cookies(store, &key, Private, &["/number"]).await.remove(0);
@@ -198,7 +198,7 @@ async fn anonymous_session_is_not_adopted() {
 }
 
 #[actix_web::test]
-async fn session_on_the_server_keeps_its_record_key() {
+async fn server_session_has_stable_record_key() {
     let (key, store) = (Key::generate(), MemoryStore::default());
     for security in [Private, Signed] {
         let cookies = cookies(store.clone(), &key, security, &["/login", "/theme"]).await;
@@ -212,7 +212,7 @@ async fn session_on_the_server_keeps_its_record_key() {
 }
 
 #[actix_web::test]
-async fn devices_with_the_same_state_have_two_record_keys() {
+async fn devices_with_same_state_have_two_record_keys() {
     let key = Key::generate();
     let migration = migration(CookieSessionStore::default(), &key);
     let mut record_keys = vec![];
@@ -228,7 +228,7 @@ async fn devices_with_the_same_state_have_two_record_keys() {
 }
 
 #[actix_web::test]
-async fn cookie_that_is_not_authentic_is_no_session() {
+async fn forged_cookie_is_not_adopted() {
     let (key, other) = (Key::generate(), Key::generate());
     let migration = migration(CookieSessionStore::default(), &key);
     for security in [Private, Signed] {
@@ -243,7 +243,7 @@ async fn cookie_that_is_not_authentic_is_no_session() {
 }
 
 #[actix_web::test]
-async fn unknown_or_unreadable_state_is_no_session() {
+async fn unknown_or_invalid_state_is_not_adopted() {
     let (key, store) = (Key::generate(), MemoryStore::default());
     let server = cookie(store.clone(), &key, Private).await;
     let unknown = migration(MemoryStore::default(), &key);
@@ -269,7 +269,7 @@ async fn unavailable_store_is_an_error() {
 }
 
 #[actix_web::test]
-async fn deletion_removes_the_entry_of_the_store() {
+async fn delete_removes_entry_of_store() {
     let (key, store) = (Key::generate(), MemoryStore::default());
     let cookies =
         [cookie(store.clone(), &key, Private).await, cookie(store.clone(), &key, Private).await];
@@ -281,13 +281,13 @@ async fn deletion_removes_the_entry_of_the_store() {
 }
 
 #[test]
-fn migration_is_shared_by_workers() {
+fn migration_is_send_and_sync() {
     fn assert_shared<T: Send + Sync>() {}
     assert_shared::<Migration>();
 }
 
 #[actix_web::test]
-async fn removal_and_debug_show_names_but_no_secrets() {
+async fn debug_output_has_no_secrets() {
     let (key, store) = (Key::generate(), MemoryStore::default());
     let cookie = cookie(store.clone(), &key, Private).await;
     let migration = migration(store.clone(), &key).path("/app").domain("a.example");

@@ -1,8 +1,8 @@
-//! Policies of handlers that are not known at start.
+//! Handler policies that are unknown when the application is mounted.
 //!
-//! `#[session_policy]` checks some handlers by an extractor, and actix announces no extractor when it
-//! mounts a handler. The workers of a process therefore share what the first request to such a
-//! handler tells: how strict its policy is, and that this is its policy today.
+//! `#[session_policy]` adds an extractor to some handlers, and actix does not mount extractors. The
+//! first request to such a handler reveals its policy. All workers of a process share the known
+//! policies.
 
 use std::{
     collections::HashSet,
@@ -13,16 +13,17 @@ use std::{
     time::Duration,
 };
 
-/// Identifies the handler policies that a request has met, with their content; 0 for none.
+/// Id of the combination of handler policies that apply to a request; 0 for none. It depends on the
+/// content of the policies.
 pub(crate) type PolicyId = u64;
 
-/// The handler policies that were met since the start.
+/// Handler policies that are known since the start of the process.
 #[derive(Debug)]
 pub(crate) struct HandlerPolicies {
     known: RwLock<HashSet<PolicyId>>,
-    /// The shortest write interval that one of them needs, in microseconds.
+    /// Shortest write interval of these policies, in microseconds.
     write_interval: AtomicU64,
-    /// `true` if one of them limits the number of sessions.
+    /// `true` if one of these policies limits the number of sessions.
     counts_sessions: AtomicBool,
 }
 
@@ -37,7 +38,7 @@ impl Default for HandlerPolicies {
 }
 
 impl HandlerPolicies {
-    /// Adds what the first request to a handler has met.
+    /// Adds a combination of handler policies.
     pub(crate) fn insert(&self, id: PolicyId, write_interval: Duration, counts_sessions: bool) {
         let micros = u64::try_from(write_interval.as_micros()).unwrap_or(u64::MAX);
         self.write_interval.fetch_min(micros, Ordering::Relaxed);
@@ -45,7 +46,7 @@ impl HandlerPolicies {
         self.known.write().unwrap_or_else(PoisonError::into_inner).insert(id);
     }
 
-    /// Returns `true` if a handler of this process has these policies; `true` for none.
+    /// Returns `true` if this process knows the combination. The empty combination is always known.
     pub(crate) fn contains(&self, id: PolicyId) -> bool {
         id == 0 || self.known.read().unwrap_or_else(PoisonError::into_inner).contains(&id)
     }

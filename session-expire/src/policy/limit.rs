@@ -1,4 +1,6 @@
-//! Limits, and which session ends when the session limit is reached.
+//! Limits, and the behaviour at the session limit.
+//!
+//! [`Limit::Off`] is laxer than any limit.
 
 use std::{fmt, str::FromStr, time::Duration};
 
@@ -9,21 +11,23 @@ use crate::{
     time::{format_duration, parse_duration},
 };
 
-/// Limit, or none.
+/// Limit of a duration or a count, or no limit.
 ///
 /// ```
 /// use session_expire::{Limit, hours, minutes};
+///
 /// let (short, long) = (Limit::At(minutes(10)), Limit::At(hours(8)));
 /// assert_eq!(short.stricter(long), short);
 /// assert_eq!(long.laxer(Limit::Off), Limit::Off);
 /// assert_eq!((long.at(), Limit::<u32>::Off.at()), (Some(hours(8)), None));
 /// assert_eq!((Limit::from(3), Limit::from(0)), (Limit::At(3), Limit::Off));
 /// assert_eq!("1h30m".parse(), Ok(Limit::At(minutes(90))));
-/// assert_eq!((long.to_string(), Limit::<u32>::Off.to_string()), ("8h".into(), "unlimited".into()));
+/// assert_eq!(long.to_string(), "8h");
+/// assert_eq!(Limit::<u32>::Off.to_string(), "unlimited");
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Limit<T> {
-    /// No limit: `"never"` for durations, `"unlimited"` or `0` for counts.
+    /// No limit. It is written `"never"` for durations, and `"unlimited"` or `0` for counts.
     Off,
     /// The limit.
     At(T),
@@ -50,7 +54,7 @@ impl<T: Ord> Limit<T> {
 }
 
 impl<T> Limit<T> {
-    /// Returns the limit, or `None` if there is none.
+    /// Returns the limit, or `None` for [`Limit::Off`].
     pub fn at(self) -> Option<T> {
         match self {
             Self::Off => None,
@@ -78,7 +82,7 @@ impl From<Duration> for Limit<Duration> {
 }
 
 impl From<u32> for Limit<u32> {
-    /// Zero means no limit.
+    /// Converts zero to [`Limit::Off`].
     fn from(limit: u32) -> Self {
         if limit == 0 { Self::Off } else { Self::At(limit) }
     }
@@ -87,7 +91,7 @@ impl From<u32> for Limit<u32> {
 impl FromStr for Limit<Duration> {
     type Err = DurationError;
 
-    /// Parses a duration in the words of the attribute, such as `10m` or `1h30m`, or `never`.
+    /// Parses a duration such as `10m` or `1h30m`, or `never`.
     fn from_str(text: &str) -> Result<Self, DurationError> {
         match text {
             "never" => Ok(Self::Off),
@@ -97,7 +101,7 @@ impl FromStr for Limit<Duration> {
 }
 
 impl fmt::Display for Limit<Duration> {
-    /// Writes the words that it is parsed from.
+    /// Writes the format that [`FromStr`] parses.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Off => f.pad("never"),
@@ -116,10 +120,11 @@ impl fmt::Display for Limit<u32> {
     }
 }
 
-/// Which session ends when a login would exceed `max_sessions`.
+/// Behaviour if a login would exceed `max_sessions`. Default: [`Evict`](Self::Evict).
 ///
 /// ```
 /// use session_expire::{Overflow, Policy};
+///
 /// let overflow: Overflow = "least_recent".parse()?;
 /// let policy = Policy::new().max_sessions(3).overflow(overflow);
 /// assert_eq!(policy.overflow.as_str(), "least_recent");
@@ -128,19 +133,19 @@ impl fmt::Display for Limit<u32> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Overflow {
-    /// The session with the oldest login. The default.
+    /// Ends the session with the oldest login.
     #[default]
     Evict,
-    /// The least recently used session.
+    /// Ends the least recently used session.
     LeastRecent,
-    /// None: the new login is refused.
+    /// Refuses the new login.
     Refuse,
 }
 
 impl Overflow {
     pub(super) const WORDS: &'static str = "\"evict\", \"least_recent\" or \"refuse\"";
 
-    /// Returns the word for it: `evict`, `least_recent`, `refuse`.
+    /// Returns the word: `evict`, `least_recent` or `refuse`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -160,7 +165,11 @@ impl fmt::Display for Overflow {
 impl FromStr for Overflow {
     type Err = ConfigError;
 
-    /// Parses `evict`, `least_recent` (or `least-recent`) and `refuse`.
+    /// Parses `evict`, `least_recent` (or `least-recent`) or `refuse`.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ConfigError::Value`] for any other text.
     fn from_str(text: &str) -> Result<Self, ConfigError> {
         match text {
             "evict" => Ok(Self::Evict),
@@ -181,7 +190,7 @@ impl Serialize for Overflow {
     }
 }
 
-/// Timeouts of a session.
+/// Timeouts of a policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Limits {
     /// See [`Policy::idle`](crate::Policy::idle).

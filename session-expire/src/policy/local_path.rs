@@ -1,19 +1,26 @@
-//! Local paths: which texts are safe to redirect to.
+//! Local paths: paths that are safe to redirect to.
+//!
+//! Redirects of this crate use local paths only.
 
-/// The most bytes of a return path and of a `Location` that carries one. Longer paths are dropped,
-/// not cut.
-pub(crate) const LONGEST_PATH: usize = 2_048;
+/// Largest size in bytes of a return path, and of a `Location` with one. A longer path is
+/// discarded, not truncated.
+pub(crate) const MAX_PATH_LEN: usize = 2_048;
 
 /// Returns `text` if it is a path of this site that is safe to redirect to.
 ///
-/// Use it on every `next` that comes from a form or a query. It refuses what a browser could read
-/// as another host: a text that does not start with exactly one `/`, that has `//` in its path, or
-/// that holds a backslash or any character outside printable ASCII. Browsers remove tabs and line
-/// breaks from URLs, and Unicode has other dots and slashes. It also refuses more than
-/// 2,048 bytes.
+/// # Security
+///
+/// Use it on every `next` from a form or a query. A browser could interpret other texts as a URL of
+/// another host. It returns `None` for a text that:
+///
+/// - does not start with exactly one `/`, or has `//` in its path.
+/// - contains a backslash or a character outside of printable ASCII. Browsers remove tabs and line
+///   breaks from URLs, and Unicode has other characters for dots and slashes.
+/// - is longer than 2,048 bytes.
 ///
 /// ```
 /// use session_expire::request::local_path;
+///
 /// assert_eq!(local_path("/reports?year=2026#total"), Some("/reports?year=2026#total"));
 /// assert_eq!(local_path("//evil.example"), None);
 /// assert_eq!(local_path("https://evil.example"), None);
@@ -21,7 +28,7 @@ pub(crate) const LONGEST_PATH: usize = 2_048;
 #[must_use]
 pub fn local_path(text: &str) -> Option<&str> {
     let path = text.split(['?', '#']).next().unwrap_or_default();
-    let is_safe = text.len() <= LONGEST_PATH
+    let is_safe = text.len() <= MAX_PATH_LEN
         && path.starts_with('/')
         && !path.contains("//")
         && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
@@ -33,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn local_path_of_this_site_is_accepted() {
+    fn path_of_this_site_is_local() {
         for path in
             ["/", "/a", "/a/b?c=//d", "/a?next=https://b.example", "/a#b", "/caf%C3%A9", "/.a"]
         {
@@ -42,8 +49,8 @@ mod tests {
     }
 
     #[test]
-    fn local_path_that_could_leave_this_site_is_refused() {
-        let long = format!("/{}", "a".repeat(LONGEST_PATH));
+    fn path_to_other_site_is_not_local() {
+        let long = format!("/{}", "a".repeat(MAX_PATH_LEN));
         for path in [
             "",
             "a",

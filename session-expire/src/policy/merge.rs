@@ -1,22 +1,24 @@
-//! Precedence of policies, lowest to highest: application, scope, handler, user.
+//! Merging of policies. Precedence, lowest to highest: application, scope, handler, user.
 //!
-//! A login policy ("keep me signed in") moves the limits of the application: a page that is stricter
-//! than the application stays so.
+//! A login policy ("keep me signed in") changes the timeouts of the application. It does not
+//! change pages that are stricter than the application.
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Policy, PolicyPatch, limit::Limit, options::policy_options, validation::warn_in_time};
+use super::{
+    Policy, PolicyPatch, limit::Limit, options::policy_options, validation::capped_warning,
+};
 
-/// Option of a patch, over the same option of the policy below.
-pub(super) trait OptionOver<Below> {
-    /// Returns the option of the patch if it is set, else that of the policy below.
+/// Option of a patch, which is merged into the same option of another policy.
+pub(super) trait MergeOption<Below> {
+    /// Returns the option of the patch if it is set, else the one of `below`.
     fn over(&self, below: &Below) -> Below;
 
-    /// Returns the option of a patch that sets it as in `policy`.
+    /// Returns the option of a patch that sets the value in `policy`.
     fn setting(policy: &Below) -> Self;
 }
 
-impl<T: Clone> OptionOver<T> for Option<T> {
+impl<T: Clone> MergeOption<T> for Option<T> {
     fn over(&self, below: &T) -> T {
         self.as_ref().unwrap_or(below).clone()
     }
@@ -26,7 +28,7 @@ impl<T: Clone> OptionOver<T> for Option<T> {
     }
 }
 
-impl<T: Clone> OptionOver<Option<T>> for Option<T> {
+impl<T: Clone> MergeOption<Option<T>> for Option<T> {
     fn over(&self, below: &Option<T>) -> Option<T> {
         self.as_ref().or(below.as_ref()).cloned()
     }
@@ -39,25 +41,25 @@ impl<T: Clone> OptionOver<Option<T>> for Option<T> {
 macro_rules! merge_options {
     ($($(#[doc = $doc:literal])+ $name:ident: $type:ty $(= $default:expr)?;)+) => {
         impl PolicyPatch {
-            /// Returns `below` with the keys of this patch.
+            /// Returns `below` with the options that this patch sets.
             #[must_use]
             pub fn over(&self, below: &Policy) -> Policy {
                 Policy { $($name: self.$name.over(&below.$name),)+ }
             }
 
-            /// Returns `below` with the keys of this patch. A warning time of one patch that is not
-            /// shorter than a limit of the other becomes half of that limit, as in
-            /// [`Policy::warning`].
+            /// Returns `below` with the options that this patch sets. If the warning time of one
+            /// patch is not shorter than a timeout of the other, it becomes half of that timeout.
             ///
             /// ```
             /// use session_expire::{PolicyPatch, hours, minutes};
+            ///
             /// let scope = PolicyPatch::new().idle(minutes(5)).absolute(hours(1));
             /// let handler = PolicyPatch::new().idle(minutes(1));
             /// let both = PolicyPatch::new().idle(minutes(1)).absolute(hours(1));
-            /// assert_eq!(handler.on_top_of(&scope), both);
+            /// assert_eq!(handler.over_patch(&scope), both);
             /// ```
             #[must_use]
-            pub fn on_top_of(&self, below: &Self) -> Self {
+            pub fn over_patch(&self, below: &Self) -> Self {
                 let merged = Self { $($name: self.$name.over(&below.$name),)+ };
                 Self { warn: self.warn_on_top_of(below), ..merged }
             }
@@ -66,7 +68,7 @@ macro_rules! merge_options {
         impl From<&Policy> for PolicyPatch {
             /// Returns a patch that sets every option of `policy`.
             fn from(policy: &Policy) -> Self {
-                Self { $($name: OptionOver::setting(&policy.$name),)+ }
+                Self { $($name: MergeOption::setting(&policy.$name),)+ }
             }
         }
     };
@@ -88,26 +90,27 @@ impl PolicyPatch {
             idle.and_then(Limit::at).into_iter().chain(absolute.and_then(Limit::at)).min();
         match (warn, shortest) {
             (Some(Limit::At(wanted)), Some(shortest)) => {
-                Some(Limit::At(warn_in_time(wanted, shortest)))
+                Some(Limit::At(capped_warning(wanted, shortest)))
             }
             _ => warn,
         }
     }
 }
 
-/// Policy patches that belong to one session.
+/// Policy patches of a session.
 #[derive(Clone, Copy)]
 pub(crate) struct SessionPatches<'a> {
-    /// Chosen at the login.
+    /// Login policy.
     pub(crate) login: Option<&'a PolicyPatch>,
-    /// Of the user.
+    /// User policy.
     pub(crate) user: Option<&'a PolicyPatch>,
 }
 
 impl SessionPatches<'_> {
-    /// Returns the policy of a page for this session. `layers` are the merged patches of the page
-    /// over the application's policy `app`, and `layered` is the result of the two. Returns `None`
-    /// if that is the policy for this session, too.
+    /// Returns the policy of a page for this session, or `None` if it is `layered`.
+    ///
+    /// `app` is the application's policy, `layers` are the merged patches of the page, and
+    /// `layered` is the result of merging both.
     #[inline]
     pub(crate) fn on_page(
         self,
@@ -123,26 +126,28 @@ impl SessionPatches<'_> {
         }
     }
 
-    /// Returns the policy of the login itself, made on a page with the policy `layered`.
+    /// Returns the policy for a login on a page with the policy `layered`.
     pub(crate) fn at_login(self, layered: &Policy) -> Policy {
         let login = self.login.map_or_else(|| layered.clone(), |login| login.over(layered));
         self.user.map_or_else(|| login.clone(), |user| user.over(&login))
     }
 }
 
-/// Returns the policy of a page for a login with the policy `login`.
+/// Returns the policy of a page for a session with the login policy `login`.
 ///
-/// A login policy moves the limits of the application. If it is laxer, a page that is stricter than
-/// the application keeps its limits, and a laxer page gets the laxer of the two. If it is stricter, no
-/// page allows more.
+/// If the login policy is stricter than the application, it applies to every page that is laxer. If
+/// it is laxer, it does not change pages that are stricter than the application. Other pages get
+/// the laxer timeout of page and login.
 fn with_login(app: &Policy, login: &PolicyPatch, layers: &PolicyPatch) -> Policy {
     let mut policy = layers.over(&login.over(app));
-    policy.idle = moved_limit(app.idle, login.idle, layers.idle, policy.idle);
-    policy.absolute = moved_limit(app.absolute, login.absolute, layers.absolute, policy.absolute);
+    policy.idle = merge_login_timeout(app.idle, login.idle, layers.idle, policy.idle);
+    policy.absolute =
+        merge_login_timeout(app.absolute, login.absolute, layers.absolute, policy.absolute);
     policy
 }
 
-fn moved_limit(
+/// Returns one timeout of [`with_login`]. `otherwise` applies unless both login and page set it.
+fn merge_login_timeout(
     app: Limit<Duration>,
     login: Option<Limit<Duration>>,
     page: Option<Limit<Duration>>,
@@ -164,7 +169,7 @@ mod tests {
     use crate::time::{hours, minutes, seconds};
 
     #[test]
-    fn login_policy_moves_limits_of_app_and_laxer_pages() {
+    fn login_policy_changes_app_and_laxer_pages() {
         let at = |limit| Limit::At(minutes(limit));
         for (login, page, expected) in [
             (None, None, at(10)),
@@ -190,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn patches_combine_and_the_inner_one_wins() {
+    fn inner_patch_overrides_outer_patch() {
         let app = Policy::new().idle(minutes(10)).message("app").require_login(true);
         let scope = PolicyPatch::new().idle(minutes(2)).absolute(minutes(30));
         let handler = PolicyPatch::new().idle(Limit::Off);
@@ -201,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn require_login_inner_patch_wins() {
+    fn require_login_of_inner_patch_overrides() {
         for (inner, outer, expected) in [
             (None, None, None),
             (None, Some(true), Some(true)),
@@ -209,7 +214,7 @@ mod tests {
             (Some(true), Some(false), Some(true)),
         ] {
             let patch = |require_login| PolicyPatch { require_login, ..PolicyPatch::new() };
-            let merged = patch(inner).on_top_of(&patch(outer));
+            let merged = patch(inner).over_patch(&patch(outer));
             assert_eq!(merged.require_login, expected, "{inner:?} {outer:?}");
             let policy = merged.over(&Policy::new());
             assert_eq!(policy.require_login, expected.unwrap_or(false), "{inner:?} {outer:?}");
@@ -217,13 +222,13 @@ mod tests {
     }
 
     #[test]
-    fn empty_message_is_kept_and_overrides() {
+    fn empty_message_overrides() {
         let policy = PolicyPatch::new().message("").over(&Policy::new().message("app"));
         assert_eq!(policy.message.as_deref(), Some(""));
     }
 
     #[test]
-    fn merged_patch_warns_like_two_layers_and_is_valid() {
+    fn merged_patch_is_valid_and_warns_like_two_layers() {
         let patch = PolicyPatch::new;
         for (inner, outer, warn) in [
             (patch().idle(minutes(1)), patch().warn(minutes(5)), seconds(30)),
@@ -233,7 +238,7 @@ mod tests {
             (patch().idle(Limit::Off), patch().warn(minutes(1)).idle(minutes(2)), minutes(1)),
             (patch().warn(seconds(5)), patch().idle(minutes(2)).warn(minutes(1)), seconds(5)),
         ] {
-            let merged = inner.on_top_of(&outer);
+            let merged = inner.over_patch(&outer);
             assert_eq!(merged.validate(), Ok(()), "{inner:?} {outer:?}");
             assert_eq!(merged.warn, Some(Limit::At(warn)), "{inner:?} {outer:?}");
             let two_layers = inner.over(&outer.over(&Policy::new()));
@@ -243,11 +248,11 @@ mod tests {
     }
 
     #[test]
-    fn merged_patch_keeps_a_contradiction_of_its_own() {
+    fn contradictory_patch_stays_invalid_when_merged() {
         let contradictory = PolicyPatch::new().warn(hours(1)).idle(minutes(1));
         for merged in [
-            contradictory.on_top_of(&PolicyPatch::new()),
-            PolicyPatch::new().on_top_of(&contradictory),
+            contradictory.over_patch(&PolicyPatch::new()),
+            PolicyPatch::new().over_patch(&contradictory),
         ] {
             assert!(merged.validate().is_err(), "{merged:?}");
         }

@@ -1,4 +1,6 @@
-//! Policies of sessions, and patches that change them for some handlers.
+//! Policies of sessions, and patches for scopes, handlers, logins and users.
+//!
+//! `options` lists the options once; macros generate the types from that table.
 
 pub(crate) mod handler_policies;
 pub(crate) mod limit;
@@ -17,25 +19,27 @@ pub(crate) use self::serde::to_text;
 use self::{
     limit::{Limit, Limits, Overflow},
     options::{policy_default, policy_options, policy_type, policy_value},
-    validation::{check, warn_in_time},
+    validation::{capped_warning, check_options},
 };
 use crate::{
     error::ConfigError,
     time::{hours, minutes},
 };
 
-/// Warning time if none is set; half of a shorter limit.
+/// Warning time if none is set and no timeout is shorter.
 const DEFAULT_WARNING: Duration = minutes(2);
 
 macro_rules! declare_policy {
     ($($(#[doc = $doc:literal])+ $name:ident: $type:ty $(= $default:expr)?;)+) => {
-        /// Policy of sessions: timeouts, session limit, and what users are told.
+        /// Policy of sessions: timeouts, session limit, warning and login page.
         ///
-        /// It deserializes from TOML, JSON and others with the words of the attribute. A key that is
-        /// left out keeps its default; an unknown key is an error. It serializes with the same words.
+        /// It deserializes from TOML, JSON and other formats, with the words of the attribute. A
+        /// missing key has its default, and an unknown key is an error. It serializes with the same
+        /// words.
         ///
         /// ```
         /// use session_expire::{Limit, Policy, hours, minutes};
+        ///
         /// let policy: Policy = toml::from_str(r#"idle = "10m""#)?;
         /// assert_eq!(policy.idle, Limit::At(minutes(10)));
         /// assert_eq!(policy.absolute, Limit::At(hours(12)));
@@ -72,10 +76,11 @@ macro_rules! declare_policy {
 policy_options!(declare_policy);
 
 impl Policy {
-    /// Returns the defaults: 30 minutes idle, 12 hours absolute, no session limit.
+    /// Returns the default policy: 30 minutes idle, 12 hours absolute, no session limit.
     ///
     /// ```
     /// use session_expire::{Limit, Overflow, Policy, hours, minutes};
+    ///
     /// let policy = Policy::new()
     ///     .idle(minutes(10))
     ///     .absolute(hours(8))
@@ -97,11 +102,12 @@ impl Policy {
         Limits { idle: self.idle, absolute: self.absolute }
     }
 
-    /// Returns how long before the end the user is warned; `None` for no warning. A warning time that
-    /// is not shorter than a limit becomes half of that limit.
+    /// Returns how long before the end the user is warned, or `None` for no warning. If `warn` is
+    /// not shorter than a timeout, it is half of that timeout.
     ///
     /// ```
     /// use session_expire::{Limit, Policy, minutes, seconds};
+    ///
     /// let policy = Policy::new().warn(minutes(5));
     /// assert_eq!(policy.warning(), Some(minutes(5)));
     /// assert_eq!(policy.clone().idle(minutes(1)).warning(), Some(seconds(30)));
@@ -111,24 +117,26 @@ impl Policy {
     pub fn warning(&self) -> Option<Duration> {
         let shortest = self.idle.at().into_iter().chain(self.absolute.at()).min()?;
         let wanted = self.warn.unwrap_or(Limit::At(DEFAULT_WARNING)).at()?;
-        Some(warn_in_time(wanted, shortest))
+        Some(capped_warning(wanted, shortest))
     }
 
-    /// Checks the policy. The middleware calls it when it is built.
+    /// Validates the policy. [`build`](crate::SessionExpireBuilder::build) calls it.
     ///
     /// # Errors
     ///
-    /// Returns [`ConfigError`] if a limit is zero, `warn` is not shorter than a limit, or `login_url`
-    /// is not a local path.
+    /// - [`ConfigError::Zero`] if a timeout is zero.
+    /// - [`ConfigError::WarnTooEarly`] if `warn` is not shorter than a timeout.
+    /// - [`ConfigError::NotLocalPath`] if `login_url` is not a local path.
     ///
     /// ```
     /// use session_expire::{Policy, error::ConfigError, seconds};
+    ///
     /// assert!(Policy::new().validate().is_ok());
     /// let policy = Policy::new().idle(seconds(0));
     /// assert!(matches!(policy.validate(), Err(ConfigError::Zero { key: "idle", .. })));
     /// ```
     pub fn validate(&self) -> Result<(), ConfigError> {
-        check(Some(self.idle), Some(self.absolute), self.warn, Some(&self.login_url))
+        check_options(Some(self.idle), Some(self.absolute), self.warn, Some(&self.login_url))
     }
 }
 
@@ -138,13 +146,13 @@ mod tests {
     use crate::time::seconds;
 
     #[test]
-    fn a_zero_limit_is_a_mistake_and_not_a_lockout() {
+    fn zero_timeout_is_an_error() {
         let policy = Policy::new().idle(Duration::ZERO);
         assert_eq!(policy.validate(), Err(ConfigError::Zero { key: "idle" }));
     }
 
     #[test]
-    fn a_warning_comes_in_time_under_every_limit() {
+    fn warning_is_shorter_than_every_timeout() {
         for (policy, warning) in [
             (Policy::new(), Some(minutes(2))),
             (Policy::new().idle(minutes(1)), Some(seconds(30))),

@@ -1,23 +1,26 @@
-//! Partial policies.
+//! Policy patches: policies in which every option is optional.
+//!
+//! Scopes, handlers, logins and users have patches. Only the application has a whole policy.
 
 use std::{sync::Arc, time::Duration};
 
 use super::{
     limit::{Limit, Overflow},
     options::policy_options,
-    validation::check,
+    validation::check_options,
 };
 use crate::error::ConfigError;
 
 macro_rules! declare_patch {
     ($($(#[doc = $doc:literal])+ $name:ident: $type:ty $(= $default:expr)?;)+) => {
-        /// Partial policy: a key that is set overrides, a key that is not set is inherited.
+        /// Policy patch: options that are set override, options that are not set are inherited.
         ///
-        /// It is also a middleware: `web::scope("/admin").wrap(patch)`. It serializes the keys that
-        /// are set, with the words of the attribute.
+        /// It is also a middleware: `web::scope("/admin").wrap(patch)`. It serializes the options
+        /// that are set, with the words of the attribute.
         ///
         /// ```
         /// use session_expire::{Limit, Policy, PolicyPatch, minutes};
+        ///
         /// let stricter = PolicyPatch::new().idle(minutes(1));
         /// let policy = stricter.over(&Policy::new().absolute(Limit::Off));
         /// assert_eq!((policy.idle, policy.absolute), (Limit::At(minutes(1)), Limit::Off));
@@ -47,12 +50,13 @@ macro_rules! declare_patch {
 policy_options!(declare_patch);
 
 impl PolicyPatch {
-    /// Returns a patch that changes nothing.
+    /// Returns a patch that sets no option.
     ///
     /// ```
     /// use session_expire::{Limit, Policy, PolicyPatch};
+    ///
     /// assert_eq!(PolicyPatch::new().over(&Policy::new()), Policy::new());
-    /// // A key that is set to its default overrides, too.
+    /// // An option that is set to its default overrides, too.
     /// let any_number = PolicyPatch::new().max_sessions(0).passive(false);
     /// let policy = any_number.over(&Policy::new().max_sessions(3).passive(true));
     /// assert_eq!((policy.max_sessions, policy.passive), (Limit::Off, false));
@@ -62,19 +66,20 @@ impl PolicyPatch {
         Self::default()
     }
 
-    /// Checks the keys of this patch.
+    /// Validates the options that are set.
     ///
     /// # Errors
     ///
-    /// Returns [`ConfigError`] as [`Policy::validate`](super::Policy::validate) does.
+    /// Returns the same errors as [`Policy::validate`](super::Policy::validate).
     ///
     /// ```
     /// use session_expire::{PolicyPatch, hours, minutes};
+    ///
     /// assert!(PolicyPatch::new().idle(minutes(10)).warn(minutes(10)).validate().is_err());
-    /// // The default of 30 minutes is no part of this patch.
+    /// // The patch does not set `idle`, so there is no contradiction.
     /// assert!(PolicyPatch::new().warn(hours(1)).validate().is_ok());
     /// ```
     pub fn validate(&self) -> Result<(), ConfigError> {
-        check(self.idle, self.absolute, self.warn, self.login_url.as_ref())
+        check_options(self.idle, self.absolute, self.warn, self.login_url.as_ref())
     }
 }

@@ -1,4 +1,6 @@
-//! Policies in files: the words of the attribute, through serde.
+//! Serialization of policies, with the words of the attribute.
+//!
+//! A parsed policy is valid. Applications and registries use it.
 
 use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
@@ -15,7 +17,7 @@ use super::{
 };
 use crate::error::ConfigError;
 
-/// Value in a file, not validated.
+/// Unvalidated value of an option.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum RawValue {
@@ -40,11 +42,11 @@ impl fmt::Display for RawValue {
     }
 }
 
-/// Option of a policy as a file holds it.
+/// Type of an option that can be serialized.
 trait FileValue: Sized {
     const EXPECTED: &'static str;
 
-    /// Returns the option; `None` if the value is of another kind.
+    /// Returns the option, or `None` if the value is of another kind.
     fn parse(key: &'static str, value: &RawValue) -> Option<Result<Self, ConfigError>>;
 
     fn write<M: SerializeMap>(&self, map: &mut M, key: &'static str) -> Result<(), M::Error>;
@@ -57,7 +59,7 @@ trait FileValue: Sized {
 }
 
 impl FileValue for Limit<Duration> {
-    const EXPECTED: &'static str = "a duration in words, such as \"90s\", \"10m\" or \"never\"";
+    const EXPECTED: &'static str = "a duration such as \"90s\", \"10m\" or \"never\"";
 
     fn parse(key: &'static str, value: &RawValue) -> Option<Result<Self, ConfigError>> {
         let RawValue::Text(text) = value else { return None };
@@ -133,7 +135,7 @@ impl FileValue for Arc<str> {
 
 macro_rules! serialize_options {
     ($($(#[doc = $doc:literal])+ $name:ident: $type:ty $(= $default:expr)?;)+) => {
-        /// [`PolicyPatch`] in a file, not validated.
+        /// Unvalidated [`PolicyPatch`].
         #[derive(Deserialize, Default)]
         #[serde(deny_unknown_fields, default, expecting = "a table of policy options")]
         struct RawPolicyPatch {
@@ -152,7 +154,7 @@ macro_rules! serialize_options {
         }
 
         impl Serialize for PolicyPatch {
-            /// Serializes the keys that are set, with the words they are parsed from.
+            /// Serializes the options that are set, with the words that they are parsed from.
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 let mut map = serializer.serialize_map(None)?;
                 $(if let Some(value) = &self.$name {
@@ -193,11 +195,12 @@ impl<'de> Deserialize<'de> for Policy {
     }
 }
 
-/// Returns a patch as a registry stores it.
+/// Returns the text of a patch for a registry.
 ///
 /// # Errors
 ///
-/// Returns an error if it could not be read back: one login fails now, instead of later requests.
+/// Returns an error if the text cannot be parsed again. The login then fails, instead of
+/// later requests.
 #[cfg(any(feature = "redis", feature = "sqlite"))]
 pub(crate) fn to_text(patch: &PolicyPatch) -> serde_json::Result<String> {
     let text = serde_json::to_string(patch)?;
@@ -211,7 +214,7 @@ mod tests {
     use crate::time::{minutes, seconds};
 
     #[test]
-    fn a_policy_reads_in_the_words_of_the_attribute() {
+    fn policy_is_parsed_from_words_of_attribute() {
         let policy: Policy = toml::from_str(
             r#"
             idle = "10m"
@@ -242,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn a_patch_reads_back_what_it_writes() {
+    fn serialized_patch_parses_again() {
         let full = PolicyPatch::new()
             .idle(minutes(90))
             .absolute(Limit::Off)
@@ -261,33 +264,36 @@ mod tests {
     }
 
     #[test]
-    fn a_patch_reads_only_what_is_there() {
+    fn missing_key_is_not_set() {
         let patch: PolicyPatch = serde_json::from_str(r#"{"max_sessions": "unlimited"}"#).unwrap();
         assert_eq!(patch, PolicyPatch::new().max_sessions(0));
         assert_eq!(serde_json::from_str::<PolicyPatch>("{}").unwrap(), PolicyPatch::new());
     }
 
     #[test]
-    fn every_mistake_in_a_file_names_its_key() {
+    fn invalid_option_error_names_key() {
         for (json, words) in [
             (r#"{"idel": "10m"}"#, "unknown field `idel`"),
             (r#"{"idle": "10"}"#, "idle: \"10\" is not a duration: a number lacks its unit"),
-            (r#"{"idle": 600}"#, "idle: 600 is not a duration in words"),
+            (r#"{"idle": 600}"#, "idle: 600 is not a duration such as"),
             (r#"{"absolute": "forever"}"#, "absolute: \"forever\""),
-            (r#"{"warn": "10m", "idle": "10m"}"#, "warn: 10m is not shorter than idle = 10m"),
-            (r#"{"warn": "2h", "absolute": "1h"}"#, "warn: 2h is not shorter than absolute = 1h"),
+            (r#"{"warn": "10m", "idle": "10m"}"#, "`warn` (10m) must be shorter than `idle` (10m)"),
+            (
+                r#"{"warn": "2h", "absolute": "1h"}"#,
+                "`warn` (2h) must be shorter than `absolute` (1h)",
+            ),
             (r#"{"max_sessions": -1}"#, "max_sessions: -1 is not a whole number"),
             (r#"{"max_sessions": 4294967296}"#, "max_sessions: 4294967296 is not"),
             (r#"{"max_sessions": 1.5}"#, "max_sessions: 1.5 is not"),
             (r#"{"overflow": "explode"}"#, "overflow: \"explode\" is not \"evict\""),
             (r#"{"passive": "yes"}"#, "passive: \"yes\" is not true or false"),
             (r#"{"require_login": 1}"#, "require_login: 1 is not true or false"),
-            (r#"{"idle": ["10m"]}"#, "idle: a list (length 1) is not a duration in words"),
+            (r#"{"idle": ["10m"]}"#, "idle: a list (length 1) is not a duration such as"),
             (r#"{"login_url": {"a": [1]}}"#, "login_url: a table (length 1) is not a text"),
             (r#"{"message": 1}"#, "message: 1 is not a text"),
             (
                 r#"{"login_url": "https://b.example/"}"#,
-                "login_url: \"https://b.example/\" is not a path",
+                "login_url: \"https://b.example/\" is not a local path",
             ),
         ] {
             let patch = serde_json::from_str::<PolicyPatch>(json).unwrap_err().to_string();

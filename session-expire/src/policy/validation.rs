@@ -1,4 +1,6 @@
-//! Contradictions in a policy.
+//! Validation of policies and patches.
+//!
+//! The builder, the policy layers, logins and parsing use it.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,13 +10,13 @@ use crate::{
     time::format_duration,
 };
 
-/// Returns the warning time for a shortest limit.
-pub(super) fn warn_in_time(wanted: Duration, shortest: Duration) -> Duration {
+/// Returns the warning time for the shortest timeout: half of it if `wanted` is not shorter.
+pub(super) fn capped_warning(wanted: Duration, shortest: Duration) -> Duration {
     if wanted < shortest { wanted } else { shortest / 2 }
 }
 
-/// Returns the first contradiction.
-pub(super) fn check(
+/// Validates options. `None` is an option that is not set.
+pub(super) fn check_options(
     idle: Option<Limit<Duration>>,
     absolute: Option<Limit<Duration>>,
     warn: Option<Limit<Duration>>,
@@ -38,7 +40,7 @@ pub(super) fn check(
     }
     match login_url {
         Some(url) if local_path(url).is_none() => {
-            Err(ConfigError::NotLocal { key: "login_url", value: url.to_string() })
+            Err(ConfigError::NotLocalPath { key: "login_url", value: url.to_string() })
         }
         _ => Ok(()),
     }

@@ -1,4 +1,7 @@
-//! Ending sessions: which, and how.
+//! Sessions to end: the input of [`Registry::end`](crate::registry::Registry::end).
+//!
+//! A target never includes sessions of two users, so a registry ends it in one step. The sessions
+//! API, the logout endpoint and the settling of a request build it.
 
 use std::sync::Arc;
 
@@ -10,11 +13,12 @@ use crate::{
     time::Timestamp,
 };
 
-/// Which sessions to end.
+/// Target of [`EndSessions`]: one or more sessions of one user.
 ///
 /// ```
 /// use session_expire::{Policy, clock::Timestamp, registry::{EndTarget, NewLogin, SessionRecord}};
-/// let record = SessionRecord::new(&NewLogin::new("alice", Timestamp::from_millis(0), &Policy::new()));
+/// let login = NewLogin::new("alice", Timestamp::from_millis(0), &Policy::new());
+/// let record = SessionRecord::new(&login);
 /// assert!(EndTarget::Session(record.session_ref()).covers(&record));
 /// assert!(EndTarget::All("alice".into()).covers(&record));
 /// assert!(!EndTarget::Others(record.session_ref()).covers(&record));
@@ -22,29 +26,29 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EndTarget {
-    /// This session, if it is this user's.
+    /// One session.
     Session(SessionRef),
-    /// All sessions of this user but this one, which must itself be open: else none ends.
+    /// All other sessions of the user. If this session itself is not open, no session ends.
     Others(SessionRef),
-    /// All sessions of this user.
+    /// All sessions of one user.
     All(Arc<str>),
 }
 
-/// Sessions to end, and what is recorded of it.
+/// Sessions to end, and the end to record.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct EndSessions {
-    /// Which.
+    /// Sessions to end.
     pub target: EndTarget,
-    /// When and why.
+    /// End to record: time, reason, cause.
     pub ended: Ended,
-    /// Until when sessions of this user can no longer be adopted from another session layer;
-    /// `None` if adoption stays as it is.
+    /// Time until which no session of this user can be adopted from another session layer; `None`
+    /// leaves adoption unchanged.
     pub close_adoption_until: Option<Timestamp>,
 }
 
 impl EndSessions {
-    /// Ends the sessions of `target`.
+    /// Returns the operation that ends the sessions of `target`; adoption stays unchanged.
     #[must_use]
     pub fn new(target: EndTarget, ended: Ended) -> Self {
         Self { target, ended, close_adoption_until: None }
@@ -52,7 +56,7 @@ impl EndSessions {
 }
 
 impl EndTarget {
-    /// Returns the user whose sessions may end.
+    /// Returns the user of the sessions.
     #[must_use]
     pub fn user(&self) -> &Arc<str> {
         match self {
@@ -61,12 +65,12 @@ impl EndTarget {
         }
     }
 
-    /// Returns the partition key of the user whose sessions may end.
+    /// Returns the partition key of the user.
     pub(crate) fn partition_key(&self) -> String {
         partition_key(self.user())
     }
 
-    /// Returns `true` if `record` is one to end.
+    /// Returns `true` if the target includes `record`.
     #[must_use]
     pub fn covers(&self, record: &SessionRecord) -> bool {
         record.user == *self.user()

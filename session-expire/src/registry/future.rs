@@ -1,4 +1,7 @@
-//! Result of a registry operation, at once or later.
+//! Response future of a registry operation.
+//!
+//! An operation without I/O completes at once and allocates nothing. All methods of
+//! [`Registry`](super::Registry) return this type.
 
 use std::{
     fmt,
@@ -8,8 +11,8 @@ use std::{
 
 use crate::error::RegistryError;
 
-type Outcome<T> = Result<T, RegistryError>;
-type Boxed<'a, T> = Pin<Box<dyn Future<Output = Outcome<T>> + Send + 'a>>;
+type OperationResult<T> = Result<T, RegistryError>;
+type BoxedFuture<'a, T> = Pin<Box<dyn Future<Output = OperationResult<T>> + Send + 'a>>;
 
 /// Response future of a [`Registry`](super::Registry) operation.
 ///
@@ -18,50 +21,50 @@ type Boxed<'a, T> = Pin<Box<dyn Future<Output = Outcome<T>> + Send + 'a>>;
 /// ```
 /// use session_expire::{error::RegistryError, registry::RegistryFuture};
 ///
-/// fn in_memory<'a>() -> RegistryFuture<'a, u32> {
+/// fn count_in_memory<'a>() -> RegistryFuture<'a, u32> {
 ///     RegistryFuture::ready(Ok(7))
 /// }
 ///
-/// fn on_a_server<'a>() -> RegistryFuture<'a, u32> {
+/// fn count_on_server<'a>() -> RegistryFuture<'a, u32> {
 ///     RegistryFuture::boxed(async {
 ///         Err(RegistryError::new("load a record", std::io::Error::other("timed out")))
 ///     })
 /// }
-/// # let _ = (in_memory(), on_a_server());
+/// # let _ = (count_in_memory(), count_on_server());
 /// ```
 #[must_use = "futures do nothing unless polled"]
-pub struct RegistryFuture<'a, T>(State<'a, T>);
+pub struct RegistryFuture<'a, T>(FutureState<'a, T>);
 
-enum State<'a, T> {
-    Ready(Option<Outcome<T>>),
-    Pending(Boxed<'a, T>),
+enum FutureState<'a, T> {
+    Ready(Option<OperationResult<T>>),
+    Pending(BoxedFuture<'a, T>),
 }
 
 impl<'a, T> RegistryFuture<'a, T> {
-    /// Returns a future that is complete.
+    /// Returns a future that is complete. It allocates nothing.
     pub fn ready(outcome: Result<T, RegistryError>) -> Self {
-        Self(State::Ready(Some(outcome)))
+        Self(FutureState::Ready(Some(outcome)))
     }
 
-    /// Returns a future that does I/O.
+    /// Returns a future that runs `work`. It allocates once.
     pub fn boxed(work: impl Future<Output = Result<T, RegistryError>> + Send + 'a) -> Self {
-        Self(State::Pending(Box::pin(work)))
+        Self(FutureState::Pending(Box::pin(work)))
     }
 
-    /// Returns the outcome if it is there without I/O, else the future to await.
+    /// Returns the outcome of a future that is complete.
     ///
     /// # Errors
     ///
-    /// Returns the future itself if it does I/O.
+    /// Returns the future itself if it must be awaited.
     pub fn try_ready(mut self) -> Result<Result<T, RegistryError>, Self> {
         match &mut self.0 {
-            State::Ready(outcome) => outcome.take().ok_or(self),
-            State::Pending(_) => Err(self),
+            FutureState::Ready(outcome) => outcome.take().ok_or(self),
+            FutureState::Pending(_) => Err(self),
         }
     }
 }
 
-// Nothing is pinned in place: the outcome is moved out, and a box is always `Unpin`.
+// No field is pinned structurally: the outcome is moved out, and a `Pin<Box<_>>` is `Unpin`.
 impl<T> Unpin for RegistryFuture<'_, T> {}
 
 impl<T> Future for RegistryFuture<'_, T> {
@@ -69,9 +72,9 @@ impl<T> Future for RegistryFuture<'_, T> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut self.0 {
-            // Polled after completion: stays pending, as a fused future does.
-            State::Ready(outcome) => outcome.take().map_or(Poll::Pending, Poll::Ready),
-            State::Pending(work) => work.as_mut().poll(cx),
+            // Polled after completion.
+            FutureState::Ready(outcome) => outcome.take().map_or(Poll::Pending, Poll::Ready),
+            FutureState::Pending(work) => work.as_mut().poll(cx),
         }
     }
 }
@@ -79,8 +82,8 @@ impl<T> Future for RegistryFuture<'_, T> {
 impl<T> fmt::Debug for RegistryFuture<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0 {
-            State::Ready(_) => "RegistryFuture(ready)",
-            State::Pending(_) => "RegistryFuture(pending)",
+            FutureState::Ready(_) => "RegistryFuture(ready)",
+            FutureState::Pending(_) => "RegistryFuture(pending)",
         })
     }
 }

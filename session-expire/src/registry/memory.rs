@@ -1,4 +1,7 @@
 //! Session registry in the memory of one process.
+//!
+//! Every operation locks one shard of the [index](super::index) and completes at once. It is the
+//! default registry of the middleware.
 
 use std::{fmt, sync::Arc};
 
@@ -28,11 +31,12 @@ use crate::{
 
 /// Session registry in the memory of one process: the default.
 ///
-/// Every operation takes time in the number of the user's own records, never of all records, except
-/// for lists of all users. A restart loses all sessions, which signs all users out.
+/// The cost of an operation grows with the number of the user's own records and not with the number
+/// of all records, except for operations on all users. A restart loses all sessions and signs all
+/// users out.
 ///
-/// An ended session gives its reason for a day. Of each user, the last 20 ended sessions are kept in
-/// the history, at most 90 days.
+/// The record of an ended session is kept for a day to give the reason. The history keeps the last
+/// 20 ended sessions of each user for up to 90 days.
 ///
 /// ```
 /// # #[actix_web::main]
@@ -55,9 +59,9 @@ impl MemoryRegistry {
         Self { index: Index::new(), history_limit: Limit::At(20) }
     }
 
-    /// Sets how many ended sessions of each user are kept in the history. Default: 20.
+    /// Sets how many ended sessions of each user the history keeps. Default: 20.
     ///
-    /// `Limit::At(0)` keeps none, `Limit::Off` all of the last 90 days.
+    /// `Limit::At(0)` keeps none; `Limit::Off` keeps all of the last 90 days.
     ///
     /// ```
     /// use session_expire::{Limit, MemoryRegistry};
@@ -69,7 +73,7 @@ impl MemoryRegistry {
         self
     }
 
-    /// Returns the number of records, ended ones included, that have not been purged.
+    /// Returns the number of records in memory, ended ones included.
     #[must_use]
     pub fn len(&self) -> usize {
         self.index.shards().map(|shard| shard.len()).sum()
@@ -238,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn loads_share_record_and_data() {
+    fn repeated_load_shares_record_and_data() {
         let registry = MemoryRegistry::new();
         let login = NewLogin::new("alice", NOON, &Policy::new());
         let key = login.key;
@@ -251,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn start_corrects_records_ahead_of_now() {
+    fn record_ahead_of_now_is_corrected_on_start() {
         let registry = MemoryRegistry::new();
         let login = NewLogin::new("alice", NOON.plus(hours(1)), &Policy::new());
         let key = login.key;
@@ -261,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn end_of_everyone_closes_adoption() {
+    fn end_everyone_closes_adoption_but_not_logins() {
         let registry = MemoryRegistry::new();
         for user in ["alice", "bob"] {
             outcome(registry.commit(NewLogin::new(user, NOON, &Policy::new())));

@@ -1,4 +1,6 @@
-//! Session registry whose operations are timed.
+//! Session registry that records the duration of its operations.
+//!
+//! It changes no outcome. The middleware wraps its registry in it if the feature `metrics` is on.
 
 use std::{sync::Arc, time::Instant};
 
@@ -19,11 +21,12 @@ use crate::{
     time::Timestamp,
 };
 
-/// Another registry, with a histogram of how long each operation takes.
-pub(crate) struct Measured(pub(crate) Arc<dyn Registry>);
+/// Registry that records a histogram of the durations of another registry's operations.
+pub(crate) struct MeasuredRegistry(pub(crate) Arc<dyn Registry>);
 
-/// Times an operation from its call on: a registry may do the work before its future is polled.
-fn timed<'a, T: Send + 'a>(
+/// Measures an operation. The time starts at the call, because a registry may do the work before
+/// its future is polled.
+fn measure<'a, T: Send + 'a>(
     operation: &'static str,
     call: impl FnOnce() -> RegistryFuture<'a, T>,
 ) -> RegistryFuture<'a, T> {
@@ -49,21 +52,21 @@ fn record(operation: &'static str, is_ok: bool, started: Instant) {
     .record(started.elapsed().as_secs_f64());
 }
 
-impl Registry for Measured {
+impl Registry for MeasuredRegistry {
     fn load(&self, key: RecordKey, count_open: bool) -> RegistryFuture<'_, Option<StoredSession>> {
-        timed("load", || self.0.load(key, count_open))
+        measure("load", || self.0.load(key, count_open))
     }
 
     fn reserve(&self, reservation: Reservation) -> RegistryFuture<'_, ReserveOutcome> {
-        timed("reserve", || self.0.reserve(reservation))
+        measure("reserve", || self.0.reserve(reservation))
     }
 
     fn commit(&self, login: NewLogin) -> RegistryFuture<'_, LoginOutcome> {
-        timed("commit", || self.0.commit(login))
+        measure("commit", || self.0.commit(login))
     }
 
     fn cancel(&self, key: RecordKey, ended: Ended) -> RegistryFuture<'_, ()> {
-        timed("cancel", || self.0.cancel(key, ended))
+        measure("cancel", || self.0.cancel(key, ended))
     }
 
     fn update(
@@ -71,15 +74,15 @@ impl Registry for Measured {
         session: SessionRef,
         update: SessionUpdate,
     ) -> RegistryFuture<'_, UpdateOutcome> {
-        timed("update", || self.0.update(session, update))
+        measure("update", || self.0.update(session, update))
     }
 
     fn rotate(&self, rotation: KeyRotation) -> RegistryFuture<'_, RotationOutcome> {
-        timed("rotate", || self.0.rotate(rotation))
+        measure("rotate", || self.0.rotate(rotation))
     }
 
     fn end(&self, end: EndSessions) -> RegistryFuture<'_, Vec<SessionRecord>> {
-        timed("end", || self.0.end(end))
+        measure("end", || self.0.end(end))
     }
 
     fn enforce_limit(
@@ -88,23 +91,23 @@ impl Registry for Measured {
         limit: SessionLimit,
         ended: Ended,
     ) -> RegistryFuture<'_, Vec<SessionRecord>> {
-        timed("enforce_limit", || self.0.enforce_limit(session, limit, ended))
+        measure("enforce_limit", || self.0.enforce_limit(session, limit, ended))
     }
 
     fn list(&self, query: Query) -> RegistryFuture<'_, Vec<SessionRecord>> {
-        timed("list", || self.0.list(query))
+        measure("list", || self.0.list(query))
     }
 
     fn end_everyone(&self, ended: Ended) -> RegistryFuture<'_, u64> {
-        timed("end_everyone", || self.0.end_everyone(ended))
+        measure("end_everyone", || self.0.end_everyone(ended))
     }
 
     fn erase(&self, user: Arc<str>) -> RegistryFuture<'_, u64> {
-        timed("erase", || self.0.erase(user))
+        measure("erase", || self.0.erase(user))
     }
 
     fn export(&self, user: Arc<str>) -> RegistryFuture<'_, UserExport> {
-        timed("export", || self.0.export(user))
+        measure("export", || self.0.export(user))
     }
 
     fn enforces_limits(&self) -> bool {
@@ -131,7 +134,7 @@ mod tests {
     #[test]
     fn operations_and_events_are_recorded_under_fixed_names() {
         let recorder = DebuggingRecorder::new();
-        let registry = Measured(Arc::new(MemoryRegistry::new()));
+        let registry = MeasuredRegistry(Arc::new(MemoryRegistry::new()));
         metrics::with_local_recorder(&recorder, || {
             let login = NewLogin::new("alice", Timestamp::from_millis(0), &Policy::new());
             assert!(matches!(registry.commit(login).try_ready(), Ok(Ok(_))));

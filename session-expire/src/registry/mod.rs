@@ -1,4 +1,7 @@
-//! Registry of session records: the one truth about who is signed in.
+//! Session registry: the trait [`Registry`], its implementations, and the types of its operations.
+//!
+//! The registry decides whether a session is active; a cookie only carries the key of a record. The
+//! middleware uses one registry per application. Implementations of the trait use the types here.
 
 pub(crate) mod cancellation;
 #[cfg(feature = "conformance")]
@@ -20,6 +23,9 @@ pub(crate) mod sqlite;
 
 use std::sync::Arc;
 
+#[cfg(feature = "conformance")]
+#[doc(inline)]
+pub use self::conformance::conformance_tests;
 #[cfg(feature = "redis")]
 pub use self::redis::RedisConnectError;
 #[cfg(feature = "sqlite")]
@@ -30,101 +36,113 @@ pub use self::{
     query::Query,
     rotation::{KeyRotation, RotationOutcome},
 };
-#[cfg(feature = "conformance")]
-#[doc(inline)]
-pub use self::conformance::conformance_tests;
 pub use crate::session::{
     client::Client,
     data::{DataChanges, DataTooLarge, SessionData, StoredMessage},
-    key::{RecordKey, SigningKey, partition_key},
+    key::{RecordKey, partition_key},
     limit::{OpenSession, SessionLimit},
     login::{LoginOutcome, NewLogin, Reservation, ReserveOutcome},
     record::{Ended, SessionRecord, SessionRef},
+    signing_key::SigningKey,
     update::{SessionUpdate, UpdateOutcome},
 };
 use crate::time::Timestamp;
 
-/// A record as it was loaded, with its data. Both are shared: nothing is copied.
+/// Loaded record with its session data. Both are shared and not copied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StoredSession {
-    /// The record.
+    /// Session record.
     pub record: Arc<SessionRecord>,
-    /// The session data; empty for an ended record.
+    /// Session data; empty for an ended record.
     pub data: Arc<SessionData>,
-    /// How many counted records of this user are open, this one included; `None` if the count was
-    /// not asked for. Some of them may have expired.
+    /// Number of open counted records of this user, expired ones included; `None` if they were not
+    /// counted.
     pub open: Option<u32>,
 }
 
 impl StoredSession {
-    /// Returns a record with its data, and the count of open records if it was asked for.
+    /// Returns a record with its data, and the number of open records if they were counted.
     #[must_use]
     pub fn new(record: Arc<SessionRecord>, data: Arc<SessionData>, open: Option<u32>) -> Self {
         Self { record, data, open }
     }
 }
 
-/// Everything the registry has on one user, for a request under GDPR Art. 15 and 20.
+/// All stored records and data of one user, for a request under GDPR Art. 15 and 20.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UserExport {
     /// Open and ended records, newest login first.
     pub records: Vec<SessionRecord>,
-    /// The data of the open ones.
+    /// Session data of the open records.
     pub data: Vec<(SessionRef, SessionData)>,
 }
 
-/// Stores session records.
+/// Storage of session records.
 ///
-/// The cookie carries only a record's key; whether that session still counts is known here and
-/// nowhere else. An error means that the registry could not be asked: the user is then treated as
-/// anonymous, and stays signed in.
+/// The registry alone decides whether a session is active; the cookie only carries the key of a
+/// record. After an error the middleware treats the user of that request as anonymous. The session
+/// survives.
 ///
-/// Every operation is one step that others see whole or not at all. Of any number of simultaneous
-/// logins no more than the [`SessionLimit`] remain.
+/// # Atomicity
+///
+/// Every operation is one step: other operations see all of its changes or none. After any number
+/// of simultaneous logins, a user has at most as many sessions as the [`SessionLimit`] allows. Only
+/// [`end_everyone`](Self::end_everyone) and lists of all users may be one step per user.
+///
+/// # Cancel safety
+///
+/// A dropped future may have had its effect, but never a part of it. To end a login whose future
+/// was dropped, call [`cancel`](Self::cancel).
+///
+/// # Errors
+///
+/// Every future returns [`RegistryError`](crate::error::RegistryError) if the storage fails.
 pub trait Registry: Send + Sync + 'static {
-    /// Loads the record of `key`, ended or not, with its data; `None` if it is unknown.
+    /// Loads the record of `key`, open or ended, with its data; `None` if the key is unknown.
     ///
-    /// A key that was rotated yields its record as ended for
-    /// [`Reason::Renewed`](crate::Reason::Renewed). Open records are counted only if `count_open`
-    /// is `true`.
+    /// A rotated key loads its record as ended for [`Reason::Renewed`](crate::Reason::Renewed).
+    /// `count_open` sets whether the open records of the user are counted, which may cost more.
     fn load(&self, key: RecordKey, count_open: bool) -> RegistryFuture<'_, Option<StoredSession>>;
 
-    /// Holds a slot for a login, and ends no session.
+    /// Reserves a slot for a login.
     ///
-    /// An active reservation counts like an active session. The same key replaces its reservation.
+    /// A reservation ends no session. Until its deadline it takes a slot like an active session. A
+    /// second reservation with the same key replaces the first.
     fn reserve(&self, reservation: Reservation) -> RegistryFuture<'_, ReserveOutcome>;
 
-    /// Creates the record of a login with its data, ends the session it
-    /// [replaces](NewLogin::replaces) and those that the limit evicts, and releases its
-    /// reservation.
+    /// Creates the record of a login with its data.
     ///
-    /// A login with a reservation that is still active is not refused. A login whose key has a
-    /// record already was committed before: that record is returned, and nothing changes.
+    /// It also ends the session that the login [replaces](NewLogin::replaces) and the sessions that
+    /// the limit evicts, and releases the reservation. A login with an active reservation is not
+    /// refused. If the key has a record, the login was committed before: `commit` returns that
+    /// record and changes nothing.
     fn commit(&self, login: NewLogin) -> RegistryFuture<'_, LoginOutcome>;
 
-    /// Cancels a login: releases its reservation, and ends the record if it was committed.
+    /// Cancels a login: releases its reservation, and ends its record if the login was committed.
     fn cancel(&self, key: RecordKey, ended: Ended) -> RegistryFuture<'_, ()>;
 
-    /// Updates a record and merges its data, by the rules of [`SessionRecord::update`] and
-    /// [`SessionData::apply`].
+    /// Updates a record as [`SessionRecord::update`] does, and merges its data as
+    /// [`SessionData::apply`] does.
     fn update(
         &self,
         session: SessionRef,
         update: SessionUpdate,
     ) -> RegistryFuture<'_, UpdateOutcome>;
 
-    /// Renames the key of a session and applies an update, in one step.
+    /// Replaces the key of a session and applies an update.
     fn rotate(&self, rotation: KeyRotation) -> RegistryFuture<'_, RotationOutcome>;
 
-    /// Ends sessions, by the rule of [`SessionRecord::end`], and returns those that this call has
-    /// ended. Their data is deleted.
+    /// Ends sessions as [`SessionRecord::end`] does, deletes their data, and returns the records
+    /// that this call has ended.
     fn end(&self, end: EndSessions) -> RegistryFuture<'_, Vec<SessionRecord>>;
 
-    /// Ends the other counted sessions of the user until at most `limit` remain, and returns the
-    /// ended records. Does nothing if `session` is not open. A session that has expired ends for
-    /// that reason.
+    /// Ends the user's other counted sessions until at most `limit` remain, and returns the ended
+    /// records.
+    ///
+    /// Expired sessions end first, for the reason of their expiry. If `session` is not open, no
+    /// session ends.
     fn enforce_limit(
         &self,
         session: SessionRef,
@@ -132,33 +150,34 @@ pub trait Registry: Send + Sync + 'static {
         ended: Ended,
     ) -> RegistryFuture<'_, Vec<SessionRecord>>;
 
-    /// Lists records, newest login first. Only a list of one user is one step.
+    /// Lists records, newest login first.
     fn list(&self, query: Query) -> RegistryFuture<'_, Vec<SessionRecord>>;
 
-    /// Ends all sessions of all users, voids reservations, closes adoption, and returns how many
-    /// sessions ended.
+    /// Ends all sessions of all users, voids all reservations and closes adoption. Returns the
+    /// number of ended sessions.
     fn end_everyone(&self, ended: Ended) -> RegistryFuture<'_, u64>;
 
-    /// Deletes all records of `user`, open ones included, and returns how many there were.
+    /// Deletes all records of `user`, open ones included, and returns their number.
     fn erase(&self, user: Arc<str>) -> RegistryFuture<'_, u64>;
 
-    /// Returns everything the registry has on `user`.
+    /// Returns all stored records and data of `user`.
     fn export(&self, user: Arc<str>) -> RegistryFuture<'_, UserExport>;
 
-    /// Returns `false` if the registry does not enforce `max_sessions`. A policy with a session
-    /// limit is then a configuration error.
+    /// Returns `true` if the registry enforces session limits. If not, a policy with `max_sessions`
+    /// is a configuration error.
     fn enforces_limits(&self) -> bool;
 
-    /// Called when a middleware starts to use the registry, at `now`.
+    /// Called at `now` when a middleware starts to use the registry.
     ///
-    /// A registry whose records outlast the process, and which is not [shared](Self::is_shared),
-    /// corrects the records that are [ahead](SessionRecord::is_ahead_of) of `now`: a clock that was
-    /// wrong would keep sessions alive that are not used.
+    /// A registry that is not [shared](Self::is_shared) and whose records survive a restart
+    /// corrects the records that are [ahead](SessionRecord::is_ahead_of) of `now`. Otherwise unused
+    /// sessions would stay active after the clock was wrong.
     fn on_start(&self, now: Timestamp);
 
-    /// Returns `true` if several processes use the records at once.
+    /// Returns `true` if several processes use the records at the same time.
     ///
-    /// Where the clock is set back, a process alone with its records continues from the latest
-    /// moment it has seen. Among others it must not: it would end their sessions as overdue.
+    /// It decides the effect of a clock that is set back. With a registry of its own, the process
+    /// continues from the latest time that it has seen. With a shared registry it uses the new
+    /// time: otherwise it would end sessions that are active for the other processes.
     fn is_shared(&self) -> bool;
 }

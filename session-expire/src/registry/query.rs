@@ -1,4 +1,8 @@
-//! Queries for lists of session records.
+//! Query for a list of session records: the input of
+//! [`Registry::list`](crate::registry::Registry::list).
+//!
+//! Every list has the same order, newest login first, so a record is also a cursor for the next
+//! page. The sessions API builds queries; the registries apply them.
 
 use std::sync::Arc;
 
@@ -11,12 +15,13 @@ use crate::{
 ///
 /// ```
 /// use session_expire::{Policy, clock::Timestamp, registry::{NewLogin, Query, SessionRecord}};
-/// let at = |at| SessionRecord::new(&NewLogin::new("alice", Timestamp::from_millis(at), &Policy::new()));
-/// let records = vec![at(1), at(3), at(2)];
+/// let login = |at| NewLogin::new("alice", Timestamp::from_millis(at), &Policy::new());
+/// let records = [1, 3, 2].map(|at| SessionRecord::new(&login(at))).to_vec();
 ///
 /// let first = Query::open("alice").limit(2);
 /// let page = first.paginate(records.clone());
-/// assert_eq!(page.iter().map(|record| record.logged_in_at.as_millis()).collect::<Vec<_>>(), [3, 2]);
+/// let times: Vec<_> = page.iter().map(|record| record.logged_in_at.as_millis()).collect();
+/// assert_eq!(times, [3, 2]);
 ///
 /// let second = first.after(page.last().map(Query::cursor));
 /// assert_eq!(records.iter().filter(|record| second.matches(record)).count(), 1);
@@ -25,13 +30,13 @@ use crate::{
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Query {
-    /// Records of this user; `None` for all users.
+    /// User whose records are listed; `None` for all users.
     pub user: Option<Arc<str>>,
-    /// Ended records (`true`), open ones (`false`), or both.
+    /// `Some(true)` for ended records, `Some(false)` for open ones, `None` for both.
     pub ended: Option<bool>,
-    /// Records after this one in the list: the last of the page before.
+    /// Cursor of the last record of the previous page; `None` for the first page.
     pub after: Option<(Timestamp, PublicId)>,
-    /// At most this many; `None` for all.
+    /// Maximum number of records; `None` for all.
     pub limit: Option<usize>,
 }
 
@@ -58,27 +63,29 @@ impl Query {
     }
 
     /// Sets the field `ended`: `true` for ended records, `false` for open ones, `None` for both.
+    /// Default: `None`.
     #[must_use]
     pub fn ended(mut self, ended: impl Into<Option<bool>>) -> Self {
         self.ended = ended.into();
         self
     }
 
-    /// Sets the field `after`: the [`cursor`](Self::cursor) of the last record of the page before.
+    /// Sets the field `after`: the [`cursor`](Self::cursor) of the last record of the previous
+    /// page. Default: `None`, the first page.
     #[must_use]
     pub fn after(mut self, cursor: impl Into<Option<(Timestamp, PublicId)>>) -> Self {
         self.after = cursor.into();
         self
     }
 
-    /// Sets the field `limit`, the length of a page.
+    /// Sets the field `limit`, the maximum number of records of a page. Default: `None`, all.
     #[must_use]
     pub fn limit(mut self, limit: impl Into<Option<usize>>) -> Self {
         self.limit = limit.into();
         self
     }
 
-    /// Returns `true` if `record` belongs to the list.
+    /// Returns `true` if `record` belongs to the list, on this page or a later one.
     #[must_use]
     pub fn matches(&self, record: &SessionRecord) -> bool {
         self.user.as_ref().is_none_or(|user| *user == record.user)
@@ -86,7 +93,7 @@ impl Query {
             && self.after.is_none_or(|after| Self::cursor(record) < after)
     }
 
-    /// Sorts matching records, newest login first, and cuts the page to its length.
+    /// Sorts matching records, newest login first, and returns the first ones up to the limit.
     #[must_use]
     pub fn paginate(&self, mut records: Vec<SessionRecord>) -> Vec<SessionRecord> {
         records.sort_by_key(|record| std::cmp::Reverse(Self::cursor(record)));

@@ -1,4 +1,8 @@
-//! Key rotation: a renewal of the session key, or a re-authentication.
+//! Key rotation: the input and the outcome of
+//! [`Registry::rotate`](crate::registry::Registry::rotate).
+//!
+//! Of two rotations from the same key one succeeds; the updates of both are stored. A renewal and a
+//! re-authentication rotate the key.
 
 use crate::session::{
     key::{PublicId, RecordKey},
@@ -6,28 +10,27 @@ use crate::session::{
     update::SessionUpdate,
 };
 
-/// Renames the key of a session, by compare-and-swap on the old key.
+/// Rotation of a session key, by compare-and-swap on the old key.
 ///
-/// The old key is kept as a tombstone with the reason
-/// [`Renewed`](crate::Reason::Renewed) for a day.
+/// For a day the old key loads a tombstone with the reason [`Renewed`](crate::Reason::Renewed).
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct KeyRotation {
-    /// The session.
+    /// Session whose key rotates.
     pub session: SessionRef,
-    /// The key that the request came with.
+    /// Old key: the key of the request.
     pub from: RecordKey,
-    /// The new key.
+    /// New key.
     pub to: RecordKey,
-    /// For a re-authentication, the new public id: both timeouts start anew. `None` for a renewal,
+    /// For a re-authentication, the new public id; both timeouts are reset. `None` for a renewal,
     /// after which the timeouts continue.
     pub reauthenticated_as: Option<PublicId>,
-    /// What else the request changes. It is stored whether or not this request wins the rotation.
+    /// Other changes of the request. They are stored even if another request rotated the key first.
     pub update: SessionUpdate,
 }
 
 impl KeyRotation {
-    /// A renewal of the key `from` of `session`.
+    /// Returns a renewal that replaces the key `from` of `session` by a random key.
     #[must_use]
     pub fn new(session: SessionRef, from: RecordKey, update: SessionUpdate) -> Self {
         let to = RecordKey::random(&session.user);
@@ -43,8 +46,9 @@ pub enum RotationOutcome {
     Rotated,
     /// Another request rotated the key first; the update is stored.
     Lost,
-    /// The session has ended or is unknown; nothing was stored.
+    /// The session has ended or is unknown; nothing has changed.
     Ended,
-    /// The session data would exceed its limit; nothing was stored, and the key is the old one.
+    /// The session data would exceed
+    /// [`SessionData::MAX_BYTES`](super::SessionData::MAX_BYTES); nothing has changed.
     TooLarge,
 }

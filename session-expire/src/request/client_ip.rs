@@ -1,6 +1,6 @@
-//! Addresses of clients, also behind trusted proxies.
+//! Addresses of clients, with and without trusted proxies.
 //!
-//! `X-Forwarded-For` is read from its end, and only as far as trusted proxies have written it.
+//! `X-Forwarded-For` is read from its end. Only hops that a trusted proxy has written are used.
 
 use std::{
     fmt,
@@ -17,19 +17,20 @@ use ipnet::{IpNet, Ipv4Net};
 use super::user_agent::device_name;
 use crate::{error::ConfigError, session::client::Client};
 
-/// The most proxies in a row that are followed.
+/// Largest number of hops that are read.
 const MAX_HOPS: usize = 32;
-/// The most bytes of a `User-Agent` that are read.
+/// Largest number of bytes of `User-Agent` that are read.
 const MAX_USER_AGENT: usize = 1_024;
 
-/// A proxy whose `X-Forwarded-For` is trusted: an address, or a network such as `10.0.0.0/8`.
+/// Proxy whose `X-Forwarded-For` is trusted: an address, or a network such as `10.0.0.0/8`.
 ///
 /// # Security
 ///
-/// Clients can write any `X-Forwarded-For` themselves. Name only proxies that append to it.
+/// Clients can send any `X-Forwarded-For`. List only proxies that append to the header.
 ///
 /// ```
 /// use session_expire::request::TrustedProxy;
+///
 /// let network: TrustedProxy = "10.0.0.0/8".parse()?;
 /// assert_eq!(network, "10.1.2.3/8".parse()?); // the host part is ignored
 /// assert_eq!(network.to_string(), "10.0.0.0/8");
@@ -42,7 +43,7 @@ pub struct TrustedProxy(IpNet);
 impl TrustedProxy {
     fn contains(&self, address: IpAddr) -> bool {
         match (self.0, address.to_canonical()) {
-            // `::/0` covers IPv4, too: as mapped addresses.
+            // `::/0` contains IPv4 addresses, too, in their mapped form.
             (IpNet::V6(network), IpAddr::V4(address)) => {
                 network.contains(&address.to_ipv6_mapped())
             }
@@ -54,14 +55,14 @@ impl TrustedProxy {
 impl FromStr for TrustedProxy {
     type Err = ConfigError;
 
-    /// Reads an address or a network.
+    /// Parses an address or a network.
     ///
     /// # Errors
     ///
     /// Returns [`ConfigError::Value`] for any other text.
     fn from_str(text: &str) -> Result<Self, ConfigError> {
         let network = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
-        network.map(|network| Self(canonical(network.trunc()))).map_err(|_| ConfigError::Value {
+        network.map(|network| Self(to_canonical(network.trunc()))).map_err(|_| ConfigError::Value {
             key: "trusted_proxies",
             value: format!("{text:?}"),
             expected: "an address or a network, such as \"10.0.0.1\" or \"10.0.0.0/8\"",
@@ -75,8 +76,8 @@ impl fmt::Display for TrustedProxy {
     }
 }
 
-/// Makes a network of mapped addresses (`::ffff:10.0.0.0/104`) one of IPv4.
-fn canonical(network: IpNet) -> IpNet {
+/// Converts a network of IPv4-mapped addresses (`::ffff:10.0.0.0/104`) to an IPv4 network.
+fn to_canonical(network: IpNet) -> IpNet {
     let IpNet::V6(mapped) = network else { return network };
     let prefix = mapped.prefix_len().checked_sub(96);
     let network = mapped.addr().to_ipv4_mapped().zip(prefix);
@@ -84,7 +85,7 @@ fn canonical(network: IpNet) -> IpNet {
     network.map_or(IpNet::V6(mapped), IpNet::V4)
 }
 
-/// The client behind `req`.
+/// Returns the address and the device of the client.
 pub(crate) fn client(req: &HttpRequest, proxies: &[TrustedProxy]) -> Client {
     let peer = req.peer_addr().map(|peer| peer.ip());
     let forwarded = req.headers().get_all("x-forwarded-for");
@@ -96,8 +97,8 @@ pub(crate) fn client(req: &HttpRequest, proxies: &[TrustedProxy]) -> Client {
     Client { ip, device: device_name(&agent).into() }
 }
 
-/// The last address that no trusted proxy has; `hops` are read from the last one. Every hop before
-/// that address is written by the client.
+/// Returns the last address that is not a trusted proxy. `hops` starts with the last hop. The
+/// client may have written every earlier hop.
 fn origin_address<'a>(
     peer: IpAddr,
     hops: impl Iterator<Item = &'a [u8]>,
@@ -114,9 +115,9 @@ fn origin_address<'a>(
     address
 }
 
-/// Some proxies add the port, and some put brackets around an IPv6 address.
+/// Parses a hop. Some proxies add the port, and some put brackets around an IPv6 address.
 fn parse_hop(hop: &[u8]) -> Option<IpAddr> {
-    // Hop by hop: a client can send bytes that are no text, and they must not hide its address.
+    // Decode each hop on its own: invalid bytes of a client must not hide its address.
     let hop = std::str::from_utf8(hop).ok()?.trim();
     let bare = || hop.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
     let with_port = || hop.parse().ok().map(|address: SocketAddr| address.ip());
@@ -143,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn only_trusted_proxies_are_followed() {
+    fn untrusted_hops_are_ignored() {
         for (peer, header, expected) in [
             ("203.0.113.9", "198.51.100.1", "203.0.113.9"),
             ("10.1.2.3", "", "10.1.2.3"),
@@ -159,8 +160,8 @@ mod tests {
             ("10.1.2.3", "[2001:db8::7]:443,10.9.9.9", "2001:db8::7"),
             ("10.1.2.3", "[198.51.100.1, 198.51.100.1]", "10.1.2.3"),
         ] {
-            let found = address_of(peer, &[header.as_bytes()], &proxies());
-            assert_eq!(found, expected, "{peer} {header}");
+            let address = address_of(peer, &[header.as_bytes()], &proxies());
+            assert_eq!(address, expected, "{peer} {header}");
         }
         assert_eq!(address_of("10.0.0.1", &[b"1.1.1.1"], &[]), "10.0.0.1");
     }
@@ -177,13 +178,13 @@ mod tests {
     }
 
     #[test]
-    fn many_hops_are_not_followed_to_the_end() {
+    fn number_of_hops_is_limited() {
         let header = "10.0.0.1,".repeat(100_000) + "10.0.0.2";
         assert_eq!(address_of("10.1.2.3", &[header.as_bytes()], &proxies()), "10.0.0.1");
     }
 
     #[test]
-    fn networks_cover_mapped_addresses() {
+    fn network_contains_mapped_addresses() {
         for (network, address, expected) in [
             ("0.0.0.0/0", "203.0.113.9", true),
             ("0.0.0.0/0", "2001:db8::1", false),
@@ -201,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn invalid_network_is_refused_with_an_example() {
+    fn invalid_network_error_has_example() {
         for text in ["", "localhost", "10.0.0.0/33", "::/129", "10.0.0.0/", "10.0.0.0/-1", "1.2.3"]
         {
             let error = text.parse::<TrustedProxy>().unwrap_err().to_string();

@@ -1,6 +1,6 @@
-//! Names of headers that the `http` crate has no constants for.
+//! Header names without a constant in the `http` crate.
 //!
-//! A look-up by text parses the text each time, which costs more than the look-up itself.
+//! A look-up by text would parse the name each time, which costs more than the look-up itself.
 
 use actix_web::http::header::HeaderName;
 

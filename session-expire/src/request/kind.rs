@@ -1,7 +1,7 @@
-//! Kinds of requests and formats of challenges.
+//! Kinds of requests, and formats of responses to them.
 //!
-//! The kind is read from the method and the headers only, without allocating. The settle decision
-//! uses [`RequestKind`]; the challenge uses [`ResponseFormat`].
+//! Both depend on the method and the headers only. Classification does not allocate. The settle
+//! decision uses [`RequestKind`], and challenges use [`ResponseFormat`].
 
 use actix_web::{
     HttpRequest,
@@ -18,20 +18,20 @@ use super::{
     header_text,
 };
 
-/// What a request is to a session: which kinds count as the user's own acts.
+/// Kind of a request. It determines whether the request counts as an act of the user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum RequestKind {
     /// A browser loads a page or submits a form.
     Navigation,
-    /// A request of htmx.
+    /// htmx sends a request.
     Htmx,
-    /// A script or another API client.
+    /// A script or another API client sends a request.
     Api,
-    /// A part of a page: an image, a style, a script, a font.
+    /// A browser loads a part of a page: an image, a style, a script or a font.
     Subresource,
     /// A browser prefetches or prerenders a page that the user may never see.
     Speculative,
-    /// An `OPTIONS` request, which browsers send before a request across origins.
+    /// An `OPTIONS` request, which browsers send before a cross-origin request.
     Preflight,
     /// A `HEAD` request.
     Head,
@@ -60,14 +60,14 @@ impl RequestKind {
     }
 }
 
-/// How a challenge is formatted.
+/// Format of a challenge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum ResponseFormat {
-    /// A redirect, which a browser follows and shows.
+    /// A redirect to the login page.
     Page,
-    /// A problem with `HX-Redirect`.
+    /// Problem details with `HX-Redirect`.
     Htmx,
-    /// A problem.
+    /// Problem details.
     Api,
 }
 
@@ -83,7 +83,7 @@ impl ResponseFormat {
     }
 }
 
-/// The part of a client that sent a request, as far as the headers tell.
+/// Initiator of a request, detected from its headers.
 #[derive(Clone, Copy)]
 enum Initiator {
     Navigation,
@@ -100,7 +100,7 @@ impl Initiator {
         match header_text(headers, &SEC_FETCH_MODE) {
             Some("navigate") => Self::Navigation,
             Some(_) => match header_text(headers, &SEC_FETCH_DEST) {
-                // The handshake of a WebSocket comes from a script, which can react to a refusal.
+                // A script opens a WebSocket and can handle a 401.
                 None | Some("empty" | "websocket") => Self::Api,
                 Some(_) => Self::Subresource,
             },
@@ -108,7 +108,8 @@ impl Initiator {
         }
     }
 
-    /// Browsers send `Sec-Fetch-*` to trustworthy origins only, and old ones not at all.
+    /// Detects the initiator without `Sec-Fetch-*`. Old browsers do not send these headers, and
+    /// others send them to trustworthy origins only.
     fn detect_without_fetch_metadata(headers: &HeaderMap) -> Self {
         if is_xml_http_request(headers) {
             Self::Api
@@ -122,7 +123,8 @@ impl Initiator {
     }
 }
 
-/// `Sec-Purpose: prefetch`, `prefetch;prerender` and the older `Purpose: prefetch`.
+/// Returns `true` for `Sec-Purpose: prefetch`, `prefetch;prerender` and the older `Purpose:
+/// prefetch`.
 fn is_speculative(headers: &HeaderMap) -> bool {
     [&SEC_PURPOSE, &PURPOSE]
         .into_iter()
@@ -132,7 +134,8 @@ fn is_speculative(headers: &HeaderMap) -> bool {
         .any(|word| word.eq_ignore_ascii_case("prefetch") || word.eq_ignore_ascii_case("prerender"))
 }
 
-/// Web views send the name of their application's package in this header.
+/// Returns `true` for `X-Requested-With: XMLHttpRequest`. Android web views send the name of their
+/// application in this header.
 fn is_xml_http_request(headers: &HeaderMap) -> bool {
     header_text(headers, &X_REQUESTED_WITH)
         .is_some_and(|value| value.eq_ignore_ascii_case("XMLHttpRequest"))
@@ -146,7 +149,7 @@ fn accepts_html(headers: &HeaderMap) -> bool {
 }
 
 /// Returns `true` if the first media range of `Accept` is one that browsers send for a part of a
-/// page. The range of scripts and of most fonts is `*/*`, which says nothing.
+/// page. For scripts and most fonts they send `*/*`, which API clients send, too.
 fn prefers_subresource(headers: &HeaderMap) -> bool {
     let accept = header_text(headers, header::ACCEPT).unwrap_or_default();
     let range = accept.split([',', ';']).next().unwrap_or_default().trim();
@@ -236,8 +239,8 @@ mod tests {
             (Method::POST, &[NAVIGATE], "Navigation"),
             (Method::DELETE, &[CORS], "Api"),
         ] {
-            let found = RequestKind::classify(&request(method.clone(), headers), false);
-            assert_eq!(format!("{found:?}"), kind, "{method} {headers:?}");
+            let actual = RequestKind::classify(&request(method.clone(), headers), false);
+            assert_eq!(format!("{actual:?}"), kind, "{method} {headers:?}");
         }
     }
 

@@ -1,4 +1,4 @@
-//! Parts of requests: what the middleware reads of them, and what applications may read, too.
+//! Properties of requests: origin, client, device and local paths.
 //!
 //! Nothing here changes a session or writes a response.
 
@@ -22,14 +22,14 @@ use self::{
 };
 use crate::messages::notice::Languages;
 
-/// What a challenge needs of a request. It outlives the request.
+/// Properties of a request that a challenge needs. It outlives the request.
 #[derive(Debug, Clone)]
 pub(crate) struct RequestInfo {
     pub(crate) kind: RequestKind,
     pub(crate) format: ResponseFormat,
-    /// Whether the method only reads (RFC 9110 §9.2.1).
+    /// `true` if the method is safe (RFC 9110 §9.2.1).
     pub(crate) is_safe_method: bool,
-    /// The page to come back to after the login, if there is a safe one.
+    /// Return path, if the request has one.
     pub(crate) return_path: Option<String>,
     pub(crate) languages: Languages,
     pub(crate) path: String,
@@ -50,7 +50,7 @@ impl RequestInfo {
         }
     }
 
-    /// What a challenge needs of a request that has failed and is gone.
+    /// Returns the properties for the challenge of a request without a context.
     pub(crate) fn for_challenge(format: ResponseFormat, return_path: Option<&str>) -> Self {
         Self {
             kind: RequestKind::Api,
@@ -62,25 +62,24 @@ impl RequestInfo {
         }
     }
 
-    /// The link under which the user can try again: this page, or the page of the form that was
-    /// submitted.
+    /// Returns the link with which the user can try again: this page, or the page of the submitted
+    /// form. The empty path is this page.
     pub(crate) fn retry_path(&self) -> Option<&str> {
         if self.is_safe_method { Some("") } else { self.return_path.as_deref() }
     }
 
-    /// Returns `true` if this request asks for `url`, for example the login page.
+    /// Returns `true` if the path of the request is that of `url`.
     pub(crate) fn is_at(&self, url: &str) -> bool {
         is_at(&self.path, url)
     }
 
-    /// Returns `true` if this request changes something at `url`: submits the login form, for
-    /// example.
-    pub(crate) fn acts_at(&self, url: &str) -> bool {
+    /// Returns `true` for an unsafe request to the path of `url`, such as a submitted login form.
+    pub(crate) fn submits_to(&self, url: &str) -> bool {
         !self.is_safe_method && self.is_at(url)
     }
 }
 
-/// The value of a header that is visible ASCII.
+/// Returns the value of a header, if it is visible ASCII.
 pub(crate) fn header_text(headers: &HeaderMap, name: impl AsHeaderName) -> Option<&str> {
     headers.get(name)?.to_str().ok()
 }
@@ -93,7 +92,7 @@ mod tests {
 
     #[test]
     fn login_page_and_retry_path_depend_on_method() {
-        for (method, uri, is_at, acts_at, retry) in [
+        for (method, uri, is_at, is_submitted, retry) in [
             (Method::GET, "/login?next=/a", true, false, Some("")),
             (Method::HEAD, "/login", true, false, Some("")),
             (Method::OPTIONS, "/login", true, false, Some("")),
@@ -109,13 +108,13 @@ mod tests {
                 .to_http_request();
             let info = RequestInfo::new(&req, false);
             assert_eq!(info.is_at("/login?lang=de#form"), is_at, "{method} {uri}");
-            assert_eq!(info.acts_at("/login?lang=de#form"), acts_at, "{method} {uri}");
+            assert_eq!(info.submits_to("/login?lang=de#form"), is_submitted, "{method} {uri}");
             assert_eq!(info.retry_path(), retry, "{method} {uri}");
         }
     }
 
     #[test]
-    fn languages_are_read() {
+    fn languages_are_parsed() {
         let req = TestRequest::default().insert_header(("accept-language", "de, en;q=0.5"));
         let info = RequestInfo::new(&req.to_http_request(), true);
         assert_eq!(info.languages.best_of(&["en", "de"]), Some("de"));

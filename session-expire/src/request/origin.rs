@@ -1,6 +1,6 @@
-//! Origins of requests, for protection against cross-site request forgery.
+//! Origins of requests, for protection against cross-site request forgery (CSRF).
 //!
-//! Forwarding headers are not used: any client can send them.
+//! Forwarding headers are not used, because any client can send them.
 
 use actix_web::{
     HttpRequest,
@@ -13,18 +13,22 @@ use actix_web::{
 use super::{header_names::SEC_FETCH_SITE, header_text};
 use crate::error::ConfigError;
 
-/// Returns `true` if a request comes from a page of another origin, as far as the browser tells
-/// (`Sec-Fetch-Site`, else `Origin` against `Host`).
+/// Returns `true` if a page of another origin sent the request. It reads `Sec-Fetch-Site`, or
+/// compares `Origin` with `Host`.
 ///
-/// Use it for forms that change something without a session, above all the login: no cookie
-/// protects them. Clients other than browsers send neither header and pass.
+/// # Security
+///
+/// Use it for forms that change something without a session, such as the login form: `SameSite`
+/// cookies do not protect them. Clients other than browsers send neither header; their requests
+/// yield `false`.
 ///
 /// ```
 /// use actix_web::test::TestRequest;
 /// use session_expire::request::is_cross_site;
+///
 /// let post = TestRequest::post().insert_header(("host", "bank.example"));
-/// let from_elsewhere = post.insert_header(("origin", "https://evil.example")).to_http_request();
-/// assert!(is_cross_site(&from_elsewhere));
+/// let forged = post.insert_header(("origin", "https://evil.example")).to_http_request();
+/// assert!(is_cross_site(&forged));
 /// ```
 #[must_use]
 pub fn is_cross_site(req: &HttpRequest) -> bool {
@@ -37,10 +41,10 @@ pub fn is_cross_site(req: &HttpRequest) -> bool {
     }
 }
 
-/// Returns `true` if a request was caused by another site: a link, a form, an embedded element.
+/// Returns `true` if another site caused the request, by a link, a form or an embedded element.
 ///
-/// Such a request acts with the user's cookies, but the user may not have chosen to send it. Old
-/// browsers send no `Sec-Fetch-Site`; then a foreign `Origin` or `Referer` counts.
+/// Such a request carries the user's cookies, but the user may not have intended it. Old browsers
+/// send no `Sec-Fetch-Site`. For them, a foreign `Origin` or `Referer` counts.
 pub(crate) fn is_from_other_site(req: &HttpRequest) -> bool {
     let has_metadata = req.headers().contains_key(&SEC_FETCH_SITE);
     let has_foreign_referer =
@@ -48,7 +52,7 @@ pub(crate) fn is_from_other_site(req: &HttpRequest) -> bool {
     is_cross_site(req) || !has_metadata && has_foreign_referer()
 }
 
-/// Returns `true` if `url` is absolute and on the host that `req` was sent to.
+/// Returns `true` if `url` is absolute and has the host of the request.
 pub(crate) fn is_own_url(req: &HttpRequest, url: &str) -> bool {
     let Some((scheme, rest)) = url.split_once("://") else { return false };
     let port = match scheme {
@@ -57,29 +61,30 @@ pub(crate) fn is_own_url(req: &HttpRequest, url: &str) -> bool {
         _ => return false,
     };
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    // Some proxies write the default port into `Host`.
+    // Some proxies add the default port to `Host`.
     let without_port = |text: &'_ str| text.strip_suffix(port).unwrap_or(text).len();
     host(req).is_some_and(|host| {
         host[..without_port(host)].eq_ignore_ascii_case(&authority[..without_port(authority)])
     })
 }
 
-/// The host that the client addressed.
+/// Returns the host of the request.
 fn host(req: &HttpRequest) -> Option<&str> {
     header_text(req.headers(), header::HOST)
         .or_else(|| req.uri().authority().map(Authority::as_str))
 }
 
-/// Other origins whose pages may send requests that change something.
+/// Foreign origins whose pages may use the endpoints.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct AllowedOrigins(Vec<Box<str>>);
 
 impl AllowedOrigins {
-    /// Reads the origins of the builder's option `allowed_origins`.
+    /// Parses the origins of the builder's option `allowed_origins`.
     ///
     /// # Errors
     ///
-    /// Returns [`ConfigError::Value`] if one is not `http` or `https`, a host and an optional port.
+    /// Returns [`ConfigError::Value`] if an origin is not `http` or `https`, a host and an optional
+    /// port.
     pub(crate) fn parse<S: AsRef<str>>(
         origins: impl IntoIterator<Item = S>,
     ) -> Result<Self, ConfigError> {
@@ -95,17 +100,17 @@ impl AllowedOrigins {
 
     /// Returns `true` if `req` comes from a page of another origin that is not allowed.
     pub(crate) fn refuses(&self, req: &HttpRequest) -> bool {
-        is_cross_site(req) && !self.allows_origin_of(req)
+        is_cross_site(req) && !self.allows_origin(req)
     }
 
-    fn allows_origin_of(&self, req: &HttpRequest) -> bool {
+    fn allows_origin(&self, req: &HttpRequest) -> bool {
         let origin = header_text(req.headers(), header::ORIGIN);
         !self.0.is_empty()
             && origin.and_then(normalized).is_some_and(|origin| self.0.contains(&origin))
     }
 }
 
-/// The form in which browsers send an origin: lower case, without the default port.
+/// Returns the form in which browsers send an origin: lower case, without the default port.
 fn normalized(text: &str) -> Option<Box<str>> {
     let (scheme, rest) = text.split_once("://")?;
     let scheme: Scheme =
@@ -218,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn invalid_origin_is_refused_at_start() {
+    fn invalid_origin_is_config_error() {
         for text in [
             "",
             "*",

@@ -1,6 +1,6 @@
-//! Return paths: where the user comes back to after a login.
+//! Return paths: pages to which a login redirects.
 //!
-//! Every return path is local, safe to redirect to, and a page that can be read with GET.
+//! Every return path is a local path that the browser can load with GET.
 
 use actix_web::{
     HttpRequest,
@@ -9,17 +9,17 @@ use actix_web::{
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::{header_names::HX_CURRENT_URL, header_text, kind::ResponseFormat, origin::is_own_url};
-use crate::policy::local_path::{LONGEST_PATH, local_path};
+use crate::policy::local_path::{MAX_PATH_LEN, local_path};
 
-/// The characters that are encoded in the value of a query parameter; slashes stay readable.
+/// Characters that are encoded in the value of a query parameter. Slashes are not, for readability.
 const QUERY_VALUE: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
-/// The page to come back to after the login.
+/// Returns the return path of a request.
 ///
-/// A page that is read is read again. After a form the user returns to the form's page: its target,
-/// followed with GET, would show an error or repeat the act. After a script's request the user
-/// returns to the page of the script.
+/// For safe navigations, it is the requested URL. For form posts and scripts it is the page in
+/// `Referer`, because a GET of the target would fail or repeat the action. For htmx it is
+/// `HX-Current-URL`.
 pub(crate) fn return_path(req: &HttpRequest, format: ResponseFormat) -> Option<String> {
     let page = match format {
         ResponseFormat::Htmx => {
@@ -40,13 +40,13 @@ fn path_of_own_url(req: &HttpRequest, url: &str) -> Option<String> {
 
 /// Returns the URL of the login page with the return path as `next`.
 ///
-/// The start page and the login page itself are no return paths. A path with which the URL would be
-/// longer than [`LONGEST_PATH`] is dropped: browsers and proxies refuse long `Location` headers.
+/// The start page and the login page are left out. A path is left out, too, if the URL with it
+/// exceeds [`MAX_PATH_LEN`], because browsers and proxies refuse long `Location` headers.
 pub(crate) fn login_location(login_url: &str, return_path: Option<&str>) -> String {
     return_path
         .filter(|path| *path != "/" && !is_at(without_query(path), login_url))
         .map(|path| with_next(login_url, path))
-        .filter(|location| location.len() <= LONGEST_PATH)
+        .filter(|location| location.len() <= MAX_PATH_LEN)
         .unwrap_or_else(|| login_url.to_owned())
 }
 
@@ -72,10 +72,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn return_path_is_a_readable_page_of_this_site() {
+    fn return_path_is_local_page_for_get() {
         use ResponseFormat::{Api, Htmx, Page};
         let (get, post) = (Method::GET, Method::POST);
-        let long = format!("https://site.example/{}", "a".repeat(LONGEST_PATH));
+        let long = format!("https://site.example/{}", "a".repeat(MAX_PATH_LEN));
         let referer = |url: &'static str| Some(("referer", url));
         let current = |url: &'static str| Some(("hx-current-url", url));
         for (method, format, header, expected) in [
@@ -101,13 +101,13 @@ mod tests {
             let mut req = TestRequest::with_uri("/page?x=1").method(method.clone());
             req = req.insert_header(("host", "site.example"));
             req = header.into_iter().fold(req, TestRequest::insert_header);
-            let found = return_path(&req.to_http_request(), format);
-            assert_eq!(found.as_deref(), expected, "{method} {format:?} {header:?}");
+            let actual = return_path(&req.to_http_request(), format);
+            assert_eq!(actual.as_deref(), expected, "{method} {format:?} {header:?}");
         }
     }
 
     #[test]
-    fn login_location_carries_encoded_return_path() {
+    fn login_location_has_encoded_return_path() {
         for (login_url, path, location) in [
             ("/login", None, "/login"),
             ("/login", Some("/"), "/login"),
@@ -122,11 +122,11 @@ mod tests {
     }
 
     #[test]
-    fn login_location_is_never_longer_than_limit() {
+    fn login_location_length_is_limited() {
         let prefix = "/login?next=";
         for (path, expected) in [
-            ("a".repeat(LONGEST_PATH - prefix.len() - 1), LONGEST_PATH),
-            ("a".repeat(LONGEST_PATH - prefix.len()), "/login".len()),
+            ("a".repeat(MAX_PATH_LEN - prefix.len() - 1), MAX_PATH_LEN),
+            ("a".repeat(MAX_PATH_LEN - prefix.len()), "/login".len()),
             ("?".repeat(700), "/login".len()),
         ] {
             assert_eq!(login_location("/login", Some(&format!("/{path}"))).len(), expected);

@@ -1,8 +1,8 @@
 //! Device names from `User-Agent` headers.
 //!
-//! No part of a header gets into a name: names are composed of the words of two tables.
+//! A name contains only words of two tables and no part of the header.
 
-/// Marks and names of browsers. A browser comes after those that also send its mark.
+/// Tokens and names of browsers. A browser is listed after all browsers that also send its token.
 const BROWSERS: [(&str, &str); 13] = [
     ("Edg", "Edge"),
     ("OPR/", "Opera"),
@@ -19,7 +19,7 @@ const BROWSERS: [(&str, &str); 13] = [
     ("PostmanRuntime/", "Postman"),
 ];
 
-/// Marks and names of operating systems.
+/// Tokens and names of operating systems.
 const SYSTEMS: [(&str, &str); 8] = [
     ("iPhone", "iPhone"),
     ("iPad", "iPad"),
@@ -34,17 +34,18 @@ const SYSTEMS: [(&str, &str); 8] = [
 /// Returns a name for the device that sent a `User-Agent`, such as `Firefox on Linux`, or `Unknown
 /// device`.
 ///
-/// The name holds nothing of the header itself, because clients can write anything into it.
+/// The name contains no part of the header, because clients can send any text.
 ///
 /// ```
 /// use session_expire::request::device_name;
+///
 /// let agent = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
 /// assert_eq!(device_name(agent), "Firefox on Linux");
 /// ```
 #[must_use]
 pub fn device_name(user_agent: &str) -> String {
     let known = |names: &[(&str, &'static str)]| {
-        names.iter().find(|(mark, _)| user_agent.contains(mark)).map(|(_, name)| *name)
+        names.iter().find(|(token, _)| user_agent.contains(token)).map(|(_, name)| *name)
     };
     match (known(&BROWSERS), known(&SYSTEMS)) {
         (Some(browser), Some(system)) => format!("{browser} on {system}"),
@@ -58,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn device_name_follows_marks_of_browser_and_system() {
+    fn device_name_has_browser_and_system() {
         for (agent, name) in [
             (
                 "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36 Edg/140.0.0.0",

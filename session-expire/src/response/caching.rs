@@ -1,18 +1,18 @@
 //! Cache headers of responses.
 //!
-//! A response that depends on a session cookie never gets into a shared cache, unless its handler
-//! has set cache headers. A response that carries a cookie or a consumed message never does.
+//! Shared caches store no response that depends on a session cookie, unless the handler has set
+//! cache headers. They never store a response with a session cookie or a consumed message.
 
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
-/// What a response must say to caches. The settle decision chooses it.
+/// Caching rule of a response. The settle decision chooses it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum CachingRule {
-    /// An anonymous response, which another cookie would change.
+    /// For anonymous visitors: adds `Vary: Cookie`.
     VaryCookie,
-    /// The response to a signed-in user.
+    /// For signed-in users: `private, no-cache` with a validator, otherwise `no-store`.
     PrivatePage,
-    /// A response that carries a session cookie, a reason or a consumed message.
+    /// For responses with a session cookie, a reason or a consumed message: always `no-store`.
     NoStore,
 }
 
@@ -21,19 +21,19 @@ impl CachingRule {
     pub(crate) fn apply(self, headers: &mut HeaderMap) {
         match self {
             Self::VaryCookie => vary_by_cookie(headers),
-            Self::PrivatePage => keep_private(headers),
+            Self::PrivatePage => make_private(headers),
             Self::NoStore => forbid_storing(headers),
         }
     }
 }
 
-/// `Cache-Control: no-store`, whatever the handler has set.
+/// Replaces all cache headers of the handler with `no-store`.
 fn forbid_storing(headers: &mut HeaderMap) {
     headers.retain(|name, _| !is_cache_header(name));
     set_cache_control(headers, "no-store");
 }
 
-fn keep_private(headers: &mut HeaderMap) {
+fn make_private(headers: &mut HeaderMap) {
     let known = CacheHeaders::find(headers);
     if !known.has_own_rule {
         let rule = if known.has_validator { "private, no-cache" } else { "no-store" };
@@ -52,30 +52,30 @@ fn set_cache_control(headers: &mut HeaderMap, value: &'static str) {
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(value));
 }
 
-/// Which headers about caching a response has.
+/// Presence of cache headers in a response.
 #[derive(Default)]
 struct CacheHeaders {
-    /// The handler has decided about caches.
+    /// `true` if the handler has set cache headers.
     has_own_rule: bool,
     has_validator: bool,
     has_vary: bool,
 }
 
 impl CacheHeaders {
-    /// A response has few headers: one pass over them is faster than a look-up of each.
+    /// Finds the headers in one pass. Responses have few headers, so this is faster than look-ups.
     fn find(headers: &HeaderMap) -> Self {
-        let mut found = Self::default();
+        let mut present = Self::default();
         for name in headers.keys() {
             match *name {
                 header::CACHE_CONTROL | header::EXPIRES | header::PRAGMA => {
-                    found.has_own_rule = true;
+                    present.has_own_rule = true;
                 }
-                header::ETAG | header::LAST_MODIFIED => found.has_validator = true,
-                header::VARY => found.has_vary = true,
+                header::ETAG | header::LAST_MODIFIED => present.has_validator = true,
+                header::VARY => present.has_vary = true,
                 _ => {}
             }
         }
-        found
+        present
     }
 }
 
@@ -87,9 +87,8 @@ fn varies_by_cookie(headers: &HeaderMap) -> bool {
     headers.get_all(header::VARY).any(|value| value.as_bytes().split(|b| *b == b',').any(is_cookie))
 }
 
-/// Returns `true` for the headers by which caches decide whether to store a response.
-///
-/// Targeted ones (RFC 9213 §2.2, `CDN-Cache-Control`) override `Cache-Control`.
+/// Returns `true` for headers that control caches. Targeted headers, such as `CDN-Cache-Control`,
+/// override `Cache-Control` (RFC 9213 §2.2).
 pub(super) fn is_cache_header(name: &HeaderName) -> bool {
     [header::CACHE_CONTROL, header::EXPIRES, header::PRAGMA].contains(name)
         || name.as_str().ends_with("-cache-control")
@@ -118,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn rule_and_own_headers_give_cache_headers() {
+    fn cache_headers_follow_rule_and_own_headers() {
         use CachingRule::{NoStore, PrivatePage, VaryCookie};
         const CACHED: (&str, &str) = ("cache-control", "public, max-age=600");
         const NO_STORE: &str = "cache-control: no-store";

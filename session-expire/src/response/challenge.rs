@@ -1,6 +1,6 @@
-//! Challenges: responses that ask the client to sign in.
+//! Challenges: responses to requests that need a login.
 //!
-//! A browser is redirected to the login page; other clients get a 401 with the reason.
+//! Browsers are redirected to the login page. Other clients receive a 401 with the reason.
 
 use actix_web::{
     HttpResponse,
@@ -16,19 +16,19 @@ use crate::{
 const SESSION_EXPIRED: HeaderName = HeaderName::from_static("x-session-expired");
 const HX_REDIRECT: HeaderName = HeaderName::from_static("hx-redirect");
 
-/// Why a session has ended, as the client is told.
+/// Details of an ended session in a challenge.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Expired<'a> {
     pub(crate) reason: Reason,
-    /// The application's own word beside the reason.
+    /// Cause, which is a word of the application.
     pub(crate) cause: Option<&'a str>,
-    /// The sentence for the user.
+    /// Text for the user.
     pub(crate) text: &'a str,
 }
 
 /// Returns the challenge for a request. `expired` is `None` for an anonymous request.
 ///
-/// A request for the login page itself must not be challenged: see [`RequestInfo::is_at`].
+/// The caller must not challenge a request for the login page: see [`RequestInfo::is_at`].
 pub(crate) fn challenge(
     info: &RequestInfo,
     login_url: &str,
@@ -58,12 +58,12 @@ fn unauthorized(location: &str, expired: Option<Expired<'_>>) -> HttpResponse {
     problem.login_url(location).into_response()
 }
 
-/// Sets `X-Session-Expired`, also on a handler's own 401.
+/// Sets `X-Session-Expired`.
 pub(crate) fn set_reason_header(headers: &mut HeaderMap, reason: Reason) {
     headers.insert(SESSION_EXPIRED, HeaderValue::from_static(reason.as_str()));
 }
 
-/// Redirects a browser to `location`, which it loads with GET.
+/// Returns a redirect for browsers, which load `location` with GET.
 pub(crate) fn see_other(location: &str) -> HttpResponse {
     HttpResponse::SeeOther()
         .insert_header((header::LOCATION, location))
@@ -71,7 +71,7 @@ pub(crate) fn see_other(location: &str) -> HttpResponse {
         .finish()
 }
 
-/// Redirects htmx to `location`.
+/// Returns a redirect for htmx.
 pub(crate) fn hx_redirect(location: &str) -> HttpResponse {
     let mut response =
         HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).finish();
@@ -79,7 +79,7 @@ pub(crate) fn hx_redirect(location: &str) -> HttpResponse {
     response
 }
 
-/// htmx follows this header on every status.
+/// Sets `HX-Redirect`, which htmx follows with any status.
 fn set_hx_redirect(headers: &mut HeaderMap, location: &str) {
     if let Ok(location) = HeaderValue::from_str(location) {
         headers.insert(HX_REDIRECT, location);
@@ -127,13 +127,14 @@ mod tests {
             (API, expired(), 401, "", "", "revoked"),
         ] {
             let response = challenge(&info(header), "/login", why);
-            let found = |name| response.headers().get(name).map_or("", |v| v.to_str().unwrap());
+            let header_text =
+                |name| response.headers().get(name).map_or("", |v| v.to_str().unwrap());
             assert_eq!(response.status(), status, "{header:?}");
-            assert_eq!(found("location"), location, "{header:?}");
-            assert_eq!(found("hx-redirect"), hx, "{header:?}");
-            assert_eq!(found("x-session-expired"), reason, "{header:?}");
-            assert_eq!(found("cache-control"), "no-store", "{header:?}");
-            assert_eq!(found("www-authenticate").is_empty(), status != 401, "{header:?}");
+            assert_eq!(header_text("location"), location, "{header:?}");
+            assert_eq!(header_text("hx-redirect"), hx, "{header:?}");
+            assert_eq!(header_text("x-session-expired"), reason, "{header:?}");
+            assert_eq!(header_text("cache-control"), "no-store", "{header:?}");
+            assert_eq!(header_text("www-authenticate").is_empty(), status != 401, "{header:?}");
         }
     }
 

@@ -1,4 +1,6 @@
-//! Responses that the middleware writes itself, and its changes to those of handlers.
+//! Responses of the middleware: challenges, problems, cache headers and replacement.
+//!
+//! Settling and the endpoints use them.
 
 pub(crate) mod caching;
 pub(crate) mod challenge;

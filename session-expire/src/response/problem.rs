@@ -1,4 +1,6 @@
-//! Problem details for HTTP APIs (RFC 9457 §3): how the middleware writes every refusal.
+//! Problem details for HTTP APIs (RFC 9457 §3).
+//!
+//! Every refusal of the middleware is a problem.
 
 use actix_web::{
     HttpResponse, ResponseError,
@@ -18,12 +20,12 @@ use crate::{
 pub(super) const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
-/// Seconds after which a request is worth repeating while the registry is unavailable.
+/// Seconds after which a client may retry while the registry is unavailable.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
-/// A scheme of our own: browsers know no prompt for it.
+/// Authentication scheme of the middleware. Browsers show no prompt for an unknown scheme.
 const SESSION_SCHEME: HeaderValue = HeaderValue::from_static("Session realm=\"application\"");
 
-/// The problems of this crate.
+/// Type of a problem.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ProblemType {
     SessionExpired,
@@ -37,7 +39,7 @@ pub(crate) enum ProblemType {
 }
 
 impl ProblemType {
-    /// URI, title and status.
+    /// Returns URI, title and status.
     const fn parts(self) -> (&'static str, &'static str, StatusCode) {
         match self {
             Self::SessionExpired => (
@@ -72,7 +74,7 @@ impl ProblemType {
     }
 }
 
-/// A problem to respond with.
+/// Problem to respond with.
 #[derive(Debug)]
 pub(crate) struct Problem<'a> {
     problem_type: ProblemType,
@@ -87,13 +89,13 @@ impl<'a> Problem<'a> {
         Self { problem_type, detail, reason: None, cause: None, login_url: None }
     }
 
-    /// Sets why the session has ended, and the application's own word for it.
+    /// Sets the reason and the cause of the session's end.
     pub(crate) fn reason(mut self, reason: Reason, cause: Option<&'a str>) -> Self {
         (self.reason, self.cause) = (Some(reason), cause);
         self
     }
 
-    /// Sets where to sign in.
+    /// Sets the URL of the login page.
     pub(crate) fn login_url(mut self, url: &'a str) -> Self {
         self.login_url = Some(url);
         self
@@ -124,7 +126,7 @@ impl<'a> Problem<'a> {
     }
 }
 
-/// The members of RFC 9457 §3.1, and ours.
+/// Members of RFC 9457 §3.1, and extension members (§3.2).
 #[derive(Serialize)]
 struct ProblemBody<'a> {
     r#type: &'static str,
@@ -139,18 +141,18 @@ struct ProblemBody<'a> {
     login_url: Option<&'a str>,
 }
 
-/// Every 401 must name a scheme (RFC 9110 §11.6.1).
+/// Sets `WWW-Authenticate`, which every 401 must have (RFC 9110 §11.6.1).
 pub(crate) fn set_authenticate_header(headers: &mut HeaderMap) {
     headers.insert(header::WWW_AUTHENTICATE, SESSION_SCHEME);
 }
 
-/// What a page shows of a problem. It travels in the extensions of the response.
+/// Text of a problem for its HTML page. The extensions of the response contain it.
 pub(super) struct ProblemText {
     pub(super) title: &'static str,
     pub(super) detail: String,
 }
 
-/// 503: the registry is unavailable. The session is untouched.
+/// Returns a 503: the registry is unavailable. The session does not change.
 pub(crate) fn unavailable() -> HttpResponse {
     let detail = "Nothing is lost and you have not been signed out. Try again in a few seconds.";
     let mut response = Problem::new(ProblemType::Unavailable, detail).into_response();
@@ -158,41 +160,41 @@ pub(crate) fn unavailable() -> HttpResponse {
     response
 }
 
-/// 403: a page of another origin sent a request that would change something.
+/// Returns a 403: a page of another origin sent the request.
 pub(crate) fn cross_site() -> HttpResponse {
     let detail = "This request came from a page of another site.";
     Problem::new(ProblemType::CrossSite, detail).into_response()
 }
 
-/// 400: `detail` states what the request must look like.
+/// Returns a 400. `detail` describes a valid request.
 pub(crate) fn bad_request(detail: &str) -> HttpResponse {
     Problem::new(ProblemType::BadRequest, detail).into_response()
 }
 
-/// 413: the body of the request is too long.
+/// Returns a 413: the body of the request is too long.
 pub(crate) fn content_too_large() -> HttpResponse {
     let detail = "The body of this request is too long.";
     Problem::new(ProblemType::ContentTooLarge, detail).into_response()
 }
 
-/// 500: the application is configured wrongly. Only the log says how.
+/// Returns a 500: the configuration of the application is wrong. Only the log has details.
 pub(crate) fn configuration_error() -> HttpResponse {
-    let detail = "The server is not set up correctly. Its log says what to change.";
+    let detail = "The server is not configured correctly. See its log.";
     Problem::new(ProblemType::ConfigurationError, detail).into_response()
 }
 
-/// 409: the session limit refuses a login. Names the devices of the open sessions.
-pub(crate) fn too_many_sessions(holders: &[SessionRecord]) -> HttpResponse {
-    let sessions: Vec<_> = holders.iter().map(session_text).collect();
+/// Returns a 409: the session limit refuses a login. It lists the devices of the active sessions.
+pub(crate) fn too_many_sessions(active: &[SessionRecord]) -> HttpResponse {
+    let sessions: Vec<_> = active.iter().map(session_text).collect();
     let detail = format!(
-        "You already have as many sessions as are allowed: {}. \
+        "You have reached the maximum number of sessions: {}. \
          Sign out of one, then sign in again.",
         sessions.join("; ")
     );
     Problem::new(ProblemType::TooManySessions, &detail).into_response()
 }
 
-/// Without the address: the user who reads this has not signed in yet.
+/// Describes a session without its address, because the reader has not signed in yet.
 fn session_text(record: &SessionRecord) -> String {
     let time = |at: Timestamp| at.to_utc().format("%Y-%m-%d %H:%M UTC");
     let device = Some(&*record.client.device).filter(|device| !device.is_empty());
@@ -205,7 +207,7 @@ impl ResponseError for RegistryError {
         StatusCode::SERVICE_UNAVAILABLE
     }
 
-    /// The cause is in the log.
+    /// Returns a 503 without details.
     fn error_response(&self) -> HttpResponse {
         unavailable()
     }
@@ -217,7 +219,7 @@ impl ResponseError for SetupError {
     }
 
     fn error_response(&self) -> HttpResponse {
-        // A second session layer is reported once per application.
+        // `Diagnostics` logs a second session layer once per application.
         if *self != Self::OtherSessionLayer {
             tracing::error!(event = "sys_setup_error", error = %self, "set-up error");
         }
@@ -296,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn session_limit_names_devices_and_no_address() {
+    fn session_limit_problem_has_devices_without_address() {
         let now = Timestamp::from_millis(1_767_268_800_000);
         let mut login = NewLogin::new("alice", now, &Policy::new());
         login.client = Client::new("203.0.113.9".parse().ok(), "Firefox on Linux");

@@ -1,6 +1,6 @@
-//! Problems as pages.
+//! HTML pages for problems.
 //!
-//! A problem becomes a page at the end, so that the application's own error pages come first.
+//! The middleware renders a page last, so the application's error pages take precedence.
 
 use actix_web::{
     HttpResponse,
@@ -17,7 +17,8 @@ const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 
 /// Returns a page for `problem` with a link to `retry_path`.
 ///
-/// Returns `None` if the response is no problem of ours, or the application has replaced its body.
+/// Returns `None` if the response is not a problem of the middleware, or if the application has
+/// replaced its body.
 pub(crate) fn as_html_page<B>(
     problem: &HttpResponse<B>,
     retry_path: Option<&str>,
@@ -27,7 +28,7 @@ pub(crate) fn as_html_page<B>(
     if problem.headers().get(header::CONTENT_TYPE)? != PROBLEM_JSON {
         return None;
     }
-    let mut page = HttpResponse::build(problem.status()).body(html(text, retry_path));
+    let mut page = HttpResponse::build(problem.status()).body(render_html(text, retry_path));
     for (name, value) in problem.headers() {
         page.headers_mut().append(name.clone(), value.clone());
     }
@@ -52,7 +53,7 @@ pub(crate) fn retry_link<'a>(
     }
 }
 
-fn html(text: &ProblemText, retry_path: Option<&str>) -> String {
+fn render_html(text: &ProblemText, retry_path: Option<&str>) -> String {
     let (title, detail) = (escape(text.title), escape(&text.detail));
     let link = |path| format!("<p><a href=\"{}\">Try again</a></p>", escape(path));
     format!(
@@ -85,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn page_shows_problem_escaped_with_retry_link() {
+    fn page_has_escaped_problem_and_retry_link() {
         let problem = bad_request("<script>\"&");
         let page = as_html_page(&problem, Some("/a?b=\"&c")).unwrap();
         assert_eq!(page.status(), 400);

@@ -1,4 +1,6 @@
 //! Replacement of a handler's response.
+//!
+//! Headers that describe only the replaced response are removed.
 
 use actix_web::{
     HttpResponse,
@@ -12,10 +14,10 @@ use actix_web::{
 
 use super::caching::is_cache_header;
 
-/// Puts `response` in the place of the handler's response.
+/// Replaces the handler's response with `response`.
 ///
-/// The handler's other headers stay: its cookies and CORS permissions are still needed. Those that
-/// describe the response that is not sent go.
+/// Cookies, CORS permissions and other headers of the handler are copied. Headers that describe
+/// only its response are not.
 pub(crate) fn replace<B>(
     res: ServiceResponse<EitherBody<B>>,
     mut response: HttpResponse,
@@ -30,7 +32,7 @@ pub(crate) fn replace<B>(
     ServiceResponse::new(req, response.map_into_right_body())
 }
 
-/// Returns `true` for headers that are true of one response only.
+/// Returns `true` for headers that describe only one response.
 fn describes_response(name: &HeaderName) -> bool {
     describes_content(name)
         || is_cache_header(name)
@@ -51,14 +53,14 @@ fn describes_response(name: &HeaderName) -> bool {
         .contains(name)
 }
 
-/// A policy of the site is no description of the content.
+/// Returns `true` for headers that describe the content. `Content-Security-Policy` does not.
 fn describes_content(name: &HeaderName) -> bool {
     let name = name.as_str();
     name.starts_with("content-") && !name.starts_with("content-security-policy")
 }
 
-/// Returns `true` for headers that make a client or a proxy act, whatever the status: htmx follows
-/// its own, and a proxy sends the file that `X-Accel-Redirect` names.
+/// Returns `true` for headers that instruct a client or a proxy regardless of the status. For
+/// example, a proxy sends the file that `X-Accel-Redirect` names.
 fn is_instruction(name: &str) -> bool {
     ["hx-", "sec-websocket-", "x-accel-"].iter().any(|prefix| name.starts_with(prefix))
         || matches!(
@@ -67,8 +69,7 @@ fn is_instruction(name: &str) -> bool {
         )
 }
 
-/// Returns `true` if a handler has responded with a 401 and nothing else. A 401 of another scheme
-/// (Basic, Bearer) says more.
+/// Returns `true` for a 401 without a body and without an authentication scheme, such as Basic.
 pub(crate) fn is_empty_401<B: MessageBody>(res: &ServiceResponse<B>) -> bool {
     res.status() == StatusCode::UNAUTHORIZED
         && matches!(res.response().body().size(), BodySize::None | BodySize::Sized(0))
@@ -82,8 +83,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn replaced_response_keeps_only_what_is_still_true() {
-        for (name, stays) in [
+    fn replacement_removes_headers_of_old_response() {
+        for (name, is_copied) in [
             ("set-cookie", true),
             ("access-control-allow-origin", true),
             ("vary", true),
@@ -121,14 +122,14 @@ mod tests {
         ] {
             let handler = HttpResponse::Ok().insert_header((name, "x")).body("secret");
             let replaced = replaced(handler, HttpResponse::Unauthorized().finish());
-            assert_eq!(replaced.headers().contains_key(name), stays, "{name}");
+            assert_eq!(replaced.headers().contains_key(name), is_copied, "{name}");
             assert_eq!(replaced.status(), 401);
             assert_eq!(replaced.response().body().size(), BodySize::Sized(0));
         }
     }
 
     #[test]
-    fn replacement_wins_and_repeated_headers_stay() {
+    fn replacement_header_overrides_and_cookies_remain() {
         let handler = HttpResponse::Ok()
             .append_header(("set-cookie", "a=1"))
             .append_header(("set-cookie", "b=2"))
@@ -147,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn only_401_without_body_and_scheme_is_empty() {
+    fn empty_401_has_no_body_and_no_scheme() {
         for (response, expected) in [
             (HttpResponse::Unauthorized().finish(), true),
             (HttpResponse::Unauthorized().body(""), true),

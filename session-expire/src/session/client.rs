@@ -1,4 +1,6 @@
 //! Address and device of a client.
+//!
+//! The middleware derives both from the request; a record stores them for a sessions page.
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -13,9 +15,9 @@ use std::{net::IpAddr, sync::Arc};
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Client {
-    /// Address, if it is known.
+    /// IP address; `None` if it is not known.
     pub ip: Option<IpAddr>,
-    /// Device in words, such as `Firefox on Linux`; empty if it is not known.
+    /// Device name, such as `Firefox on Linux`; empty if it is not known.
     pub device: Arc<str>,
 }
 

@@ -1,7 +1,7 @@
-//! Session data of a record: the application's entries and the flash messages that wait.
+//! Session data of a record: the application's entries and the unread flash messages.
 //!
-//! Writes merge per entry: a request stores only what it has changed, so two requests that change
-//! different entries lose nothing.
+//! Writes merge per entry. A request stores only its own changes, and two requests that change
+//! different entries lose nothing. Every registry applies [`SessionData::apply`] or its equivalent.
 
 use std::fmt;
 
@@ -10,9 +10,9 @@ use serde_json::value::RawValue;
 
 /// Session data of a record.
 ///
-/// Entries are JSON values under the names that the application has given to
-/// [`Session::insert`](actix_session::Session::insert). The user is no entry: it is
-/// [`SessionRecord::user`](crate::registry::SessionRecord::user).
+/// Entries are JSON values under the names that the application passes to
+/// [`Session::insert`](actix_session::Session::insert). The user id is not an entry; it is the
+/// field [`SessionRecord::user`](crate::registry::SessionRecord::user).
 ///
 /// ```
 /// use session_expire::registry::{DataChanges, SessionData};
@@ -26,7 +26,7 @@ use serde_json::value::RawValue;
 #[derive(Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SessionData {
-    /// Sorted by name. A session has few entries, and a sorted list is smaller than a map.
+    /// Sorted by name. A session has few entries, so a sorted list is smaller than a map.
     #[serde(rename = "e", skip_serializing_if = "Vec::is_empty")]
     entries: Vec<DataEntry>,
     #[serde(rename = "m", skip_serializing_if = "Vec::is_empty")]
@@ -36,11 +36,11 @@ pub struct SessionData {
 /// One entry: its name and its JSON value.
 pub(crate) type DataEntry = (Box<str>, Box<RawValue>);
 
-/// A flash message in a record, in the form in which it is stored.
+/// Flash message in its stored form.
 #[derive(Clone, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct StoredMessage {
-    /// The number by which a request consumes it; unique within the session.
+    /// Id by which a request consumes the message; unique within the session.
     #[serde(rename = "n")]
     pub id: u64,
     /// The message as JSON.
@@ -48,7 +48,7 @@ pub struct StoredMessage {
     pub content: Box<RawValue>,
 }
 
-/// What a request changes in the data of its session.
+/// Changes that a request makes to the data of its session.
 #[derive(Clone, Default)]
 #[non_exhaustive]
 pub struct DataChanges {
@@ -58,34 +58,34 @@ pub struct DataChanges {
     pub removed: Vec<Box<str>>,
     /// Messages to append.
     pub added_messages: Vec<StoredMessage>,
-    /// Numbers of messages that were shown.
+    /// Ids of messages that the user has read.
     pub consumed_messages: Vec<u64>,
 }
 
-/// The data of a session would exceed [`SessionData::MAX_BYTES`].
+/// Error of a change that would make session data exceed [`SessionData::MAX_BYTES`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the session data would exceed {} bytes", SessionData::MAX_BYTES)]
 pub struct DataTooLarge;
 
 impl SessionData {
-    /// Most bytes of names and JSON values per session: 64 KB.
+    /// Maximum size of the names and JSON values of one session: 64 KB.
     pub const MAX_BYTES: usize = 65_536;
 
-    /// Most flash messages that wait; the oldest are dropped.
+    /// Maximum number of unread flash messages. If more are added, the oldest are deleted.
     pub const MAX_MESSAGES: usize = 12;
 
-    /// Returns the value of the entry `name`.
+    /// Returns the JSON value of the entry `name`; `None` if there is no such entry.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&RawValue> {
         self.position(name).ok().map(|at| &*self.entries[at].1)
     }
 
-    /// Returns all entries in the order of their names.
+    /// Returns all entries, sorted by name.
     pub fn entries(&self) -> impl ExactSizeIterator<Item = (&str, &RawValue)> {
         self.entries.iter().map(|(name, json)| (&**name, &**json))
     }
 
-    /// Returns the flash messages that wait, oldest first.
+    /// Returns the unread flash messages, oldest first.
     #[must_use]
     pub fn messages(&self) -> &[StoredMessage] {
         &self.messages
@@ -97,12 +97,13 @@ impl SessionData {
         self.entries.is_empty() && self.messages.is_empty()
     }
 
-    /// Merges `changes`: the rule that [`Registry::update`](crate::registry::Registry::update) keeps.
+    /// Merges `changes` into the data. [`Registry::update`](crate::registry::Registry::update)
+    /// must have the same effect.
     ///
     /// # Errors
     ///
-    /// Returns [`DataTooLarge`] if the result would exceed [`MAX_BYTES`](Self::MAX_BYTES); nothing
-    /// has changed then.
+    /// Returns [`DataTooLarge`] if the result would exceed [`MAX_BYTES`](Self::MAX_BYTES). The data
+    /// is then unchanged.
     pub fn apply(&mut self, changes: &DataChanges) -> Result<(), DataTooLarge> {
         if changes.is_empty() {
             return Ok(());
@@ -116,7 +117,7 @@ impl SessionData {
         Ok(())
     }
 
-    /// Returns the size that counts toward [`MAX_BYTES`](Self::MAX_BYTES).
+    /// Returns the size in bytes that counts toward [`MAX_BYTES`](Self::MAX_BYTES).
     #[must_use]
     pub fn bytes(&self) -> usize {
         let entries = self.entries.iter().map(|(name, json)| name.len() + json.get().len());
@@ -124,12 +125,12 @@ impl SessionData {
         entries.chain(messages).sum()
     }
 
-    /// Removes the entry `name`, also from data that is not sorted, because it is forged.
+    /// Removes the entry `name`. It searches all entries, because forged data may not be sorted.
     pub(crate) fn remove(&mut self, name: &str) {
         self.entries.retain(|(entry, _)| **entry != *name);
     }
 
-    /// Data of a registry that does not store it as JSON; entries in any order.
+    /// Returns data made of `entries`, in any order, and `messages`.
     #[cfg(feature = "redis")]
     pub(crate) fn from_parts(mut entries: Vec<DataEntry>, messages: Vec<StoredMessage>) -> Self {
         entries.sort_by(|(a, _), (b, _)| a.cmp(b));
@@ -160,7 +161,7 @@ impl SessionData {
 }
 
 impl StoredMessage {
-    /// Returns a message with the number `id`.
+    /// Returns a message with this id and this JSON content.
     #[must_use]
     pub fn new(id: u64, content: Box<RawValue>) -> Self {
         Self { id, content }
@@ -173,7 +174,7 @@ impl DataChanges {
         self.set.push((name.into(), value));
     }
 
-    /// Returns `true` if nothing changes.
+    /// Returns `true` if there are no changes.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.set.is_empty()
@@ -201,7 +202,7 @@ impl PartialEq for StoredMessage {
 
 impl Eq for StoredMessage {}
 
-/// Session data is the application's and may hold secrets: only its size is shown.
+/// Shows only counts: the application may store secrets in session data.
 impl fmt::Debug for SessionData {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SessionData")
@@ -256,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_are_added_and_consumed_one_by_one() {
+    fn consumed_message_is_removed_and_the_others_stay() {
         let mut data = SessionData::default();
         let added = DataChanges { added_messages: vec![message(1), message(2)], ..<_>::default() };
         data.apply(&added).unwrap();
@@ -267,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn many_messages_keep_the_newest() {
+    fn surplus_messages_remove_the_oldest() {
         let mut data = SessionData::default();
         let added =
             DataChanges { added_messages: (0..20).map(message).collect(), ..<_>::default() };
@@ -279,17 +280,17 @@ mod tests {
     fn data_over_the_limit_changes_nothing() {
         let mut data = SessionData::default();
         let mut small = DataChanges::default();
-        small.set("kept", json("1"));
+        small.set("theme", json("1"));
         data.apply(&small).unwrap();
         let mut large = DataChanges::default();
-        large.set("kept", json("2"));
+        large.set("theme", json("2"));
         large.set("large", json(&format!("\"{}\"", "x".repeat(SessionData::MAX_BYTES))));
         assert_eq!(data.apply(&large), Err(DataTooLarge));
-        assert_eq!(data.get("kept").map(RawValue::get), Some("1"));
+        assert_eq!(data.get("theme").map(RawValue::get), Some("1"));
     }
 
     #[test]
-    fn data_reads_back_from_its_json_and_hides_from_debug() {
+    fn data_round_trips_as_json_and_debug_shows_no_values() {
         let mut data = SessionData::default();
         let mut changes =
             DataChanges { added_messages: vec![message(1)], ..DataChanges::default() };

@@ -1,4 +1,7 @@
-//! Keys of session records: the secret key, the public id and the signing key.
+//! Keys of session records: the secret key and the public id.
+//!
+//! Both come from a cryptographic generator, and only the public id has a `Display`. The cookie
+//! carries the secret key, and pages show the public id.
 
 use std::{
     borrow::Cow,
@@ -12,11 +15,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::error::InvalidPublicId;
 
-/// Secret key of a session record: 4 letters that all sessions of one user share, then 22 random
-/// letters and digits (131 bits; OWASP ASVS 5.0 7.2.3 requires 128).
+/// Secret key of a session record: a partition key of 4 characters, then 22 random letters and
+/// digits (131 bits; OWASP ASVS 5.0 7.2.3 requires 128).
 ///
-/// The session cookie holds it. No page, log or `Debug` output does. By the shared letters a registry
-/// can keep the records of one user together.
+/// The session cookie carries the key. No page, log or `Debug` output shows it. All keys of a user
+/// have the same [partition key](Self::partition_key), so a registry can store the records of a
+/// user together.
 ///
 /// ```
 /// use session_expire::registry::RecordKey;
@@ -29,7 +33,7 @@ use crate::error::InvalidPublicId;
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct RecordKey([u8; 26]);
 
-/// The first of the random letters suffice.
+/// Hashes 8 of the random characters: 47 bits are enough for a table.
 impl Hash for RecordKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
         let letters = &self.0[PARTITION..PARTITION + 8];
@@ -37,8 +41,10 @@ impl Hash for RecordKey {
     }
 }
 
-/// Hasher of keys for a table of records. Keys are random and no client can choose one that is
-/// stored, so no secret is needed against chosen collisions; but letters are not spread evenly.
+/// Hasher of record keys for a table of records.
+///
+/// It needs no secret against chosen collisions, because clients cannot choose the keys. It mixes
+/// the bits, because letters and digits use only part of each byte.
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct KeyHasher(u64);
 
@@ -48,8 +54,8 @@ impl Hasher for KeyHasher {
     }
 
     fn write_u64(&mut self, number: u64) {
-        let stirred = (self.0 ^ number).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        self.0 = stirred ^ (stirred >> 32);
+        let mixed = (self.0 ^ number).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        self.0 = mixed ^ (mixed >> 32);
     }
 
     fn finish(&self) -> u64 {
@@ -57,11 +63,11 @@ impl Hasher for KeyHasher {
     }
 }
 
-/// Number of letters that the sessions of one user share.
+/// Length of a partition key.
 const PARTITION: usize = 4;
 
 impl RecordKey {
-    /// Returns a new key for a session of `user`, from the thread's cryptographic generator.
+    /// Returns a new key for a session of `user`, from a cryptographic generator.
     #[must_use]
     pub fn random(user: &str) -> Self {
         Self::join(user, random_letters())
@@ -71,7 +77,7 @@ impl RecordKey {
     /// malformed.
     #[must_use]
     pub fn with_secret(user: &str, secret: &str) -> Option<Self> {
-        letters(secret).map(|secret| Self::join(user, secret))
+        parse_letters(secret).map(|secret| Self::join(user, secret))
     }
 
     fn join(user: &str, secret: [u8; 22]) -> Self {
@@ -81,13 +87,15 @@ impl RecordKey {
         Self(letters)
     }
 
-    /// Returns the key without the letters that follow from the user's name.
+    /// Returns the random part of the key, without the partition key. Do not log it.
     #[must_use]
     pub fn secret(&self) -> &str {
         &self.expose()[PARTITION..]
     }
 
-    /// Returns the letters that all sessions of one user share: one of 14 million combinations.
+    /// Returns the first 4 characters, which all keys of one user have in common.
+    ///
+    /// There are 14.8 million partition keys; different users can have the same one.
     #[must_use]
     pub fn partition_key(&self) -> &str {
         str::from_utf8(&self.0[..PARTITION]).unwrap_or_default()
@@ -96,7 +104,7 @@ impl RecordKey {
     /// Parses a key; `None` if it is malformed.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        letters(text).map(Self)
+        parse_letters(text).map(Self)
     }
 
     /// Returns the whole key, for a registry to store. Do not log it.
@@ -112,7 +120,8 @@ impl fmt::Debug for RecordKey {
     }
 }
 
-/// Public id of a session, for pages, URLs and logs: 16 random letters and digits. It gives no access.
+/// Public id of a session, for pages, URLs and logs: 16 random letters and digits. It grants no
+/// access.
 ///
 /// ```
 /// use session_expire::PublicId;
@@ -123,7 +132,7 @@ impl fmt::Debug for RecordKey {
 /// assert_eq!(PublicId::parse("../../etc/passwd"), None);
 /// ```
 ///
-/// A handler takes it from the path as `web::Path<PublicId>`: an invalid id is a 404.
+/// A handler extracts it from the path as `web::Path<PublicId>`; an invalid id responds with 404.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PublicId([u8; 16]);
 
@@ -137,7 +146,7 @@ impl PublicId {
     /// Parses an id; `None` if it is malformed.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        letters(text).map(Self)
+        parse_letters(text).map(Self)
     }
 
     /// Returns the id as text.
@@ -180,64 +189,22 @@ impl fmt::Debug for PublicId {
     }
 }
 
-/// Signing key of the page tokens of a session: 128 random bits. It never leaves the server.
-///
-/// ```
-/// use session_expire::registry::SigningKey;
-/// let key = SigningKey::random();
-/// let stored = key.expose();
-/// assert_eq!(SigningKey::parse(&stored), Some(key));
-/// assert_eq!(format!("{key:?}"), "SigningKey(…)");
-/// ```
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct SigningKey([u8; 16]);
-
-impl SigningKey {
-    /// Returns a new key.
-    #[must_use]
-    pub fn random() -> Self {
-        Self(rand::rng().random())
-    }
-
-    /// Parses a key; `None` if it is malformed.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        let mut key = [0; 16];
-        hex::decode_to_slice(text, &mut key).ok().map(|()| Self(key))
-    }
-
-    /// Returns the key in 32 hexadecimal digits, for a registry to store. Do not log it.
-    #[must_use]
-    pub fn expose(&self) -> String {
-        hex::encode(self.0)
-    }
-
-    pub(crate) fn bytes(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl fmt::Debug for SigningKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SigningKey(…)")
-    }
-}
-
-/// FNV-1a in letters: it must be the same on each machine, and spread well.
+/// Encodes the FNV-1a hash of the user id. The hash must be the same on every machine, because
+/// several processes share the stored records.
 fn partition_letters(user: &str) -> [u8; PARTITION] {
     const LETTERS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     let hash = user.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });
-    let mut rest = hash ^ (hash >> 32);
+    let mut remaining = hash ^ (hash >> 32);
     [(); PARTITION].map(|()| {
-        let letter = LETTERS[usize::try_from(rest % 62).unwrap_or(0)];
-        rest /= 62;
+        let letter = LETTERS[usize::try_from(remaining % 62).unwrap_or(0)];
+        remaining /= 62;
         letter
     })
 }
 
-/// Returns the letters that all keys of `user` begin with; see [`RecordKey::partition_key`].
+/// Returns the partition key of `user`; see [`RecordKey::partition_key`].
 ///
 /// ```
 /// use session_expire::registry::{RecordKey, partition_key};
@@ -254,11 +221,11 @@ fn random_letters<const N: usize>() -> [u8; N] {
     std::array::from_fn(|_| rng.sample(Alphanumeric))
 }
 
-fn letters<const N: usize>(text: &str) -> Option<[u8; N]> {
+fn parse_letters<const N: usize>(text: &str) -> Option<[u8; N]> {
     let letters: [u8; N] = text.as_bytes().try_into().ok()?;
-    // Without an early end, the compiler looks at many letters at once.
-    let plain = letters.iter().fold(true, |plain, byte| plain & byte.is_ascii_alphanumeric());
-    plain.then_some(letters)
+    // A fold without an early return lets the compiler check many bytes at once.
+    let is_valid = letters.iter().fold(true, |valid, byte| valid & byte.is_ascii_alphanumeric());
+    is_valid.then_some(letters)
 }
 
 #[cfg(test)]
@@ -266,17 +233,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn signing_key_reads_back_and_hides_from_debug() {
-        let key = SigningKey::random();
-        assert_eq!(SigningKey::parse(&key.expose()), Some(key));
-        assert!(!format!("{key:?}").contains(&key.expose()));
-        for invalid in ["", "0", &"g".repeat(32), &format!("+{}", "0".repeat(31))] {
-            assert_eq!(SigningKey::parse(invalid), None, "{invalid:?}");
-        }
-    }
-
-    #[test]
-    fn record_key_reads_back_and_hides_from_debug() {
+    fn record_key_round_trips_and_debug_does_not_show_it() {
         let key = RecordKey::random("alice");
         assert_eq!(RecordKey::parse(key.expose()), Some(key));
         assert_eq!(RecordKey::with_secret("alice", key.secret()), Some(key));
@@ -294,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_spread_evenly_over_a_table() {
+    fn key_hashes_are_spread_evenly_over_buckets() {
         use std::hash::{BuildHasher, BuildHasherDefault};
         let (build, mut buckets) = (BuildHasherDefault::<KeyHasher>::default(), [0_u32; 256]);
         for _ in 0..25_600 {

@@ -1,4 +1,8 @@
 //! Session limit: how many sessions a user may have, and which of them are evicted.
+//!
+//! Only open, counted sessions take a slot, and expired ones are evicted first. Registries apply
+//! these rules in [`Registry::commit`](crate::registry::Registry::commit) and
+//! [`Registry::enforce_limit`](crate::registry::Registry::enforce_limit).
 
 use super::{
     key::RecordKey,
@@ -13,7 +17,7 @@ use crate::{
     time::Timestamp,
 };
 
-/// How many sessions a user may have, and which are evicted.
+/// Maximum number of sessions of a user, and the rule that selects which are evicted.
 ///
 /// ```
 /// use session_expire::{
@@ -31,23 +35,23 @@ use crate::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SessionLimit {
-    /// The limit; `At(0)` means none, too.
+    /// Maximum number of sessions; `Limit::Off` and `Limit::At(0)` set no limit.
     pub max_sessions: Limit<u32>,
-    /// What happens when there are too many.
+    /// Effect of a login when the limit is reached.
     pub overflow: Overflow,
 }
 
-/// An open session that takes a slot of the session limit.
+/// Open session that takes a slot of the session limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OpenSession {
-    /// Its key.
+    /// Key of the session.
     pub key: RecordKey,
     /// When the user signed in.
     pub logged_in_at: Timestamp,
     /// When the user was last active.
     pub last_seen: Timestamp,
-    /// Why the session is expired, although it is still open; `None` while it is active.
+    /// Reason for which the open session has expired; `None` while it is active.
     pub expired: Option<Reason>,
 }
 
@@ -58,8 +62,7 @@ impl OpenSession {
         Self { key, logged_in_at, last_seen, expired: None }
     }
 
-    /// Returns the slot of `record`; `None` if it takes none, because it has ended or is not
-    /// counted.
+    /// Returns the open session of `record`; `None` if the record has ended or is not counted.
     #[must_use]
     pub fn from_record(key: RecordKey, record: &SessionRecord, now: Timestamp) -> Option<Self> {
         (record.ended.is_none() && !record.uncounted).then(|| Self {
@@ -70,8 +73,8 @@ impl OpenSession {
         })
     }
 
-    /// Returns how this session ends when it is selected: as `evicted`, or for the reason for which
-    /// it is expired.
+    /// Returns the end to record if this session is evicted: `evicted` for an active session, the
+    /// reason of its expiry for an expired one.
     #[must_use]
     pub fn end(&self, evicted: &Ended) -> Ended {
         self.expired.map_or_else(|| evicted.clone(), |reason| Ended::new(reason, evicted.at))
@@ -85,40 +88,43 @@ impl From<&Policy> for SessionLimit {
 }
 
 impl SessionLimit {
-    /// Most sessions of a user where the policy has no limit. Otherwise one account that signs in
-    /// again and again could fill the memory.
+    /// Hard cap on the sessions of a user whose policy sets no limit; the oldest is evicted.
+    ///
+    /// The cap prevents that one account fills the memory with logins.
     pub const WITHOUT_LIMIT: usize = 1_000;
 
-    /// Returns a limit; `0` and `Limit::Off` mean none.
+    /// Returns a session limit; `0` and `Limit::Off` set no limit.
     pub fn new(max_sessions: impl Into<Limit<u32>>, overflow: Overflow) -> Self {
         Self { max_sessions: max_sessions.into(), overflow }
     }
 
-    /// Returns how many sessions the user may have: [`WITHOUT_LIMIT`](Self::WITHOUT_LIMIT) where
-    /// the policy has no limit.
+    /// Returns how many sessions the user may have: [`WITHOUT_LIMIT`](Self::WITHOUT_LIMIT) if the
+    /// policy sets no limit.
     #[must_use]
     pub fn max(self) -> usize {
         self.limit()
             .map_or(Self::WITHOUT_LIMIT, |limit| usize::try_from(limit).unwrap_or(usize::MAX))
     }
 
-    /// Returns `true` if a login without a free slot is refused. Without a limit none is: the
-    /// oldest session is evicted.
+    /// Returns `true` if a login without a free slot is refused. If the policy sets no limit, no
+    /// login is refused.
     #[must_use]
     pub fn may_refuse(self) -> bool {
         self.overflow == Overflow::Refuse && self.limit().is_some()
     }
 
-    /// Returns `true` if `open` sessions are more than the policy allows; never where it has no
-    /// limit.
+    /// Returns `true` if a user with `open` sessions exceeds the limit of the policy. If the policy
+    /// sets no limit, no user does.
     #[must_use]
     pub fn is_exceeded_by(self, open: usize) -> bool {
         self.limit().is_some() && open > self.max()
     }
 
-    /// Returns this limit, or `other` if this policy has no limit and `other` allows more than
-    /// [`WITHOUT_LIMIT`](Self::WITHOUT_LIMIT): to have no limit is not to be stricter.
-    pub(crate) fn or_as_many_as(self, other: Self) -> Self {
+    /// Returns `other` with this overflow rule if this policy sets no limit and `other` allows more
+    /// than [`WITHOUT_LIMIT`](Self::WITHOUT_LIMIT); else this limit.
+    ///
+    /// Otherwise a policy without a limit would be stricter than one with a high limit.
+    pub(crate) fn or_higher(self, other: Self) -> Self {
         match self.limit() {
             None if other.max() > self.max() => match self.overflow {
                 Overflow::Refuse => Self { overflow: Overflow::Evict, ..other },
@@ -132,16 +138,18 @@ impl SessionLimit {
         self.max_sessions.at().filter(|limit| *limit > 0)
     }
 
-    /// Returns `true` if one more login must be refused beside the `open` sessions and the slots
-    /// that are `reserved` for other logins.
+    /// Returns `true` if a login must be refused while the user has the `open` sessions and
+    /// `reserved` slots for other logins.
     #[must_use]
     pub fn refuses(self, open: &[OpenSession], reserved: usize) -> bool {
         let active = open.iter().filter(|session| session.expired.is_none()).count();
         self.may_refuse() && active + reserved >= self.max()
     }
 
-    /// Returns which of `others` must end for one more session: expired ones first, then the oldest
-    /// or the least recently used. Among equals the first in `others` ends.
+    /// Returns the sessions among `others` that must end to free a slot for one more session.
+    ///
+    /// Expired sessions come first, then the oldest or the least recently used ones. Sessions with
+    /// equal times keep their order in `others`.
     #[must_use]
     pub fn select_victims(self, mut others: Vec<OpenSession>) -> Vec<OpenSession> {
         let surplus = (others.len() + 1).saturating_sub(self.max());
@@ -179,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn victims_are_expired_then_by_overflow() {
+    fn victims_are_expired_first_then_by_overflow() {
         let open = vec![
             session('a', 1, 5),
             session('b', 2, 3),
@@ -204,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn active_sessions_and_reservations_refuse_a_login() {
+    fn login_is_refused_by_active_sessions_and_reservations() {
         let limit = |overflow| SessionLimit { max_sessions: Limit::At(2), overflow };
         let (one, two) = ([session('a', 1, 1), expired()], [session('a', 1, 1); 2]);
         for (overflow, open, reserved, refused) in [

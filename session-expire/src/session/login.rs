@@ -1,12 +1,17 @@
-//! New login: what a registry is given to create a record.
+//! Logins: the input and the outcomes of [`Registry::reserve`](crate::registry::Registry::reserve)
+//! and [`Registry::commit`](crate::registry::Registry::commit).
+//!
+//! The key identifies a login: a login that is committed twice creates one record. The middleware
+//! builds these values.
 
 use std::{sync::Arc, time::Duration};
 
 use super::{
     client::Client,
     data::SessionData,
-    key::{PublicId, RecordKey, SigningKey},
+    key::{PublicId, RecordKey},
     record::{Ended, SessionRecord},
+    signing_key::SigningKey,
 };
 use crate::{
     policy::{Policy, PolicyPatch, limit::Limit},
@@ -14,7 +19,7 @@ use crate::{
     time::Timestamp,
 };
 
-/// A login as it is handed to a registry.
+/// Login that a registry commits.
 ///
 /// ```
 /// use session_expire::{
@@ -26,69 +31,71 @@ use crate::{
 /// login.login_policy = Some(PolicyPatch::new().absolute(hours(24)).into());
 ///
 /// assert_eq!(login.limit.max(), 1);
-/// let ended = login.evicts();
+/// let ended = login.eviction();
 /// assert_eq!((ended.reason, ended.by.as_deref()), (Reason::Evicted, Some("Firefox on Linux")));
 /// assert_eq!(SessionRecord::new(&login).last_seen, now);
 /// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct NewLogin {
-    /// Secret key of the new record, and the idempotency key of the login: the same login may be
-    /// committed again after its answer was lost.
+    /// Secret key of the new record. It is also the idempotency key of the login: the same login
+    /// may be committed again after its response was lost.
     pub key: RecordKey,
     /// Public id of the new record.
     pub id: PublicId,
     pub(crate) signing_key: SigningKey,
-    /// User id, as actix-identity knows it.
+    /// User id, as `Identity::id` returns it.
     pub user: Arc<str>,
-    /// When.
+    /// Time of the login.
     pub at: Timestamp,
-    /// When the user had signed in before, if the session is adopted from another session layer; it
-    /// then counts as the time of the authentication.
+    /// For a session that is adopted from another session layer, the time of its login there. It
+    /// becomes the time of the authentication.
     pub logged_in_at: Option<Timestamp>,
-    /// From where.
+    /// Client of the login.
     pub client: Client,
-    /// The session of the same user that this browser had, whose slot the login takes, and the
-    /// reason for which it ends.
+    /// Previous session of the same user in this browser, and the reason for which it ends. The
+    /// login takes its slot.
     pub replaces: Option<(PublicId, Reason)>,
-    /// How many sessions the user may have, this one included.
+    /// Session limit of the user; the new session counts toward it.
     pub limit: SessionLimit,
-    /// Idle timeout under which this session counts as active when sessions are counted.
+    /// Idle timeout by which the session limit decides whether this session is active.
     pub idle: Limit<Duration>,
-    /// Absolute timeout under which it does.
+    /// Absolute timeout by which the session limit decides whether this session is active.
     pub absolute: Limit<Duration>,
     /// Policy patch chosen at this login; see [`SessionRecord::login_policy`].
     pub login_policy: Option<Arc<PolicyPatch>>,
-    /// Policy patch of the user; it has the last word.
+    /// Policy patch of the user; it has the highest precedence.
     pub user_policy: Option<Arc<PolicyPatch>>,
     /// `true` if the session takes no slot of the session limit.
     pub uncounted: bool,
-    /// The user who impersonates [`user`](Self::user) in this session.
+    /// User who impersonates [`user`](Self::user) in this session.
     pub actor: Option<Arc<str>>,
-    /// For a session that is adopted from another session layer: until when it may be adopted.
+    /// For a session that is adopted from another session layer, the end of the time in which it
+    /// may be adopted.
     pub adopted_until: Option<Timestamp>,
     /// Data of the session.
     pub data: SessionData,
 }
 
-/// A slot that is held for a login until it is committed, cancelled, or the deadline passes.
+/// Reservation of a slot for a login, until the login is committed or cancelled, or the deadline
+/// passes.
 ///
-/// It ends no session. A login that is refused under `overflow = "refuse"` is refused here, before
-/// the application has told the user anything.
+/// A reservation ends no session. Under `overflow = "refuse"` the reservation is refused if the
+/// limit is reached. The handler learns of it before it responds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Reservation {
-    /// Key of the login that is going to be committed.
+    /// Key of the login to commit.
     pub key: RecordKey,
     /// User id.
     pub user: Arc<str>,
-    /// The time now.
+    /// Current time.
     pub at: Timestamp,
-    /// When the slot is free again.
+    /// Deadline from which on the slot is free again.
     pub until: Timestamp,
-    /// The session of the same user whose slot the login takes.
+    /// Session of the same user whose slot the login takes.
     pub replaces: Option<PublicId>,
-    /// How many sessions the user may have, this one included.
+    /// Session limit of the user; the new session counts toward it.
     pub limit: SessionLimit,
 }
 
@@ -96,39 +103,39 @@ pub struct Reservation {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ReserveOutcome {
-    /// The slot is held.
+    /// The slot is reserved.
     Reserved,
-    /// The session limit is reached, and nothing has changed.
+    /// The session limit is reached; nothing has changed.
     Refused {
-        /// The active sessions, oldest login first.
+        /// Active sessions of the user, oldest login first.
         active: Vec<SessionRecord>,
     },
 }
 
 /// Outcome of [`Registry::commit`](crate::registry::Registry::commit).
-// A login is rare, and its record is about to be used: a box would only cost.
+// A login is rare and its record is used at once, so a box would only add an allocation.
 #[allow(clippy::large_enum_variant)]
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum LoginOutcome {
     /// The record was created.
     Committed {
-        /// The record.
+        /// New record.
         record: SessionRecord,
-        /// The records that the login has ended: the one it replaces, and the evicted.
+        /// Records that the login has ended: the replaced one and the evicted ones.
         ended: Vec<SessionRecord>,
     },
-    /// The session limit is reached, and nothing has changed.
+    /// The session limit is reached; nothing has changed.
     Refused {
-        /// The active sessions, oldest login first.
+        /// Active sessions of the user, oldest login first.
         active: Vec<SessionRecord>,
     },
-    /// Sessions of this user can no longer be adopted, and nothing has changed.
+    /// Sessions of this user can no longer be adopted; nothing has changed.
     AdoptionClosed,
 }
 
 impl NewLogin {
-    /// A login of `user` at `at`, with new keys, under the limits of `policy`.
+    /// Returns a login of `user` at `at` with new keys, under the limits of `policy`.
     pub fn new(user: impl Into<Arc<str>>, at: Timestamp, policy: &Policy) -> Self {
         let user = user.into();
         Self {
@@ -152,7 +159,7 @@ impl NewLogin {
         }
     }
 
-    /// Returns the reservation of a slot for this login until `until`.
+    /// Returns a reservation for this login with the deadline `until`.
     #[must_use]
     pub fn reservation(&self, until: Timestamp) -> Reservation {
         Reservation {
@@ -165,9 +172,9 @@ impl NewLogin {
         }
     }
 
-    /// Returns how this login is written into the record of a session that it evicts.
+    /// Returns the end to record for a session that this login evicts.
     #[must_use]
-    pub fn evicts(&self) -> Ended {
+    pub fn eviction(&self) -> Ended {
         Ended::new(Reason::Evicted, self.at).by(Arc::clone(&self.client.device))
     }
 }

@@ -1,4 +1,7 @@
-//! Session: its keys, its record, its data, and the verdict on whether it is active.
+//! Sessions: keys, record, data, session limit, and the verdict on whether a session is active.
+//!
+//! Nothing here does I/O or reads a clock: the caller passes the time. The registries store these
+//! types and apply their rules. The middleware checks a loaded record under a policy.
 
 pub(crate) mod client;
 pub(crate) mod data;
@@ -8,6 +11,7 @@ pub(crate) mod login;
 pub(crate) mod page_token;
 pub(crate) mod reason;
 pub(crate) mod record;
+pub(crate) mod signing_key;
 pub(crate) mod update;
 pub(crate) mod user_id;
 pub(crate) mod verdict;

@@ -1,9 +1,10 @@
-//! Page token: the limits under which a page was rendered, signed, so that no client can token laxer
-//! ones.
+//! Page token: the signed limits under which a page was rendered.
 //!
-//! It proves that these limits are what the policies of the page say today. The signature covers a
-//! digest of the policies that are known at start: a restart with others voids it. The token names
-//! the [policy of its handler](crate::policy::handler_policies) if that is not known at start.
+//! A client cannot forge a token with laxer limits. The signature covers a digest of the policies
+//! that are known at start, so a restart with other policies voids the token. The token names the
+//! [policy of its handler](crate::policy::handler_policies) if that is not known at start.
+//!
+//! The dialog puts the token into the page. The status and keep-alive endpoints verify it.
 
 use std::time::Duration;
 
@@ -12,10 +13,10 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     policy::{Policy, PolicyPatch, handler_policies::PolicyId, limit::Limit},
-    session::key::{PublicId, SigningKey},
+    session::{key::PublicId, signing_key::SigningKey},
 };
 
-/// What a token says.
+/// Limits and handler policy that a token names.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct PageLimits {
     pub(crate) limits: PolicyPatch,
@@ -23,7 +24,7 @@ pub(crate) struct PageLimits {
 }
 
 impl PageLimits {
-    /// Returns `true` if neither limit is laxer than that of `policy`.
+    /// Returns `true` if neither limit is laxer than the same limit of `policy`.
     pub(crate) fn is_within(&self, policy: &Policy) -> bool {
         let is_within = |own: Option<Limit<Duration>>, limit: Limit<Duration>| {
             own.is_some_and(|own| own.stricter(limit) == own)
@@ -32,11 +33,12 @@ impl PageLimits {
     }
 }
 
-/// Returns the limits of `policy`, which `handler` is part of, signed with the signing key of the
-/// session.
+/// Returns a token with the limits of `policy`, signed with the signing key of the session.
+/// `handler` is the handler policy that was merged into `policy`.
 ///
-/// Only the registry has the key: a client cannot sign a laxer policy, and a token of one session is
-/// void for another. Each process that shares the registry accepts it, also after a restart.
+/// Only the registry has the signing key. A client cannot sign a laxer policy, and a token of one
+/// session is void for another. Every process that shares the registry accepts the token, also
+/// after a restart.
 pub(crate) fn issue(
     policy: &Policy,
     handler: PolicyId,
@@ -45,54 +47,54 @@ pub(crate) fn issue(
 ) -> String {
     let limits = format!(
         "{}.{}.{}.{handler:x}",
-        millis(policy.idle),
-        millis(policy.absolute),
+        format_limit(policy.idle),
+        format_limit(policy.absolute),
         policy.warning().map_or_else(|| "-".to_owned(), |warn| warn.as_millis().to_string()),
     );
-    let signature = signature(&limits, digest, signing_key).finalize().into_bytes();
+    let signature = sign(&limits, digest, signing_key).finalize().into_bytes();
     format!("{limits}.{}", hex::encode(signature))
 }
 
-/// Returns the limits in `token`; `None` unless it was issued for this session.
+/// Returns the limits in `token`; `None` unless the token was issued for this session under the
+/// same policies.
 pub(crate) fn verify(token: &str, digest: &[u8], signing_key: &SigningKey) -> Option<PageLimits> {
-    let (limits, signed) = token.rsplit_once('.')?;
-    let signed = hex::decode(signed).ok()?;
-    signature(limits, digest, signing_key).verify_slice(&signed).ok()?;
+    let (limits, signature) = token.rsplit_once('.')?;
+    let signature = hex::decode(signature).ok()?;
+    sign(limits, digest, signing_key).verify_slice(&signature).ok()?;
     let (limits, handler) = limits.rsplit_once('.')?;
-    let mut fields = limits.split('.').map(limit);
+    let mut fields = limits.split('.').map(parse_limit);
     let limits = PolicyPatch::new().idle(fields.next()??).absolute(fields.next()??);
     let handler = PolicyId::from_str_radix(handler, 16).ok()?;
     Some(PageLimits { limits: limits.warn(fields.next()??), handler })
 }
 
-/// Returns the session that a page is made for, with a hash of its user.
+/// Returns the page id: the public id of the session, and a hash of the id and the user.
 ///
-/// The hash is no secret: it can be compared with the hash of a known name.
+/// The hash does not hide the user: a known user id can be hashed and compared.
 pub(crate) fn page_id(id: PublicId, user: &str) -> String {
     let digest = Sha256::new().chain_update(id.as_str()).chain_update(user).finalize();
     format!("{id}.{}", hex::encode(&digest[..8]))
 }
 
-/// Returns `true` if a page that was [made for](page_id) this session was made for `user`.
+/// Returns `true` if `page`, a [page id](page_id), belongs to a session of `user`.
 pub(crate) fn is_page_of(page: &str, user: &str) -> bool {
     let id = page.split('.').next().and_then(PublicId::parse);
     id.is_some_and(|id| page_id(id, user) == page)
 }
 
-fn millis(limit: Limit<Duration>) -> String {
+fn format_limit(limit: Limit<Duration>) -> String {
     limit.at().map_or_else(|| "-".to_owned(), |limit| limit.as_millis().to_string())
 }
 
-fn limit(field: &str) -> Option<Limit<Duration>> {
+fn parse_limit(field: &str) -> Option<Limit<Duration>> {
     match field {
         "-" => Some(Limit::Off),
         millis => millis.parse().ok().map(|millis| Limit::At(Duration::from_millis(millis))),
     }
 }
 
-fn signature(limits: &str, digest: &[u8], signing_key: &SigningKey) -> Hmac<Sha256> {
-    // HMAC takes keys of any length; the empty one it falls back to would sign nothing we accept,
-    // because every signing_key has 16 bytes.
+fn sign(limits: &str, digest: &[u8], signing_key: &SigningKey) -> Hmac<Sha256> {
+    // HMAC accepts keys of any length, so the fallback to an empty key cannot happen.
     let mut mac = Hmac::<Sha256>::new_from_slice(signing_key.bytes())
         .unwrap_or_else(|_| Hmac::new(&Default::default()));
     mac.update(digest);
@@ -106,7 +108,7 @@ mod tests {
     use crate::time::{hours, minutes};
 
     #[test]
-    fn a_token_names_the_limits_it_was_issued_for() {
+    fn verified_token_contains_the_issued_limits() {
         let signing_key = SigningKey::random();
         let policy = Policy::new().idle(hours(1)).absolute(Limit::Off);
         let page = verify(&issue(&policy, 0xfe, b"1", &signing_key), b"1", &signing_key).unwrap();
@@ -115,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn limits_are_within_a_policy_that_is_as_lax() {
+    fn limits_are_within_an_equal_or_laxer_policy() {
         let page = |idle, absolute| PageLimits {
             limits: PolicyPatch::new().idle(idle).absolute(absolute),
             handler: 0,
@@ -136,7 +138,7 @@ mod tests {
         let token = issue(&Policy::new(), 0, b"1", &signing_key);
         let (_, signature) = token.rsplit_once('.').unwrap();
         assert_eq!(verify(&token, b"2", &signing_key), None, "other policies");
-        assert_eq!(verify(&token, b"1", &other), None);
+        assert_eq!(verify(&token, b"1", &other), None, "other signing key");
         for forged in [
             "",
             ".",

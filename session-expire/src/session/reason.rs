@@ -1,4 +1,6 @@
-//! Reasons of the end of a session.
+//! Reasons for which a session ends.
+//!
+//! The list is fixed, and its words are part of the HTTP interface: JSON, headers, close frames.
 
 use std::fmt;
 
@@ -18,20 +20,23 @@ pub enum Reason {
     Idle,
     /// The absolute timeout was reached.
     Absolute,
-    /// The session limit was reached: by a newer login of the user, or on a page for fewer sessions.
+    /// The session limit was exceeded: by a newer login of the user, or on a page whose policy
+    /// allows fewer sessions.
     Evicted,
-    /// It was revoked: on a sessions page, by an administrator, after a changed password.
+    /// The session was revoked: on a sessions page, by an administrator, or after a password
+    /// change.
     Revoked,
     /// The user signed out.
     LoggedOut,
-    /// The session key was replaced: the session continues under the new one.
+    /// The session key was rotated; the session continues under the new key.
     Renewed,
-    /// The registry has no record of it.
+    /// The registry has no record of the session.
     Unknown,
 }
 
 impl Reason {
-    /// Parses the word for machines; `None` if there is no such reason.
+    /// Parses the word of a reason, as [`as_str`](Self::as_str) returns it; `None` if there is no
+    /// such reason.
     ///
     /// ```
     /// use session_expire::Reason;
@@ -53,7 +58,8 @@ impl Reason {
         .find(|reason| reason.as_str() == word)
     }
 
-    /// Returns the word for machines: `idle`, `absolute`, `evicted`, `revoked`, `logged_out`, `renewed`, `unknown`.
+    /// Returns the word of the reason: `idle`, `absolute`, `evicted`, `revoked`, `logged_out`,
+    /// `renewed` or `unknown`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -69,7 +75,7 @@ impl Reason {
 }
 
 impl Serialize for Reason {
-    /// Serializes the word for machines.
+    /// Serializes the word of the reason.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.as_str())
     }

@@ -1,12 +1,12 @@
-//! Session record: what the registry knows of one session, and the rules by which it changes.
+//! Session record: the registry's state of one session, and the rules by which it changes.
+//!
+//! An ended record never changes again, and `last_seen` only moves forward. Every registry applies
+//! these rules; the middleware reads the loaded record.
 
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    client::Client,
-    key::{PublicId, SigningKey},
-    login::NewLogin,
-    update::SessionUpdate,
+    client::Client, key::PublicId, login::NewLogin, signing_key::SigningKey, update::SessionUpdate,
 };
 use crate::{
     policy::{
@@ -20,16 +20,16 @@ use crate::{
     time::Timestamp,
 };
 
-/// Names one session record: its user and its public id.
+/// Reference to a session record: its user and its public id.
 ///
-/// Updates address the record by this reference, not by its key, so that an update that meets a
-/// key rotation still reaches the record.
+/// Updates use this reference and not the key, because another request may rotate the key at the
+/// same time.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct SessionRef {
-    /// The user.
+    /// User id.
     pub user: Arc<str>,
-    /// The public id.
+    /// Public id of the session.
     pub id: PublicId,
 }
 
@@ -40,44 +40,44 @@ impl SessionRef {
     }
 }
 
-/// When and why a session ended.
+/// End of a session: its time, its reason, and its cause.
 ///
 /// ```
 /// use session_expire::{Reason, clock::Timestamp, registry::Ended};
 /// let noon = Timestamp::from_millis(1_767_268_800_000);
 /// let evicted = Ended::new(Reason::Evicted, noon).by("Firefox on Linux");
 /// assert_eq!((evicted.at, evicted.reason), (noon, Reason::Evicted));
-/// let changed = Ended::new(Reason::Revoked, noon).because("password_changed");
+/// let changed = Ended::new(Reason::Revoked, noon).with_cause("password_changed");
 /// assert_eq!(changed.cause.as_deref(), Some("password_changed"));
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Ended {
-    /// When.
+    /// Time of the end.
     pub at: Timestamp,
-    /// Why, from the fixed list.
+    /// Reason, from the fixed list.
     pub reason: Reason,
-    /// The application's own word beside the reason, such as `password_changed`.
+    /// Cause: the application's own word beside the reason, such as `password_changed`.
     pub cause: Option<Arc<str>>,
-    /// The device whose login evicted the session, if it is known.
+    /// Device whose login evicted the session; `None` if it is not known.
     pub by: Option<Arc<str>>,
 }
 
 impl Ended {
-    /// An end for `reason` at `at`.
+    /// Returns an end for `reason` at `at`, without a cause.
     #[must_use]
     pub fn new(reason: Reason, at: Timestamp) -> Self {
         Self { at, reason, cause: None, by: None }
     }
 
-    /// Adds the application's own word.
+    /// Sets the cause, the application's own word beside the reason. Default: none.
     #[must_use]
-    pub fn because(mut self, cause: impl Into<Arc<str>>) -> Self {
+    pub fn with_cause(mut self, cause: impl Into<Arc<str>>) -> Self {
         self.cause = Some(cause.into());
         self
     }
 
-    /// Adds the device whose login evicted the session.
+    /// Sets the device whose login evicted the session. Default: none.
     #[must_use]
     pub fn by(mut self, device: impl Into<Arc<str>>) -> Self {
         self.by = Some(device.into());
@@ -85,14 +85,15 @@ impl Ended {
     }
 }
 
-/// What the registry knows of one session, without its data.
+/// Record of one session in the registry, without its session data.
 ///
 /// ```
 /// use session_expire::{
 ///     Policy, Reason, clock::Timestamp, minutes,
 ///     registry::{Ended, NewLogin, SessionRecord, SessionUpdate},
 /// };
-/// let (policy, noon) = (Policy::new().idle(minutes(10)), Timestamp::from_millis(1_767_268_800_000));
+/// let policy = Policy::new().idle(minutes(10));
+/// let noon = Timestamp::from_millis(1_767_268_800_000);
 /// let mut record = SessionRecord::new(&NewLogin::new("alice", noon, &policy));
 /// let later = noon.plus(minutes(9));
 /// record.update(&SessionUpdate::new(later).active(later));
@@ -109,40 +110,42 @@ pub struct SessionRecord {
     pub id: PublicId,
     /// Secret that signs the page tokens of this session.
     pub(crate) signing_key: SigningKey,
-    /// User id, as actix-identity knows it.
+    /// User id, as `Identity::id` returns it.
     pub user: Arc<str>,
     /// Client of the login.
     pub client: Client,
     /// Client of the last activity, if it differs from that of the login.
     pub last_client: Option<Client>,
-    /// When the user signed in.
+    /// Time of the login.
     pub logged_in_at: Timestamp,
-    /// When the user last authenticated: at the login, or at a re-authentication since.
+    /// Time of the last authentication: the login or a later re-authentication.
     pub authenticated_at: Timestamp,
-    /// When the user was last active.
+    /// Time of the last activity.
     pub last_seen: Timestamp,
-    /// When and why the session ended; `None` while it is open.
+    /// End of the session; `None` while it is open.
     pub ended: Option<Ended>,
-    /// Idle timeout under which the session counts as active when sessions are counted.
+    /// Idle timeout by which the session limit decides whether this session is active.
     pub idle: Limit<Duration>,
-    /// Absolute timeout under which it does.
+    /// Absolute timeout by which the session limit decides whether this session is active.
     pub absolute: Limit<Duration>,
     /// Policy patch chosen at the login, such as longer limits for "keep me signed in".
     pub login_policy: Option<Arc<PolicyPatch>>,
-    /// Policy patch of the user; it has the last word.
+    /// Policy patch of the user; it has the highest precedence.
     pub user_policy: Option<Arc<PolicyPatch>>,
     /// `true` if the session takes no slot of the session limit.
     pub uncounted: bool,
-    /// The user who impersonates [`user`](Self::user) in this session.
+    /// User who impersonates [`user`](Self::user) in this session.
     pub actor: Option<Arc<str>>,
-    /// How often all sessions of all users had been ended when this session began.
+    /// Number of calls of [`Registry::end_everyone`](crate::registry::Registry::end_everyone)
+    /// before the login.
     pub generation: u64,
-    /// Until when the tombstone must be kept, for an adopted session; `None` for the usual day.
+    /// For an adopted session, the time until which its tombstone must be kept; `None` for the
+    /// usual day.
     pub tombstone_until: Option<Timestamp>,
 }
 
 impl SessionRecord {
-    /// Returns the record of a login that happens now.
+    /// Returns the record that `login` creates.
     #[must_use]
     pub fn new(login: &NewLogin) -> Self {
         let authenticated_at = login.logged_in_at.unwrap_or(login.at).min(login.at);
@@ -173,20 +176,21 @@ impl SessionRecord {
         SessionRef { user: Arc::clone(&self.user), id: self.id }
     }
 
-    /// Sets the signing key, for a registry that reads a record back.
+    /// Sets the signing key, for a registry that loads a stored record. Default: the key of the
+    /// login.
     #[must_use]
     pub fn with_signing_key(mut self, key: SigningKey) -> Self {
         self.signing_key = key;
         self
     }
 
-    /// Returns the secret that signs page tokens, for a registry to store. Do not log it.
+    /// Returns the signing key of page tokens, for a registry to store. Do not log it.
     #[must_use]
     pub fn signing_key(&self) -> &SigningKey {
         &self.signing_key
     }
 
-    /// Returns what [`judge`](crate::session::verdict::judge) needs of it.
+    /// Returns the input of [`judge`](crate::session::verdict::judge).
     pub(crate) fn facts(&self) -> Facts {
         Facts::Login {
             authenticated_at: self.authenticated_at,
@@ -195,8 +199,8 @@ impl SessionRecord {
         }
     }
 
-    /// Returns why the session is expired at `now` under its own limits, or why it has ended;
-    /// `None` while it is active.
+    /// Returns the reason for which the session has ended, or has expired at `now` under its own
+    /// limits; `None` while it is active.
     #[must_use]
     pub fn expiry_reason(&self, now: Timestamp) -> Option<Reason> {
         let limits = Limits { idle: self.idle, absolute: self.absolute };
@@ -206,12 +210,12 @@ impl SessionRecord {
         }
     }
 
-    /// Applies an update but for its data: the rule that
-    /// [`Registry::update`](crate::registry::Registry::update) keeps.
+    /// Applies an update except for its data.
+    /// [`Registry::update`](crate::registry::Registry::update) must have the same effect.
     ///
-    /// `last_seen` only moves forward, and an ended record does not change. A time in the future,
-    /// left by a clock that has since been set back, becomes `now`: it would otherwise keep an
-    /// unattended session alive until the clock has caught up.
+    /// `last_seen` only moves forward, and an ended record does not change. A stored time after
+    /// `now`, from a clock that has since been set back, becomes `now`. Otherwise the session would
+    /// stay active without a user until the clock reaches that time.
     pub fn update(&mut self, update: &SessionUpdate) {
         if self.ended.is_some() {
             return;
@@ -222,7 +226,7 @@ impl SessionRecord {
         self.last_seen = self.last_seen.min(now);
         if let Some(active_at) = update.active_at {
             self.last_seen = self.last_seen.max(active_at.min(now));
-            self.note_client(update.client.as_ref());
+            self.set_last_client(update.client.as_ref());
         }
         if let Some(policy) = &update.user_policy {
             self.user_policy.clone_from(policy);
@@ -230,29 +234,30 @@ impl SessionRecord {
         self.signing_key = update.signing_key.unwrap_or(self.signing_key);
     }
 
-    fn note_client(&mut self, client: Option<&Client>) {
+    fn set_last_client(&mut self, client: Option<&Client>) {
         if let Some(client) = client {
             self.last_client = (*client != self.client).then(|| client.clone());
         }
     }
 
-    /// Resets both timeouts after a re-authentication (NIST SP 800-63B-4 §5.2).
+    /// Resets both timeouts after a re-authentication at `at` (NIST SP 800-63B-4 §5.2), and sets
+    /// the new public id.
     pub fn reauthenticate(&mut self, id: PublicId, at: Timestamp) {
         self.id = id;
         self.authenticated_at = self.authenticated_at.max(at);
         self.last_seen = self.last_seen.max(at);
     }
 
-    /// Returns `true` if the session is open and has a time after `now`, which
-    /// [`update`](Self::update) corrects.
+    /// Returns `true` if the session is open and one of its times is after `now`.
+    /// [`update`](Self::update) corrects such times.
     #[must_use]
     pub fn is_ahead_of(&self, now: Timestamp) -> bool {
         self.ended.is_none()
             && self.last_seen.max(self.logged_in_at).max(self.authenticated_at) > now
     }
 
-    /// Ends the session unless it has ended: the first reason stays. Returns `true` if this call
-    /// ended it.
+    /// Ends the session and returns `true`. If it has ended before, returns `false` and does not
+    /// replace the recorded end.
     pub fn end(&mut self, ended: Ended) -> bool {
         let is_open = self.ended.is_none();
         self.ended.get_or_insert(ended);
@@ -276,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn activity_only_moves_forward_and_never_into_the_future() {
+    fn activity_moves_last_seen_forward_up_to_now() {
         let mut record = record();
         let (later, much_later) = (NOON.plus(seconds(5)), NOON.plus(hours(1)));
         for (seen, now, last_seen) in [
@@ -292,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_reason_stays_and_activity_cannot_undo_it() {
+    fn ended_record_keeps_its_reason_and_last_seen() {
         let mut record = record();
         assert!(record.end(Ended::new(Reason::LoggedOut, NOON)));
         assert!(!record.end(Ended::new(Reason::Idle, NOON)));

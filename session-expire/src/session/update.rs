@@ -1,43 +1,42 @@
-//! Update of a session record.
+//! Update of a session record: the input and the outcome of
+//! [`Registry::update`](crate::registry::Registry::update).
+//!
+//! One request makes at most one update, which is one step. The middleware builds it when it
+//! settles the request.
 
 use std::sync::Arc;
 
-use super::{client::Client, data::DataChanges, key::SigningKey};
+use super::{client::Client, data::DataChanges, signing_key::SigningKey};
 use crate::{policy::PolicyPatch, time::Timestamp};
 
-/// What a request changes in the record of its session, in one operation.
+/// Changes that a request makes to the record of its session, in one operation.
 ///
 /// ```
-/// # use session_expire::{
-/// #     Policy, PolicyPatch, clock::Timestamp, minutes,
-/// #     registry::{NewLogin, SessionData, SessionRecord, SessionUpdate}, seconds,
-/// # };
-/// # let noon = Timestamp::from_millis(1_767_268_800_000);
-/// # let mut record = SessionRecord::new(&NewLogin::new("alice", noon, &Policy::new()));
-/// let now = noon.plus(minutes(10));
+/// use session_expire::{clock::Timestamp, registry::SessionUpdate, seconds};
+/// let now = Timestamp::from_millis(1_767_268_800_000);
 /// // The user typed 20 seconds ago.
-/// record.update(&SessionUpdate::new(now).active(now.minus(seconds(20))));
-/// assert_eq!(record.last_seen, now.minus(seconds(20)));
+/// let update = SessionUpdate::new(now).active(now.minus(seconds(20)));
+/// assert_eq!(update.active_at, Some(now.minus(seconds(20))));
 /// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct SessionUpdate {
-    /// The time of the update.
+    /// Time of the update.
     pub now: Timestamp,
-    /// When the user was active; `None` if the request is no activity.
+    /// Time of the activity; `None` if the request is passive.
     pub active_at: Option<Timestamp>,
-    /// From where; stored with activity only.
+    /// Client of the activity; ignored without activity.
     pub client: Option<Client>,
-    /// The user policy from now on, if it was evaluated again.
+    /// New policy patch of the user, if it was evaluated again; `Some(None)` removes it.
     pub user_policy: Option<Option<Arc<PolicyPatch>>>,
-    /// A new signing key, which voids the page tokens of earlier pages.
+    /// New signing key, which voids the page tokens of earlier pages.
     pub signing_key: Option<SigningKey>,
     /// Changes of the session data.
     pub data: DataChanges,
 }
 
 impl SessionUpdate {
-    /// An update at `now` that changes nothing yet.
+    /// Returns an update at `now` without changes.
     #[must_use]
     pub fn new(now: Timestamp) -> Self {
         Self {
@@ -50,14 +49,14 @@ impl SessionUpdate {
         }
     }
 
-    /// Records activity at `at`.
+    /// Sets the time of the activity. Default: none.
     #[must_use]
     pub fn active(mut self, at: Timestamp) -> Self {
         self.active_at = Some(at);
         self
     }
 
-    /// Returns `true` if nothing changes.
+    /// Returns `true` if there are no changes.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.active_at.is_none()
@@ -73,9 +72,9 @@ impl SessionUpdate {
 pub enum UpdateOutcome {
     /// The record was updated.
     Updated,
-    /// The session has ended or is unknown; nothing was stored.
+    /// The session has ended or is unknown; nothing has changed.
     Ended,
     /// The session data would exceed
-    /// [`SessionData::MAX_BYTES`](super::data::SessionData::MAX_BYTES); nothing was stored.
+    /// [`SessionData::MAX_BYTES`](super::data::SessionData::MAX_BYTES); nothing has changed.
     TooLarge,
 }

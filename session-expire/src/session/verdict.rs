@@ -1,4 +1,8 @@
 //! Verdict on a session: whether it is active under a policy.
+//!
+//! A session is expired at exactly its limit, everywhere the same. The middleware, the policy
+//! layers and the endpoints check a session under a policy. The registries check it under the
+//! limits of its record.
 
 use std::time::Duration;
 
@@ -11,30 +15,30 @@ use crate::{
     time::Timestamp,
 };
 
-/// What is known of the session of a request: the input of [`judge`].
+/// State of the session of a request: the input of [`judge`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Facts {
     /// The request has no session.
     Anonymous,
-    /// The request has a key that the registry does not know.
+    /// The request has a key without a record.
     Unknown,
-    /// A session that the registry knows.
+    /// The request has a key with a record.
     Login {
-        /// When the user last authenticated.
+        /// Time of the last authentication.
         authenticated_at: Timestamp,
-        /// When the user was last active.
+        /// Time of the last activity.
         last_seen: Timestamp,
-        /// Why it has ended, if it has.
+        /// Reason for which the session has ended; `None` while it is open.
         ended: Option<Reason>,
     },
 }
 
-/// Whether a session is active, and why not.
+/// Result of checking a session under a policy.
 ///
 /// ```
 /// use session_expire::{Deadlines, Reason, Verdict, minutes};
 ///
-/// fn words(verdict: Verdict) -> String {
+/// fn describe(verdict: Verdict) -> String {
 ///     match verdict {
 ///         Verdict::Anonymous => "not signed in".to_owned(),
 ///         Verdict::Active(left) => format!("{:?} left", left.nearest().at().unwrap_or_default()),
@@ -44,21 +48,21 @@ pub(crate) enum Facts {
 /// }
 ///
 /// let left = Deadlines::new(minutes(10), minutes(2));
-/// assert_eq!(words(Verdict::Active(left)), "120s left");
-/// assert_eq!(words(Verdict::Expired(Reason::Idle)), "expired: idle");
+/// assert_eq!(describe(Verdict::Active(left)), "120s left");
+/// assert_eq!(describe(Verdict::Expired(Reason::Idle)), "expired: idle");
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Verdict {
     /// No user is signed in.
     Anonymous,
-    /// An active session, with the time it has left.
+    /// The session is active and has these remaining times.
     Active(Deadlines),
-    /// A session that has expired or ended.
+    /// The session has expired or ended for this reason.
     Expired(Reason),
 }
 
-/// How long an active session has left. Both times are above zero.
+/// Remaining times of an active session. Both are greater than zero.
 ///
 /// ```
 /// use session_expire::{Deadlines, Limit, minutes};
@@ -70,14 +74,14 @@ pub enum Verdict {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Deadlines {
-    /// Time until the idle timeout, without further activity.
+    /// Time until the idle timeout if there is no further activity; `Limit::Off` without one.
     pub idle_end: Limit<Duration>,
-    /// Time until the absolute timeout.
+    /// Time until the absolute timeout; `Limit::Off` without one.
     pub session_end: Limit<Duration>,
 }
 
 impl Deadlines {
-    /// Returns deadlines; a `Duration` or `Limit::Off` each.
+    /// Returns deadlines from two remaining times, each a `Duration` or `Limit::Off`.
     pub fn new(
         idle_end: impl Into<Limit<Duration>>,
         session_end: impl Into<Limit<Duration>>,
@@ -85,7 +89,7 @@ impl Deadlines {
         Self { idle_end: idle_end.into(), session_end: session_end.into() }
     }
 
-    /// Returns the time left until the earlier of the two; `Limit::Off` if there is neither.
+    /// Returns the shorter of the two times; `Limit::Off` if there is neither.
     #[must_use]
     pub fn nearest(&self) -> Limit<Duration> {
         let both = self.idle_end.at().into_iter().chain(self.session_end.at());
@@ -93,10 +97,10 @@ impl Deadlines {
     }
 }
 
-/// Checks a session under a policy at `now`. It is expired at exactly its limit.
+/// Checks a session under a policy at `now`. A session is expired at exactly its limit.
 ///
-/// A time that lies in the future (another machine's clock, or a clock that was set back) counts as
-/// now: a session gains at most one timeout period by it.
+/// A time after `now`, from the clock of another machine or from a clock that was set back, counts
+/// as `now`. A session gains at most one timeout period by it.
 #[must_use]
 pub(crate) fn judge(facts: &Facts, policy: &Policy, now: Timestamp) -> Verdict {
     judge_limits(facts, policy.limits(), now)
@@ -112,29 +116,28 @@ pub(crate) fn judge_limits(facts: &Facts, limits: Limits, now: Timestamp) -> Ver
     let idle = LimitCheck::new(last_seen.max(authenticated_at), limits.idle, now);
     let session = LimitCheck::new(authenticated_at, limits.absolute, now);
     match (idle, session) {
-        (LimitCheck::Over(since), LimitCheck::Over(other)) if since < other => {
+        (LimitCheck::ExpiredAt(at), LimitCheck::ExpiredAt(session_at)) if at < session_at => {
             Verdict::Expired(Reason::Idle)
         }
-        (_, LimitCheck::Over(_)) => Verdict::Expired(Reason::Absolute),
-        (LimitCheck::Over(_), _) => Verdict::Expired(Reason::Idle),
-        (LimitCheck::Left(idle_end), LimitCheck::Left(session_end)) => {
+        (_, LimitCheck::ExpiredAt(_)) => Verdict::Expired(Reason::Absolute),
+        (LimitCheck::ExpiredAt(_), _) => Verdict::Expired(Reason::Idle),
+        (LimitCheck::Remaining(idle_end), LimitCheck::Remaining(session_end)) => {
             Verdict::Active(Deadlines { idle_end, session_end })
         }
     }
 }
 
-/// One limit, compared with the time.
+/// Result of checking one limit.
 enum LimitCheck {
-    Left(Limit<Duration>),
-    /// Expired since then.
-    Over(Timestamp),
+    Remaining(Limit<Duration>),
+    ExpiredAt(Timestamp),
 }
 
 impl LimitCheck {
     fn new(start: Timestamp, limit: Limit<Duration>, now: Timestamp) -> Self {
-        let Limit::At(limit) = limit else { return Self::Left(Limit::Off) };
+        let Limit::At(limit) = limit else { return Self::Remaining(Limit::Off) };
         let end = start.min(now).plus(limit);
-        if now >= end { Self::Over(end) } else { Self::Left(Limit::At(end.since(now))) }
+        if now >= end { Self::ExpiredAt(end) } else { Self::Remaining(Limit::At(end.since(now))) }
     }
 }
 
@@ -159,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_is_over_at_exactly_its_limit() {
+    fn session_expires_at_exactly_its_limit() {
         let late = LOGIN.plus(hours(8));
         for (facts, now, verdict) in [
             (seen(LOGIN), LOGIN, left(minutes(10), hours(8))),
@@ -176,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn anonymous_unknown_and_ended_sessions_differ() {
+    fn anonymous_unknown_and_ended_have_different_verdicts() {
         let ended = Facts::Login {
             authenticated_at: LOGIN,
             last_seen: LOGIN,
@@ -188,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn without_limits_a_session_stays() {
+    fn session_without_limits_stays_active() {
         let policy = policy().idle(Limit::Off).absolute(Limit::Off);
         let Verdict::Active(deadlines) = judge(&seen(LOGIN), &policy, LOGIN.plus(hours(1 << 40)))
         else {
@@ -198,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn impossible_times_never_give_more_than_one_limit() {
+    fn impossible_times_add_at_most_one_timeout_period() {
         let (first, last) = (Timestamp::from_millis(i64::MIN), Timestamp::from_millis(i64::MAX));
         let negative = Timestamp::from_millis(-1);
         for authenticated_at in [first, negative, LOGIN, LOGIN.plus(hours(1)), last] {

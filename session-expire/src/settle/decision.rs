@@ -1,22 +1,24 @@
-//! The one decision about a response: what happens to the session, and what the client gets.
+//! Settle decision: the action on the session, the response and its caching rule.
 //!
-//! Every way out of the middleware goes through [`decide`].
+//! Every response of the middleware follows from [`decide`], which is pure. The fast paths are
+//! tested to have the same result.
 
 use crate::{request::kind::RequestKind, response::caching::CachingRule};
 
-/// How the session of a request stands.
+/// Access of a request to its session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {
     Anonymous,
     Active,
     Expired {
-        /// Under the application's policy as well, not only under that of an inner layer.
+        /// `true` if it is expired under the application's policy, too, and not only under an inner
+        /// layer's.
         everywhere: bool,
     },
     Unavailable,
 }
 
-/// What happened to the user.
+/// Change of the user during the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum User {
     Unchanged,
@@ -27,39 +29,39 @@ pub(crate) enum User {
     Invalid,
 }
 
-/// What the handler has returned.
+/// Outcome of the handler.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Outcome {
+pub(crate) enum HandlerOutcome {
     /// A status below 400.
     Success,
-    /// An empty 401, or one of ours: to be challenged.
+    /// An empty 401, or one of the middleware. It becomes a challenge.
     Unauthorized,
-    /// A 401 with a body of the handler's own.
+    /// A 401 with a body.
     OwnUnauthorized,
     /// Any other status from 400 on.
     Error,
 }
 
-/// Where a request comes from.
+/// Site that caused a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Origin {
     Same,
     Other,
 }
 
-/// What the handler means its response to be.
+/// Intent of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Intent {
+pub(crate) enum ResponseIntent {
     Normal,
-    /// The request only asks how the session stands.
+    /// The request queries the state of the session and changes nothing.
     StatusQuery,
     /// The user signs out.
     SigningOut,
-    /// The response is kept as it is.
+    /// The response is sent unchanged.
     KeptResponse,
 }
 
-/// Everything the decision depends on.
+/// Input of [`decide`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Input {
     pub(crate) access: Access,
@@ -67,70 +69,71 @@ pub(crate) struct Input {
     pub(crate) kind: RequestKind,
     pub(crate) origin: Origin,
     pub(crate) is_passive: bool,
-    pub(crate) intent: Intent,
-    pub(crate) outcome: Outcome,
-    /// A middleware further in has failed: `outcome` is that of its error.
+    pub(crate) intent: ResponseIntent,
+    pub(crate) outcome: HandlerOutcome,
+    /// `true` if an inner middleware has failed. `outcome` is then the outcome of its error.
     pub(crate) has_failed: bool,
-    /// A challenge is possible: this is not the login page, and challenges are not switched off.
+    /// `false` for the login page, and for anonymous requests if `challenge_anonymous` is off.
     pub(crate) may_challenge: bool,
 }
 
-/// What happens to the session.
+/// Action on the session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Action {
     /// Nothing is stored, and no cookie changes.
     WriteNothing,
-    /// The anonymous cookie gets what has changed.
+    /// Changes are written to the anonymous cookie.
     WriteAnonymous,
-    /// The record gets activity, if it is due, and what has changed.
+    /// Activity that is due, and changes, are written to the record.
     RecordActivity {
-        /// The data is stored, too: no middleware has failed.
+        /// `true` if changed data is stored, because no middleware has failed.
         stores_data: bool,
-        /// Surplus sessions of the user end.
+        /// `true` if surplus sessions of the user end.
         enforces_limit: bool,
     },
-    /// The record gets a new key.
+    /// The session key is renewed.
     RotateKey,
-    /// A new record, and its cookie.
+    /// The login is committed, and its cookie is set.
     CommitLogin,
-    /// The login that was reserved is released.
+    /// A reserved login is cancelled.
     CancelLogin,
     /// The session ends, and its cookie is deleted.
     End,
-    /// The session ends; its dead cookie stays.
+    /// The session ends. The browser keeps its cookie.
     EndWithoutCookie,
-    /// The session stays as it is, although this request could not use it.
+    /// The session stays open, although this request could not use it.
     Restore {
-        /// What was written before the session was suspended is stored: no middleware has failed.
+        /// `true` if changes from before the suspension are stored, because no middleware has
+        /// failed.
         stores_data: bool,
     },
 }
 
-/// What the client gets.
+/// Response that is sent to the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Reply {
-    /// What the handler returned.
+pub(crate) enum ResponseChoice {
+    /// The handler's response.
     Handler,
-    /// The login page, or a 401 with the reason.
+    /// A redirect to the login page, or a 401 with the reason.
     Challenge,
-    /// 503: the registry cannot be asked.
+    /// A 503, because the registry is unavailable.
     Unavailable,
-    /// 500: the session names its user by a value that is neither a string nor a whole number.
+    /// A 500, because the user id in the session is neither a string nor a whole number.
     ConfigurationError,
 }
 
-/// The outcome of [`decide`].
+/// Result of [`decide`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Decision {
     pub(crate) action: Action,
-    pub(crate) reply: Reply,
+    pub(crate) response: ResponseChoice,
     pub(crate) caching: CachingRule,
 }
 
-/// Decides about a response. Pure.
+/// Decides about the session and the response of a request.
 pub(crate) fn decide(input: Input) -> Decision {
     let action = action(input);
-    Decision { action, reply: reply(input), caching: caching(input, action) }
+    Decision { action, response: response(input), caching: caching(input, action) }
 }
 
 fn action(input: Input) -> Action {
@@ -143,8 +146,10 @@ fn action(input: Input) -> Action {
         (Access::Active, user) => active(input, user),
         (Access::Expired { everywhere }, user) => expired(input, user, everywhere),
         (Access::Anonymous, _) if input.has_failed => Action::WriteNothing,
-        (Access::Anonymous, User::SignedOut) if may_act(input.kind) => Action::End,
-        (Access::Anonymous, _) if input.intent == Intent::StatusQuery => Action::WriteNothing,
+        (Access::Anonymous, User::SignedOut) if is_user_act(input.kind) => Action::End,
+        (Access::Anonymous, _) if input.intent == ResponseIntent::StatusQuery => {
+            Action::WriteNothing
+        }
         (Access::Anonymous, _) => Action::WriteAnonymous,
     }
 }
@@ -154,27 +159,33 @@ fn active(input: Input, user: User) -> Action {
         return Action::RecordActivity { stores_data: false, enforces_limit: false };
     }
     match user {
-        // A part of a page, or a page that may never be seen, signs no user out.
-        User::SignedOut | User::Cleared if !may_act(input.kind) => Action::WriteNothing,
+        // A subresource or a speculative load is no act of the user, so it does not sign out.
+        User::SignedOut | User::Cleared if !is_user_act(input.kind) => Action::WriteNothing,
         User::SignedOut | User::Cleared => Action::End,
-        _ if input.intent == Intent::StatusQuery => Action::WriteNothing,
+        _ if input.intent == ResponseIntent::StatusQuery => Action::WriteNothing,
         User::Renewed => Action::RotateKey,
         _ => Action::RecordActivity { stores_data: true, enforces_limit: may_evict(input) },
     }
 }
 
-/// Who ends a session (first match): a sign-out; never a passive, speculative, preflight, HEAD,
-/// status or subresource request; never a request from another site that is expired only under a
-/// stricter layer; a challenge; a successful navigation that is expired everywhere; nothing else.
+/// Returns the action on an expired session. The first rule that matches applies:
+///
+/// 1. A sign-out ends it.
+/// 2. Passive, speculative, preflight, `HEAD`, status and subresource requests do not end it.
+/// 3. A request from another site does not end it if only a stricter layer considers it expired.
+/// 4. A challenge ends it.
+/// 5. A successful navigation ends it if it is expired under the application's policy, too.
+/// 6. No other request ends it.
 fn expired(input: Input, user: User, everywhere: bool) -> Action {
-    if user == User::SignedOut && !input.has_failed && may_act(input.kind) {
+    if user == User::SignedOut && !input.has_failed && is_user_act(input.kind) {
         return Action::End;
     }
     let restore = Action::Restore { stores_data: !input.has_failed };
-    let is_navigation = input.kind == RequestKind::Navigation && input.outcome == Outcome::Success;
+    let is_navigation =
+        input.kind == RequestKind::Navigation && input.outcome == HandlerOutcome::Success;
     let never_ends = input.is_passive
-        || input.intent == Intent::StatusQuery
-        || !may_act(input.kind)
+        || input.intent == ResponseIntent::StatusQuery
+        || !is_user_act(input.kind)
         || (input.origin == Origin::Other && !everywhere);
     match never_ends {
         true => restore,
@@ -184,36 +195,42 @@ fn expired(input: Input, user: User, everywhere: bool) -> Action {
     }
 }
 
-fn reply(input: Input) -> Reply {
+fn response(input: Input) -> ResponseChoice {
     match (input.access, input.user) {
-        (_, User::Invalid) => Reply::ConfigurationError,
+        (_, User::Invalid) => ResponseChoice::ConfigurationError,
         (Access::Unavailable, User::SignedIn | User::SignedOut | User::Cleared) => {
-            Reply::Unavailable
+            ResponseChoice::Unavailable
         }
-        (Access::Unavailable, _) if input.intent == Intent::SigningOut => Reply::Unavailable,
-        (Access::Unavailable, _) if is_refused_in_outage(input) => Reply::Unavailable,
-        // A browser drops a speculative response with this status, and asks again for the page.
+        (Access::Unavailable, _) if input.intent == ResponseIntent::SigningOut => {
+            ResponseChoice::Unavailable
+        }
+        (Access::Unavailable, _) if is_refused_in_outage(input) => ResponseChoice::Unavailable,
+        // Browsers discard a speculative response with this status and load the page again.
         (Access::Active, User::SignedOut)
             if input.kind == RequestKind::Speculative && !input.has_failed =>
         {
-            Reply::Unavailable
+            ResponseChoice::Unavailable
         }
-        (Access::Anonymous | Access::Expired { .. }, _) if is_challenged(input) => Reply::Challenge,
-        _ => Reply::Handler,
+        (Access::Anonymous | Access::Expired { .. }, _) if is_challenged(input) => {
+            ResponseChoice::Challenge
+        }
+        _ => ResponseChoice::Handler,
     }
 }
 
-/// Whether the user is signed in is not known: a 401 would be a guess.
+/// Returns `true` if a 401 becomes a 503. During an outage, the middleware does not know whether
+/// the user is signed in.
 fn is_refused_in_outage(input: Input) -> bool {
-    input.outcome == Outcome::Unauthorized && input.intent != Intent::KeptResponse
+    input.outcome == HandlerOutcome::Unauthorized && input.intent != ResponseIntent::KeptResponse
 }
 
-/// A user who has just signed in is not sent to the login page.
+/// Returns `true` if the client is challenged. A user who signs in with this request is not.
 fn is_challenged(input: Input) -> bool {
-    let is_meant = matches!(input.intent, Intent::StatusQuery | Intent::KeptResponse);
-    input.outcome == Outcome::Unauthorized
+    let is_final =
+        matches!(input.intent, ResponseIntent::StatusQuery | ResponseIntent::KeptResponse);
+    input.outcome == HandlerOutcome::Unauthorized
         && input.may_challenge
-        && !is_meant
+        && !is_final
         && input.user != User::SignedIn
 }
 
@@ -225,15 +242,17 @@ fn caching(input: Input, action: Action) -> CachingRule {
     }
 }
 
-/// Only an active request that the handler served ends other sessions of the user.
+/// Returns `true` if the request may end surplus sessions: an active request that the handler
+/// served.
 fn may_evict(input: Input) -> bool {
-    may_act(input.kind)
+    is_user_act(input.kind)
         && !input.is_passive
         && input.origin == Origin::Same
-        && input.outcome == Outcome::Success
-        && input.intent == Intent::Normal
+        && input.outcome == HandlerOutcome::Success
+        && input.intent == ResponseIntent::Normal
 }
 
-fn may_act(kind: RequestKind) -> bool {
+/// Returns `true` for kinds of requests by which a user acts on the session.
+fn is_user_act(kind: RequestKind) -> bool {
     matches!(kind, RequestKind::Navigation | RequestKind::Htmx | RequestKind::Api)
 }

@@ -1,8 +1,10 @@
-//! Reads what the decision depends on.
+//! Input of the settle decision, read from the context of a request.
+//!
+//! It reads the context and changes nothing.
 
 use actix_web::http::StatusCode;
 
-use super::decision::{Access, Input, Intent, Origin, Outcome, User};
+use super::decision::{Access, HandlerOutcome, Input, Origin, ResponseIntent, User};
 use crate::{
     context::{
         RequestContext, access::AccessState, changes::UserChange, facts::RequestFacts,
@@ -11,19 +13,20 @@ use crate::{
     session::verdict::{Verdict, judge},
 };
 
-pub(super) fn outcome_of(status: StatusCode) -> Outcome {
+/// Returns the outcome for a status. A 401 counts as one with a body.
+pub(super) fn outcome_from_status(status: StatusCode) -> HandlerOutcome {
     match status {
-        StatusCode::UNAUTHORIZED => Outcome::OwnUnauthorized,
-        status if status.is_client_error() || status.is_server_error() => Outcome::Error,
-        _ => Outcome::Success,
+        StatusCode::UNAUTHORIZED => HandlerOutcome::OwnUnauthorized,
+        status if status.is_client_error() || status.is_server_error() => HandlerOutcome::Error,
+        _ => HandlerOutcome::Success,
     }
 }
 
-/// Reads everything that the decision depends on.
+/// Returns the input of the decision.
 pub(super) fn input(
     context: &RequestContext,
     user: &UserChange,
-    outcome: Outcome,
+    outcome: HandlerOutcome,
     has_failed: bool,
     facts: &RequestFacts,
 ) -> Input {
@@ -34,15 +37,15 @@ pub(super) fn input(
     let is_at_login = facts.info.is_at(&policy.login_url);
     Input {
         access,
-        user: user_input(user),
+        user: user_event(user),
         kind: facts.info.kind,
         origin: if facts.is_other_site { Origin::Other } else { Origin::Same },
         is_passive: policy.passive || facts.is_passive,
         intent: match intent {
-            _ if intent.queries_status => Intent::StatusQuery,
-            _ if intent.signs_out => Intent::SigningOut,
-            _ if intent.keeps_response => Intent::KeptResponse,
-            _ => Intent::Normal,
+            _ if intent.queries_status => ResponseIntent::StatusQuery,
+            _ if intent.signs_out => ResponseIntent::SigningOut,
+            _ if intent.keeps_response => ResponseIntent::KeptResponse,
+            _ => ResponseIntent::Normal,
         },
         outcome,
         has_failed,
@@ -50,7 +53,7 @@ pub(super) fn input(
     }
 }
 
-fn user_input(user: &UserChange) -> User {
+fn user_event(user: &UserChange) -> User {
     match user {
         UserChange::Unchanged => User::Unchanged,
         UserChange::Renewed => User::Renewed,

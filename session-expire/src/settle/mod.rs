@@ -1,10 +1,13 @@
-//! Settles a request on the way out: one decision, and what follows from it.
+//! Settling of requests after the handler.
+//!
+//! [`decision::decide`] decides, `effects` carries out the action, and `respond` chooses the
+//! response. No other code stores the changes of a handler.
 
 pub(crate) mod decision;
 pub(crate) mod effects;
 pub(crate) mod failure;
 mod input;
-pub(crate) mod reply;
+pub(crate) mod respond;
 
 use std::rc::Rc;
 
@@ -17,10 +20,10 @@ use actix_web::{
 };
 
 use self::{
-    decision::{Decision, Outcome, decide},
-    effects::{Effects, adoption::carry_out_and_adopt, carry_out},
-    input::{input, outcome_of},
-    reply::{as_page_for_people, prepare_messages, response_for, tell_reason},
+    decision::{Decision, HandlerOutcome, decide},
+    effects::{Effects, adoption::apply_and_adopt, apply_decision},
+    input::{input, outcome_from_status},
+    respond::{add_reason_header, prepare_messages, render_problem, response_for},
 };
 use crate::{
     context::{RequestContext, facts::RequestFacts},
@@ -32,8 +35,8 @@ use crate::{
     session::record::SessionRecord,
 };
 
-/// Returns `true` if the session continues and there is nothing to write: the common case, for
-/// which the whole of [`settle`] is not worth starting.
+/// Returns `true` if the session is active and there is nothing to write. In this common case, the
+/// caller skips [`settle`].
 pub(crate) fn is_settled(context: &RequestContext, req: &HttpRequest, status: StatusCode) -> bool {
     status != StatusCode::UNAUTHORIZED
         && context.access().is_active()
@@ -51,7 +54,7 @@ fn has_no_activity(context: &RequestContext, record: &SessionRecord, req: &HttpR
     context.due_activity(record, is_passive).is_none()
 }
 
-/// Settles a request that was answered.
+/// Settles a request with a response.
 pub(crate) async fn settle<B: MessageBody + 'static>(
     context: &Rc<RequestContext>,
     res: ServiceResponse<EitherBody<B>>,
@@ -60,53 +63,60 @@ pub(crate) async fn settle<B: MessageBody + 'static>(
         return refuse_other_layer(context, res).await;
     }
     let facts = RequestFacts::new(context.config(), res.request());
-    context.note_place(&facts.info, outcome_of(res.status()) == Outcome::Error);
+    context.record_form_target(
+        &facts.info,
+        outcome_from_status(res.status()) == HandlerOutcome::Error,
+    );
     let user = context.user_change();
     let decision = decide(input(context, &user, outcome(context, &res), false, &facts));
     prepare_messages(context, &decision, &facts);
     let has_shown = context.has_shown_messages();
     let effects = match context.cookies.is_adopted {
-        // Boxed, so that the future of all other requests stays small.
-        true => Box::pin(carry_out_and_adopt(&decision, user, context, &facts)).await,
-        false => carry_out(&decision, user, context, &facts).await,
+        // Boxed to limit the size of the future for all other requests.
+        true => Box::pin(apply_and_adopt(&decision, user, context, &facts)).await,
+        false => apply_decision(&decision, user, context, &facts).await,
     };
-    let (mut res, sets_cookie) = with_effects(context, &decision, effects, res, &facts);
-    tell_reason(context, &mut res);
+    let (mut res, sets_cookie) = apply_effects(context, &decision, effects, res, &facts);
+    add_reason_header(context, &mut res);
     let caching = match has_shown || sets_cookie {
         true => CachingRule::NoStore,
         false => decision.caching,
     };
     caching.apply(res.headers_mut());
     context.set_settled();
-    as_page_for_people(context.config(), res)
+    render_problem(context.config(), res)
 }
 
 fn outcome<B: MessageBody + 'static>(
     context: &RequestContext,
     res: &ServiceResponse<EitherBody<B>>,
-) -> Outcome {
+) -> HandlerOutcome {
     match res.status() {
         StatusCode::UNAUTHORIZED if context.is_refused_by_layer() || is_empty_401(res) => {
-            Outcome::Unauthorized
+            HandlerOutcome::Unauthorized
         }
-        // The handler could not read its body.
-        status if context.has_body_failed() && outcome_of(status) == Outcome::Error => {
-            Outcome::Unauthorized
+        // The handler could not read the failed body.
+        status
+            if context.has_body_failed()
+                && outcome_from_status(status) == HandlerOutcome::Error =>
+        {
+            HandlerOutcome::Unauthorized
         }
-        status => outcome_of(status),
+        status => outcome_from_status(status),
     }
 }
 
-/// Returns the response, or another one in its place, and whether it carries a cookie of ours.
-fn with_effects<B: MessageBody + 'static>(
+/// Applies the effects to the response. Returns `true` if the response sets a cookie of the
+/// middleware.
+fn apply_effects<B: MessageBody + 'static>(
     context: &RequestContext,
     decision: &Decision,
     effects: Effects,
     res: ServiceResponse<EitherBody<B>>,
     facts: &RequestFacts,
 ) -> (ServiceResponse<EitherBody<B>>, bool) {
-    let instead = effects.response.or_else(|| response_for(decision.reply, context, facts));
-    let mut res = match instead {
+    let replacement = effects.response.or_else(|| response_for(decision.response, context, facts));
+    let mut res = match replacement {
         Some(response) => replace(res, response),
         None => res,
     };
@@ -114,8 +124,8 @@ fn with_effects<B: MessageBody + 'static>(
     (res, !effects.cookies.is_empty())
 }
 
-/// Another session layer further in has taken the entries: no handler may see a user that the
-/// record does not name.
+/// Refuses a request whose entries an inner session layer has taken. Its handler may have read a
+/// user that the record does not name.
 async fn refuse_other_layer<B: MessageBody + 'static>(
     context: &RequestContext,
     res: ServiceResponse<EitherBody<B>>,
@@ -126,7 +136,6 @@ async fn refuse_other_layer<B: MessageBody + 'static>(
     without_cookies(replace(res, configuration_error()))
 }
 
-/// Removes all cookies from a response.
 fn without_cookies<B>(mut res: ServiceResponse<EitherBody<B>>) -> ServiceResponse<EitherBody<B>> {
     res.headers_mut().remove(header::SET_COOKIE);
     res
@@ -135,7 +144,12 @@ fn without_cookies<B>(mut res: ServiceResponse<EitherBody<B>>) -> ServiceRespons
 fn add_cookies<B>(response: &mut HttpResponse<B>, cookies: &[Cookie<'static>]) {
     for cookie in cookies {
         if let Err(error) = response.add_cookie(cookie) {
-            tracing::error!(cookie = cookie.name(), %error, "cookie not set");
+            tracing::error!(
+                event = "sys_invalid_cookie",
+                cookie = cookie.name(),
+                %error,
+                "cookie not set"
+            );
         }
     }
 }

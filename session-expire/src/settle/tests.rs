@@ -1,14 +1,16 @@
-//! The decision, by hand: ordered rules, of which the first match counts, for every combination of
-//! the inputs.
+//! Table test of the settle decision.
+//!
+//! The test compares [`decide`] with an ordered list of rules, for every combination of inputs.
 
 use std::collections::BTreeSet;
 
 use super::decision::{
-    Access, Action, Decision, Input, Intent, Origin, Outcome, Reply, User, decide,
+    Access, Action, Decision, HandlerOutcome, Input, Origin, ResponseChoice, ResponseIntent, User,
+    decide,
 };
 use crate::{request::kind::RequestKind as Kind, response::caching::CachingRule};
 
-type Rule = (&'static str, fn(&Input) -> bool, Action, Reply);
+type Rule = (&'static str, fn(&Input) -> bool, Action, ResponseChoice);
 
 const RESTORE: Action = Action::Restore { stores_data: true };
 
@@ -20,22 +22,22 @@ fn is_expired(input: &Input) -> bool {
     matches!(input.access, Access::Expired { .. })
 }
 
-/// Expired under an inner layer only.
+/// Returns `true` if the session is expired under an inner layer only.
 fn is_expired_inside(input: &Input) -> bool {
     input.access == Access::Expired { everywhere: false }
 }
 
 fn wants_login(input: &Input) -> bool {
-    input.outcome == Outcome::Unauthorized
+    input.outcome == HandlerOutcome::Unauthorized
         && input.may_challenge
-        && !matches!(input.intent, Intent::StatusQuery | Intent::KeptResponse)
+        && !matches!(input.intent, ResponseIntent::StatusQuery | ResponseIntent::KeptResponse)
 }
 
-fn is_silent(input: &Input) -> bool {
+fn is_background(input: &Input) -> bool {
     matches!(input.kind, Kind::Subresource | Kind::Speculative | Kind::Preflight | Kind::Head)
 }
 
-fn is_away(input: &Input) -> bool {
+fn is_unavailable(input: &Input) -> bool {
     input.access == Access::Unavailable
 }
 
@@ -52,63 +54,63 @@ const RULES: &[Rule] = &[
         "user id is no string",
         |i| i.user == User::Invalid,
         Action::CancelLogin,
-        Reply::ConfigurationError,
+        ResponseChoice::ConfigurationError,
     ),
-    // The registry is away.
+    // The registry is unavailable.
     (
         "login in an outage",
-        |i| is_away(i) && i.user == User::SignedIn,
+        |i| is_unavailable(i) && i.user == User::SignedIn,
         Action::CancelLogin,
-        Reply::Unavailable,
+        ResponseChoice::Unavailable,
     ),
     (
         "sign-out in an outage",
-        |i| is_away(i) && i.user == User::SignedOut,
+        |i| is_unavailable(i) && i.user == User::SignedOut,
         Action::WriteNothing,
-        Reply::Unavailable,
+        ResponseChoice::Unavailable,
     ),
     (
-        "emptied session in an outage",
-        |i| is_away(i) && i.user == User::Cleared,
+        "cleared session in an outage",
+        |i| is_unavailable(i) && i.user == User::Cleared,
         Action::WriteNothing,
-        Reply::Unavailable,
+        ResponseChoice::Unavailable,
     ),
     (
-        "sign-out address in an outage",
-        |i| is_away(i) && i.intent == Intent::SigningOut,
+        "sign-out URL in an outage",
+        |i| is_unavailable(i) && i.intent == ResponseIntent::SigningOut,
         Action::WriteNothing,
-        Reply::Unavailable,
+        ResponseChoice::Unavailable,
     ),
     (
-        "401 meant as it is in an outage",
-        |i| is_away(i) && i.intent == Intent::KeptResponse,
+        "unchanged 401 in an outage",
+        |i| is_unavailable(i) && i.intent == ResponseIntent::KeptResponse,
         Action::WriteNothing,
-        Reply::Handler,
+        ResponseChoice::Handler,
     ),
     (
         "401 in an outage",
-        |i| is_away(i) && i.outcome == Outcome::Unauthorized,
+        |i| is_unavailable(i) && i.outcome == HandlerOutcome::Unauthorized,
         Action::WriteNothing,
-        Reply::Unavailable,
+        ResponseChoice::Unavailable,
     ),
-    ("anything else in an outage", is_away, Action::WriteNothing, Reply::Handler),
+    ("anything else in an outage", is_unavailable, Action::WriteNothing, ResponseChoice::Handler),
     // Logins.
     (
         "login that a middleware fails",
         |i| i.user == User::SignedIn && i.has_failed,
         Action::CancelLogin,
-        Reply::Handler,
+        ResponseChoice::Handler,
     ),
-    ("login", |i| i.user == User::SignedIn, Action::CommitLogin, Reply::Handler),
+    ("login", |i| i.user == User::SignedIn, Action::CommitLogin, ResponseChoice::Handler),
     // An active session.
     (
         "middleware fails, active",
         |i| is_active(i) && i.has_failed,
         activity(false, false),
-        Reply::Handler,
+        ResponseChoice::Handler,
     ),
     (
-        "page that may never be seen signs out",
+        "speculative load signs out",
         |i| {
             is_active(i)
                 && i.user == User::SignedOut
@@ -116,144 +118,175 @@ const RULES: &[Rule] = &[
                 && i.kind == Kind::Speculative
         },
         Action::WriteNothing,
-        Reply::Unavailable,
+        ResponseChoice::Unavailable,
     ),
     (
-        "part of a page signs out",
-        |i| is_active(i) && i.user == User::SignedOut && is_silent(i),
+        "background request signs out",
+        |i| is_active(i) && i.user == User::SignedOut && is_background(i),
         Action::WriteNothing,
-        Reply::Handler,
+        ResponseChoice::Handler,
     ),
-    ("sign-out", |i| is_active(i) && i.user == User::SignedOut, Action::End, Reply::Handler),
+    (
+        "sign-out",
+        |i| is_active(i) && i.user == User::SignedOut,
+        Action::End,
+        ResponseChoice::Handler,
+    ),
     (
         "status, active",
-        |i| is_active(i) && i.intent == Intent::StatusQuery,
+        |i| is_active(i) && i.intent == ResponseIntent::StatusQuery,
         Action::WriteNothing,
-        Reply::Handler,
+        ResponseChoice::Handler,
     ),
-    ("renewal", |i| is_active(i) && i.user == User::Renewed, Action::RotateKey, Reply::Handler),
     (
-        "silent load, active",
-        |i| is_active(i) && is_silent(i),
-        activity(true, false),
-        Reply::Handler,
+        "renewal",
+        |i| is_active(i) && i.user == User::Renewed,
+        Action::RotateKey,
+        ResponseChoice::Handler,
     ),
-    ("passive, active", |i| is_active(i) && i.is_passive, activity(true, false), Reply::Handler),
+    (
+        "background request, active",
+        |i| is_active(i) && is_background(i),
+        activity(true, false),
+        ResponseChoice::Handler,
+    ),
+    (
+        "passive, active",
+        |i| is_active(i) && i.is_passive,
+        activity(true, false),
+        ResponseChoice::Handler,
+    ),
     (
         "from another site, active",
         |i| is_active(i) && i.origin == Origin::Other,
         activity(true, false),
-        Reply::Handler,
+        ResponseChoice::Handler,
     ),
     (
         "not served, active",
-        |i| is_active(i) && i.outcome != Outcome::Success,
+        |i| is_active(i) && i.outcome != HandlerOutcome::Success,
         activity(true, false),
-        Reply::Handler,
+        ResponseChoice::Handler,
     ),
     (
-        "kept response, active",
-        |i| is_active(i) && i.intent == Intent::KeptResponse,
+        "unchanged response, active",
+        |i| is_active(i) && i.intent == ResponseIntent::KeptResponse,
         activity(true, false),
-        Reply::Handler,
+        ResponseChoice::Handler,
     ),
     (
         "signing out, active",
-        |i| is_active(i) && i.intent == Intent::SigningOut,
+        |i| is_active(i) && i.intent == ResponseIntent::SigningOut,
         activity(true, false),
-        Reply::Handler,
+        ResponseChoice::Handler,
     ),
-    ("served, active", is_active, activity(true, true), Reply::Handler),
+    ("served, active", is_active, activity(true, true), ResponseChoice::Handler),
     // An anonymous visitor.
     (
-        "middleware wants a login, anonymous",
+        "middleware requires a login, anonymous",
         |i| is_anonymous(i) && i.has_failed && wants_login(i),
         Action::WriteNothing,
-        Reply::Challenge,
+        ResponseChoice::Challenge,
     ),
     (
         "middleware fails, anonymous",
         |i| is_anonymous(i) && i.has_failed,
         Action::WriteNothing,
-        Reply::Handler,
+        ResponseChoice::Handler,
     ),
     (
         "signs out and is challenged, anonymous",
-        |i| is_anonymous(i) && i.user == User::SignedOut && !is_silent(i) && wants_login(i),
+        |i| is_anonymous(i) && i.user == User::SignedOut && !is_background(i) && wants_login(i),
         Action::End,
-        Reply::Challenge,
+        ResponseChoice::Challenge,
     ),
     (
         "signs out, anonymous",
-        |i| is_anonymous(i) && i.user == User::SignedOut && !is_silent(i),
+        |i| is_anonymous(i) && i.user == User::SignedOut && !is_background(i),
         Action::End,
-        Reply::Handler,
+        ResponseChoice::Handler,
     ),
     (
         "status, anonymous",
-        |i| is_anonymous(i) && i.intent == Intent::StatusQuery,
+        |i| is_anonymous(i) && i.intent == ResponseIntent::StatusQuery,
         Action::WriteNothing,
-        Reply::Handler,
+        ResponseChoice::Handler,
     ),
     (
-        "wants a login, anonymous",
+        "requires a login, anonymous",
         |i| is_anonymous(i) && wants_login(i),
         Action::WriteAnonymous,
-        Reply::Challenge,
+        ResponseChoice::Challenge,
     ),
-    ("anything else, anonymous", is_anonymous, Action::WriteAnonymous, Reply::Handler),
+    ("anything else, anonymous", is_anonymous, Action::WriteAnonymous, ResponseChoice::Handler),
     // An expired session.
     (
         "signs out and is challenged, expired",
-        |i| i.user == User::SignedOut && !i.has_failed && !is_silent(i) && wants_login(i),
+        |i| i.user == User::SignedOut && !i.has_failed && !is_background(i) && wants_login(i),
         Action::End,
-        Reply::Challenge,
+        ResponseChoice::Challenge,
     ),
     (
         "signs out, expired",
-        |i| i.user == User::SignedOut && !i.has_failed && !is_silent(i),
+        |i| i.user == User::SignedOut && !i.has_failed && !is_background(i),
         Action::End,
-        Reply::Handler,
+        ResponseChoice::Handler,
     ),
-    ("status, expired", |i| i.intent == Intent::StatusQuery, RESTORE, Reply::Handler),
-    ("silent load is challenged", |i| is_silent(i) && wants_login(i), RESTORE, Reply::Challenge),
-    ("silent load", is_silent, RESTORE, Reply::Handler),
+    (
+        "status, expired",
+        |i| i.intent == ResponseIntent::StatusQuery,
+        RESTORE,
+        ResponseChoice::Handler,
+    ),
+    (
+        "background request is challenged",
+        |i| is_background(i) && wants_login(i),
+        RESTORE,
+        ResponseChoice::Challenge,
+    ),
+    ("background request", is_background, RESTORE, ResponseChoice::Handler),
     (
         "passive request is challenged",
         |i| i.is_passive && wants_login(i),
         RESTORE,
-        Reply::Challenge,
+        ResponseChoice::Challenge,
     ),
-    ("passive request", |i| i.is_passive, RESTORE, Reply::Handler),
+    ("passive request", |i| i.is_passive, RESTORE, ResponseChoice::Handler),
     (
         "other site, stricter page, challenged",
         |i| i.origin == Origin::Other && is_expired_inside(i) && wants_login(i),
         RESTORE,
-        Reply::Challenge,
+        ResponseChoice::Challenge,
     ),
     (
         "other site, stricter page",
         |i| i.origin == Origin::Other && is_expired_inside(i),
         RESTORE,
-        Reply::Handler,
+        ResponseChoice::Handler,
     ),
-    ("challenge", |i| wants_login(i), Action::EndWithoutCookie, Reply::Challenge),
-    ("middleware fails, expired", |i| i.has_failed, RESTORE, Reply::Handler),
+    ("challenge", |i| wants_login(i), Action::EndWithoutCookie, ResponseChoice::Challenge),
+    ("middleware fails, expired", |i| i.has_failed, RESTORE, ResponseChoice::Handler),
     (
         "navigation, expired everywhere",
-        |i| i.kind == Kind::Navigation && i.outcome == Outcome::Success && !is_expired_inside(i),
+        |i| {
+            i.kind == Kind::Navigation
+                && i.outcome == HandlerOutcome::Success
+                && !is_expired_inside(i)
+        },
         Action::EndWithoutCookie,
-        Reply::Handler,
+        ResponseChoice::Handler,
     ),
-    ("anything else, expired", is_expired, RESTORE, Reply::Handler),
+    ("anything else, expired", is_expired, RESTORE, ResponseChoice::Handler),
 ];
 
-/// Why a combination cannot occur; `None` if it can.
+/// Returns why a combination cannot occur, or `None` if it can.
 fn impossible(input: &Input) -> Option<&'static str> {
     match (input.access, input.user) {
-        (Access::Active, User::Cleared) => Some("a signed-in user's emptied session is a sign-out"),
+        (Access::Active, User::Cleared) => {
+            Some("a cleared session of a signed-in user is a sign-out")
+        }
         (Access::Anonymous | Access::Expired { .. } | Access::Unavailable, User::Renewed) => {
-            Some("only a signed-in user's key is renewed")
+            Some("only the key of a signed-in user is renewed")
         }
         _ => None,
     }
@@ -292,9 +325,18 @@ fn inputs() -> Vec<Input> {
         Kind::Preflight,
         Kind::Head,
     ];
-    let intent = [Intent::Normal, Intent::StatusQuery, Intent::SigningOut, Intent::KeptResponse];
-    let outcome =
-        [Outcome::Success, Outcome::Unauthorized, Outcome::OwnUnauthorized, Outcome::Error];
+    let intent = [
+        ResponseIntent::Normal,
+        ResponseIntent::StatusQuery,
+        ResponseIntent::SigningOut,
+        ResponseIntent::KeptResponse,
+    ];
+    let outcome = [
+        HandlerOutcome::Success,
+        HandlerOutcome::Unauthorized,
+        HandlerOutcome::OwnUnauthorized,
+        HandlerOutcome::Error,
+    ];
     let mut inputs = Vec::new();
     for bits in 0..16_u8 {
         let bit = |n: u8| bits >> n & 1 == 1;
@@ -326,27 +368,28 @@ fn pairs<A: Copy, B: Copy>(
 }
 
 #[test]
-fn every_combination_follows_the_first_rule_that_matches() {
+fn combination_follows_first_matching_rule() {
     let mut first = BTreeSet::new();
     for input in inputs().into_iter().filter(|input| impossible(input).is_none()) {
-        let Some((name, _, action, reply)) = RULES.iter().find(|(_, when, ..)| when(&input)) else {
+        let Some((name, _, action, response)) = RULES.iter().find(|(_, when, ..)| when(&input))
+        else {
             panic!("no rule for {input:?}");
         };
         let action = match *action {
             Action::Restore { .. } => Action::Restore { stores_data: !input.has_failed },
             other => other,
         };
-        let expected = Decision { action, reply: *reply, caching: caching(&input, action) };
+        let expected = Decision { action, response: *response, caching: caching(&input, action) };
         assert_eq!(decide(input), expected, "{name}: {input:?}");
         first.insert(*name);
     }
     let unused: Vec<_> =
         RULES.iter().map(|rule| rule.0).filter(|name| !first.contains(name)).collect();
-    assert!(unused.is_empty(), "rules that are never the first to match: {unused:?}");
+    assert!(unused.is_empty(), "rules that never match first: {unused:?}");
 }
 
 #[test]
-fn impossible_combinations_are_safe_all_the_same() {
+fn impossible_combination_signs_no_user_in() {
     let inputs: Vec<_> = inputs().into_iter().filter(|i| impossible(i).is_some()).collect();
     assert!(!inputs.is_empty());
     for input in inputs {
@@ -356,20 +399,27 @@ fn impossible_combinations_are_safe_all_the_same() {
     }
 }
 
-/// The fast path writes nothing and keeps the response: what the decision says of such a request,
-/// when there is nothing to store.
+/// The fast path writes nothing and sends the handler's response. The decision must allow this for
+/// a request without changes.
 #[test]
-fn fast_path_agrees_with_the_decision() {
+fn fast_path_agrees_with_decision() {
     let is_fast = |input: &Input| {
         is_active(input)
             && input.user == User::Unchanged
-            && input.intent == Intent::Normal
-            && !matches!(input.outcome, Outcome::Unauthorized | Outcome::OwnUnauthorized)
+            && input.intent == ResponseIntent::Normal
+            && !matches!(
+                input.outcome,
+                HandlerOutcome::Unauthorized | HandlerOutcome::OwnUnauthorized
+            )
             && !input.has_failed
     };
     for input in inputs().into_iter().filter(is_fast) {
-        let Decision { action, reply, caching } = decide(input);
+        let Decision { action, response, caching } = decide(input);
         assert!(matches!(action, Action::RecordActivity { stores_data: true, .. }), "{input:?}");
-        assert_eq!((reply, caching), (Reply::Handler, CachingRule::PrivatePage), "{input:?}");
+        assert_eq!(
+            (response, caching),
+            (ResponseChoice::Handler, CachingRule::PrivatePage),
+            "{input:?}"
+        );
     }
 }

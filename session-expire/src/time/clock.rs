@@ -1,4 +1,6 @@
-//! Clocks: the machine's, one for tests, and one that never runs backward.
+//! Clocks: system clock, manual clock for tests, and a wrapper that never runs backward.
+//!
+//! The middleware reads the time only from its [`Clock`].
 
 use std::{
     fmt,
@@ -11,12 +13,12 @@ use std::{
 
 use crate::time::Timestamp;
 
-/// Clock of the middleware. All times in this crate come from it, so that a test can set them.
+/// Clock of the middleware. It is the only source of time in this crate, and tests can replace it.
 ///
 /// ```
 /// use session_expire::{clock::{Clock, SystemClock, Timestamp}, hours};
 ///
-/// /// Runs a site one day ahead.
+/// /// Clock that is one day ahead.
 /// #[derive(Debug, Default)]
 /// struct Tomorrow(SystemClock);
 ///
@@ -29,21 +31,21 @@ use crate::time::Timestamp;
 /// assert!(Tomorrow::default().now() > SystemClock::default().now());
 /// ```
 pub trait Clock: Send + Sync + fmt::Debug + 'static {
-    /// Returns the time now.
+    /// Returns the current time.
     fn now(&self) -> Timestamp;
 }
 
-/// Clock of the machine: its wall clock, which its monotonic clock keeps from running backward.
+/// System clock that never runs backward.
 ///
-/// The wall clock alone could be set back, which would lengthen each session. The monotonic clock
-/// alone may stand still while the machine sleeps.
+/// It returns the later time of the wall clock and the monotonic clock. The wall clock can be set
+/// back, which would lengthen every session. The monotonic clock may stop while the machine sleeps.
 ///
 /// ```
 /// use session_expire::clock::{Clock, SystemClock};
+///
 /// let clock = SystemClock::default();
 /// let before = clock.now();
 /// assert!(clock.now() >= before);
-/// println!("It is {}.", clock.now().to_utc().format("%H:%M"));
 /// ```
 #[derive(Debug, Clone, Copy)]
 pub struct SystemClock {
@@ -65,7 +67,7 @@ impl Clock for SystemClock {
 
 const EPOCH: Timestamp = Timestamp::from_millis(0);
 
-/// `Utc::now` would first take the moment apart into a date.
+/// Returns the wall-clock time. `Utc::now` would also calculate a date.
 fn wall_clock() -> Timestamp {
     match SystemTime::now().duration_since(UNIX_EPOCH) {
         Ok(since) => EPOCH.plus(since),
@@ -73,12 +75,11 @@ fn wall_clock() -> Timestamp {
     }
 }
 
-/// Clock that stands still until it is advanced, for tests.
-///
-/// Clones show the same time.
+/// Clock for tests, which a test moves. Clones share the same time.
 ///
 /// ```
 /// use session_expire::{clock::{Clock, ManualClock}, minutes};
+///
 /// let clock = ManualClock::default();
 /// let before = clock.now();
 /// clock.advance(minutes(10));
@@ -88,10 +89,11 @@ fn wall_clock() -> Timestamp {
 pub struct ManualClock(Arc<AtomicI64>);
 
 impl ManualClock {
-    /// Returns a clock that shows `start`.
+    /// Returns a clock with the time `start`.
     ///
     /// ```
     /// use session_expire::{clock::{Clock, ManualClock, Timestamp}, minutes};
+    ///
     /// let clock = ManualClock::new(Timestamp::from_millis(0));
     /// clock.step_back(minutes(1));
     /// assert_eq!(clock.now(), Timestamp::from_millis(-60_000));
@@ -103,22 +105,22 @@ impl ManualClock {
 
     /// Moves the clock forward.
     pub fn advance(&self, by: Duration) {
-        self.turn(|now| now.plus(by));
+        self.shift(|now| now.plus(by));
     }
 
     /// Moves the clock back.
     pub fn step_back(&self, by: Duration) {
-        self.turn(|now| now.minus(by));
+        self.shift(|now| now.minus(by));
     }
 
-    fn turn(&self, turn: impl Fn(Timestamp) -> Timestamp) {
-        let turned = |now| Some(turn(Timestamp::from_millis(now)).as_millis());
-        let _ = self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, turned);
+    fn shift(&self, shift: impl Fn(Timestamp) -> Timestamp) {
+        let shifted = |now| Some(shift(Timestamp::from_millis(now)).as_millis());
+        let _ = self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, shifted);
     }
 }
 
 impl Default for ManualClock {
-    /// Noon of 1 January 2026.
+    /// Returns a clock with the time 2026-01-01 12:00 UTC.
     fn default() -> Self {
         Self::new(Timestamp::from_millis(1_767_268_800_000))
     }
@@ -130,44 +132,45 @@ impl Clock for ManualClock {
     }
 }
 
-/// Clock that never runs backward.
+/// Wrapper of a clock that never runs backward.
 ///
-/// When the clock below steps back, time continues from the latest time that was seen. Without this,
-/// an unattended browser would stay signed in for as long as the step was wide.
+/// If the inner clock steps back, time continues from the latest time that was returned. Otherwise
+/// a session of an unattended browser would last longer by the size of the step.
 ///
-/// A process that shares its records with others follows the clock below instead. The machine's clock
-/// steps back only if it was wrong before, and keeping the wrong time would sign all users out.
+/// With a shared registry, it returns the time of the inner clock instead. A clock that steps back
+/// was wrong before, and a process with a wrong time would end the sessions of other processes.
 #[derive(Debug)]
-pub(crate) struct SteadyClock {
-    below: Arc<dyn Clock>,
-    shares: bool,
+pub(crate) struct MonotonicClock {
+    inner: Arc<dyn Clock>,
+    is_shared: bool,
     latest: AtomicI64,
     lag: AtomicI64,
 }
 
-impl SteadyClock {
-    pub(crate) fn new(below: Arc<dyn Clock>, shares: bool) -> Self {
-        Self { below, shares, latest: AtomicI64::new(i64::MIN), lag: AtomicI64::new(0) }
+impl MonotonicClock {
+    pub(crate) fn new(inner: Arc<dyn Clock>, is_shared: bool) -> Self {
+        Self { inner, is_shared, latest: AtomicI64::new(i64::MIN), lag: AtomicI64::new(0) }
     }
 
     pub(crate) fn now(&self) -> Timestamp {
-        if self.shares {
-            return self.below.now();
+        if self.is_shared {
+            return self.inner.now();
         }
         let lag = self.lag.load(Ordering::Acquire);
-        let shown = self.below.now().as_millis().saturating_add(lag);
+        let shown = self.inner.now().as_millis().saturating_add(lag);
         let latest = self.latest.load(Ordering::Acquire);
         if shown >= latest {
-            // A write would take the cache line from all other workers, even if nothing changes.
+            // Avoid a write if nothing changes: it would contend with all workers for the cache
+            // line.
             if shown > latest {
                 self.latest.fetch_max(shown, Ordering::AcqRel);
             }
             return Timestamp::from_millis(shown);
         }
-        // Threads that race by a millisecond are no step; and of two that see the same step only
-        // one may add it, or time would jump ahead by as much as it fell back.
+        // A small difference is a race between threads and not a step. Only one thread may add the
+        // same step to the lag, because time would jump ahead otherwise.
         let behind = latest.saturating_sub(shown);
-        if behind > RACE {
+        if behind > MAX_SKEW_MILLIS {
             let caught_up = lag.saturating_add(behind);
             let _ = self.lag.compare_exchange(lag, caught_up, Ordering::AcqRel, Ordering::Acquire);
         }
@@ -175,8 +178,8 @@ impl SteadyClock {
     }
 }
 
-/// Milliseconds by which two threads may disagree about the time.
-const RACE: i64 = 1_000;
+/// Largest difference in milliseconds that counts as a race between threads.
+const MAX_SKEW_MILLIS: i64 = 1_000;
 
 #[cfg(test)]
 mod tests {
@@ -184,13 +187,13 @@ mod tests {
     use crate::time::{hours, minutes};
 
     #[test]
-    fn a_steady_clock_goes_on_where_a_step_back_happened() {
-        let hand = ManualClock::default();
-        let steady = SteadyClock::new(Arc::new(hand.clone()), false);
-        let start = steady.now();
-        hand.step_back(hours(1));
-        assert_eq!(steady.now(), start);
-        hand.advance(minutes(10));
-        assert_eq!(steady.now().since(start), minutes(10));
+    fn time_continues_after_step_back() {
+        let manual = ManualClock::default();
+        let clock = MonotonicClock::new(Arc::new(manual.clone()), false);
+        let start = clock.now();
+        manual.step_back(hours(1));
+        assert_eq!(clock.now(), start);
+        manual.advance(minutes(10));
+        assert_eq!(clock.now().since(start), minutes(10));
     }
 }

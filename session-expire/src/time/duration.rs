@@ -1,4 +1,6 @@
-//! Durations, and the words in which they are written.
+//! Durations, and their text format.
+//!
+//! Formatting and parsing are inverse. Policies and the builder use them.
 
 use std::time::Duration;
 
@@ -8,6 +10,7 @@ use crate::error::DurationError;
 ///
 /// ```
 /// use session_expire::{minutes, seconds};
+///
 /// assert_eq!(minutes(1) + seconds(30), seconds(90));
 /// ```
 #[must_use]
@@ -19,6 +22,7 @@ pub const fn seconds(n: u64) -> Duration {
 ///
 /// ```
 /// use session_expire::{hours, minutes};
+///
 /// assert_eq!(minutes(90), hours(1) + minutes(30));
 /// ```
 #[must_use]
@@ -26,21 +30,11 @@ pub const fn minutes(n: u64) -> Duration {
     Duration::from_secs(n.saturating_mul(60))
 }
 
-/// Returns `n` days of 24 hours.
-///
-/// ```
-/// use session_expire::{days, hours};
-/// assert_eq!(days(2), hours(48));
-/// ```
-#[must_use]
-pub const fn days(n: u64) -> Duration {
-    Duration::from_secs(n.saturating_mul(86_400))
-}
-
 /// Returns `n` hours.
 ///
 /// ```
 /// use session_expire::{days, hours};
+///
 /// assert_eq!(hours(24), days(1));
 /// ```
 #[must_use]
@@ -48,15 +42,27 @@ pub const fn hours(n: u64) -> Duration {
     Duration::from_secs(n.saturating_mul(3_600))
 }
 
-const LONGEST: Duration = hours(24 * 365 * 100);
+/// Returns `n` days of 24 hours.
+///
+/// ```
+/// use session_expire::{days, hours};
+///
+/// assert_eq!(days(2), hours(48));
+/// ```
+#[must_use]
+pub const fn days(n: u64) -> Duration {
+    Duration::from_secs(n.saturating_mul(86_400))
+}
+
+const MAX_DURATION: Duration = hours(24 * 365 * 100);
 
 const UNITS: [(&str, u64); 5] =
     [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
-/// Parses a duration in the words of the attribute: `"250ms"`, `"90s"`, `"10m"`, `"1h30m"`, `"2d"`.
+/// Parses a duration, such as `"250ms"`, `"90s"`, `"10m"`, `"1h30m"` or `"2d"`.
 ///
-/// Units go from the largest to the smallest, each once. `"never"` is not a duration: see
-/// [`Limit`](crate::Limit).
+/// Units must go from the largest to the smallest, each at most once. `"never"` is not a duration
+/// but a [`Limit`](crate::Limit).
 ///
 /// # Errors
 ///
@@ -69,24 +75,24 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, DurationError> {
     while !rest.is_empty() {
         let (number, after) = split_while(rest, |c| c.is_ascii_digit());
         let (unit, after) = split_while(after, |c| !c.is_ascii_digit());
-        let (place, size) = find_unit(number, unit)?;
-        if place < next_unit {
+        let (index, size) = find_unit(number, unit)?;
+        if index < next_unit {
             return Err(DurationError::Order);
         }
-        next_unit = place + 1;
+        next_unit = index + 1;
         let part = number.parse::<u64>().ok().and_then(|n| n.checked_mul(size));
         total = part.and_then(|p| total.checked_add(p)).ok_or(DurationError::TooLong)?;
         rest = after;
     }
     match Duration::from_millis(total) {
         Duration::ZERO => Err(DurationError::Zero),
-        long if long > LONGEST => Err(DurationError::TooLong),
-        fine => Ok(fine),
+        long if long > MAX_DURATION => Err(DurationError::TooLong),
+        valid => Ok(valid),
     }
 }
 
-fn split_while(text: &str, keep: impl Fn(char) -> bool) -> (&str, &str) {
-    text.split_at(text.find(|c| !keep(c)).unwrap_or(text.len()))
+fn split_while(text: &str, is_part: impl Fn(char) -> bool) -> (&str, &str) {
+    text.split_at(text.find(|c| !is_part(c)).unwrap_or(text.len()))
 }
 
 fn find_unit(number: &str, unit: &str) -> Result<(usize, u64), DurationError> {
@@ -96,12 +102,12 @@ fn find_unit(number: &str, unit: &str) -> Result<(usize, u64), DurationError> {
         _ => UNITS
             .iter()
             .position(|(name, _)| *name == unit)
-            .map(|place| (place, UNITS[place].1))
+            .map(|index| (index, UNITS[index].1))
             .ok_or(DurationError::UnknownUnit),
     }
 }
 
-/// Formats a duration as [`parse_duration`] parses it, in whole milliseconds; `0s` for zero.
+/// Formats a duration in the format of [`parse_duration`], in whole milliseconds. Zero is `0s`.
 #[must_use]
 pub(crate) fn format_duration(duration: Duration) -> String {
     let mut rest = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
@@ -120,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_are_read_in_words() {
+    fn duration_is_parsed_and_formatted() {
         for (text, expected) in [
             ("250ms", Duration::from_millis(250)),
             ("90s", seconds(90)),
@@ -136,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_duration_says_why() {
+    fn invalid_duration_error_has_problem() {
         for (text, problem) in [
             ("", DurationError::Empty),
             ("600", DurationError::NoUnit),

@@ -1,4 +1,6 @@
-//! Timestamps, durations in words, and clocks.
+//! Timestamps, durations and clocks.
+//!
+//! Timestamps have a precision of milliseconds.
 
 pub(crate) mod clock;
 mod duration;
@@ -11,12 +13,13 @@ use serde::{Serialize, Serializer};
 pub use self::duration::{days, hours, minutes, seconds};
 pub(crate) use self::duration::{format_duration, parse_duration};
 
-/// Point in time: milliseconds since the Unix epoch.
+/// Point in time, in milliseconds since the Unix epoch.
 ///
-/// Arithmetic saturates: no stored value can make it panic or wrap around.
+/// Arithmetic saturates. It does not panic or wrap around, even for invalid stored values.
 ///
 /// ```
 /// use session_expire::{clock::Timestamp, hours, minutes};
+///
 /// let noon = Timestamp::from_millis(1_767_268_800_000);
 /// assert_eq!(noon.to_utc().to_rfc3339(), "2026-01-01T12:00:00+00:00");
 /// assert_eq!(noon.to_string(), "2026-01-01 12:00:00 UTC");
@@ -60,7 +63,8 @@ impl Timestamp {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
-    /// Returns a `chrono` date; the epoch if the time lies outside chrono's 262,000 years.
+    /// Returns a `chrono` date. Returns the epoch if the time is outside of chrono's range of
+    /// 262,000 years.
     #[must_use]
     pub fn to_utc(self) -> DateTime<Utc> {
         DateTime::from_timestamp_millis(self.0).unwrap_or_default()
@@ -89,14 +93,14 @@ impl Sub for Timestamp {
 }
 
 impl Serialize for Timestamp {
-    /// Serializes in the format of RFC 3339, in UTC: `2026-01-01T12:00:00.000Z`.
+    /// Serializes in the format of RFC 3339, such as `2026-01-01T12:00:00.000Z`.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&self.to_utc().to_rfc3339_opts(SecondsFormat::Millis, true))
     }
 }
 
 fn millis(duration: Duration) -> i64 {
-    // `as_millis` would calculate with 128 bits.
+    // `Duration::as_millis` calculates with 128 bits, which is slower.
     let seconds = i64::try_from(duration.as_secs()).ok().and_then(|secs| secs.checked_mul(1_000));
     let millis = seconds.and_then(|millis| millis.checked_add(duration.subsec_millis().into()));
     millis.unwrap_or(i64::MAX)

@@ -1,27 +1,25 @@
-//! What a request costs with session-expire, next to what it costs without.
+//! Cost of a request with and without session-expire.
 //!
-//! One small site, asked for the same page in ways that differ in a single thing: without us, with
-//! us, with the deadlines that actix-identity itself offers, and so on. The site runs in this
-//! process and no socket is involved, so that nothing but the application is measured.
+//! Each variant of a small site differs in one thing: without session-expire, with it, with the
+//! deadlines of actix-identity, and so on. The site runs in this process, without a socket: only
+//! the application is measured.
 //!
-//! Two things are measured. Instructions, because they are the same on a busy machine and a quiet
-//! one: valgrind runs this program again, and counts what is done between a request and its answer.
-//! And nanoseconds, because instructions are not time: all there is where a Redis server does some of
-//! the work, one request after the other.
+//! Instructions do not depend on the load of the machine: valgrind runs this program again, and
+//! counts them between a request and its response. Nanoseconds include the work of a Redis server.
 //!
 //! ```text
 //! cargo bench --bench request_cost              # about a minute
 //! cargo bench --bench request_cost -- --quick   # fewer rounds
 //! ```
 //!
-//! A target that is missed is printed, and no failure: this is a measurement. A site that does not
-//! answer as it should is one. Run without `--bench`, only that is looked at.
+//! A missed target is printed and is no failure. A wrong response is one. Without `--bench` only
+//! the responses are checked.
 
 mod instructions;
 mod nanoseconds;
 mod report;
 mod site;
-mod ways;
+mod variants;
 
 use std::{env, error::Error, process::ExitCode};
 
@@ -29,10 +27,9 @@ use actix_web::rt::System;
 
 use crate::{
     report::Figures,
-    ways::{LOGINS, Way},
+    variants::{LOGINS, Variant},
 };
 
-/// Whatever goes wrong is printed, and ends the program.
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
 fn main() -> ExitCode {
@@ -48,11 +45,13 @@ fn main() -> ExitCode {
 fn run(args: &[String]) -> Outcome<()> {
     let has = |flag| args.iter().any(|arg| arg == flag);
     match args {
-        [flag, way] if flag == instructions::FLAG => System::new().block_on(serve(way.parse()?)),
+        [flag, variant] if flag == instructions::FLAG => {
+            System::new().block_on(serve(variant.parse()?))
+        }
         _ if has("--bench") => measure(if has("--quick") { 100 } else { 1_000 }),
         _ => {
-            System::new().block_on(ways::open_all())?;
-            println!("all {} ways answer as they should", Way::ALL.len());
+            System::new().block_on(variants::open_all())?;
+            println!("the responses of all {} variants are correct", Variant::ALL.len());
             Ok(())
         }
     }
@@ -61,7 +60,7 @@ fn run(args: &[String]) -> Outcome<()> {
 fn measure(rounds: usize) -> Outcome<()> {
     instructions::find_valgrind()?;
     let nanoseconds = System::new().block_on(async {
-        let visits = ways::open_all().await?;
+        let visits = variants::open_all().await?;
         nanoseconds::medians(&visits, rounds).await
     })?;
     let instructions = instructions::count_all()?;
@@ -69,7 +68,7 @@ fn measure(rounds: usize) -> Outcome<()> {
     Ok(())
 }
 
-/// What this program does under valgrind.
-async fn serve(way: Way) -> Outcome<()> {
-    way.open().await?.replay(LOGINS.into()).await.map(drop)
+/// Serves the requests of one variant, under valgrind.
+async fn serve(variant: Variant) -> Outcome<()> {
+    variant.open().await?.replay(LOGINS.into()).await.map(drop)
 }

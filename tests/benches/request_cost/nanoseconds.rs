@@ -1,13 +1,13 @@
 //! Nanoseconds per request.
 
-use crate::{Outcome, ways::Visits};
+use crate::{Outcome, variants::Visits};
 
-/// Requests in a row: few, so that what disturbs the machine disturbs all ways.
+/// Requests in a row: few, so that other load affects all variants alike.
 const BATCH: u16 = 256;
 
-/// The median of all rounds, for each of `visits`.
+/// Returns the median of all rounds, for each of `visits`.
 ///
-/// Every round asks in every way, so that a machine that gets slower gets slower for all of them.
+/// A round measures every variant: a machine that gets slower affects all of them.
 pub(crate) async fn medians(visits: &[Visits], rounds: usize) -> Outcome<Vec<f64>> {
     let mut times = vec![Vec::new(); visits.len()];
     // The first round warms up.

@@ -1,17 +1,17 @@
-//! The table, and whether the targets are met.
+//! Table of the measurements, and the targets.
 
-use crate::ways::Way;
+use crate::variants::Variant;
 
-/// What was measured, in the order of [`Way::ALL`].
+/// The measurements, in the order of [`Variant::ALL`].
 pub(crate) struct Figures {
     pub(crate) instructions: Vec<f64>,
     pub(crate) nanoseconds: Vec<f64>,
 }
 
-/// One of the two columns of figures.
+/// A column of the table.
 type Column<'a> = &'a [f64];
 
-/// What a request may cost at most, as a multiple of another.
+/// The maximum cost of a request, as a multiple of another.
 struct Target {
     what: &'static str,
     limit: f64,
@@ -22,24 +22,24 @@ const TARGETS: [Target; 4] = [
     Target {
         what: "signed in: with session-expire / without",
         limit: 0.85,
-        ratio: |figures| of(figures, Way::With) / of(figures, Way::Bare),
+        ratio: |figures| of(figures, Variant::With) / of(figures, Variant::Bare),
     },
     Target {
         what: "signed in, six entries: with session-expire / without",
         limit: 0.50,
-        ratio: |figures| of(figures, Way::WithSix) / of(figures, Way::BareWithSix),
+        ratio: |figures| of(figures, Variant::WithSix) / of(figures, Variant::BareWithSix),
     },
     Target {
         what: "anonymous: with session-expire / without",
         limit: 1.04,
-        ratio: |figures| of(figures, Way::AnonymousWith) / of(figures, Way::AnonymousBare),
+        ratio: |figures| of(figures, Variant::AnonymousWith) / of(figures, Variant::AnonymousBare),
     },
     Target {
         what: "a policy layer / signed in without",
         limit: 0.024,
         ratio: |figures| {
-            let two = of(figures, Way::TwoLayers) - of(figures, Way::With);
-            two / 2.0 / of(figures, Way::Bare)
+            let two = of(figures, Variant::TwoLayers) - of(figures, Variant::With);
+            two / 2.0 / of(figures, Variant::Bare)
         },
     },
 ];
@@ -47,13 +47,13 @@ const TARGETS: [Target; 4] = [
 pub(crate) fn print(figures: &Figures) {
     println!("\nCost of one request\n");
     println!("{:38} {:>12} {:>7} {:>9} {:>7}", "", "instructions", "ratio", "ns", "ratio");
-    for way in Way::ALL {
+    for variant in Variant::ALL {
         let [(instructions, i_ratio), (nanoseconds, n_ratio)] =
             [&figures.instructions, &figures.nanoseconds].map(|column| {
-                let cost = of(column, way);
-                (cost, cost / of(column, way.base()))
+                let cost = of(column, variant);
+                (cost, cost / of(column, variant.base()))
             });
-        let label = way.label();
+        let label = variant.label();
         let counted = match instructions.is_nan() {
             true => format!("{:>12} {:>7}", "not counted", ""),
             false => format!("{instructions:12.0} {i_ratio:7.3}"),
@@ -72,7 +72,7 @@ fn verdict(ratio: f64, limit: f64) -> String {
     format!("{ratio:.4} {}", if ratio <= limit { "pass" } else { "MISSED" })
 }
 
-fn of(column: Column<'_>, way: Way) -> f64 {
-    let place = Way::ALL.iter().position(|other| *other == way);
+fn of(column: Column<'_>, variant: Variant) -> f64 {
+    let place = Variant::ALL.iter().position(|other| *other == variant);
     place.and_then(|place| column.get(place)).copied().unwrap_or(f64::NAN)
 }

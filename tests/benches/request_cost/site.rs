@@ -1,4 +1,4 @@
-//! The site that is asked: its pages, its layers, and a visitor who asks again and again.
+//! The site under measurement: its pages, its layers, and a client that repeats requests.
 
 use std::{
     pin::{Pin, pin},
@@ -31,21 +31,21 @@ use crate::Outcome;
 pub(crate) const USER: &str = "alice";
 pub(crate) const WELCOME: &str = "welcome";
 
-/// Names of six entries of 100 bytes: a form's token, a cart, filters and the like.
+/// Names of six session entries of 100 bytes.
 const ENTRIES: [&str; 6] = ["csrf_token", "cart", "locale", "theme", "filters", "return_to"];
 
-/// A future that knows no type parameters and stays in its thread.
-type Soon<'a, T> = Pin<Box<dyn Future<Output = Outcome<T>> + 'a>>;
+/// A boxed future of one thread.
+type LocalFuture<'a, T> = Pin<Box<dyn Future<Output = Outcome<T>> + 'a>>;
 
-/// What a visitor asks for.
+/// A request for a page.
 #[derive(Debug, Clone)]
-pub(crate) struct Wish {
+pub(crate) struct PageRequest {
     pub(crate) page: &'static str,
     pub(crate) cookie: Option<String>,
 }
 
-impl Wish {
-    /// With the headers that a browser sends, those that session-expire reads among them.
+impl PageRequest {
+    /// Adds the headers of a browser, which session-expire reads.
     fn to_request(&self) -> TestRequest {
         let request = TestRequest::get()
             .uri(self.page)
@@ -61,22 +61,26 @@ impl Wish {
     }
 }
 
-pub(crate) struct Answer {
+pub(crate) struct Response {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: String,
 }
 
-/// A site that has been started.
+/// A running site.
 pub(crate) trait Site {
-    /// Asks once and reads the whole answer.
-    fn ask<'a>(&'a self, wish: &'a Wish) -> Soon<'a, Answer>;
+    /// Sends a request, and reads the whole response.
+    fn send<'a>(&'a self, page_request: &'a PageRequest) -> LocalFuture<'a, Response>;
 
-    /// Asks `times` times, going round the wishes, and says how long the answering took.
-    fn replay<'a>(&'a self, wishes: &'a [Wish], times: usize) -> Soon<'a, Duration>;
+    /// Sends `times` of the requests in turn. Returns how long the responses took.
+    fn replay<'a>(
+        &'a self,
+        page_requests: &'a [PageRequest],
+        times: usize,
+    ) -> LocalFuture<'a, Duration>;
 }
 
-/// `R` is Actix's request below the framework, a type that actix-web does not name.
+/// `R` is the request type of actix-http, which actix-web does not export.
 struct Started<S, R> {
     service: S,
     finish: fn(TestRequest) -> R,
@@ -87,21 +91,27 @@ where
     S: Service<R, Response = ServiceResponse<B>, Error = actix_web::Error>,
     B: MessageBody,
 {
-    fn ask<'a>(&'a self, wish: &'a Wish) -> Soon<'a, Answer> {
+    fn send<'a>(&'a self, page_request: &'a PageRequest) -> LocalFuture<'a, Response> {
         Box::pin(async move {
-            let answer = self.service.call((self.finish)(wish.to_request())).await?;
-            let (status, headers) = (answer.status(), answer.headers().clone());
-            let body = to_bytes(answer.into_body()).await.map_err(|_| "the body broke off")?;
-            Ok(Answer { status, headers, body: String::from_utf8(body.to_vec())? })
+            let response = self.service.call((self.finish)(page_request.to_request())).await?;
+            let (status, headers) = (response.status(), response.headers().clone());
+            let body =
+                to_bytes(response.into_body()).await.map_err(|_| "the body is incomplete")?;
+            Ok(Response { status, headers, body: String::from_utf8(body.to_vec())? })
         })
     }
 
-    fn replay<'a>(&'a self, wishes: &'a [Wish], times: usize) -> Soon<'a, Duration> {
+    fn replay<'a>(
+        &'a self,
+        page_requests: &'a [PageRequest],
+        times: usize,
+    ) -> LocalFuture<'a, Duration> {
         Box::pin(async move {
-            let wishes: Vec<_> = wishes.iter().cycle().take(times).collect();
+            let page_requests: Vec<_> = page_requests.iter().cycle().take(times).collect();
             let mut took = Duration::ZERO;
-            for few in wishes.chunks(FEW) {
-                let requests = few.iter().map(|wish| (self.finish)(wish.to_request()));
+            for prepared in page_requests.chunks(PREPARED) {
+                let requests =
+                    prepared.iter().map(|page_request| (self.finish)(page_request.to_request()));
                 let requests: Vec<_> = requests.collect();
                 let start = Instant::now();
                 for request in requests {
@@ -118,12 +128,12 @@ where
     }
 }
 
-/// Requests that are made in advance: so few that memory is used over and over as in a server, and
-/// enough that reading the clock does not count.
-const FEW: usize = 4;
+/// Requests that are built in advance: few, so that memory is reused as in a server, and enough to
+/// make the cost of reading the clock negligible.
+const PREPARED: usize = 4;
 
-/// What is counted, and nothing else. valgrind finds it by its name, see [`COUNTED`]. A request that
-/// has to wait for somebody else is left in `slot`.
+/// The code that is measured. Valgrind finds it by its name, see [`COUNTED`]. The future of a
+/// request that must wait stays in `slot`.
 #[inline(never)]
 fn serve_counted<S: Service<R>, R>(
     service: &S,
@@ -131,9 +141,9 @@ fn serve_counted<S: Service<R>, R>(
     mut slot: Pin<&mut Option<S::Future>>,
 ) -> Result<(), &'static str> {
     slot.set(Some(service.call(request)));
-    let Some(answer) = slot.as_mut().as_pin_mut() else { return Ok(()) };
-    match answer.poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(Ok(answer)) => drop(answer),
+    let Some(response) = slot.as_mut().as_pin_mut() else { return Ok(()) };
+    match response.poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(Ok(response)) => drop(response),
         Poll::Ready(Err(_)) => return Err("a request failed"),
         Poll::Pending => return Ok(()),
     }
@@ -141,17 +151,17 @@ fn serve_counted<S: Service<R>, R>(
     Ok(())
 }
 
-/// The name of the function that is measured.
+/// The name of the measured function.
 pub(crate) const COUNTED: &str = "serve_counted";
 
-/// The site without us.
+/// Starts a site without session-expire.
 pub(crate) async fn start_bare(identity: IdentityMiddleware) -> Box<dyn Site> {
     let app = App::new().configure(|config| pages(config, 0)).wrap(identity).wrap(sessions());
     Box::new(Started { service: init_service(app).await, finish: TestRequest::to_request })
 }
 
-/// The site without us, whose session layer renews its cookie with every request: what a rolling
-/// timeout costs that lives in the cookie.
+/// Starts a site without session-expire whose session cookie is renewed with every request: a
+/// rolling timeout in the cookie.
 pub(crate) async fn start_renewing() -> Box<dyn Site> {
     let lifecycle = PersistentSession::default()
         .session_ttl_extension_policy(TtlExtensionPolicy::OnEveryRequest);
@@ -165,13 +175,13 @@ pub(crate) async fn start_renewing() -> Box<dyn Site> {
     Box::new(Started { service: init_service(app).await, finish: TestRequest::to_request })
 }
 
-/// The site with us, and `layers` policies around its page.
+/// Starts a site with session-expire and `layers` policy layers around its page.
 pub(crate) async fn start_with(expire: SessionExpire, layers: usize) -> Box<dyn Site> {
     let app = App::new().configure(|config| pages(config, layers)).wrap(expire);
     Box::new(Started { service: init_service(app).await, finish: TestRequest::to_request })
 }
 
-/// Everything in an encrypted cookie: the default of actix-session.
+/// Session data in an encrypted cookie, the default of actix-session.
 fn sessions() -> SessionMiddleware<CookieSessionStore> {
     SessionMiddleware::new(CookieSessionStore::default(), Key::from(&[7; 64]))
 }

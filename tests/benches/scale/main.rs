@@ -1,8 +1,8 @@
-//! What many sessions cost, in each registry.
+//! Cost of many sessions, in each registry.
 //!
 //! `cargo bench -p session-expire-tests --bench scale` prints tables: a million sessions in memory,
-//! durable logins in an SQLite file, and a hundred thousand sessions on a Redis server of its own.
-//! Name one (`-- memory`, `-- sqlite`, `-- redis`) to see only that.
+//! durable logins in an SQLite file, and 100,000 sessions on a Redis server. An argument (`--
+//! memory`, `-- sqlite`, `-- redis`) selects one.
 
 mod memory;
 mod redis;
@@ -10,7 +10,7 @@ mod sqlite;
 
 fn main() {
     let args: Vec<_> = std::env::args().skip(1).collect();
-    // `cargo test --benches` only wants to know that it starts.
+    // `cargo test --benches` only checks that the program starts.
     if !args.iter().any(|arg| arg == "--bench") {
         return;
     }
@@ -25,9 +25,9 @@ fn main() {
     }
 }
 
-/// The middle of `times`, and what one in a hundred exceeds, in microseconds.
+/// Returns the median and the 99th percentile of `times`, in microseconds.
 fn quantiles(mut times: Vec<std::time::Duration>) -> (f64, f64) {
     times.sort_unstable();
-    let at = |place: usize| times[place.min(times.len() - 1)].as_secs_f64() * 1e6;
+    let at = |index: usize| times[index.min(times.len() - 1)].as_secs_f64() * 1e6;
     (at(times.len() / 2), at(times.len() * 99 / 100))
 }

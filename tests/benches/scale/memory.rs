@@ -1,7 +1,7 @@
-//! A million sessions in memory: bytes for each, time for each operation, and the longest pause.
+//! A million sessions in memory: bytes per session, time per operation, and the longest pause.
 //!
-//! The times are those of one thread; each is the fastest of some rounds, since whatever else the
-//! machine does only adds to it.
+//! One thread runs all operations. Each time is that of the fastest round, as other load only adds
+//! to it.
 
 use std::{
     collections::HashMap,
@@ -23,11 +23,11 @@ const RECORDS: usize = 1_000_000;
 const USERS: usize = 300_000;
 const FEW: usize = 1_000;
 
-/// As many operations are timed together, as often.
+/// Operations that are timed together, and how often.
 const BATCH: usize = 1_000;
 const ROUNDS: usize = 60;
 
-/// Prints what a million sessions in memory cost.
+/// Prints the cost of a million sessions in memory.
 pub(crate) fn measure() {
     let few = fill(FEW, FEW * USERS / RECORDS);
     let (few_login, few_load) = (time_login(&few), time_load(&few));
@@ -40,16 +40,16 @@ pub(crate) fn measure() {
     let pause = longest_pause(&many);
     println!("{RECORDS} open sessions of {USERS} users in a MemoryRegistry\n");
     println!("{:<44}{:>12}{:>12}", "", "measured", "at most");
-    row("bytes of a session, all told", each as f64, 400.0, "");
-    row("login, as many times that at 1,000 sessions", login / few_login, 2.0, "×");
-    row("load, as many times that at 1,000 sessions", load / few_load, 2.0, "×");
-    row("load, as many times a bare HashMap of them", load / many_bare, 2.0, "×");
-    row("longest login, while the old are swept out", pause.as_secs_f64() * 1e3, 5.0, " ms");
+    row("bytes per session", each as f64, 400.0, "");
+    row("login, relative to 1,000 sessions", login / few_login, 2.0, "×");
+    row("load, relative to 1,000 sessions", load / few_load, 2.0, "×");
+    row("load, relative to a plain HashMap", load / many_bare, 2.0, "×");
+    row("longest login, with a purge", pause.as_secs_f64() * 1e3, 5.0, " ms");
     println!("\nlogin {few_login:.0} ns at 1,000, {login:.0} ns at 1,000,000");
     println!("load  {few_load:.0} ns at 1,000, {load:.0} ns at 1,000,000");
     println!(
-        "get   {few_bare:.0} ns at 1,000, {many_bare:.0} ns at 1,000,000 from a bare HashMap of shared \
-         records: what the caches of this machine cost any table ({:.1}×)",
+        "get   {few_bare:.0} ns at 1,000, {many_bare:.0} ns at 1,000,000 from a plain HashMap of shared \
+         records: the cost of cache misses in any table ({:.1}×)",
         many_bare / few_bare
     );
 }
@@ -59,7 +59,7 @@ fn row(what: &str, measured: f64, target: f64, unit: &str) {
     println!("{what:<44}{measured:>10.1}{unit:<3}{target:>9.0}{unit:<3} {verdict}");
 }
 
-/// A registry with its sessions, and what is needed to go on.
+/// A registry with its sessions.
 struct Filled {
     registry: MemoryRegistry,
     keys: Vec<RecordKey>,
@@ -67,15 +67,15 @@ struct Filled {
     clock: ManualClock,
 }
 
-/// The answer of a registry that doesn't wait.
-fn answer<T>(asked: impl Future<Output = T>) -> T {
-    match pin!(asked).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(answer) => answer,
-        Poll::Pending => unreachable!("memory is there at once"),
+/// Returns the outcome of a registry that does not wait.
+fn outcome<T>(operation: impl Future<Output = T>) -> T {
+    match pin!(operation).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(outcome) => outcome,
+        Poll::Pending => unreachable!("a memory registry does not wait"),
     }
 }
 
-/// A login as it comes: a user by number, and one of forty devices.
+/// Returns a login of a user by number, on one of 40 devices.
 fn login(number: usize, users: usize, clock: &ManualClock) -> NewLogin {
     let user = format!("user-{}@example.org", number % users);
     let mut login = NewLogin::new(user, clock.now(), &Policy::new().max_sessions(5));
@@ -90,55 +90,55 @@ fn fill(records: usize, users: usize) -> Filled {
     for number in 0..records {
         let login = login(number, users, &clock);
         keys.push(login.key);
-        answer(registry.commit(login)).unwrap();
+        outcome(registry.commit(login)).unwrap();
     }
     Filled { registry, keys, users, clock }
 }
 
-/// Nanoseconds of one of `ways`, the fastest round.
-fn fastest<T>(mut ways: impl FnMut(usize) -> Vec<T>, act: impl Fn(T)) -> f64 {
+/// Returns the nanoseconds per operation of the fastest round. `inputs` returns those of a round.
+fn fastest<T>(mut inputs: impl FnMut(usize) -> Vec<T>, run: impl Fn(T)) -> f64 {
     let mut best = Duration::MAX;
     for round in 0..ROUNDS {
-        let batch = ways(round);
+        let batch = inputs(round);
         let began = Instant::now();
-        batch.into_iter().for_each(&act);
+        batch.into_iter().for_each(&run);
         best = best.min(began.elapsed());
     }
     best.as_secs_f64() * 1e9 / BATCH as f64
 }
 
-/// Keys in no order that a cache could foresee.
+/// Returns keys in an order that no cache predicts.
 fn some_keys(filled: &Filled, round: usize) -> Vec<RecordKey> {
-    let places = (0..BATCH).map(|n| (round * BATCH + n) * 7_919 % filled.keys.len());
-    places.map(|place| filled.keys[place]).collect()
+    let indices = (0..BATCH).map(|n| (round * BATCH + n) * 7_919 % filled.keys.len());
+    indices.map(|index| filled.keys[index]).collect()
 }
 
 fn time_load(filled: &Filled) -> f64 {
     let keys = |round| some_keys(filled, round);
-    fastest(keys, |key| drop(answer(filled.registry.load(key, true))))
+    fastest(keys, |key| drop(outcome(filled.registry.load(key, true))))
 }
 
-/// The measure of the measure: the same records in a map and nothing else.
+/// Returns the time of a lookup in a map with the same records, for comparison.
 fn time_bare_map(filled: &Filled) -> f64 {
     let loaded = filled
         .keys
         .iter()
-        .filter_map(|key| Some((*key, answer(filled.registry.load(*key, true)).unwrap()?)));
+        .filter_map(|key| Some((*key, outcome(filled.registry.load(*key, true)).unwrap()?)));
     let map: HashMap<_, _> = loaded.map(|(key, loaded)| (key, loaded.record)).collect();
     fastest(|round| some_keys(filled, round), |key| drop(map.get(&key).cloned()))
 }
 
 fn time_login(filled: &Filled) -> f64 {
-    // The times go on, so that every login finds the same: room, or one that has to yield.
+    // The numbers continue, so that every round finds the same number of sessions per user.
     let logins = |round: usize| {
         let numbers = (0..BATCH).map(|n| (round * BATCH + n) * 7_919);
         numbers.map(|number| login(number, filled.users, &filled.clock)).collect()
     };
-    fastest(logins, |login| drop(answer(filled.registry.commit(login))))
+    fastest(logins, |login| drop(outcome(filled.registry.commit(login))))
 }
 
-/// The longest of the logins that find hours of old records to sweep out, all shards in turn; of
-/// five such times the shortest, since the machine may do something else meanwhile.
+/// Returns the time of the longest login that purges the records of some hours. Of five
+/// measurements the shortest counts, as other load only adds to it.
 fn longest_pause(filled: &Filled) -> Duration {
     let pauses = (0..5).map(|_| {
         filled.clock.advance(hours(1) + minutes(1));
@@ -146,7 +146,7 @@ fn longest_pause(filled: &Filled) -> Duration {
         let logins: Vec<_> = logins.collect();
         let took = logins.into_iter().map(|login| {
             let began = Instant::now();
-            drop(answer(filled.registry.commit(login)));
+            drop(outcome(filled.registry.commit(login)));
             began.elapsed()
         });
         took.max().unwrap_or_default()
@@ -155,16 +155,17 @@ fn longest_pause(filled: &Filled) -> Duration {
     filled.clock.advance(hours(24 * 91));
     let last = login(0, filled.users, &filled.clock);
     let began = Instant::now();
-    drop(answer(filled.registry.commit(last)));
-    // The one time when everything in a shard is forgotten at once.
-    let forgotten = began.elapsed();
-    println!("swept and kept: {kept:.1?}; swept and forgotten: {forgotten:.1?}\n");
-    kept.max(forgotten)
+    drop(outcome(filled.registry.commit(last)));
+    // This login deletes all records of its shard.
+    let deleted = began.elapsed();
+    println!("purge that keeps all: {kept:.1?}; purge that deletes all: {deleted:.1?}\n");
+    kept.max(deleted)
 }
 
-/// Bytes that the process holds in memory.
+/// Returns the resident memory in bytes.
 fn resident() -> usize {
-    let status = fs::read_to_string("/proc/self/status").expect("this measure needs Linux");
+    let status = fs::read_to_string("/proc/self/status")
+        .expect("the memory is read from /proc, which needs Linux");
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
     let kilobytes: usize = line.trim().trim_end_matches(" kB").parse().unwrap();
     kilobytes * 1_024

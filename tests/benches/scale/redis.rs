@@ -1,4 +1,4 @@
-//! A hundred thousand sessions on a Redis server of its own, on this machine.
+//! 100,000 sessions on a Redis server of this machine.
 
 use std::time::{Duration, Instant};
 
@@ -21,7 +21,7 @@ pub(crate) fn measure() {
         let server = RedisServer::start();
         let registry = server.registry().await;
         println!(
-            "{RECORDS} sessions of as many users in a RedisRegistry, one question after the other\n"
+            "{RECORDS} sessions of as many users in a RedisRegistry, one operation after the other\n"
         );
         println!("{:<28}{:>12}{:>12}{:>16}", "", "p50 µs", "p99 µs", "round trips");
         let sessions = fill(&server, &registry).await;
@@ -34,7 +34,7 @@ pub(crate) fn measure() {
         let before = server.calls("evalsha");
         let loads =
             timed(async |n| drop(caching.load(few[n % few.len()].0, true).await.unwrap())).await;
-        row("load, kept at hand", loads, server.calls("evalsha") - before);
+        row("load, cached", loads, server.calls("evalsha") - before);
         let (before, activity) = (server.calls("evalsha"), SessionUpdate::new(NOON).active(NOON));
         let session = |n: usize| sessions[n * 7_919 % sessions.len()].1.clone();
         let update = async |n| {
@@ -52,7 +52,7 @@ pub(crate) fn measure() {
         let memory: String = server.command(&["INFO", "memory"]);
         let used = memory.lines().find_map(|line| line.strip_prefix("used_memory:")).unwrap();
         println!(
-            "memory of the server: {} bytes a session",
+            "memory of the server: {} bytes per session",
             used.parse::<usize>().unwrap() / RECORDS
         );
     });
@@ -72,16 +72,16 @@ async fn fill(server: &RedisServer, registry: &RedisRegistry) -> Vec<(RecordKey,
         registry.commit(login).await.unwrap();
         times.push(began.elapsed());
     }
-    // The first one has taught the server its script.
+    // The first login has loaded the script.
     row("login", times, server.calls("evalsha") - before);
     sessions
 }
 
-async fn timed(act: impl AsyncFn(usize)) -> Vec<Duration> {
+async fn timed(run: impl AsyncFn(usize)) -> Vec<Duration> {
     let mut times = Vec::with_capacity(SAMPLES);
     for n in 0..SAMPLES {
         let began = Instant::now();
-        act(n).await;
+        run(n).await;
         times.push(began.elapsed());
     }
     times

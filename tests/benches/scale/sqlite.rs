@@ -1,4 +1,4 @@
-//! Logins in an SQLite file: how many a second are on the disk, and what a load costs.
+//! Durable logins per second in an SQLite file.
 
 use std::{
     thread,
@@ -18,8 +18,10 @@ use crate::quantiles;
 const TIME: Duration = Duration::from_secs(3);
 
 pub(crate) fn measure() {
-    println!("Durable logins in a SqliteRegistry (each is synced to the disk before its answer)\n");
-    println!("{:<12}{:>16}{:>14}{:>14}", "at once", "logins a second", "p50 µs", "p99 µs");
+    println!(
+        "Durable logins in a SqliteRegistry (each is synced to the disk before it completes)\n"
+    );
+    println!("{:<12}{:>16}{:>14}{:>14}", "at once", "logins/s", "p50 µs", "p99 µs");
     for threads in [1_usize, 8, 32] {
         let folder = TempDir::new().unwrap();
         let registry = SqliteRegistry::open(folder.path().join("db")).unwrap();
@@ -30,7 +32,7 @@ pub(crate) fn measure() {
     }
 }
 
-/// How long each login took of those that `threads` did in the time.
+/// Returns the duration of each login that `threads` complete in [`TIME`].
 fn logins(registry: &SqliteRegistry, threads: usize) -> Vec<Duration> {
     let until = Instant::now() + TIME;
     let clock = ManualClock::default();

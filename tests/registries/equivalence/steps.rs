@@ -106,7 +106,8 @@ pub struct Change {
 
 const USERS: [&str; 3] = ["alice", "bob", ""];
 
-/// Longer than any sequence: with a clock that is set back, an expired reservation would hold again.
+/// Longer than any sequence: with a clock that is set back, an expired reservation would hold
+/// again.
 const LONG: Duration = hours(100);
 
 fn limits() -> impl Strategy<Value = SessionLimit> {
@@ -184,12 +185,12 @@ fn pick<T: Clone>(all: &[T], number: usize) -> Option<T> {
 }
 
 impl Scenario {
-    /// Returns the operation of `step`; `None` if the step only moves the clock, or refers to something
-    /// that was not created yet.
+    /// Returns the operation of `step`; `None` if the step only moves the clock, or refers to
+    /// something that was not created yet.
     pub fn operation(&mut self, step: &Step) -> Option<Operation> {
         let at = self.clock.now();
         let ended = Ended::new(Reason::Revoked, at).by("here");
-        let ended = ended.because("incident");
+        let ended = ended.with_cause("incident");
         let session = |number: &usize| pick(&self.sessions, *number);
         Some(match step {
             Step::Login { user, limit, idle, replaces, kind } => {

@@ -218,7 +218,7 @@ impl Faulty {
         let ended: Vec<_> = victims
             .iter()
             .take(surplus)
-            .flat_map(|one| self.end_one(one, &login.evicts()))
+            .flat_map(|one| self.end_one(one, &login.eviction()))
             .collect();
         let mut login = login;
         login.limit = unlimited(login.limit);

@@ -1,12 +1,12 @@
-//! Promises about `commit`: a login creates one record, and replaces one.
+//! Promises about `commit`: idempotency, replaced sessions and closed adoption.
 
 use super::{
     fixtures::{
         MILLISECOND, OVERFLOWS, data_update, limited, login, login_from, now, session, set, user,
     },
     operations::{
-        assert_ended, commit, commit_many, commit_refused, end, end_of, find, ids, ids_of, list,
-        load, log_out, open_ids, outcome, update,
+        assert_ended, commit, commit_many, commit_refused, end, ids, list, load, load_end, log_out,
+        login_ids, open_ids, outcome, try_load, update,
     },
 };
 use crate::{
@@ -25,8 +25,8 @@ use crate::{
     time::{Timestamp, minutes},
 };
 
-/// A login that is committed again is one login: its record is returned, and nothing changes.
-pub async fn commit_again_changes_nothing(registry: &dyn Registry) {
+/// A login that is committed again returns its record and changes nothing.
+pub async fn repeated_commit_changes_nothing(registry: &dyn Registry) {
     let old = login(&user("alice"), now());
     commit(registry, &old).await;
     let replaces = Some((old.id, Reason::LoggedOut));
@@ -41,20 +41,21 @@ pub async fn commit_again_changes_nothing(registry: &dyn Registry) {
     assert_eq!(open_ids(registry, &new.user).await, [new.id].into(), "the open sessions");
 }
 
-/// A login that is committed again after its session has ended stays ended, and ends no other.
-pub async fn commit_again_does_not_reopen_the_session(registry: &dyn Registry) {
+/// A login that is committed again after its session has ended returns the ended record. It ends no
+/// other session.
+pub async fn repeated_commit_does_not_reopen_the_session(registry: &dyn Registry) {
     let (alice, at) = (user("alice"), now());
     let first = limited(login(&alice, at), 1, Overflow::Evict);
     let second = limited(login(&alice, at.plus(minutes(1))), 1, Overflow::Evict);
     commit(registry, &first).await;
     commit(registry, &second).await;
     let (record, ended) = commit(registry, &first).await;
-    assert_eq!(record.ended, Some(second.evicts()), "the returned record");
+    assert_eq!(record.ended, Some(second.eviction()), "the returned record");
     assert_eq!(ended, [], "the login ended sessions again");
     assert_eq!(open_ids(registry, &alice).await, [second.id].into(), "the open sessions");
 }
 
-/// A login of the browser that holds a slot takes that slot: no other session is evicted, and the
+/// A login takes the slot of the session that it replaces: no other session is evicted, and the
 /// login is not refused.
 pub async fn replaced_session_takes_no_slot(registry: &dyn Registry) {
     for overflow in OVERFLOWS {
@@ -64,9 +65,9 @@ pub async fn replaced_session_takes_no_slot(registry: &dyn Registry) {
         let new = NewLogin { replaces, ..login_from("new", &logins[0].user, later) };
         let new = limited(new, 3, overflow);
         let (_, ended) = commit(registry, &new).await;
-        let how = Ended::new(Reason::LoggedOut, later);
-        assert_ended(registry, &ended, &logins[1..2], &how).await;
-        let rest = ids_of([&logins[0], &logins[2], &new]);
+        let given_end = Ended::new(Reason::LoggedOut, later);
+        assert_ended(registry, &ended, &logins[1..2], &given_end).await;
+        let rest = login_ids([&logins[0], &logins[2], &new]);
         assert_eq!(open_ids(registry, &new.user).await, rest, "{overflow:?}");
     }
 }
@@ -83,7 +84,7 @@ pub async fn replaced_session_ends_for_the_given_reason(registry: &dyn Registry)
     }
 }
 
-/// To replace an ended or an unknown session is nothing; the first reason stays.
+/// A login that replaces an ended or unknown session does not change that session.
 pub async fn ended_session_is_not_replaced_again(registry: &dyn Registry) {
     let old = login(&user("alice"), now());
     commit(registry, &old).await;
@@ -94,7 +95,7 @@ pub async fn ended_session_is_not_replaced_again(registry: &dyn Registry) {
         let new = NewLogin { replaces, ..login(&old.user, old.at.plus(minutes(2))) };
         assert_eq!(commit(registry, &new).await.1, [], "ended by the login");
     }
-    assert_eq!(end_of(registry, old.key).await, Some(first), "the first end");
+    assert_eq!(load_end(registry, old.key).await, Some(first), "the first end");
 }
 
 /// A login replaces a session of its own user only.
@@ -105,21 +106,22 @@ pub async fn session_of_another_user_is_not_replaced(registry: &dyn Registry) {
     let replaces = Some((bobs.id, Reason::LoggedOut));
     let new = NewLogin { replaces, ..login(&user("alice"), later) };
     assert_eq!(commit(registry, &new).await.1, [], "ended by the login");
-    assert_eq!(end_of(registry, bobs.key).await, None, "the other user's session");
+    assert_eq!(load_end(registry, bobs.key).await, None, "the other user's session");
 }
 
-/// A refused login replaces nothing: the user is still signed in.
+/// A refused login does not end the session that it would replace.
 pub async fn refused_login_replaces_nothing(registry: &dyn Registry) {
     let logins = commit_many(registry, &user("alice"), 3, now()).await;
     let new = login(&logins[0].user, logins[2].at.plus(minutes(1)));
     let replaces = Some((logins[0].id, Reason::LoggedOut));
     let new = limited(NewLogin { replaces, ..new }, 2, Overflow::Refuse);
     let active = commit_refused(registry, &new).await;
-    assert_eq!(ids(&active), ids_of(&logins[1..]), "the replaced session takes no slot");
-    assert_eq!(end_of(registry, logins[0].key).await, None, "the replaced session");
+    assert_eq!(ids(&active), login_ids(&logins[1..]), "the replaced session takes no slot");
+    assert_eq!(load_end(registry, logins[0].key).await, None, "the replaced session");
 }
 
-/// Until the given time, closed adoption refuses adopted logins of this user, and no others.
+/// Until the given time, closed adoption refuses adopted logins of this user. Other logins of the
+/// user and adopted logins of other users are committed.
 pub async fn closed_adoption_refuses_adopted_logins(registry: &dyn Registry) {
     let (alice, bob, at) = (user("alice"), user("bob"), now());
     let until = at.plus(minutes(60));
@@ -128,7 +130,7 @@ pub async fn closed_adoption_refuses_adopted_logins(registry: &dyn Registry) {
     let late = adopted(&alice, until.minus(MILLISECOND));
     let outcome = outcome("commit", registry.commit(late.clone())).await;
     assert!(matches!(outcome, LoginOutcome::AdoptionClosed), "before the time: {outcome:?}");
-    assert_eq!(find(registry, late.key).await, None, "a record was created");
+    assert_eq!(try_load(registry, late.key).await, None, "a record was created");
     for login in [adopted(&alice, until), login(&alice, at), adopted(&bob, at)] {
         commit(registry, &login).await;
     }
@@ -141,7 +143,7 @@ async fn close_adoption(registry: &dyn Registry, target: EndTarget, until: Times
     outcome("end", registry.end(end)).await;
 }
 
-/// An adopted session that was committed before adoption closed is returned as it is.
+/// A repeated commit of an adopted login returns its record, even after adoption has closed.
 pub async fn adopted_login_is_returned_after_closing(registry: &dyn Registry) {
     let at = now();
     let until = at.plus(minutes(60));
@@ -155,14 +157,14 @@ pub async fn adopted_login_is_returned_after_closing(registry: &dyn Registry) {
     assert!(matches!(outcome, LoginOutcome::AdoptionClosed), "another one: {outcome:?}");
 }
 
-/// A refused login creates no record, under whichever name it is looked for.
+/// A refused login creates no record: neither `load` nor `list` returns one.
 pub async fn refused_login_creates_no_record(registry: &dyn Registry) {
     let logins = commit_many(registry, &user("alice"), 1, now()).await;
     let new = login(&logins[0].user, logins[0].at.plus(minutes(1)));
     let new = limited(new, 1, Overflow::Refuse);
     commit_refused(registry, &new).await;
-    assert_eq!(find(registry, new.key).await, None, "by its key");
+    assert_eq!(try_load(registry, new.key).await, None, "by its key");
     let all = Query::all(new.user);
-    assert_eq!(ids(&list(registry, all).await), ids_of(&logins), "in the list");
+    assert_eq!(ids(&list(registry, all).await), login_ids(&logins), "in the list");
     log_out(registry, &logins[0], logins[0].at.plus(minutes(2))).await;
 }

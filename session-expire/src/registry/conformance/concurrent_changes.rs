@@ -1,13 +1,14 @@
-//! Promises about simultaneous changes of sessions: on threads, which start together.
+//! Promises about simultaneous changes of sessions, on threads that start at the same time.
 
 use std::sync::Arc;
 
 use super::{
     fixtures::{activity, data_update, limit, limited, login, login_from, now, session, set, user},
     operations::{
-        commit, commit_many, count_open, end, find, ids, ids_of, list, load, open_ids, outcome,
+        commit, commit_many, count_open, end, ids, list, load, login_ids, open_ids, outcome,
+        try_load,
     },
-    runner::{Results, Runner, Work, alone, at_once},
+    runner::{Results, Runner, Work, run_one, run_simultaneously},
 };
 use crate::{
     policy::limit::Overflow,
@@ -27,7 +28,7 @@ use crate::{
     time::minutes,
 };
 
-/// Of many simultaneous ends one has ended the session, and its end is the one that is stored.
+/// Of many simultaneous ends exactly one returns the session, and its end is stored.
 pub fn simultaneous_ends_report_one(registry: &dyn Registry, run: Runner) {
     let targets: [fn(&NewLogin) -> EndTarget; 2] = [
         |login| EndTarget::Session(session(login)),
@@ -35,60 +36,60 @@ pub fn simultaneous_ends_report_one(registry: &dyn Registry, run: Runner) {
     ];
     for target in targets {
         let login = login(&user("alice"), now());
-        alone(run, commit(registry, &login));
+        run_one(run, commit(registry, &login));
         let ended = Results::new();
         let works = (0..16).map(|n| -> Work<'_> {
             let (ended, target) = (&ended, target(&login));
-            let how = Ended::new(Reason::Revoked, login.at.plus(minutes(n)));
-            Box::pin(async move { ended.add(end(registry, target, &how).await) })
+            let given_end = Ended::new(Reason::Revoked, login.at.plus(minutes(n)));
+            Box::pin(async move { ended.add(end(registry, target, &given_end).await) })
         });
-        at_once(run, works.collect());
+        run_simultaneously(run, works.collect());
         let ended = ended.into_vec();
         assert_eq!(ended.len(), 1, "ended by {:?}", target(&login));
-        let record = alone(run, load(registry, login.key)).record;
+        let record = run_one(run, load(registry, login.key)).record;
         assert_eq!(*record, ended[0], "the stored end");
     }
 }
 
-/// Of sessions that all end the others at once, exactly one remains.
+/// Of several sessions that end all others at the same time, exactly one remains.
 pub fn simultaneous_ends_of_the_others_leave_one(registry: &dyn Registry, run: Runner) {
     for _ in 0..5 {
-        let logins = alone(run, commit_many(registry, &user("alice"), 6, now()));
+        let logins = run_one(run, commit_many(registry, &user("alice"), 6, now()));
         let ended = Results::new();
         let works = logins.iter().map(|login| -> Work<'_> {
-            let how = Ended::new(Reason::Revoked, login.at);
+            let given_end = Ended::new(Reason::Revoked, login.at);
             let ended = &ended;
             Box::pin(async move {
-                ended.add(end(registry, EndTarget::Others(session(login)), &how).await);
+                ended.add(end(registry, EndTarget::Others(session(login)), &given_end).await);
             })
         });
-        at_once(run, works.collect());
-        let open = alone(run, open_ids(registry, &logins[0].user));
+        run_simultaneously(run, works.collect());
+        let open = run_one(run, open_ids(registry, &logins[0].user));
         assert_eq!(open.len(), 1, "left open");
         assert_eq!(ids(&ended.into_vec()).len(), 5, "ended once each");
     }
 }
 
-/// Activity that arrives together with the end does not open the session again.
-pub fn activity_does_not_outrun_the_end(registry: &dyn Registry, run: Runner) {
-    let logins = alone(run, commit_many(registry, &user("alice"), 20, now()));
+/// Activity at the time of the end does not reopen the session.
+pub fn activity_does_not_reopen_an_ended_session(registry: &dyn Registry, run: Runner) {
+    let logins = run_one(run, commit_many(registry, &user("alice"), 20, now()));
     let works = logins.iter().flat_map(|login| -> [Work<'_>; 2] {
-        let how = Ended::new(Reason::LoggedOut, login.at.plus(minutes(2)));
+        let given_end = Ended::new(Reason::LoggedOut, login.at.plus(minutes(2)));
         let mut change = activity(login.at.plus(minutes(1)));
         change.data = set([("a", "1")]);
         [
             Box::pin(async move {
-                end(registry, EndTarget::Session(session(login)), &how).await;
+                end(registry, EndTarget::Session(session(login)), &given_end).await;
             }),
             Box::pin(async move {
                 outcome("update", registry.update(session(login), change)).await;
             }),
         ]
     });
-    at_once(run, works.collect());
-    assert_eq!(alone(run, open_ids(registry, &logins[0].user)), [].into(), "open again");
+    run_simultaneously(run, works.collect());
+    assert_eq!(run_one(run, open_ids(registry, &logins[0].user)), [].into(), "open again");
     for login in &logins {
-        let loaded = alone(run, load(registry, login.key));
+        let loaded = run_one(run, load(registry, login.key));
         assert_eq!(loaded.open, Some(0), "counted as open");
         assert!(loaded.data.is_empty(), "the data of an ended session");
     }
@@ -99,9 +100,9 @@ fn entry_name(n: usize) -> String {
 }
 
 /// Simultaneous updates of different entries lose none.
-pub fn simultaneous_updates_lose_nothing(registry: &dyn Registry, run: Runner) {
+pub fn simultaneous_updates_are_all_stored(registry: &dyn Registry, run: Runner) {
     let login = login(&user("alice"), now());
-    alone(run, commit(registry, &login));
+    run_one(run, commit(registry, &login));
     let works = (0..20).map(|n| -> Work<'_> {
         let login = &login;
         Box::pin(async move {
@@ -110,21 +111,21 @@ pub fn simultaneous_updates_lose_nothing(registry: &dyn Registry, run: Runner) {
             assert_eq!(outcome("update", updated).await, UpdateOutcome::Updated, "the outcome");
         })
     });
-    at_once(run, works.collect());
+    run_simultaneously(run, works.collect());
     assert_has_entries(registry, run, login.key, 20);
 }
 
 fn assert_has_entries(registry: &dyn Registry, run: Runner, key: RecordKey, count: usize) {
-    let data = alone(run, load(registry, key)).data;
+    let data = run_one(run, load(registry, key)).data;
     let lost: Vec<_> = (0..count).filter(|n| data.get(&entry_name(*n)).is_none()).collect();
-    assert!(lost.is_empty(), "entries that were lost: {lost:?}");
+    assert!(lost.is_empty(), "lost entries: {lost:?}");
 }
 
-/// Of simultaneous rotations of one key one wins. The data of all are stored, and the keys of the
-/// others are unknown.
+/// Of simultaneous rotations of one key exactly one succeeds. The data of all is stored, and the
+/// new keys of the others are unknown.
 pub fn simultaneous_rotations_have_one_winner(registry: &dyn Registry, run: Runner) {
     let login = login(&user("alice"), now());
-    alone(run, commit(registry, &login));
+    run_one(run, commit(registry, &login));
     let (winners, losers) = (Results::new(), Results::new());
     let works = (0..20).map(|n| -> Work<'_> {
         let (login, winners, losers) = (&login, &winners, &losers);
@@ -138,18 +139,18 @@ pub fn simultaneous_rotations_have_one_winner(registry: &dyn Registry, run: Runn
             }
         })
     });
-    at_once(run, works.collect());
+    run_simultaneously(run, works.collect());
     let (winners, losers) = (winners.into_vec(), losers.into_vec());
     assert_eq!((winners.len(), losers.len()), (1, 19), "winners and losers");
     assert_has_entries(registry, run, winners[0], 20);
     for key in losers {
-        assert_eq!(alone(run, find(registry, key)), None, "the key of a lost rotation");
+        assert_eq!(run_one(run, try_load(registry, key)), None, "the key of a lost rotation");
     }
-    assert_eq!(alone(run, count_open(registry, winners[0])), Some(1), "counted");
+    assert_eq!(run_one(run, count_open(registry, winners[0])), Some(1), "counted");
 }
 
-/// After simultaneous logins, updates, ends and limits every session has one end or none, the count
-/// is right, the list agrees with the records, and no end was returned twice.
+/// After simultaneous logins, updates, ends and limits, `load`, `list` and the count of open
+/// sessions agree, and no ended record was returned twice.
 pub fn mixed_operations_leave_a_consistent_state(registry: &dyn Registry, run: Runner) {
     let (alice, bob, at) = (user("alice"), user("bob"), now());
     let logins: Vec<_> = (0..24)
@@ -160,28 +161,31 @@ pub fn mixed_operations_leave_a_consistent_state(registry: &dyn Registry, run: R
         let ended = &ended;
         Box::pin(async move { ended.add(run_session(registry, n, login).await) })
     });
-    at_once(run, works.collect());
+    run_simultaneously(run, works.collect());
     let ended = ids(&ended.into_vec());
     for user in [&alice, &bob] {
         let own: Vec<_> = logins.iter().filter(|login| login.user == *user).collect();
-        let open = alone(run, open_ids(registry, user));
-        assert!(open.is_subset(&ids_of(own.iter().copied())), "a list holds another user's record");
+        let open = run_one(run, open_ids(registry, user));
+        assert!(
+            open.is_subset(&login_ids(own.iter().copied())),
+            "a list contains another user's record"
+        );
         for login in own {
-            let loaded = alone(run, load(registry, login.key));
+            let loaded = run_one(run, load(registry, login.key));
             assert_eq!(loaded.open, u32::try_from(open.len()).ok(), "counted, and listed");
             let is_open = loaded.record.ended.is_none();
             assert_eq!(is_open, open.contains(&login.id), "loaded as open, and listed");
             assert_eq!(!is_open, ended.contains(&login.id), "loaded as ended, and returned");
         }
     }
-    let past = alone(run, list(registry, Query::history(Arc::clone(&bob))));
-    assert!(past.iter().all(|record| record.user == bob), "a list holds another user's record");
+    let past = run_one(run, list(registry, Query::history(Arc::clone(&bob))));
+    assert!(past.iter().all(|record| record.user == bob), "a list contains another user's record");
 }
 
-/// Some operations of one session. Returns all records that they have ended.
+/// Runs several operations of one session. Returns all records that they have ended.
 async fn run_session(registry: &dyn Registry, n: usize, login: &NewLogin) -> Vec<SessionRecord> {
     let later = login.at.plus(minutes(1));
-    let how = Ended::new(Reason::Revoked, later);
+    let given_end = Ended::new(Reason::Revoked, later);
     let login = match n.is_multiple_of(3) {
         true => limited(login.clone(), 4, Overflow::Evict),
         false => login.clone(),
@@ -190,15 +194,15 @@ async fn run_session(registry: &dyn Registry, n: usize, login: &NewLogin) -> Vec
     outcome("update", registry.update(session(&login), activity(later))).await;
     let one = session(&login);
     let more = match n % 5 {
-        0 | 3 => end(registry, EndTarget::Session(one), &how).await,
-        1 => end(registry, EndTarget::Others(one), &how).await,
+        0 | 3 => end(registry, EndTarget::Session(one), &given_end).await,
+        1 => end(registry, EndTarget::Others(one), &given_end).await,
         2 => {
             let limit = limit(2, Overflow::LeastRecent);
-            outcome("enforce_limit", registry.enforce_limit(one, limit, how)).await
+            outcome("enforce_limit", registry.enforce_limit(one, limit, given_end)).await
         }
         _ => {
             let limit = limit(3, Overflow::Evict);
-            outcome("enforce_limit", registry.enforce_limit(one, limit, how)).await
+            outcome("enforce_limit", registry.enforce_limit(one, limit, given_end)).await
         }
     };
     ended.extend(more);

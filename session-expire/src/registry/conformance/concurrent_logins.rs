@@ -1,11 +1,11 @@
-//! Promises about simultaneous logins: on threads, which start together.
+//! Promises about simultaneous logins, on threads that start at the same time.
 
 use std::sync::Arc;
 
 use super::{
     fixtures::{limited, login, now, user},
-    operations::{commit, ids, ids_of, open_ids, outcome},
-    runner::{Results, Runner, Work, alone, at_once},
+    operations::{commit, ids, login_ids, open_ids, outcome},
+    runner::{Results, Runner, Work, run_one, run_simultaneously},
 };
 use crate::{
     policy::limit::Overflow,
@@ -18,18 +18,18 @@ use crate::{
     time::{minutes, seconds},
 };
 
-/// So many logins happen at once.
-const MANY: usize = 50;
+/// Number of simultaneous logins.
+const LOGINS: usize = 50;
 
-/// Commits many logins of one user at once. Returns the committed records, and all that have ended.
-fn commit_at_once(
+/// Commits many logins of one user at the same time. Returns the committed and the ended records.
+fn commit_simultaneously(
     registry: &dyn Registry,
     run: Runner,
     user: &Arc<str>,
     overflow: Overflow,
 ) -> (Vec<SessionRecord>, Vec<SessionRecord>) {
     let (committed, ended, at) = (Results::new(), Results::new(), now());
-    let works = (0..MANY).map(|_| -> Work<'_> {
+    let works = (0..LOGINS).map(|_| -> Work<'_> {
         Box::pin(async {
             let login = limited(login(user, at), 1, overflow);
             match outcome("commit", registry.commit(login)).await {
@@ -38,42 +38,43 @@ fn commit_at_once(
                     ended.add(evicted);
                 }
                 LoginOutcome::Refused { active } => {
-                    assert_eq!(active.len(), 1, "a refusal returns one session of one slot");
+                    assert_eq!(active.len(), 1, "active sessions of a refused login");
                 }
-                LoginOutcome::AdoptionClosed => panic!("an ordinary login is no adoption"),
+                LoginOutcome::AdoptionClosed => panic!("adoption closed for an ordinary login"),
             }
         })
     });
-    at_once(run, works.collect());
+    run_simultaneously(run, works.collect());
     (committed.into_vec(), ended.into_vec())
 }
 
-/// Of 50 simultaneous logins with one slot, one session remains, and each of the others ended once.
+/// Of 50 simultaneous logins with `max_sessions = 1`, one session remains. Each of the others ends
+/// once.
 pub fn simultaneous_logins_leave_one_session(registry: &dyn Registry, run: Runner) {
     let alice = user("alice");
-    let (committed, ended) = commit_at_once(registry, run, &alice, Overflow::Evict);
-    assert_eq!(committed.len(), MANY, "committed");
-    let open = alone(run, open_ids(registry, &alice));
+    let (committed, ended) = commit_simultaneously(registry, run, &alice, Overflow::Evict);
+    assert_eq!(committed.len(), LOGINS, "committed");
+    let open = run_one(run, open_ids(registry, &alice));
     assert_eq!(open.len(), 1, "left open");
     let ended = ids(&ended);
-    assert_eq!(ended.len(), MANY - 1, "ended by another login");
-    assert!(ended.is_disjoint(&open), "a session was returned as ended that is open");
+    assert_eq!(ended.len(), LOGINS - 1, "ended by another login");
+    assert!(ended.is_disjoint(&open), "an open session was returned as ended");
 }
 
-/// Of 50 simultaneous logins with one slot and `refuse`, one is committed.
+/// Of 50 simultaneous logins with `max_sessions = 1` and `refuse`, one is committed.
 pub fn simultaneous_logins_commit_one(registry: &dyn Registry, run: Runner) {
     let alice = user("alice");
-    let (committed, ended) = commit_at_once(registry, run, &alice, Overflow::Refuse);
-    assert_eq!(committed.len(), 1, "committed to one slot");
-    assert_eq!(ended, [], "ended by logins that may only be refused");
-    assert_eq!(alone(run, open_ids(registry, &alice)), ids(&committed), "left open");
+    let (committed, ended) = commit_simultaneously(registry, run, &alice, Overflow::Refuse);
+    assert_eq!(committed.len(), 1, "committed");
+    assert_eq!(ended, [], "ended by a login");
+    assert_eq!(run_one(run, open_ids(registry, &alice)), ids(&committed), "left open");
 }
 
-/// Of 50 simultaneous reservations of one slot, one is held, and its login is committed.
-pub fn simultaneous_reservations_hold_one_slot(registry: &dyn Registry, run: Runner) {
+/// Of 50 simultaneous reservations of one slot, one succeeds, and its login is committed.
+pub fn simultaneous_reservations_reserve_one_slot(registry: &dyn Registry, run: Runner) {
     let (alice, at) = (user("alice"), now());
     let (reserved, committed) = (Results::new(), Results::new());
-    let works = (0..MANY).map(|_| -> Work<'_> {
+    let works = (0..LOGINS).map(|_| -> Work<'_> {
         Box::pin(async {
             let login = limited(login(&alice, at), 1, Overflow::Refuse);
             let reservation = login.reservation(at.plus(seconds(30)));
@@ -83,36 +84,36 @@ pub fn simultaneous_reservations_hold_one_slot(registry: &dyn Registry, run: Run
             }
         })
     });
-    at_once(run, works.collect());
+    run_simultaneously(run, works.collect());
     assert_eq!(reserved.into_vec().len(), 1, "reserved");
-    assert_eq!(ids(&committed.into_vec()), alone(run, open_ids(registry, &alice)), "left open");
+    assert_eq!(ids(&committed.into_vec()), run_one(run, open_ids(registry, &alice)), "left open");
 }
 
-/// One login that is committed many times at once is one session.
+/// Simultaneous commits of the same login create one session.
 pub fn simultaneous_commits_of_a_login_create_one(registry: &dyn Registry, run: Runner) {
     let (alice, at) = (user("alice"), now());
     let old = login(&alice, at);
-    alone(run, commit(registry, &old));
+    run_one(run, commit(registry, &old));
     let replaces = Some((old.id, Reason::LoggedOut));
     let new = NewLogin { replaces, ..login(&alice, at.plus(minutes(1))) };
     let new = limited(new, 1, Overflow::Evict);
     let (records, ended) = (Results::new(), Results::new());
-    let works = (0..MANY).map(|_| -> Work<'_> {
+    let works = (0..LOGINS).map(|_| -> Work<'_> {
         Box::pin(async {
             let (record, replaced) = commit(registry, &new).await;
             records.add([record]);
             ended.add(replaced);
         })
     });
-    at_once(run, works.collect());
+    run_simultaneously(run, works.collect());
     let expected = SessionRecord::new(&new);
     assert!(records.into_vec().iter().all(|record| *record == expected), "another record");
-    assert_eq!(ids(&ended.into_vec()), ids_of([&old]), "ended by the login");
-    assert_eq!(alone(run, open_ids(registry, &alice)), ids_of([&new]), "left open");
+    assert_eq!(ids(&ended.into_vec()), login_ids([&old]), "ended by the login");
+    assert_eq!(run_one(run, open_ids(registry, &alice)), login_ids([&new]), "left open");
 }
 
-/// A login that is committed and cancelled at once by others is not open in the end, if the cancel
-/// came after a commit.
+/// A login that is cancelled after its commit stays ended, even if it is committed again at the
+/// same time.
 pub fn cancelled_login_stays_ended_in_a_race(registry: &dyn Registry, run: Runner) {
     let logins: Vec<_> = (0..20).map(|_| login(&user("alice"), now())).collect();
     let works = logins.iter().flat_map(|login| -> [Work<'_>; 2] {
@@ -125,8 +126,8 @@ pub fn cancelled_login_stays_ended_in_a_race(registry: &dyn Registry, run: Runne
             Box::pin(async { drop(commit(registry, login).await) }),
         ]
     });
-    at_once(run, works.collect());
+    run_simultaneously(run, works.collect());
     for login in &logins {
-        assert_eq!(alone(run, open_ids(registry, &login.user)), [].into(), "left open");
+        assert_eq!(run_one(run, open_ids(registry, &login.user)), [].into(), "left open");
     }
 }

@@ -1,4 +1,4 @@
-//! Promises about session data: merged per entry, stored whole or not at all.
+//! Promises about session data: changes merge per entry, and too large data stores nothing.
 
 use super::{
     fixtures::{
@@ -33,7 +33,7 @@ async fn assert_data(registry: &dyn Registry, login: &NewLogin, expected: &Sessi
     assert_eq!(loaded.messages(), expected.messages(), "the messages");
 }
 
-/// Two requests that change different entries lose nothing.
+/// Two updates of different entries are both stored.
 pub async fn updates_of_different_entries_merge(registry: &dyn Registry) {
     let login = with_entries(registry).await;
     update(registry, &login, data_update(login.at, set([("a", "3")]))).await;
@@ -41,8 +41,8 @@ pub async fn updates_of_different_entries_merge(registry: &dyn Registry) {
     assert_data(registry, &login, &data([("a", "3"), ("b", "2"), ("c", "[4]")])).await;
 }
 
-/// A removed entry is gone, the others stay, and to remove an unknown entry is nothing.
-pub async fn removed_entries_are_gone(registry: &dyn Registry) {
+/// A removed entry is deleted, and the others stay. The removal of an unknown entry has no effect.
+pub async fn removed_entries_are_deleted(registry: &dyn Registry) {
     let login = with_entries(registry).await;
     let removed = DataChanges { removed: vec!["a".into(), "z".into()], ..DataChanges::default() };
     update(registry, &login, data_update(login.at, removed)).await;
@@ -52,8 +52,8 @@ pub async fn removed_entries_are_gone(registry: &dyn Registry) {
     assert_data(registry, &login, &SessionData::default()).await;
 }
 
-/// Messages are added and consumed by their numbers, whatever other requests add meanwhile.
-pub async fn messages_are_added_and_consumed_one_by_one(registry: &dyn Registry) {
+/// Messages are added and consumed one by one, by their ids.
+pub async fn consumed_message_is_removed_and_the_others_stay(registry: &dyn Registry) {
     let login = with_entries(registry).await;
     for id in [7, 3, 5] {
         let added = DataChanges { added_messages: vec![message(id)], ..DataChanges::default() };
@@ -70,8 +70,8 @@ pub async fn messages_are_added_and_consumed_one_by_one(registry: &dyn Registry)
     assert_data(registry, &login, &expected).await;
 }
 
-/// Of too many messages the newest stay.
-pub async fn many_messages_keep_the_newest(registry: &dyn Registry) {
+/// If there are too many messages, the newest stay.
+pub async fn surplus_messages_remove_the_oldest(registry: &dyn Registry) {
     let login = login(&user("alice"), now());
     commit(registry, &login).await;
     let ids = 0..20;
@@ -85,7 +85,7 @@ pub async fn many_messages_keep_the_newest(registry: &dyn Registry) {
 }
 
 /// An update whose data would exceed the limit stores nothing, its activity included.
-pub async fn too_large_data_store_nothing(registry: &dyn Registry) {
+pub async fn too_large_data_stores_nothing(registry: &dyn Registry) {
     let login = with_entries(registry).await;
     let mut change = activity(login.at.plus(minutes(1)));
     change.data = too_large();
@@ -96,8 +96,8 @@ pub async fn too_large_data_store_nothing(registry: &dyn Registry) {
     assert_eq!(load(registry, login.key).await, before, "the session has changed");
 }
 
-/// The limit holds for the merged data: two updates that fit alone may not fit together.
-pub async fn merged_data_keep_the_limit(registry: &dyn Registry) {
+/// The maximum size applies to the merged data.
+pub async fn merged_data_does_not_exceed_the_limit(registry: &dyn Registry) {
     let login = login(&user("alice"), now());
     commit(registry, &login).await;
     let half = format!("\"{}\"", "x".repeat(SessionData::MAX_BYTES / 2));
@@ -111,14 +111,14 @@ pub async fn merged_data_keep_the_limit(registry: &dyn Registry) {
     assert_data(registry, &login, &data([("b", &*half)])).await;
 }
 
-/// Activity alone leaves the data as they are.
-pub async fn activity_keeps_the_data(registry: &dyn Registry) {
+/// An update without changes of the data does not change the data.
+pub async fn activity_does_not_change_the_data(registry: &dyn Registry) {
     let login = with_entries(registry).await;
     update(registry, &login, activity(login.at.plus(minutes(1)))).await;
     assert_data(registry, &login, &login.data).await;
 }
 
-/// The data of an ended session are deleted; its record stays.
+/// The data of an ended session is deleted, and its record stays.
 pub async fn ended_session_has_no_data(registry: &dyn Registry) {
     let login = with_entries(registry).await;
     let added = DataChanges { added_messages: vec![message(1)], ..DataChanges::default() };

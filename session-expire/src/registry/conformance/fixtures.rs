@@ -1,4 +1,6 @@
 //! Fixtures of the promises: users, logins, updates and session data.
+//!
+//! Every user is new, so promises can share one registry.
 
 use std::{sync::Arc, time::Duration};
 
@@ -24,20 +26,18 @@ use crate::{
     },
 };
 
-/// Idle timeout of all logins here.
+/// Idle timeout of all logins of the promises.
 pub(super) const IDLE: Duration = minutes(30);
 
-/// Absolute timeout of all logins here.
+/// Absolute timeout of all logins of the promises.
 pub(super) const ABSOLUTE: Duration = hours(8);
 
-/// One millisecond.
 pub(super) const MILLISECOND: Duration = Duration::from_millis(1);
 
-/// All ways to treat too many sessions.
 pub(super) const OVERFLOWS: [Overflow; 3] =
     [Overflow::Evict, Overflow::LeastRecent, Overflow::Refuse];
 
-/// Returns the machine's time: a registry may let its storage expire by that.
+/// Returns the system time. The storage of a registry may expire by it.
 pub(super) fn now() -> Timestamp {
     SystemClock::default().now()
 }
@@ -52,7 +52,6 @@ pub(super) fn login(user: &Arc<str>, at: Timestamp) -> NewLogin {
     NewLogin::new(Arc::clone(user), at, &Policy::new().idle(IDLE).absolute(ABSOLUTE))
 }
 
-/// Returns a login from a device.
 pub(super) fn login_from(device: &str, user: &Arc<str>, at: Timestamp) -> NewLogin {
     let mut login = login(user, at);
     login.client.device = device.into();
@@ -77,16 +76,15 @@ pub(super) fn activity(at: Timestamp) -> SessionUpdate {
     SessionUpdate::new(at).active(at)
 }
 
-/// Returns an update at `at` of session data.
+/// Returns an update of session data at `at`.
 pub(super) fn data_update(at: Timestamp, data: DataChanges) -> SessionUpdate {
     SessionUpdate { data, ..SessionUpdate::new(at) }
 }
 
-/// Returns the JSON of a text.
 pub(super) fn json(text: &str) -> Box<RawValue> {
     match RawValue::from_string(text.to_owned()) {
         Ok(json) => json,
-        Err(error) => panic!("{text} is no JSON: {error}"),
+        Err(error) => panic!("invalid JSON {text}: {error}"),
     }
 }
 
@@ -97,7 +95,7 @@ pub(super) fn set<'a>(entries: impl IntoIterator<Item = (&'a str, &'a str)>) -> 
     changes
 }
 
-/// Returns the change that sets one entry so large that no session may hold it.
+/// Returns the change that sets an entry which exceeds the maximum size of session data.
 pub(super) fn too_large() -> DataChanges {
     set([("large", &*format!("\"{}\"", "x".repeat(SessionData::MAX_BYTES)))])
 }

@@ -1,7 +1,7 @@
-//! The promises of [`Registry`](crate::registry::Registry) as tests, for a registry of your own.
+//! Conformance tests for implementations of [`Registry`].
 //!
-//! Each promise is a function that panics if the registry breaks it, and says how.
-//! [`conformance_tests!`](crate::registry::conformance_tests) makes one `#[test]` of each:
+//! Each promise of the trait is a function, which panics if the registry breaks the promise.
+//! [`conformance_tests!`](crate::registry::conformance_tests) makes a `#[test]` of each promise:
 //!
 //! ```
 //! # use session_expire::MemoryRegistry;
@@ -9,9 +9,9 @@
 //! # fn main() {}
 //! ```
 //!
-//! A registry that needs a runtime brings a [`Runner`]. It is called from many threads at once, and
-//! what the registry leaves running must outlast each call. For Tokio, use one runtime with threads
-//! of its own for all tests.
+//! A registry that needs a runtime passes a [`Runner`], which is called from many threads at the
+//! same time. Tasks that the registry spawns must continue after a call. For Tokio, use one
+//! multi-thread runtime for all tests.
 //!
 //! ```
 //! use session_expire::MemoryRegistry;
@@ -28,12 +28,12 @@
 //! # fn main() {}
 //! ```
 //!
-//! Each registry needs a storage of its own, which need not be empty: another file, database or key
-//! prefix. All times lie around the machine's time, except in the promises about wrong clocks. A
-//! registry with a history limit must keep seven ended sessions of a user, or more, and has
-//! [`history_keeps_the_last_sessions`] besides.
+//! Every registry needs storage of its own: another file, database or key prefix. The storage need
+//! not be empty. The promises use times near the current time, except for those about wrong clocks.
+//! A history limit must be at least seven sessions per user; test it with
+//! [`history_keeps_the_last_sessions`].
 
-// A test has no better way to fail, and an index out of bounds is a failure as well.
+// A promise fails by a panic, also by an index out of bounds.
 #![allow(clippy::panic, clippy::missing_panics_doc)]
 
 mod commit;
@@ -75,7 +75,7 @@ pub use users::*;
 
 use super::Registry;
 
-/// All promises with their names, for a test harness of your own.
+/// All promises with their names, for another test harness.
 ///
 /// ```
 /// use session_expire::{MemoryRegistry, registry::conformance::{PROMISES, block_on}};
@@ -85,8 +85,12 @@ use super::Registry;
 /// ```
 pub const PROMISES: &[(&str, Promise)] = crate::__promises!(__promise_list);
 
-/// Opens a registry and checks the promise `name`: what each test of
+/// Opens a registry and checks the promise `name`, as each test of
 /// [`conformance_tests!`](crate::registry::conformance_tests) does.
+///
+/// # Panics
+///
+/// Panics if the registry breaks the promise, or if there is no promise with this name.
 ///
 /// ```
 /// use session_expire::{MemoryRegistry, registry::conformance::{block_on, check}};
@@ -94,7 +98,7 @@ pub const PROMISES: &[(&str, Promise)] = crate::__promises!(__promise_list);
 /// ```
 pub fn check<R: Registry>(name: &str, fresh: impl Future<Output = R> + Send, run: Runner) {
     let Some((_, promise)) = PROMISES.iter().find(|(known, _)| *known == name) else {
-        panic!("there is no promise `{name}`");
+        panic!("no promise `{name}`");
     };
     let mut opened = None;
     run(Box::pin(async { opened = Some(fresh.await) }));
@@ -104,12 +108,12 @@ pub fn check<R: Registry>(name: &str, fresh: impl Future<Output = R> + Send, run
     }
 }
 
-/// Makes one `#[test]` of every promise of [`Registry`](crate::registry::Registry); see
+/// Makes a `#[test]` of every promise of [`Registry`]; see
 /// [this module](self).
 ///
-/// `fresh` is a future of a registry, made anew for each test. `runner` is a
-/// [`Runner`](conformance::Runner), for a registry that needs a runtime. `skip` names promises
-/// that the registry does not keep; their tests pass without a check.
+/// - `fresh`: a future that returns a new registry; it is evaluated for each test.
+/// - `runner`: a [`Runner`], for a registry that needs a runtime.
+/// - `skip`: names of promises to skip. Their tests pass without a check.
 ///
 /// ```
 /// use session_expire::MemoryRegistry;
@@ -129,7 +133,10 @@ macro_rules! __conformance_tests {
         $crate::registry::conformance_tests!(runner = $runner, fresh = $fresh, skip = []);
     };
     ($fresh:expr $(,)?) => {
-        $crate::registry::conformance_tests!(runner = $crate::registry::conformance::block_on, fresh = $fresh);
+        $crate::registry::conformance_tests!(
+            runner = $crate::registry::conformance::block_on,
+            fresh = $fresh
+        );
     };
 }
 

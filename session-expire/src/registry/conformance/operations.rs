@@ -1,4 +1,6 @@
-//! Operations of the promises, which must succeed, and what is expected of their outcome.
+//! Operations of the promises, and assertions on their outcomes.
+//!
+//! Every operation panics if the registry returns an error.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -29,14 +31,14 @@ pub(super) async fn outcome<T>(operation: &str, future: RegistryFuture<'_, T>) -
     }
 }
 
-/// Commits a login, which must succeed. Returns its record and those that it has ended.
+/// Commits a login, which must succeed. Returns its record and the records that it has ended.
 pub(super) async fn commit(
     registry: &dyn Registry,
     login: &NewLogin,
 ) -> (SessionRecord, Vec<SessionRecord>) {
     match outcome("commit", registry.commit(login.clone())).await {
         LoginOutcome::Committed { record, ended } => (record, ended),
-        other => panic!("a login was not committed that had a slot: {other:#?}"),
+        other => panic!("a login with a free slot was not committed: {other:#?}"),
     }
 }
 
@@ -47,7 +49,7 @@ pub(super) async fn commit_refused(
 ) -> Vec<SessionRecord> {
     match outcome("commit", registry.commit(login.clone())).await {
         LoginOutcome::Refused { active } => active,
-        other => panic!("a login was not refused that had no slot: {other:#?}"),
+        other => panic!("a login without a free slot was not refused: {other:#?}"),
     }
 }
 
@@ -70,7 +72,7 @@ pub(super) async fn commit_many(
 /// Updates a session, which must be open.
 pub(super) async fn update(registry: &dyn Registry, login: &NewLogin, update: SessionUpdate) {
     let updated = outcome("update", registry.update(session(login), update)).await;
-    assert_eq!(updated, UpdateOutcome::Updated, "an update of an open session");
+    assert_eq!(updated, UpdateOutcome::Updated, "outcome of an update of an open session");
 }
 
 /// Ends the session of `login`.
@@ -87,26 +89,26 @@ pub(super) async fn end(
     outcome("end", registry.end(EndSessions::new(target, ended.clone()))).await
 }
 
-/// Loads the record of `key`, if there is one, without a count.
-pub(super) async fn find(registry: &dyn Registry, key: RecordKey) -> Option<StoredSession> {
+/// Loads the record of `key`, if there is one, without counting open sessions.
+pub(super) async fn try_load(registry: &dyn Registry, key: RecordKey) -> Option<StoredSession> {
     outcome("load", registry.load(key, false)).await
 }
 
-/// Loads the record of `key`, which must be there, and counts open sessions.
+/// Loads the record of `key`, which must exist, and counts open sessions.
 pub(super) async fn load(registry: &dyn Registry, key: RecordKey) -> StoredSession {
     match outcome("load", registry.load(key, true)).await {
         Some(loaded) => loaded,
-        None => panic!("a record is unknown that must be kept"),
+        None => panic!("no record for the key of a committed login"),
     }
 }
 
-/// Returns how many counted sessions are open, as `load` counts them.
+/// Returns the number of open counted sessions that `load` returns.
 pub(super) async fn count_open(registry: &dyn Registry, key: RecordKey) -> Option<u32> {
     load(registry, key).await.open
 }
 
-/// Returns the end of the record of `key`.
-pub(super) async fn end_of(registry: &dyn Registry, key: RecordKey) -> Option<Ended> {
+/// Loads the record of `key`, which must exist, and returns its end.
+pub(super) async fn load_end(registry: &dyn Registry, key: RecordKey) -> Option<Ended> {
     load(registry, key).await.record.ended.clone()
 }
 
@@ -114,7 +116,7 @@ pub(super) async fn list(registry: &dyn Registry, query: Query) -> Vec<SessionRe
     outcome("list", registry.list(query)).await
 }
 
-/// Returns the ids of the open records of `user`, as they are listed.
+/// Lists the open records of `user` and returns their ids.
 pub(super) async fn open_ids(registry: &dyn Registry, user: &Arc<str>) -> BTreeSet<PublicId> {
     ids(&list(registry, Query::open(Arc::clone(user))).await)
 }
@@ -125,29 +127,29 @@ pub(super) fn ids(records: &[SessionRecord]) -> BTreeSet<PublicId> {
     ids
 }
 
-pub(super) fn ids_of<'a>(logins: impl IntoIterator<Item = &'a NewLogin>) -> BTreeSet<PublicId> {
+pub(super) fn login_ids<'a>(logins: impl IntoIterator<Item = &'a NewLogin>) -> BTreeSet<PublicId> {
     logins.into_iter().map(|login| login.id).collect()
 }
 
-/// Asserts that `ended` are exactly the sessions of `logins`, each with the end `how`, and that they
-/// load with it.
+/// Asserts that exactly the sessions of `logins` were returned as ended. The returned and the
+/// loaded records must have the end `given_end`.
 pub(super) async fn assert_ended(
     registry: &dyn Registry,
     ended: &[SessionRecord],
     logins: &[NewLogin],
-    how: &Ended,
+    given_end: &Ended,
 ) {
-    assert_eq!(ids(ended), ids_of(logins), "not exactly these sessions have ended: {ended:#?}");
+    assert_eq!(ids(ended), login_ids(logins), "sessions that ended: {ended:#?}");
     for record in ended {
-        assert_eq!(record.ended.as_ref(), Some(how), "a returned record has another end");
+        assert_eq!(record.ended.as_ref(), Some(given_end), "end of a returned record");
     }
     for login in logins {
-        let end = end_of(registry, login.key).await;
-        assert_eq!(end.as_ref(), Some(how), "a record loads with another end than was returned");
+        let end = load_end(registry, login.key).await;
+        assert_eq!(end.as_ref(), Some(given_end), "end of a loaded record");
     }
 }
 
-/// Commits two logins, of which the first is expired for `reason` at the time that is returned.
+/// Commits two logins. At the returned time the first is expired for `reason`.
 pub(super) async fn one_of_two_expired(
     registry: &dyn Registry,
     reason: Reason,

@@ -1,7 +1,9 @@
-//! The list of promises, and what is made of it: a table and tests.
+//! List of promises, and the macros that make a table and tests of it.
+//!
+//! Only the promises in this list are tested.
 
-/// The list of promises, handed to the macro `$with`: those that are futures, then those that need
-/// threads.
+/// Passes the names of all promises to the macro `$with`: first the promises that are futures, then
+/// the promises that need threads.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __promises {
@@ -12,7 +14,7 @@ macro_rules! __promises {
                 committed_login_loads_as_returned
                 unknown_key_loads_none
                 load_counts_open_sessions_of_the_user
-                load_counts_only_when_asked
+                load_counts_only_on_request
                 user_names_are_arbitrary_text
                 empty_user_name_is_a_user
                 users_with_one_partition_key_stay_separate
@@ -20,13 +22,13 @@ macro_rules! __promises {
                 policies_round_trip
                 limits_round_trip
                 distant_times_round_trip
-                extreme_times_break_nothing
+                extreme_times_do_not_break_operations
                 login_data_round_trips
-                data_up_to_the_limit_round_trip
-                special_sessions_round_trip
+                data_of_maximum_size_round_trips
+                actor_and_adoption_round_trip
                 each_session_has_its_own_data
-                commit_again_changes_nothing
-                commit_again_does_not_reopen_the_session
+                repeated_commit_changes_nothing
+                repeated_commit_does_not_reopen_the_session
                 replaced_session_takes_no_slot
                 replaced_session_ends_for_the_given_reason
                 ended_session_is_not_replaced_again
@@ -41,13 +43,13 @@ macro_rules! __promises {
                 reserved_login_is_not_refused
                 reserved_login_is_refused_after_its_deadline
                 commit_releases_its_reservation
-                reservation_again_replaces_the_first
+                repeated_reservation_replaces_the_first
                 reservation_of_another_user_takes_no_slot
                 reservation_takes_the_slot_that_it_replaces
-                expired_session_refuses_no_reservation
+                expired_session_does_not_block_a_reservation
                 cancelled_reservation_is_released
                 cancelled_login_ends
-                cancel_without_an_open_login_is_nothing
+                cancel_without_an_open_login_changes_nothing
                 oldest_login_is_evicted
                 least_recently_used_session_is_evicted
                 evicted_session_names_the_device
@@ -55,17 +57,17 @@ macro_rules! __promises {
                 logins_up_to_the_limit_are_committed
                 sessions_of_another_user_take_no_slot
                 ended_sessions_take_no_slot
-                expired_session_refuses_no_login
+                expired_session_does_not_block_a_login
                 expired_session_is_not_returned_as_active
                 expired_session_is_selected_first
                 younger_expired_session_is_selected_first
-                session_takes_its_slot_until_its_limit
+                session_takes_its_slot_until_it_expires
                 lowered_limit_ends_all_surplus_sessions
                 off_and_zero_are_no_limit
-                thousand_sessions_are_the_limit_without_one
+                hard_cap_applies_without_a_limit
                 enforced_limit_keeps_the_requesting_session
                 enforced_limit_ends_the_least_recently_used
-                enforced_limit_ends_none_within_it
+                enforced_limit_ends_no_session_within_it
                 enforced_limit_ends_expired_sessions_first
                 enforced_limit_needs_an_open_session
                 uncounted_session_takes_no_slot
@@ -73,7 +75,7 @@ macro_rules! __promises {
                 uncounted_session_is_outside_the_limit
                 uncounted_session_ends_with_the_others
                 activity_moves_last_seen_forward_only
-                passive_update_is_no_activity
+                passive_update_does_not_move_last_seen
                 activity_in_the_future_counts_as_now
                 times_in_the_future_become_now
                 update_of_an_ended_session_stores_nothing
@@ -83,12 +85,12 @@ macro_rules! __promises {
                 activity_stores_the_last_client
                 update_replaces_the_signing_key
                 updates_of_different_entries_merge
-                removed_entries_are_gone
-                messages_are_added_and_consumed_one_by_one
-                many_messages_keep_the_newest
-                too_large_data_store_nothing
-                merged_data_keep_the_limit
-                activity_keeps_the_data
+                removed_entries_are_deleted
+                consumed_message_is_removed_and_the_others_stay
+                surplus_messages_remove_the_oldest
+                too_large_data_stores_nothing
+                merged_data_does_not_exceed_the_limit
+                activity_does_not_change_the_data
                 ended_session_has_no_data
                 renewed_session_continues_under_the_new_key
                 rotated_key_loads_as_renewed
@@ -96,45 +98,45 @@ macro_rules! __promises {
                 rotation_stores_its_update
                 lost_rotation_stores_its_update
                 update_after_a_renewal_reaches_the_session
-                rotated_key_is_rotated_again
+                key_can_be_rotated_repeatedly
                 rotation_without_an_open_session_changes_nothing
-                too_large_rotation_keeps_the_key
+                too_large_rotation_does_not_rotate_the_key
                 reauthentication_resets_both_timeouts
                 reauthenticated_session_has_its_new_id_only
                 lost_reauthentication_resets_nothing
                 rotation_changes_one_session_only
                 end_of_a_session_ends_one
                 id_of_another_users_session_ends_nothing
-                end_of_the_others_keeps_one
+                end_of_the_others_leaves_the_given_session
                 end_of_the_others_needs_an_open_session
-                end_of_all_ends_those_of_the_user
+                end_of_all_ends_the_sessions_of_the_user
                 only_open_sessions_are_returned_as_ended
-                first_end_stays
+                first_end_is_not_replaced
                 reasons_and_causes_round_trip
-                end_of_unknown_sessions_is_nothing
+                end_of_unknown_sessions_ends_nothing
                 newest_login_is_listed_first
-                list_of_a_user_holds_no_others
-                list_holds_open_or_ended_records
-                pages_hold_each_record_once
-                pages_hold_matching_records_only
-                page_of_none_is_empty
-                list_of_all_users_holds_each_record_once
+                list_of_a_user_contains_no_others
+                list_contains_open_or_ended_records
+                pages_contain_each_record_once
+                pages_contain_matching_records_only
+                page_of_zero_records_is_empty
+                list_of_all_users_contains_each_record_once
                 erase_deletes_all_records_of_the_user
                 erase_deletes_rotated_keys
                 export_returns_records_and_data
-                end_of_everyone_ends_all_users
-                end_of_everyone_voids_what_is_pending
+                end_everyone_ends_the_sessions_of_all_users
+                end_everyone_voids_reservations_and_adoption
             ]
             [
                 simultaneous_logins_leave_one_session
                 simultaneous_logins_commit_one
-                simultaneous_reservations_hold_one_slot
+                simultaneous_reservations_reserve_one_slot
                 simultaneous_commits_of_a_login_create_one
                 cancelled_login_stays_ended_in_a_race
                 simultaneous_ends_report_one
                 simultaneous_ends_of_the_others_leave_one
-                activity_does_not_outrun_the_end
-                simultaneous_updates_lose_nothing
+                activity_does_not_reopen_an_ended_session
+                simultaneous_updates_are_all_stored
                 simultaneous_rotations_have_one_winner
                 mixed_operations_leave_a_consistent_state
             ]

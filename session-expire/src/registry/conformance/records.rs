@@ -1,10 +1,10 @@
-//! Promises about records: what is committed is loaded.
+//! Promises about records: a committed login round-trips with all its fields.
 
 use std::{net::IpAddr, sync::Arc};
 
 use super::{
     fixtures::{MILLISECOND, activity, data, login, message, now, session, set, user},
-    operations::{commit, commit_many, count_open, end, find, list, load, log_out, outcome},
+    operations::{commit, commit_many, count_open, end, list, load, log_out, outcome, try_load},
 };
 use crate::{
     policy::{
@@ -22,15 +22,15 @@ use crate::{
     time::{Timestamp, hours, minutes, seconds},
 };
 
-/// Commits a login and asserts that it is returned, loaded and listed as it was given.
+/// Commits a login, and asserts that `commit`, `load` and `list` return its record.
 pub(super) async fn assert_round_trip(registry: &dyn Registry, login: &NewLogin) {
     let expected = SessionRecord::new(login);
     let (record, ended) = commit(registry, login).await;
-    assert_eq!(record, expected, "the returned record differs from the login");
-    assert_eq!(ended, [], "a login without a session limit ended sessions");
+    assert_eq!(record, expected, "the returned record");
+    assert_eq!(ended, [], "ended by a login without a session limit");
     let loaded = load(registry, login.key).await;
-    assert_eq!(*loaded.record, expected, "the loaded record differs from the login");
-    assert_eq!(*loaded.data, login.data, "the loaded data differ from those of the login");
+    assert_eq!(*loaded.record, expected, "the loaded record");
+    assert_eq!(*loaded.data, login.data, "the loaded data");
     let listed = list(registry, Query::open(Arc::clone(&login.user))).await;
     assert!(listed.contains(&expected), "the listed record differs from the login: {listed:#?}");
 }
@@ -40,13 +40,14 @@ pub async fn committed_login_loads_as_returned(registry: &dyn Registry) {
     assert_round_trip(registry, &login(&user("alice"), now())).await;
 }
 
-/// An unknown key is `None`, not an error.
+/// An unknown key loads `None` and is no error.
 pub async fn unknown_key_loads_none(registry: &dyn Registry) {
-    let loaded = find(registry, RecordKey::random(&user("alice"))).await;
-    assert_eq!(loaded, None, "a key was found that no login has");
+    let loaded = try_load(registry, RecordKey::random(&user("alice"))).await;
+    assert_eq!(loaded, None, "loaded for an unknown key");
 }
 
-/// [`StoredSession::open`](crate::StoredSession) counts the open records of this user only.
+/// [`StoredSession::open`](crate::registry::StoredSession::open) counts the open records of this
+/// user only.
 pub async fn load_counts_open_sessions_of_the_user(registry: &dyn Registry) {
     let (alice, bob, at) = (user("alice"), user("bob"), now());
     let (first, second) = (login(&alice, at), login(&alice, at.plus(minutes(1))));
@@ -61,14 +62,14 @@ pub async fn load_counts_open_sessions_of_the_user(registry: &dyn Registry) {
 }
 
 /// Open records are counted only if the caller asks for it.
-pub async fn load_counts_only_when_asked(registry: &dyn Registry) {
+pub async fn load_counts_only_on_request(registry: &dyn Registry) {
     let login = login(&user("alice"), now());
     commit(registry, &login).await;
-    let open = find(registry, login.key).await.and_then(|loaded| loaded.open);
-    assert_eq!(open, None, "counted without being asked");
+    let open = try_load(registry, login.key).await.and_then(|loaded| loaded.open);
+    assert_eq!(open, None, "counted without `count_open`");
 }
 
-/// Addresses of both kinds, none, and any text as the device.
+/// A client round-trips: IPv4 addresses, IPv6 addresses, no address, and any device text.
 pub async fn client_round_trips(registry: &dyn Registry) {
     let addresses = ["192.0.2.7", "2001:db8::7", "::ffff:192.0.2.7", "::", "255.255.255.255"];
     let addresses = addresses.into_iter().map(|text| text.parse::<IpAddr>().ok());
@@ -81,7 +82,7 @@ pub async fn client_round_trips(registry: &dyn Registry) {
     }
 }
 
-/// The login policy and the user policy come back word for word, and so does having none.
+/// The login policy and the user policy round-trip, and so does `None`.
 pub async fn policies_round_trip(registry: &dyn Registry) {
     let full = PolicyPatch::new()
         .idle(minutes(7))
@@ -102,7 +103,7 @@ pub async fn policies_round_trip(registry: &dyn Registry) {
     }
 }
 
-/// The limits under which a session counts as active come back, also when there are none.
+/// The timeouts of a session round-trip, and so does `Limit::Off`.
 pub async fn limits_round_trip(registry: &dyn Registry) {
     let (short, long) = (Limit::At(MILLISECOND), Limit::At(minutes(52_560_000)));
     for (idle, absolute) in
@@ -113,7 +114,7 @@ pub async fn limits_round_trip(registry: &dyn Registry) {
     }
 }
 
-/// Times from the year 1 to the year 9999, left by a wrong clock, come back to the millisecond.
+/// Times from the year 1 to the year 9999, as from a wrong clock, round-trip exactly.
 pub async fn distant_times_round_trip(registry: &dyn Registry) {
     for millis in [-62_135_596_799_999, -1, 0, 1, 253_402_300_799_999] {
         let at = Timestamp::from_millis(millis);
@@ -121,8 +122,8 @@ pub async fn distant_times_round_trip(registry: &dyn Registry) {
     }
 }
 
-/// No time breaks an operation or the operations after it.
-pub async fn extreme_times_break_nothing(registry: &dyn Registry) {
+/// Operations succeed at the earliest and the latest possible time, and so do later operations.
+pub async fn extreme_times_do_not_break_operations(registry: &dyn Registry) {
     for millis in [i64::MIN, i64::MAX] {
         let (alice, at) = (user("alice"), Timestamp::from_millis(millis));
         let extreme = login(&alice, at);
@@ -139,7 +140,7 @@ pub async fn extreme_times_break_nothing(registry: &dyn Registry) {
     }
 }
 
-/// The data of a login come back: any entry name, the JSON as it was written, and messages.
+/// The data of a login round-trips: any entry name, the exact JSON text, and messages.
 pub async fn login_data_round_trips(registry: &dyn Registry) {
     let text = "\"é🦀\\u0000\\n\"";
     let entries = [
@@ -157,8 +158,8 @@ pub async fn login_data_round_trips(registry: &dyn Registry) {
     assert_round_trip(registry, &login).await;
 }
 
-/// Session data of exactly [`SessionData::MAX_BYTES`] are stored.
-pub async fn data_up_to_the_limit_round_trip(registry: &dyn Registry) {
+/// Session data of exactly [`SessionData::MAX_BYTES`] is stored.
+pub async fn data_of_maximum_size_round_trips(registry: &dyn Registry) {
     let text = format!("\"{}\"", "x".repeat(SessionData::MAX_BYTES - 3));
     let mut login = login(&user("alice"), now());
     assert_eq!(login.data.apply(&set([("a", &*text)])), Ok(()));
@@ -166,8 +167,8 @@ pub async fn data_up_to_the_limit_round_trip(registry: &dyn Registry) {
     assert_round_trip(registry, &login).await;
 }
 
-/// The actor, the mark of an uncounted session and the time of an adoption come back.
-pub async fn special_sessions_round_trip(registry: &dyn Registry) {
+/// The actor, the flag of an uncounted session, and the end of adoption round-trip.
+pub async fn actor_and_adoption_round_trip(registry: &dyn Registry) {
     let (alice, at) = (user("alice"), now());
     let actor = Some("root\n".into());
     assert_round_trip(registry, &NewLogin { actor, uncounted: true, ..login(&alice, at) }).await;
@@ -175,7 +176,7 @@ pub async fn special_sessions_round_trip(registry: &dyn Registry) {
     assert_round_trip(registry, &NewLogin { adopted_until, ..login(&alice, at) }).await;
 }
 
-/// Records of one user do not share their data.
+/// Every session of a user has its own data.
 pub async fn each_session_has_its_own_data(registry: &dyn Registry) {
     let (alice, at) = (user("alice"), now());
     let with_data = NewLogin { data: data([("a", "1")]), ..login(&alice, at) };

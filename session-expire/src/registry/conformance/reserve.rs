@@ -1,12 +1,12 @@
-//! Promises about `reserve` and `cancel`: a slot is held until a deadline.
+//! Promises about `reserve` and `cancel`: a reservation takes a slot until its deadline.
 
 use std::sync::Arc;
 
 use super::{
     fixtures::{MILLISECOND, data, limited, login, now, user},
     operations::{
-        commit, commit_many, commit_refused, end, end_of, find, ids, ids_of, load, log_out,
-        one_of_two_expired, open_ids, outcome,
+        commit, commit_many, commit_refused, end, ids, load, load_end, log_out, login_ids,
+        one_of_two_expired, open_ids, outcome, try_load,
     },
 };
 use crate::{
@@ -22,7 +22,7 @@ use crate::{
     time::{Timestamp, minutes, seconds},
 };
 
-/// Returns a login where `max` sessions are allowed and more are refused.
+/// Returns a login that is refused if the user has `max` sessions.
 fn refusing(user: &Arc<str>, max: u32, at: Timestamp) -> NewLogin {
     limited(login(user, at), max, Overflow::Refuse)
 }
@@ -39,16 +39,16 @@ async fn cancel(registry: &dyn Registry, key: RecordKey, at: Timestamp) {
     outcome("cancel", registry.cancel(key, Ended::new(Reason::LoggedOut, at))).await;
 }
 
-/// A reservation ends no session and creates no record, even where a login evicts.
+/// A reservation ends no session and creates no record, even if its login evicts a session.
 pub async fn reservation_ends_no_session(registry: &dyn Registry) {
     for overflow in [Overflow::Evict, Overflow::LeastRecent] {
         let logins = commit_many(registry, &user("alice"), 2, now()).await;
         let new = limited(login(&logins[0].user, logins[1].at), 1, overflow);
         reserve(registry, &new).await;
-        assert_eq!(open_ids(registry, &new.user).await, ids_of(&logins), "{overflow:?}");
-        assert_eq!(find(registry, new.key).await, None, "a record was created");
+        assert_eq!(open_ids(registry, &new.user).await, login_ids(&logins), "{overflow:?}");
+        assert_eq!(try_load(registry, new.key).await, None, "a record was created");
         let (_, ended) = commit(registry, &new).await;
-        assert_eq!(ids(&ended), ids_of(&logins), "ended by the commit, {overflow:?}");
+        assert_eq!(ids(&ended), login_ids(&logins), "ended by the commit, {overflow:?}");
     }
 }
 
@@ -62,13 +62,13 @@ pub async fn reservation_without_a_slot_is_refused(registry: &dyn Registry) {
             let order: Vec<_> = active.iter().map(|record| record.id).collect();
             assert_eq!(order, [logins[0].id, logins[1].id], "the active sessions");
         }
-        ReserveOutcome::Reserved => panic!("a third slot of two was reserved"),
+        ReserveOutcome::Reserved => panic!("reserved without a free slot"),
     }
     log_out(registry, &logins[0], new.at).await;
     commit(registry, &refusing(&new.user, 2, new.at)).await;
 }
 
-/// A reserved slot is not given to another login until exactly its deadline.
+/// No other login takes a reserved slot before exactly its deadline.
 pub async fn reservation_takes_a_slot_until_its_deadline(registry: &dyn Registry) {
     let first = refusing(&user("alice"), 1, now());
     let until = reserve(registry, &first).await;
@@ -80,7 +80,8 @@ pub async fn reservation_takes_a_slot_until_its_deadline(registry: &dyn Registry
     commit(registry, &refusing(&first.user, 1, until)).await;
 }
 
-/// The login of a reservation is not refused, although another login has taken the last slot since.
+/// The login of an active reservation is not refused, even if another login has taken the last slot
+/// since.
 pub async fn reserved_login_is_not_refused(registry: &dyn Registry) {
     let first = refusing(&user("alice"), 1, now());
     reserve(registry, &first).await;
@@ -90,7 +91,7 @@ pub async fn reserved_login_is_not_refused(registry: &dyn Registry) {
     assert_eq!(open_ids(registry, &first.user).await, [first.id].into(), "the limit is one");
 }
 
-/// After its deadline a reservation is nothing: the limit is enforced afresh.
+/// After its deadline a reservation has no effect, and its login can be refused.
 pub async fn reserved_login_is_refused_after_its_deadline(registry: &dyn Registry) {
     let first = refusing(&user("alice"), 1, now());
     let until = reserve(registry, &first).await;
@@ -100,7 +101,7 @@ pub async fn reserved_login_is_refused_after_its_deadline(registry: &dyn Registr
     assert_eq!(ids(&commit_refused(registry, &late).await), [second.id].into(), "active");
 }
 
-/// A commit turns the reservation into a session: together they take one slot.
+/// A committed login takes one slot: its reservation is released.
 pub async fn commit_releases_its_reservation(registry: &dyn Registry) {
     let first = refusing(&user("alice"), 2, now());
     reserve(registry, &first).await;
@@ -110,8 +111,8 @@ pub async fn commit_releases_its_reservation(registry: &dyn Registry) {
     assert_eq!(commit_refused(registry, &third).await.len(), 2, "active sessions");
 }
 
-/// The same login that reserves again holds one slot, until the later deadline.
-pub async fn reservation_again_replaces_the_first(registry: &dyn Registry) {
+/// A repeated reservation of the same login takes one slot, until the later deadline.
+pub async fn repeated_reservation_replaces_the_first(registry: &dyn Registry) {
     let first = refusing(&user("alice"), 2, now());
     let until = reserve(registry, &first).await;
     let again = NewLogin { at: first.at.plus(seconds(20)), ..first.clone() };
@@ -128,7 +129,8 @@ pub async fn reservation_of_another_user_takes_no_slot(registry: &dyn Registry) 
     commit(registry, &refusing(&user("alice"), 1, bobs.at)).await;
 }
 
-/// A reservation that replaces a session takes its slot, and the session stays open until the commit.
+/// A reservation that replaces a session takes its slot, and the session stays open until the
+/// commit.
 pub async fn reservation_takes_the_slot_that_it_replaces(registry: &dyn Registry) {
     let old = refusing(&user("alice"), 1, now());
     commit(registry, &old).await;
@@ -140,24 +142,25 @@ pub async fn reservation_takes_the_slot_that_it_replaces(registry: &dyn Registry
     assert_eq!(ids(&ended), [old.id].into(), "ended by the commit");
 }
 
-/// An expired session refuses no reservation.
-pub async fn expired_session_refuses_no_reservation(registry: &dyn Registry) {
+/// An expired session takes no slot from a reservation, and the reservation does not end it.
+pub async fn expired_session_does_not_block_a_reservation(registry: &dyn Registry) {
     let (logins, later) = one_of_two_expired(registry, Reason::Idle).await;
     let new = refusing(&logins[0].user, 2, later);
     reserve(registry, &new).await;
-    assert_eq!(end_of(registry, logins[0].key).await, None, "the reservation ended a session");
+    assert_eq!(load_end(registry, logins[0].key).await, None, "the reservation ended a session");
 }
 
-/// A cancelled reservation is released.
+/// A cancelled reservation takes no slot.
 pub async fn cancelled_reservation_is_released(registry: &dyn Registry) {
     let first = refusing(&user("alice"), 1, now());
     reserve(registry, &first).await;
     cancel(registry, first.key, first.at).await;
-    assert_eq!(find(registry, first.key).await, None, "a record was created");
+    assert_eq!(try_load(registry, first.key).await, None, "a record was created");
     commit(registry, &refusing(&first.user, 1, first.at)).await;
 }
 
-/// A login that is cancelled after its commit ends, with its data, and does not come back.
+/// A login that is cancelled after its commit ends, and its data is deleted. A repeated commit does
+/// not reopen it.
 pub async fn cancelled_login_ends(registry: &dyn Registry) {
     let entries = data([("a", "1")]);
     let login = NewLogin { data: entries, ..refusing(&user("alice"), 1, now()) };
@@ -169,12 +172,13 @@ pub async fn cancelled_login_ends(registry: &dyn Registry) {
     assert_eq!(loaded.record.ended, Some(Ended::new(Reason::LoggedOut, later)), "the end");
     assert_eq!((&*loaded.data, loaded.open), (&SessionData::default(), Some(0)), "what is left");
     let (record, _) = commit(registry, &login).await;
-    assert!(record.ended.is_some(), "the same login is open again");
+    assert!(record.ended.is_some(), "open again after a repeated commit");
     commit(registry, &refusing(&login.user, 1, later)).await;
 }
 
-/// To cancel an unknown login is nothing, and an ended session keeps its first reason.
-pub async fn cancel_without_an_open_login_is_nothing(registry: &dyn Registry) {
+/// The cancellation of an unknown login has no effect, and that of an ended login does not replace
+/// its end.
+pub async fn cancel_without_an_open_login_changes_nothing(registry: &dyn Registry) {
     let login = login(&user("alice"), now());
     cancel(registry, RecordKey::random(&login.user), login.at).await;
     commit(registry, &login).await;
@@ -182,5 +186,5 @@ pub async fn cancel_without_an_open_login_is_nothing(registry: &dyn Registry) {
     let target = EndTarget::All(Arc::clone(&login.user));
     end(registry, target, &first).await;
     cancel(registry, login.key, login.at.plus(minutes(2))).await;
-    assert_eq!(end_of(registry, login.key).await, Some(first), "the first end");
+    assert_eq!(load_end(registry, login.key).await, Some(first), "the first end");
 }

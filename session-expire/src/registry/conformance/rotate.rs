@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::{
     fixtures::{activity, data, data_update, login, now, session, set, too_large, user},
     operations::{
-        commit, count_open, end, end_of, find, ids, list, load, log_out, open_ids, outcome, update,
+        commit, count_open, end, ids, list, load, load_end, log_out, open_ids, outcome, try_load,
+        update,
     },
 };
 use crate::{
@@ -27,8 +28,8 @@ use crate::{
     time::{Timestamp, minutes},
 };
 
-/// Commits a login with data. Returns a time after it, too.
-async fn with_data(registry: &dyn Registry) -> (NewLogin, Timestamp) {
+/// Commits a login with data. Also returns a time after it.
+async fn commit_with_data(registry: &dyn Registry) -> (NewLogin, Timestamp) {
     let login = NewLogin { data: data([("a", "1")]), ..login(&user("alice"), now()) };
     commit(registry, &login).await;
     let later = login.at.plus(minutes(5));
@@ -50,7 +51,7 @@ async fn rotate(registry: &dyn Registry, rotation: &KeyRotation) -> RotationOutc
 
 /// A renewed session continues under the new key with its id, its timeouts and its data.
 pub async fn renewed_session_continues_under_the_new_key(registry: &dyn Registry) {
-    let (login, later) = with_data(registry).await;
+    let (login, later) = commit_with_data(registry).await;
     let rotation = renewal(&login, SessionUpdate::new(later));
     assert_eq!(rotate(registry, &rotation).await, RotationOutcome::Rotated, "the outcome");
     let loaded = load(registry, rotation.to).await;
@@ -60,7 +61,7 @@ pub async fn renewed_session_continues_under_the_new_key(registry: &dyn Registry
 
 /// The old key loads a record that has ended as renewed, without data.
 pub async fn rotated_key_loads_as_renewed(registry: &dyn Registry) {
-    let (login, later) = with_data(registry).await;
+    let (login, later) = commit_with_data(registry).await;
     rotate(registry, &renewal(&login, SessionUpdate::new(later))).await;
     let loaded = load(registry, login.key).await;
     assert_eq!(loaded.record.ended, Some(Ended::new(Reason::Renewed, later)), "the end");
@@ -68,9 +69,9 @@ pub async fn rotated_key_loads_as_renewed(registry: &dyn Registry) {
     assert!(loaded.data.is_empty(), "the old key still loads the data");
 }
 
-/// A rotated session is one session: counted once, and listed once, as open.
+/// A rotated session is counted once, and listed once as open.
 pub async fn rotated_session_is_counted_and_listed_once(registry: &dyn Registry) {
-    let (login, later) = with_data(registry).await;
+    let (login, later) = commit_with_data(registry).await;
     let rotation = renewal(&login, SessionUpdate::new(later));
     rotate(registry, &rotation).await;
     assert_eq!(count_open(registry, rotation.to).await, Some(1), "counted");
@@ -81,7 +82,7 @@ pub async fn rotated_session_is_counted_and_listed_once(registry: &dyn Registry)
 
 /// The update of a rotation is stored with it.
 pub async fn rotation_stores_its_update(registry: &dyn Registry) {
-    let (login, later) = with_data(registry).await;
+    let (login, later) = commit_with_data(registry).await;
     let mut change = activity(later);
     change.data = set([("b", "2")]);
     let rotation = renewal(&login, change);
@@ -91,14 +92,14 @@ pub async fn rotation_stores_its_update(registry: &dyn Registry) {
     assert_eq!(*loaded.data, data([("a", "1"), ("b", "2")]), "the data");
 }
 
-/// Of two renewals of one key the second loses: its key is unknown, its data are stored.
+/// Of two renewals of one key the second is lost: its new key is unknown, and its data is stored.
 pub async fn lost_rotation_stores_its_update(registry: &dyn Registry) {
-    let (login, later) = with_data(registry).await;
+    let (login, later) = commit_with_data(registry).await;
     let first = renewal(&login, SessionUpdate::new(later));
     rotate(registry, &first).await;
     let second = renewal(&login, data_update(later, set([("b", "2")])));
     assert_eq!(rotate(registry, &second).await, RotationOutcome::Lost, "the outcome");
-    assert_eq!(find(registry, second.to).await, None, "the key of the lost rotation");
+    assert_eq!(try_load(registry, second.to).await, None, "the key of the lost rotation");
     let loaded = load(registry, first.to).await;
     assert_eq!(loaded.record.ended, None, "the session");
     assert_eq!(*loaded.data, data([("a", "1"), ("b", "2")]), "the data");
@@ -106,7 +107,7 @@ pub async fn lost_rotation_stores_its_update(registry: &dyn Registry) {
 
 /// A late request that loaded the old key still updates and ends the session.
 pub async fn update_after_a_renewal_reaches_the_session(registry: &dyn Registry) {
-    let (login, later) = with_data(registry).await;
+    let (login, later) = commit_with_data(registry).await;
     let rotation = renewal(&login, SessionUpdate::new(later));
     rotate(registry, &rotation).await;
     update(registry, &login, data_update(later, set([("late", "3")]))).await;
@@ -114,19 +115,19 @@ pub async fn update_after_a_renewal_reaches_the_session(registry: &dyn Registry)
     assert_eq!(*loaded.data, data([("a", "1"), ("late", "3")]), "the data");
     log_out(registry, &login, later).await;
     let ended = Some(Ended::new(Reason::LoggedOut, later));
-    assert_eq!(end_of(registry, rotation.to).await, ended, "the end under the new key");
-    let renewed = end_of(registry, login.key).await.map(|ended| ended.reason);
+    assert_eq!(load_end(registry, rotation.to).await, ended, "the end under the new key");
+    let renewed = load_end(registry, login.key).await.map(|ended| ended.reason);
     assert_eq!(renewed, Some(Reason::Renewed), "the reason under the old key");
 }
 
-/// A key can be rotated again and again.
-pub async fn rotated_key_is_rotated_again(registry: &dyn Registry) {
-    let (login, later) = with_data(registry).await;
+/// A key can be rotated several times.
+pub async fn key_can_be_rotated_repeatedly(registry: &dyn Registry) {
+    let (login, later) = commit_with_data(registry).await;
     let mut key = login.key;
     for _ in 0..3 {
         let rotation = KeyRotation::new(session(&login), key, SessionUpdate::new(later));
         assert_eq!(rotate(registry, &rotation).await, RotationOutcome::Rotated, "the outcome");
-        let old = end_of(registry, key).await.map(|ended| ended.reason);
+        let old = load_end(registry, key).await.map(|ended| ended.reason);
         assert_eq!(old, Some(Reason::Renewed), "the old key");
         key = rotation.to;
     }
@@ -135,42 +136,42 @@ pub async fn rotated_key_is_rotated_again(registry: &dyn Registry) {
 
 /// A rotation of an ended, an unknown or another user's session changes nothing.
 pub async fn rotation_without_an_open_session_changes_nothing(registry: &dyn Registry) {
-    let (login, later) = with_data(registry).await;
+    let (login, later) = commit_with_data(registry).await;
     let change = data_update(later, set([("b", "2")]));
     let unknown = SessionRef { id: PublicId::random(), ..session(&login) };
     let other_user = SessionRef { user: user("bob"), ..session(&login) };
     for session in [unknown, other_user] {
         let rotation = KeyRotation { session, ..renewal(&login, change.clone()) };
         assert_eq!(rotate(registry, &rotation).await, RotationOutcome::Ended, "unknown");
-        assert_eq!(find(registry, rotation.to).await, None, "the key of an unknown session");
+        assert_eq!(try_load(registry, rotation.to).await, None, "the key of an unknown session");
     }
     assert_eq!(*load(registry, login.key).await.data, login.data, "the data");
     log_out(registry, &login, later).await;
     let before = load(registry, login.key).await;
     for rotation in [renewal(&login, change.clone()), reauthentication(&login, change)] {
         assert_eq!(rotate(registry, &rotation).await, RotationOutcome::Ended, "ended");
-        assert_eq!(find(registry, rotation.to).await, None, "the key of an ended session");
+        assert_eq!(try_load(registry, rotation.to).await, None, "the key of an ended session");
     }
     assert_eq!(load(registry, login.key).await, before, "the ended record");
 }
 
-/// A rotation whose data would exceed the limit stores nothing, and the key stays.
-pub async fn too_large_rotation_keeps_the_key(registry: &dyn Registry) {
-    let (login, later) = with_data(registry).await;
+/// A rotation whose data would exceed the maximum size changes nothing.
+pub async fn too_large_rotation_does_not_rotate_the_key(registry: &dyn Registry) {
+    let (login, later) = commit_with_data(registry).await;
     let mut change = activity(later);
     change.data = too_large();
     let before = load(registry, login.key).await;
     for rotation in [renewal(&login, change.clone()), reauthentication(&login, change)] {
         assert_eq!(rotate(registry, &rotation).await, RotationOutcome::TooLarge, "the outcome");
-        assert_eq!(find(registry, rotation.to).await, None, "the new key");
+        assert_eq!(try_load(registry, rotation.to).await, None, "the new key");
         assert_eq!(load(registry, login.key).await, before, "the session");
     }
 }
 
-/// A re-authentication resets both timeouts and gives the session a new id; the login and the data
-/// stay.
+/// A re-authentication resets both timeouts and sets the new public id. The time of the login and
+/// the data stay.
 pub async fn reauthentication_resets_both_timeouts(registry: &dyn Registry) {
-    let (login, later) = with_data(registry).await;
+    let (login, later) = commit_with_data(registry).await;
     let rotation = reauthentication(&login, SessionUpdate::new(later));
     assert_eq!(rotate(registry, &rotation).await, RotationOutcome::Rotated, "the outcome");
     let loaded = load(registry, rotation.to).await;
@@ -184,9 +185,9 @@ pub async fn reauthentication_resets_both_timeouts(registry: &dyn Registry) {
     assert!(old.data.is_empty(), "the old key still loads the data");
 }
 
-/// After a re-authentication the new id reaches the session, and the old one does not.
+/// After a re-authentication the session has the new public id, and the old one is unknown.
 pub async fn reauthenticated_session_has_its_new_id_only(registry: &dyn Registry) {
-    let (login, later) = with_data(registry).await;
+    let (login, later) = commit_with_data(registry).await;
     let rotation = reauthentication(&login, SessionUpdate::new(later));
     rotate(registry, &rotation).await;
     let late = data_update(later, set([("late", "3")]));
@@ -194,7 +195,7 @@ pub async fn reauthenticated_session_has_its_new_id_only(registry: &dyn Registry
     assert_eq!(updated, UpdateOutcome::Ended, "an update of the old id");
     let ended = Ended::new(Reason::Revoked, later);
     let old = EndTarget::Session(session(&login));
-    assert_eq!(end(registry, old, &ended).await, [], "the old id was ended");
+    assert_eq!(end(registry, old, &ended).await, [], "ended by the old id");
     let Some(id) = rotation.reauthenticated_as else { return };
     assert_eq!(open_ids(registry, &login.user).await, [id].into(), "listed as open");
     let new = EndTarget::Session(SessionRef { id, ..session(&login) });
@@ -202,9 +203,9 @@ pub async fn reauthenticated_session_has_its_new_id_only(registry: &dyn Registry
     assert_eq!(*load(registry, rotation.to).await.data, SessionData::default(), "the data");
 }
 
-/// A re-authentication of a key that was rotated meanwhile loses, and resets nothing.
+/// A re-authentication of a key that another request has rotated is lost and resets no timeout.
 pub async fn lost_reauthentication_resets_nothing(registry: &dyn Registry) {
-    let (login, later) = with_data(registry).await;
+    let (login, later) = commit_with_data(registry).await;
     let winner = renewal(&login, SessionUpdate::new(later));
     rotate(registry, &winner).await;
     let loser = reauthentication(&login, data_update(later, set([("b", "2")])));
@@ -214,9 +215,9 @@ pub async fn lost_reauthentication_resets_nothing(registry: &dyn Registry) {
     assert_eq!(*loaded.data, data([("a", "1"), ("b", "2")]), "the data");
 }
 
-/// A rotation takes no part in another session of the same user.
+/// A rotation does not change another session of the same user.
 pub async fn rotation_changes_one_session_only(registry: &dyn Registry) {
-    let (login, later) = with_data(registry).await;
+    let (login, later) = commit_with_data(registry).await;
     let other = NewLogin::new(Arc::clone(&login.user), later, &Policy::new());
     commit(registry, &other).await;
     let before = load(registry, other.key).await;
@@ -225,5 +226,5 @@ pub async fn rotation_changes_one_session_only(registry: &dyn Registry) {
     let wrong_key =
         KeyRotation { from: RecordKey::random(&login.user), ..renewal(&other, activity(later)) };
     assert_eq!(rotate(registry, &wrong_key).await, RotationOutcome::Lost, "with a wrong key");
-    assert_eq!(end_of(registry, other.key).await, None, "the other session");
+    assert_eq!(load_end(registry, other.key).await, None, "the other session");
 }

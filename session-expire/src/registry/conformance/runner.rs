@@ -1,4 +1,6 @@
-//! How a promise is run: on a runtime of the registry's choice, or on several threads at once.
+//! Runners of promises: on the runtime of the registry, or on several threads at the same time.
+//!
+//! The promises use the functions here and never name a runtime.
 
 use std::{
     pin::Pin,
@@ -9,46 +11,41 @@ use std::{
 
 use crate::registry::Registry;
 
-/// Work for a [`Runner`].
+/// Future that a [`Runner`] runs.
 ///
 /// ```
 /// use session_expire::registry::conformance::{Work, block_on};
-/// let mut done = false;
-/// let work: Work<'_> = Box::pin(async { done = true });
+/// let mut is_done = false;
+/// let work: Work<'_> = Box::pin(async { is_done = true });
 /// block_on(work);
-/// assert!(done);
+/// assert!(is_done);
 /// ```
 pub type Work<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
-/// Runs a future to its end. It is called from many threads at once.
+/// Function that runs a future to completion. It is called from many threads at the same time.
 ///
 /// ```
 /// use session_expire::registry::conformance::{Runner, Work, block_on};
-/// fn with_a_guard(work: Work<'_>) {
-///     // enter a runtime here, and leave it when the work is done
+/// fn run_in_runtime(work: Work<'_>) {
+///     // Enter a runtime here, and leave it when the work is complete.
 ///     block_on(work);
 /// }
-/// let run: Runner = with_a_guard;
+/// let run: Runner = run_in_runtime;
 /// run(Box::pin(async {}));
 /// ```
 pub type Runner = fn(Work<'_>);
 
-/// One promise, as [`PROMISES`](crate::conformance::PROMISES) lists it.
+/// Promise in the list [`PROMISES`](super::PROMISES).
 ///
 /// ```
 /// use session_expire::{MemoryRegistry, registry::conformance::{PROMISES, Promise, block_on}};
-/// let rotations: Vec<Promise> = PROMISES
-///     .iter()
-///     .filter(|(name, _)| name.contains("rotation"))
-///     .map(|(_, promise)| *promise)
-///     .collect();
-/// for promise in rotations {
-///     promise(&MemoryRegistry::new(), block_on);
-/// }
+/// let (_, promise): (&str, Promise) = PROMISES[0];
+/// promise(&MemoryRegistry::new(), block_on);
 /// ```
 pub type Promise = fn(&dyn Registry, Runner);
 
-/// Runner for registries that need no runtime: polls, and parks the thread in between.
+/// Runner for registries that need no runtime. It polls the future and parks the thread while the
+/// future is pending.
 ///
 /// ```
 /// use session_expire::registry::conformance::block_on;
@@ -69,9 +66,11 @@ pub fn block_on(mut work: Work<'_>) {
     }
 }
 
-/// Runs all of `works` at once, each on a thread of its own. A registry may act when it is called
-/// instead of when its future is awaited: the call belongs into the work.
-pub(super) fn at_once<'a>(run: Runner, works: Vec<Work<'a>>) {
+/// Runs all `works` at the same time, each in a thread of its own.
+///
+/// Each work must contain the call of the registry, which may do its work before its future is
+/// polled.
+pub(super) fn run_simultaneously<'a>(run: Runner, works: Vec<Work<'a>>) {
     let start = Barrier::new(works.len());
     thread::scope(|scope| {
         for work in works {
@@ -84,8 +83,8 @@ pub(super) fn at_once<'a>(run: Runner, works: Vec<Work<'a>>) {
     });
 }
 
-/// Runs one future, and returns its output.
-pub(super) fn alone<T: Send>(run: Runner, work: impl Future<Output = T> + Send) -> T {
+/// Runs one future and returns its output.
+pub(super) fn run_one<T: Send>(run: Runner, work: impl Future<Output = T> + Send) -> T {
     let mut output = None;
     run(Box::pin(async { output = Some(work.await) }));
     match output {
@@ -94,7 +93,7 @@ pub(super) fn alone<T: Send>(run: Runner, work: impl Future<Output = T> + Send) 
     }
 }
 
-/// A list that many threads append to.
+/// List to which many threads append.
 pub(super) struct Results<T>(Mutex<Vec<T>>);
 
 impl<T> Results<T> {

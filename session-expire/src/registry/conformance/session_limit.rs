@@ -1,4 +1,4 @@
-//! Promises about the session limit at a login: which session is evicted, which login is refused.
+//! Promises about the session limit of a login: evicted sessions and refused logins.
 
 use std::sync::Arc;
 
@@ -7,8 +7,8 @@ use super::{
         IDLE, MILLISECOND, OVERFLOWS, activity, limited, login, login_from, now, session, user,
     },
     operations::{
-        assert_ended, commit, commit_many, commit_refused, count_open, end, end_of, find, ids,
-        ids_of, one_of_two_expired, open_ids, outcome, update,
+        assert_ended, commit, commit_many, commit_refused, count_open, end, ids, load_end,
+        login_ids, one_of_two_expired, open_ids, outcome, try_load, update,
     },
 };
 use crate::{
@@ -23,14 +23,14 @@ use crate::{
     time::minutes,
 };
 
-/// Commits three logins, then one more where three sessions are allowed.
-async fn one_too_many(
+/// Commits three logins, then one more under a limit of three sessions.
+async fn exceed_limit(
     registry: &dyn Registry,
     overflow: Overflow,
 ) -> (Vec<NewLogin>, NewLogin, Vec<SessionRecord>) {
     let at = now();
     let logins = commit_many(registry, &user("alice"), 3, at).await;
-    // In order of use: the second, the third, the first.
+    // Order of use: the second, the third, the first.
     for (login, minute) in [(&logins[1], 4), (&logins[2], 5), (&logins[0], 6)] {
         update(registry, login, activity(at.plus(minutes(minute)))).await;
     }
@@ -40,33 +40,33 @@ async fn one_too_many(
     (logins, new, ended)
 }
 
-/// The oldest login is evicted, however active, in the step that creates the new one.
+/// The oldest login is evicted, even if it was active last, in the step that creates the new one.
 pub async fn oldest_login_is_evicted(registry: &dyn Registry) {
-    let (logins, new, ended) = one_too_many(registry, Overflow::Evict).await;
-    assert_ended(registry, &ended, &logins[..1], &new.evicts()).await;
-    let rest = ids_of([&logins[1], &logins[2], &new]);
+    let (logins, new, ended) = exceed_limit(registry, Overflow::Evict).await;
+    assert_ended(registry, &ended, &logins[..1], &new.eviction()).await;
+    let rest = login_ids([&logins[1], &logins[2], &new]);
     assert_eq!(open_ids(registry, &new.user).await, rest, "left open");
     assert_eq!(count_open(registry, new.key).await, Some(3), "counted as open");
 }
 
-/// With `least_recent` the session that was used longest ago is evicted.
+/// With `least_recent` the least recently used session is evicted.
 pub async fn least_recently_used_session_is_evicted(registry: &dyn Registry) {
-    let (logins, new, ended) = one_too_many(registry, Overflow::LeastRecent).await;
-    assert_ended(registry, &ended, &logins[1..2], &new.evicts()).await;
+    let (logins, new, ended) = exceed_limit(registry, Overflow::LeastRecent).await;
+    assert_ended(registry, &ended, &logins[1..2], &new.eviction()).await;
 }
 
-/// An evicted session names the device of the login that evicted it.
+/// The end of an evicted session contains the device of the login that evicted it.
 pub async fn evicted_session_names_the_device(registry: &dyn Registry) {
-    let (logins, _, _) = one_too_many(registry, Overflow::Evict).await;
-    let by = end_of(registry, logins[0].key).await.and_then(|ended| ended.by);
-    assert_eq!(by.as_deref(), Some("Firefox on Linux"), "`by` is not the device of the login");
+    let (logins, _, _) = exceed_limit(registry, Overflow::Evict).await;
+    let by = load_end(registry, logins[0].key).await.and_then(|ended| ended.by);
+    assert_eq!(by.as_deref(), Some("Firefox on Linux"), "the device in the end");
 }
 
-/// With `refuse` a login without a slot changes nothing, and returns the active sessions, oldest
-/// login first.
+/// With `refuse` a login without a free slot changes nothing and returns the active sessions,
+/// oldest login first.
 pub async fn login_without_a_slot_is_refused(registry: &dyn Registry) {
     let (alice, at) = (user("alice"), now());
-    // Out of order, as from machines whose clocks differ.
+    // The logins are not in order of time, as from machines whose clocks differ.
     let logins = [2, 0, 1].map(|minute| login(&alice, at.plus(minutes(minute))));
     for login in &logins {
         commit(registry, login).await;
@@ -74,12 +74,12 @@ pub async fn login_without_a_slot_is_refused(registry: &dyn Registry) {
     let new = limited(login(&alice, at.plus(minutes(3))), 3, Overflow::Refuse);
     let active = commit_refused(registry, &new).await;
     let oldest_first = [&logins[1], &logins[2], &logins[0]].map(SessionRecord::new);
-    assert_eq!(active, oldest_first, "not the active sessions, oldest login first");
-    assert_eq!(find(registry, new.key).await, None, "a record was created");
-    assert_eq!(open_ids(registry, &alice).await, ids_of(&logins), "the refusal ended sessions");
+    assert_eq!(active, oldest_first, "the active sessions, oldest login first");
+    assert_eq!(try_load(registry, new.key).await, None, "a record was created");
+    assert_eq!(open_ids(registry, &alice).await, login_ids(&logins), "the refusal ended sessions");
 }
 
-/// Up to the limit every login is committed, and no session ends.
+/// Logins up to the limit are committed and end no session.
 pub async fn logins_up_to_the_limit_are_committed(registry: &dyn Registry) {
     for overflow in OVERFLOWS {
         let (alice, at) = (user("alice"), now());
@@ -100,24 +100,24 @@ pub async fn sessions_of_another_user_take_no_slot(registry: &dyn Registry) {
         let (_, ended) = commit(registry, &new).await;
         assert_eq!(ended, [], "ended by the login of another user with {overflow:?}");
     }
-    assert_eq!(open_ids(registry, &bobs[0].user).await, ids_of(&bobs), "of the other user");
+    assert_eq!(open_ids(registry, &bobs[0].user).await, login_ids(&bobs), "of the other user");
 }
 
-/// Ended sessions take no slot, and keep their reason.
+/// Ended sessions take no slot, and their end does not change.
 pub async fn ended_sessions_take_no_slot(registry: &dyn Registry) {
     for overflow in OVERFLOWS {
         let logins = commit_many(registry, &user("alice"), 3, now()).await;
         let later = logins[2].at.plus(minutes(1));
-        let how = Ended::new(Reason::LoggedOut, later);
-        end(registry, EndTarget::Session(session(&logins[1])), &how).await;
+        let given_end = Ended::new(Reason::LoggedOut, later);
+        end(registry, EndTarget::Session(session(&logins[1])), &given_end).await;
         let new = limited(login(&logins[0].user, later), 3, overflow);
         assert_eq!(commit(registry, &new).await.1, [], "ended by the login with {overflow:?}");
-        assert_eq!(end_of(registry, logins[1].key).await, Some(how), "with {overflow:?}");
+        assert_eq!(load_end(registry, logins[1].key).await, Some(given_end), "with {overflow:?}");
     }
 }
 
-/// An expired session refuses no login, and ends for the reason for which it is expired.
-pub async fn expired_session_refuses_no_login(registry: &dyn Registry) {
+/// An expired session takes no slot, and a login ends it for the reason of its expiry.
+pub async fn expired_session_does_not_block_a_login(registry: &dyn Registry) {
     for reason in [Reason::Idle, Reason::Absolute] {
         let (logins, later) = one_of_two_expired(registry, reason).await;
         let new = limited(login(&logins[0].user, later), 2, Overflow::Refuse);
@@ -125,20 +125,20 @@ pub async fn expired_session_refuses_no_login(registry: &dyn Registry) {
         assert_ended(registry, &ended, &logins[..1], &Ended::new(reason, later)).await;
         let one_more = limited(login(&new.user, later), 2, Overflow::Refuse);
         let active = commit_refused(registry, &one_more).await;
-        assert_eq!(ids(&active), ids_of([&logins[1], &new]), "active, {reason}");
+        assert_eq!(ids(&active), login_ids([&logins[1], &new]), "active, {reason}");
     }
 }
 
-/// An expired session is not among the active ones that a refused login returns.
+/// A refused login does not return expired sessions as active, and does not end them.
 pub async fn expired_session_is_not_returned_as_active(registry: &dyn Registry) {
     let (logins, later) = one_of_two_expired(registry, Reason::Idle).await;
     let new = limited(login(&logins[0].user, later), 1, Overflow::Refuse);
     let active = commit_refused(registry, &new).await;
-    assert_eq!(ids(&active), ids_of(&logins[1..]), "active");
-    assert_eq!(end_of(registry, logins[0].key).await, None, "the refusal ended a session");
+    assert_eq!(ids(&active), login_ids(&logins[1..]), "active");
+    assert_eq!(load_end(registry, logins[0].key).await, None, "the refusal ended a session");
 }
 
-/// An expired session ends before any active one, for its own reason.
+/// An expired session ends before an active one, for the reason of its expiry.
 pub async fn expired_session_is_selected_first(registry: &dyn Registry) {
     for overflow in [Overflow::Evict, Overflow::LeastRecent] {
         for reason in [Reason::Idle, Reason::Absolute] {
@@ -150,7 +150,7 @@ pub async fn expired_session_is_selected_first(registry: &dyn Registry) {
     }
 }
 
-/// An expired session is selected before an older active one: each has limits of its own.
+/// An expired session ends before an older active one. Each session expires by its own timeouts.
 pub async fn younger_expired_session_is_selected_first(registry: &dyn Registry) {
     let (alice, at) = (user("alice"), now());
     let old = login(&alice, at);
@@ -163,8 +163,8 @@ pub async fn younger_expired_session_is_selected_first(registry: &dyn Registry) 
     assert_ended(registry, &ended, &[young], &Ended::new(Reason::Idle, later)).await;
 }
 
-/// A session is expired at exactly its limit, and active a millisecond before.
-pub async fn session_takes_its_slot_until_its_limit(registry: &dyn Registry) {
+/// A session takes its slot until exactly its timeout.
+pub async fn session_takes_its_slot_until_it_expires(registry: &dyn Registry) {
     let at = now();
     let login_at = |user: &Arc<str>, at| limited(login(user, at), 1, Overflow::Refuse);
     let first = login(&user("alice"), at);
@@ -172,23 +172,23 @@ pub async fn session_takes_its_slot_until_its_limit(registry: &dyn Registry) {
     let ends = at.plus(IDLE);
     let early = login_at(&first.user, ends.minus(MILLISECOND));
     let active = commit_refused(registry, &early).await;
-    assert_eq!(ids(&active), ids_of([&first]), "a millisecond before the limit");
+    assert_eq!(ids(&active), login_ids([&first]), "a millisecond before the limit");
     let (_, ended) = commit(registry, &login_at(&first.user, ends)).await;
     assert_ended(registry, &ended, &[first], &Ended::new(Reason::Idle, ends)).await;
 }
 
-/// A lowered limit holds from the next login on: all surplus sessions end at once.
+/// A lowered limit applies to the next login, which ends all surplus sessions.
 pub async fn lowered_limit_ends_all_surplus_sessions(registry: &dyn Registry) {
     let logins = commit_many(registry, &user("alice"), 5, now()).await;
     let later = logins[4].at.plus(minutes(1));
     let new = limited(login_from("new", &logins[0].user, later), 2, Overflow::Evict);
     let (_, ended) = commit(registry, &new).await;
-    assert_ended(registry, &ended, &logins[..4], &new.evicts()).await;
-    let rest = ids_of([&logins[4], &new]);
+    assert_ended(registry, &ended, &logins[..4], &new.eviction()).await;
+    let rest = login_ids([&logins[4], &new]);
     assert_eq!(open_ids(registry, &new.user).await, rest, "left open");
 }
 
-/// No limit, written as `Off` or as 0, ends no session and refuses no login.
+/// `Limit::Off` and `Limit::At(0)` set no limit: no session ends and no login is refused.
 pub async fn off_and_zero_are_no_limit(registry: &dyn Registry) {
     for max_sessions in [Limit::Off, Limit::At(0)] {
         for overflow in OVERFLOWS {
@@ -197,17 +197,17 @@ pub async fn off_and_zero_are_no_limit(registry: &dyn Registry) {
             let later = logins[2].at.plus(minutes(1));
             let new = NewLogin { limit, ..login(&logins[0].user, later) };
             assert_eq!(commit(registry, &new).await.1, [], "ended by a login, {limit:?}");
-            let how = Ended::new(Reason::Evicted, later);
-            let enforced = registry.enforce_limit(session(&new), limit, how);
+            let given_end = Ended::new(Reason::Evicted, later);
+            let enforced = registry.enforce_limit(session(&new), limit, given_end);
             let ended = outcome("enforce_limit", enforced).await;
             assert_eq!(ended, [], "ended by `enforce_limit`, {limit:?}");
         }
     }
 }
 
-/// Without a limit a user has at most a thousand sessions. Then the oldest is evicted, also where
-/// logins could be refused: no account may fill the storage.
-pub async fn thousand_sessions_are_the_limit_without_one(registry: &dyn Registry) {
+/// Without a limit a user has at most [`SessionLimit::WITHOUT_LIMIT`] sessions. The next login
+/// evicts the oldest, even with `refuse`.
+pub async fn hard_cap_applies_without_a_limit(registry: &dyn Registry) {
     for overflow in [Overflow::Evict, Overflow::Refuse] {
         let limit = SessionLimit { max_sessions: Limit::Off, overflow };
         let (alice, at) = (user("alice"), now());

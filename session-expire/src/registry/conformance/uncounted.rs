@@ -1,11 +1,11 @@
-//! Promises about uncounted sessions: the session limit ignores them.
+//! Promises about uncounted sessions, which the session limit ignores.
 
 use std::sync::Arc;
 
 use super::{
     enforce_limit::enforce,
     fixtures::{OVERFLOWS, limit, limited, login, now, session, user},
-    operations::{assert_ended, commit, commit_many, count_open, end, ids, ids_of, open_ids},
+    operations::{assert_ended, commit, commit_many, count_open, end, ids, login_ids, open_ids},
 };
 use crate::{
     policy::limit::Overflow,
@@ -35,7 +35,7 @@ pub async fn uncounted_session_takes_no_slot(registry: &dyn Registry) {
         let new = limited(login(&alice, at.plus(minutes(1))), 1, overflow);
         assert_eq!(commit(registry, &new).await.1, [], "ended by the login, {overflow:?}");
         assert_eq!(count_open(registry, special.key).await, Some(1), "counted, {overflow:?}");
-        assert_eq!(open_ids(registry, &alice).await, ids_of([&special, &new]), "{overflow:?}");
+        assert_eq!(open_ids(registry, &alice).await, login_ids([&special, &new]), "{overflow:?}");
     }
 }
 
@@ -50,7 +50,7 @@ pub async fn uncounted_login_needs_no_slot(registry: &dyn Registry) {
     }
 }
 
-/// A limit neither ends an uncounted session nor is enforced for one.
+/// `enforce_limit` does not end an uncounted session, and does nothing for one.
 pub async fn uncounted_session_is_outside_the_limit(registry: &dyn Registry) {
     let (alice, at) = (user("alice"), now());
     let special = uncounted(&alice, at);
@@ -59,12 +59,12 @@ pub async fn uncounted_session_is_outside_the_limit(registry: &dyn Registry) {
     let one = limit(1, Overflow::Evict);
     let (ended, _) = enforce(registry, &logins, session(&special), one).await;
     assert_eq!(ended, [], "enforced for the uncounted session");
-    let (ended, how) = enforce(registry, &logins, session(&logins[0]), one).await;
-    assert_ended(registry, &ended, &logins[1..], &how).await;
-    assert_eq!(open_ids(registry, &alice).await, ids_of([&special, &logins[0]]), "left open");
+    let (ended, given_end) = enforce(registry, &logins, session(&logins[0]), one).await;
+    assert_ended(registry, &ended, &logins[1..], &given_end).await;
+    assert_eq!(open_ids(registry, &alice).await, login_ids([&special, &logins[0]]), "left open");
 }
 
-/// Ends reach uncounted sessions.
+/// Uncounted sessions end like others.
 pub async fn uncounted_session_ends_with_the_others(registry: &dyn Registry) {
     for target in [EndTarget::Others as fn(_) -> _, |kept: SessionRef| EndTarget::All(kept.user)] {
         let (alice, at) = (user("alice"), now());

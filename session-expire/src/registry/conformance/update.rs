@@ -1,40 +1,45 @@
-//! Promises about `update`: activity, policies, the signing key.
+//! Promises about `update`: activity, clients, user policies and the signing key.
 
 use std::sync::Arc;
 
 use super::{
     fixtures::{activity, data_update, login, now, session, set, user},
-    operations::{commit, commit_many, find, load, log_out, open_ids, outcome, update},
+    operations::{commit, commit_many, load, log_out, open_ids, outcome, try_load, update},
 };
 use crate::{
     policy::PolicyPatch,
     registry::Registry,
     session::{
         client::Client,
-        key::{PublicId, SigningKey},
+        key::PublicId,
         record::SessionRef,
+        signing_key::SigningKey,
         update::{SessionUpdate, UpdateOutcome},
     },
     time::{hours, minutes},
 };
 
-/// `last_seen` is the latest activity, in whatever order activities arrive.
+/// `last_seen` is the latest activity, even if an earlier one arrives after it.
 pub async fn activity_moves_last_seen_forward_only(registry: &dyn Registry) {
     let at = now();
     let login = login(&user("alice"), at);
     commit(registry, &login).await;
     let (earlier, later) = (at.plus(minutes(2)), at.plus(minutes(5)));
     update(registry, &login, activity(later)).await;
-    assert_eq!(load(registry, login.key).await.record.last_seen, later, "activity was not stored");
+    assert_eq!(
+        load(registry, login.key).await.record.last_seen,
+        later,
+        "`last_seen` after activity"
+    );
     update(registry, &login, SessionUpdate::new(later).active(earlier)).await;
     let record = load(registry, login.key).await.record;
-    assert_eq!(record.last_seen, later, "an earlier activity that arrived late moved it back");
-    assert_eq!(record.logged_in_at, at, "activity moved the time of the login");
-    assert_eq!(record.authenticated_at, at, "activity moved the time of the authentication");
+    assert_eq!(record.last_seen, later, "`last_seen` after an earlier activity");
+    assert_eq!(record.logged_in_at, at, "`logged_in_at` after activity");
+    assert_eq!(record.authenticated_at, at, "`authenticated_at` after activity");
 }
 
-/// An update without activity leaves `last_seen` as it is.
-pub async fn passive_update_is_no_activity(registry: &dyn Registry) {
+/// An update without activity does not change `last_seen`.
+pub async fn passive_update_does_not_move_last_seen(registry: &dyn Registry) {
     let at = now();
     let login = login(&user("alice"), at);
     commit(registry, &login).await;
@@ -48,13 +53,13 @@ pub async fn activity_in_the_future_counts_as_now(registry: &dyn Registry) {
     let at = now();
     let login = login(&user("alice"), at);
     commit(registry, &login).await;
-    let then = at.plus(minutes(1));
-    update(registry, &login, SessionUpdate::new(then).active(at.plus(hours(1)))).await;
+    let later = at.plus(minutes(1));
+    update(registry, &login, SessionUpdate::new(later).active(at.plus(hours(1)))).await;
     let last_seen = load(registry, login.key).await.record.last_seen;
-    assert_eq!(last_seen, then, "activity was stored later than now");
+    assert_eq!(last_seen, later, "`last_seen` after activity in the future");
 }
 
-/// Times in the future, left by a wrong clock, become now.
+/// An update sets stored times in the future, as from a wrong clock, to now.
 pub async fn times_in_the_future_become_now(registry: &dyn Registry) {
     let at = now();
     let login = login(&user("alice"), at.plus(hours(5)));
@@ -66,7 +71,7 @@ pub async fn times_in_the_future_become_now(registry: &dyn Registry) {
     assert_eq!(record.authenticated_at, at, "`authenticated_at` is still in the future");
 }
 
-/// An update of an ended session stores nothing, and does not open it again.
+/// An update of an ended session changes nothing and does not reopen it.
 pub async fn update_of_an_ended_session_stores_nothing(registry: &dyn Registry) {
     let (alice, at) = (user("alice"), now());
     let login = login(&alice, at);
@@ -85,7 +90,7 @@ pub async fn update_of_an_ended_session_stores_nothing(registry: &dyn Registry) 
     assert_eq!(open_ids(registry, &alice).await, [].into(), "the ended session is open again");
 }
 
-/// An update of an unknown session, or of a session under another user's name, stores nothing.
+/// An update of an unknown session, or of a session of another user, changes nothing.
 pub async fn update_of_an_unknown_session_stores_nothing(registry: &dyn Registry) {
     let at = now();
     let login = login(&user("alice"), at);
@@ -105,7 +110,10 @@ pub async fn update_of_an_unknown_session_stores_nothing(registry: &dyn Registry
         assert_eq!(open, usize::from(own), "a record was created for {name}");
     }
     assert_eq!(load(registry, login.key).await, before, "the record has changed");
-    assert_eq!(find(registry, login.key).await.map(|loaded| loaded.record), Some(before.record));
+    assert_eq!(
+        try_load(registry, login.key).await.map(|loaded| loaded.record),
+        Some(before.record)
+    );
 }
 
 /// An update changes one session only.
@@ -117,12 +125,12 @@ pub async fn update_changes_one_session_only(registry: &dyn Registry) {
     update(registry, &logins[1], change).await;
     for other in [&logins[0], &logins[2]] {
         let loaded = load(registry, other.key).await;
-        assert_eq!(loaded.record.last_seen, other.at, "another session was active, too");
-        assert!(loaded.data.is_empty(), "another session has the data, too");
+        assert_eq!(loaded.record.last_seen, other.at, "`last_seen` of another session");
+        assert!(loaded.data.is_empty(), "data of another session");
     }
 }
 
-/// An update sets the user policy, clears it, or leaves it alone.
+/// An update sets the user policy, removes it, or does not change it.
 pub async fn update_sets_and_clears_the_user_policy(registry: &dyn Registry) {
     let at = now();
     let login = login(&user("alice"), at);
@@ -138,7 +146,7 @@ pub async fn update_sets_and_clears_the_user_policy(registry: &dyn Registry) {
     }
 }
 
-/// Activity stores its client, and forgets it when the first client is back.
+/// Activity stores its client. Activity of the client of the login removes the stored one.
 pub async fn activity_stores_the_last_client(registry: &dyn Registry) {
     let at = now();
     let login = login(&user("alice"), at);
@@ -159,7 +167,7 @@ pub async fn activity_stores_the_last_client(registry: &dyn Registry) {
     assert_eq!(record.last_client, None, "a passive request stored its client");
 }
 
-/// An update replaces the signing key, or leaves it alone.
+/// An update replaces the signing key, or does not change it.
 pub async fn update_replaces_the_signing_key(registry: &dyn Registry) {
     let at = now();
     let login = login(&user("alice"), at);

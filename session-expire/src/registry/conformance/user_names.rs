@@ -1,4 +1,4 @@
-//! Promises about the names of users: any text, each its own user.
+//! Promises about user ids: every text is a user of its own.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -19,7 +19,8 @@ use crate::{
     time::minutes,
 };
 
-/// A user may have any name: no character is a separator, a pattern, a path or another user.
+/// Any text is a user id. No character has a special meaning, and similar texts are different
+/// users.
 pub async fn user_names_are_arbitrary_text(registry: &dyn Registry) {
     let salt = user("");
     let long = format!("{salt}{}", "x".repeat(10_000));
@@ -77,7 +78,7 @@ pub async fn user_names_are_arbitrary_text(registry: &dyn Registry) {
     assert_eq!(record.ended, None, "{:?} ended with {:?}", names[1], names[0]);
 }
 
-/// The user with the empty name is a user.
+/// The empty text is a user id.
 pub async fn empty_user_name_is_a_user(registry: &dyn Registry) {
     let login = login(&"".into(), now());
     assert_round_trip(registry, &login).await;
@@ -86,8 +87,8 @@ pub async fn empty_user_name_is_a_user(registry: &dyn Registry) {
     assert_eq!(ended.len(), 1, "the session of the user \"\" did not end");
 }
 
-/// Two users whose keys begin with the same letters are two users; see
-/// [`RecordKey::tag`](crate::RecordKey::tag).
+/// Two users with the same [partition key](crate::registry::RecordKey::partition_key) are different
+/// users.
 pub async fn users_with_one_partition_key_stay_separate(registry: &dyn Registry) {
     let (alice, bob) = users_with_one_partition_key();
     let (alices, bobs) = (login(&alice, now()), login(&bob, now()));
@@ -109,7 +110,7 @@ pub async fn users_with_one_partition_key_stay_separate(registry: &dyn Registry)
     assert_eq!(open_ids(registry, &bob).await, [bobs.id].into(), "the other user's list");
 }
 
-/// By the birthday paradox some five thousand names suffice.
+/// Returns two users with the same partition key, which it finds among some 5,000 names.
 fn users_with_one_partition_key() -> (Arc<str>, Arc<str>) {
     let (salt, mut known) = (user("user"), HashMap::new());
     (0_u32..)

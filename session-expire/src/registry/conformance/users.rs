@@ -1,12 +1,12 @@
-//! Promises about whole users: `erase`, `export`, `end_everyone`.
+//! Promises about all sessions of users: `erase`, `export` and `end_everyone`.
 
 use std::sync::Arc;
 
 use super::{
     fixtures::{data, limited, login, now, session, user},
     operations::{
-        assert_ended, commit, commit_many, end_of, find, ids, ids_of, list, load, log_out,
-        open_ids, outcome,
+        assert_ended, commit, commit_many, ids, list, load, load_end, log_out, login_ids, open_ids,
+        outcome, try_load,
     },
 };
 use crate::{
@@ -21,7 +21,7 @@ use crate::{
     time::{minutes, seconds},
 };
 
-/// `erase` deletes open and ended records of the user, and no others.
+/// `erase` deletes the open and the ended records of the user, and no others.
 pub async fn erase_deletes_all_records_of_the_user(registry: &dyn Registry) {
     let (alice, bob, at) = (user("alice"), user("bob"), now());
     let alices = commit_many(registry, &alice, 3, at).await;
@@ -30,11 +30,11 @@ pub async fn erase_deletes_all_records_of_the_user(registry: &dyn Registry) {
     let erased = outcome("erase", registry.erase(Arc::clone(&alice))).await;
     assert_eq!(erased, 3, "the number of records");
     for login in &alices {
-        assert_eq!(find(registry, login.key).await, None, "an erased record");
+        assert_eq!(try_load(registry, login.key).await, None, "an erased record");
     }
     let all = Query::all(Arc::clone(&alice));
     assert_eq!(list(registry, all).await, [], "the list of the user");
-    assert_eq!(open_ids(registry, &bob).await, ids_of(&bobs), "the other user");
+    assert_eq!(open_ids(registry, &bob).await, login_ids(&bobs), "the other user");
     assert_eq!(outcome("erase", registry.erase(Arc::clone(&alice))).await, 0, "once more");
     commit(registry, &limited(login(&alice, at), 1, Overflow::Refuse)).await;
 }
@@ -49,7 +49,7 @@ pub async fn erase_deletes_rotated_keys(registry: &dyn Registry) {
     let erased = outcome("erase", registry.erase(Arc::clone(&login.user))).await;
     assert_eq!(erased, 1, "the number of records");
     for key in [login.key, rotation.to] {
-        assert_eq!(find(registry, key).await, None, "an erased record");
+        assert_eq!(try_load(registry, key).await, None, "an erased record");
     }
 }
 
@@ -79,8 +79,9 @@ pub async fn export_returns_records_and_data(registry: &dyn Registry) {
     assert_eq!((none.records.len(), none.data.len()), (0, 0), "of a user without a login");
 }
 
-/// `end_everyone` ends the sessions of all users, with their data, and returns how many.
-pub async fn end_of_everyone_ends_all_users(registry: &dyn Registry) {
+/// `end_everyone` ends the sessions of all users, deletes their data, and returns the number of
+/// sessions.
+pub async fn end_everyone_ends_the_sessions_of_all_users(registry: &dyn Registry) {
     let at = now();
     let mut logins = vec![];
     for name in ["alice", "bob"] {
@@ -91,28 +92,28 @@ pub async fn end_of_everyone_ends_all_users(registry: &dyn Registry) {
     commit(registry, &special).await;
     log_out(registry, &logins[0], at.plus(minutes(4))).await;
     logins.push(special);
-    let how = Ended::new(Reason::Revoked, at.plus(minutes(5))).because("incident");
-    let count = outcome("end_everyone", registry.end_everyone(how.clone())).await;
+    let given_end = Ended::new(Reason::Revoked, at.plus(minutes(5))).with_cause("incident");
+    let count = outcome("end_everyone", registry.end_everyone(given_end.clone())).await;
     assert!(count >= 4, "{count} sessions ended");
     for login in &logins[1..] {
         let loaded = load(registry, login.key).await;
-        assert_eq!(loaded.record.ended.as_ref(), Some(&how), "the end");
+        assert_eq!(loaded.record.ended.as_ref(), Some(&given_end), "the end");
         assert!(loaded.data.is_empty(), "the data");
         assert_eq!(open_ids(registry, &login.user).await, [].into(), "the list");
     }
-    let first = end_of(registry, logins[0].key).await.map(|ended| ended.reason);
+    let first = load_end(registry, logins[0].key).await.map(|ended| ended.reason);
     assert_eq!(first, Some(Reason::LoggedOut), "the first reason");
-    let again = outcome("end_everyone", registry.end_everyone(how.clone())).await;
+    let again = outcome("end_everyone", registry.end_everyone(given_end.clone())).await;
     assert_eq!(again, 0, "sessions ended twice");
 }
 
-/// After `end_everyone` no session is adopted, reservations are void, and users sign in again.
-pub async fn end_of_everyone_voids_what_is_pending(registry: &dyn Registry) {
+/// After `end_everyone` no session can be adopted, reservations are void, and users can sign in.
+pub async fn end_everyone_voids_reservations_and_adoption(registry: &dyn Registry) {
     let (alice, at) = (user("alice"), now());
     let reserved = limited(login(&alice, at), 1, Overflow::Refuse);
     outcome("reserve", registry.reserve(reserved.reservation(at.plus(seconds(30))))).await;
-    let how = Ended::new(Reason::Revoked, at);
-    outcome("end_everyone", registry.end_everyone(how)).await;
+    let given_end = Ended::new(Reason::Revoked, at);
+    outcome("end_everyone", registry.end_everyone(given_end)).await;
     let adopted_until = Some(at.plus(minutes(60)));
     for user in [&alice, &user("bob")] {
         let adopted = NewLogin { adopted_until, ..login(user, at) };

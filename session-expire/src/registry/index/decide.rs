@@ -1,4 +1,7 @@
-//! Decisions about sessions that exist. A decision changes nothing: it returns a write set.
+//! Decisions about existing sessions: updates, rotations and ends.
+//!
+//! A decision changes nothing and returns a write set. The memory registry and the writer of the
+//! SQLite registry apply it.
 
 use std::sync::Arc;
 
@@ -62,14 +65,14 @@ impl Shard {
     /// Decides [`Registry::end`](crate::registry::Registry::end).
     pub(crate) fn decide_end(&self, end: &EndSessions) -> WriteSet {
         let user = end.target.user();
-        if let EndTarget::Others(kept) = &end.target
-            && self.open_entry(kept).is_none()
+        if let EndTarget::Others(session) = &end.target
+            && self.open_entry(session).is_none()
         {
             return WriteSet::default();
         }
         let is_target = |id: PublicId| match &end.target {
             EndTarget::Session(session) => id == session.id,
-            EndTarget::Others(kept) => id != kept.id,
+            EndTarget::Others(session) => id != session.id,
             EndTarget::All(_) => true,
         };
         let targets = self.open_keys(user).iter().filter(|(_, id)| is_target(*id));
@@ -91,13 +94,14 @@ impl Shard {
         match self.open_entry(session) {
             Some((_, entry)) if !entry.record.uncounted => {
                 let others = self.counted_sessions(&session.user, Some(session.id), ended.at);
-                WriteSet { ends: evict(limit, others, ended), ..WriteSet::default() }
+                WriteSet { ends: evictions(limit, others, ended), ..WriteSet::default() }
             }
             _ => WriteSet::default(),
         }
     }
 
-    /// Decides [`Registry::end_everyone`](crate::registry::Registry::end_everyone) for the users of this shard.
+    /// Decides [`Registry::end_everyone`](crate::registry::Registry::end_everyone) for the users of
+    /// this shard.
     pub(crate) fn decide_end_everyone(&self, ended: &Ended) -> WriteSet {
         let open = self.users.values().flat_map(|sessions| &sessions.open);
         WriteSet {
@@ -107,8 +111,10 @@ impl Shard {
         }
     }
 
-    /// Decides [`Registry::erase`](crate::registry::Registry::erase). Adopted sessions leave no tombstone: their
-    /// cookies must not be adopted a second time.
+    /// Decides [`Registry::erase`](crate::registry::Registry::erase).
+    ///
+    /// Adoption is closed for the user, because the tombstones of adopted sessions are deleted:
+    /// otherwise a cookie could be adopted a second time.
     pub(crate) fn decide_erase(&self, user: &Arc<str>) -> WriteSet {
         let keys = self.all_keys(user);
         let records = keys.iter().filter_map(|key| self.record(key));
@@ -123,7 +129,7 @@ impl Shard {
 }
 
 impl Entry {
-    /// Returns the entry after an update; `None` if the data would exceed its limit.
+    /// Returns the entry after `update`; `None` if the data would exceed its maximum size.
     fn updated(&self, key: RecordKey, update: &SessionUpdate) -> Option<Box<EntryUpdate>> {
         let mut record = SessionRecord::clone(&self.record);
         record.update(update);
@@ -140,14 +146,15 @@ impl Entry {
 }
 
 impl EntryUpdate {
-    /// Returns `true` if this differs from `entry`.
+    /// Returns `true` if the update differs from `entry`.
     fn changes(&self, entry: &Entry) -> bool {
         self.record != *entry.record || self.data.as_ref().is_some_and(|data| *data != *entry.data)
     }
 }
 
-/// Returns the sessions that must end for one more session beside `others`, and how they end.
-pub(super) fn evict(
+/// Returns the sessions among `others` that must end to free a slot, and the end to record for
+/// each.
+pub(super) fn evictions(
     limit: SessionLimit,
     others: Vec<OpenSession>,
     evicted: &Ended,
@@ -175,7 +182,7 @@ mod tests {
         NewLogin::new("alice", NOON, policy)
     }
 
-    fn one(overflow: Overflow) -> Policy {
+    fn one_session(overflow: Overflow) -> Policy {
         Policy::new().max_sessions(1).overflow(overflow)
     }
 
@@ -197,8 +204,8 @@ mod tests {
     }
 
     #[test]
-    fn decision_changes_nothing_until_applied() {
-        let (first, second) = (login(&one(Overflow::Evict)), login(&one(Overflow::Evict)));
+    fn shard_changes_only_when_the_write_set_is_applied() {
+        let [first, second] = [(); 2].map(|()| login(&one_session(Overflow::Evict)));
         let mut shard = shard_with(&first);
         let LoginDecision::Commit(writes) = shard.decide_commit(second.clone()) else {
             panic!("not committed");
@@ -232,9 +239,8 @@ mod tests {
 
     #[test]
     fn uncounted_session_neither_evicts_nor_is_evicted() {
-        let first = login(&one(Overflow::Evict));
-        let second = NewLogin { uncounted: true, ..login(&one(Overflow::Evict)) };
-        let third = login(&one(Overflow::Evict));
+        let [first, second, third] = [(); 3].map(|()| login(&one_session(Overflow::Evict)));
+        let second = NewLogin { uncounted: true, ..second };
         let mut shard = shard_with(&first);
         let mut ended = vec![];
         for login in [second.clone(), third] {
@@ -244,13 +250,13 @@ mod tests {
             ended.extend(shard.apply(*writes).into_iter().map(|record| record.id));
         }
         assert_eq!(ended, [first.id]);
-        let (limit, evicted) = (second.limit, second.evicts());
+        let (limit, evicted) = (second.limit, second.eviction());
         assert!(shard.decide_limit(&session(&second), limit, &evicted).is_empty());
         assert_eq!(shard.counted_open("alice"), 1);
     }
 
     #[test]
-    fn rotated_key_becomes_a_tombstone_without_data() {
+    fn rotated_key_loads_a_tombstone_without_data() {
         let mut first = login(&Policy::new());
         let mut changes = DataChanges::default();
         changes.set("theme", serde_json::value::to_raw_value("dark").unwrap());

@@ -1,9 +1,12 @@
-//! Decisions about logins: a reservation, its login, and its cancellation.
+//! Decisions about logins: reservation, commit and cancellation.
+//!
+//! A decision changes no record and returns a write set. The memory registry and the writer of the
+//! SQLite registry apply it.
 
 use std::sync::Arc;
 
 use super::{
-    decide::evict,
+    decide::evictions,
     shard::Shard,
     write_set::{NewEntry, WriteSet},
 };
@@ -19,24 +22,24 @@ use crate::{
 
 /// Decision about a reservation.
 pub(crate) enum ReserveDecision {
-    /// The slot is held, with these changes.
+    /// The slot is free; these changes reserve it.
     Reserve(WriteSet),
     /// The session limit is reached.
     Refuse {
-        /// The active sessions, oldest login first.
+        /// Active sessions of the user, oldest login first.
         active: Vec<SessionRecord>,
     },
 }
 
 /// Decision about a login.
 pub(crate) enum LoginDecision {
-    /// The record is created, with these changes.
+    /// These changes create the record.
     Commit(Box<WriteSet>),
-    /// The login was committed before: this is its record.
+    /// The same login was committed before; this is its record.
     Committed(Box<SessionRecord>),
     /// The session limit is reached.
     Refuse {
-        /// The active sessions, oldest login first.
+        /// Active sessions of the user, oldest login first.
         active: Vec<SessionRecord>,
     },
     /// Sessions of this user can no longer be adopted.
@@ -71,7 +74,7 @@ impl Shard {
             return LoginDecision::Refuse { active: self.active_records(&others) };
         }
         login.client.device = self.intern(&login.client.device);
-        LoginDecision::Commit(Box::new(self.commit(login, others)))
+        LoginDecision::Commit(Box::new(self.commit_writes(login, others)))
     }
 
     /// Decides [`Registry::cancel`](crate::registry::Registry::cancel).
@@ -85,9 +88,9 @@ impl Shard {
         }
     }
 
-    fn commit(&self, login: NewLogin, others: Vec<OpenSession>) -> WriteSet {
-        let mut ends = self.replaced(&login);
-        ends.extend(evict(login.limit, others, &login.evicts()));
+    fn commit_writes(&self, login: NewLogin, others: Vec<OpenSession>) -> WriteSet {
+        let mut ends: Vec<_> = self.replaced_session(&login).into_iter().collect();
+        ends.extend(evictions(login.limit, others, &login.eviction()));
         let is_reserved = self.reservations.iter().any(|other| other.key == login.key);
         WriteSet {
             ends,
@@ -97,17 +100,15 @@ impl Shard {
         }
     }
 
-    fn replaced(&self, login: &NewLogin) -> Vec<(RecordKey, Ended)> {
-        let replaced = login.replaces.and_then(|(id, reason)| {
-            let session = SessionRef { user: Arc::clone(&login.user), id };
-            let (key, _) = self.open_entry(&session)?;
-            Some((key, Ended::new(reason, login.at)))
-        });
-        replaced.into_iter().collect()
+    fn replaced_session(&self, login: &NewLogin) -> Option<(RecordKey, Ended)> {
+        let (id, reason) = login.replaces?;
+        let session = SessionRef { user: Arc::clone(&login.user), id };
+        let (key, _) = self.open_entry(&session)?;
+        Some((key, Ended::new(reason, login.at)))
     }
 
-    /// Returns the sessions that compete with `login` for slots; none while all slots suffice,
-    /// because a user may have many sessions.
+    /// Returns the sessions that compete with `login` for slots. If a slot is free it returns none
+    /// without reading the records, of which a user may have many.
     fn other_sessions(&self, login: &NewLogin) -> Vec<OpenSession> {
         let open = self.counted_open(&login.user) as usize;
         let taken = open + self.reserved_by_others(&login.user, &login.key, login.at);
@@ -128,7 +129,7 @@ impl Shard {
         self.reservations.iter().filter(move |reservation| now < reservation.until)
     }
 
-    /// Returns how many slots of `user` are held for other logins than `key`.
+    /// Returns how many slots of `user` are reserved for other logins than `key`.
     fn reserved_by_others(&self, user: &str, key: &RecordKey, now: Timestamp) -> usize {
         let others = self.active_reservations(now).filter(|other| other.key != *key);
         others.filter(|other| *other.user == *user).count()

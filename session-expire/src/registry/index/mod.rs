@@ -1,9 +1,9 @@
-//! In-memory index of session records, for the registries that keep them there.
+//! In-memory index of session records.
 //!
-//! All records of a user lie in one shard, so that one lock makes every operation one step. An
-//! operation is a decision, which changes nothing (`decide`), and a write set, which is applied in a
-//! second step (`write_set`). A registry that must write to a disk first, and can fail to, writes
-//! between the two.
+//! All records of a user are in one shard, and one lock makes every operation one step. An
+//! operation first makes a decision, which changes nothing (`decide`), and then applies its write
+//! set (`write_set`). The memory registry does both at once. The SQLite registry writes the file
+//! between the two, because that write can fail.
 
 pub(super) mod decide;
 pub(super) mod decide_login;
@@ -28,11 +28,11 @@ use crate::{
     time::Timestamp,
 };
 
-/// Enough that threads seldom meet at one lock, and that purging one shard is no pause even where
-/// there are millions of records.
+/// Number of shards. With 1,024 of them threads seldom wait for each other, and purging one shard
+/// is fast even with millions of records.
 const SHARDS: usize = if cfg!(shuttle) { 1 } else { 1_024 };
 
-/// All shards.
+/// Index of session records, in shards.
 pub(crate) struct Index(Vec<Mutex<Shard>>);
 
 impl Index {
@@ -40,14 +40,14 @@ impl Index {
         Self((0..SHARDS).map(|_| Mutex::default()).collect())
     }
 
-    /// Returns the number of the shard for keys that begin with `partition_key`.
+    /// Returns the number of the shard of `partition_key`.
     pub(crate) fn shard_number(partition_key: &str) -> usize {
         let digits = partition_key.bytes().map(usize::from);
         digits.fold(0_usize, |number, digit| number * 62 + digit) % SHARDS
     }
 
     pub(crate) fn shard(&self, partition_key: &str) -> MutexGuard<'_, Shard> {
-        unpoisoned(&self.0[Self::shard_number(partition_key)])
+        lock(&self.0[Self::shard_number(partition_key)])
     }
 
     pub(crate) fn shard_of_user(&self, user: &str) -> MutexGuard<'_, Shard> {
@@ -55,7 +55,7 @@ impl Index {
     }
 
     pub(crate) fn shards(&self) -> impl Iterator<Item = MutexGuard<'_, Shard>> {
-        self.0.iter().map(unpoisoned)
+        self.0.iter().map(lock)
     }
 
     /// Returns the sessions that are [ahead](SessionRecord::is_ahead_of) of `now`.
@@ -63,7 +63,7 @@ impl Index {
         self.shards().flat_map(|shard| shard.ahead_of(now)).collect()
     }
 
-    /// Returns the records of `query`; those of all users are read shard by shard.
+    /// Returns the records that match `query`. A list of all users reads shard by shard.
     pub(crate) fn list(&self, query: &Query) -> Vec<SessionRecord> {
         let records = match &query.user {
             Some(user) => self.shard_of_user(user).list(query),
@@ -73,7 +73,8 @@ impl Index {
     }
 }
 
-/// A panic elsewhere must not disable the sign-out: a record is whole after every statement.
-fn unpoisoned(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
+/// Locks a shard, also after a panic: users must still be able to sign out. A shard is consistent
+/// after every statement.
+fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
     shard.lock().unwrap_or_else(PoisonError::into_inner)
 }

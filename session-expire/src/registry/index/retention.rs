@@ -1,4 +1,7 @@
-//! Retention: how long a shard keeps what has ended.
+//! Retention of ended and unused records in a shard.
+//!
+//! An ended record is first in the history and then a tombstone, which is deleted when no client
+//! can need its reason any more. Logins purge their shard, at most once an hour.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,22 +12,21 @@ use crate::{
     time::{Timestamp, hours},
 };
 
-/// A shard is purged at most this often, by a login.
+/// Minimum time between two purges of a shard.
 const PURGE_INTERVAL: Duration = hours(1);
 
-/// A tombstone gives the reason of an end for this long.
+/// Retention of a tombstone after the end of its session.
 pub(crate) const TOMBSTONE_AGE: Duration = hours(24);
 
-/// Most tombstones of one user: to sign in and out again and again costs nothing.
+/// Maximum number of tombstones per user. Without it, repeated sign-ins and sign-outs of one user
+/// could fill the memory.
 const MAX_TOMBSTONES: usize = 1_000;
 
-/// Ended records are shown for this long, and unused open ones are kept for this long, whatever the
-/// policy.
+/// Retention of ended records in the history, and of open records without activity.
 const HISTORY_AGE: Duration = hours(24 * 90);
 
 impl Shard {
-    /// Takes the oldest logins of `user` out of the history until `limit` remain. They stay as
-    /// tombstones.
+    /// Moves the oldest logins in the history of `user` to the tombstones until `limit` remain.
     pub(crate) fn prune(&mut self, user: &str, limit: Limit<u32>) {
         let (Limit::At(limit), Some(sessions)) = (limit, self.users.get_mut(user)) else { return };
         let surplus = sessions.history.len().saturating_sub(limit as usize);
@@ -41,16 +43,17 @@ impl Shard {
             let Some(oldest) = tombstones.pop_front() else { return };
             let entry = self.entries.get(&oldest);
             if entry.is_some_and(|entry| entry.record.tombstone_until.is_some()) {
-                tombstones.push_back(oldest); // An old cookie could be adopted again without it.
+                // Without this tombstone an old cookie could be adopted a second time.
+                tombstones.push_back(oldest);
             } else {
                 self.entries.remove(&oldest);
             }
         }
     }
 
-    /// Returns `true` if it is time to [purge](Self::purge).
+    /// Returns `true` if a [purge](Self::purge) is due at `now`.
     pub(crate) fn needs_purge(&mut self, now: Timestamp) -> bool {
-        // The last purge may lie in the future of a clock that has since been set back.
+        // After the clock was set back, the last purge may be later than `now`.
         let purged_at = self.purged_at.unwrap_or(now).min(now);
         self.purged_at = Some(purged_at);
         now.since(purged_at) >= PURGE_INTERVAL
@@ -65,7 +68,7 @@ impl Shard {
         records.filter(move |(_, record)| is_unused(record, now))
     }
 
-    /// Deletes what no request needs any more.
+    /// Deletes the records, reservations and closed adoptions whose retention has ended.
     pub(crate) fn purge(&mut self, now: Timestamp) {
         self.purged_at = Some(now);
         self.reservations.retain(|reservation| now < reservation.until);
@@ -86,7 +89,7 @@ impl Shard {
         }
     }
 
-    /// Makes tombstones of what is too old for the history.
+    /// Moves records that are too old for the history to the tombstones.
     fn purge_history(&mut self, now: Timestamp) {
         let (entries, tombstones) = (&self.entries, &mut self.tombstones);
         for (user, sessions) in &mut self.users {
@@ -100,30 +103,32 @@ impl Shard {
             }
         }
     }
+
     fn purge_tombstones(&mut self, now: Timestamp) {
         let entries = &mut self.entries;
         self.tombstones.retain(|_, keys| {
             keys.retain(|key| {
-                let is_kept = entries.get(key).is_some_and(|e| is_tombstone(&e.record, now));
-                if !is_kept {
+                let is_needed =
+                    entries.get(key).is_some_and(|entry| is_tombstone_needed(&entry.record, now));
+                if !is_needed {
                     entries.remove(key);
                 }
-                is_kept
+                is_needed
             });
             !keys.is_empty()
         });
     }
 }
 
-/// Returns `true` for an open record that no request has used for too long.
+/// Returns `true` if `record` is open and had no activity during [`HISTORY_AGE`].
 fn is_unused(record: &SessionRecord, now: Timestamp) -> bool {
     record.ended.is_none()
         && now.since(record.last_seen) >= HISTORY_AGE
         && record.tombstone_until.is_none_or(|until| until <= now)
 }
 
-/// Returns `true` while an ended record gives the reason of its end.
-fn is_tombstone(record: &SessionRecord, now: Timestamp) -> bool {
+/// Returns `true` while the tombstone of an ended record must be kept.
+fn is_tombstone_needed(record: &SessionRecord, now: Timestamp) -> bool {
     ended_for(record, now) < TOMBSTONE_AGE
         || record.tombstone_until.is_some_and(|until| now < until)
 }
@@ -159,40 +164,37 @@ mod tests {
     fn ended_records_are_purged_by_age() {
         let mut shard = Shard::default();
         let unused = open(&mut shard, None).key;
-        let [pruned, kept] = [open(&mut shard, None), open(&mut shard, None)];
+        let [plain, rotated] = [open(&mut shard, None), open(&mut shard, None)];
         let adopted = open(&mut shard, Some(NOON.plus(hours(24 * 200)))).key;
-        let rotation =
-            KeyRotation::new(kept_ref(&shard, kept.key), kept.key, SessionUpdate::new(NOON));
+        let session = shard.record(&rotated.key).unwrap().session_ref();
+        let rotation = KeyRotation::new(session, rotated.key, SessionUpdate::new(NOON));
         let (_, writes) = shard.decide_rotation(&rotation);
         shard.apply(writes);
-        // All logins are of the same moment: the history keeps the greatest id.
-        let mut past = [(pruned.id, pruned.key), (kept.id, rotation.to)];
-        past.sort_by_key(|(id, _)| *id);
-        for (_, key) in past {
+        // All logins have the same time: the history keeps the greatest id.
+        let mut ended = [(plain.id, plain.key), (rotated.id, rotation.to)];
+        ended.sort_by_key(|(id, _)| *id);
+        let ended = ended.map(|(_, key)| key);
+        for key in ended {
             end(&mut shard, key, NOON.plus(minutes(1)));
         }
         end(&mut shard, adopted, NOON.plus(minutes(1)));
-        let in_history = shard.users["alice"].history[0].1;
-        let keys = [unused, kept.key, past[0].1, past[1].1, adopted];
-        for (after, kept) in [
+        let in_history = ended.map(|key| shard.users["alice"].history[0].1 == key);
+        let keys = [unused, rotated.key, ended[0], ended[1], adopted];
+        for (after, expected) in [
             (hours(23), [true; 5]),
-            (hours(25), [true, false, in_history == past[0].1, in_history == past[1].1, true]),
-            (hours(24 * 89), [true, false, in_history == past[0].1, in_history == past[1].1, true]),
+            (hours(25), [true, false, in_history[0], in_history[1], true]),
+            (hours(24 * 89), [true, false, in_history[0], in_history[1], true]),
             (hours(24 * 91), [false, false, false, false, true]),
             (hours(24 * 201), [false; 5]),
         ] {
             shard.purge(NOON.plus(after));
-            assert_eq!(keys.map(|key| shard.record(&key).is_some()), kept, "after {after:?}");
+            assert_eq!(keys.map(|key| shard.record(&key).is_some()), expected, "after {after:?}");
         }
         assert_eq!((shard.len(), shard.users.len(), shard.tombstones.len()), (0, 0, 0));
     }
 
-    fn kept_ref(shard: &Shard, key: RecordKey) -> crate::session::record::SessionRef {
-        shard.record(&key).unwrap().session_ref()
-    }
-
     #[test]
-    fn many_tombstones_keep_the_newest_and_the_adopted() {
+    fn surplus_tombstones_are_deleted_except_adopted_ones() {
         let mut shard = Shard::default();
         let adopted = open(&mut shard, Some(NOON.plus(hours(24 * 200)))).key;
         end(&mut shard, adopted, NOON);
@@ -207,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn purge_continues_after_the_clock_was_set_back() {
+    fn purge_is_due_an_hour_after_the_clock_was_set_back() {
         let mut shard = Shard::default();
         shard.purge(NOON.plus(hours(1_000)));
         assert!(!shard.needs_purge(NOON));

@@ -1,4 +1,7 @@
-//! The records of some users, in memory, and what can be read from them.
+//! Shard of the index: the records of some users, and the operations that read them.
+//!
+//! Every key in `users` and `tombstones` has an entry in `entries`. Only `write_set` and
+//! `retention` change records.
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -19,17 +22,17 @@ use crate::{
     time::Timestamp,
 };
 
-/// Most device names that are shared between records, per shard.
+/// Maximum number of device names that the records of one shard share.
 const MAX_DEVICES: usize = 250;
 
-/// A record with its data, which is empty once the record has ended.
+/// A record with its data, which is empty after the record has ended.
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
     pub(crate) record: Arc<SessionRecord>,
     pub(crate) data: Arc<SessionData>,
 }
 
-/// The records of some users.
+/// Records of some users, with their reservations and closed adoptions.
 #[derive(Default)]
 pub(crate) struct Shard {
     pub(super) entries: HashMap<RecordKey, Entry, BuildHasherDefault<KeyHasher>>,
@@ -37,29 +40,30 @@ pub(crate) struct Shard {
     /// Ended records that are not in the history, and rotated keys, oldest first.
     pub(super) tombstones: HashMap<Arc<str>, VecDeque<RecordKey>>,
     pub(super) reservations: Vec<Reservation>,
-    /// Until when the sessions of a user can no longer be adopted.
+    /// Time until which no session of the user can be adopted.
     pub(super) adoption_closed: HashMap<Arc<str>, Timestamp>,
     pub(super) adoption_closed_for_all: bool,
     pub(super) purged_at: Option<Timestamp>,
-    pub(super) no_data: Arc<SessionData>,
+    /// Shared by all records without data.
+    pub(super) empty_data: Arc<SessionData>,
     devices: HashSet<Arc<str>>,
     #[cfg(feature = "sqlite")]
     has_pending_write: bool,
 }
 
-/// The sessions of one user.
+/// Open sessions and history of one user.
 #[derive(Default)]
 pub(super) struct UserSessions {
     /// Open sessions, in the order of their logins.
     pub(super) open: Vec<(RecordKey, PublicId)>,
-    /// Ended sessions that are kept to be shown, oldest login first.
-    pub(super) history: Vec<PastSession>,
-    /// How many open sessions take a slot of the session limit.
+    /// Ended sessions in the history, oldest login first.
+    pub(super) history: Vec<HistoryEntry>,
+    /// Number of open sessions that take a slot of the session limit.
     pub(super) counted: u32,
 }
 
-/// Position of an ended record in the history, and its key.
-pub(super) type PastSession = ((Timestamp, PublicId), RecordKey);
+/// Cursor of an ended record in the history, and its key.
+pub(super) type HistoryEntry = ((Timestamp, PublicId), RecordKey);
 
 impl UserSessions {
     fn keys(&self) -> impl Iterator<Item = &RecordKey> {
@@ -81,10 +85,11 @@ impl UserSessions {
 }
 
 impl Shard {
-    /// Marks that a decision has not been applied yet: what it rests on must not change meanwhile.
+    /// Sets whether a decision about this shard is being written. Until it is applied, the state on
+    /// which it is based must not change.
     #[cfg(feature = "sqlite")]
-    pub(crate) fn set_pending_write(&mut self, pending: bool) {
-        self.has_pending_write = pending;
+    pub(crate) fn set_pending_write(&mut self, is_pending: bool) {
+        self.has_pending_write = is_pending;
     }
 
     #[cfg(feature = "sqlite")]
@@ -117,7 +122,7 @@ impl Shard {
         self.users.get(user).map_or(0, |sessions| sessions.counted)
     }
 
-    /// Returns the key and the entry of a session if it is open.
+    /// Returns the key and the entry of `session` if it is open.
     pub(crate) fn open_entry(&self, session: &SessionRef) -> Option<(RecordKey, &Entry)> {
         let sessions = self.users.get(&session.user)?;
         let (key, _) = sessions.open.iter().find(|(_, id)| *id == session.id)?;
@@ -142,8 +147,8 @@ impl Shard {
             .collect()
     }
 
-    /// Returns the active records among `open`, oldest login first. They are sorted, because the
-    /// clocks of logins may differ from the order in which the logins came.
+    /// Returns the active records among `open`, oldest login first. It sorts them, because the
+    /// login times may differ from the order in which the logins arrived.
     pub(super) fn active_records(&self, open: &[OpenSession]) -> Vec<SessionRecord> {
         let active = open.iter().filter(|session| session.expired.is_none());
         let mut records: Vec<_> =
@@ -160,8 +165,8 @@ impl Shard {
             .collect()
     }
 
-    /// Returns the shared name of a device. Names come from a header that any client can send: they
-    /// must not pile up.
+    /// Returns the shared copy of a device name. The number of shared names is limited, because
+    /// they come from a header that any client can send.
     pub(crate) fn intern(&mut self, device: &Arc<str>) -> Arc<str> {
         if let Some(known) = self.devices.get(device) {
             return Arc::clone(known);
@@ -181,28 +186,28 @@ impl Shard {
         records.filter(|record| query.matches(record)).cloned().collect()
     }
 
-    /// Returns the keys of all records of `user`; those of rotated keys are among them.
+    /// Returns the keys of all records of `user`, rotated keys included.
     pub(super) fn all_keys(&self, user: &str) -> Vec<RecordKey> {
         let listed = self.users.get(user).into_iter().flat_map(UserSessions::keys);
         listed.chain(self.tombstones.get(user).into_iter().flatten()).copied().collect()
     }
 
-    /// Returns the entries of `user` without those of rotated keys, which are copies.
-    fn entries_of(&self, user: &str) -> impl Iterator<Item = &Entry> {
+    /// Returns the entries of `user` without the tombstones of rotated keys, which are copies.
+    fn user_entries(&self, user: &str) -> impl Iterator<Item = &Entry> {
         let entries = self.all_keys(user).into_iter().filter_map(|key| self.entries.get(&key));
         entries.filter(|entry| {
             entry.record.ended.as_ref().is_none_or(|ended| ended.reason != Reason::Renewed)
         })
     }
 
-    /// Returns how many records of `user` there are.
+    /// Returns the number of records of `user`, rotated keys excluded.
     pub(crate) fn count(&self, user: &str) -> u64 {
-        u64::try_from(self.entries_of(user).count()).unwrap_or(u64::MAX)
+        u64::try_from(self.user_entries(user).count()).unwrap_or(u64::MAX)
     }
 
     pub(crate) fn export(&self, user: &str) -> UserExport {
-        let records = self.entries_of(user).map(|entry| SessionRecord::clone(&entry.record));
-        let open = self.entries_of(user).filter(|entry| entry.record.ended.is_none());
+        let records = self.user_entries(user).map(|entry| SessionRecord::clone(&entry.record));
+        let open = self.user_entries(user).filter(|entry| entry.record.ended.is_none());
         UserExport {
             records: Query::default().paginate(records.collect()),
             data: open

@@ -1,4 +1,7 @@
-//! Write set of a registry operation, and how it is applied to a shard.
+//! Write set of a registry operation, and its application to a shard.
+//!
+//! A decision returns a write set and changes nothing. The registry applies the write set to the
+//! same shard before another decision about that shard.
 
 use std::sync::Arc;
 
@@ -14,26 +17,26 @@ use crate::{
     time::Timestamp,
 };
 
-/// Everything that an operation is going to change.
+/// All changes that an operation makes.
 #[derive(Debug, Default)]
 pub(crate) struct WriteSet {
-    /// The record to open.
+    /// Record to add.
     pub(crate) opens: Option<Box<NewEntry>>,
-    /// The records to end, all of them open.
+    /// Open records to end.
     pub(crate) ends: Vec<(RecordKey, Ended)>,
-    /// The open record to replace, and its new key.
+    /// New state of an open record.
     pub(crate) updates: Option<Box<EntryUpdate>>,
-    /// The reservation to add, or to replace.
+    /// Reservation to add or to replace.
     pub(crate) reserves: Option<Reservation>,
-    /// The login whose reservation is removed.
+    /// Login whose reservation is removed.
     pub(crate) releases: Option<RecordKey>,
-    /// Until when sessions can no longer be adopted.
+    /// Users whose sessions can no longer be adopted.
     pub(crate) closes_adoption: Option<AdoptionClosing>,
-    /// The user whose records are deleted.
+    /// User whose records are deleted.
     pub(crate) erases: Option<Arc<str>>,
 }
 
-/// A record to open, with its data.
+/// New open record with its data.
 #[derive(Debug)]
 pub(crate) struct NewEntry {
     pub(crate) key: RecordKey,
@@ -41,30 +44,30 @@ pub(crate) struct NewEntry {
     pub(crate) data: SessionData,
 }
 
-/// The new state of an open record.
+/// New state of an open record.
 #[derive(Debug)]
 pub(crate) struct EntryUpdate {
-    /// The key before the update.
+    /// Key before the update.
     pub(crate) key: RecordKey,
     pub(crate) record: SessionRecord,
-    /// The merged data; `None` if the data does not change.
+    /// Merged data; `None` if the data does not change.
     pub(crate) data: Option<SessionData>,
-    /// The new key, and when it is given.
+    /// New key and time of the rotation; `None` if the key does not change.
     pub(crate) rotates_to: Option<(RecordKey, Timestamp)>,
 }
 
-/// Whose sessions can no longer be adopted.
+/// Users whose sessions can no longer be adopted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum AdoptionClosing {
-    /// Those of this user, until then.
+    /// One user, until this time.
     User(Arc<str>, Timestamp),
-    /// Those of all users. Reservations are voided, too.
+    /// All users, forever. Reservations are voided, too.
     AllUsers,
 }
 
 #[cfg(test)]
 impl WriteSet {
-    /// Returns `true` if nothing changes.
+    /// Returns `true` if there are no changes.
     pub(crate) fn is_empty(&self) -> bool {
         self.opens.is_none()
             && self.ends.is_empty()
@@ -77,7 +80,7 @@ impl WriteSet {
 }
 
 impl Shard {
-    /// Applies a write set, and returns the records that it has ended.
+    /// Applies a write set and returns the records that it has ended.
     pub(crate) fn apply(&mut self, writes: WriteSet) -> Vec<SessionRecord> {
         let WriteSet { opens, ends, updates, reserves, releases, closes_adoption, erases } = writes;
         let ended = ends.into_iter().filter_map(|(key, ended)| self.end(key, ended)).collect();
@@ -93,11 +96,12 @@ impl Shard {
     }
 
     /// Adds an open record.
-    pub(crate) fn open(&mut self, NewEntry { key, record, data }: NewEntry) {
+    pub(crate) fn open(&mut self, entry: NewEntry) {
+        let NewEntry { key, record, data } = entry;
         let sessions = self.users.entry(Arc::clone(&record.user)).or_default();
         sessions.open.push((key, record.id));
         sessions.counted += u32::from(!record.uncounted);
-        let data = if data.is_empty() { Arc::clone(&self.no_data) } else { Arc::new(data) };
+        let data = if data.is_empty() { Arc::clone(&self.empty_data) } else { Arc::new(data) };
         self.entries.insert(key, Entry { record: Arc::new(record), data });
     }
 
@@ -107,7 +111,7 @@ impl Shard {
         if !record.end(ended) {
             return None;
         }
-        entry.data = Arc::clone(&self.no_data);
+        entry.data = Arc::clone(&self.empty_data);
         if let Some(sessions) = self.users.get_mut(&record.user) {
             sessions.close(key, record);
         }
@@ -127,14 +131,14 @@ impl Shard {
             open.for_each(|open| *open = (to, entry.record.id));
         }
         self.entries.insert(to, entry);
-        self.bury_key(update.key, before, at);
+        self.add_rotated_key(update.key, before, at);
     }
 
-    /// Keeps a rotated key as a tombstone.
-    fn bury_key(&mut self, key: RecordKey, mut record: Arc<SessionRecord>, at: Timestamp) {
+    /// Adds the tombstone of a rotated key.
+    fn add_rotated_key(&mut self, key: RecordKey, mut record: Arc<SessionRecord>, at: Timestamp) {
         Arc::make_mut(&mut record).end(Ended::new(Reason::Renewed, at));
         self.tombstones.entry(Arc::clone(&record.user)).or_default().push_back(key);
-        self.entries.insert(key, Entry { record, data: Arc::clone(&self.no_data) });
+        self.entries.insert(key, Entry { record, data: Arc::clone(&self.empty_data) });
     }
 
     fn reserve(&mut self, reservation: Reservation) {
@@ -167,7 +171,7 @@ impl Shard {
 }
 
 impl NewEntry {
-    /// Returns the entry that `login` opens.
+    /// Returns the entry that `login` creates.
     pub(crate) fn new(login: NewLogin) -> Self {
         let record = SessionRecord::new(&login);
         Self { key: login.key, record, data: login.data }

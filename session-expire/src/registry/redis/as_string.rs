@@ -1,4 +1,7 @@
-//! Values that are written as texts.
+//! Conversion of values to JSON strings and back.
+//!
+//! No number is a JSON number, because the JSON library of Redis rounds numbers. Stored records and
+//! the arguments of scripts use it.
 
 use std::{
     fmt::{self, Display},
@@ -15,7 +18,7 @@ use serde::{
 
 use crate::time::Timestamp;
 
-/// A value that is written as a text.
+/// Value that serializes to a string.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct AsString<T>(pub(super) T);
 
@@ -31,22 +34,23 @@ impl<'de, T: FromStr> Deserialize<'de> for AsString<T> {
     }
 }
 
-/// Parses a text where it lies: a record has many of them.
+/// Visitor that parses a string in place. A record has many strings, so a copy of each would cost.
 struct AsStringVisitor<T>(PhantomData<T>);
 
 impl<T: FromStr> Visitor<'_> for AsStringVisitor<T> {
     type Value = AsString<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a text")
+        f.write_str("a string")
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
-        text.parse().map(AsString).map_err(|_| E::custom("a value cannot be read"))
+        // The error must not contain the value, which may be a secret.
+        text.parse().map(AsString).map_err(|_| E::custom("invalid value"))
     }
 }
 
-/// `true` as a text; `false` is absent.
+/// Returns `1` for `true`; `false` is absent in JSON.
 pub(super) fn flag(is_set: bool) -> Option<AsString<u8>> {
     is_set.then_some(AsString(1))
 }

@@ -1,14 +1,16 @@
-//! Cache of records and data that the server keeps true.
+//! Cache of records and session data, which the server invalidates.
 //!
-//! The server remembers which keys this connection has read, and reports when they change (RESP3,
-//! `CLIENT TRACKING`). Record and data of a session lie under one key, so a change of either voids
-//! both. Everything comes over one connection in one order: when a request has its response, every
-//! change before it has been reported. Records are therefore trusted only for a short time after
-//! the sending of the last request that has its response. This alone detects a silent connection
-//! and a process that was halted, and the next load asks the server.
+//! The server tracks the keys that this connection has read, and notifies it of changes (RESP3,
+//! `CLIENT TRACKING`). The record and the data of a session are under one key, so a change of
+//! either invalidates both.
 //!
-//! Some changes are never reported (a swapped database, a proxy that does not track). Their effect
-//! is bounded: each record is loaded again some seconds after it was read.
+//! Notifications and responses come over one connection in order. When a response has arrived, the
+//! notifications of all earlier changes have arrived, too. Cached records are therefore valid for a
+//! [`LEASE`], which starts when a command is sent and counts when its response has arrived. This
+//! also covers a silent connection and a process that was stopped.
+//!
+//! After some changes there is no notification: a swapped database, or a proxy without tracking.
+//! The [`MAX_AGE`] of a record limits their effect.
 
 use std::{
     collections::HashMap,
@@ -20,16 +22,16 @@ use redis::{PushInfo, PushKind, Value};
 
 use crate::{registry::StoredSession, session::key::RecordKey};
 
-/// For how long records are trusted after the sending of the last request that has its response.
+/// Validity of cached records, from the sending of the last command whose response has arrived.
 pub(super) const LEASE: Duration = Duration::from_millis(40);
 
-/// For how long a record is trusted after it was requested, whatever is reported.
+/// Maximum age of a cached record since it was requested.
 const MAX_AGE: Duration = Duration::from_secs(10);
 
-/// Most cached records: at one more the cache is cleared.
+/// Maximum number of cached records. If it is exceeded, the cache is cleared.
 const MAX_RECORDS: usize = 100_000;
 
-/// Most bytes of session data in the cache: above that it is cleared.
+/// Maximum number of bytes of cached session data. If it is exceeded, the cache is cleared.
 const MAX_DATA: usize = 64 << 20;
 
 #[derive(Default)]
@@ -39,33 +41,35 @@ pub(super) struct Cache(Mutex<CacheState>);
 struct CacheState {
     buckets: HashMap<String, CacheBucket>,
     size: CacheSize,
-    /// Counts the connections, and how often the cache was cleared.
+    /// Number of times that the cache was cleared.
     generation: u64,
-    /// When the last request was sent that has its response.
+    /// Time at which the last command whose response has arrived was sent.
     confirmed: Option<Instant>,
 }
 
-/// How much is cached.
+/// Number of cached records, and bytes of their data.
 #[derive(Default, Clone, Copy)]
 struct CacheSize {
     records: usize,
     data: usize,
 }
 
-/// The records under one partition_key, which change together.
+/// Records with one partition key, which are invalidated together.
 #[derive(Default)]
 struct CacheBucket {
     records: HashMap<RecordKey, CacheEntry>,
+    /// Number of invalidations.
     changes: u64,
 }
 
-/// A record, and when it was requested.
+/// Cached record, and the time at which it was requested.
 struct CacheEntry {
     loaded: StoredSession,
     sent: Instant,
 }
 
-/// What the cache was like when a request was sent.
+/// State of the cache when a command was sent. A response may be cached only if the state has not
+/// changed since.
 pub(super) struct ReadToken {
     sent: Instant,
     generation: u64,
@@ -73,7 +77,7 @@ pub(super) struct ReadToken {
 }
 
 impl Cache {
-    /// Returns a record that is as good as loaded now.
+    /// Returns the cached record of `key` if it is valid.
     pub(super) fn get(&self, key: &RecordKey, count_open: bool) -> Option<StoredSession> {
         let state = self.state();
         if state.confirmed?.elapsed() > LEASE {
@@ -87,15 +91,16 @@ impl Cache {
         Some(StoredSession { open, ..cached.loaded.clone() })
     }
 
-    /// Called before a record is requested.
-    pub(super) fn begin(&self, partition_key: &str) -> ReadToken {
+    /// Returns the token of a read. Must be called before the command is sent.
+    pub(super) fn start_read(&self, partition_key: &str) -> ReadToken {
         let state = self.state();
         let changes = state.buckets.get(partition_key).map_or(0, |bucket| bucket.changes);
         ReadToken { sent: Instant::now(), generation: state.generation, changes }
     }
 
-    /// Called with the response; one that a change has overtaken is not kept.
-    pub(super) fn keep(&self, token: &ReadToken, key: &RecordKey, loaded: Option<&StoredSession>) {
+    /// Stores the response of a read, unless the record may have changed since the command was
+    /// sent.
+    pub(super) fn store(&self, token: &ReadToken, key: &RecordKey, loaded: Option<&StoredSession>) {
         let mut state = self.state();
         if state.generation != token.generation {
             return;
@@ -107,10 +112,10 @@ impl Cache {
         }
     }
 
-    /// Called when something under `partition_key` has changed, or may have.
-    pub(super) fn change(&self, partition_key: &str) {
+    /// Invalidates the records with this partition key.
+    pub(super) fn invalidate(&self, partition_key: &str) {
         let mut state = self.state();
-        // A bucket without records still holds its count of changes; these must not pile up.
+        // Buckets without records stay for their number of changes, so their number is limited.
         if state.buckets.len() >= MAX_RECORDS {
             return state.clear();
         }
@@ -120,20 +125,19 @@ impl Cache {
         records.values().for_each(|cached| state.size.subtract(&cached.loaded));
     }
 
-    /// Voids everything that was loaded before.
+    /// Removes all records, and invalidates all tokens.
     pub(super) fn clear(&self) {
         self.state().clear();
     }
 
-    /// Handles a message of the server that is no response.
+    /// Handles a push message of the server.
     pub(super) fn receive(&self, message: &PushInfo) {
         match (&message.kind, message.data.first()) {
             (PushKind::Invalidate, Some(Value::Array(keys))) => {
-                keys.iter()
-                    .filter_map(partition_key_of)
-                    .for_each(|partition_key| self.change(partition_key));
+                let partition_keys = keys.iter().filter_map(parse_partition_key);
+                partition_keys.for_each(|partition_key| self.invalidate(partition_key));
             }
-            // A flushed database, and a connection that is closed.
+            // The database was flushed, or the connection was closed.
             (PushKind::Invalidate | PushKind::Disconnection, _) => self.clear(),
             _ => {}
         }
@@ -176,8 +180,8 @@ impl CacheSize {
     }
 }
 
-/// Returns the partition_key in the name of a key.
-fn partition_key_of(key: &Value) -> Option<&str> {
+/// Returns the partition key in the name of a Redis key.
+fn parse_partition_key(key: &Value) -> Option<&str> {
     let Value::BulkString(name) = key else { return None };
     let name = std::str::from_utf8(name).ok()?;
     name.split_once('{')?.1.split_once('}').map(|(partition_key, _)| partition_key)
@@ -204,13 +208,13 @@ mod tests {
 
     fn filled() -> (Cache, RecordKey) {
         let (cache, (key, loaded)) = (Cache::default(), loaded());
-        cache.keep(&cache.begin(key.partition_key()), &key, Some(&loaded));
+        cache.store(&cache.start_read(key.partition_key()), &key, Some(&loaded));
         assert_eq!(cache.get(&key, false), Some(loaded));
         (cache, key)
     }
 
     #[test]
-    fn changed_record_is_not_cached() {
+    fn invalidated_record_is_not_cached() {
         let (cache, key) = filled();
         cache.receive(&invalidation(&["sx:{????}", "other"]));
         assert!(cache.get(&key, false).is_some());
@@ -227,59 +231,59 @@ mod tests {
     }
 
     #[test]
-    fn response_overtaken_by_a_change_is_not_cached() {
+    fn response_older_than_a_change_is_not_cached() {
         let (cache, (key, loaded)) = (Cache::default(), loaded());
-        let token = cache.begin(key.partition_key());
-        cache.change(key.partition_key());
-        cache.keep(&token, &key, Some(&loaded));
+        let token = cache.start_read(key.partition_key());
+        cache.invalidate(key.partition_key());
+        cache.store(&token, &key, Some(&loaded));
         assert!(cache.get(&key, false).is_none());
-        let token = cache.begin(key.partition_key());
+        let token = cache.start_read(key.partition_key());
         cache.clear();
-        cache.keep(&token, &key, Some(&loaded));
+        cache.store(&token, &key, Some(&loaded));
         assert!(cache.get(&key, false).is_none());
     }
 
     #[test]
-    fn record_is_trusted_for_seconds_only() {
+    fn record_older_than_its_maximum_age_is_not_valid() {
         let (cache, (key, loaded)) = (Cache::default(), loaded());
-        let mut token = cache.begin(key.partition_key());
+        let mut token = cache.start_read(key.partition_key());
         token.sent -= MAX_AGE + Duration::from_millis(1);
-        cache.keep(&token, &key, Some(&loaded));
-        let other = cache.begin("else");
-        cache.keep(&other, &key, None);
+        cache.store(&token, &key, Some(&loaded));
+        let other = cache.start_read("else");
+        cache.store(&other, &key, None);
         assert!(cache.get(&key, false).is_none());
     }
 
     #[test]
-    fn cache_without_a_response_is_not_trusted() {
+    fn record_is_not_valid_after_the_lease() {
         let (cache, key) = filled();
         cache.state().confirmed = Instant::now().checked_sub(LEASE + Duration::from_millis(1));
         assert!(cache.get(&key, false).is_none());
     }
 
     #[test]
-    fn count_is_served_only_where_it_was_loaded() {
+    fn count_is_returned_only_if_it_was_loaded() {
         let (cache, (key, loaded)) = (Cache::default(), loaded());
-        cache.keep(&cache.begin(key.partition_key()), &key, Some(&loaded));
+        cache.store(&cache.start_read(key.partition_key()), &key, Some(&loaded));
         assert!(cache.get(&key, true).is_none());
         let counted = StoredSession { open: Some(2), ..loaded.clone() };
-        cache.keep(&cache.begin(key.partition_key()), &key, Some(&counted));
+        cache.store(&cache.start_read(key.partition_key()), &key, Some(&counted));
         assert_eq!(cache.get(&key, true), Some(counted));
         assert_eq!(cache.get(&key, false), Some(loaded));
     }
 
     #[test]
-    fn size_follows_what_is_cached() {
+    fn size_counts_cached_records_and_data() {
         let (cache, (key, mut loaded)) = (Cache::default(), loaded());
         let mut changes = DataChanges::default();
         changes.set("name", serde_json::value::to_raw_value("value").unwrap());
         Arc::make_mut(&mut loaded.data).apply(&changes).unwrap();
         for _ in 0..2 {
-            cache.keep(&cache.begin(key.partition_key()), &key, Some(&loaded));
+            cache.store(&cache.start_read(key.partition_key()), &key, Some(&loaded));
             let size = cache.state().size;
             assert_eq!((size.records, size.data), (1, 11));
         }
-        cache.change(key.partition_key());
+        cache.invalidate(key.partition_key());
         let size = cache.state().size;
         assert_eq!((size.records, size.data), (0, 0));
     }

@@ -1,8 +1,8 @@
-//! Connection to the server: one for all requests of the process, replaced when it fails.
+//! Connection to the server: one for all requests of the process, replaced after a failure.
 //!
-//! redis-rs has a connection that reconnects. But it keeps a connection that is dead without a sign
-//! (a firewall dropped it, the other machine lost its power) until the kernel gives up after a
-//! quarter of an hour, and it waits a minute between two attempts.
+//! The reconnecting connection of redis-rs is not used. After a silent failure, such as a power
+//! failure of the server, it waits up to 15 minutes for the kernel, and then a minute between two
+//! attempts.
 
 use std::{
     io,
@@ -17,57 +17,57 @@ use redis::{
 
 use super::{cache::Cache, error::RedisConnectError};
 
-/// How long the start of an application waits for its server.
+/// Time to wait for the server when an application starts.
 const START_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long one attempt to reconnect may take, however short the timeout of requests: a handshake
-/// takes several round trips.
+/// Maximum time of one attempt to reconnect. It does not depend on the timeout of operations,
+/// because a handshake takes several round trips.
 const RECONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How much later an attempt to connect is taken for dead.
+/// Time after the timeout of an attempt to connect at which the next request starts another.
 const GRACE: Duration = Duration::from_millis(100);
 
-/// The pause between two attempts while a server reads its file.
+/// Pause between two checks while a server loads its file.
 const LOADING_PAUSE: Duration = Duration::from_millis(100);
 
-/// A connection and its number, counted from the first.
+/// Connection with its number, counted from 1.
 #[derive(Clone)]
 pub(super) struct NumberedConnection {
     pub(super) number: u64,
     pub(super) connection: MultiplexedConnection,
 }
 
-/// The connection to a server.
+/// Connection to a server, which reconnects.
 pub(super) struct Connection {
     client: Client,
     state: Mutex<ConnectionState>,
-    /// What the server keeps true over this connection.
+    /// Cache that the server invalidates over this connection.
     pub(super) cache: Option<Arc<Cache>>,
 }
 
 #[derive(Default)]
 struct ConnectionState {
     current: Option<NumberedConnection>,
+    /// Number of connections so far.
     opened: u64,
-    /// Held while connecting: of many requests only one connects.
-    connecting: Arc<tokio::sync::Mutex<()>>,
-    /// When the attempt to connect must be complete.
+    /// Locked by the one request that connects.
+    connect_lock: Arc<tokio::sync::Mutex<()>>,
+    /// Time at which the attempt to connect must be complete.
     deadline: Option<Instant>,
 }
 
 impl ConnectionState {
-    /// Returns how long one attempt to connect may take.
     fn connect_timeout(&self) -> Duration {
         if self.opened == 0 { START_TIMEOUT } else { RECONNECT_TIMEOUT }
     }
 
-    /// Returns what to hold while connecting. A runtime that is no longer polled, such as that of a
-    /// job that is complete, does not release what its tasks hold: then it is replaced.
-    fn connecting(&mut self) -> Arc<tokio::sync::Mutex<()>> {
+    /// Returns the lock for connecting. It is replaced after the deadline: if the runtime of the
+    /// request that connects is no longer polled, that request never releases its lock.
+    fn connect_lock(&mut self) -> Arc<tokio::sync::Mutex<()>> {
         if self.deadline.is_some_and(|deadline| deadline < Instant::now()) {
-            (self.connecting, self.deadline) = <_>::default();
+            (self.connect_lock, self.deadline) = <_>::default();
         }
-        Arc::clone(&self.connecting)
+        Arc::clone(&self.connect_lock)
     }
 }
 
@@ -88,38 +88,38 @@ impl Connection {
         match tokio::time::timeout(START_TIMEOUT, connection.check_when_loaded()).await {
             Ok(Ok(())) => Ok(connection),
             Ok(Err(source)) => Err(RedisConnectError::Server { server, source: source.into() }),
-            Err(_) => Err(RedisConnectError::Silent { server }),
+            Err(_) => Err(RedisConnectError::NoResponse { server }),
         }
     }
 
-    /// Checks the server. One that has just been started may still read its file.
+    /// Checks the server, and waits while it loads its file after a start.
     async fn check_when_loaded(self: &Arc<Self>) -> Result<(), RedisError> {
-        let began = Instant::now();
+        let started = Instant::now();
         loop {
             let checked = self.check().await;
-            let loading = |error: &RedisError| {
+            let is_loading = |error: &RedisError| {
                 error.kind() == ErrorKind::Server(ServerErrorKind::BusyLoading)
             };
-            let is_late = began.elapsed() > START_TIMEOUT - LOADING_PAUSE * 2;
-            // Late, the error of the server says more than a timeout.
-            if !checked.as_ref().is_err_and(loading) || is_late {
+            let is_last = started.elapsed() > START_TIMEOUT - LOADING_PAUSE * 2;
+            // The last attempt returns the error of the server, which is clearer than a timeout.
+            if !checked.as_ref().is_err_and(is_loading) || is_last {
                 return checked;
             }
             tokio::time::sleep(LOADING_PAUSE).await;
         }
     }
 
-    /// Checks that the server accepts commands, and warns if it may delete active sessions.
+    /// Checks that the server accepts commands. Logs a warning if it may evict keys.
     async fn check(self: &Arc<Self>) -> Result<(), RedisError> {
-        let mut connection = self.live().await?.connection;
+        let mut connection = self.get_or_connect().await?.connection;
         redis::cmd("PING").exec_async(&mut connection).await?;
         let memory = redis::cmd("INFO").arg("memory").query_async::<String>(&mut connection).await;
         let memory = memory.unwrap_or_default();
         if may_evict_keys(&memory) {
             tracing::warn!(
+                event = "sys_redis_may_evict",
                 server = self.address(),
-                "Redis deletes active sessions when its memory is full; set \
-                 `maxmemory-policy noeviction`"
+                "Redis may evict active sessions; set `maxmemory-policy noeviction`"
             );
         }
         Ok(())
@@ -136,19 +136,22 @@ impl Connection {
         }
     }
 
-    /// Returns the connection, after connecting if there is none. The task that connects continues
-    /// for the next request when this one has timed out.
-    pub(super) async fn live(self: &Arc<Self>) -> Result<NumberedConnection, RedisError> {
+    /// Returns the connection, and connects if there is none.
+    ///
+    /// # Cancel safety
+    ///
+    /// If a request is dropped, the task that connects continues for the next request.
+    pub(super) async fn get_or_connect(self: &Arc<Self>) -> Result<NumberedConnection, RedisError> {
         match self.current() {
             Some(current) => Ok(current),
-            // Boxed, as what is rare must not make the future of every request larger.
+            // Boxed, because a rare case must not make the future of every request larger.
             None => Box::pin(self.wait_for_connection()).await,
         }
     }
 
     async fn wait_for_connection(self: &Arc<Self>) -> Result<NumberedConnection, RedisError> {
-        let connecting = self.state().connecting();
-        let guard = connecting.lock_owned().await;
+        let lock = self.state().connect_lock();
+        let guard = lock.lock_owned().await;
         if let Some(current) = self.current() {
             return Ok(current);
         }
@@ -181,7 +184,10 @@ impl Connection {
     }
 
     async fn connect(&self) -> Result<MultiplexedConnection, RedisError> {
-        let config = AsyncConnectionConfig::new();
+        // The defaults of redis-rs are shorter than `START_TIMEOUT` and than long operation
+        // timeouts.
+        let config =
+            AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
         let Some(cache) = &self.cache else {
             return self.client.get_multiplexed_async_connection_with_config(&config).await;
         };
@@ -194,7 +200,7 @@ impl Connection {
         let mut connection =
             self.client.get_multiplexed_async_connection_with_config(&config).await?;
         redis::cmd("CLIENT").arg("TRACKING").arg("ON").exec_async(&mut connection).await?;
-        // The server no longer tracks what the former connection has read.
+        // The server does not track the keys that the previous connection has read.
         cache.clear();
         Ok(connection)
     }
@@ -203,12 +209,12 @@ impl Connection {
         self.state().current.clone()
     }
 
-    /// Returns the number of the last connection.
+    /// Returns the number of the newest connection.
     pub(super) fn number(&self) -> u64 {
         self.state().opened
     }
 
-    /// Discards a connection that has failed.
+    /// Discards the failed connection with this number.
     pub(super) fn discard(&self, number: u64) {
         let mut state = self.state();
         state.current = state.current.take().filter(|current| current.number != number);
@@ -219,7 +225,7 @@ impl Connection {
     }
 }
 
-/// Returns `true` if the server deletes keys when its memory is full, by its `INFO memory`.
+/// Returns `true` if the server deletes keys when its memory is full, according to `INFO memory`.
 fn may_evict_keys(memory: &str) -> bool {
     let has_line = |expected: &str| memory.lines().any(|line| line == expected);
     memory.contains("maxmemory_policy:")

@@ -1,9 +1,9 @@
-//! Session data on the server: a row of items that scripts can merge without reading a value.
+//! Stored form of session data: a sequence of items, which scripts merge without parsing values.
 //!
 //! An item is `kind name_bytes:value_bytes:name value`, without the spaces: `e5:6:theme"dark"` is
-//! the entry `theme`, and `m1:4:7"hi"` is the message 7. Changes are written the same way, with the
-//! kinds `r` (remove an entry) and `c` (consume a message). Items of another kind, which a newer
-//! version may have written, are left alone.
+//! the entry `theme`, and `m1:4:7"hi"` is the message 7. Changes have the same form, with the kinds
+//! `r` (remove an entry) and `c` (consume a message). Items of another kind, from a newer version,
+//! are ignored.
 
 use std::fmt::{Display, Write};
 
@@ -12,14 +12,14 @@ use serde_json::value::RawValue;
 use super::error::OperationError;
 use crate::session::data::{DataChanges, SessionData, StoredMessage};
 
-/// One item of stored data or of changes.
+/// Item of stored data or of changes.
 struct DataItem<'a> {
     kind: u8,
     name: &'a str,
     value: &'a str,
 }
 
-/// Returns session data as a script stores it; empty for no data.
+/// Returns session data in its stored form; empty without data.
 pub(super) fn to_text(data: &SessionData) -> String {
     let mut text = String::with_capacity(data.bytes() + 16);
     data.entries().for_each(|(name, json)| push(&mut text, 'e', name, json.get()));
@@ -27,7 +27,8 @@ pub(super) fn to_text(data: &SessionData) -> String {
     text
 }
 
-/// Returns changes as a script merges them, in the order of [`SessionData::apply`].
+/// Returns changes in the order in which [`SessionData::apply`] applies them; `None` without
+/// changes.
 pub(super) fn changes_to_text(changes: &DataChanges) -> Option<String> {
     let mut text = String::new();
     changes.removed.iter().for_each(|name| push(&mut text, 'r', name, ""));
@@ -37,18 +38,18 @@ pub(super) fn changes_to_text(changes: &DataChanges) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
-/// Reads stored data back.
+/// Parses stored session data.
 pub(super) fn from_bytes(bytes: &[u8]) -> Result<SessionData, OperationError> {
-    let mut rest = std::str::from_utf8(bytes).map_err(|_| OperationError::Response)?;
+    let mut remaining = std::str::from_utf8(bytes).map_err(|_| OperationError::Response)?;
     let (mut entries, mut messages) = (vec![], vec![]);
-    while !rest.is_empty() {
-        let (item, tail) = split_item(rest).ok_or(OperationError::Response)?;
+    while !remaining.is_empty() {
+        let (item, tail) = split_item(remaining).ok_or(OperationError::Response)?;
         match item.kind {
-            b'e' => entries.push((item.name.into(), json(item.value)?)),
-            b'm' => messages.push(message(&item)?),
+            b'e' => entries.push((item.name.into(), parse_json(item.value)?)),
+            b'm' => messages.push(parse_message(&item)?),
             _ => {}
         }
-        rest = tail;
+        remaining = tail;
     }
     Ok(SessionData::from_parts(entries, messages))
 }
@@ -63,7 +64,7 @@ fn push_messages(text: &mut String, messages: &[StoredMessage]) {
     messages.iter().for_each(|message| push(text, 'm', message.id, message.content.get()));
 }
 
-/// Splits the first item off; `None` if there is none to read.
+/// Splits off the first item; `None` if the text is malformed.
 fn split_item(text: &str) -> Option<(DataItem<'_>, &str)> {
     let kind = *text.as_bytes().first()?;
     let (name, rest) = text.get(1..)?.split_once(':')?;
@@ -73,12 +74,12 @@ fn split_item(text: &str) -> Option<(DataItem<'_>, &str)> {
     Some((DataItem { kind, name, value }, rest))
 }
 
-fn message(item: &DataItem<'_>) -> Result<StoredMessage, OperationError> {
+fn parse_message(item: &DataItem<'_>) -> Result<StoredMessage, OperationError> {
     let id = item.name.parse().map_err(|_| OperationError::Response)?;
-    Ok(StoredMessage { id, content: json(item.value)? })
+    Ok(StoredMessage { id, content: parse_json(item.value)? })
 }
 
-fn json(text: &str) -> Result<Box<RawValue>, OperationError> {
+fn parse_json(text: &str) -> Result<Box<RawValue>, OperationError> {
     RawValue::from_string(text.to_owned()).map_err(OperationError::Json)
 }
 
@@ -105,21 +106,21 @@ mod tests {
     }
 
     #[test]
-    fn data_reads_back_as_it_was_written() {
+    fn data_round_trips() {
         assert_eq!(from_bytes(to_text(&data()).as_bytes()).unwrap(), data());
         assert_eq!(to_text(&SessionData::default()), "");
         assert_eq!(from_bytes(b"").unwrap(), SessionData::default());
     }
 
     #[test]
-    fn entries_in_any_order_are_sorted() {
+    fn stored_entries_are_sorted_when_read() {
         let read = from_bytes(b"e1:1:b2e1:1:a1").unwrap();
         let names: Vec<_> = read.entries().map(|(name, _)| name).collect();
         assert_eq!(names, ["a", "b"]);
     }
 
     #[test]
-    fn changes_are_written_in_the_order_in_which_they_apply() {
+    fn changes_are_written_in_the_order_of_their_application() {
         let mut changes = DataChanges { consumed_messages: vec![7], ..<_>::default() };
         changes.added_messages.push(StoredMessage { id: 8, content: raw("1") });
         changes.set("theme", raw("\"dark\""));
@@ -130,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn items_of_a_newer_version_are_left_out() {
+    fn items_of_a_newer_version_are_ignored() {
         let read = from_bytes(b"x3:4:abcdefge1:1:a1").unwrap();
         assert_eq!(read.entries().len(), 1);
     }

@@ -1,4 +1,8 @@
-//! Errors of the connection and of operations.
+//! Errors of the Redis registry.
+//!
+//! No message contains a password, a secret key or session data. Connecting returns
+//! [`RedisConnectError`]; [`OperationError`] is the source of a
+//! [`RegistryError`](crate::error::RegistryError).
 
 use std::{fmt, time::Duration};
 
@@ -9,8 +13,8 @@ use crate::{
     time::format_duration,
 };
 
-/// Why [`RedisRegistry::connect`](super::RedisRegistry::connect) failed. Its text names the server
-/// without a password.
+/// Error of [`RedisRegistry::connect`](super::RedisRegistry::connect). Messages name the server
+/// without its password.
 ///
 /// ```
 /// # #[actix_web::main]
@@ -24,31 +28,32 @@ use crate::{
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum RedisConnectError {
-    /// The URL cannot be used. It is not shown, because it may hold a password.
+    /// The URL is invalid. The message does not contain it, because it may contain a password.
     #[error(
-        "the Redis URL cannot be used; write one such as \"redis://user:password@host:6379/0\" or \
-         \"unix:///path\"; \"rediss://\" needs the crate redis 0.32 with its feature `tokio-rustls-comp`"
+        "invalid Redis URL; use \"redis://user:password@host:6379/0\" or \"unix:///path\" \
+         (\"rediss://\" needs the crate redis 1 with its feature `tokio-rustls-comp`)"
     )]
     Url(#[source] Source),
-    /// There is no server at this address, or it refuses the connection.
+    /// There is no server at this address, or it refuses the connection or a command.
     #[error(
-        "cannot use the Redis server at {server}; is it running there, and are user and password right?"
+        "cannot use the Redis server at {server}; check that it is running there, and check the \
+         user and the password"
     )]
     #[non_exhaustive]
     Server {
-        /// The address.
+        /// Address of the server, without user and password.
         server: String,
-        /// The error of the connection or of the server.
+        /// Error of the connection or of the server.
         source: Source,
     },
-    /// There is no response from this address.
+    /// The server does not respond.
     #[error(
-        "no response from the Redis server at {server} within 5 seconds; is the address right, and does \
-         a firewall let it through?"
+        "no response from the Redis server at {server} within 5 seconds; check the address and the \
+         firewall"
     )]
     #[non_exhaustive]
-    Silent {
-        /// The address.
+    NoResponse {
+        /// Address of the server, without user and password.
         server: String,
     },
 }
@@ -59,19 +64,19 @@ impl fmt::Debug for RedisConnectError {
     }
 }
 
-/// Why an operation failed.
+/// Error of an operation.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum OperationError {
     #[error(transparent)]
     Redis(#[from] RedisError),
     #[error(
-        "Redis did not respond within {}; `RedisRegistry::timeout` sets the limit",
+        "no response from Redis within {} (`RedisRegistry::timeout`)",
         format_duration(*.0)
     )]
     Timeout(Duration),
-    #[error("a record cannot be read or written as JSON")]
+    #[error("invalid JSON in a session record")]
     Json(#[source] serde_json::Error),
-    // Without the response: it may hold secrets.
-    #[error("the response of Redis cannot be read")]
+    // Without the response, which may contain secrets.
+    #[error("unexpected response from Redis")]
     Response,
 }

@@ -1,4 +1,6 @@
 //! Operations on many records: lists, export, erasure, and the end of all sessions.
+//!
+//! An operation on one user is one step. An operation on all users is one step per partition.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -7,7 +9,7 @@ use futures_util::future::try_join_all;
 use super::{
     data,
     error::OperationError,
-    operations::{Operations, read_listed, readable, short_hash, texts},
+    operations::{Operations, parse_texts, read_listed, read_records, short_hash},
     script::{END_EVERYONE, ERASE, EXPORT, LIST, Script},
     script_args::ScriptArgs,
 };
@@ -22,9 +24,9 @@ use crate::{
     time::Timestamp,
 };
 
-/// How many partitions are asked for at once: they share round trips, and other requests get their
-/// turn in between.
-const AT_ONCE: usize = 200;
+/// Number of partitions that one round trip reads. Between two round trips the server serves other
+/// requests.
+const PARTITIONS_PER_ROUND: usize = 200;
 
 impl Operations {
     pub(super) async fn list(&self, query: Query) -> Result<Vec<SessionRecord>, OperationError> {
@@ -42,57 +44,60 @@ impl Operations {
         let user = query.user.as_deref().map(short_hash).unwrap_or_default();
         let is_wanted = |ended: bool| if query.ended == Some(!ended) { "0" } else { "1" };
         let args = [&*user, is_wanted(false), is_wanted(true)];
-        let response = self.read(&LIST, partition_key, &args).await?;
-        let mut records = readable(&texts(response)?);
+        let response = self.run(&LIST, partition_key, &args).await?;
+        let mut records = read_records(&parse_texts(response)?);
         records.retain(|record| query.matches(record));
         Ok(query.paginate(records))
     }
 
-    /// Reads one page of keys after the other: the server is never busy for long, and no more than
-    /// the result is held in memory.
+    /// Lists the records of all users in rounds. No round blocks the server for long, and memory
+    /// contains no more than one page and one round.
     async fn list_all(&self, query: &Query) -> Result<Vec<SessionRecord>, OperationError> {
-        let (mut scan, mut found) = (PartitionScan::default(), vec![]);
-        while let Some(tags) = self.next_tags(&mut scan).await? {
-            for some in tags.chunks(AT_ONCE) {
+        let (mut scan, mut records) = (PartitionScan::default(), vec![]);
+        while let Some(partition_keys) = self.next_partitions(&mut scan).await? {
+            for round in partition_keys.chunks(PARTITIONS_PER_ROUND) {
                 let lists =
-                    some.iter().map(|partition_key| self.list_partition(partition_key, query));
-                found.extend(try_join_all(lists).await?.into_iter().flatten());
-                found = query.paginate(found);
+                    round.iter().map(|partition_key| self.list_partition(partition_key, query));
+                records.extend(try_join_all(lists).await?.into_iter().flatten());
+                records = query.paginate(records);
             }
         }
-        Ok(found)
+        Ok(records)
     }
 
-    /// Returns the next partitions that have not been returned before; `None` after the last.
-    async fn next_tags(
+    /// Returns the partition keys of the next step of a scan, without earlier ones; `None` after
+    /// the last step.
+    async fn next_partitions(
         &self,
         scan: &mut PartitionScan,
     ) -> Result<Option<Vec<String>>, OperationError> {
         let Some(cursor) = scan.cursor else { return Ok(None) };
-        let (before, after) = (format!("{}{{", self.base()), "}");
+        let (before, after) = (format!("{}{{", self.key_prefix()), "}");
         let mut command = redis::cmd("SCAN");
-        let pattern = format!("{}????{after}", escaped(&before));
+        let pattern = format!("{}????{after}", escape_pattern(&before));
         command.arg(cursor).arg("MATCH").arg(pattern).arg("COUNT").arg(1_000);
-        let response = self.connection.ask(&command, self.timeout).await?;
+        let response = self.connection.query(&command, self.timeout).await?;
         let (next, keys): (u64, Vec<String>) =
             redis::from_redis_value(response).map_err(|_| OperationError::Response)?;
         scan.cursor = (next != 0).then_some(next);
         let partition_key =
             |key: &String| Some(key.strip_prefix(&before)?.strip_suffix(after)?.to_owned());
-        let tags = keys.iter().filter_map(partition_key);
-        Ok(Some(tags.filter(|partition_key| scan.seen.insert(partition_key.clone())).collect()))
+        let partition_keys = keys.iter().filter_map(partition_key);
+        let is_new = |partition_key: &String| scan.seen.insert(partition_key.clone());
+        Ok(Some(partition_keys.filter(is_new).collect()))
     }
 
     pub(super) async fn end_everyone(&self, ended: Ended) -> Result<u64, OperationError> {
-        // First, so that no session is adopted in a partition that has been passed by.
+        // Adoption closes first: otherwise a session could be adopted in a partition whose sessions
+        // have just ended.
         self.close_adoption(&ended).await?;
         let args = self.args(ended.at).ended(&ended);
         let (mut scan, mut count) = (PartitionScan::default(), 0);
-        while let Some(tags) = self.next_tags(&mut scan).await? {
-            for some in tags.chunks(AT_ONCE) {
-                let ends = some
+        while let Some(partition_keys) = self.next_partitions(&mut scan).await? {
+            for round in partition_keys.chunks(PARTITIONS_PER_ROUND) {
+                let ends = round
                     .iter()
-                    .map(|partition_key| self.count_written(&END_EVERYONE, partition_key, &args));
+                    .map(|partition_key| self.write_and_count(&END_EVERYONE, partition_key, &args));
                 count += try_join_all(ends).await?.into_iter().sum::<u64>();
             }
         }
@@ -101,15 +106,15 @@ impl Operations {
 
     pub(super) async fn erase(&self, user: Arc<str>) -> Result<u64, OperationError> {
         let args = self.user_args(&user);
-        self.count_written(&ERASE, &partition_key(&user), &args).await
+        self.write_and_count(&ERASE, &partition_key(&user), &args).await
     }
 
-    /// Arguments without a time: nothing is stored that depends on it.
+    /// Returns arguments for scripts that do not use the time.
     fn user_args(&self, user: &str) -> ScriptArgs {
         ScriptArgs { user: Some(short_hash(user)), ..self.args(Timestamp::from_millis(0)) }
     }
 
-    async fn count_written(
+    async fn write_and_count(
         &self,
         script: &Script,
         partition_key: &str,
@@ -135,32 +140,33 @@ impl Operations {
         Ok(export)
     }
 
-    /// The key that says that adoption is closed for all users.
+    /// Returns the Redis key that exists if adoption is closed for all users.
     fn adoption_key(&self) -> String {
-        format!("{}adoption", self.base())
+        format!("{}adoption", self.key_prefix())
     }
 
     async fn close_adoption(&self, ended: &Ended) -> Result<(), OperationError> {
         let mut command = redis::cmd("SET");
         command.arg(self.adoption_key()).arg(ended.at.as_millis());
-        self.connection.ask(&command, self.timeout).await.map(drop)
+        self.connection.query(&command, self.timeout).await.map(drop)
     }
 
-    /// Returns how adoption was closed for all users, if it was.
-    pub(super) async fn adoption_closed_at(&self) -> Result<Option<Ended>, OperationError> {
+    /// Returns the end that closed adoption for all users; `None` while adoption is open.
+    pub(super) async fn adoption_closed(&self) -> Result<Option<Ended>, OperationError> {
         let mut command = redis::cmd("GET");
         command.arg(self.adoption_key());
-        let response = self.connection.ask(&command, self.timeout).await?;
+        let response = self.connection.query(&command, self.timeout).await?;
         let at: Option<i64> =
             redis::from_redis_value(response).map_err(|_| OperationError::Response)?;
         Ok(at.map(|at| Ended::new(Reason::Revoked, Timestamp::from_millis(at))))
     }
 }
 
-/// How far a walk through all partitions has come. The server may return a key twice.
+/// Scan of all partitions.
 struct PartitionScan {
-    /// `None` at the end.
+    /// Cursor of the next step; `None` after the last one.
     cursor: Option<u64>,
+    /// Partition keys that were returned. The server may return a key twice.
     seen: HashSet<String>,
 }
 
@@ -170,18 +176,18 @@ impl Default for PartitionScan {
     }
 }
 
-/// Returns a pattern that matches only `text`.
-fn escaped(text: &str) -> String {
+/// Returns the pattern that matches exactly `text`.
+fn escape_pattern(text: &str) -> String {
     let escape = |c| if "*?[]\\^".contains(c) { vec!['\\', c] } else { vec![c] };
     text.chars().flat_map(escape).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::escaped;
+    use super::escape_pattern;
 
     #[test]
-    fn pattern_matches_only_its_text() {
-        assert_eq!(escaped("a*[b]?^\\1:{"), "a\\*\\[b\\]\\?\\^\\\\1:{");
+    fn special_characters_of_a_pattern_are_escaped() {
+        assert_eq!(escape_pattern("a*[b]?^\\1:{"), "a\\*\\[b\\]\\?\\^\\\\1:{");
     }
 }

@@ -1,9 +1,11 @@
-//! Operations on the sessions of one user: each is one script.
+//! Operations on the sessions of one user.
+//!
+//! Each is one script, and thus one step; only the adoption of a session needs two more commands.
 
 use super::{
     as_string::{AsString, flag, time},
     error::OperationError,
-    operations::{Operations, name, readable, short_hash},
+    operations::{Operations, read_records, record_name, short_hash},
     record::RecordDto,
     script::{CANCEL, COMMIT, END, ENFORCE_LIMIT, RESERVE, ROTATE, UPDATE},
     script_args::ScriptArgs,
@@ -28,28 +30,30 @@ impl Operations {
         reservation: Reservation,
     ) -> Result<ReserveOutcome, OperationError> {
         let args = ScriptArgs {
-            name: Some(name(&reservation.key)),
+            name: Some(record_name(&reservation.key)),
             user: Some(short_hash(&reservation.user)),
             replaces: reservation.replaces.map(AsString),
             deadline: Some(time(reservation.until)),
             ..self.args(reservation.at).limit(reservation.limit)
         };
         let response = self.write(&RESERVE, reservation.key.partition_key(), &args).await?;
-        match split(&response)? {
+        match split_outcome(&response)? {
             ("reserved", _) => Ok(ReserveOutcome::Reserved),
-            ("refused", active) => Ok(ReserveOutcome::Refused { active: by_login(active) }),
+            ("refused", active) => {
+                Ok(ReserveOutcome::Refused { active: read_sorted_by_login(active) })
+            }
             _ => Err(OperationError::Response),
         }
     }
 
     pub(super) async fn commit(&self, login: NewLogin) -> Result<LoginOutcome, OperationError> {
         let is_adopted = login.adopted_until.is_some();
-        let closed = if is_adopted { self.adoption_closed_at().await? } else { None };
+        let closed = if is_adopted { self.adoption_closed().await? } else { None };
         let outcome = self.run_commit(&login, closed.is_some()).await?;
-        // A user's partition may have been passed by when adoption was closed for all.
+        // `end_everyone` may have ended the sessions of this partition just before the commit.
         if is_adopted
             && closed.is_none()
-            && let Some(ended) = self.adoption_closed_at().await?
+            && let Some(ended) = self.adoption_closed().await?
         {
             self.cancel(login.key, ended).await?;
             return Ok(LoginOutcome::AdoptionClosed);
@@ -64,28 +68,31 @@ impl Operations {
     ) -> Result<LoginOutcome, OperationError> {
         let (replaces, replaces_for) = login.replaces.unzip();
         let args = ScriptArgs {
-            name: Some(name(&login.key)),
+            name: Some(record_name(&login.key)),
             user: Some(short_hash(&login.user)),
             record: Some(RecordDto::new(&SessionRecord::new(login), self.retention(login))?),
             replaces: replaces.map(AsString),
             replaces_for: replaces_for.map(AsString),
             is_adoption_closed: flag(is_closed),
-            ..self.args(login.at).ended(&login.evicts()).limit(login.limit).data(&login.data)
+            ..self.args(login.at).ended(&login.eviction()).limit(login.limit).data(&login.data)
         };
         let response = self.write(&COMMIT, login.key.partition_key(), &args).await?;
-        match split(&response)? {
+        match split_outcome(&response)? {
             ("committed", [own, ended @ ..]) => Ok(LoginOutcome::Committed {
                 record: RecordDto::read(own.as_bytes())?,
-                ended: readable(ended),
+                ended: read_records(ended),
             }),
-            ("refused", active) => Ok(LoginOutcome::Refused { active: by_login(active) }),
+            ("refused", active) => {
+                Ok(LoginOutcome::Refused { active: read_sorted_by_login(active) })
+            }
             ("adoption_closed", _) => Ok(LoginOutcome::AdoptionClosed),
             _ => Err(OperationError::Response),
         }
     }
 
     pub(super) async fn cancel(&self, key: RecordKey, ended: Ended) -> Result<(), OperationError> {
-        let args = ScriptArgs { name: Some(name(&key)), ..self.args(ended.at).ended(&ended) };
+        let args =
+            ScriptArgs { name: Some(record_name(&key)), ..self.args(ended.at).ended(&ended) };
         self.write(&CANCEL, key.partition_key(), &args).await.map(drop)
     }
 
@@ -96,7 +103,7 @@ impl Operations {
     ) -> Result<UpdateOutcome, OperationError> {
         let args = self.args(update.now).session(&session).update(&update)?;
         let response = self.write(&UPDATE, &partition_key(&session.user), &args).await?;
-        match split(&response)? {
+        match split_outcome(&response)? {
             ("updated", _) => Ok(UpdateOutcome::Updated),
             ("ended", _) => Ok(UpdateOutcome::Ended),
             ("too_large", _) => Ok(UpdateOutcome::TooLarge),
@@ -110,14 +117,14 @@ impl Operations {
     ) -> Result<RotationOutcome, OperationError> {
         let update = &rotation.update;
         let args = ScriptArgs {
-            from: Some(name(&rotation.from)),
-            to: Some(name(&rotation.to)),
+            from: Some(record_name(&rotation.from)),
+            to: Some(record_name(&rotation.to)),
             reauthenticated_as: rotation.reauthenticated_as.map(AsString),
             ..self.args(update.now).session(&rotation.session).update(update)?
         };
         let partition_key = partition_key(&rotation.session.user);
         let response = self.write(&ROTATE, &partition_key, &args).await?;
-        match split(&response)? {
+        match split_outcome(&response)? {
             ("rotated", _) => Ok(RotationOutcome::Rotated),
             ("lost", _) => Ok(RotationOutcome::Lost),
             ("ended", _) => Ok(RotationOutcome::Ended),
@@ -140,7 +147,7 @@ impl Operations {
             close_adoption_until: end.close_adoption_until.map(time),
             ..self.args(end.ended.at).ended(&end.ended)
         };
-        Ok(readable(&self.write(&END, &partition_key(user), &args).await?))
+        Ok(read_records(&self.write(&END, &partition_key(user), &args).await?))
     }
 
     pub(super) async fn enforce_limit(
@@ -151,18 +158,20 @@ impl Operations {
     ) -> Result<Vec<SessionRecord>, OperationError> {
         let args = self.args(ended.at).session(&session).ended(&ended).limit(limit);
         let partition_key = partition_key(&session.user);
-        Ok(readable(&self.write(&ENFORCE_LIMIT, &partition_key, &args).await?))
+        Ok(read_records(&self.write(&ENFORCE_LIMIT, &partition_key, &args).await?))
     }
 }
 
-/// Splits the word of an outcome from what follows it.
-fn split(response: &[String]) -> Result<(&str, &[String]), OperationError> {
-    response.split_first().map(|(word, rest)| (word.as_str(), rest)).ok_or(OperationError::Response)
+/// Splits a response into the word of its outcome and the records after it.
+fn split_outcome(response: &[String]) -> Result<(&str, &[String]), OperationError> {
+    let split = response.split_first().map(|(word, records)| (word.as_str(), records));
+    split.ok_or(OperationError::Response)
 }
 
-/// The server has them as they came, but the clocks of processes differ.
-fn by_login(texts: &[String]) -> Vec<SessionRecord> {
-    let mut records = readable(texts);
+/// Reads records and sorts them by login time. The server sorts them by arrival, which can differ
+/// from the times, because the clocks of processes differ.
+fn read_sorted_by_login(texts: &[String]) -> Vec<SessionRecord> {
+    let mut records = read_records(texts);
     records.sort_by_key(|record| record.logged_in_at);
     records
 }

@@ -1,32 +1,34 @@
-//! Registry on a Redis server, for several processes.
+//! Session registry on a Redis server, for several processes.
 //!
-//! All users whose keys begin with the same four letters share four Redis keys, a partition, which
-//! carry those letters as their cluster hash partition_key:
+//! Every operation on one user is one script, and thus one step. The keys that it needs follow from
+//! the secret key or the user, so it also runs on a cluster.
 //!
-//! | key | type | holds |
+//! The users with the same partition key share four Redis keys, a partition. The partition key is
+//! the hash tag of these keys:
+//!
+//! | key | type | content |
 //! |---|---|---|
 //! | `sx1:{aB3d}` | hash | the fields below |
 //! | `sx1:{aB3d}:open` | sorted set | open sessions and reservations, in order of login |
-//! | `sx1:{aB3d}:past` | sorted set | ended sessions, in order of login, and tombstones |
-//! | `sx1:{aB3d}:due` | sorted set | when each field of the hash may be deleted |
+//! | `sx1:{aB3d}:ended` | sorted set | ended sessions, in order of login, and tombstones |
+//! | `sx1:{aB3d}:due` | sorted set | time at which each field of the hash may be deleted |
 //!
-//! | field of the hash | holds |
+//! | field of the hash | content |
 //! |---|---|
-//! | `name` | a record as JSON; the name is the hash of its secret key |
-//! | `d:name` | its data, see [`data`] |
-//! | `i:id` | the name of the open record with this public id |
-//! | `r:name` | a reservation |
-//! | `a:user` | until when sessions of the user cannot be adopted |
-//! | `counter` | a counter, which gives logins and tombstones their order |
+//! | `name` | record as JSON; the name is the hash of its secret key |
+//! | `d:name` | session data of the record, see [`data`] |
+//! | `i:id` | name of the open record with this public id |
+//! | `r:name` | reservation |
+//! | `a:user` | time until which sessions of the user cannot be adopted |
+//! | `counter` | counter that orders logins and tombstones |
 //!
-//! A member of `open` is `user:order:name` for a counted session, `user;order:name` for an
-//! uncounted one, and `user<name` for a reservation. A member of `past` is `user:time:name` for an
-//! ended session in the history, with the time of its login, and `user=order:name` for another tombstone. So each kind is
-//! counted and read as one range. The `1` in `sx1` is the version of the layout.
+//! Members of `open` are `user:order:name` (counted session), `user;order:name` (uncounted session)
+//! and `user<name` (reservation). Members of `ended` are `user:time:name` (session in the history,
+//! with the time of its login) and `user=order:name` (other tombstone). The separator makes the
+//! members of each class one range, which a script counts or reads. The `1` in `sx1` is the version
+//! of the layout.
 //!
-//! A script knows all keys that it touches before it runs, and needs only the key of a record or
-//! its user for that; what it does is one step. Users appear in names as the SHA-256 of their text,
-//! whatever its characters, and secret keys appear nowhere.
+//! Names contain the SHA-256 of a user id, never its text. No secret key is stored.
 
 mod as_string;
 mod cache;
@@ -67,12 +69,12 @@ use crate::{
     time::Timestamp,
 };
 
-/// Names the operation in its error.
-fn named<'a, T: 'a>(
+/// Returns the future of an operation. An error message names the `operation`.
+fn run_operation<'a, T: 'a>(
     operation: &'static str,
     work: impl Future<Output = Result<T, OperationError>> + Send + 'a,
 ) -> RegistryFuture<'a, T> {
-    // No async block, which would hold `work` twice.
+    // An async block would store `work` twice.
     RegistryFuture::boxed(work.map_err(move |cause| RegistryError::new(operation, cause)))
 }
 
@@ -80,20 +82,20 @@ impl Registry for RedisRegistry {
     fn load(&self, key: RecordKey, count_open: bool) -> RegistryFuture<'_, Option<StoredSession>> {
         match self.0.cached(&key, count_open) {
             Some(loaded) => RegistryFuture::ready(Ok(Some(loaded))),
-            None => named("load a record", self.0.load(key, count_open)),
+            None => run_operation("load a session", self.0.load(key, count_open)),
         }
     }
 
     fn reserve(&self, reservation: Reservation) -> RegistryFuture<'_, ReserveOutcome> {
-        named("reserve a login", self.0.reserve(reservation))
+        run_operation("reserve a login", self.0.reserve(reservation))
     }
 
     fn commit(&self, login: NewLogin) -> RegistryFuture<'_, LoginOutcome> {
-        named("commit a login", self.0.commit(login))
+        run_operation("commit a login", self.0.commit(login))
     }
 
     fn cancel(&self, key: RecordKey, ended: Ended) -> RegistryFuture<'_, ()> {
-        named("cancel a login", self.0.cancel(key, ended))
+        run_operation("cancel a login", self.0.cancel(key, ended))
     }
 
     fn update(
@@ -101,15 +103,15 @@ impl Registry for RedisRegistry {
         session: SessionRef,
         update: SessionUpdate,
     ) -> RegistryFuture<'_, UpdateOutcome> {
-        named("update a record", self.0.update(session, update))
+        run_operation("update a session", self.0.update(session, update))
     }
 
     fn rotate(&self, rotation: KeyRotation) -> RegistryFuture<'_, RotationOutcome> {
-        named("rotate a key", self.0.rotate(rotation))
+        run_operation("rotate a key", self.0.rotate(rotation))
     }
 
     fn end(&self, end: EndSessions) -> RegistryFuture<'_, Vec<SessionRecord>> {
-        named("end sessions", self.0.end(end))
+        run_operation("end sessions", self.0.end(end))
     }
 
     fn enforce_limit(
@@ -118,23 +120,23 @@ impl Registry for RedisRegistry {
         limit: SessionLimit,
         ended: Ended,
     ) -> RegistryFuture<'_, Vec<SessionRecord>> {
-        named("enforce a session limit", self.0.enforce_limit(session, limit, ended))
+        run_operation("enforce a session limit", self.0.enforce_limit(session, limit, ended))
     }
 
     fn list(&self, query: Query) -> RegistryFuture<'_, Vec<SessionRecord>> {
-        named("list records", self.0.list(query))
+        run_operation("list sessions", self.0.list(query))
     }
 
     fn end_everyone(&self, ended: Ended) -> RegistryFuture<'_, u64> {
-        named("end all sessions", self.0.end_everyone(ended))
+        run_operation("end all sessions", self.0.end_everyone(ended))
     }
 
     fn erase(&self, user: Arc<str>) -> RegistryFuture<'_, u64> {
-        named("erase a user", self.0.erase(user))
+        run_operation("erase a user", self.0.erase(user))
     }
 
     fn export(&self, user: Arc<str>) -> RegistryFuture<'_, UserExport> {
-        named("export a user", self.0.export(user))
+        run_operation("export a user", self.0.export(user))
     }
 
     fn enforces_limits(&self) -> bool {
@@ -149,7 +151,7 @@ impl Registry for RedisRegistry {
     }
 }
 
-/// Reads a record as it comes from the server; one that can be read can be written and read again.
+/// Reads a stored record and session data, and panics if they cannot be written and read again.
 #[cfg(any(test, fuzzing))]
 pub(crate) fn read_and_write(bytes: &[u8]) {
     if let Ok(record) = record::RecordDto::read(bytes) {

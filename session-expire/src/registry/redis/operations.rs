@@ -1,4 +1,7 @@
-//! Operations on a server: its keys, its scripts, and the load of a record.
+//! Operations on a server: Redis keys, script calls, and the load of a record.
+//!
+//! Every key has the version of the layout in its name. `logins` and `lists` add the operations
+//! that write.
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,17 +24,18 @@ use crate::{
     time::{Timestamp, hours},
 };
 
-/// Version of the layout, which is a part of every key: versions of the crate with different
-/// layouts do not read each other's records.
+/// Version of the layout, which is part of every key. Versions of the crate with different layouts
+/// do not read each other's records.
 const LAYOUT: u32 = 1;
 
-/// For how long a tombstone is kept.
-const KEEP_TOMBSTONE: Duration = hours(24);
+/// Retention of a tombstone.
+const TOMBSTONE_RETENTION: Duration = hours(24);
 
-/// How much laxer than the limits under which a record is counted the policy of a handler may be.
-const LAXER: Duration = hours(24);
+/// Time for which an open record is kept after its own timeouts, because the policy of a handler
+/// may be laxer.
+const POLICY_MARGIN: Duration = hours(24);
 
-/// The records on a server, and how long they stay there.
+/// Connection to a server, with the options of the registry.
 pub(super) struct Operations {
     pub(super) connection: Arc<Connection>,
     pub(super) prefix: String,
@@ -40,53 +44,61 @@ pub(super) struct Operations {
     pub(super) history_age: Duration,
 }
 
-/// A record and its data as the server returns them.
-type Pair = (Option<Vec<u8>>, Option<Vec<u8>>);
+/// Record and data in a response; `None` if the field does not exist.
+type StoredFields = (Option<Vec<u8>>, Option<Vec<u8>>);
 
 impl Operations {
-    /// What the names of all keys begin with.
-    pub(super) fn base(&self) -> String {
+    /// Returns the prefix of all Redis keys, with the version of the layout.
+    pub(super) fn key_prefix(&self) -> String {
         format!("{}{LAYOUT}:", self.prefix)
     }
 
-    fn partition(&self, partition_key: &str) -> String {
+    /// Returns the Redis key of the records with this partition key.
+    fn records_key(&self, partition_key: &str) -> String {
         format!("{}{LAYOUT}:{{{partition_key}}}", self.prefix)
     }
 
-    fn keys(&self, partition_key: &str) -> Vec<String> {
-        let base = self.partition(partition_key);
-        vec![base.clone(), format!("{base}:open"), format!("{base}:past"), format!("{base}:due")]
+    /// Returns the four Redis keys of a partition, in the order of the scripts.
+    fn partition_keys(&self, partition_key: &str) -> Vec<String> {
+        let records = self.records_key(partition_key);
+        let [open, ended, due] = ["open", "ended", "due"].map(|index| format!("{records}:{index}"));
+        vec![records, open, ended, due]
     }
 
-    /// Returns for how long an open record is kept after its last use.
+    /// Returns how long an open record is kept after its last use.
     pub(super) fn retention(&self, login: &NewLogin) -> Duration {
         let limits = login.idle.at().into_iter().chain(login.absolute.at());
         let may_be_active =
-            limits.max().map_or(hours(24 * 90), |limit| limit.saturating_add(LAXER));
+            limits.max().map_or(hours(24 * 90), |limit| limit.saturating_add(POLICY_MARGIN));
         self.history_age.max(may_be_active)
     }
 
     pub(super) fn args(&self, at: Timestamp) -> ScriptArgs {
         ScriptArgs {
             at: time(at),
-            keep_history: AsString(millis(self.history_age)),
-            keep_tombstone: AsString(millis(KEEP_TOMBSTONE)),
+            history_retention: AsString(millis(self.history_age)),
+            tombstone_retention: AsString(millis(TOMBSTONE_RETENTION)),
             history_limit: self.history_limit.at().map(AsString),
             ..ScriptArgs::default()
         }
     }
 
-    /// Runs a script that only reads.
-    pub(super) async fn read(
+    /// Runs a script.
+    pub(super) async fn run(
         &self,
         script: &Script,
         partition_key: &str,
         arguments: &[&str],
     ) -> Result<redis::Value, OperationError> {
-        self.connection.run(script, &self.keys(partition_key), arguments, self.timeout).await
+        let keys = self.partition_keys(partition_key);
+        self.connection.run(script, &keys, arguments, self.timeout).await
     }
 
-    /// Runs a script that writes, and returns the texts that it returns.
+    /// Runs a script with JSON arguments, and returns the texts of its response.
+    ///
+    /// # Cancel safety
+    ///
+    /// The script runs completely or not at all, even if this future is dropped.
     pub(super) async fn write(
         &self,
         script: &Script,
@@ -94,16 +106,16 @@ impl Operations {
         arguments: &ScriptArgs,
     ) -> Result<Vec<String>, OperationError> {
         let arguments = serde_json::to_string(arguments).map_err(OperationError::Json)?;
-        let response = self.read(script, partition_key, &[&arguments]).await;
-        // Also after a failure: the script may have run. The server's own message comes a moment
-        // later, and a session that has ended must not be taken for open until then.
+        let response = self.run(script, partition_key, &[&arguments]).await;
+        // The notification of the server comes later, and an ended session must not stay active
+        // until then. After an error the script may have run, too.
         if let Some(cache) = &self.connection.cache {
-            cache.change(partition_key);
+            cache.invalidate(partition_key);
         }
-        texts(response?)
+        parse_texts(response?)
     }
 
-    /// Returns the record of `key` if it is known without asking the server.
+    /// Returns the record of `key` if the cache has a valid copy.
     pub(super) fn cached(&self, key: &RecordKey, count_open: bool) -> Option<StoredSession> {
         self.connection.cache.as_ref()?.get(key, count_open)
     }
@@ -113,41 +125,43 @@ impl Operations {
         key: RecordKey,
         count_open: bool,
     ) -> Result<Option<StoredSession>, OperationError> {
-        let token = self.connection.cache.as_ref().map(|cache| cache.begin(key.partition_key()));
+        let cache = self.connection.cache.as_ref();
+        let read = cache.map(|cache| (cache, cache.start_read(key.partition_key())));
         let loaded = match count_open {
             true => Box::pin(self.load_and_count(&key)).await?,
             false => self.load_only(&key).await?,
         };
-        if let Some((cache, token)) = self.connection.cache.as_ref().zip(token) {
-            cache.keep(&token, &key, loaded.as_ref());
+        if let Some((cache, token)) = read {
+            cache.store(&token, &key, loaded.as_ref());
         }
         Ok(loaded)
     }
 
-    /// Loads a record and its data in one plain command.
+    /// Loads a record and its data without a script.
     async fn load_only(&self, key: &RecordKey) -> Result<Option<StoredSession>, OperationError> {
-        let data_field = format!("d:{}", name(key));
+        let data_field = format!("d:{}", record_name(key));
         let mut command = Cmd::with_capacity(4, 128);
-        command.arg("HMGET").arg(self.partition(key.partition_key()));
+        command.arg("HMGET").arg(self.records_key(key.partition_key()));
         command.arg(&data_field[2..]).arg(&data_field);
-        let response = self.connection.ask(&command, self.timeout).await?;
-        let pair: Pair = redis::from_redis_value(response).map_err(|_| OperationError::Response)?;
-        loaded(pair, None)
+        let response = self.connection.query(&command, self.timeout).await?;
+        let fields: StoredFields =
+            redis::from_redis_value(response).map_err(|_| OperationError::Response)?;
+        read_session(fields, None)
     }
 
     async fn load_and_count(
         &self,
         key: &RecordKey,
     ) -> Result<Option<StoredSession>, OperationError> {
-        let response = self.read(&LOAD, key.partition_key(), &[&name(key)]).await?;
-        let found: Option<(Pair, u32)> =
+        let response = self.run(&LOAD, key.partition_key(), &[&record_name(key)]).await?;
+        let loaded: Option<(StoredFields, u32)> =
             redis::from_redis_value(response).map_err(|_| OperationError::Response)?;
-        found.map_or(Ok(None), |(pair, open)| loaded(pair, Some(open)))
+        loaded.map_or(Ok(None), |(fields, open)| read_session(fields, Some(open)))
     }
 }
 
-fn loaded(
-    (record, data): Pair,
+fn read_session(
+    (record, data): StoredFields,
     open: Option<u32>,
 ) -> Result<Option<StoredSession>, OperationError> {
     let Some(record) = record else { return Ok(None) };
@@ -159,35 +173,37 @@ fn loaded(
     Ok(Some(StoredSession { record: Arc::new(record), data: Arc::new(data), open }))
 }
 
-/// Returns the name of a record on the server, from which its key cannot be told.
-pub(super) fn name(key: &RecordKey) -> String {
+/// Returns the name of a record on the server, a hash of its key.
+pub(super) fn record_name(key: &RecordKey) -> String {
     short_hash(key.expose())
 }
 
-/// Returns 128 bits of SHA-256 in 22 characters: a member of a sorted set must not exceed 64 bytes,
-/// or Redis stores the set in eight times the memory.
+/// Returns 128 bits of the SHA-256 of `text` in 22 characters.
+///
+/// It is short, because members of over 64 bytes make a sorted set need eight times the memory.
 pub(super) fn short_hash(text: &str) -> String {
     const DIGITS: &[u8; 64] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz-";
     let digest = Sha256::digest(text);
     let number = digest.iter().take(16).fold(0, |sum, byte| sum << 8 | u128::from(*byte));
-    let digit =
-        |place: u32| char::from(DIGITS[usize::try_from(number >> (6 * place) & 63).unwrap_or(0)]);
+    let digit = |n: u32| char::from(DIGITS[usize::try_from(number >> (6 * n) & 63).unwrap_or(0)]);
     (0..22).map(digit).collect()
 }
 
-pub(super) fn texts(response: redis::Value) -> Result<Vec<String>, OperationError> {
+pub(super) fn parse_texts(response: redis::Value) -> Result<Vec<String>, OperationError> {
     redis::from_redis_value(response).map_err(|_| OperationError::Response)
 }
 
-/// Returns the records that can be read: one that cannot must not hide the others.
-pub(super) fn readable(texts: &[String]) -> Vec<SessionRecord> {
+/// Reads records, and logs and skips unreadable ones.
+pub(super) fn read_records(texts: &[String]) -> Vec<SessionRecord> {
     texts.iter().filter_map(|text| read_listed(text)).collect()
 }
 
 pub(super) fn read_listed(text: &str) -> Option<SessionRecord> {
     let record = RecordDto::read_listed(text.as_bytes());
-    let log =
-        |error: &OperationError| tracing::error!(%error, "unreadable record on the Redis server");
+    let log = |error: &OperationError| {
+        let event = "sys_unreadable_record";
+        tracing::error!(event, %error, "unreadable session record on the Redis server; skipped");
+    };
     record.inspect_err(log).ok()
 }
 
@@ -196,7 +212,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn short_hash_has_22_characters_and_tells_texts_apart() {
+    fn short_hash_has_22_characters_and_differs_per_text() {
         let hashes = ["", "alice", "bob"].map(short_hash);
         assert!(hashes.iter().all(|hash| hash.len() == 22 && hash.is_ascii()));
         assert!(hashes[0] != hashes[1] && hashes[1] != hashes[2]);

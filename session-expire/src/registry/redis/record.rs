@@ -1,7 +1,8 @@
-//! Record on the server: JSON in which every value is a text.
+//! Stored form of a session record: a JSON object whose values are strings.
 //!
-//! Scripts compare times as floating-point numbers, which are exact until the year 287396, and hand
-//! on the texts, which always are. Fields of a newer version survive the scripts of this one.
+//! Scripts compare times as floating-point numbers, which are exact until the year 287396, and
+//! store the strings, which are always exact. Scripts do not remove fields that a newer version has
+//! written.
 
 use std::{borrow::Cow, net::IpAddr, sync::Arc, time::Duration};
 
@@ -15,14 +16,15 @@ use crate::{
     policy::{PolicyPatch, limit::Limit, to_text},
     session::{
         client::Client,
-        key::{PublicId, SigningKey},
+        key::PublicId,
         reason::Reason,
         record::{Ended, SessionRecord},
+        signing_key::SigningKey,
     },
     time::Timestamp,
 };
 
-/// A record on the server. What is absent is not set, or off.
+/// Record on the server. An absent field means `None`, `false` or `Limit::Off`.
 #[derive(Default, Serialize, Deserialize)]
 pub(super) struct RecordDto<'a> {
     #[serde(borrow)]
@@ -65,13 +67,13 @@ pub(super) struct RecordDto<'a> {
     generation: AsString<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tombstone_until: Option<AsString<i64>>,
-    /// How long it is kept after its last use, unless it ends.
-    keep: AsString<i64>,
+    /// Time in milliseconds for which an open record is kept after its last use.
+    retention: AsString<i64>,
 }
 
 impl<'a> RecordDto<'a> {
-    /// An open record.
-    pub(super) fn new(record: &SessionRecord, keep: Duration) -> Result<Self, OperationError> {
+    /// Returns the stored form of an open record.
+    pub(super) fn new(record: &SessionRecord, retention: Duration) -> Result<Self, OperationError> {
         let last_client = record.last_client.as_ref();
         Ok(Self {
             id: record.id.as_str().to_owned().into(),
@@ -92,20 +94,20 @@ impl<'a> RecordDto<'a> {
             actor: record.actor.as_ref().map(text),
             generation: AsString(record.generation),
             tombstone_until: record.tombstone_until.map(time),
-            keep: AsString(millis(keep)),
+            retention: AsString(millis(retention)),
             ..Self::default()
         })
     }
 
-    /// Reads a record back.
+    /// Reads a stored record.
     pub(super) fn read(text: &'a [u8]) -> Result<SessionRecord, OperationError> {
         let stored = Self::parse(text)?;
         let policies = [policy(&stored.login_policy)?, policy(&stored.user_policy)?];
         stored.into_record(policies).ok_or(OperationError::Response)
     }
 
-    /// Reads a record back for a list. A policy that a newer version has written is left out: the
-    /// record must be found where all sessions of a user are to end.
+    /// Reads a stored record for a list. A policy of a newer version is ignored: a list must
+    /// contain all sessions of a user, so that the user can end them.
     pub(super) fn read_listed(text: &'a [u8]) -> Result<SessionRecord, OperationError> {
         let stored = Self::parse(text)?;
         let policies = [&stored.login_policy, &stored.user_policy]
@@ -114,7 +116,7 @@ impl<'a> RecordDto<'a> {
     }
 
     fn parse(text: &'a [u8]) -> Result<Self, OperationError> {
-        // Checked as a whole: faster than each of its texts.
+        // Checking the whole text is faster than checking every string.
         let text = str::from_utf8(text).map_err(|_| OperationError::Response)?;
         serde_json::from_str(text).map_err(OperationError::Json)
     }
@@ -144,7 +146,7 @@ impl<'a> RecordDto<'a> {
     }
 }
 
-/// Writes a policy; an error if it could not be read back.
+/// Writes a policy. Returns an error if it could not be read again.
 pub(super) fn policy_text(policy: Option<&PolicyPatch>) -> Result<Option<String>, OperationError> {
     policy.map(to_text).transpose().map_err(OperationError::Json)
 }
@@ -157,8 +159,8 @@ fn client(ip: Option<AsString<IpAddr>>, device: &str) -> Client {
     Client { ip: ip.map(|ip| ip.0), device: device.into() }
 }
 
-/// `None` if an end has no reason, or a reason no end. A word of a newer version is an unknown
-/// reason.
+/// Reads the end of a session. Returns `None` if only one of time and reason is present. A reason
+/// that only a newer version knows becomes [`Reason::Unknown`].
 fn ended(
     at: Option<AsString<i64>>,
     reason: Option<String>,
@@ -203,25 +205,22 @@ mod tests {
     }
 
     #[test]
-    fn open_record_reads_back_as_it_was_written() {
+    fn open_record_round_trips() {
         let record = record();
         let text = serde_json::to_vec(&RecordDto::new(&record, hours(1)).unwrap()).unwrap();
         assert_eq!(RecordDto::read(&text).unwrap(), record);
     }
 
     #[test]
-    fn end_with_a_word_of_a_newer_version_is_tolerated() {
+    fn reason_of_a_newer_version_becomes_unknown() {
         let stored = RecordDto {
             ended: Some(AsString(5)),
-            reason: Some("forgotten".into()),
-            cause: Some("spring_cleaning".into()),
+            reason: Some("newer_reason".into()),
+            cause: Some("maintenance".into()),
             ..RecordDto::new(&record(), hours(1)).unwrap()
         };
         let read = RecordDto::read(&serde_json::to_vec(&stored).unwrap()).unwrap().ended.unwrap();
-        assert_eq!(
-            (read.reason, read.cause.as_deref()),
-            (Reason::Unknown, Some("spring_cleaning"))
-        );
+        assert_eq!((read.reason, read.cause.as_deref()), (Reason::Unknown, Some("maintenance")));
     }
 
     #[test]
@@ -231,7 +230,7 @@ mod tests {
             text.replace(r#""id":""#, r#""id":"!"#),
             text.replace(r#""signing_key""#, r#""seal""#),
             text.replace(r#""user""#, r#""who""#),
-            text.replace(r#""keep""#, r#""ended":"5","keep""#),
+            text.replace(r#""retention""#, r#""ended":"5","retention""#),
             text.replace(r#""device":"Firefox""#, r#""device":3"#),
             "[]".to_owned(),
             String::new(),

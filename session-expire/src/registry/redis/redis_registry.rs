@@ -1,4 +1,6 @@
-//! `RedisRegistry` and its options.
+//! [`RedisRegistry`] and its options.
+//!
+//! An application connects at start and passes the registry to the middleware.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -17,77 +19,93 @@ use crate::{policy::limit::Limit, time::hours};
 /// # Ok(()) }
 /// ```
 ///
+/// # Configuration of the server
+///
+/// - Set `maxmemory-policy noeviction`: other policies delete active sessions.
+/// - Set `appendonly yes`: a restart without persistence signs all users out.
+/// - Connect to the primary. A replica may return an older state.
+///
 /// # Performance
 ///
-/// Every operation is one command and one round trip: `HMGET` for an ordinary request, else
-/// `EVALSHA`. A second command follows the first time that a server sees a script, and at the
-/// adoption of a session. The time of an operation grows with the logarithm of the number of
-/// records; logins under a session limit, and ends of several sessions, read the open records of
-/// the user. A [`list`](crate::Registry::list) of all users and
-/// [`end_everyone`](crate::Registry::end_everyone) walk through all keys of the database with
-/// `SCAN`, some seconds for 100,000 users. On a cluster they see the keys of the node that the
-/// registry is connected to.
+/// Every operation is one command and one round trip: `HMGET` for an ordinary request, `EVALSHA`
+/// for others. If the server does not know a script, a second command sends its code. The adoption
+/// of a session takes three commands. The time of an operation grows with the logarithm of the
+/// number of records. Logins under a session limit, and ends of several sessions, read all open
+/// records of the user.
+///
+/// A [`list`](crate::registry::Registry::list) of all users and
+/// [`end_everyone`](crate::registry::Registry::end_everyone) read all keys of the database with
+/// `SCAN`, which takes some seconds for 100,000 users. On a cluster they only reach the keys of the
+/// node to which the registry is connected.
 ///
 /// # Outages
 ///
-/// No operation takes longer than the [`timeout`](Self::timeout). While the server is away every
-/// operation is an error, and the first one after its return works: nothing has to be rebuilt. A
-/// login whose response did not arrive in time may have been stored, and then holds its slot until
-/// it expires.
+/// No operation takes longer than the [`timeout`](Self::timeout). While the server is unavailable,
+/// every operation returns an error; afterwards the registry reconnects by itself. A login whose
+/// response was lost may be stored. Such a session takes its slot until it expires.
 ///
-/// A sign-out works also when the memory of the server is full; logins and larger session data are
-/// then errors. Give Redis `maxmemory-policy noeviction`, because other policies delete active
-/// sessions, and let it persist (`appendonly yes`): a server that restarts empty has signed out all
-/// users. Connect to the primary: a replica that lags behind returns what was true a moment ago.
+/// If the memory of the server is full, sign-outs work, but logins and larger session data return
+/// errors.
+///
+/// # History
+///
+/// The history keeps the last 20 ended sessions of each user. Records are deleted 90 days after
+/// their last use, or later if the policy of the session allows it.
 ///
 /// # Security
 ///
-/// Secret keys are stored as hashes only, so reading the server's memory gives no session. The
-/// session data is stored as it is.
-///
-/// The last 20 ended sessions of each user are kept for [`list`](crate::Registry::list). Records
-/// are deleted 90 days after their last use, or later if the policy of the session allows it.
+/// The server stores hashes of secret keys, so its content gives no access to a session. Session
+/// data is stored without encryption.
 pub struct RedisRegistry(pub(super) Operations);
 
 impl RedisRegistry {
-    /// Connects to the server at `url`: `redis://user:password@host:6379/0`, `unix:///path`. For
-    /// `rediss://` add the crate `redis` 0.32 to your application with its feature
-    /// `tokio-rustls-comp`.
+    /// Connects to the server at `url`, such as `redis://user:password@host:6379/0` or
+    /// `unix:///path`.
+    ///
+    /// A `rediss://` URL (TLS) needs the crate `redis` 1 with its feature `tokio-rustls-comp` among
+    /// the dependencies of the application.
     ///
     /// # Errors
     ///
-    /// Returns a [`RedisConnectError`] that names the address, without the password, if no usable
-    /// server responds within five seconds.
+    /// - Returns [`RedisConnectError::Url`] if the URL is invalid.
+    /// - Returns [`RedisConnectError::Server`] if the connection or a first command fails.
+    /// - Returns [`RedisConnectError::NoResponse`] if the server does not respond within five seconds.
     ///
     /// ```no_run
     /// # async fn start() -> Result<(), Box<dyn std::error::Error>> {
     /// use session_expire::RedisRegistry;
-    /// let server = std::env::var("REDIS_URL").unwrap_or_else(|_| "redis://127.0.0.1/0".to_owned());
-    /// let registry = RedisRegistry::connect(&server).await?;
+    /// let registry = RedisRegistry::connect("redis://127.0.0.1/0").await?;
     /// # Ok(()) }
     /// ```
     pub async fn connect(url: &str) -> Result<Self, RedisConnectError> {
         Self::open(url, None).await
     }
 
-    /// Connects to the server at `url`, and caches the records and the data of sessions in use, so
-    /// that most requests of a busy process need no command.
+    /// Connects to the server at `url`, and caches the records and the data of sessions in use.
     ///
-    /// The server reports what other processes change (RESP3 and `CLIENT TRACKING`, Redis 6 or
-    /// newer): a session that another process ends is ended here a moment later, and data that it
-    /// writes is read here a moment later. If the connection is silent, that takes 40 milliseconds:
-    /// a cached record is trusted no longer than that after the sending of the last command that
-    /// has its response. So a busy process sends 25 commands a second at least, and a server that
-    /// is further away than that gains nothing. Each record is loaded again after 10 seconds, in
-    /// case the reports are lost (a proxy that does not track, `SWAPDB`). What this process changes
-    /// it reads at once.
+    /// Most requests of a busy process then need no command. The server notifies the process of
+    /// changes by other processes (RESP3 and `CLIENT TRACKING`, Redis 6 or newer). A change of this
+    /// process is visible to it at once.
     ///
-    /// Memory: some 500 bytes for each of up to 100,000 sessions in use, and up to 64 MB of their
-    /// data.
+    /// # Performance
+    ///
+    /// Every response makes the cache valid until 40 milliseconds after its command was sent. A
+    /// busy process therefore sends at least 25 commands per second. If a round trip takes longer
+    /// than 40 milliseconds, the cache has no effect.
+    ///
+    /// The cache takes about 500 bytes for each of up to 100,000 sessions, and up to 64 MB for
+    /// their data.
+    ///
+    /// # Security
+    ///
+    /// A session that another process has ended may stay active in this process for up to 40
+    /// milliseconds. If notifications are lost, as with a proxy that does not support tracking or
+    /// after `SWAPDB`, it may stay active for up to 10 seconds.
     ///
     /// # Errors
     ///
-    /// As [`connect`](Self::connect); also if the server does not support RESP3.
+    /// Returns the errors of [`connect`](Self::connect), and [`RedisConnectError::Server`] if the
+    /// server does not support RESP3.
     ///
     /// ```no_run
     /// # async fn start() -> Result<(), Box<dyn std::error::Error>> {
@@ -110,21 +128,22 @@ impl RedisRegistry {
         }))
     }
 
-    /// Sets how long an operation may take. Default: 500 ms. An operation that takes longer is an
-    /// error.
+    /// Sets how long an operation may take before it returns an error. Default: 500 ms.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.0.timeout = timeout;
         self
     }
 
-    /// Sets what the names of all keys begin with, for applications that share a database. Default:
-    /// `sx`. Braces are removed.
+    /// Sets the prefix of all Redis keys, for applications that share a database. Default: `sx`.
+    ///
+    /// Braces are removed from the prefix.
     ///
     /// ```no_run
     /// # async fn start() -> Result<(), Box<dyn std::error::Error>> {
     /// # use session_expire::RedisRegistry;
-    /// let shop = RedisRegistry::connect("redis://127.0.0.1/").await?.prefix("shop"); // shop1:{aB3d}
+    /// // Its keys are `shop1:{aB3d}` and so on.
+    /// let shop = RedisRegistry::connect("redis://127.0.0.1/").await?.prefix("shop");
     /// let forum = RedisRegistry::connect("redis://127.0.0.1/").await?.prefix("forum");
     /// # Ok(()) }
     /// ```
@@ -134,9 +153,10 @@ impl RedisRegistry {
         self
     }
 
-    /// Sets how many ended sessions of each user are kept in the history. Default: 20.
+    /// Sets how many ended sessions of each user the history keeps. Default: 20.
     ///
-    /// `Limit::At(0)` keeps none, `Limit::Off` all of the last 90 days.
+    /// `Limit::At(0)` keeps none; `Limit::Off` keeps all until their
+    /// [`history_age`](Self::history_age).
     #[must_use]
     pub fn history_limit(mut self, limit: Limit<u32>) -> Self {
         self.0.history_limit = limit;
@@ -145,8 +165,8 @@ impl RedisRegistry {
 
     /// Sets how long records are kept after their last use. Default: 90 days.
     ///
-    /// A record that may still be active is kept a day longer than the longer one of its limits,
-    /// and one without limits 90 days at least.
+    /// An open record is kept for at least a day longer than the longer one of its timeouts. An
+    /// open record without timeouts is kept for at least 90 days.
     #[must_use]
     pub fn history_age(mut self, age: Duration) -> Self {
         self.0.history_age = age;

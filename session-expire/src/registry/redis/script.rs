@@ -1,8 +1,11 @@
-//! Lua scripts that run on the server. Each is one step that others see whole or not at all.
+//! Lua scripts of the registry.
+//!
+//! The server runs each script as one step. A script that writes consists of common functions and
+//! its own file.
 
 use std::sync::LazyLock;
 
-/// A script and the name under which the server keeps it.
+/// Script with the SHA-1 by which `EVALSHA` names it.
 pub(super) struct Script {
     pub(super) code: String,
     pub(super) hash: String,

@@ -1,4 +1,7 @@
-//! Arguments of a script that writes: one JSON object in which every value is a text.
+//! Arguments of a script that writes: one JSON object whose values are strings.
+//!
+//! An absent field does not concern the script. The operations fill the fields that their script
+//! needs.
 
 use std::net::IpAddr;
 
@@ -24,28 +27,30 @@ use crate::{
     },
 };
 
-/// What a script is asked to do. What is absent does not concern it.
+/// Arguments of a script that writes.
 #[derive(Default, Serialize)]
 pub(super) struct ScriptArgs {
-    /// The time now.
+    /// Current time.
     pub(super) at: AsString<i64>,
-    pub(super) keep_history: AsString<i64>,
-    pub(super) keep_tombstone: AsString<i64>,
+    /// Retention of ended records in the history, in milliseconds.
+    pub(super) history_retention: AsString<i64>,
+    /// Retention of tombstones, in milliseconds.
+    pub(super) tombstone_retention: AsString<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) history_limit: Option<AsString<u32>>,
-    /// The record, by the hash of its key.
+    /// Hash of the secret key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) name: Option<String>,
-    /// The user, as a hash.
+    /// Hash of the user id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) user: Option<String>,
-    /// The session.
+    /// Public id of the session.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) id: Option<AsString<PublicId>>,
-    /// The only session that does not end.
+    /// Public id of the session that does not end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) except: Option<AsString<PublicId>>,
-    /// The record of a login.
+    /// Record of a login.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) record: Option<RecordDto<'static>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -56,7 +61,7 @@ pub(super) struct ScriptArgs {
     pub(super) limit: Option<AsString<usize>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) overflow: Option<&'static str>,
-    /// When a reservation ends.
+    /// Deadline of a reservation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) deadline: Option<AsString<i64>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -74,15 +79,15 @@ pub(super) struct ScriptArgs {
     pub(super) active_at: Option<AsString<i64>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) client: Option<ClientDto>,
-    /// The new policy of the user; an empty text for none.
+    /// New user policy; an empty text removes it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) user_policy: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) signing_key: Option<String>,
-    /// Data, or changes of it.
+    /// Session data, or changes to it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) data: Option<String>,
-    /// Set if changes may need memory.
+    /// Set if the changes may need more memory.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) is_growing: Option<AsString<u8>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -140,7 +145,7 @@ impl ScriptArgs {
     }
 }
 
-/// A client on the server.
+/// Client on the server.
 #[derive(Serialize)]
 pub(super) struct ClientDto {
     #[serde(skip_serializing_if = "Option::is_none")]

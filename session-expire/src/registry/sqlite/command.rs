@@ -1,4 +1,7 @@
-//! Operations for the writer, and how each is decided.
+//! Commands for the writer: operations that may change the file.
+//!
+//! The writer decides a command only if no write to the same shard is pending. A command that
+//! changes only memory completes at once. The registry sends commands; the writer executes them.
 
 use std::sync::Arc;
 
@@ -31,19 +34,19 @@ use crate::{
     },
 };
 
-/// Where an outcome is awaited. The operation takes effect also if no receiver is left.
+/// Sender of an outcome. The operation takes effect even if its future was dropped.
 pub(super) type Responder<T> = oneshot::Sender<Result<T, FileError>>;
 
-/// Sends the outcome of a write: the records that it has ended, or its error.
+/// Called with the records that a write has ended, or with its error.
 pub(super) type Respond = Box<dyn FnOnce(Result<Vec<SessionRecord>, FileError>) + Send>;
 
-/// An operation for the writer; keys are hashed.
+/// Operation for the writer. Keys are hashed.
 pub(super) enum Command {
-    /// About one user, and thus about one shard.
-    OfUser(UserCommand),
+    User(UserCommand),
     EndEveryone(Ended, Responder<u64>),
 }
 
+/// Operation on the sessions of one user, and thus on one shard.
 pub(super) enum UserCommand {
     Reserve(Reservation, Responder<ReserveOutcome>),
     Commit(Box<NewLogin>, Responder<LoginOutcome>),
@@ -55,19 +58,18 @@ pub(super) enum UserCommand {
     Erase(Arc<str>, Responder<u64>),
 }
 
-/// Returns what makes an outcome of ended records and sends it to `responder`.
+/// Returns a closure that converts the ended records to an outcome and sends it to `responder`.
 fn respond<T: Send + 'static>(
     responder: Responder<T>,
-    outcome: impl FnOnce(Vec<SessionRecord>) -> T + Send + 'static,
+    to_outcome: impl FnOnce(Vec<SessionRecord>) -> T + Send + 'static,
 ) -> Respond {
     Box::new(move |ended| {
-        // It fails if no receiver is left.
-        let _ = responder.send(ended.map(outcome));
+        // The receiver may have been dropped with its request.
+        let _ = responder.send(ended.map(to_outcome));
     })
 }
 
 impl UserCommand {
-    /// Returns the partition key of the user.
     fn partition_key(&self) -> String {
         match self {
             Self::Reserve(reservation, _) => reservation.key.partition_key().to_owned(),
@@ -82,13 +84,13 @@ impl UserCommand {
         }
     }
 
-    /// Returns the number of its shard. Commands of different shards are independent.
+    /// Returns the number of the shard. Commands for different shards are independent.
     pub(super) fn shard_number(&self) -> usize {
         Index::shard_number(&self.partition_key())
     }
 
-    /// Decides, and marks the shard if the file must change. An operation that changes no more than
-    /// memory completes at once.
+    /// Decides the operation. If the file must change, returns the pending write with its shard
+    /// marked. Otherwise completes the operation and returns `None`.
     pub(super) fn decide(self, db: &Connection, shared: &Shared) -> Option<PendingWrite> {
         let user = self.partition_key();
         match self {
@@ -97,22 +99,22 @@ impl UserCommand {
                 decide_update(&session, &update, responder, shared)
             }
             Self::Erase(user, responder) => decide_erase(&user, responder, db, shared),
-            Self::Reserve(reservation, responder) => decide_in(shared, user, |shard| {
+            Self::Reserve(reservation, responder) => decide_in_shard(shared, user, |shard| {
                 let outcome = reserve(shard, &reservation);
                 (WriteSet::default(), respond(responder, |_| outcome))
             }),
-            Self::Cancel(key, ended, responder) => decide_in(shared, user, |shard| {
+            Self::Cancel(key, ended, responder) => decide_in_shard(shared, user, |shard| {
                 (shard.decide_cancel(key, &ended), respond(responder, drop))
             }),
-            Self::Rotate(rotation, responder) => decide_in(shared, user, |shard| {
+            Self::Rotate(rotation, responder) => decide_in_shard(shared, user, |shard| {
                 let (outcome, writes) = shard.decide_rotation(&rotation);
                 (writes, respond(responder, move |_| outcome))
             }),
-            Self::End(end, responder) => decide_in(shared, user, |shard| {
+            Self::End(end, responder) => decide_in_shard(shared, user, |shard| {
                 (shard.decide_end(&end), respond(responder, |ended| ended))
             }),
             Self::EnforceLimit(session, limit, ended, responder) => {
-                decide_in(shared, user, |shard| {
+                decide_in_shard(shared, user, |shard| {
                     let writes = shard.decide_limit(&session, limit, &ended);
                     (writes, respond(responder, |ended| ended))
                 })
@@ -121,14 +123,14 @@ impl UserCommand {
     }
 }
 
-fn decide_in(
+fn decide_in_shard(
     shared: &Shared,
     partition_key: String,
     decide: impl FnOnce(&mut Shard) -> (WriteSet, Respond),
 ) -> Option<PendingWrite> {
     let mut shard = shared.index.shard(&partition_key);
     let (writes, respond) = decide(&mut shard);
-    PendingWrite::new(partition_key, writes, respond).marked(&mut shard)
+    PendingWrite::new(partition_key, writes, respond).start(&mut shard)
 }
 
 fn decide_update(
@@ -141,7 +143,7 @@ fn decide_update(
         respond(responder, move |_| outcome)(Ok(vec![]));
         return None;
     }
-    decide_in(shared, partition_key(&session.user), |shard| {
+    decide_in_shard(shared, partition_key(&session.user), |shard| {
         let (outcome, writes) = shard.decide_update(session, update);
         (writes, respond(responder, move |_| outcome))
     })
@@ -153,7 +155,7 @@ fn decide_commit(
     db: &Connection,
     shared: &Shared,
 ) -> Option<PendingWrite> {
-    match find_in_file(&login.key, db, shared) {
+    match load_committed(&login.key, db, shared) {
         Ok(None) => {}
         Ok(Some(record)) => return complete(responder, Ok(committed_before(record))),
         Err(error) => return complete(responder, Err(error)),
@@ -174,12 +176,12 @@ fn decide_commit(
         }
     };
     let respond = respond(responder, |ended| LoginOutcome::Committed { record, ended });
-    PendingWrite::new(partition_key, writes, respond).with_purge(at, &mut shard).marked(&mut shard)
+    PendingWrite::new(partition_key, writes, respond).with_purge(at, &mut shard).start(&mut shard)
 }
 
-/// Returns the record of a login that was committed before, if memory does not know it any more: it
-/// has ended, or its key was rotated.
-fn find_in_file(
+/// Loads the record of a committed login that is no longer in memory, because the session has ended
+/// or its key was rotated.
+fn load_committed(
     key: &RecordKey,
     db: &Connection,
     shared: &Shared,
@@ -204,9 +206,9 @@ fn decide_erase(
         Ok(summary) => summary,
         Err(error) => return complete(responder, Err(shared.error(error))),
     };
-    decide_in(shared, partition_key(user), |shard| {
+    decide_in_shard(shared, partition_key(user), |shard| {
         let mut writes = shard.decide_erase(user);
-        // Some tombstones of adopted sessions may be in the file only.
+        // Memory does not have all tombstones of adopted sessions.
         if let Some(until) = adopted_until {
             writes.closes_adoption = Some(AdoptionClosing::User(Arc::clone(user), until));
         }
@@ -216,7 +218,7 @@ fn decide_erase(
 
 /// Completes an operation that changes nothing.
 fn complete<T>(responder: Responder<T>, outcome: Result<T, FileError>) -> Option<PendingWrite> {
-    // It fails if no receiver is left.
+    // The receiver may have been dropped with its request.
     let _ = responder.send(outcome);
     None
 }

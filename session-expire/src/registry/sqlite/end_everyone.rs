@@ -1,4 +1,7 @@
-//! The end of all sessions of all users, in one transaction.
+//! End of all sessions of all users.
+//!
+//! The file changes in one transaction, and all shards are marked until memory has changed, too.
+//! The writer calls it.
 
 use rusqlite::Connection;
 
@@ -15,20 +18,21 @@ use crate::{
     session::{key::RecordKey, record::Ended},
 };
 
-/// Ends all sessions, and returns how many. Activity of `unsaved` records is written before.
+/// Ends all sessions and returns their number. Before, it writes the activity of the `unsaved`
+/// records.
 pub(super) fn end_everyone(
     db: &mut Connection,
     shared: &Shared,
     unsaved: &[RecordKey],
     ended: &Ended,
 ) -> Result<u64, FileError> {
-    let writes = decide(shared, ended);
+    let writes = decide_all(shared, ended);
     let written = transact(db, shared, |db| {
         write(db, shared, unsaved, ended).map_err(|error| shared.error(error))?;
         Ok(unpoisoned(&shared.commit_lock))
     });
     match written {
-        Ok(_lock) => Ok(apply(shared, writes)),
+        Ok(_lock) => Ok(apply_all(shared, writes)),
         Err(error) => {
             shared.index.shards().for_each(|mut shard| shard.set_pending_write(false));
             Err(error)
@@ -36,8 +40,8 @@ pub(super) fn end_everyone(
     }
 }
 
-/// Decides for all shards, and marks them.
-fn decide(shared: &Shared, ended: &Ended) -> Vec<WriteSet> {
+/// Marks all shards and returns their decisions.
+fn decide_all(shared: &Shared, ended: &Ended) -> Vec<WriteSet> {
     let decided = shared.index.shards().map(|mut shard| {
         shard.set_pending_write(true);
         shard.decide_end_everyone(ended)
@@ -56,7 +60,7 @@ fn write(
     statements::close_adoption(db, &AdoptionClosing::AllUsers)
 }
 
-fn apply(shared: &Shared, writes: Vec<WriteSet>) -> u64 {
+fn apply_all(shared: &Shared, writes: Vec<WriteSet>) -> u64 {
     let counts = shared.index.shards().zip(writes).map(|(mut shard, writes)| {
         shard.set_pending_write(false);
         let ended = shard.apply(writes);

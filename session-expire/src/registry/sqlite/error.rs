@@ -1,7 +1,8 @@
-//! Errors of the file, each with its fix.
+//! Errors of the SQLite registry.
 //!
-//! [`SqliteError`] is returned when a file is opened, [`FileError`] is the source of a
-//! [`RegistryError`](crate::RegistryError) while the registry runs.
+//! Opening a file returns [`SqliteError`]. While the registry runs, [`FileError`] is the source of
+//! a [`RegistryError`](crate::error::RegistryError). Every message names the file and, if known,
+//! the fix.
 
 use std::{fmt, path::PathBuf, sync::Arc};
 
@@ -10,7 +11,7 @@ use rusqlite::ErrorCode;
 use super::file::rows::is_unreadable;
 use crate::error::{Source, write_with_sources};
 
-/// A file cannot be opened as a registry. Every message names the file and the fix.
+/// Error of opening a file as a registry. Every message names the file and the fix.
 ///
 /// ```
 /// use session_expire::{SqliteRegistry, registry::SqliteError};
@@ -22,16 +23,15 @@ use crate::error::{Source, write_with_sources};
 pub enum SqliteError {
     /// Another registry, in this process or in another, has the file open.
     #[error(
-        "{}: already in use by {holder}; records are served from memory, so one file serves one \
-         process: stop the other process or give each a file of its own (several processes share a \
-         Redis server)",
+        "{}: already in use by {holder}; stop the other process, or give each process a file of its \
+         own (several processes can share a Redis server)",
         file.display()
     )]
     #[non_exhaustive]
     InUse {
-        /// The file.
+        /// Path of the file.
         file: PathBuf,
-        /// The process that uses it, as far as that is known.
+        /// Process that uses the file, such as `process 4711`, or `another process`.
         holder: String,
     },
     /// The file can be read but not written.
@@ -41,22 +41,22 @@ pub enum SqliteError {
     )]
     #[non_exhaustive]
     ReadOnly {
-        /// The file.
+        /// Path of the file.
         file: PathBuf,
     },
     /// The file was written by a newer version of this crate.
     #[error(
-        "{}: its schema has version {found} and this program knows versions up to {known}; update \
-         the program, or start with a new file, which signs all users out",
+        "{}: its schema has version {found}, but this program supports versions up to {known}; \
+         update the program, or start with a new file, which signs all users out",
         file.display()
     )]
     #[non_exhaustive]
     Newer {
-        /// The file.
+        /// Path of the file.
         file: PathBuf,
-        /// The version of the file.
+        /// Schema version of the file.
         found: i64,
-        /// The newest version that this program knows.
+        /// Newest schema version that this program supports.
         known: i64,
     },
     /// The file is a database of another program.
@@ -66,7 +66,7 @@ pub enum SqliteError {
     )]
     #[non_exhaustive]
     Foreign {
-        /// The file.
+        /// Path of the file.
         file: PathBuf,
     },
     /// The file is not a database, or the row of an open session cannot be read.
@@ -77,29 +77,29 @@ pub enum SqliteError {
     )]
     #[non_exhaustive]
     Damaged {
-        /// The file.
+        /// Path of the file.
         file: PathBuf,
-        /// The error of SQLite.
+        /// Error of SQLite.
         source: Source,
     },
     /// The file or its lock cannot be opened or created.
     #[error("{}: cannot be opened; check that its folder exists and is writable", file.display())]
     #[non_exhaustive]
     Open {
-        /// The file.
+        /// Path of the file.
         file: PathBuf,
-        /// The error of the system.
+        /// Error of the operating system.
         source: Source,
     },
     /// Another error of SQLite, such as a full disk.
     #[error("{}: {fix}", file.display())]
     #[non_exhaustive]
     Sqlite {
-        /// The file.
+        /// Path of the file.
         file: PathBuf,
-        /// The state, and what to do.
+        /// Problem and its fix, such as `the disk is full; free some space`.
         fix: &'static str,
-        /// The error of SQLite.
+        /// Error of SQLite.
         source: Source,
     },
 }
@@ -119,26 +119,26 @@ impl SqliteError {
                 Self::Damaged { file, source: source.into() }
             }
             _ if is_unreadable(&source) => Self::Damaged { file, source: source.into() },
-            _ => Self::Sqlite { file, fix: fix(&source), source: source.into() },
+            _ => Self::Sqlite { file, fix: problem_and_fix(&source), source: source.into() },
         }
     }
 }
 
-/// An operation failed while the registry runs. One failed commit fails several operations, hence
-/// the `Arc`.
+/// Error of an operation while the registry runs. It is `Clone`, because one failed transaction
+/// fails several operations.
 #[derive(Debug, Clone, thiserror::Error)]
 pub(super) enum FileError {
-    #[error("{}: {}", file.display(), fix(source))]
+    #[error("{}: {}", file.display(), problem_and_fix(source))]
     Sqlite { file: Arc<PathBuf>, source: Arc<rusqlite::Error> },
     #[error("the session cannot be stored: {0}")]
     Unwritable(Arc<rusqlite::Error>),
     #[error(
-        "{}: moved, replaced or removed while it was in use; put it back, or restart the process to \
-         continue with what lies there now",
+        "{}: moved, replaced or removed while in use; put the file back, or restart the process to \
+         use the file that is there now",
         file.display()
     )]
     Moved { file: Arc<PathBuf> },
-    #[error("the thread that serves the file has stopped; restart the process")]
+    #[error("the thread of the registry has stopped; restart the process")]
     Stopped,
 }
 
@@ -151,8 +151,8 @@ impl FileError {
         }
     }
 
-    /// Returns `true` if any other write would fail now, too, or wait as long. On a full disk it
-    /// may not: a smaller write still fits, and users must be able to sign out.
+    /// Returns `true` if every other write would fail, too. On a full disk a smaller write may
+    /// succeed, and users must be able to sign out.
     pub(super) fn affects_all_writes(&self) -> bool {
         use ErrorCode as E;
         match self {
@@ -166,8 +166,8 @@ impl FileError {
     }
 }
 
-/// Returns what a message says of an error of SQLite: the state and the fix.
-fn fix(error: &rusqlite::Error) -> &'static str {
+/// Returns the problem and the fix for the message of an SQLite error.
+fn problem_and_fix(error: &rusqlite::Error) -> &'static str {
     const DAMAGED: &str = "the file is damaged; restore it from a backup, or move it away, which \
                            signs all users out";
     if is_unreadable(error) {
@@ -177,14 +177,14 @@ fn fix(error: &rusqlite::Error) -> &'static str {
         Some(ErrorCode::DiskFull) => "the disk is full; free some space",
         Some(ErrorCode::ReadOnly) => "the file is read-only; make it and its folder writable",
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-            "another program holds a lock on it; only read it while the registry runs"
+            "another program holds a lock on it; do not write to the file while the registry runs"
         }
-        Some(ErrorCode::SystemIoFailure) => "the disk failed to read or write; check the disk",
+        Some(ErrorCode::SystemIoFailure) => "I/O error; check the disk",
         Some(ErrorCode::CannotOpen) => {
-            "cannot be opened; check that its folder is there and writable"
+            "cannot be opened; check that its folder exists and is writable"
         }
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => DAMAGED,
-        _ => "SQLite refused the operation",
+        _ => "SQLite error",
     }
 }
 
@@ -205,7 +205,7 @@ mod tests {
             (ffi::SQLITE_FULL, "/db: the disk is full; free some space"),
             (ffi::SQLITE_READONLY, "/db: the file is read-only; make it"),
             (ffi::SQLITE_BUSY, "/db: another program holds a lock"),
-            (ffi::SQLITE_IOERR_FSYNC, "/db: the disk failed"),
+            (ffi::SQLITE_IOERR_FSYNC, "/db: I/O error; check the disk"),
             (ffi::SQLITE_CORRUPT, "/db: the file is damaged; restore it"),
         ] {
             let message = error(code).to_string();

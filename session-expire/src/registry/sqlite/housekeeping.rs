@@ -1,4 +1,7 @@
-//! Housekeeping of the writer: activity is saved, and a new history limit is applied.
+//! Housekeeping of the writer.
+//!
+//! It saves activity, and applies a new history limit to users who do not sign in. It works in
+//! steps of at most 1,000 rows, between which the writer commits logins.
 
 use std::{
     sync::Arc,
@@ -15,25 +18,25 @@ use super::{
 };
 use crate::session::key::RecordKey;
 
-/// How far activity in the file may lag behind.
+/// Interval at which activity is saved.
 const SAVE_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Most rows in one transaction, so that no login waits long for it.
+/// Maximum number of rows per transaction. Logins wait while it runs.
 const CHUNK: usize = 1_000;
 
 pub(super) struct Housekeeping {
     next_run: Instant,
-    /// Keys of records whose activity is being saved.
+    /// Keys of records whose activity must be saved.
     unsaved: Vec<RecordKey>,
     history_limit: Option<u32>,
-    /// The last user whose history was pruned; `None` once all were.
-    pruned: Option<Arc<str>>,
+    /// Last user whose history was pruned; `None` if pruning is complete.
+    pruned_up_to: Option<Arc<str>>,
 }
 
 impl Housekeeping {
     pub(super) fn new() -> Self {
         let next_run = Instant::now() + SAVE_INTERVAL;
-        Self { next_run, unsaved: vec![], history_limit: None, pruned: None }
+        Self { next_run, unsaved: vec![], history_limit: None, pruned_up_to: None }
     }
 
     /// Returns how long the writer may wait for commands.
@@ -44,13 +47,14 @@ impl Housekeeping {
         }
     }
 
-    /// Does the next step, if one is due.
+    /// Runs the next step if it is due.
     pub(super) fn run(&mut self, db: &mut Connection, shared: &Shared) {
         if Instant::now() >= self.next_run {
             self.next_run = Instant::now() + SAVE_INTERVAL;
             self.unsaved.extend(shared.take_unsaved());
             if let Err(error) = self.prune_some(db, shared) {
-                tracing::warn!(%error, "session history not pruned; retrying later");
+                let event = "sys_history_not_pruned";
+                tracing::warn!(event, %error, "session history not pruned; retrying later");
             }
         }
         if !self.unsaved.is_empty() {
@@ -58,66 +62,69 @@ impl Housekeeping {
         }
     }
 
-    /// Saves what is left. It is the last attempt: after an error, sessions may end early.
+    /// Saves all activity, without a second attempt. After an error, sessions may end early.
     pub(super) fn finish(mut self, db: &mut Connection, shared: &Shared) {
         self.unsaved.extend(shared.take_unsaved());
         let _ = db.busy_timeout(LONG_BUSY_TIMEOUT);
         while !self.unsaved.is_empty() && self.save_some(db, shared) {}
     }
 
-    /// Takes the keys of all records whose activity is not in the file yet.
+    /// Takes the keys of all records with unsaved activity.
     pub(super) fn take_unsaved(&mut self, shared: &Shared) -> Vec<RecordKey> {
         let mut unsaved = shared.take_unsaved();
         unsaved.append(&mut self.unsaved);
         unsaved
     }
 
-    /// Applies the history limit to all users once more.
-    pub(super) fn prune_all(&mut self) {
-        self.pruned = self.history_limit.map(|_| Arc::from(""));
+    /// Restarts the pruning of all users, if there is a history limit.
+    pub(super) fn restart_pruning(&mut self) {
+        self.pruned_up_to = self.history_limit.map(|_| Arc::from(""));
     }
 
-    /// Saves activity. What fails is saved later: until then a crash can only end sessions early.
+    /// Saves the activity of some records. After an error a later step tries again. A crash before
+    /// that can only end sessions early.
     fn save_some(&mut self, db: &mut Connection, shared: &Shared) -> bool {
         let keys = self.unsaved.split_off(self.unsaved.len().saturating_sub(CHUNK));
         let saved = transact(db, shared, |db| {
             save_activity(db, shared, &keys).map_err(|error| shared.error(error))
         });
         if let Err(error) = &saved {
-            tracing::warn!(%error, "session activity not saved; retrying later");
-            shared.put_back(keys);
-            shared.put_back(std::mem::take(&mut self.unsaved));
+            let event = "sys_activity_not_saved";
+            tracing::warn!(event, %error, "session activity not saved; retrying later");
+            shared.add_unsaved(keys);
+            shared.add_unsaved(std::mem::take(&mut self.unsaved));
         }
         saved.is_ok()
     }
 
-    /// Applies a new history limit to users who do not sign in.
+    /// Applies a new history limit to the next users.
     fn prune_some(&mut self, db: &mut Connection, shared: &Shared) -> Result<(), FileError> {
         let limit = shared.history_limit();
         if self.history_limit != limit {
             self.history_limit = limit;
-            self.prune_all();
+            self.restart_pruning();
         }
-        let (Some(limit), Some(after)) = (limit, self.pruned.clone()) else { return Ok(()) };
-        self.pruned = transact(db, shared, |db| {
+        let (Some(limit), Some(after)) = (limit, self.pruned_up_to.clone()) else { return Ok(()) };
+        self.pruned_up_to = transact(db, shared, |db| {
             prune_users(db, limit, after).map_err(|error| shared.error(error))
         })?;
         Ok(())
     }
 }
 
-/// Writes the activity of records as memory has it now: it may have moved since, also back.
+/// Writes the activity of records as it is in memory now. It may have changed since a record became
+/// unsaved.
 pub(crate) fn save_activity(
     db: &Connection,
     shared: &Shared,
     keys: &[RecordKey],
 ) -> rusqlite::Result<()> {
-    let known = keys.iter().filter_map(|key| Some((key, shared.record(key)?)));
-    known.into_iter().try_for_each(|(key, record)| statements::update_activity(db, key, &record))
+    let mut records = keys.iter().filter_map(|key| Some((key, shared.record(key)?)));
+    records.try_for_each(|(key, record)| statements::update_activity(db, key, &record))
 }
 
-/// Prunes the history of the users after `after`, and returns the last of them; `None` if all were
-/// pruned.
+/// Prunes the history of the next users after `after`, and returns the last of them; `None` if no
+/// user is left.
 fn prune_users(db: &Connection, limit: u32, after: Arc<str>) -> rusqlite::Result<Option<Arc<str>>> {
     let mut next =
         db.prepare_cached("SELECT min(user) FROM sessions WHERE in_history = 1 AND user > ?1")?;
@@ -138,7 +145,7 @@ mod tests {
     use crate::registry::sqlite::file::schema::{MIGRATIONS, migrate};
 
     #[test]
-    fn lower_history_limit_is_applied_in_steps() {
+    fn lower_history_limit_prunes_the_oldest_in_steps() {
         let mut db = Connection::open_in_memory().unwrap();
         migrate(&mut db, MIGRATIONS).unwrap();
         db.execute_batch(
@@ -158,6 +165,6 @@ mod tests {
                 |row| row.get(0),
             )
             .unwrap();
-        assert_eq!(left, "1/3000", "the oldest of three is pruned");
+        assert_eq!(left, "1/3000", "lowest remaining number, number of records");
     }
 }

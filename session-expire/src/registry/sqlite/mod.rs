@@ -1,7 +1,7 @@
-//! Registry in one SQLite file: durable, for one process.
+//! Session registry in one SQLite file: durable, for one process.
 //!
-//! Memory mirrors the open records of the file, and requests are decided there. One thread writes
-//! the file; memory changes after the file has changed. A second thread reads the history.
+//! Memory has a copy of all open records, and operations are decided on it. Memory changes after
+//! the file. One thread writes the file, a second one reads the history.
 
 mod command;
 mod end_everyone;
@@ -30,7 +30,7 @@ pub use self::error::SqliteError;
 use self::{command::Command, file::Opened, reader::ReadRequest, shared::Shared, writer::Writer};
 use crate::policy::limit::Limit;
 
-/// Registry in one SQLite file: it needs no server, and a restart signs no user out.
+/// Session registry in one SQLite file. It needs no server, and a restart signs no user out.
 ///
 /// ```no_run
 /// use session_expire::{Limit, SqliteRegistry};
@@ -40,52 +40,52 @@ use crate::policy::limit::Limit;
 ///
 /// # Durability
 ///
-/// - A login, an end, a key rotation, and a change of session data, of the user policy or of the
-///   signing key are on the disk (`synchronous = FULL`) before the operation completes. A killed
-///   process, or a machine that loses power, loses none that completed.
-/// - Records are loaded from memory; a key of the last day reads no file. Activity alone
-///   (`last_seen` and the client) is written every 5 seconds and when the registry is dropped.
-///   After a crash `last_seen` is that much older: a session may end early, never late.
-/// - Reservations of logins stay in memory. A process that dies loses them, and with them the
-///   requests that held them.
-/// - Memory changes after the file has changed. When a write fails, on a full disk or a file that
-///   has become read-only, the operation has no effect, and the
-///   [`RegistryError`](crate::RegistryError) has the reason as its source. If the disk fails in the
-///   middle of a write, an operation that returned an error may have reached the file; a restart
-///   then finds an end, or a login whose key no client has.
-/// - One process has the file. Another is refused with [`SqliteError::InUse`], by a lock that the
-///   system releases however the process dies. Locks of network file systems are not reliable: do
-///   not put the file there.
+/// - The disk has every change (`synchronous = FULL`) before its operation completes, except for
+///   activity and reservations. A killed process or a power failure loses no completed operation.
+/// - Activity (`last_seen` and the client) is written every 5 seconds and when the registry is
+///   dropped. After a crash `last_seen` is up to 5 seconds older: a session may end early, never
+///   late.
+/// - Reservations are only in memory. A process that dies loses them together with their requests.
+/// - If a write fails, as on a full disk, the operation has no effect. The source of the
+///   [`RegistryError`](crate::error::RegistryError) names the problem. If the disk itself fails
+///   during a write, the file may contain an operation that returned an error: the end of a
+///   session, or a login whose key no client has.
+/// - Only one process can open the file; another one gets [`SqliteError::InUse`]. The operating
+///   system releases the lock when the process ends. Do not put the file on a network file system:
+///   its locks are not reliable.
 ///
-/// Operations of different users that wait at the same moment share one sync of the disk: the more
-/// there are, the cheaper each gets. Operations of one user run one after the other.
+/// # Performance
+///
+/// Open records, and records that ended within the last day, are loaded from memory.
+/// Concurrent operations of different users share one sync of the disk. Operations of one user run
+/// one after the other.
 ///
 /// # History
 ///
-/// Ended sessions stay in the file for 90 days after their end, or as long as
-/// [`history_age`](Self::history_age) says; of each user all of them, or as many as
-/// [`history_limit`](Self::history_limit) says. They do not stay in memory. An open session that
-/// was not used for 90 days ends. What is not in the history is a tombstone, which gives the reason
-/// of the end for a day after it, or longer if the session was adopted from another session layer.
-/// Every login deletes up to 100 rows that are due.
+/// By default ended sessions stay in the file for 90 days, without a maximum number;
+/// [`history_age`](Self::history_age) and [`history_limit`](Self::history_limit) change that. An
+/// open session without activity for 90 days ends. The record of a session that is not in the
+/// history is kept as a tombstone for a day after its end, or longer if the session was adopted
+/// from another session layer. Every login deletes up to 100 rows that are due.
 ///
 /// # Files
 ///
-/// Beside the file lie `<file>-wal`, which has the newest writes, `<file>-shm` and `<file>.lock`.
-/// All must stay in their places while a process runs. Once the file or its lock was moved,
-/// replaced or removed, logins and ends fail (on Unix, where that can happen); of the other two the
-/// registry does not notice it. Back up the file of a running process with `VACUUM INTO
-/// 'backup.db'` or the `.backup` of `sqlite3`, never by a plain copy, which may be torn.
+/// `<file>-wal` (the newest writes), `<file>-shm` and `<file>.lock` are created beside the file. Do
+/// not move any of them while a process runs. If the file or its lock was moved, replaced or
+/// removed, logins and ends return errors (on Unix). The registry does not detect it for the other
+/// two. Back up the file of a running process with `VACUUM INTO 'backup.db'` or with `.backup` of
+/// `sqlite3`. A plain copy may be inconsistent.
 ///
 /// # Security
 ///
-/// The file is created readable for its user only (mode 0600). It contains no session key. It does
-/// contain session data and signing keys: protect backups accordingly. What is deleted is
-/// overwritten (`secure_delete`); `<file>-wal` may hold it until it is reused.
+/// The file is created with mode 0600. It contains hashes of session keys and no key, but it
+/// contains session data and signing keys: protect backups accordingly. Deleted data is overwritten
+/// (`secure_delete`); `<file>-wal` may contain it until SQLite reuses that part of the file.
 ///
 /// # Tables
 ///
-/// Any SQLite client may read them, also while the registry runs. Write only while it does not.
+/// Any SQLite client may read the tables, also while the registry runs. Write to them only while no
+/// process has the file open.
 ///
 /// ```sql
 /// SELECT * FROM session_history WHERE user = 'alice' ORDER BY logged_in_at DESC LIMIT 20;
@@ -100,54 +100,60 @@ use crate::policy::limit::Limit;
 ///
 /// | column | meaning |
 /// |---|---|
-/// | `seq` | counts up with the logins |
+/// | `seq` | increases with every login |
 /// | `key_hash` | derived from the secret key by SHA-256 |
 /// | `id` | public id |
 /// | `signing_key` | secret that signs the page tokens of this session |
-/// | `user` | user, as actix-identity knows them |
+/// | `user` | user id, as `Identity::id` returns it |
 /// | `logged_in_at`, `authenticated_at`, `last_seen` | login, last authentication, last activity |
 /// | `ip`, `device` | client of the login; `ip` is `NULL` and `device` empty if not known |
 /// | `last_ip`, `last_device` | client of the last activity; `NULL` if it is that of the login |
-/// | `idle_ms`, `absolute_ms` | limits under which the session counts as active; `NULL` for never |
+/// | `idle_ms`, `absolute_ms` | timeouts by which the session limit counts; `NULL` for never |
 /// | `login_policy` | policy patch chosen at the login, as JSON, or `NULL` |
-/// | `user_policy` | policy patch of the user, likewise |
+/// | `user_policy` | policy patch of the user, as JSON, or `NULL` |
 /// | `uncounted` | 1 if the session takes no slot of the session limit |
 /// | `actor` | user who impersonates `user`, or `NULL` |
-/// | `generation` | how often all sessions of all users had been ended before |
-/// | `tombstone_until` | until when the ended record must be kept; `NULL` for a day after its end |
-/// | `ended_at` | end; `NULL` while the session is open, also after it has expired unnoticed |
+/// | `generation` | number of calls of `end_everyone` before the login |
+/// | `tombstone_until` | time until which the tombstone is kept; `NULL` for a day after the end |
+/// | `ended_at` | end; `NULL` while the session is open, even if it has expired |
 /// | `ended_reason` | `idle`, `absolute`, `evicted`, `revoked`, `logged_out` or `unknown` |
-/// | `ended_cause` | word of the application, such as `password_changed` |
+/// | `ended_cause` | the application's own word, such as `password_changed` |
 /// | `ended_by` | device whose login evicted the session |
-/// | `in_history` | 0 once only the tombstone is kept |
+/// | `in_history` | 0 if the record is only a tombstone |
 /// | `data` | session data as JSON: entries `e`, flash messages `m`; `NULL` without any |
 ///
-/// The table `renewed_keys` has the tombstones of keys that were rotated (`key_hash`, `session`,
-/// which is a `seq`, `renewed_at`, `tombstone_until`). The table `closed_adoptions` has the users
-/// whose sessions cannot be adopted from another session layer (`user`, `until`); a row of `NULL`s
-/// closes adoption for all users.
+/// The table `renewed_keys` contains the tombstones of rotated keys: `key_hash`, `session` (a
+/// `seq`), `renewed_at`, `tombstone_until`. The table `closed_adoptions` contains the users whose
+/// sessions cannot be adopted from another session layer: `user`, `until`. A row of `NULL`s closes
+/// adoption for all users.
 ///
-/// `PRAGMA user_version` is the version of the schema. An older file is migrated when it is opened;
-/// a newer one is refused.
+/// `PRAGMA user_version` is the version of the schema. Opening a file migrates an older schema, and
+/// returns [`SqliteError::Newer`] for a newer one.
 pub struct SqliteRegistry {
     shared: Arc<Shared>,
     commands: Option<Sender<Command>>,
     requests: Option<Sender<ReadRequest>>,
     writer: Option<JoinHandle<()>>,
     reader: Option<JoinHandle<()>>,
-    /// Held until the threads have ended.
+    /// Locked until the threads have ended.
     _lock: File,
 }
 
 impl SqliteRegistry {
-    /// Opens or creates the file, and reads all open sessions into memory. It blocks meanwhile:
-    /// some seconds for a million of them.
+    /// Opens or creates the file, and loads all open sessions into memory.
+    ///
+    /// It blocks the thread: some seconds for a million sessions.
     ///
     /// # Errors
     ///
-    /// Returns a [`SqliteError`] that names the file and the fix if the file cannot be opened, is
-    /// in use, or is no registry. The row of an open session that cannot be read is an error, too:
-    /// the registry does not start with fewer sessions than it had.
+    /// - Returns [`SqliteError::Open`] if the file or its lock cannot be opened or created.
+    /// - Returns [`SqliteError::ReadOnly`] if the file cannot be written.
+    /// - Returns [`SqliteError::InUse`] if another registry has the file open.
+    /// - Returns [`SqliteError::Foreign`] if the file is a database of another program.
+    /// - Returns [`SqliteError::Newer`] if a newer version of this crate wrote the file.
+    /// - Returns [`SqliteError::Damaged`] if the file is no database, or if the row of an open
+    ///   session cannot be read: the registry does not start with fewer sessions than it had.
+    /// - Returns [`SqliteError::Sqlite`] for another error of SQLite, such as a full disk.
     ///
     /// ```no_run
     /// use session_expire::SqliteRegistry;
@@ -161,16 +167,17 @@ impl SqliteRegistry {
         let (commands, to_write) = channel();
         let (requests, to_read) = channel();
         let writer = Writer::new(writer, Arc::clone(&shared), to_write);
-        let of_reader = Arc::clone(&shared);
+        let reader_shared = Arc::clone(&shared);
         let writer = Some(spawn("session-writer", &path, move || writer.run())?);
-        let read = move || reader::run(&reader, &of_reader, to_read);
+        let read = move || reader::run(&reader, &reader_shared, to_read);
         let reader = Some(spawn("session-reader", &path, read)?);
         let (commands, requests) = (Some(commands), Some(requests));
         Ok(Self { shared, commands, requests, writer, reader, _lock: lock })
     }
 
-    /// Sets how long ended sessions are kept in the history. Default: 90 days. `Limit::Off` keeps
-    /// them without limit.
+    /// Sets how long the history keeps ended sessions. Default: 90 days.
+    ///
+    /// `Limit::Off` keeps them forever.
     ///
     /// ```no_run
     /// use session_expire::{Limit, SqliteRegistry, hours};
@@ -183,11 +190,10 @@ impl SqliteRegistry {
         self
     }
 
-    /// Sets how many ended sessions of each user are kept in the history. Default: `Limit::Off`,
-    /// all.
+    /// Sets how many ended sessions of each user the history keeps. Default: `Limit::Off`, all.
     ///
-    /// `Limit::At(0)` keeps none. A lower limit than before reaches users who do not sign in within
-    /// some minutes to an hour.
+    /// `Limit::At(0)` keeps none. A lower limit than before takes up to an hour to apply to users
+    /// who do not sign in.
     ///
     /// ```no_run
     /// use session_expire::{Limit, SqliteRegistry};

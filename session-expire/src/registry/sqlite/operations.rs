@@ -1,4 +1,7 @@
-//! Operations of the registry: in memory where that is enough, else by one of its threads.
+//! [`Registry`] of SQLite: operations in memory, or on a thread of the registry.
+//!
+//! An operation that only needs memory completes at once. The reader and the writer execute all
+//! others; keys are hashed before they are sent.
 
 use std::sync::{Arc, mpsc::Sender};
 
@@ -31,7 +34,7 @@ use crate::{
 };
 
 impl SqliteRegistry {
-    /// Sends a command to the writer; `operation` is for the message of an error.
+    /// Sends a command to the writer. An error message names the `operation`.
     fn write<T: Send + 'static>(
         &self,
         operation: &'static str,
@@ -45,7 +48,7 @@ impl SqliteRegistry {
         operation: &'static str,
         command: impl FnOnce(Responder<T>) -> UserCommand,
     ) -> RegistryFuture<'static, T> {
-        self.write(operation, |responder| Command::OfUser(command(responder)))
+        self.write(operation, |responder| Command::User(command(responder)))
     }
 
     fn read<T: Send + 'static>(
@@ -64,7 +67,7 @@ fn send<M, T: Send + 'static>(
     message: impl FnOnce(Responder<T>) -> M,
 ) -> RegistryFuture<'static, T> {
     let (responder, response) = oneshot::channel();
-    // If the thread has ended, the responder is dropped, and the future returns `Stopped`.
+    // If the thread has ended, the responder is dropped and the future returns `Stopped`.
     let _ = thread.map(|thread| thread.send(message(responder)));
     RegistryFuture::boxed(async move {
         let outcome = response.await.unwrap_or(Err(FileError::Stopped));
@@ -79,8 +82,8 @@ fn ready<'a, T>(outcome: T) -> RegistryFuture<'a, T> {
 impl Registry for SqliteRegistry {
     fn load(&self, key: RecordKey, count_open: bool) -> RegistryFuture<'_, Option<StoredSession>> {
         let key = hashed(key);
-        let known = self.shared.index.shard(key.partition_key()).load(&key, count_open);
-        match known {
+        let loaded = self.shared.index.shard(key.partition_key()).load(&key, count_open);
+        match loaded {
             Some(loaded) => ready(Some(loaded)),
             None => self.read("load a session", |responder| ReadRequest::Load {
                 key,
@@ -104,7 +107,7 @@ impl Registry for SqliteRegistry {
     }
 
     fn cancel(&self, key: RecordKey, ended: Ended) -> RegistryFuture<'_, ()> {
-        // Always by the writer: its commit may still wait there.
+        // Only the writer knows the login if its commit has not been executed yet.
         self.write_user("cancel a login", |to| UserCommand::Cancel(hashed(key), ended, to))
     }
 
@@ -128,7 +131,7 @@ impl Registry for SqliteRegistry {
     }
 
     fn end(&self, end: EndSessions) -> RegistryFuture<'_, Vec<SessionRecord>> {
-        self.write_user("end a session", |to| UserCommand::End(end, to))
+        self.write_user("end sessions", |to| UserCommand::End(end, to))
     }
 
     fn enforce_limit(
@@ -167,7 +170,7 @@ impl Registry for SqliteRegistry {
 
     fn on_start(&self, now: Timestamp) {
         for session in self.shared.index.ahead_of(now) {
-            // Sent at once; its outcome is not awaited.
+            // The update is executed even if its future is dropped.
             drop(self.update(session, SessionUpdate::new(now)));
         }
     }

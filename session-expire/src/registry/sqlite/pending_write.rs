@@ -1,4 +1,7 @@
-//! Write of an operation that is decided: first into the file, then applied to memory.
+//! Pending write: a decided operation on its way to the file and to memory.
+//!
+//! Its shard is marked until memory has changed or the write has failed. During that time the state
+//! on which the decision is based does not change. Only the writer uses it.
 
 use std::sync::Arc;
 
@@ -16,13 +19,13 @@ use crate::{
     time::Timestamp,
 };
 
-/// A write that is decided. Its shard is marked until it is finished or has failed.
+/// Decided operation that must be written to the file.
 pub(super) struct PendingWrite {
     partition_key: String,
     writes: WriteSet,
-    /// Open records of any user that no request has used for so long that memory drops them.
+    /// Open records without activity that the purge of the shard ends.
     unused: Vec<(RecordKey, Ended)>,
-    /// The time of a login, at which tombstones are purged.
+    /// Time of the login that purges the file; `None` for other operations.
     purge_at: Option<Timestamp>,
     respond: Respond,
 }
@@ -32,8 +35,8 @@ impl PendingWrite {
         Self { partition_key, writes, unused: vec![], purge_at: None, respond }
     }
 
-    /// Adds what a login at `now` has to purge. Open records that memory drops end first: the file
-    /// would have them open for ever.
+    /// Adds the purge that a login at `now` triggers. Unused open records end before memory deletes
+    /// them; otherwise they would stay open in the file forever.
     pub(super) fn with_purge(self, now: Timestamp, shard: &mut Shard) -> Self {
         let is_due = shard.needs_purge(now);
         let unused = is_due.then(|| shard.unused(now)).into_iter().flatten();
@@ -41,9 +44,9 @@ impl PendingWrite {
         Self { unused, purge_at: Some(now), ..self }
     }
 
-    /// Returns the write, with its shard marked, if the file must change. Otherwise the operation
-    /// completes at once.
-    pub(super) fn marked(self, shard: &mut Shard) -> Option<Self> {
+    /// Marks the shard and returns the write if the file must change. Otherwise completes the
+    /// operation and returns `None`.
+    pub(super) fn start(self, shard: &mut Shard) -> Option<Self> {
         if changes_file(&self.writes) {
             shard.set_pending_write(true);
             return Some(self);
@@ -53,7 +56,7 @@ impl PendingWrite {
         None
     }
 
-    /// Writes into the file, within the transaction that is open.
+    /// Writes to the file, within the open transaction.
     pub(super) fn write(&self, db: &Connection, shared: &Shared) -> Result<(), FileError> {
         self.write_rows(db, shared).map_err(|error| shared.error(error))
     }
@@ -77,7 +80,7 @@ impl PendingWrite {
         self.purge_at.map_or(Ok(()), |now| purge(db, shared, now))
     }
 
-    /// Returns the users whose sessions end.
+    /// Writes the ends and returns the users of the ended sessions.
     fn write_ends(&self, db: &Connection, shared: &Shared) -> rusqlite::Result<Vec<Arc<str>>> {
         let mut users = vec![];
         for (key, ended) in self.writes.ends.iter().chain(&self.unused) {
@@ -89,13 +92,13 @@ impl PendingWrite {
         Ok(users)
     }
 
-    /// Applies to memory what the file has, and completes the operation.
+    /// Applies the write to memory after the commit of the file, and completes the operation.
     pub(super) fn finish(self, shared: &Shared) {
         let mut shard = shared.index.shard(&self.partition_key);
         shard.set_pending_write(false);
         let ended = shard.apply(self.writes);
         let unused = shard.apply(WriteSet { ends: self.unused, ..WriteSet::default() });
-        // Memory lists open records only: the history is in the file.
+        // The history is read from the file; memory has open records and tombstones only.
         ended.iter().chain(&unused).for_each(|record| shard.prune(&record.user, Limit::At(0)));
         if let Some(now) = self.purge_at.filter(|now| shard.needs_purge(*now)) {
             shard.purge(now);
@@ -114,8 +117,8 @@ fn end_of_unused(record: &SessionRecord, now: Timestamp) -> Ended {
     Ended::new(record.expiry_reason(now).unwrap_or(Reason::Idle), now)
 }
 
-/// Returns `true` unless all of `writes` is reservations, which are not durable: a process that
-/// dies loses the requests that hold them, too.
+/// Returns `true` if `writes` changes more than reservations. Reservations are not stored, because
+/// a process that dies loses their requests, too.
 fn changes_file(writes: &WriteSet) -> bool {
     let WriteSet { opens, ends, updates, reserves: _, releases: _, closes_adoption, erases } =
         writes;

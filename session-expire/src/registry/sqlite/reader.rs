@@ -1,6 +1,7 @@
-//! The thread that reads what is not in memory: the history.
+//! Reader thread: loads and lists records that are not in memory.
 //!
-//! It has a connection of its own, so that a long list does not delay a login.
+//! It never writes. It has a connection of its own, so a long list does not delay a login. The
+//! registry sends its requests.
 
 use std::{
     collections::HashMap,
@@ -13,7 +14,7 @@ use super::{
     command::Responder,
     file::{
         queries,
-        rows::{COLUMNS, is_unreadable, read},
+        rows::{COLUMNS, is_unreadable, read_row},
     },
     shared::Shared,
 };
@@ -25,7 +26,7 @@ use crate::{
     },
 };
 
-/// A read for the reader; keys are hashed.
+/// Request for the reader. Keys are hashed.
 pub(super) enum ReadRequest {
     List(Query, Responder<Vec<SessionRecord>>),
     Load { key: RecordKey, count_open: bool, responder: Responder<Option<StoredSession>> },
@@ -35,7 +36,7 @@ pub(super) enum ReadRequest {
 /// Serves requests until the registry is dropped.
 pub(super) fn run(db: &Connection, shared: &Shared, requests: Receiver<ReadRequest>) {
     for request in requests {
-        // `send` fails if no receiver is left.
+        // `send` fails if the receiver was dropped with its request.
         match request {
             ReadRequest::List(query, responder) => {
                 let records = list(db, shared, &query);
@@ -65,14 +66,15 @@ fn list(db: &Connection, shared: &Shared, query: &Query) -> rusqlite::Result<Vec
         ":id": after.map(|(_, id)| id.as_str()),
         ":limit": query.limit.map_or(-1, |limit| i64::try_from(limit).unwrap_or(i64::MAX)),
     };
-    let stored = select(&snapshot, &list_sql(query), parameters)?;
+    let stored = select_readable(&snapshot, &list_sql(query), parameters)?;
     Ok(match query.user {
         Some(_) => with_open(stored, open),
         None => with_activity(stored, shared),
     })
 }
 
-/// The same parameters for every query, and only conditions that an index can serve.
+/// Returns the SQL of a list. It names the same parameters for every query, and its conditions use
+/// an index.
 fn list_sql(query: &Query) -> String {
     let user = if query.user.is_some() { "user = :user" } else { ":user IS NULL" };
     let after = match query.after {
@@ -90,8 +92,8 @@ fn list_sql(query: &Query) -> String {
     )
 }
 
-/// Returns the readable rows. A row that is not readable does not fail the others.
-fn select(
+/// Selects the readable rows, and logs the others.
+fn select_readable(
     db: &Connection,
     sql: &str,
     parameters: impl Params,
@@ -100,7 +102,7 @@ fn select(
     let mut rows = select.query(parameters)?;
     let mut records = vec![];
     while let Some(row) = rows.next()? {
-        match read(row) {
+        match read_row(row) {
             Ok(stored) => records.push((stored.key, stored.record)),
             Err(error) if is_unreadable(&error) => log_unreadable(&error),
             Err(error) => return Err(error),
@@ -110,11 +112,12 @@ fn select(
 }
 
 fn log_unreadable(error: &rusqlite::Error) {
-    tracing::error!(%error, "unreadable session record in the file; skipped");
+    let event = "sys_unreadable_record";
+    tracing::error!(event, %error, "unreadable session record in the SQLite file; skipped");
 }
 
-/// Returns the records, the `open` ones as memory has them: their activity may be ahead of the
-/// file.
+/// Replaces the records in `open` by their state in memory, whose activity may be newer than that
+/// of the file.
 fn with_open(
     stored: Vec<(RecordKey, SessionRecord)>,
     open: Vec<SessionRecord>,
@@ -124,8 +127,8 @@ fn with_open(
     records.map(|record| open.remove(&record.id).unwrap_or(record)).collect()
 }
 
-/// Returns the records with the activity that the file does not have yet. In a list of all users it
-/// may be younger than the rest of the list: such a list is not one step.
+/// Replaces the activity of open records by that in memory, which may be newer than that of the
+/// file. A list of all users is not one step, so the activity may also be newer than the list.
 fn with_activity(stored: Vec<(RecordKey, SessionRecord)>, shared: &Shared) -> Vec<SessionRecord> {
     let records = stored.into_iter().map(|(key, record)| match shared.record(&key) {
         Some(SessionRecord { last_seen, last_client, .. }) => {
@@ -136,9 +139,10 @@ fn with_activity(stored: Vec<(RecordKey, SessionRecord)>, shared: &Shared) -> Ve
     records.collect()
 }
 
-/// Loads the record of a key that memory does not know. Open records are always in memory: one that
-/// is only in the file belongs to an operation that has not completed, and no client has its key. A
-/// row that is not readable is no session.
+/// Loads the ended record of a key that is not in memory.
+///
+/// Open records are always in memory. An open record that is only in the file belongs to a login
+/// that has not completed, and no client has its key. An unreadable row counts as unknown.
 fn load(
     db: &Connection,
     shared: &Shared,
@@ -166,7 +170,7 @@ fn export(db: &Connection, shared: &Shared, user: &str) -> rusqlite::Result<User
         format!("SELECT {COLUMNS} FROM sessions WHERE user = ?1 AND in_history = {in_history}")
     };
     let sql = format!("{} UNION ALL {}", columns(1), columns(0));
-    let stored = select(&snapshot, &sql, [user])?;
+    let stored = select_readable(&snapshot, &sql, [user])?;
     let open = memory.records.into_iter().filter(|record| record.ended.is_none()).collect();
     let records = Query::default().paginate(with_open(stored, open));
     Ok(UserExport { records, data: memory.data })

@@ -1,4 +1,7 @@
-//! State that the threads of one registry share.
+//! State that the threads of one registry share: the open records and the options.
+//!
+//! Memory never has a change that must be durable before the file has it. The registry reads this
+//! state; only the writer opens and ends records in it.
 
 use std::{
     collections::HashSet,
@@ -17,7 +20,7 @@ use super::{
     file::{
         identity::FileIdentity,
         queries,
-        rows::{COLUMNS, StoredSession, read},
+        rows::{COLUMNS, SessionRow, read_row},
     },
 };
 use crate::{
@@ -37,27 +40,25 @@ use crate::{
     time::{Timestamp, hours},
 };
 
-/// Longest age of the history unless
-/// [`SqliteRegistry::history_age`](super::SqliteRegistry::history_age) says otherwise.
+/// Default of [`SqliteRegistry::history_age`](super::SqliteRegistry::history_age).
 const DEFAULT_HISTORY_AGE: Duration = hours(24 * 90);
 
-/// Mirror of the open records, and what is known of the file.
+/// Copy of the open records in memory, with the options of the registry.
 ///
-/// Only the writer opens and ends records, after the file has changed. Activity and reservations
-/// change here first.
+/// Activity and reservations change here first; everything else changes in the file first.
 pub(super) struct Shared {
     pub(super) file: Arc<PathBuf>,
-    /// The file and its lock.
+    /// Identities of the file and of its lock.
     identities: [FileIdentity; 2],
-    /// Open records, and for a day the ended ones; under [hashed](super::file::rows::hashed) keys.
+    /// Open records, and ended ones for a day, under [hashed](super::file::rows::hashed) keys.
     pub(super) index: Index,
-    /// Keys of records whose activity is not in the file yet.
+    /// Keys of records with activity that is not in the file yet.
     unsaved: Mutex<HashSet<RecordKey>>,
-    /// Held from the commit of a change to the file until memory has it, too.
+    /// Locked from the commit of a transaction until its changes are in memory, too.
     pub(super) commit_lock: Mutex<()>,
-    /// Most ended sessions of a user in the history; negative for no limit.
+    /// Maximum number of ended sessions per user in the history; negative for no limit.
     history_limit: AtomicI64,
-    /// Longest age of the history in milliseconds; negative for no limit.
+    /// Maximum age of the history in milliseconds; negative for no limit.
     history_age: AtomicI64,
 }
 
@@ -85,8 +86,8 @@ impl Shared {
     fn load_open(&self, db: &Connection) -> rusqlite::Result<()> {
         let sql = format!("SELECT {COLUMNS} FROM sessions WHERE ended_at IS NULL ORDER BY seq");
         let mut open = db.prepare(&sql)?;
-        for row in open.query_map([], read)? {
-            let StoredSession { key, mut record, data } = row?;
+        for row in open.query_map([], read_row)? {
+            let SessionRow { key, mut record, data } = row?;
             let mut shard = self.index.shard(key.partition_key());
             record.client.device = shard.intern(&record.client.device);
             if let Some(client) = &mut record.last_client {
@@ -120,7 +121,8 @@ impl Shared {
         self.history_limit.store(limit.at().map_or(-1, i64::from), Ordering::Release);
     }
 
-    /// Returns the time before which nothing stays in the history at `now`.
+    /// Returns the time up to which ended records leave the history at `now`; `None` if the history
+    /// has no maximum age.
     pub(super) fn history_start(&self, now: Timestamp) -> Option<Timestamp> {
         let millis = u64::try_from(self.history_age.load(Ordering::Acquire)).ok()?;
         Some(now.minus(Duration::from_millis(millis)))
@@ -134,22 +136,21 @@ impl Shared {
         FileError::new(&self.file, error)
     }
 
-    /// Returns [`FileError::Moved`] if the next process that opens the file would not see what is
-    /// written now.
+    /// Returns [`FileError::Moved`] if the file or its lock was moved, replaced or removed.
     pub(super) fn check_files(&self) -> Result<(), FileError> {
         self.identities.iter().try_for_each(FileIdentity::check)
     }
 
-    /// Holds a slot in memory. Returns `None`, and changes nothing, if a decision is being written:
-    /// the writer then comes to it.
+    /// Reserves a slot in memory. Returns `None`, changing nothing, if the reservation must go
+    /// through the writer, because its shard has a pending write.
     pub(super) fn try_reserve(&self, reservation: &Reservation) -> Option<ReserveOutcome> {
         let mut shard = self.index.shard(reservation.key.partition_key());
         (!shard.has_pending_write()).then(|| reserve(&mut shard, reservation))
     }
 
-    /// Applies an update in memory, whose activity is written later. Returns `None`, and changes
-    /// nothing, if the update is the writer's: if it must be durable, or if a decision that rests
-    /// on the present state is being written.
+    /// Applies an update of activity in memory; the file follows later. Returns `None`, changing
+    /// nothing, if the update must go through the writer: it must be durable, or its shard has a
+    /// pending write.
     pub(super) fn try_update(
         &self,
         session: &SessionRef,
@@ -170,8 +171,8 @@ impl Shared {
         Some(outcome)
     }
 
-    /// Returns the file, and what `read` takes from memory, at a moment when both agree: a list
-    /// must not contain an end that a later request does not know yet.
+    /// Returns a transaction that reads the file, and the result of `read` on memory, at a moment
+    /// at which both agree. A list must not show an end that a later request does not see.
     pub(super) fn snapshot<'a, T>(
         &self,
         db: &'a Connection,
@@ -179,22 +180,22 @@ impl Shared {
     ) -> rusqlite::Result<(Transaction<'a>, T)> {
         let _lock = unpoisoned(&self.commit_lock);
         let snapshot = db.unchecked_transaction()?;
-        // A transaction sees the file as it was at the first read.
+        // The first read of a transaction sets its snapshot of the file.
         snapshot.prepare_cached("SELECT seq FROM sessions LIMIT 1")?.exists([])?;
         Ok((snapshot, read(&self.index)))
     }
 
-    /// Takes the keys of records whose activity is not in the file yet.
+    /// Takes the keys of all records with unsaved activity.
     pub(super) fn take_unsaved(&self) -> Vec<RecordKey> {
         std::mem::take(&mut *self.unsaved()).into_iter().collect()
     }
 
-    /// Puts back the keys of what could not be written.
-    pub(super) fn put_back(&self, keys: Vec<RecordKey>) {
+    /// Adds keys of records whose activity could not be saved.
+    pub(super) fn add_unsaved(&self, keys: Vec<RecordKey>) {
         self.unsaved().extend(keys);
     }
 
-    /// Returns the record of a key that memory knows.
+    /// Returns the record of `key` if it is in memory.
     pub(super) fn record(&self, key: &RecordKey) -> Option<SessionRecord> {
         self.index.shard(key.partition_key()).record(key).cloned()
     }
@@ -208,7 +209,7 @@ fn to_millis(age: Duration) -> i64 {
     i64::try_from(age.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// Holds a slot, by the decision of the shard.
+/// Reserves a slot in `shard`, unless the session limit refuses it.
 pub(super) fn reserve(shard: &mut Shard, reservation: &Reservation) -> ReserveOutcome {
     match shard.decide_reserve(reservation) {
         ReserveDecision::Reserve(writes) => {
@@ -219,19 +220,19 @@ pub(super) fn reserve(shard: &mut Shard, reservation: &Reservation) -> ReserveOu
     }
 }
 
-/// Returns `true` if a crash that loses `updated` can end the session early, but has no other
-/// effect.
+/// Returns `true` if `updated` only moves the activity forward. A crash that loses such an update
+/// can only end the session early.
 fn is_activity_only(entry: &Entry, updated: &EntryUpdate) -> bool {
     let (before, after) = (&*entry.record, &updated.record);
-    let as_before = SessionRecord {
+    let without_activity = SessionRecord {
         last_seen: before.last_seen,
         last_client: before.last_client.clone(),
         ..after.clone()
     };
-    updated.data.is_none() && after.last_seen >= before.last_seen && as_before == *before
+    updated.data.is_none() && after.last_seen >= before.last_seen && without_activity == *before
 }
 
-/// Locks a mutex whose data is whole after every statement, also after a panic elsewhere.
+/// Locks a mutex, also after a panic: its data is consistent after every statement.
 pub(super) fn unpoisoned<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! Tests of [`SqliteRegistry`] on files.
+//! Tests of [`SqliteRegistry`] with files.
 
 use std::{
     fs,
@@ -31,10 +31,11 @@ use crate::{
     session::{
         client::Client,
         data::{DataChanges, SessionData, StoredMessage},
-        key::{PublicId, RecordKey, SigningKey},
+        key::{PublicId, RecordKey},
         login::{LoginOutcome, NewLogin, ReserveOutcome},
         reason::Reason,
         record::{Ended, SessionRecord, SessionRef},
+        signing_key::SigningKey,
         update::{SessionUpdate, UpdateOutcome},
     },
     time::{Timestamp, hours, minutes, seconds},
@@ -63,7 +64,7 @@ impl Folder {
         SqliteRegistry::open(self.file()).unwrap()
     }
 
-    /// Returns what another program reads in the file now.
+    /// Returns the result of a query that another program sends now.
     fn number(&self, sql: &str) -> i64 {
         let db = Connection::open(self.file()).unwrap();
         db.query_row(sql, [], |row| row.get(0)).unwrap()
@@ -80,16 +81,16 @@ impl Drop for Folder {
     }
 }
 
-struct Unpark(Thread);
+struct UnparkThread(Thread);
 
-impl Wake for Unpark {
+impl Wake for UnparkThread {
     fn wake(self: Arc<Self>) {
         self.0.unpark();
     }
 }
 
 fn wait<T>(outcome: RegistryFuture<'_, T>) -> Result<T, RegistryError> {
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let waker = Waker::from(Arc::new(UnparkThread(thread::current())));
     let mut outcome = pin!(outcome);
     loop {
         match outcome.as_mut().poll(&mut Context::from_waker(&waker)) {
@@ -168,7 +169,7 @@ fn data(name: &str, value: &str) -> SessionData {
     data
 }
 
-/// The messages of an error and all its sources.
+/// Returns the messages of an error and of all its sources.
 fn full_message(error: &dyn std::error::Error) -> String {
     match error.source() {
         Some(source) => format!("{error}: {}", full_message(source)),
@@ -178,7 +179,7 @@ fn full_message(error: &dyn std::error::Error) -> String {
 
 #[cfg(feature = "conformance")]
 #[test]
-fn registry_keeps_every_promise() {
+fn registry_passes_the_conformance_tests() {
     use crate::registry::conformance::{PROMISES, block_on};
     for (name, promise) in PROMISES {
         println!("{name}");
@@ -217,7 +218,7 @@ fn record_and_data_survive_a_restart() {
 }
 
 #[test]
-fn load_of_a_record_in_memory_is_ready() {
+fn record_in_memory_loads_at_once() {
     let folder = Folder::new();
     let registry = folder.open();
     let login = log_in(&registry, "alice", NOON);
@@ -231,19 +232,19 @@ fn load_of_a_record_in_memory_is_ready() {
 fn open_and_ended_sessions_survive_a_restart() {
     let folder = Folder::new();
     let registry = folder.open();
-    let (open, mut over) = (log_in(&registry, "alice", NOON), alice(NOON));
-    over.data = data("theme", "1");
-    commit(&registry, &over);
+    let (open, mut closed) = (log_in(&registry, "alice", NOON), alice(NOON));
+    closed.data = data("theme", "1");
+    commit(&registry, &closed);
     let ended = Ended {
         by: Some("Firefox".into()),
-        ..Ended::new(Reason::Revoked, NOON).because("password_changed")
+        ..Ended::new(Reason::Revoked, NOON).with_cause("password_changed")
     };
-    let target = EndTarget::Session(session(&over));
+    let target = EndTarget::Session(session(&closed));
     assert_eq!(end(&registry, target.clone(), ended.clone()).len(), 1);
     assert_eq!(folder.number("SELECT count(*) FROM sessions WHERE data IS NOT NULL"), 0);
     drop(registry);
     let registry = folder.open();
-    let loaded = load(&registry, over.key).unwrap();
+    let loaded = load(&registry, closed.key).unwrap();
     assert_eq!((&loaded.record.ended, loaded.open), (&Some(ended), Some(1)));
     assert!(loaded.data.is_empty());
     assert_eq!(reason(&registry, open.key), None);
@@ -265,21 +266,21 @@ fn dropped_registry_leaves_no_write_ahead_log() {
 }
 
 #[test]
-fn file_holds_no_key() {
+fn file_contains_hashed_keys_only() {
     let folder = Folder::new();
     let registry = folder.open();
     let key = log_in(&registry, "alice", NOON).key;
     drop(registry);
     // Everything is in the file: see `dropped_registry_leaves_no_write_ahead_log`.
     let bytes = fs::read(folder.file()).unwrap();
-    let holds = |text: &str| bytes.windows(text.len()).any(|part| part == text.as_bytes());
-    assert!(holds(hashed(key).expose()) && !holds(key.expose()) && !holds(key.secret()));
-    assert!(load(&folder.open(), hashed(key)).is_none(), "the stored name opens nothing");
+    let contains = |text: &str| bytes.windows(text.len()).any(|part| part == text.as_bytes());
+    assert!(contains(hashed(key).expose()) && !contains(key.expose()) && !contains(key.secret()));
+    assert!(load(&folder.open(), hashed(key)).is_none(), "the stored hash is no key");
 }
 
 #[test]
-fn history_is_pruned_per_user_and_tombstones_stay_a_day() {
-    for (limit, kept) in [(Limit::Off, 4), (Limit::At(2), 2), (Limit::At(0), 0)] {
+fn pruned_history_leaves_tombstones_for_a_day() {
+    for (limit, expected) in [(Limit::Off, 4), (Limit::At(2), 2), (Limit::At(0), 0)] {
         let folder = Folder::new();
         let registry = folder.open();
         let other = log_in(&registry, "bob", NOON);
@@ -288,17 +289,17 @@ fn history_is_pruned_per_user_and_tombstones_stay_a_day() {
         let logins: Vec<_> =
             (0..4).map(|n| log_in(&registry, "alice", NOON.plus(seconds(n)))).collect();
         logins.iter().for_each(|login| drop(log_out(&registry, login, NOON.plus(minutes(1)))));
-        let newest = logins.iter().rev().take(kept);
+        let newest = logins.iter().rev().take(expected);
         let newest: Vec<_> = newest.filter_map(|login| record(&registry, login.key)).collect();
         assert_eq!(list(&registry, Query::history("alice")), newest, "{limit:?}");
         assert_eq!(list(&registry, Query::history("bob")).len(), 1, "{limit:?}");
         drop(registry);
         let registry = folder.open().history_limit(limit);
-        assert_eq!(list(&registry, Query::history("alice")).len(), kept, "{limit:?}");
+        assert_eq!(list(&registry, Query::history("alice")).len(), expected, "{limit:?}");
         assert_eq!(reason(&registry, logins[0].key), Some(Reason::LoggedOut), "{limit:?}");
         assert_eq!(folder.number("SELECT count(*) FROM sessions"), 5);
         log_in(&registry, "carol", NOON.plus(hours(25)));
-        let left = i64::try_from(kept).unwrap() + 2;
+        let left = i64::try_from(expected).unwrap() + 2;
         assert_eq!(folder.number("SELECT count(*) FROM sessions"), left, "{limit:?}");
     }
 }
@@ -358,7 +359,7 @@ fn activity_is_saved_when_the_registry_is_dropped() {
 }
 
 #[test]
-fn every_other_update_is_durable_before_it_completes() {
+fn other_updates_are_durable_before_they_complete() {
     let folder = Folder::new();
     let registry = folder.open();
     let (login, before) = (log_in(&registry, "alice", NOON), NOON.minus(hours(1)));
@@ -380,7 +381,7 @@ fn every_other_update_is_durable_before_it_completes() {
 }
 
 #[test]
-fn too_much_data_changes_nothing() {
+fn too_large_data_changes_nothing() {
     let folder = Folder::new();
     let registry = folder.open();
     let login = log_in(&registry, "alice", NOON);
@@ -391,7 +392,7 @@ fn too_much_data_changes_nothing() {
 }
 
 #[test]
-fn records_ahead_of_the_start_are_corrected() {
+fn records_ahead_of_now_are_corrected_on_start() {
     let folder = Folder::new();
     let key = log_in(&folder.open(), "alice", NOON).key;
     let earlier = NOON.minus(hours(1));
@@ -404,7 +405,7 @@ fn records_ahead_of_the_start_are_corrected() {
 }
 
 #[test]
-fn simultaneous_logins_leave_one_also_after_a_restart() {
+fn simultaneous_logins_leave_one_after_a_restart() {
     let folder = Folder::new();
     let registry = folder.open();
     let policy = Policy::new().max_sessions(1);
@@ -424,21 +425,21 @@ fn simultaneous_logins_leave_one_also_after_a_restart() {
 }
 
 #[test]
-fn commit_is_idempotent_also_after_a_restart() {
+fn commit_is_idempotent_after_a_restart() {
     let folder = Folder::new();
     let registry = folder.open();
-    let (open, over) = (log_in(&registry, "alice", NOON), log_in(&registry, "alice", NOON));
-    log_out(&registry, &over, NOON);
+    let [open, closed] = [(); 2].map(|()| log_in(&registry, "alice", NOON));
+    log_out(&registry, &closed, NOON);
     drop(registry);
     let registry = folder.open();
     assert_eq!(commit(&registry, &open).ended, None);
-    let reason = commit(&registry, &over).ended.map(|ended| ended.reason);
+    let reason = commit(&registry, &closed).ended.map(|ended| ended.reason);
     assert_eq!(reason, Some(Reason::LoggedOut));
     assert_eq!(folder.number("SELECT count(*) FROM sessions"), 2);
 }
 
 #[test]
-fn rotated_key_stays_a_tombstone_after_a_restart() {
+fn rotated_key_is_a_tombstone_after_a_restart() {
     let folder = Folder::new();
     let registry = folder.open();
     let mut login = alice(NOON);
@@ -458,7 +459,7 @@ fn rotated_key_stays_a_tombstone_after_a_restart() {
         assert_eq!((Some(new.record.id), new.open), (rotation.reauthenticated_as, Some(1)));
         assert_eq!(wait(registry.rotate(rotation.clone())).unwrap(), RotationOutcome::Ended);
         let committed = commit(registry, &login).ended.map(|ended| ended.reason);
-        assert_eq!(committed, Some(Reason::Renewed), "its login was committed before");
+        assert_eq!(committed, Some(Reason::Renewed), "login committed before");
     };
     check(&registry);
     drop(registry);
@@ -470,7 +471,7 @@ fn rotated_key_stays_a_tombstone_after_a_restart() {
 }
 
 #[test]
-fn reservation_refuses_others_and_is_lost_in_a_restart() {
+fn reservation_refuses_others_until_a_restart() {
     let folder = Folder::new();
     let registry = folder.open();
     let policy = Policy::new().max_sessions(1).overflow(Overflow::Refuse);
@@ -491,7 +492,7 @@ fn cancelled_login_leaves_no_open_session() {
     let folder = Folder::new();
     let registry = folder.open();
     let login = alice(NOON);
-    // The outcome of the commit is not awaited, as when the request is dropped.
+    // The future is dropped before it completes, as with a dropped request.
     drop(registry.commit(login.clone()));
     wait(registry.cancel(login.key, Ended::new(Reason::Revoked, NOON))).unwrap();
     assert_eq!(list(&registry, Query::open("alice")), []);
@@ -530,7 +531,7 @@ fn closed_adoption_survives_a_restart() {
 }
 
 #[test]
-fn tombstone_of_an_adopted_session_outlasts_the_day() {
+fn tombstone_of_adopted_session_stays_until_its_time() {
     let folder = Folder::new();
     let registry = folder.open().history_limit(Limit::At(0));
     let until = NOON.plus(hours(24 * 10));
@@ -549,13 +550,13 @@ fn tombstone_of_an_adopted_session_outlasts_the_day() {
 }
 
 #[test]
-fn end_of_everyone_ends_all_and_keeps_activity() {
+fn end_everyone_ends_all_and_saves_activity() {
     let folder = Folder::new();
     let registry = folder.open();
     let logins: Vec<_> = (0..20).map(|n| log_in(&registry, &format!("user {n}"), NOON)).collect();
     let later = NOON.plus(minutes(2));
     active(&registry, &logins[3], later);
-    let ended = Ended::new(Reason::Revoked, later).because("incident");
+    let ended = Ended::new(Reason::Revoked, later).with_cause("incident");
     assert_eq!(wait(registry.end_everyone(ended.clone())).unwrap(), 20);
     assert_eq!(list(&registry, Query::new().ended(false)), []);
     drop(registry);
@@ -568,7 +569,7 @@ fn end_of_everyone_ends_all_and_keeps_activity() {
 }
 
 #[test]
-fn erased_user_leaves_nothing_but_closed_adoption() {
+fn erased_user_leaves_only_closed_adoption() {
     let folder = Folder::new();
     let registry = folder.open().history_limit(Limit::At(1));
     let until = NOON.plus(hours(48));
@@ -610,21 +611,21 @@ fn export_has_all_records_and_the_data_of_open_ones() {
 }
 
 #[test]
-fn failed_write_changes_nothing_and_no_other_operation() {
+fn failed_write_changes_nothing_and_fails_alone() {
     let folder = Folder::new();
     let registry = folder.open();
     let victim = log_in(&registry, "mallory", NOON);
     folder.execute(
         "CREATE TRIGGER no_login BEFORE INSERT ON sessions WHEN NEW.user = 'mallory'
-             BEGIN SELECT RAISE(ABORT, 'out of order'); END;
+             BEGIN SELECT RAISE(ABORT, 'refused'); END;
          CREATE TRIGGER no_end BEFORE UPDATE ON sessions WHEN OLD.user = 'mallory'
-             BEGIN SELECT RAISE(ABORT, 'out of order'); END;",
+             BEGIN SELECT RAISE(ABORT, 'refused'); END;",
     );
-    let one = Policy::new().max_sessions(1);
-    let failing = NewLogin::new("mallory", NOON, &one);
+    let policy = Policy::new().max_sessions(1);
+    let failing = NewLogin::new("mallory", NOON, &policy);
     let key = failing.key;
-    let logins: Vec<_> =
-        (0..20).map(|n| registry.commit(NewLogin::new(format!("user {n}"), NOON, &one))).collect();
+    let commit = |n| registry.commit(NewLogin::new(format!("user {n}"), NOON, &policy));
+    let logins: Vec<_> = (0..20).map(commit).collect();
     let message = full_message(&wait(registry.commit(failing)).unwrap_err());
     assert!(message.contains("could not commit a login"), "{message}");
     assert!(message.contains("sessions.db"), "{message}");
@@ -644,7 +645,7 @@ fn failed_write_changes_nothing_and_no_other_operation() {
 }
 
 #[test]
-fn policy_that_cannot_be_read_back_is_refused() {
+fn unreadable_policy_is_not_stored() {
     let folder = Folder::new();
     let registry = folder.open();
     let mut login = alice(NOON);
@@ -655,7 +656,7 @@ fn policy_that_cannot_be_read_back_is_refused() {
 }
 
 #[test]
-fn session_unused_for_90_days_ends() {
+fn open_session_unused_for_90_days_ends() {
     let folder = Folder::new();
     let registry = folder.open();
     let policy = Policy::new().idle(Limit::Off).absolute(Limit::Off);
@@ -669,7 +670,7 @@ fn session_unused_for_90_days_ends() {
 }
 
 #[test]
-fn unknown_reason_and_unreadable_row_do_not_break_a_list() {
+fn list_shows_unknown_reasons_and_skips_unreadable_rows() {
     let folder = Folder::new();
     let registry = folder.open();
     let [newer, broken, known] =
@@ -693,9 +694,9 @@ fn unknown_reason_and_unreadable_row_do_not_break_a_list() {
 }
 
 #[test]
-fn file_that_is_no_registry_is_refused_with_the_fix() {
-    type Spoil = fn(&Folder);
-    let spoiled: [(Spoil, &str); 5] = [
+fn file_that_is_no_registry_is_refused_with_a_fix() {
+    type Prepare = fn(&Folder);
+    let cases: [(Prepare, &str); 5] = [
         (
             |folder| {
                 fs::write(folder.file(), "not a database, but long enough".repeat(99)).unwrap();
@@ -708,7 +709,7 @@ fn file_that_is_no_registry_is_refused_with_the_fix() {
                 drop(folder.open());
                 folder.execute("PRAGMA user_version = 99");
             },
-            "version 99 and this program knows versions up to 1; update the program",
+            "version 99, but this program supports versions up to 1; update the program",
         ),
         (
             |folder| {
@@ -719,9 +720,9 @@ fn file_that_is_no_registry_is_refused_with_the_fix() {
         ),
         (|folder| fs::create_dir(folder.file()).unwrap(), "cannot be opened"),
     ];
-    for (spoil, words) in spoiled {
+    for (prepare, words) in cases {
         let folder = Folder::new();
-        spoil(&folder);
+        prepare(&folder);
         let message = full_message(&SqliteRegistry::open(folder.file()).unwrap_err());
         assert!(message.contains(words) && message.contains("sessions.db"), "{message}");
     }
@@ -730,11 +731,11 @@ fn file_that_is_no_registry_is_refused_with_the_fix() {
 }
 
 #[test]
-fn file_under_another_name_is_in_use() {
+fn same_file_under_another_path_is_in_use() {
     let folder = Folder::new();
     let registry = folder.open();
-    let detour = folder.0.join("..").join(folder.0.file_name().unwrap()).join("sessions.db");
-    let message = SqliteRegistry::open(detour).unwrap_err().to_string();
+    let other_path = folder.0.join("..").join(folder.0.file_name().unwrap()).join("sessions.db");
+    let message = SqliteRegistry::open(other_path).unwrap_err().to_string();
     assert!(message.contains("already in use by this process"), "{message}");
     drop(registry);
     folder.open();

@@ -1,10 +1,10 @@
-//! The one thread that writes the file.
+//! Writer thread: the only one that writes the file.
 //!
-//! Commands that wait at the same time share one transaction, and thus one sync of the disk. A
-//! batch has at most one command of each shard: every command is decided on what is committed, and
-//! memory changes after the disk has. A batch that fails for one of its commands is written again
-//! command by command, so that the others do not fail with it. Where every command would fail, as
-//! while another program holds a lock, all fail at once: none waits for each of the others.
+//! Waiting commands share one transaction, and thus one sync of the disk. A batch has at most one
+//! command per shard, because a command is decided on committed state and memory changes after the
+//! file. If a batch fails, the writer writes its commands one by one: an error of one command must
+//! not fail the others. If every command would fail, as while another program has the file locked,
+//! all fail at once.
 
 use std::{
     collections::{HashSet, VecDeque},
@@ -30,28 +30,28 @@ pub(super) struct Writer {
     db: Connection,
     shared: Arc<Shared>,
     commands: Receiver<Command>,
-    waiting: VecDeque<Command>,
+    queue: VecDeque<Command>,
     housekeeping: Housekeeping,
 }
 
-/// What one transaction writes.
+/// Commands of one transaction.
 enum Batch {
-    /// At most one command of each shard.
-    OfUsers(Vec<UserCommand>),
+    /// At most one command per shard.
+    Users(Vec<UserCommand>),
     EndEveryone(Ended, Responder<u64>),
 }
 
 impl Writer {
     pub(super) fn new(db: Connection, shared: Arc<Shared>, commands: Receiver<Command>) -> Self {
-        let (waiting, housekeeping) = (VecDeque::new(), Housekeeping::new());
-        Self { db, shared, commands, waiting, housekeeping }
+        let (queue, housekeeping) = (VecDeque::new(), Housekeeping::new());
+        Self { db, shared, commands, queue, housekeeping }
     }
 
-    /// Works until the registry is dropped, then saves what is left.
+    /// Executes commands until the registry is dropped, then saves all activity.
     pub(super) fn run(mut self) {
         while self.wait() {
             match self.next_batch() {
-                Batch::OfUsers(commands) => self.commit(commands),
+                Batch::Users(commands) => self.commit(commands),
                 Batch::EndEveryone(ended, responder) => self.end_everyone(&ended, responder),
             }
             self.housekeeping.run(&mut self.db, &self.shared);
@@ -59,41 +59,42 @@ impl Writer {
         self.housekeeping.finish(&mut self.db, &self.shared);
     }
 
-    /// Waits for commands, or until housekeeping is due; `false` when no more can come.
+    /// Waits for commands, or until housekeeping is due. Returns `false` if the registry was
+    /// dropped.
     fn wait(&mut self) -> bool {
-        if self.waiting.is_empty() {
+        if self.queue.is_empty() {
             match self.commands.recv_timeout(self.housekeeping.due_in()) {
-                Ok(command) => self.waiting.push_back(command),
+                Ok(command) => self.queue.push_back(command),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return false,
             }
         }
-        self.waiting.extend(self.commands.try_iter());
+        self.queue.extend(self.commands.try_iter());
         true
     }
 
-    /// Takes the first waiting command of each shard; later ones keep their order.
+    /// Takes the first queued command of each shard. The order of the others does not change.
     fn next_batch(&mut self) -> Batch {
         let (mut batch, mut shards) = (vec![], HashSet::new());
-        let mut waiting = std::mem::take(&mut self.waiting).into_iter();
-        while let Some(command) = waiting.next() {
+        let mut queue = std::mem::take(&mut self.queue).into_iter();
+        while let Some(command) = queue.next() {
             match command {
-                Command::OfUser(command) if shards.insert(command.shard_number()) => {
+                Command::User(command) if shards.insert(command.shard_number()) => {
                     batch.push(command);
                 }
                 Command::EndEveryone(ended, responder) if shards.is_empty() => {
-                    self.waiting.extend(waiting);
+                    self.queue.extend(queue);
                     return Batch::EndEveryone(ended, responder);
                 }
                 Command::EndEveryone(..) => {
-                    self.waiting.push_back(command);
+                    self.queue.push_back(command);
                     break;
                 }
-                Command::OfUser(_) => self.waiting.push_back(command),
+                Command::User(_) => self.queue.push_back(command),
             }
         }
-        self.waiting.extend(waiting);
-        Batch::OfUsers(batch)
+        self.queue.extend(queue);
+        Batch::Users(batch)
     }
 
     fn commit(&mut self, batch: Vec<UserCommand>) {
@@ -121,14 +122,14 @@ impl Writer {
         }
     }
 
-    /// Fails `writes` and the commands behind them, which have waited as long. Operations that
-    /// change no more than memory complete.
+    /// Fails `writes` and all queued commands, which have waited as long. Operations that only
+    /// change memory complete.
     fn fail_all(&mut self, writes: impl IntoIterator<Item = PendingWrite>, error: &FileError) {
         let (db, shared) = (&self.db, &*self.shared);
         writes.into_iter().for_each(|write| write.fail(error.clone(), shared));
-        for command in self.waiting.drain(..) {
+        for command in self.queue.drain(..) {
             match command {
-                Command::OfUser(command) => {
+                Command::User(command) => {
                     let write = command.decide(db, shared);
                     write.into_iter().for_each(|write| write.fail(error.clone(), shared));
                 }
@@ -137,12 +138,12 @@ impl Writer {
         }
     }
 
-    /// Writes the file and then memory, or returns `writes` with the error.
+    /// Writes the file and then memory. After an error, returns `writes` unchanged.
     fn write(&mut self, writes: Vec<PendingWrite>) -> Result<(), (FileError, Vec<PendingWrite>)> {
         let shared = &*self.shared;
         let written = transact(&mut self.db, shared, |db| {
             writes.iter().try_for_each(|write| write.write(db, shared))?;
-            // Taken late: until here it may have waited for another program, and lists need not.
+            // Locked after the writes, which may wait for another program. Lists need not wait.
             Ok(unpoisoned(&shared.commit_lock))
         });
         match written {
@@ -156,18 +157,18 @@ impl Writer {
         let unsaved = self.housekeeping.take_unsaved(&self.shared);
         let outcome = end_everyone(&mut self.db, &self.shared, &unsaved, ended);
         match &outcome {
-            Ok(_) => self.housekeeping.prune_all(),
-            Err(_) => self.shared.put_back(unsaved),
+            Ok(_) => self.housekeeping.restart_pruning(),
+            Err(_) => self.shared.add_unsaved(unsaved),
         }
-        // It fails if no receiver is left.
+        // The receiver may have been dropped with its request.
         let _ = responder.send(outcome);
     }
 }
 
-/// Commits all of `write` or nothing; it is on the disk when this returns.
+/// Runs `write` in a transaction, which is on the disk when this function returns.
 ///
-/// After an error of the disk itself, some of it may come back at the next start: a login whose key
-/// no client has, or an end.
+/// If the disk itself fails, the file may contain a transaction that returned an error. At the next
+/// start a session may then be ended, or there may be a login whose key no client has.
 pub(super) fn transact<T>(
     db: &mut Connection,
     shared: &Shared,

@@ -1,4 +1,6 @@
-//! Activity, changed data, renewed keys and the session limit.
+//! Updates of records: activity, changed data, key rotation and the session limit.
+//!
+//! A failed update of activity only is logged. Any other failure is an error response.
 
 use actix_web::HttpResponse;
 
@@ -23,7 +25,7 @@ pub(super) async fn record_activity(
     enforces_limit: bool,
 ) -> Effects {
     let Some(loaded) = context.record() else { return Effects::default() };
-    let update = update(context, loaded, facts, stores_data);
+    let update = session_update(context, loaded, facts, stores_data);
     let has_data = !update.data.is_empty();
     if !update.is_empty() {
         let updated = context.config().registry.update(loaded.record.session_ref(), update).await;
@@ -32,19 +34,19 @@ pub(super) async fn record_activity(
         }
     }
     if enforces_limit {
-        enforce(context, loaded).await;
+        enforce_limit(context, loaded).await;
     }
     Effects::default()
 }
 
-/// Returns the update of this request: its activity, if that is due, and what it has changed.
-fn update(
+/// Returns the update of this request: activity that is due, and changes.
+fn session_update(
     context: &RequestContext,
     loaded: &LoadedRecord,
     facts: &RequestFacts,
     stores_data: bool,
 ) -> SessionUpdate {
-    // Now, not when the request came in: what others have done meanwhile is not the future.
+    // The time of the request would be too early: parallel requests may have stored later times.
     let mut update = SessionUpdate::new(context.config().now());
     if let Some(active_at) = context.due_activity(&loaded.record, || facts.is_passive) {
         update = update.active(active_at);
@@ -56,8 +58,8 @@ fn update(
     update
 }
 
-/// Data that could not be stored is an error; activity that could not is only logged. A session that
-/// has ended meanwhile stores nothing.
+/// Returns the error response of a failed update. It is `None` if only activity was lost, which is
+/// logged, or if the session has ended in the meantime.
 pub(super) fn failed_update(
     context: &RequestContext,
     updated: Result<UpdateOutcome, RegistryError>,
@@ -66,7 +68,7 @@ pub(super) fn failed_update(
     match updated {
         Ok(UpdateOutcome::Updated | UpdateOutcome::Ended) => None,
         Ok(UpdateOutcome::TooLarge) => {
-            tracing::error!(event = "sys_session_too_large", "session data not stored");
+            tracing::error!(event = "sys_session_too_large", "session data over the size limit");
             Some(configuration_error())
         }
         Err(error) => {
@@ -76,9 +78,9 @@ pub(super) fn failed_update(
     }
 }
 
-async fn enforce(context: &RequestContext, loaded: &LoadedRecord) {
+async fn enforce_limit(context: &RequestContext, loaded: &LoadedRecord) {
     let Some(limit) = context.exceeded_limit() else { return };
-    // Without a device: no login has taken the place.
+    // No login has evicted these sessions, so `ended` names no device.
     let ended = Ended::new(Reason::Evicted, context.config().now());
     let session = loaded.record.session_ref();
     match context.config().registry.enforce_limit(session, limit, ended).await {
@@ -90,14 +92,14 @@ async fn enforce(context: &RequestContext, loaded: &LoadedRecord) {
 pub(super) async fn rotate_key(context: &RequestContext, facts: &RequestFacts) -> Effects {
     let Some(loaded) = context.record() else { return Effects::default() };
     warn_if_near_end(context);
-    let update = update(context, loaded, facts, true);
+    let update = session_update(context, loaded, facts, true);
     let rotation = KeyRotation::new(loaded.record.session_ref(), loaded.key, update);
     let to = rotation.to;
     match context.config().registry.rotate(rotation).await {
         Ok(RotationOutcome::Rotated) => with_session_cookie(context, &to, &loaded.record),
         Ok(RotationOutcome::Lost | RotationOutcome::Ended) => Effects::default(),
         Ok(RotationOutcome::TooLarge) => {
-            tracing::error!(event = "sys_session_too_large", "session data not stored");
+            tracing::error!(event = "sys_session_too_large", "session data over the size limit");
             Effects::response(configuration_error())
         }
         Err(error) => {
@@ -107,7 +109,8 @@ pub(super) async fn rotate_key(context: &RequestContext, facts: &RequestFacts) -
     }
 }
 
-/// `Identity::login` of the same user renews the key only, which surprises a login form.
+/// Warns if the key is renewed shortly before the session ends. A login form that calls
+/// `Identity::login` for the same user expects new timeouts, but only renews the key.
 fn warn_if_near_end(context: &RequestContext) {
     if let AccessState::Active(deadlines) = *context.access()
         && let (Limit::At(left), Some(warning)) = (deadlines.nearest(), context.policy().warning())

@@ -1,32 +1,37 @@
-//! Effects of a request that adopts a session of another session layer.
+//! Effects of a request that adopts an old session.
+//!
+//! A browser never loses the old cookie before it has a session cookie or the session has ended.
 
 use std::rc::Rc;
 
 use actix_web::cookie::Cookie;
 
-use super::{Effects, carry_out};
+use super::{Effects, apply_decision};
 use crate::{
     context::{RequestContext, changes::UserChange, facts::RequestFacts},
     settle::decision::{Action, Decision},
 };
 
-/// Does what was decided, and gives the session a cookie of ours.
-pub(crate) async fn carry_out_and_adopt(
+/// Carries out the decision and replaces the old cookie with a session cookie.
+pub(crate) async fn apply_and_adopt(
     decision: &Decision,
     user: UserChange,
     context: &Rc<RequestContext>,
     facts: &RequestFacts,
 ) -> Effects {
-    let mut effects = carry_out(decision, user, context, facts).await;
-    // What has failed leaves the old cookie: the next request adopts the same session.
+    let mut effects = apply_decision(decision, user, context, facts).await;
+    // After a failure, the browser keeps the old cookie. The next request adopts the same session.
     if effects.response.is_none() {
         effects.cookies.extend(adoption_cookies(context, decision.action).await);
     }
     effects
 }
 
-/// The response to an adopting request replaces the cookie of the other session layer by ours, but
-/// not that of a newer login. What cannot be known leaves the old cookie: it is adopted again.
+/// Returns the cookies that replace the old cookie with a session cookie.
+///
+/// If the session has ended, the browser only deletes the old cookie, because it may have a newer
+/// login. If the registry is unavailable, nothing changes: the next request adopts the session
+/// again.
 async fn adoption_cookies(context: &RequestContext, action: Action) -> Vec<Cookie<'static>> {
     let config = context.config();
     let (Some(migration), Some(loaded)) = (&config.migration, context.record()) else {
@@ -37,7 +42,7 @@ async fn adoption_cookies(context: &RequestContext, action: Action) -> Vec<Cooki
         return vec![removal];
     }
     match config.registry.load(loaded.key, false).await {
-        Ok(Some(now)) if now.record.ended.is_none() => {
+        Ok(Some(present)) if present.record.ended.is_none() => {
             vec![removal, config.cookies.session_cookie(&loaded.key, None)]
         }
         Ok(_) => vec![removal],

@@ -1,8 +1,10 @@
-//! What an anonymous visitor has written, and what was written before a suspension.
+//! Writes to the anonymous cookie, and writes to a suspended session.
+//!
+//! The cookie is sent only if its content changes.
 
 use actix_web::{HttpResponse, cookie::Cookie};
 
-use super::{Effects, activity::failed_update, is_dead};
+use super::{Effects, activity::failed_update, is_key_void};
 use crate::{
     context::RequestContext,
     cookies::AnonymousTooLarge,
@@ -11,10 +13,10 @@ use crate::{
 };
 
 pub(super) fn write_anonymous(context: &RequestContext) -> Effects {
-    anonymous_effects(context, is_dead(context))
+    anonymous_effects(context, is_key_void(context))
 }
 
-/// The session stays as it is for requests that can use it.
+/// Stores the writes of a request that could not use its session. The session stays open.
 pub(super) async fn restore(context: &RequestContext, stores_data: bool) -> Effects {
     if stores_data && let Some(response) = store_writes_before_suspension(context).await {
         return Effects::response(response);
@@ -25,8 +27,8 @@ pub(super) async fn restore(context: &RequestContext, stores_data: bool) -> Effe
     }
 }
 
-/// What a middleware wrote to the record before a stricter layer suspended the session is stored:
-/// the session goes on elsewhere.
+/// Stores the changes that a middleware made before a stricter layer suspended the session. Other
+/// pages still use this session.
 async fn store_writes_before_suspension(context: &RequestContext) -> Option<HttpResponse> {
     let data = context.record_changes();
     let loaded = context.record().filter(|_| !data.is_empty())?;
@@ -35,27 +37,30 @@ async fn store_writes_before_suspension(context: &RequestContext) -> Option<Http
     failed_update(context, updated, true)
 }
 
-/// Returns the effects of what an anonymous visitor has written.
-pub(super) fn anonymous_effects(context: &RequestContext, is_dead: bool) -> Effects {
-    match anonymous_cookie(context, is_dead) {
+/// Returns the effects of the writes of an anonymous visitor.
+pub(super) fn anonymous_effects(context: &RequestContext, is_key_void: bool) -> Effects {
+    match anonymous_cookie(context, is_key_void) {
         Ok(cookie) => Effects { cookies: cookie.into_iter().collect(), response: None },
         Err(AnonymousTooLarge) => {
-            tracing::error!(event = "sys_anonymous_too_large", "anonymous session not stored");
+            tracing::error!(
+                event = "sys_anonymous_too_large",
+                "anonymous session too large for a cookie"
+            );
             Effects::response(configuration_error())
         }
     }
 }
 
-/// Returns the anonymous cookie if it changes. A cookie whose content is gone is removed.
+/// Returns the anonymous cookie if it changes. A cookie without content is deleted.
 fn anonymous_cookie(
     context: &RequestContext,
-    is_dead: bool,
+    is_key_void: bool,
 ) -> Result<Option<Cookie<'static>>, AnonymousTooLarge> {
     if !context.may_change_anonymous() {
         return Ok(None);
     }
     let before = &context.cookies.anonymous;
-    let state = context.anonymous_state(is_dead).map_err(|DataTooLarge| AnonymousTooLarge)?;
+    let state = context.anonymous_state(is_key_void).map_err(|DataTooLarge| AnonymousTooLarge)?;
     let cookies = &context.config().cookies;
     if before.has_same_content(&state) {
         return Ok(None);

@@ -1,6 +1,8 @@
-//! Ends sessions: a sign-out, or an expired one.
+//! End of sessions: sign-out and expiry.
+//!
+//! Only a sign-out deletes the session cookie.
 
-use super::{Effects, anonymous::anonymous_effects, is_dead, registry_failed};
+use super::{Effects, anonymous::anonymous_effects, is_key_void, registry_failed};
 use crate::{
     context::{RequestContext, load::LoadedRecord},
     error::RegistryError,
@@ -8,7 +10,7 @@ use crate::{
     session::{reason::Reason, record::Ended},
 };
 
-/// Ends a session. Returns `false` if it had ended meanwhile.
+/// Ends a session. Returns `false` if it had already ended.
 pub(super) async fn end(
     context: &RequestContext,
     loaded: &LoadedRecord,
@@ -26,11 +28,14 @@ pub(super) async fn end(
     Ok(!ended.is_empty())
 }
 
-/// "You have signed out" must not be said while a copy of the cookie still works. The cookie of a
-/// session that had ended before, or has a new key, stays: the browser may have another one by now.
+/// Signs the user out. If the registry fails, the response is 503 and not a success, because copies
+/// of the cookie still work.
+///
+/// The cookie is deleted only if this request has ended the session. Otherwise the browser may have
+/// the cookie of a newer login.
 pub(super) async fn sign_out(context: &RequestContext) -> Effects {
     let reason = match context.end_reason() {
-        // The session goes on under its new key until now.
+        // The session is still open under its new key, and the sign-out ends it.
         Reason::Renewed => Reason::LoggedOut,
         reason => reason,
     };
@@ -48,7 +53,7 @@ pub(super) async fn sign_out(context: &RequestContext) -> Effects {
     if ends_now {
         effects.cookies.push(cookies.removed_session_cookie());
     }
-    context.drop_record_messages();
+    context.discard_record_messages();
     let state = context.signed_out_state(ends_now);
     if !state.is_empty() {
         effects.cookies.extend(cookies.anonymous_cookie(state, context.now).ok());
@@ -58,9 +63,9 @@ pub(super) async fn sign_out(context: &RequestContext) -> Effects {
     effects
 }
 
-/// Ends an expired session. What the request wrote as an anonymous visitor's stays the visitor's.
+/// Ends an expired session. Writes of this request go to the anonymous cookie.
 pub(super) async fn end_expired(context: &RequestContext) -> Effects {
-    if let Some(loaded) = context.record().filter(|_| !is_dead(context))
+    if let Some(loaded) = context.record().filter(|_| !is_key_void(context))
         && let Err(error) = end(context, loaded, context.end_reason(), false).await
     {
         return Effects::response(registry_failed(context, &error));

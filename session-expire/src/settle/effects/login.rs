@@ -1,10 +1,14 @@
-//! Commits and cancels logins.
+//! Commit and cancellation of logins.
+//!
+//! A login that fails ends no session of its user and is cancelled.
 
 use actix_web::HttpResponse;
 
 use super::{Effects, activity::record_activity, end::end, registry_failed, with_session_cookie};
 use crate::{
-    context::{RequestContext, changes::UserChange, facts::RequestFacts, pending_login::Guard},
+    context::{
+        RequestContext, changes::UserChange, facts::RequestFacts, pending_login::LoginGuard,
+    },
     event::Event,
     response::problem::{configuration_error, too_many_sessions, unavailable},
     session::{
@@ -14,8 +18,8 @@ use crate::{
     },
 };
 
-/// The user of a login that did not happen is removed: an outer middleware must not take the user
-/// for signed in. The request counts as activity of the session that it came with.
+/// Removes the user of a failed login from the session, because an outer middleware may read it.
+/// The request counts as activity of its previous session.
 pub(super) async fn cancel(context: &RequestContext, facts: &RequestFacts) -> Effects {
     context.session.remove_user();
     if context.access().is_active() {
@@ -36,7 +40,7 @@ pub(super) async fn commit_login(
     };
     match committed {
         Ok((key, record)) => {
-            context.config().diagnostics.saw_user();
+            context.config().diagnostics.record_user();
             with_session_cookie(context, &key, &record)
         }
         Err(response) => {
@@ -49,14 +53,18 @@ pub(super) async fn commit_login(
 async fn commit(
     context: &RequestContext,
     mut login: NewLogin,
-    mut guard: Guard,
+    mut guard: LoginGuard,
 ) -> Result<(RecordKey, SessionRecord), HttpResponse> {
     let key = login.key;
     match context.login_data(&login.user) {
         Ok(data) => login.data = data,
         Err(error) => {
             guard.cancel().await;
-            tracing::error!(event = "sys_session_too_large", %error, "login refused");
+            tracing::error!(
+                event = "sys_session_too_large",
+                %error,
+                "session data over the size limit"
+            );
             return Err(configuration_error());
         }
     }
@@ -73,7 +81,7 @@ async fn commit(
         }
         Ok(LoginOutcome::Refused { active }) => {
             guard.disarm();
-            Err(refused(context, &active))
+            Err(refuse_login(context, &active))
         }
         Ok(LoginOutcome::AdoptionClosed) => Err(unavailable()),
         Err(error) => {
@@ -83,26 +91,28 @@ async fn commit(
     }
 }
 
-/// The session limit is reached.
-fn refused(context: &RequestContext, active: &[SessionRecord]) -> HttpResponse {
+/// Emits the refusal, and returns the response that lists the active sessions.
+fn refuse_login(context: &RequestContext, active: &[SessionRecord]) -> HttpResponse {
     let user = active.first().map_or("", |record| &record.user);
     context.config().emit(&Event::LoginRefused { user });
     too_many_sessions(active)
 }
 
-/// Ends the session that this browser had of another user, before the login evicts any: a login that
-/// fails ends no session of its own user.
+/// Ends this browser's session of another user.
+///
+/// It runs before the commit, which evicts sessions of `login.user`. If it fails, none of them
+/// ends.
 async fn end_other_user(
     context: &RequestContext,
     login: &NewLogin,
-    guard: &Guard,
+    guard: &LoginGuard,
 ) -> Result<(), HttpResponse> {
     let other = context.record().filter(|loaded| loaded.record.user != login.user);
     let Some(loaded) = other.filter(|loaded| loaded.record.ended.is_none()) else { return Ok(()) };
     if !guard.is_reserved() {
         match context.reserve(login).await {
             Ok(ReserveOutcome::Reserved) => {}
-            Ok(ReserveOutcome::Refused { active }) => return Err(refused(context, &active)),
+            Ok(ReserveOutcome::Refused { active }) => return Err(refuse_login(context, &active)),
             Err(error) => return Err(registry_failed(context, &error)),
         }
     }

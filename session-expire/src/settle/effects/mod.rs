@@ -1,4 +1,6 @@
-//! Carries out a decision: operations of the registry, cookies and events.
+//! Effects of the settle decision: registry operations, cookies and events.
+//!
+//! A failed login, end or change of data replaces the response and sets no cookie.
 
 mod activity;
 pub(crate) mod adoption;
@@ -26,11 +28,11 @@ use crate::{
     session::{key::RecordKey, record::SessionRecord},
 };
 
-/// What a response gets from a decision.
+/// Effects of a decision on the response.
 #[derive(Default)]
 pub(crate) struct Effects {
     pub(crate) cookies: Vec<Cookie<'static>>,
-    /// In the place of the handler's response.
+    /// Response that replaces the handler's.
     pub(crate) response: Option<HttpResponse>,
 }
 
@@ -40,8 +42,8 @@ impl Effects {
     }
 }
 
-/// Does what was decided. Every path that commits no login cancels one that was reserved.
-pub(crate) async fn carry_out(
+/// Carries out the action of `decision`. Cancels a reserved login unless the action commits it.
+pub(crate) async fn apply_decision(
     decision: &Decision,
     user: UserChange,
     context: &Rc<RequestContext>,
@@ -59,7 +61,7 @@ pub(crate) async fn carry_out(
             record_activity(context, facts, stores_data, enforces_limit).await
         }
         Action::RotateKey => rotate_key(context, facts).await,
-        // Boxed, so that the future of all other actions stays small.
+        // Boxed to limit the size of the future for all other actions.
         Action::CommitLogin => Box::pin(commit_login(user, context, facts)).await,
         Action::CancelLogin => cancel(context, facts).await,
         Action::End => sign_out(context).await,
@@ -67,21 +69,22 @@ pub(crate) async fn carry_out(
     }
 }
 
-/// The key of an ended session was used again.
+/// Emits an event if the request carries the key of an ended or unknown session.
 fn emit_refused(context: &RequestContext) {
     if let AccessState::Expired(reason) = *context.access()
-        && is_dead(context)
+        && is_key_void(context)
     {
         context.config().emit(&Event::Refused { reason });
     }
 }
 
-/// Returns `true` if the key of the request can never be used again.
-pub(super) fn is_dead(context: &RequestContext) -> bool {
+/// Returns `true` if the session of the request has ended or is unknown. No request can use its key
+/// any more.
+pub(super) fn is_key_void(context: &RequestContext) -> bool {
     context.record().is_none_or(|loaded| loaded.record.ended.is_some())
 }
 
-/// Returns the cookie of a session; the anonymous cookie is no longer needed.
+/// Returns effects that set the session cookie and delete the anonymous cookie.
 pub(super) fn with_session_cookie(
     context: &RequestContext,
     key: &RecordKey,
@@ -96,7 +99,8 @@ pub(super) fn with_session_cookie(
     effects
 }
 
-/// A login with a policy of its own outlives the browser, for as long as it lasts.
+/// Returns the lifetime of the session cookie, or `None` if it ends with the browser. A login
+/// policy that sets `absolute` makes the cookie persistent.
 fn remaining_lifetime(
     context: &RequestContext,
     record: &SessionRecord,

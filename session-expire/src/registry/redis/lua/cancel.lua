@@ -1,8 +1,9 @@
+-- Releases the reservation of a login, and ends its record if the login was committed.
 allow_when_full()
-release(ask.name)
-local record = end_record({}, ask.name, ask)
+release(args.name)
+local record = end_record({}, args.name, args)
 if record then
-  prune_history(record.owner)
+  prune_history(record.user_hash)
   extend_expiry()
 end
 return {}

@@ -1,7 +1,7 @@
--- `SessionRecord::update` and `SessionData::apply`: the same as in Rust, line by line.
+-- `SessionRecord::update` and `SessionData::apply`; changes must be made in Rust, too.
 --
--- Data is a row of items `kind name_bytes:value_bytes:name value`; see data.rs. Values stay opaque:
--- cjson would round their numbers and confuse empty lists with empty maps.
+-- Session data is a sequence of items `kind name_bytes:value_bytes:name value`; see data.rs. The
+-- scripts do not parse values: cjson would round numbers and confuse empty lists with empty maps.
 local function least(a, b)
   return tonumber(b) < tonumber(a) and b or a
 end
@@ -38,7 +38,7 @@ local function is_message(item)
   return item.kind == 'm'
 end
 
--- What `changes` make of `items`, in the order: removed, set, consumed, added.
+-- Applies `changes` to `items`. Returns the items, and the number of surplus messages.
 local function merge(items, changes)
   local entries, messages, consumed = {}, {}, {}
   for _, item in ipairs(items) do
@@ -55,8 +55,8 @@ local function merge(items, changes)
       items[#items + 1], entries[change.name] = change, change
     elseif change.kind == 'c' then
       consumed[change.name] = true
-    -- The first attempt may have added it.
-    elseif is_message(change) and not (is_again and messages[change.name]) then
+    -- The first attempt may have added the message.
+    elseif is_message(change) and not (is_retry and messages[change.name]) then
       change.is_new = true
       items[#items + 1] = change
     end
@@ -69,12 +69,12 @@ local function merge(items, changes)
       if is_message(item) then count = count + 1 end
     end
   end
-  return left, count - tonumber(ask.max_messages)
+  return left, count - tonumber(args.max_messages)
 end
 
--- The text of the data after the changes; nothing if it would be too large.
+-- Returns the data after the changes; nothing if it would be too large.
 local function merge_text(text)
-  local items, surplus = merge(parse(text), parse(ask.data))
+  local items, surplus = merge(parse(text), parse(args.data))
   local texts, bytes = {}, 0
   for _, item in ipairs(items) do
     if is_message(item) and surplus > 0 then
@@ -84,7 +84,7 @@ local function merge_text(text)
       bytes = bytes + #item.value + (is_entry(item) and #item.name or 0)
     end
   end
-  if bytes <= tonumber(ask.max_bytes) then return table.concat(texts) end
+  if bytes <= tonumber(args.max_bytes) then return table.concat(texts) end
 end
 
 local function write_data(name, text)
@@ -95,17 +95,16 @@ local function write_data(name, text)
   end
 end
 
--- Returns `false`, and changes nothing, if the data would be too large.
+-- Merges the changes into the data. Returns false, changing nothing, if it would be too large.
 local function merge_data(name)
-  if not ask.data then return true end
+  if not args.data then return true end
   local merged = merge_text(redis.call('HGET', records, 'd:' .. name) or '')
   if merged then write_data(name, merged) end
   return merged ~= nil
 end
 
--- `SessionRecord::note_client`.
-local function note_client(record)
-  local client = ask.client
+local function set_last_client(record)
+  local client = args.client
   if not client then return end
   local is_other = client.device ~= record.device or client.ip ~= record.ip
   record.last_device = is_other and client.device or nil
@@ -113,14 +112,16 @@ local function note_client(record)
 end
 
 local function update(record)
-  record.logged_in_at = least(record.logged_in_at, ask.at)
-  record.authenticated_at = least(record.authenticated_at, ask.at)
-  record.last_seen = least(record.last_seen, ask.at)
-  if ask.active_at then
-    record.last_seen = most(record.last_seen, least(ask.active_at, ask.at))
-    note_client(record)
+  record.logged_in_at = least(record.logged_in_at, args.at)
+  record.authenticated_at = least(record.authenticated_at, args.at)
+  record.last_seen = least(record.last_seen, args.at)
+  if args.active_at then
+    record.last_seen = most(record.last_seen, least(args.active_at, args.at))
+    set_last_client(record)
   end
-  -- An empty text takes it away.
-  if ask.user_policy then record.user_policy = ask.user_policy ~= '' and ask.user_policy or nil end
-  record.signing_key = ask.signing_key or record.signing_key
+  -- An empty text removes the user policy.
+  if args.user_policy then
+    record.user_policy = args.user_policy ~= '' and args.user_policy or nil
+  end
+  record.signing_key = args.signing_key or record.signing_key
 end

@@ -1,9 +1,10 @@
+-- Ends the surplus sessions of a user beside the requesting one, and returns the ended records.
 allow_when_full()
 local ended = {}
-local record, name = read_open(ask.user, ask.id)
+local record, name = read_open(args.user, args.id)
 if not record or record.uncounted then return ended end
-add_ended_before(ended, function(other) return other.owner == ask.user end)
-end_surplus(ended, open_sessions(ask.user, name))
-prune_history(ask.user)
+add_ended_by_first_attempt(ended, function(other) return other.user_hash == args.user end)
+end_surplus(ended, open_sessions(args.user, name))
+prune_history(args.user)
 extend_expiry()
 return ended

@@ -1,5 +1,5 @@
--- The rules of `SessionLimit` and of `judge`: the same as in Rust, line by line.
-local limit = tonumber(ask.limit)
+-- Rules of `SessionLimit` and `judge`; changes must be made in Rust, too.
+local limit = tonumber(args.limit)
 local LAST = 9223372036854775807
 
 local function expired_since(start, timeout)
@@ -16,56 +16,58 @@ local function expiry_reason(record)
   return session and 'absolute' or idle and 'idle' or nil
 end
 
--- The other counted open sessions of `user`, oldest login first; none if there are too few to
--- matter.
+-- Returns the counted open sessions of `user` except `except`, oldest login first. If a slot is
+-- free it returns none without reading the records.
 local function open_sessions(user, except)
-  local found = {}
-  if count(open, user, COUNTED) + count(open, user, RESERVED) < limit then return found end
-  for _, member in ipairs(members(open, user, COUNTED, COUNTED)) do
-    local name = name_of(member)
+  local sessions = {}
+  local taken = count(open_index, user, COUNTED) + count(open_index, user, RESERVED)
+  if taken < limit then return sessions end
+  for _, member in ipairs(members(open_index, user, COUNTED, COUNTED)) do
+    local name = record_name(member)
     local record, text = read(name)
     if record and not record.ended and name ~= except then
-      found[#found + 1] = {
-        name = name, text = text, position = #found,
+      sessions[#sessions + 1] = {
+        name = name, text = text, position = #sessions,
         expired = expiry_reason(record),
         logged_in_at = tonumber(record.logged_in_at), last_seen = tonumber(record.last_seen),
       }
     end
   end
-  return found
+  return sessions
 end
 
--- The reservation of a slot that is still active.
+-- Returns the reservation of a login if its deadline has not passed.
 local function read_reservation(name)
   local reservation = read_json('r:' .. name)
   if reservation and tonumber(reservation.deadline) > now then return reservation end
 end
 
--- How many slots of `user` are held for other logins.
+-- Returns how many slots of `user` are reserved for other logins.
 local function count_reservations(user, except)
-  local held = 0
-  for _, member in ipairs(members(open, user, RESERVED, RESERVED)) do
-    local name = name_of(member)
-    if name ~= except and read_reservation(name) then held = held + 1 end
+  local reserved = 0
+  for _, member in ipairs(members(open_index, user, RESERVED, RESERVED)) do
+    local name = record_name(member)
+    if name ~= except and read_reservation(name) then reserved = reserved + 1 end
   end
-  return held
+  return reserved
 end
 
--- The active sessions, after the word `refused`, if one more session is refused.
-local function refusal(others)
-  if ask.overflow ~= 'refuse' then return end
+-- If one more session is refused, returns the word `refused` and the active sessions.
+local function refused_outcome(others)
+  if args.overflow ~= 'refuse' then return end
   local active = { 'refused' }
   for _, session in ipairs(others) do
     if not session.expired then active[#active + 1] = session.text end
   end
-  if #active - 1 + count_reservations(ask.user, ask.name) >= limit then return active end
+  if #active - 1 + count_reservations(args.user, args.name) >= limit then return active end
 end
 
--- Ends those of `others` that are too many beside one more: first the expired, then the oldest.
+-- Ends the sessions of `others` that leave no slot for one more: expired ones first, then the
+-- oldest or the least recently used.
 local function end_surplus(ended, others)
   local surplus = #others + 1 - limit
   if surplus <= 0 then return end
-  local age = ask.overflow == 'least_recent' and 'last_seen' or 'logged_in_at'
+  local age = args.overflow == 'least_recent' and 'last_seen' or 'logged_in_at'
   table.sort(others, function(a, b)
     if (a.expired == nil) ~= (b.expired == nil) then return a.expired ~= nil end
     if a[age] ~= b[age] then return a[age] < b[age] end
@@ -73,6 +75,6 @@ local function end_surplus(ended, others)
   end)
   for i = 1, math.min(surplus, #others) do
     local session = others[i]
-    end_record(ended, session.name, session.expired and { reason = session.expired } or ask)
+    end_record(ended, session.name, session.expired and { reason = session.expired } or args)
   end
 end

@@ -1,4 +1,7 @@
-//! Identity of a file in use: whether it is still the one at its path.
+//! Identity of a file in use.
+//!
+//! A write to a file that was moved or replaced would be lost. The writer therefore checks the
+//! identity before every commit.
 
 use std::{
     fs::{self, File, Metadata},
@@ -9,26 +12,26 @@ use std::{
 
 use crate::registry::sqlite::error::FileError;
 
-/// Identity of a file in use. Writes are lost if another file lies at its path.
+/// Identity of a file in use: its path, and the number of the open file.
 pub(crate) struct FileIdentity {
     path: Arc<PathBuf>,
     number: Option<FileNumber>,
 }
 
-/// Device and inode, which are unique while the file is open.
+/// Device and inode, which identify a file while it is open.
 type FileNumber = (u64, u64);
 
 impl FileIdentity {
     pub(crate) fn new(path: PathBuf, file: &File) -> io::Result<Self> {
-        Ok(Self { path: Arc::new(path), number: number(&file.metadata()?) })
+        Ok(Self { path: Arc::new(path), number: file_number(&file.metadata()?) })
     }
 
-    /// Returns [`FileError::Moved`] if no file or another file lies at the path.
+    /// Returns [`FileError::Moved`] if the path names no file or another file.
     pub(crate) fn check(&self) -> Result<(), FileError> {
         let is_same = match fs::metadata(&*self.path) {
             _ if self.number.is_none() => true,
-            Ok(found) => number(&found) == self.number,
-            // A process may write on without the right to look there again.
+            Ok(metadata) => file_number(&metadata) == self.number,
+            // The process may have lost the permission to read the folder since.
             Err(error) => !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory),
         };
         if is_same { Ok(()) } else { Err(FileError::Moved { file: Arc::clone(&self.path) }) }
@@ -36,13 +39,13 @@ impl FileIdentity {
 }
 
 #[cfg(unix)]
-fn number(file: &Metadata) -> Option<FileNumber> {
+fn file_number(file: &Metadata) -> Option<FileNumber> {
     use std::os::unix::fs::MetadataExt;
     Some((file.dev(), file.ino()))
 }
 
-/// Nothing to compare: Windows refuses to move a database that is open.
+/// Returns `None`: Windows does not let another process move an open database.
 #[cfg(not(unix))]
-fn number(_: &Metadata) -> Option<FileNumber> {
+fn file_number(_: &Metadata) -> Option<FileNumber> {
     None
 }

@@ -1,10 +1,12 @@
-//! Queries for single records, and for what is kept beside them.
+//! Queries for single records and for closed adoptions.
+//!
+//! They change nothing. The writer and the reader use them.
 
 use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::rows::{COLUMNS, read};
+use super::rows::{COLUMNS, read_row};
 use crate::{
     registry::index::write_set::AdoptionClosing,
     session::{
@@ -15,12 +17,12 @@ use crate::{
     time::Timestamp,
 };
 
-/// Loads the record of a key that memory does not know. A key that was rotated yields its record as
-/// ended for [`Reason::Renewed`].
+/// Loads the record of a key that is not in memory. A rotated key loads its record as ended for
+/// [`Reason::Renewed`].
 pub(crate) fn load(db: &Connection, key: &RecordKey) -> rusqlite::Result<Option<SessionRecord>> {
     let sql = format!("SELECT {COLUMNS} FROM sessions WHERE key_hash = ?1");
     let mut select = db.prepare_cached(&sql)?;
-    match select.query_row([key.expose()], read).optional()? {
+    match select.query_row([key.expose()], read_row).optional()? {
         Some(stored) => Ok(Some(stored.record)),
         None => load_renewed(db, key),
     }
@@ -32,13 +34,12 @@ fn load_renewed(db: &Connection, key: &RecordKey) -> rusqlite::Result<Option<Ses
     let renewed = select.query_row([key.expose()], |row| Ok((row.get(0)?, row.get(1)?)));
     let Some((seq, renewed_at)): Option<(i64, i64)> = renewed.optional()? else { return Ok(None) };
     let sql = format!("SELECT {COLUMNS} FROM sessions WHERE seq = ?1");
-    let stored = db.prepare_cached(&sql)?.query_row([seq], read).optional()?;
+    let stored = db.prepare_cached(&sql)?.query_row([seq], read_row).optional()?;
     let ended = Ended::new(Reason::Renewed, Timestamp::from_millis(renewed_at));
     Ok(stored.map(|stored| SessionRecord { ended: Some(ended), ..stored.record }))
 }
 
-/// Returns how many records of `user` there are, and until when the latest of their tombstones must
-/// be kept.
+/// Returns the number of records of `user`, and the latest `tombstone_until` among them.
 pub(crate) fn summary(db: &Connection, user: &str) -> rusqlite::Result<(u64, Option<Timestamp>)> {
     let sql = "SELECT count(*), max(tombstone_until) FROM (
              SELECT tombstone_until FROM sessions WHERE user = ?1 AND in_history = 1

@@ -1,4 +1,7 @@
-//! Conversion of session records to rows and back.
+//! Conversion between session records and rows.
+//!
+//! Rows contain hashes of keys, never a key. A word of a newer version of this crate does not make
+//! a row unreadable. The queries and statements of the file use these conversions.
 
 use std::{error::Error, str::FromStr, sync::Arc, time::Duration};
 
@@ -10,51 +13,52 @@ use crate::{
     session::{
         client::Client,
         data::SessionData,
-        key::{PublicId, RecordKey, SigningKey},
+        key::{PublicId, RecordKey},
         reason::Reason,
         record::{Ended, SessionRecord},
+        signing_key::SigningKey,
     },
     time::Timestamp,
 };
 
-/// Columns that [`read`] expects, in this order.
+/// Columns that [`read_row`] expects, in this order.
 pub(crate) const COLUMNS: &str = "key_hash, id, signing_key, user, logged_in_at, \
      authenticated_at, last_seen, ip, device, last_ip, last_device, idle_ms, absolute_ms, \
      login_policy, user_policy, uncounted, actor, generation, tombstone_until, ended_at, \
      ended_reason, ended_cause, ended_by, data";
 
-/// Returns the name under which a key is stored: its partition key, then letters from its SHA-256.
-/// A stolen file does not contain the key, and thus opens no session.
+/// Returns the key under which a record is stored: the same partition key, then letters and digits
+/// of the SHA-256 of `key`. A stolen file thus contains no key.
 pub(crate) fn hashed(key: RecordKey) -> RecordKey {
     const LETTERS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     let digest = Sha256::digest(key.expose());
-    let mut name = [0; 26];
-    let (tag, letters) = name.split_at_mut(key.partition_key().len());
-    tag.copy_from_slice(key.partition_key().as_bytes());
+    let mut hashed = [0; 26];
+    let (partition_key, letters) = hashed.split_at_mut(key.partition_key().len());
+    partition_key.copy_from_slice(key.partition_key().as_bytes());
     for (letter, byte) in letters.iter_mut().zip(digest) {
         *letter = LETTERS[usize::from(byte % 62)];
     }
-    // 4 + 22 letters are always a key; the fallback only spares a panic.
-    str::from_utf8(&name).ok().and_then(RecordKey::parse).unwrap_or(key)
+    // 26 letters and digits always parse; the fallback only avoids a panic.
+    str::from_utf8(&hashed).ok().and_then(RecordKey::parse).unwrap_or(key)
 }
 
-/// A row of [`COLUMNS`].
-pub(crate) struct StoredSession {
+/// Row of the table `sessions`.
+pub(crate) struct SessionRow {
     pub(crate) key: RecordKey,
     pub(crate) record: SessionRecord,
     pub(crate) data: SessionData,
 }
 
-/// Reads a row of [`COLUMNS`].
-pub(crate) fn read(row: &Row<'_>) -> rusqlite::Result<StoredSession> {
+/// Converts a row of [`COLUMNS`].
+pub(crate) fn read_row(row: &Row<'_>) -> rusqlite::Result<SessionRow> {
     let record = SessionRecord {
-        id: word(row, 1, PublicId::parse)?,
-        signing_key: word(row, 2, SigningKey::parse)?,
+        id: parse_with(row, 1, PublicId::parse)?,
+        signing_key: parse_with(row, 2, SigningKey::parse)?,
         user: row.get(3)?,
         logged_in_at: Timestamp::from_millis(row.get(4)?),
         authenticated_at: Timestamp::from_millis(row.get(5)?),
         last_seen: Timestamp::from_millis(row.get(6)?),
-        client: Client { ip: parsed(row, 7)?, device: row.get(8)? },
+        client: Client { ip: parse_column(row, 7)?, device: row.get(8)? },
         last_client: last_client(row)?,
         idle: limit(row.get(11)?),
         absolute: limit(row.get(12)?),
@@ -67,12 +71,12 @@ pub(crate) fn read(row: &Row<'_>) -> rusqlite::Result<StoredSession> {
         ended: ended(row)?,
     };
     let data = data(row)?;
-    Ok(StoredSession { key: word(row, 0, RecordKey::parse)?, record, data })
+    Ok(SessionRow { key: parse_with(row, 0, RecordKey::parse)?, record, data })
 }
 
 fn last_client(row: &Row<'_>) -> rusqlite::Result<Option<Client>> {
     let Some(device) = row.get::<_, Option<Arc<str>>>(10)? else { return Ok(None) };
-    Ok(Some(Client { ip: parsed(row, 9)?, device }))
+    Ok(Some(Client { ip: parse_column(row, 9)?, device }))
 }
 
 fn policy(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Arc<PolicyPatch>>> {
@@ -83,11 +87,12 @@ fn policy(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Arc<PolicyPat
 
 fn data(row: &Row<'_>) -> rusqlite::Result<SessionData> {
     let Some(text) = row.get_ref(23)?.as_str_or_null()? else { return Ok(SessionData::default()) };
-    // The error of the parser could show data of the application in a log.
+    // The error of the parser is discarded: it could show session data in a log.
     serde_json::from_str(text).map_err(|_| unreadable(23, "not session data"))
 }
 
-/// A word that this version does not know, written by a newer one, reads as [`Reason::Unknown`].
+/// Reads the end of a session. A reason that only a newer version knows becomes
+/// [`Reason::Unknown`].
 fn ended(row: &Row<'_>) -> rusqlite::Result<Option<Ended>> {
     let Some(at) = row.get::<_, Option<i64>>(19)? else { return Ok(None) };
     let reason: Option<String> = row.get(20)?;
@@ -100,12 +105,15 @@ fn ended(row: &Row<'_>) -> rusqlite::Result<Option<Ended>> {
     }))
 }
 
-fn word<T>(row: &Row<'_>, column: usize, parse: impl Fn(&str) -> Option<T>) -> rusqlite::Result<T> {
-    parse(row.get_ref(column)?.as_str()?)
-        .ok_or_else(|| unreadable(column, "not a name of letters and digits"))
+fn parse_with<T>(
+    row: &Row<'_>,
+    column: usize,
+    parse: impl Fn(&str) -> Option<T>,
+) -> rusqlite::Result<T> {
+    parse(row.get_ref(column)?.as_str()?).ok_or_else(|| unreadable(column, "malformed key or id"))
 }
 
-fn parsed<T: FromStr>(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<T>>
+fn parse_column<T: FromStr>(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<T>>
 where
     T::Err: Error + Send + Sync + 'static,
 {
@@ -113,7 +121,7 @@ where
     text.map(|text| text.parse().map_err(|error| unreadable(column, error))).transpose()
 }
 
-/// Returns `true` if only this row is at fault: it was changed by hand, or by a newer version.
+/// Returns `true` if the error concerns one row, which was changed by hand or by a newer version.
 pub(crate) fn is_unreadable(error: &rusqlite::Error) -> bool {
     use rusqlite::Error as E;
     matches!(error, E::FromSqlConversionFailure(..) | E::InvalidColumnType(..))

@@ -1,12 +1,14 @@
-//! Tables of the file, and the migrations that lead to them.
+//! Schema of the file, and its migrations.
+//!
+//! A published migration never changes. Opening a file applies the migrations that it lacks.
 
 use rusqlite::{Connection, TransactionBehavior};
 
-/// Marks the file as one of this crate: `Sess` in ASCII.
+/// Application id in the header of the file: `Sess` in ASCII.
 const APPLICATION_ID: i64 = 0x5365_7373;
 
-/// Steps from each version to the next. `PRAGMA user_version` counts the steps that were done. A
-/// published step never changes: add another.
+/// Migrations from each version to the next. `PRAGMA user_version` is the number of migrations that
+/// the file has. Do not change a published migration; add another.
 pub(crate) const MIGRATIONS: &[&str] = &["
     CREATE TABLE sessions (
         seq INTEGER PRIMARY KEY AUTOINCREMENT,  -- in the order of the logins
@@ -14,8 +16,8 @@ pub(crate) const MIGRATIONS: &[&str] = &["
         id TEXT NOT NULL,                       -- public id
         signing_key TEXT NOT NULL,              -- signs the page tokens of this session
         user TEXT NOT NULL,
-        logged_in_at INTEGER NOT NULL,          -- milliseconds since 1970, as all times
-        authenticated_at INTEGER NOT NULL,      -- login, or re-authentication since
+        logged_in_at INTEGER NOT NULL,          -- all times: milliseconds since 1970
+        authenticated_at INTEGER NOT NULL,      -- login or last re-authentication
         last_seen INTEGER NOT NULL,
         ip TEXT,                                -- client of the login
         device TEXT NOT NULL,
@@ -31,10 +33,10 @@ pub(crate) const MIGRATIONS: &[&str] = &["
         tombstone_until INTEGER,                -- NULL: a day after the end
         ended_at INTEGER,                       -- NULL: open
         ended_reason TEXT,
-        ended_cause TEXT,                       -- word of the application
+        ended_cause TEXT,                       -- the application's own word
         ended_by TEXT,                          -- device whose login evicted the session
-        in_history INTEGER NOT NULL DEFAULT 1,  -- 0: a tombstone only, deleted when it is due
-        -- Session data, JSON; NULL: none. The last column: those behind a long one are slow to read.
+        in_history INTEGER NOT NULL DEFAULT 1,  -- 0: a tombstone
+        -- Session data as JSON; NULL: none. Columns behind a long value would be slow to read.
         data TEXT,
         CHECK ((ended_at IS NULL) = (ended_reason IS NULL)),
         CHECK (ended_at IS NULL OR data IS NULL),
@@ -57,8 +59,8 @@ pub(crate) const MIGRATIONS: &[&str] = &["
     CREATE INDEX renewed_keys_of_session ON renewed_keys (session);
     CREATE INDEX renewed_keys_by_time ON renewed_keys (tombstone_until);
     CREATE TABLE closed_adoptions (             -- users whose sessions cannot be adopted
-        user TEXT UNIQUE,                       -- NULL: all users,
-        until INTEGER,                          -- for good
+        user TEXT UNIQUE,                       -- NULL: all users
+        until INTEGER,                          -- NULL: forever
         CHECK ((user IS NULL) = (until IS NULL))
     ) STRICT;
     CREATE INDEX closed_adoptions_by_time ON closed_adoptions (until);
@@ -71,44 +73,45 @@ pub(crate) const MIGRATIONS: &[&str] = &["
         FROM sessions WHERE in_history = 1;
 "];
 
-/// Whose a file is.
+/// Schema of a file after [`migrate`].
 #[derive(Debug)]
-pub(crate) enum Owner {
-    /// Of this crate, and of the present version.
-    Ours,
-    /// Of another program.
+pub(crate) enum SchemaStatus {
+    /// Schema of this version of the crate.
+    Current,
+    /// Schema of another program.
     Foreign,
-    /// Of a version that is not known yet.
+    /// Schema of a newer version of the crate, with its number.
     Newer(i64),
 }
 
-/// Brings the file to the present version, each step whole or not at all. A file of another program
-/// or of a newer version does not change.
-pub(crate) fn migrate(db: &mut Connection, migrations: &[&str]) -> rusqlite::Result<Owner> {
+/// Migrates the file to the current version; each migration is one transaction. A file of another
+/// program or of a newer version does not change.
+pub(crate) fn migrate(db: &mut Connection, migrations: &[&str]) -> rusqlite::Result<SchemaStatus> {
     let number = |db: &Connection, sql| db.query_row(sql, [], |row| row.get::<_, i64>(0));
     let version = number(db, "PRAGMA user_version")?;
     let tables = number(db, "SELECT count(*) FROM sqlite_schema")?;
     if tables > 0 && number(db, "PRAGMA application_id")? != APPLICATION_ID {
-        return Ok(Owner::Foreign);
+        return Ok(SchemaStatus::Foreign);
     }
-    let Some(steps) = usize::try_from(version).ok().and_then(|done| migrations.get(done..)) else {
-        return Ok(Owner::Newer(version));
+    let done = usize::try_from(version).ok();
+    let Some(missing) = done.and_then(|done| migrations.get(done..)) else {
+        return Ok(SchemaStatus::Newer(version));
     };
-    for (step, version) in steps.iter().zip(version + 1..) {
-        let change = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        change.execute_batch(step)?;
-        change.pragma_update(None, "user_version", version)?;
-        change.pragma_update(None, "application_id", APPLICATION_ID)?;
-        change.commit()?;
+    for (migration, version) in missing.iter().zip(version + 1..) {
+        let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        transaction.execute_batch(migration)?;
+        transaction.pragma_update(None, "user_version", version)?;
+        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+        transaction.commit()?;
     }
-    Ok(Owner::Ours)
+    Ok(SchemaStatus::Current)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const A_SESSION: &str = "
+    const INSERT_SESSION: &str = "
         INSERT INTO sessions
             (key_hash, id, signing_key, user, logged_in_at, authenticated_at, last_seen, device)
         VALUES ('k', 'i', 's', 'alice', 1, 1, 1, '')";
@@ -124,30 +127,30 @@ mod tests {
     }
 
     #[test]
-    fn empty_file_becomes_the_present_version_and_stays_so() {
+    fn empty_file_is_migrated_once() {
         let mut db = Connection::open_in_memory().unwrap();
         for _ in 0..2 {
-            assert!(matches!(migrate(&mut db, MIGRATIONS).unwrap(), Owner::Ours));
+            assert!(matches!(migrate(&mut db, MIGRATIONS).unwrap(), SchemaStatus::Current));
             assert_eq!(version(&db), 1);
         }
         db.query_row("SELECT count(*) FROM session_history", [], |_| Ok(())).unwrap();
     }
 
     #[test]
-    fn older_file_keeps_its_rows_and_a_newer_one_is_left_alone() {
+    fn older_file_keeps_its_rows_and_newer_file_does_not_change() {
         let mut db = migrated(MIGRATIONS);
-        db.execute_batch(A_SESSION).unwrap();
+        db.execute_batch(INSERT_SESSION).unwrap();
         let next = [MIGRATIONS[0], "ALTER TABLE sessions ADD COLUMN country TEXT DEFAULT '-'"];
-        assert!(matches!(migrate(&mut db, &next).unwrap(), Owner::Ours));
+        assert!(matches!(migrate(&mut db, &next).unwrap(), SchemaStatus::Current));
         let row: String =
             db.query_row("SELECT user || country FROM sessions", [], |row| row.get(0)).unwrap();
         assert_eq!((row.as_str(), version(&db)), ("alice-", 2));
-        assert!(matches!(migrate(&mut db, MIGRATIONS).unwrap(), Owner::Newer(2)));
+        assert!(matches!(migrate(&mut db, MIGRATIONS).unwrap(), SchemaStatus::Newer(2)));
         assert_eq!(version(&db), 2);
     }
 
     #[test]
-    fn step_that_fails_leaves_the_version_before_it() {
+    fn failed_migration_leaves_the_previous_version() {
         let mut db = Connection::open_in_memory().unwrap();
         let broken = [MIGRATIONS[0], "CREATE TABLE half (x); CREATE TABLE half (x);"];
         migrate(&mut db, &broken).unwrap_err();
@@ -156,17 +159,17 @@ mod tests {
     }
 
     #[test]
-    fn database_of_another_program_is_not_touched() {
+    fn database_of_another_program_does_not_change() {
         let mut db = Connection::open_in_memory().unwrap();
         db.execute_batch("CREATE TABLE cookies (x)").unwrap();
-        assert!(matches!(migrate(&mut db, MIGRATIONS).unwrap(), Owner::Foreign));
+        assert!(matches!(migrate(&mut db, MIGRATIONS).unwrap(), SchemaStatus::Foreign));
         assert!(db.prepare("SELECT * FROM sessions").is_err());
     }
 
     #[test]
-    fn ended_session_cannot_hold_data() {
+    fn ended_session_with_data_violates_the_schema() {
         let db = migrated(MIGRATIONS);
-        db.execute_batch(A_SESSION).unwrap();
+        db.execute_batch(INSERT_SESSION).unwrap();
         db.execute_batch("UPDATE sessions SET data = '{}'").unwrap();
         let end = "UPDATE sessions SET ended_at = 2, ended_reason = 'idle'";
         db.execute_batch(end).unwrap_err();

@@ -1,4 +1,6 @@
-//! Statements that write session records, and what is kept beside them.
+//! Statements that write session records, rotated keys and closed adoptions.
+//!
+//! They run within the transaction of the writer, which commits all of them or none.
 
 use rusqlite::{Connection, named_params};
 
@@ -46,7 +48,7 @@ pub(crate) fn insert(db: &Connection, entry: &NewEntry) -> rusqlite::Result<()> 
     Ok(())
 }
 
-/// Writes everything of an open record that an update or a rotation may change.
+/// Writes all columns of an open record that an update or a rotation can change.
 pub(crate) fn update(db: &Connection, update: &EntryUpdate) -> rusqlite::Result<()> {
     let EntryUpdate { key, record, data, rotates_to } = update;
     update_record(db, key, record)?;
@@ -102,8 +104,8 @@ fn update_data(db: &Connection, key: &RecordKey, data: &SessionData) -> rusqlite
     Ok(())
 }
 
-/// Renames the key of an open record, and keeps a tombstone of the old one: for a day, and as long
-/// as that of the record.
+/// Renames the key of an open record and inserts a tombstone of the old key. The tombstone stays
+/// for a day, or until the `tombstone_until` of the record if that is later.
 fn rotate(
     db: &Connection,
     from: &RecordKey,
@@ -179,7 +181,7 @@ pub(crate) fn close_adoption(db: &Connection, closing: &AdoptionClosing) -> rusq
     Ok(())
 }
 
-/// Takes what exceeds `limit` out of the history of `user`: at most 1,000 rows at once.
+/// Removes the records beyond `limit` from the history of `user`, at most 1,000 per call.
 pub(crate) fn prune(db: &Connection, user: &str, limit: u32) -> rusqlite::Result<()> {
     let mut update = db.prepare_cached(
         "UPDATE sessions SET in_history = 0 WHERE seq IN (
@@ -191,8 +193,8 @@ pub(crate) fn prune(db: &Connection, user: &str, limit: u32) -> rusqlite::Result
     Ok(())
 }
 
-/// Takes what ended before `before` out of the history of all users: at most 100 rows at once, more
-/// than one login can add for long.
+/// Removes the records that ended up to `before` from the history of all users, at most 100 per
+/// call. Every login calls it, so it removes records faster than logins add them.
 pub(crate) fn prune_before(db: &Connection, before: Timestamp) -> rusqlite::Result<()> {
     let mut update = db.prepare_cached(
         "UPDATE sessions SET in_history = 0 WHERE seq IN (
@@ -202,7 +204,8 @@ pub(crate) fn prune_before(db: &Connection, before: Timestamp) -> rusqlite::Resu
     Ok(())
 }
 
-/// Deletes tombstones and closings that are due at `now`: at most 100 rows at once.
+/// Deletes the tombstones, rotated keys and closed adoptions that are due at `now`, at most 100 of
+/// each per call.
 pub(crate) fn purge(db: &Connection, now: Timestamp) -> rusqlite::Result<()> {
     let now = [now.as_millis()];
     let renewed = "DELETE FROM renewed_keys WHERE key_hash IN (

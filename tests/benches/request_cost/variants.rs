@@ -1,4 +1,4 @@
-//! The ways in which the same page is asked for, and whether the answers are right.
+//! Variants of the site, and their expected responses.
 
 use std::{
     fmt::{self, Debug},
@@ -16,23 +16,23 @@ use session_expire_tests::RedisServer;
 
 use crate::{
     Outcome,
-    site::{self, Answer, Site, USER, WELCOME, Wish},
+    site::{self, PageRequest, Response, Site, USER, WELCOME},
 };
 
-/// The logins of each way. What is random in a cookie makes a difference of some percent from one
-/// to another, because more or less of it has to be decoded; over so many it averages out.
+/// Logins of each variant. The cost of decoding differs between random cookies by some percent; the
+/// average of so many does not.
 pub(crate) const LOGINS: u16 = 2_048;
 
-/// One thing differs from each to another.
+/// A variant of the site and of its client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Way {
+pub(crate) enum Variant {
     Bare,
     BareWithSix,
     With,
     WithSix,
     WithSqlite,
     WithRedis,
-    WithRedisAtHand,
+    WithCachingRedis,
     OneLayer,
     TwoLayers,
     Deadlines,
@@ -43,7 +43,7 @@ pub(crate) enum Way {
     AnonymousWith,
 }
 
-impl Way {
+impl Variant {
     pub(crate) const ALL: [Self; 15] = [
         Self::Bare,
         Self::BareWithSix,
@@ -51,7 +51,7 @@ impl Way {
         Self::WithSix,
         Self::WithSqlite,
         Self::WithRedis,
-        Self::WithRedisAtHand,
+        Self::WithCachingRedis,
         Self::OneLayer,
         Self::TwoLayers,
         Self::Deadlines,
@@ -70,7 +70,7 @@ impl Way {
             Self::WithSix => "  + six entries of 100 bytes",
             Self::WithSqlite => "  + an SQLite file",
             Self::WithRedis => "  + a Redis server",
-            Self::WithRedisAtHand => "  + a Redis server, records at hand",
+            Self::WithCachingRedis => "  + a Redis server, caching",
             Self::OneLayer => "  + one policy layer",
             Self::TwoLayers => "  + two policy layers",
             Self::Deadlines => "signed in, actix-identity's deadlines",
@@ -82,13 +82,12 @@ impl Way {
         }
     }
 
-    /// Whether everything that it costs is done between the request and the answer, and can be counted:
-    /// not where another process does some of it.
+    /// Returns `true` if all work is done by this process, which valgrind can count.
     pub(crate) fn is_counted(self) -> bool {
-        !matches!(self, Self::WithRedis | Self::WithRedisAtHand)
+        !matches!(self, Self::WithRedis | Self::WithCachingRedis)
     }
 
-    /// What this way is held against.
+    /// Returns the variant that this one is compared with.
     pub(crate) fn base(self) -> Self {
         match self {
             Self::AnonymousBare | Self::AnonymousWith => Self::AnonymousBare,
@@ -97,23 +96,23 @@ impl Way {
         }
     }
 
-    /// Starts the site, signs in, and makes sure that the answers are what they should be.
+    /// Starts the site, signs in, and checks the responses.
     pub(crate) async fn open(self) -> Outcome<Visits> {
         let clock = ManualClock::default();
         let site = self.start(&clock).await?;
-        let wishes = self.wishes(site.as_ref()).await?;
+        let page_requests = self.page_requests(site.as_ref()).await?;
         if matches!(self, Self::ExpiredAtPublicPage | Self::ExpiredAtPage) {
             clock.advance(hours(1));
         }
-        // The first answer to an expired session ends it, the second finds it ended.
-        for wish in wishes.iter().chain(&wishes) {
-            self.check(&site.ask(wish).await?)?;
+        // The first request ends an expired session, the second finds it ended.
+        for page_request in page_requests.iter().chain(&page_requests) {
+            self.check(&site.send(page_request).await?)?;
         }
-        Ok(Visits { site, wishes })
+        Ok(Visits { site, page_requests })
     }
 
     async fn start(self, clock: &ManualClock) -> Outcome<Box<dyn Site>> {
-        // Without a limit a user has a thousand sessions at most, and this one has more.
+        // Without a limit a user has at most 1,000 sessions, and this one has more.
         let policy = Policy::default().max_sessions(u32::from(LOGINS) + 1);
         let expire = SessionExpire::builder(policy);
         Ok(match self {
@@ -123,7 +122,7 @@ impl Way {
             Self::Deadlines => site::start_bare(with_deadlines()).await,
             Self::TtlOnEveryRequest => site::start_renewing().await,
             Self::WithSqlite => {
-                // The file goes with the program; a folder that is dropped would go too early.
+                // Kept, as the folder must outlive the registry.
                 let file = tempfile::TempDir::new()?.keep().join("db");
                 let registry = SqliteRegistry::open(file)?;
                 site::start_with(expire.registry(registry).build()?, 0).await
@@ -132,7 +131,7 @@ impl Way {
                 let registry = RedisRegistry::connect(&redis()).await?;
                 site::start_with(expire.registry(registry).build()?, 0).await
             }
-            Self::WithRedisAtHand => {
+            Self::WithCachingRedis => {
                 let registry = RedisRegistry::connect_caching(&redis()).await?;
                 site::start_with(expire.registry(registry).build()?, 0).await
             }
@@ -147,28 +146,28 @@ impl Way {
         })
     }
 
-    /// One wish per login.
-    async fn wishes(self, site: &dyn Site) -> Outcome<Vec<Wish>> {
+    /// Returns one request per login.
+    async fn page_requests(self, site: &dyn Site) -> Outcome<Vec<PageRequest>> {
         let (login, page) = match self {
             Self::AnonymousBare | Self::AnonymousWith => {
-                return Ok(vec![Wish { page: "/welcome", cookie: None }]);
+                return Ok(vec![PageRequest { page: "/welcome", cookie: None }]);
             }
             Self::BareWithSix | Self::WithSix => ("/login-with-six", "/page"),
             Self::ExpiredAtPublicPage => ("/login", "/welcome"),
             _ => ("/login", "/page"),
         };
-        let mut wishes = Vec::new();
+        let mut page_requests = Vec::new();
         for _ in 0..LOGINS {
-            let answer = site.ask(&Wish { page: login, cookie: None }).await?;
-            let cookie = cookie(&answer).ok_or_else(|| {
-                format!("{self}: signing in set no cookie: {} {}", answer.status, answer.body)
+            let response = site.send(&PageRequest { page: login, cookie: None }).await?;
+            let cookie = cookie(&response).ok_or_else(|| {
+                format!("{self}: the login set no cookie: {} {}", response.status, response.body)
             })?;
-            wishes.push(Wish { page, cookie: Some(cookie) });
+            page_requests.push(PageRequest { page, cookie: Some(cookie) });
         }
-        Ok(wishes)
+        Ok(page_requests)
     }
 
-    fn check(self, answer: &Answer) -> Outcome<()> {
+    fn check(self, response: &Response) -> Outcome<()> {
         let (status, body, sets_cookie) = match self {
             Self::Deadlines | Self::TtlOnEveryRequest => (StatusCode::OK, USER, true),
             Self::ExpiredAtPublicPage => (StatusCode::OK, WELCOME, false),
@@ -176,21 +175,21 @@ impl Way {
             Self::AnonymousBare | Self::AnonymousWith => (StatusCode::OK, WELCOME, false),
             _ => (StatusCode::OK, USER, false),
         };
-        self.expect("the status", answer.status, status)?;
-        self.expect("the body", answer.body.as_str(), body)?;
-        self.expect("a cookie is set", cookie(answer).is_some(), sets_cookie)?;
-        // What only session-expire does: the signs that it is there at all.
-        let forbids_caching = answer.headers.get(header::CACHE_CONTROL).is_some();
-        self.expect("caching is forbidden", forbids_caching, self.is_watched())
+        self.expect("status", response.status, status)?;
+        self.expect("body", response.body.as_str(), body)?;
+        self.expect("a new cookie", cookie(response).is_some(), sets_cookie)?;
+        // Only session-expire sets this header.
+        let forbids_caching = response.headers.get(header::CACHE_CONTROL).is_some();
+        self.expect("Cache-Control", forbids_caching, self.loads_session())
     }
 
-    /// Whether session-expire has a session to judge.
-    fn is_watched(self) -> bool {
-        use Way::{
-            ExpiredAtPage, ExpiredAtPublicPage, OneLayer, TwoLayers, With, WithRedis,
-            WithRedisAtHand, WithSix, WithSqlite,
+    /// Returns `true` if session-expire loads a session.
+    fn loads_session(self) -> bool {
+        use Variant::{
+            ExpiredAtPage, ExpiredAtPublicPage, OneLayer, TwoLayers, With, WithCachingRedis,
+            WithRedis, WithSix, WithSqlite,
         };
-        let active = [With, WithSix, WithSqlite, WithRedis, WithRedisAtHand, OneLayer, TwoLayers];
+        let active = [With, WithSix, WithSqlite, WithRedis, WithCachingRedis, OneLayer, TwoLayers];
         active.contains(&self) || matches!(self, ExpiredAtPublicPage | ExpiredAtPage)
     }
 
@@ -198,49 +197,50 @@ impl Way {
         if found == expected {
             return Ok(());
         }
-        Err(format!("{self}: {what} should be {expected:?} and is {found:?}").into())
+        Err(format!("{self}: {what} is {found:?}, expected {expected:?}").into())
     }
 }
 
-impl fmt::Display for Way {
+impl fmt::Display for Variant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Debug::fmt(self, f)
     }
 }
 
-impl FromStr for Way {
+impl FromStr for Variant {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
         let mut all = Self::ALL.into_iter();
-        all.find(|way| way.to_string() == name).ok_or_else(|| format!("there is no way {name:?}"))
+        all.find(|variant| variant.to_string() == name)
+            .ok_or_else(|| format!("unknown variant {name:?}"))
     }
 }
 
-/// A started site and the requests that are sent to it over and over.
+/// A running site and the requests that are repeated.
 pub(crate) struct Visits {
     site: Box<dyn Site>,
-    wishes: Vec<Wish>,
+    page_requests: Vec<PageRequest>,
 }
 
 impl Visits {
-    /// Sends the requests, and says how long it took to answer them.
+    /// Sends the requests. Returns how long the responses took.
     pub(crate) async fn replay(&self, times: usize) -> Outcome<Duration> {
-        self.site.replay(&self.wishes, times).await
+        self.site.replay(&self.page_requests, times).await
     }
 }
 
-/// Opens all ways, side by side.
+/// Starts all variants.
 pub(crate) async fn open_all() -> Outcome<Vec<Visits>> {
     let mut visits = Vec::new();
-    for way in Way::ALL {
-        visits.push(way.open().await?);
+    for variant in Variant::ALL {
+        visits.push(variant.open().await?);
     }
     Ok(visits)
 }
 
-/// The address of a server of its own, which lives as long as this program: the sessions of one way
-/// must not slow down the logins of another.
+/// Starts a server that runs as long as this program, and returns its URL. Sessions of another
+/// variant must not slow it down.
 fn redis() -> String {
     static SERVERS: Mutex<Vec<RedisServer>> = Mutex::new(vec![]);
     let server = RedisServer::start();
@@ -249,7 +249,7 @@ fn redis() -> String {
     url
 }
 
-/// The two limits that actix-identity keeps by itself, as long as ours.
+/// Returns the deadlines of actix-identity with the same limits.
 fn with_deadlines() -> IdentityMiddleware {
     let policy = Policy::default();
     IdentityMiddleware::builder()
@@ -258,7 +258,7 @@ fn with_deadlines() -> IdentityMiddleware {
         .build()
 }
 
-fn cookie(answer: &Answer) -> Option<String> {
-    let line = answer.headers.get(header::SET_COOKIE)?.to_str().ok()?;
+fn cookie(response: &Response) -> Option<String> {
+    let line = response.headers.get(header::SET_COOKIE)?.to_str().ok()?;
     line.split(';').next().map(str::to_owned)
 }

@@ -19,8 +19,9 @@ use session_expire::{
 use session_expire_tests::{Browser, RedisServer, Site, block_on};
 use tokio::runtime::Runtime;
 
-use crate::{NOON, restart};
 
+/// Noon of 1 January 2026.
+const NOON: Timestamp = Timestamp::from_millis(1_767_268_800_000);
 const COOKIE: &str = "old";
 const DURABLE: &[&str] = &["--appendonly", "yes", "--appendfsync", "always"];
 
@@ -113,6 +114,15 @@ impl Migrating {
 
     fn store_entry_count(&self) -> usize {
         self.old.command(&["DBSIZE"])
+    }
+}
+
+/// Restarts the server, and waits until it has loaded its file. Until then it responds `LOADING` to
+/// every command.
+fn restart_and_load(server: &mut RedisServer) {
+    server.restart();
+    while server.command::<String>(&["INFO", "persistence"]).contains("\nloading:1") {
+        thread::sleep(Duration::from_millis(10));
     }
 }
 
@@ -295,7 +305,7 @@ fn outage_of_the_old_store_loses_no_session() {
     shop.old.stop();
     let response = alice.get("/private");
     assert_eq!((response.status, response.cookies().len()), (503, 0), "{response:?}");
-    restart(&mut shop.old);
+    restart_and_load(&mut shop.old);
     // The store of actix-session 0.11 does not reconnect.
     shop.restart();
     assert_eq!(alice.moved_to(&shop.site).user_at("/private").as_deref(), Some("alice"));

@@ -1,9 +1,11 @@
-//! What the client gets, and what it says to the user.
+//! Response of a settled request, and the messages on it.
+//!
+//! Messages on a page that the user does not see remain pending.
 
 use actix_web::{HttpResponse, body::EitherBody, dev::ServiceResponse, http::StatusCode};
 
 use super::{
-    decision::{Access, Action, Decision, Reply},
+    decision::{Access, Action, Decision, ResponseChoice},
     input::access,
 };
 use crate::{
@@ -21,7 +23,8 @@ use crate::{
     },
 };
 
-/// Messages on a page that is replaced, has no body, or may never be seen wait for the next one.
+/// Prepares the messages for the response. Messages that the user will not see are pending again:
+/// the page is replaced, has no body, or is speculative.
 pub(super) fn prepare_messages(
     context: &RequestContext,
     decision: &Decision,
@@ -31,51 +34,49 @@ pub(super) fn prepare_messages(
         facts.info.kind,
         RequestKind::Head | RequestKind::Speculative | RequestKind::Preflight
     );
-    if is_unseen || decision.reply != Reply::Handler {
+    if is_unseen || decision.response != ResponseChoice::Handler {
         context.mark_unread();
     }
-    if decision.reply == Reply::Challenge && facts.info.format != ResponseFormat::Api {
-        context.keep_challenge_reason(&facts.info);
-        if may_be_forwarded_back(context, decision, facts) {
-            context.mark_login();
+    if decision.response == ResponseChoice::Challenge && facts.info.format != ResponseFormat::Api {
+        context.set_challenge_notice(&facts.info);
+        if may_redirect_back(context, decision, facts) {
+            context.record_login_redirect();
         }
     }
 }
 
-/// Returns `true` if the login page sees a signed-in user, although the page that sent the user there
-/// does not.
-fn may_be_forwarded_back(
-    context: &RequestContext,
-    decision: &Decision,
-    facts: &RequestFacts,
-) -> bool {
+/// Returns `true` if the login page may redirect back to the challenged page, because it sees a
+/// signed-in user.
+fn may_redirect_back(context: &RequestContext, decision: &Decision, facts: &RequestFacts) -> bool {
     matches!(decision.action, Action::Restore { .. })
         && facts.info.kind == RequestKind::Navigation
         && access(context) == Access::Expired { everywhere: false }
 }
 
+/// Returns the response that replaces the handler's, if the decision requires one.
 pub(super) fn response_for(
-    reply: Reply,
+    response: ResponseChoice,
     context: &RequestContext,
     facts: &RequestFacts,
 ) -> Option<HttpResponse> {
-    match reply {
-        Reply::Handler => None,
-        Reply::Unavailable => Some(unavailable()),
-        Reply::ConfigurationError => {
+    match response {
+        ResponseChoice::Handler => None,
+        ResponseChoice::Unavailable => Some(unavailable()),
+        ResponseChoice::ConfigurationError => {
             tracing::error!(
                 event = "sys_invalid_user",
-                "user id in the session is neither a string nor a whole number"
+                "user id is neither a string nor a whole number"
             );
             Some(configuration_error())
         }
-        Reply::Challenge => Some(challenge_response(context, &facts.info)),
+        ResponseChoice::Challenge => Some(challenge_response(context, &facts.info)),
     }
 }
 
 fn challenge_response(context: &RequestContext, info: &RequestInfo) -> HttpResponse {
     let policy = context.policy();
-    let Some(reason) = context.access().expiry_reason().filter(|_| context.explains(info)) else {
+    let Some(reason) = context.access().expiry_reason().filter(|_| context.is_reason_due(info))
+    else {
         return challenge(info, &policy.login_url, None);
     };
     let text = context.ended_text(reason, info);
@@ -83,16 +84,19 @@ fn challenge_response(context: &RequestContext, info: &RequestInfo) -> HttpRespo
     challenge(info, &policy.login_url, Some(expired))
 }
 
-/// A handler's own 401 stays as it is, and says why the session is not accepted.
-pub(super) fn tell_reason<B>(context: &RequestContext, res: &mut ServiceResponse<EitherBody<B>>) {
+/// Adds `X-Session-Expired` to a 401, even if it is the handler's own.
+pub(super) fn add_reason_header<B>(
+    context: &RequestContext,
+    res: &mut ServiceResponse<EitherBody<B>>,
+) {
     let reason = context.access().expiry_reason();
     if let Some(reason) = reason.filter(|_| res.status() == StatusCode::UNAUTHORIZED) {
         set_reason_header(res.headers_mut(), reason);
     }
 }
 
-/// A problem of ours, as a page where a user reads it.
-pub(crate) fn as_page_for_people<B>(
+/// Renders a problem of the middleware as an HTML page if the client is a browser.
+pub(crate) fn render_problem<B>(
     config: &Config,
     res: ServiceResponse<EitherBody<B>>,
 ) -> ServiceResponse<EitherBody<B>> {
