@@ -41,7 +41,7 @@ pub(crate) const ICON: Asset =
     Asset { name: "icon.svg", kind: "image/svg+xml", content: include_str!("../static/icon.svg") };
 
 impl fmt::Display for Asset {
-    /// Writes a URL that changes with the content, which lets browsers cache the file without limit.
+    /// Writes a URL that changes with the content, which lets browsers cache the file indefinitely.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "/static/{}?v={:016x}", self.name, fnv1a(self.content.as_bytes()))
     }

@@ -15,8 +15,8 @@ use crate::pages::error_page;
 
 /// Middleware that responds with 403 to unsafe requests from other origins.
 ///
-/// `SameSite=Lax` keeps the session cookie out of most of them. It protects neither the login form,
-/// which needs no cookie, nor against other hosts of the same site.
+/// `SameSite=Lax` keeps the session cookie out of most of them. It does not protect the login form,
+/// which needs no cookie, and does not stop other hosts of the same site.
 pub(crate) async fn refuse_cross_site(
     req: ServiceRequest,
     next: Next<impl MessageBody + 'static>,

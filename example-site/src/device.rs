@@ -1,4 +1,4 @@
-//! Sessions as the pages list them.
+//! Descriptions of sessions for the lists on pages.
 
 use std::fmt;
 
@@ -22,7 +22,7 @@ pub(crate) struct Device {
     pub(crate) end: Option<End>,
 }
 
-/// Time and reason of an end.
+/// When and why the session ended.
 pub(crate) struct End {
     pub(crate) at: Moment,
     pub(crate) reason: Reason,

@@ -13,8 +13,8 @@ use session_expire::{
 pub enum SiteError {
     /// The flag `--sessions` of earlier versions was given.
     #[error(
-        "--sessions (SESSION_EXPIRE_SESSIONS) is gone: the registry stores session data; leave out \
-         the flag"
+        "--sessions (SESSION_EXPIRE_SESSIONS) is gone: the registry stores session data; leave \
+         out the flag"
     )]
     SessionsFlag,
     /// The policy contains contradictory limits.
@@ -28,7 +28,7 @@ pub enum SiteError {
     Bind {
         /// The requested address.
         address: SocketAddr,
-        /// The error of the system.
+        /// The operating system's error.
         source: io::Error,
     },
     /// The key file cannot be read or created.
@@ -42,13 +42,13 @@ pub enum SiteError {
         action: &'static str,
         /// The file.
         path: PathBuf,
-        /// The error of the system.
+        /// The operating system's error.
         source: io::Error,
     },
     /// The key file contains no key.
     #[error(
-        "the key file {} does not contain 128 hexadecimal digits; delete it to get a new key (which \
-         signs no user out), or name another file with --key-file",
+        "the key file {} does not contain 128 hexadecimal digits; delete it (this signs no user \
+         out), or name another file with --key-file",
         path.display()
     )]
     NoKey {

@@ -30,7 +30,7 @@ pub(crate) fn read_or_create(path: &Path) -> Result<Key, SiteError> {
     key.ok_or_else(|| SiteError::NoKey { path: path.to_owned() })
 }
 
-/// Writes a new key to a draft and links it to `path`.
+/// Writes a new key to a temporary file and links it to `path`.
 ///
 /// Two processes that start at the same time then read the same, complete key.
 fn create(path: &Path) -> io::Result<()> {

@@ -41,10 +41,10 @@ pub use error::SiteError;
 pub use settings::{Flags, PageIdles, Settings};
 pub use users::{USERS, User};
 
-/// Two workers show that they share one registry.
+/// Two workers demonstrate that workers share one registry.
 const WORKERS: usize = 2;
 
-/// Seconds that open requests get to finish when the site stops.
+/// Seconds for open requests to finish when the site stops.
 const SHUTDOWN_TIMEOUT: u64 = 2;
 
 /// Site that is bound to its address.

@@ -19,7 +19,7 @@ const LOG_LIMIT: u32 = 20;
 /// Durations are written 90s, 10m or 1h30m; "never" turns a limit off.
 #[derive(Debug, Clone, Parser)]
 // The error for a value such as -1 then names the flag.
-#[command(version, mut_args(|arg| arg.allow_hyphen_values(true)))]
+#[command(version, mut_args(|arg| arg.allow_negative_numbers(true)))]
 pub struct Flags {
     /// Address to listen on; port 0 picks a free one
     #[arg(long, env = "SESSION_EXPIRE_BIND", default_value = "127.0.0.1:8080")]
@@ -34,7 +34,7 @@ pub struct Flags {
     )]
     pub idle: Limit<Duration>,
 
-    /// Sign out this long after the login, regardless of activity
+    /// Sign out this long after login, regardless of activity
     #[arg(
         long,
         env = "SESSION_EXPIRE_ABSOLUTE",
@@ -80,8 +80,8 @@ pub struct Flags {
     )]
     pub max_sessions: Limit<u32>,
 
-    /// What happens at the session limit: end the oldest login (evict), end the least recently used
-    /// session (least-recent), or reject the new login (refuse)
+    /// At the session limit, end the oldest session (evict), end the least recently used session
+    /// (least-recent), or reject the new login (refuse)
     #[arg(long, env = "SESSION_EXPIRE_OVERFLOW", default_value = "evict", value_parser = overflow)]
     pub overflow: Overflow,
 
@@ -168,16 +168,18 @@ fn duration(text: &str) -> Result<Limit<Duration>, String> {
     })
 }
 
+const EXPECTED_NUMBER: &str = "expected a number, such as 3, or unlimited";
+
 /// Parses a session limit. Zero sets no limit, as in the library.
 fn session_limit(text: &str) -> Result<Limit<u32>, &'static str> {
-    log_limit(text).map(|limit| limit.at().map_or(Limit::Off, Limit::from))
+    text.parse().map_err(|_| EXPECTED_NUMBER)
 }
 
 /// Parses the number of ended sessions to keep. Zero keeps none.
 fn log_limit(text: &str) -> Result<Limit<u32>, &'static str> {
     match text {
         "unlimited" => Ok(Limit::Off),
-        _ => text.parse().map(Limit::At).map_err(|_| "expected a number, such as 3, or unlimited"),
+        _ => text.parse().map(Limit::At).map_err(|_| EXPECTED_NUMBER),
     }
 }
 
@@ -217,8 +219,8 @@ pub struct Settings {
 }
 
 impl Default for Settings {
-    /// Returns the default policy of the flags, with a free port of localhost, a new key and a registry
-    /// in memory.
+    /// Returns settings with the default policy, a free port on localhost, a new key and an
+    /// in-memory registry.
     fn default() -> Self {
         Self {
             bind: SocketAddr::from(([127, 0, 0, 1], 0)),
@@ -262,12 +264,12 @@ mod tests {
             ("--max-sessions", "-1"),
             ("--log-limit", "-1"),
             ("--overflow", "-1"),
-            ("--idle", "-5s"),
-            ("--absolute", "-1h"),
-            ("--warn", "-1m"),
+            ("--idle", "-5"),
+            ("--absolute", "-1"),
+            ("--warn", "-1"),
             ("--editor-idle", "-1"),
-            ("--vault-idle", "-1s"),
-            ("--admin-idle", "-1.5h"),
+            ("--vault-idle", "-1"),
+            ("--admin-idle", "-1.5"),
             ("--bind", "-1"),
             ("--registry", "-1"),
             ("--trusted-proxy", "-1"),
@@ -275,6 +277,14 @@ mod tests {
             let error = Flags::try_parse_from(["example-site", flag, value]).unwrap_err();
             let expected = format!("invalid value '{value}' for '{flag} ");
             assert!(error.to_string().contains(&expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn flag_is_no_value_of_the_flag_before_it() {
+        for words in [["--key-file", "--registry=memory"], ["--idle", "--absolute=5m"]] {
+            let error = Flags::try_parse_from(["example-site"].iter().chain(&words)).unwrap_err();
+            assert!(error.to_string().contains("a value is required"), "{error}");
         }
     }
 

@@ -60,7 +60,8 @@ impl User {
     ///
     /// # Errors
     ///
-    /// Returns an empty 401 if the account does not exist. session-expire turns it into a challenge.
+    /// Returns an empty 401 if the account does not exist. session-expire turns it into a
+    /// challenge.
     pub(crate) fn from_identity(identity: &Identity) -> Result<&'static Self, Error> {
         let id = identity.id()?;
         Self::find(&id).ok_or_else(|| ErrorUnauthorized(""))

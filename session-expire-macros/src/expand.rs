@@ -9,8 +9,8 @@ use crate::args::{Errors, Patch, parse_patch};
 use crate::service_fn::ServiceType;
 use crate::{handler_fn, route, service_fn};
 
-/// Returns the item with its policy. After an error it returns the item unchanged, so that the
-/// compiler reports no other error because the item is missing.
+/// Returns the item with its policy. After an error it returns the item unchanged, because a
+/// missing item would cause further compiler errors.
 pub(crate) fn expand(args: TokenStream, item: &TokenStream) -> TokenStream {
     let mut errors = Errors::default();
     let patch = errors.record(parse_patch(args)).unwrap_or_default();
@@ -105,8 +105,9 @@ const NO_HANDLER: &str = "no function in this module has a route attribute such 
                           put #[session_policy] on the handlers, or on a function that returns \
                           their scope";
 
-/// Adds the policy to every function with a route attribute, also in nested modules, and returns
-/// their number. Attributes inside the module expand later and merge their patch into this one.
+/// Adds the policy to every function with a route attribute, including those in nested modules, and
+/// returns their number. Attributes inside the module expand later and merge their patch into this
+/// one.
 fn wrap_handlers(items: &mut [Item], patch: &Patch) -> Result<usize> {
     let mut handlers = 0;
     for item in items {

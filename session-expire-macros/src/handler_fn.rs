@@ -13,7 +13,8 @@ use crate::args::Patch;
 /// Actix implements `Handler` for functions with at most this many arguments.
 const MAX_EXTRACTORS: usize = 16;
 
-/// Clippy warns of functions with more arguments. The hidden argument must not cause that warning.
+/// Clippy warns about functions with more arguments. The hidden argument must not cause that
+/// warning.
 const CLIPPY_MAX_ARGUMENTS: usize = 7;
 
 pub(crate) fn expand(mut item: ItemFn, patch: &Patch) -> Result<TokenStream> {
@@ -45,7 +46,8 @@ fn insert_extractor(args: &mut Punctuated<FnArg, Token![,]>, policy: &Ident) -> 
 const TOO_MANY: &str = "a handler must not have more than 16 extractors; combine some of them in a \
                         tuple, such as `(a, b): (A, B)`";
 
-/// The type has the visibility of the handler: rustc warns of a private type in a public signature.
+/// The type has the visibility of the handler: rustc warns about a private type in a public
+/// signature.
 fn declare_policy(vis: &Visibility, policy: &Ident, patch: &Patch) -> impl ToTokens {
     quote! {
         #[doc(hidden)]

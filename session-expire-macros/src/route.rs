@@ -1,12 +1,12 @@
 //! Route attributes of Actix Web: the policy becomes their last `wrap`.
 //!
 //! `#[get("/x", wrap = "A", wrap = "B")]` expands to `.wrap(A).wrap(B)`, and the last wrap runs first
-//! (actix-web-codegen 4, `route.rs`). The policy must be checked before the wraps of the handler, so
-//! it is the last one.
+//! (actix-web-codegen 4, `route.rs`). The policy must be checked before the wraps of the handler,
+//! so it is the last one.
 //!
 //! A route has at most one policy layer. The attribute of a module expands before the attributes
-//! inside it, and each of these merges its patch into the existing layer. With two layers, the outer
-//! one would require a login before the inner one could set `require_login = false`.
+//! inside it, and each of these merges its patch into the existing layer. With two layers, the
+//! outer one would require a login before the inner one could set `require_login = false`.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote};
@@ -21,8 +21,8 @@ const ROUTE_NAMES: [&str; 11] = [
     "trace",
 ];
 
-/// Comment at the start of each generated wrap, which tells it from the wraps of the source. Actix
-/// parses the text as an expression and drops the comment.
+/// Comment at the start of each generated wrap, which distinguishes it from wraps in the source.
+/// Actix parses the text as an expression and drops the comment.
 const MARKER: &str = "/* #[session_policy] */ ";
 
 /// Adds the policy to every route of a function. Returns `false` if no route was changed: a name is

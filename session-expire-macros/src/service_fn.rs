@@ -12,7 +12,7 @@ use crate::args::Patch;
 
 /// Return type of a function that returns a scope or a resource.
 pub(crate) struct ServiceType {
-    /// The return type with each `impl` replaced by `_`, as a closure can have it.
+    /// The return type with each `impl` replaced with `_`, as a closure can have it.
     inferred: Type,
     is_result: bool,
 }
@@ -27,7 +27,7 @@ impl ServiceType {
             ReturnType::Default => return Err(not_a_service(sig, &sig.ident)),
         };
         match Self::from_type(ty) {
-            // An async function that returns `Resource` may be a handler, with a responder of that
+            // An async function that returns `Resource` may be a handler, if its responder has that
             // name. `HttpServiceFactory` is unambiguous.
             Some(_) if is_async && !names_factory(ty) => Ok(None),
             Some(service) => Ok(Some(service)),
@@ -48,7 +48,7 @@ impl ServiceType {
     }
 }
 
-/// Replaces `impl …` by `_`. `Scope` stays, or its import would be unused.
+/// Replaces `impl …` with `_`. `Scope` stays, or its import would be unused.
 fn infer_impl(service: &mut Type) {
     match service {
         Type::Path(ty) if !contains_impl(ty) => {}
@@ -135,8 +135,8 @@ const SERVICE_CONFIG: &str = "a function that takes `ServiceConfig` cannot have 
 const NOT_A_SERVICE: &str = "expected a handler (`async fn`) or a function that returns a scope or a \
                              resource (`-> impl HttpServiceFactory`)";
 
-/// Moves the body into a closure. A `return` or `?` in the body leaves the closure, not the function
-/// that wraps the service.
+/// Moves the body into a closure. A `return` or `?` in the body returns from the closure, not from
+/// the function that wraps the service.
 pub(crate) fn expand(mut item: ItemFn, service: &ServiceType, patch: &Patch) -> TokenStream {
     let built = call_body(&item, service);
     let wrapped = wrap_built(&item.sig.output, service, patch);
@@ -149,8 +149,8 @@ pub(crate) fn expand(mut item: ItemFn, service: &ServiceType, patch: &Patch) -> 
     item.into_token_stream()
 }
 
-/// All tokens have the span of the return type: if the returned type cannot be wrapped, the compiler
-/// reports one error there.
+/// All tokens have the span of the return type: if the returned type cannot be wrapped, the
+/// compiler reports one error there.
 fn wrap_built(output: &ReturnType, service: &ServiceType, patch: &Patch) -> TokenStream {
     let span = match output {
         ReturnType::Type(_, ty) => Span::call_site().located_at(ty.span()),
@@ -170,7 +170,7 @@ fn call_body(item: &ItemFn, service: &ServiceType) -> TokenStream {
     }
 }
 
-/// Replaces `Scope` by `impl HttpServiceFactory`: the type of a wrapped scope cannot be named.
+/// Replaces `Scope` with `impl HttpServiceFactory`: the type of a wrapped scope cannot be named.
 fn hide_concrete_type(output: &mut ReturnType) {
     let ReturnType::Type(_, ty) = output else { return };
     let service = match ok_type(ty) {

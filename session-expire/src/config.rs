@@ -122,8 +122,8 @@ impl Config {
         self.api_predicate.as_ref().is_some_and(|is_api| is_api(req))
     }
 
-    /// Returns `true` if the application's policy requires a login for `path`. It never does for
-    /// the login page and the endpoints.
+    /// Returns `true` if the application's policy requires a login for `path`. The login page and
+    /// the endpoints never require one.
     pub(crate) fn requires_login(&self, path: &str) -> bool {
         let is_open = || {
             is_at(path, &self.policy.login_url)

@@ -1,6 +1,6 @@
 //! Configuration warnings.
 //!
-//! Each is logged once per application, also with several workers.
+//! Each is logged once per application, even with several workers.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
@@ -240,7 +240,7 @@ mod tests {
         assert!(log.take().is_empty());
     }
 
-    // After a restart, the requests of signed-in users may write nothing.
+    // After a restart, the requests of signed-in users might not write anything.
     #[actix_web::test]
     async fn request_of_signed_in_user_records_user() {
         let expire = expire();

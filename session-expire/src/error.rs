@@ -4,7 +4,7 @@
 
 use std::{error::Error as StdError, fmt};
 
-/// Error of an invalid configuration. Parsing a policy or building the middleware returns it.
+/// Error for an invalid configuration. Parsing a policy or building the middleware returns it.
 ///
 /// Each message names the option.
 ///
@@ -99,7 +99,7 @@ pub(crate) fn write_with_sources(error: &dyn StdError, f: &mut fmt::Formatter<'_
 /// Error of a dependency, which [`Error::source`](StdError::source) returns.
 pub(crate) type Source = Box<dyn StdError + Send + Sync>;
 
-/// Error of parsing a duration.
+/// Error returned when parsing a duration.
 ///
 /// ```
 /// use std::time::Duration;
@@ -121,10 +121,10 @@ pub enum DurationError {
     #[error("a unit lacks its number")]
     NoNumber,
     /// A unit is not `d`, `h`, `m`, `s` or `ms`.
-    #[error("its units can be d, h, m, s and ms")]
+    #[error("the units are d, h, m, s and ms")]
     UnknownUnit,
     /// Units are repeated or in rising order, as in `"10s1h"`.
-    #[error("its units must go from the largest to the smallest, each once")]
+    #[error("units must be listed largest first, each at most once")]
     Order,
     /// The duration is zero.
     #[error("it is zero")]
@@ -134,15 +134,17 @@ pub enum DurationError {
     TooLong,
 }
 
-/// Error of parsing a [`PublicId`](crate::PublicId).
+/// Error returned when parsing a [`PublicId`](crate::PublicId).
 ///
 /// ```
 /// use session_expire::{PublicId, error::InvalidPublicId};
 ///
-/// assert_eq!("../etc".parse::<PublicId>(), Err(InvalidPublicId));
+/// let invalid: Result<PublicId, InvalidPublicId> = "../etc".parse();
+/// assert!(invalid.is_err());
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("session id must have 16 letters and digits")]
+#[non_exhaustive]
 pub struct InvalidPublicId;
 
 /// Error of a registry, such as an unreachable server or a full disk.
@@ -175,7 +177,7 @@ impl RegistryError {
     }
 }
 
-/// Error of the application's set-up. The response is a 500 without details; the log has the
+/// Error in the application's set-up. The response is a 500 without details; the log has the
 /// message.
 ///
 /// ```

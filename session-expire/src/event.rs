@@ -84,6 +84,51 @@ pub enum Event<'a> {
 /// Receives every [`Event`], on the thread of the request.
 pub(crate) type Observer = Arc<dyn Fn(&Event<'_>) + Send + Sync>;
 
+/// Constructors for tests of an observer.
+impl<'a> Event<'a> {
+    /// Returns [`LoggedIn`](Self::LoggedIn).
+    #[must_use]
+    pub fn logged_in(user: &'a str, id: PublicId) -> Self {
+        Self::LoggedIn { user, id }
+    }
+
+    /// Returns [`Ended`](Self::Ended).
+    #[must_use]
+    pub fn ended(user: &'a str, id: PublicId, reason: Reason) -> Self {
+        Self::Ended { user, id, reason }
+    }
+
+    /// Returns [`KeptAlive`](Self::KeptAlive).
+    #[must_use]
+    pub fn kept_alive(user: &'a str, id: PublicId) -> Self {
+        Self::KeptAlive { user, id }
+    }
+
+    /// Returns [`Refused`](Self::Refused).
+    #[must_use]
+    pub fn refused(reason: Reason) -> Self {
+        Self::Refused { reason }
+    }
+
+    /// Returns [`LoginRefused`](Self::LoginRefused).
+    #[must_use]
+    pub fn login_refused(user: &'a str) -> Self {
+        Self::LoginRefused { user }
+    }
+
+    /// Returns [`EveryoneEnded`](Self::EveryoneEnded).
+    #[must_use]
+    pub fn everyone_ended(count: u64) -> Self {
+        Self::EveryoneEnded { count }
+    }
+
+    /// Returns [`RegistryFailed`](Self::RegistryFailed).
+    #[must_use]
+    pub fn registry_failed(error: &'a RegistryError) -> Self {
+        Self::RegistryFailed { error }
+    }
+}
+
 impl<'a> Event<'a> {
     /// Returns the event of an ended record.
     pub(crate) fn from_ended(record: &'a SessionRecord) -> Self {
@@ -93,8 +138,8 @@ impl<'a> Event<'a> {
 }
 
 impl Event<'_> {
-    /// Returns the word for the event in OWASP's [logging vocabulary]. The vocabulary has none for
-    /// some events; those have a word of this crate:
+    /// Returns the word for the event in OWASP's [logging vocabulary]. For events that the
+    /// vocabulary lacks, this crate defines its own words:
     ///
     /// | event | word | level |
     /// |---|---|---|

@@ -59,11 +59,12 @@
 //! # Terms
 //!
 //! - A session is **open** until it ends, and **active** while it is open and not expired.
-//! - A session record is what the [registry](registry::Registry) stores of a session: user, times, login, data.
+//! - A session record is the [registry](registry::Registry)'s entry for a session: user, times,
+//!   login, data.
 //! - An ended session has a [`Reason`] from a fixed list, and may have a cause, which is a word of the
 //!   application such as `password_changed`.
-//! - The **history** holds ended sessions to be shown. A **tombstone** is an ended record that is kept
-//!   only to give the reason.
+//! - The **history** contains ended sessions for display. A **tombstone** is an ended record that
+//!   is kept only to report the reason.
 //! - A **challenge** asks the client to sign in: a redirect for browsers, a 401 for others.
 //! - A **passive** request is checked and does not count as activity of the user.
 //! - An expired session is **suspended** for inner layers, and **restored** for a layer with a laxer
@@ -142,7 +143,7 @@ pub mod clock {
     };
 }
 
-/// Types of what pages show: texts, messages, countdowns, markup.
+/// Types that pages render: texts, messages, countdowns, markup.
 pub mod page {
     pub use crate::{
         dialog::{html::Markup, texts::DialogTexts},
@@ -156,7 +157,7 @@ pub mod page {
 
 /// Guides.
 pub mod guide {
-    // For the links in them.
+    // The guides link to these items.
     #[cfg(doc)]
     use crate::*;
 
@@ -164,15 +165,15 @@ pub mod guide {
     pub mod policy {}
     #[doc = include_str!("../docs/dialog.md")]
     pub mod dialog {}
-    // It links to items of these features.
+    // The guide links to items of these features.
     #[cfg(all(feature = "redis", feature = "sqlite"))]
     #[doc = include_str!("../docs/deployment.md")]
     pub mod deployment {}
-    // It links to items of these features.
+    // The guide links to items of these features.
     #[cfg(feature = "askama")]
     #[doc = include_str!("../docs/templates.md")]
     pub mod templates {}
-    // It links to items of these features.
+    // The guide links to items of these features.
     #[cfg(all(feature = "conformance", feature = "testing"))]
     #[doc = include_str!("../docs/testing.md")]
     pub mod testing {}
@@ -182,7 +183,8 @@ pub mod guide {
     pub mod migration {}
 }
 
-/// What the output of `#[session_policy]` names. Not for use by hand: it changes without notice.
+/// Items that the output of `#[session_policy]` uses. Not for direct use: it changes without
+/// notice.
 #[doc(hidden)]
 pub mod __private {
     pub use crate::middleware::policy_layer::{HandlerPolicy, PolicyExtractor, WrapWithPolicy};

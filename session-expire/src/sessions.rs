@@ -20,7 +20,7 @@ use crate::{
     time::{Timestamp, clock::MonotonicClock},
 };
 
-/// Handle to list and end the sessions of users.
+/// Handle for listing and ending the sessions of users.
 ///
 /// [`SessionExpire::sessions`](crate::SessionExpire::sessions) returns it, and in a handler
 /// [`SessionHandle::sessions`](crate::SessionHandle::sessions). An ended session is rejected on its
@@ -33,13 +33,13 @@ use crate::{
 ///
 /// ```
 /// use actix_identity::Identity;
-/// use actix_web::{Result, post, error::ErrorUnauthorized};
+/// use actix_web::{Result, post};
 /// use session_expire::SessionHandle;
 ///
 /// /// Ends the user's other sessions after a change of password.
 /// #[post("/end-others")]
 /// async fn end_others(user: Identity, session: SessionHandle) -> Result<String> {
-///     let user = user.id().map_err(ErrorUnauthorized)?;
+///     let user = user.id()?;
 ///     let Some(current) = session.id() else { return Ok(String::new()) };
 ///     let sessions = session.sessions().with_cause("password_changed");
 ///     let ended = sessions.end_others(&user, current).await?;
@@ -121,7 +121,7 @@ impl Sessions {
     }
 
     /// Ends all sessions of `user` except `current`, and returns how many ended. If `current` is
-    /// not open, ends none.
+    /// not open, no session ends.
     ///
     /// # Errors
     ///

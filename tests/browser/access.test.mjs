@@ -24,7 +24,7 @@ const pages = {
   "login page": (page) => page.goto("/login"),
   "login page after an expiry": async (page, server) => {
     await signIn(page);
-    server.over = "idle";
+    server.endReason = "idle";
     await server.pass(1201);
     await page.waitForURL("**/login?next=*");
   },
@@ -73,15 +73,15 @@ test("dialog works under Trusted Types and a strict policy", at(["--idle", "20m"
     return route.fulfill({ response, headers, body: (await response.text()).replace(/data-idle-end="\d+"/, 'data-idle-end="1200"') });
   });
   await page.goto("/vault");
-  const broken = [];
-  await page.exposeFunction("tell", (text) => broken.push(text));
-  await page.evaluate(() => document.addEventListener("securitypolicyviolation", ({ violatedDirective }) => globalThis.tell(violatedDirective)));
+  const violated = [];
+  await page.exposeFunction("report", (text) => violated.push(text));
+  await page.evaluate(() => document.addEventListener("securitypolicyviolation", ({ violatedDirective }) => globalThis.report(violatedDirective)));
   await server.pass(1171);
   assert.equal(await isOpen(page), true);
   await dialog(page).getByRole("button", { name: "Stay signed in" }).click();
   await page.waitForTimeout(150);
   assert.equal(await isOpen(page), false);
-  assert.deepEqual(broken, []);
+  assert.deepEqual(violated, []);
 }));
 
 test("script adds no global name", at(["--idle", "20m"], async (page) => {

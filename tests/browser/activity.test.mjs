@@ -18,7 +18,7 @@ test("an hour of typing shows no warning", inEditor(async (page, server) => {
     assert.equal(await isOpen(page), false, `after ${minute} minutes`);
   }
   assert.equal(path(page), "/editor");
-  assert.ok(server.kept.length >= 30 && server.kept.length <= 75, `${server.kept.length} keep-alives in 70 minutes`);
+  assert.ok(server.keepAlives.length >= 30 && server.keepAlives.length <= 75, `${server.keepAlives.length} keep-alives in 70 minutes`);
 }));
 
 test("recent activity is reported before the warning", inEditor(async (page, server) => {
@@ -27,7 +27,7 @@ test("recent activity is reported before the warning", inEditor(async (page, ser
   await server.pass(61);
   await page.keyboard.type("b");
   await server.pass(2);
-  assert.deepEqual(server.kept.length, 1);
+  assert.deepEqual(server.keepAlives.length, 1);
   await server.pass(1040);
   assert.equal(await isOpen(page), false, "a letter was typed two seconds ago");
 }));
@@ -41,7 +41,7 @@ for (const [what, act] of [
     await page.mouse.move(300, 500);
     await act(page);
     await server.pass(70, 35);
-    assert.equal(server.kept.length, 1);
+    assert.equal(server.keepAlives.length, 1);
   }));
 }
 
@@ -53,7 +53,7 @@ test("a touch is activity", at(["--idle", "20m"], async (page, site) => {
   await touched.goto("/editor");
   await touched.touchscreen.tap(150, 300);
   await server.pass(70, 35);
-  assert.equal(server.kept.length, 1);
+  assert.equal(server.keepAlives.length, 1);
 }));
 
 test("mouse moves, script events and polls are no activity", inEditor(async (page, server) => {
@@ -70,7 +70,7 @@ test("mouse moves, script events and polls are no activity", inEditor(async (pag
     await page.mouse.move(100 + n, 100);
     await server.pass(30);
   }
-  assert.deepEqual(server.kept, []);
+  assert.deepEqual(server.keepAlives, []);
   assert.equal(await isOpen(page), true);
 }));
 
@@ -78,8 +78,8 @@ test("session ends at the limit after the last key", inEditor(async (page, serve
   await page.focus("#body");
   await page.keyboard.type("a");
   await server.pass(60, 30);
-  assert.equal(server.kept.length, 1);
-  assert.ok(Math.abs(server.kept[0] - 60) < 2, `idle for ${server.kept[0]}`);
+  assert.equal(server.keepAlives.length, 1);
+  assert.ok(Math.abs(server.keepAlives[0] - 60) < 2, `idle for ${server.keepAlives[0]}`);
   await server.pass(1145, 15);
   await page.waitForURL("**/login?next=*");
 }));

@@ -1,8 +1,9 @@
-// Elements whose name or id is that of a DOM property shadow it on `document`, on forms and in the
-// global scope ("DOM clobbering"). A page that prints markup of its users can hold any of them.
+// Elements whose name or id matches a DOM property shadow it on `document`, on forms and in the
+// global scope ("DOM clobbering"). A page that renders user-supplied markup may contain any of
+// them.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { at, inPageTime, path, signIn } from "./site.mjs";
+import { at, inPageTime, path, settle, signIn } from "./site.mjs";
 
 const named = (names) => names.map((name) => `<img name="${name}" id="${name}" alt="">`).join("");
 
@@ -55,8 +56,8 @@ const worksToTheEnd = async (page, server) => {
   await server.pass(1);
   assert.equal((await look(page)).title, title);
   await page.keyboard.press("Enter"); // "Stay signed in" has the focus
-  await page.waitForTimeout(200);
-  assert.deepEqual([server.kept.length, (await look(page)).open], [1, false]);
+  await settle(page);
+  assert.deepEqual([server.keepAlives.length, (await look(page)).open], [1, false]);
   server.away = true;
   await server.pass(1205, 241);
   assert.equal((await look(page)).covered, true);
@@ -90,7 +91,7 @@ test("form with a control named focus gets the focus back", clobbered(
     await page.waitForTimeout(200);
     assert.deepEqual(await look(page).then(({ covered, focus }) => [covered, focus]), [true, ""]);
     respond();
-    await page.waitForTimeout(200);
+    await settle(page);
     assert.deepEqual(await look(page).then(({ covered, focus }) => [covered, focus]), [false, "clobbered"]);
   },
 ));
@@ -109,6 +110,6 @@ test("base element does not redirect requests", clobbered("", async (page, serve
   await server.pass(1081);
   await server.pass(1);
   await page.keyboard.press("Enter");
-  await page.waitForTimeout(200);
-  assert.deepEqual([server.kept.length, hosts.has("other.invalid")], [1, false]);
+  await settle(page);
+  assert.deepEqual([server.keepAlives.length, hosts.has("other.invalid")], [1, false]);
 }));

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { at, inPageTime, isCovered, path, signIn } from "./site.mjs";
 
-// Not `page.goBack()`: it waits for a load that the back/forward cache spares.
+// Not `page.goBack()`: it waits for a load, and the back/forward cache does not load the page.
 const back = async (page) => { await page.evaluate(() => history.back()); await page.waitForTimeout(500); };
 
 const fillIn = async (page, user = "alice") => {
@@ -27,11 +27,11 @@ test("expired page is covered before the redirect", at(["--idle", "20m"], async 
 test("login page announces the reason once", at(["--idle", "2s"], async (page) => {
   await signIn(page);
   await page.waitForURL("**/login?next=*", { timeout: 8000 });
-  const told = page.locator("[role=status] .message");
-  assert.match(await told.textContent(), /not been active/);
+  const message = page.locator("[role=status] .message");
+  assert.match(await message.textContent(), /not been active/);
   assert.equal(await page.evaluate(() => document.activeElement.getAttribute("aria-describedby")), "messages", "the message describes the focused field");
   await page.reload();
-  assert.equal(await told.count(), 0);
+  assert.equal(await message.count(), 0);
 }));
 
 test("draft is restored after an expiry for the same user only", at(["--idle", "10m", "--editor-idle", "3s"], async (page) => {
@@ -119,12 +119,12 @@ test("page is covered after a sleep until it is checked", at(["--idle", "20m"], 
   // During a sleep the monotonic clock stops, and `Date.now` continues.
   await page.evaluate(() => { const real = Date.now; Date.now = () => real() + 3 * 3_600_000; });
   server.now += 3 * 3600;
-  let answer;
-  await page.route("**/session/status?*", async (route) => { await new Promise((resolve) => { answer = resolve; }); return route.fallback(); });
+  let respond;
+  await page.route("**/session/status?*", async (route) => { await new Promise((resolve) => { respond = resolve; }); return route.fallback(); });
   await page.evaluate(() => dispatchEvent(new Event("focus")));
   await page.waitForTimeout(200);
   assert.equal(await isCovered(page), true);
-  answer();
+  respond();
   await page.waitForURL("**/login?next=*");
 }));
 

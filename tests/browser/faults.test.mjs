@@ -1,7 +1,7 @@
 // Faults around the script: no private content may stay visible.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { at, dialog, inPageTime, isCovered, isOpen, path, signIn } from "./site.mjs";
+import { at, dialog, inPageTime, isCovered, isOpen, path, settle, signIn } from "./site.mjs";
 
 const shiftWallClock = (page, hours) => page.evaluate((by) => { const real = Date.now; Date.now = () => real() + by * 3_600_000; }, hours);
 const hide = (page, hidden) => page.evaluate((to) => {
@@ -67,10 +67,10 @@ test("dismissed notice is shown again after a new login", at(["--idle", "20m"], 
   await server.pass(900);
   await page.keyboard.press("Enter");
   assert.equal(await isOpen(page), false);
-  server.session = server.now + 1000; // signed in anew in another tab
+  server.session = server.now + 1000; // signed in again in another tab
   server.seen = server.now;
   await page.evaluate(() => dispatchEvent(new Event("online")));
-  await page.waitForTimeout(200);
+  await settle(page);
   server.seen = server.now + 800;
   await server.pass(905, 181);
   assert.equal(await isOpen(page), true);
@@ -129,5 +129,5 @@ test("keep-alive that a later status request overtakes counts", at(["--idle", "2
   await page.waitForTimeout(200);
   go();
   await page.waitForTimeout(300);
-  assert.deepEqual([server.kept.length, await isOpen(page)], [1, false]);
+  assert.deepEqual([server.keepAlives.length, await isOpen(page)], [1, false]);
 }));

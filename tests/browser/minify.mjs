@@ -1,4 +1,4 @@
-// Makes `session.min.js`, which the crate contains, from `session.js`.
+// Builds `session.min.js`, which is part of the crate, from `session.js`.
 //
 //   node tests/browser/minify.mjs          writes it
 //   node tests/browser/minify.mjs --check  fails if it is outdated or too large

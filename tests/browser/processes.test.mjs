@@ -7,16 +7,16 @@ import { test } from "node:test";
 import { newFolder, startSite, startSiteIn } from "./site.mjs";
 
 const signIn = async (site, user = "alice") => {
-  const answer = await fetch(`${site.address}/login`, {
+  const response = await fetch(`${site.address}/login`, {
     method: "POST", redirect: "manual", body: new URLSearchParams({ username: user, password: user }),
   });
-  assert.equal(answer.status, 303);
-  return answer.headers.getSetCookie()[0].split(";")[0];
+  assert.equal(response.status, 303);
+  return response.headers.getSetCookie()[0].split(";")[0];
 };
 
 const reasonAt = async (site, cookie) => {
-  const answer = await fetch(`${site.address}/api/me`, { headers: { cookie } });
-  return answer.ok ? "signed in" : (await answer.json()).reason;
+  const response = await fetch(`${site.address}/api/me`, { headers: { cookie } });
+  return response.ok ? "signed in" : (await response.json()).reason;
 };
 
 const freePort = async () => {

@@ -45,18 +45,18 @@ test("inactive tab stays while another tab is active", at(["--idle", "3s"], asyn
 
 test("limit beyond the range of a timer does not fire early", at(["--idle", "40d", "--absolute", "never"], async (page) => {
   await page.clock.install();
-  let asked = 0;
-  page.on("request", (request) => { asked += request.url().includes("/status?policy=") ? 1 : 0; });
+  let requests = 0;
+  page.on("request", (request) => { requests += request.url().includes("/status?policy=") ? 1 : 0; });
   await signIn(page);
   await page.clock.runFor(1000);
   await page.clock.fastForward("24:00:00");
-  assert.equal(asked, 0);
+  assert.equal(requests, 0);
   for (let day = 0; day < 30; day += 1) await page.clock.fastForward("24:00:00");
-  assert.equal(asked, 0);
+  assert.equal(requests, 0);
   assert.equal(path(page), "/dashboard");
   for (let day = 0; day < 10; day += 1) await page.clock.fastForward("24:00:00");
   await page.waitForTimeout(300);
-  assert.ok(asked === 1 || asked === 2, `asked ${asked} times`);
+  assert.ok(requests === 1 || requests === 2, `${requests} requests`);
   assert.equal(path(page), "/dashboard", "the session is active on the server");
 }));
 
@@ -66,8 +66,8 @@ test("response to a form returns to the page of the form", at(["--idle", "60s"],
   const forged = script
     .replace(/data-idle-end="\d+"/, 'data-idle-end="1" data-next="/editor"')
     .replace(/data-status="[^"]*"/, 'data-status="/nowhere"');
-  await page.route("**/answer", (route) => route.fulfill({ contentType: "text/html", body: `<!doctype html><title>Sent</title>${forged}` }));
-  await page.goto("/answer");
+  await page.route("**/form-response", (route) => route.fulfill({ contentType: "text/html", body: `<!doctype html><title>Sent</title>${forged}` }));
+  await page.goto("/form-response");
   await page.waitForURL("**/login?next=*", { timeout: 8000 });
   assert.equal(path(page), "/login?next=%2Feditor");
 }));
@@ -78,8 +78,8 @@ test("redirect without a return path has no parameter", at(["--idle", "60s"], as
   const forged = script
     .replace(/data-idle-end="\d+"/, 'data-idle-end="1" data-next=""')
     .replace(/data-status="[^"]*"/, 'data-status="/nowhere"');
-  await page.route("**/answer", (route) => route.fulfill({ contentType: "text/html", body: `<!doctype html><title>Sent</title>${forged}` }));
-  await page.goto("/answer");
+  await page.route("**/form-response", (route) => route.fulfill({ contentType: "text/html", body: `<!doctype html><title>Sent</title>${forged}` }));
+  await page.goto("/form-response");
   await page.waitForURL("**/login", { timeout: 8000 });
   assert.equal(path(page), "/login");
 }));

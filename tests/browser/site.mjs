@@ -32,23 +32,23 @@ export async function startSiteIn(folder, ...flags) {
     env: { ...process.env, RUST_LOG: "warn" },
     stdio: ["ignore", "pipe", "pipe"],
   });
-  const gone = once(site, "close");
+  const closed = once(site, "close");
   let output = "";
   site.stderr.on("data", (text) => { output += text; });
   const lines = createInterface({ input: site.stdout })[Symbol.asyncIterator]();
   const { value: first } = await lines.next();
   const address = /^listening on (http:\S+)$/.exec(first ?? "")?.[1];
   if (!address) {
-    await gone;
+    await closed;
     throw new Error(`the site does not start: ${output}`);
   }
-  return { address, stop: (signal) => { site.kill(signal); return gone; } };
+  return { address, stop: (signal) => { site.kill(signal); return closed; } };
 }
 
 const startBrowser = () =>
   chromium.launch({
     executablePath: CHROMIUM,
-    // As users have it: with the back/forward cache, and with tabs that sleep.
+    // As in a real browser: with the back/forward cache and with sleeping tabs.
     ignoreDefaultArgs: [
       "--disable-back-forward-cache",
       "--disable-background-timer-throttling",
@@ -63,8 +63,8 @@ let started;
 const sharedBrowser = () => (started ??= startBrowser());
 after(async () => (await started)?.close());
 
-// Opens a page in a new browser context. `page.complaints` collects the errors of scripts and the
-// violations of the Content-Security-Policy.
+// Opens a page in a new browser context. `page.complaints` collects script errors and
+// Content-Security-Policy violations.
 export async function visit(browser, site) {
   const context = await browser.newContext({ baseURL: site.address });
   const page = await context.newPage();
@@ -83,8 +83,8 @@ export async function signIn(page, user = "alice") {
   await Promise.all([page.waitForURL("**/dashboard"), page.press("[name=password]", "Enter")]);
 }
 
-// Runs a test with a new page at a new site. The test fails on an error of a script or a violation of
-// the Content-Security-Policy.
+// Runs a test with a new page at a new site. The test fails on a script error or a
+// Content-Security-Policy violation.
 export const at = (flags, run) => async () => {
   const [browser, site] = await Promise.all([sharedBrowser(), startSite(...flags)]);
   try {
@@ -99,18 +99,49 @@ export const at = (flags, run) => async () => {
 
 export const path = (page) => { const { pathname, search, hash } = new URL(page.url()); return pathname + search + hash; };
 
-// Replaces the endpoints for status and keep-alive by a server with the clock of the page: `pass`
-// advances both. It responds as the site does, and records the requests. `markup` is inserted at the
-// start of the body.
+// Counts the requests of the script whose responses it has not read.
+const countRequests = () => {
+  const { fetch } = window;
+  let pending = 0;
+  Object.defineProperty(window, "pendingRequests", { get: () => pending });
+  window.fetch = async (...request) => {
+    pending += 1;
+    try {
+      const response = await fetch(...request);
+      const json = response.json.bind(response);
+      response.json = () => json().finally(() => { pending -= 1; });
+      return response;
+    } catch (error) {
+      pending -= 1;
+      throw error;
+    }
+  };
+};
+
+// Waits until the page has reacted to its last event and to the responses. A test that delays a
+// response waits for 2 seconds.
+export const settle = async (page) => {
+  const end = Date.now() + 2000;
+  for (let quiet = 0; quiet < 2; quiet += 1) {
+    await page.waitForTimeout(30);
+    // A page that is being left has no pending requests.
+    const isPending = await page.evaluate(() => window.pendingRequests > 0).catch(() => false);
+    if (isPending && Date.now() < end) quiet = -1;
+  }
+};
+
+// Replaces the endpoints for status and keep-alive with a server that uses the page's clock: `pass`
+// advances both. It responds as the site does, and records the requests. `markup` is inserted at
+// the start of the body.
 export async function inPageTime(page, { idle = 1200, session = 28800, warn = 120, away = false, markup = "" } = {}) {
-  const server = { now: 0, seen: 0, session, away, asked: 0, kept: [], over: null };
+  const server = { now: 0, seen: 0, session, away, statusRequests: 0, keepAlives: [], endReason: null };
   const left = () => {
     const [idleLeft, sessionLeft] = [server.seen + idle - server.now, server.session - server.now];
-    const reason = server.over ?? (sessionLeft <= 0 ? "absolute" : idleLeft <= 0 ? "idle" : null);
+    const reason = server.endReason ?? (sessionLeft <= 0 ? "absolute" : idleLeft <= 0 ? "idle" : null);
     if (reason) return { state: "expired", reason, login_url: "/login" };
     return { state: "active", seconds_until_idle_end: Math.ceil(idleLeft), seconds_until_session_end: Math.ceil(sessionLeft), warn_seconds: warn };
   };
-  const answer = (route) => {
+  const sendResponse = (route) => {
     if (server.away === "html") return route.fulfill({ contentType: "text/html", body: "<!doctype html><title>Hotel network</title>" });
     if (server.away === 503) return route.fulfill({ status: 503, json: { title: "away" } });
     if (server.away) return route.abort("connectionrefused");
@@ -118,12 +149,13 @@ export async function inPageTime(page, { idle = 1200, session = 28800, warn = 12
     return route.fulfill({ status: json.state === "active" || route.request().method() === "GET" ? 200 : 401, json });
   };
   await page.clock.install();
-  await page.route("**/session/status?*", (route) => { server.asked += 1; return answer(route); });
+  await page.addInitScript(countRequests);
+  await page.route("**/session/status?*", (route) => { server.statusRequests += 1; return sendResponse(route); });
   await page.route("**/session/keep-alive", (route) => {
     const idleFor = Number(new URLSearchParams(route.request().postData()).get("idle_for"));
-    server.kept.push(idleFor);
+    server.keepAlives.push(idleFor);
     if (!server.away && left().state === "active") server.seen = Math.max(server.seen, server.now - idleFor);
-    return answer(route);
+    return sendResponse(route);
   });
   // Writes these limits into the page.
   await page.route("**/{dashboard,editor,vault,devices}", async (route) => {
@@ -137,19 +169,18 @@ export async function inPageTime(page, { idle = 1200, session = 28800, warn = 12
       .replace("<body>", () => `<body>${markup}`);
     return route.fulfill({ response, body });
   });
-  const settle = () => page.waitForTimeout(60);
   server.pass = async (seconds, step = seconds) => {
-    for (let gone = 0; gone < seconds; gone += step) {
+    for (let elapsed = 0; elapsed < seconds; elapsed += step) {
       server.now += step;
       await page.clock.fastForward(step * 1000);
-      await settle();
+      await settle(page);
     }
   };
   // From here on only `pass` advances the clock of the page, however slow the machine is.
   server.stopTime = async () => {
     server.now += 1;
     await page.clock.pauseAt(await page.evaluate(() => Date.now() + 1000));
-    await settle();
+    await settle(page);
   };
   return server;
 }

@@ -1,16 +1,16 @@
 // Status responses with an unknown state or a stale policy.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { at, inPageTime, isCovered, isOpen, path, signIn } from "./site.mjs";
+import { at, inPageTime, isCovered, isOpen, path, settle, signIn } from "./site.mjs";
 
 // Runs a test with a page whose requests for status and keep-alive get `respond.json` once it is set.
 const responding = (run, limits = {}) => at(["--idle", "20m"], async (page) => {
   await signIn(page);
   const server = await inPageTime(page, limits);
-  const respond = { asked: [] };
+  const respond = { tokens: [] };
   await page.route("**/session/{status,keep-alive}**", (route) => {
     const url = new URL(route.request().url());
-    respond.asked.push(url.searchParams.get("policy") ?? new URLSearchParams(route.request().postData()).get("policy"));
+    respond.tokens.push(url.searchParams.get("policy") ?? new URLSearchParams(route.request().postData()).get("policy"));
     return respond.json ? route.fulfill({ json: respond.json }) : route.fallback();
   });
   await page.goto("/vault");
@@ -19,7 +19,7 @@ const responding = (run, limits = {}) => at(["--idle", "20m"], async (page) => {
 const look = async (page) => [await isCovered(page), await isOpen(page), path(page)];
 const ask = async (page) => {
   await page.evaluate(() => dispatchEvent(new Event("online")));
-  await page.waitForTimeout(100);
+  await settle(page);
 };
 const active = { state: "active", seconds_until_idle_end: 1200, seconds_until_session_end: 20_000, warn_seconds: 120 };
 const expired = { state: "expired", reason: "idle", login_url: "/login" };
@@ -30,10 +30,10 @@ test("unknown state is requested again and changes nothing", responding(async (p
   await ask(page);
   assert.deepEqual(await look(page), [false, false, "/vault"]);
   await server.pass(1200, 300);
-  const { length } = respond.asked;
+  const { length } = respond.tokens;
   await server.pass(10, 5);
   assert.equal(await isCovered(page), true);
-  assert.ok(respond.asked.length >= length + 2);
+  assert.ok(respond.tokens.length >= length + 2);
   respond.json = undefined;
   server.seen = server.now;
   await server.pass(6);
@@ -81,11 +81,12 @@ test("stale policy token is dropped and activity is reported", responding(async 
   await server.pass(2);
   await server.pass(2);
   assert.equal(await isOpen(page), true); // 100 s are less than the warning time
-  const [first, ...later] = respond.asked;
-  assert.ok(first && later.length > 0 && later.every((token) => token === null), respond.asked.join());
+  const [first, ...later] = respond.tokens;
+  assert.ok(first && later.length > 0 && later.every((token) => token === null), respond.tokens.join());
   respond.json = undefined;
   await page.keyboard.press("Escape");
+  await settle(page);
   await server.pass(600, 60);
-  assert.deepEqual([respond.asked.at(-1), server.kept.length], [null, 1]);
+  assert.deepEqual([respond.tokens.at(-1), server.keepAlives.length], [null, 1]);
 }));
 

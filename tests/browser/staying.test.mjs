@@ -1,7 +1,7 @@
 // Extension of a session from the warning, and its failures.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { at, dialog, inPageTime, isCovered, isOpen, path, signIn } from "./site.mjs";
+import { at, dialog, inPageTime, isCovered, isOpen, path, settle, signIn } from "./site.mjs";
 
 const about = (run, limits) => at(["--idle", "20m"], async (page) => {
   const server = await inPageTime(page, limits);
@@ -9,7 +9,7 @@ const about = (run, limits) => at(["--idle", "20m"], async (page) => {
   await server.pass(1081);
   await run(page, server);
 });
-const stay = async (page) => { await dialog(page).getByRole("button", { name: "Stay signed in" }).click(); await page.waitForTimeout(150); };
+const stay = async (page) => { await dialog(page).getByRole("button", { name: "Stay signed in" }).click(); await settle(page); };
 const alert = (page) => dialog(page).locator("[role=alert]").textContent();
 
 test("session is extended twelve times in a row", about(async (page, server) => {
@@ -19,7 +19,7 @@ test("session is extended twelve times in a row", about(async (page, server) => 
     assert.equal(await isOpen(page), false, `stayed ${n}`);
     await server.pass(1081);
   }
-  assert.equal(server.kept.length, 12);
+  assert.equal(server.keepAlives.length, 12);
   assert.equal(path(page), "/dashboard");
 }));
 
@@ -28,7 +28,7 @@ for (const away of [true, 503, "html"]) {
     server.away = away;
     await stay(page);
     assert.equal(await isOpen(page), true);
-    assert.match(await alert(page), /did not work/);
+    assert.match(await alert(page), /could not be extended/);
     server.away = false;
     await stay(page);
     assert.equal(await isOpen(page), false);
@@ -38,7 +38,7 @@ for (const away of [true, 503, "html"]) {
 }
 
 test("extension of an ended session redirects", about(async (page, server) => {
-  server.over = "evicted";
+  server.endReason = "evicted";
   await stay(page);
   await page.waitForURL("**/login?next=*");
 }));
@@ -62,9 +62,9 @@ test("page covered by mistake is shown again", about(async (page, server) => {
   server.away = true;
   await server.pass(120, 10);
   assert.equal(await isCovered(page), true);
-  server.seen = server.now; // another tab, by another network
+  server.seen = server.now; // another tab, over another network
   server.away = false;
   await server.pass(6);
-  await page.waitForTimeout(200);
+  await settle(page);
   assert.deepEqual([await isCovered(page), await isOpen(page)], [false, false]);
 }));

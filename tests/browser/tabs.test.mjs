@@ -1,7 +1,7 @@
 // Several tabs of one browser.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { at, dialog, inPageTime, isOpen, path, signIn } from "./site.mjs";
+import { at, dialog, inPageTime, isOpen, path, settle, signIn } from "./site.mjs";
 
 const second = async (page, site, where = "/dashboard") => {
   const tab = await page.context().newPage();
@@ -69,7 +69,7 @@ test("tabs use the storage without BroadcastChannel", at(["--idle", "10m"], asyn
 test("invalid messages of other scripts change nothing", at(["--idle", "20m"], async (page) => {
   const server = await inPageTime(page);
   await signIn(page);
-  const before = server.asked;
+  const before = server.statusRequests;
   await page.evaluate(() => {
     const channel = new BroadcastChannel("session-expire/session");
     const huge = "x".repeat(1_000_000);
@@ -78,7 +78,7 @@ test("invalid messages of other scripts change nothing", at(["--idle", "20m"], a
     for (const key of ["session-expire/session", "logout"]) localStorage.setItem(key, huge.slice(0, 100_000));
   });
   for (let n = 0; n < 5; n += 1) await server.pass(1);
-  await page.waitForTimeout(200);
-  assert.ok(server.asked - before <= 6, `asked ${server.asked - before} times`);
-  assert.deepEqual([path(page), await isOpen(page), server.kept], ["/dashboard", false, []]);
+  await settle(page);
+  assert.ok(server.statusRequests - before <= 6, `${server.statusRequests - before} requests`);
+  assert.deepEqual([path(page), await isOpen(page), server.keepAlives], ["/dashboard", false, []]);
 }));

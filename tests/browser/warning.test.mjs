@@ -1,15 +1,15 @@
 // The warning dialog: time, texts, focus.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { at, dialog, inPageTime, isOpen, path, signIn } from "./site.mjs";
+import { at, dialog, inPageTime, isOpen, path, settle, signIn } from "./site.mjs";
 
 const text = (page) => page.locator("dialog.session-expire [aria-hidden]").textContent();
-const spoken = (page) => page.locator("dialog.session-expire [aria-live]").textContent();
+const announcement = (page) => page.locator("dialog.session-expire [aria-live]").textContent();
 
 const warned = (limits, run) => at(["--idle", "20m"], async (page, site) => {
   const server = await inPageTime(page, limits);
   await signIn(page);
-  await page.goto("/dashboard"); // the answer to a redirect can't be replaced
+  await page.goto("/dashboard"); // Playwright cannot replace the response after a redirect
   await run(page, server, site);
 });
 
@@ -33,10 +33,10 @@ test("warning counts minutes and then seconds", warned({}, async (page, server) 
 test("screen reader gets five sentences in two minutes", warned({}, async (page, server) => {
   await server.stopTime();
   await server.pass(1080);
-  const heard = [await spoken(page)];
+  const heard = [await announcement(page)];
   for (let second = 0; second < 118; second += 1) {
     await server.pass(1);
-    const now = await spoken(page);
+    const now = await announcement(page);
     if (now !== heard.at(-1)) heard.push(now);
   }
   assert.ok(heard.every((sentence) => /^You have not been active .* in \d+ (minutes?|seconds?)\.$/.test(sentence)), heard.join("|"));
@@ -73,13 +73,13 @@ test("Escape extends the session", warned({}, async (page, server) => {
   await server.pass(1081);
   await page.keyboard.press("Escape");
   await page.waitForFunction(() => !document.querySelector("dialog").open);
-  assert.deepEqual(server.kept, [0]);
+  assert.deepEqual(server.keepAlives, [0]);
   await server.pass(1081);
   server.away = true;
   await page.keyboard.press("Escape");
   await page.keyboard.press("Escape");
   await page.keyboard.press("Escape");
-  await page.waitForTimeout(200);
+  await settle(page);
   assert.equal(await isOpen(page), true, "the dialog stays open after a failure");
 }));
 
@@ -107,7 +107,7 @@ test("notice of the absolute timeout offers no extension", warned({ idle: 1200, 
   await page.keyboard.press("Enter");
   assert.equal(await isOpen(page), false);
   await server.pass(60, 10);
-  assert.deepEqual([await isOpen(page), server.kept], [false, []], "the notice stays closed");
+  assert.deepEqual([await isOpen(page), server.keepAlives], [false, []], "the notice stays closed");
   await server.pass(70, 10);
   await page.waitForURL("**/login?next=*");
 }));

@@ -16,7 +16,7 @@ use ureq::{
 
 use crate::Site;
 
-/// Time for a response. It allows for a busy machine.
+/// Timeout of a response. It allows for a busy machine.
 const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// A browser with its cookies. A clone shares them, as another tab does.
@@ -146,9 +146,9 @@ impl Browser {
             .header("sec-fetch-site", "same-origin")
     }
 
-    /// Sends bytes over a connection of their own, and returns the response.
+    /// Sends bytes over a separate connection, and returns the response.
     ///
-    /// The request must say `Connection: close`. Cookies are neither sent nor stored.
+    /// The request must contain `Connection: close`. Cookies are neither sent nor stored.
     ///
     /// # Panics
     ///
@@ -262,7 +262,7 @@ impl RequestBuilder<'_> {
 
     /// Sends the request and stores the cookies of the response.
     ///
-    /// A connection that breaks gives a response of status 0.
+    /// A broken connection yields a response with status 0.
     pub fn send(mut self) -> TestResponse {
         let cookie = self.browser.cookie();
         if !cookie.is_empty() {

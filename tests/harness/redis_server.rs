@@ -14,7 +14,8 @@ use tempfile::TempDir;
 
 /// Runs the server, and kills it when standard input ends. A killed test leaves no server
 /// running.
-const RUN_UNTIL_INPUT_ENDS: &str = r#""$@" >/dev/null & echo $!; read -r _; kill -9 $!; wait $!"#;
+const RUN_UNTIL_INPUT_ENDS: &str =
+    r#""$@" >/dev/null & echo $!; read -r _; kill -9 $!; wait $! 2>/dev/null"#;
 
 /// A server on a free port, with a directory of its own. Dropping it stops the server.
 ///
@@ -23,7 +24,7 @@ pub struct RedisServer {
     running: Option<Running>,
     options: Vec<String>,
     directory: TempDir,
-    /// The port, which a restart keeps.
+    /// Port, which stays the same after a restart.
     pub port: u16,
 }
 
@@ -101,7 +102,8 @@ impl RedisServer {
                 let is_own = info.lines().any(|line| line == own);
                 if is_own { Ok(true) } else { Err("another server has the port") }
             }
-            // A server with a password is ready. One that still loads its file responds `LOADING`.
+            // A server that requires a password is ready. A server that is still loading its file
+            // responds `LOADING`.
             Err(error) => {
                 let needs_password = self.options.iter().any(|option| option == "--requirepass");
                 Ok(needs_password && error.code() == Some("NOAUTH"))
@@ -165,8 +167,8 @@ fn program() -> String {
     std::env::var("REDIS_SERVER").unwrap_or_else(|_| "redis-server".to_owned())
 }
 
-/// Returns a free port below those that Linux gives to outgoing connections. A connection of another
-/// process must not take the port while the server is stopped.
+/// Returns a free port below the range that Linux assigns to outgoing connections. A connection of
+/// another process must not take the port while the server is stopped.
 fn find_free_port() -> u16 {
     loop {
         let random = RandomState::new().build_hasher().finish();

@@ -29,7 +29,7 @@ pub struct TestRegistry {
 }
 
 impl TestRegistry {
-    /// Returns a registry that several sites use at once.
+    /// Returns a registry that several sites can use at once.
     #[must_use]
     pub fn shared() -> Self {
         Self { is_shared: true, ..Self::default() }
@@ -61,7 +61,7 @@ impl TestRegistry {
         lock(&self.login_keys).clone()
     }
 
-    /// Returns the number of records, ended ones included.
+    /// Returns the number of records, including ended ones.
     #[must_use]
     pub fn record_count(&self) -> usize {
         self.inner.len()
@@ -105,7 +105,7 @@ impl Registry for TestRegistry {
     }
 
     fn commit(&self, login: NewLogin) -> RegistryFuture<'_, LoginOutcome> {
-        lock(&self.login_keys).push(login.key);
+        lock(&self.login_keys).push(login.key());
         self.run("commit", || self.inner.commit(login))
     }
 

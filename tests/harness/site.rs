@@ -81,7 +81,7 @@ impl Site {
         self.clock.advance(time);
     }
 
-    /// Returns the events since the last call, each as [`describe_event`] puts it.
+    /// Returns the events since the last call, each as [`describe_event`] formats it.
     pub fn take_events(&self) -> Vec<String> {
         std::mem::take(&mut self.events.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -162,7 +162,8 @@ impl SiteBuilder {
     }
 }
 
-/// Returns the value of an anonymous cookie with this content, sealed with the key of every site.
+/// Returns the value of an anonymous cookie with this content, sealed with the key that all sites
+/// share.
 #[must_use]
 pub fn seal_anonymous_cookie(content: &str) -> String {
     let mut jar = CookieJar::new();

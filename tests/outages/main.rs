@@ -52,7 +52,7 @@ fn run<T>(subject: &mut T, sites: fn(&T) -> Vec<&Site>, outages: &[Outage<T>]) {
             outage(subject, &load);
             recovery = sites(subject).into_iter().map(Site::wait_until_ready).max().unwrap();
         });
-        // Longer than the timeout of an operation: the rest never happens.
+        // Longer than the timeout of an operation: the rest never runs.
         sleep(600);
         for user in &mut users {
             user.check_all(&load).unwrap_or_else(|error| panic!("after {name}: {error}"));
@@ -81,7 +81,7 @@ fn under_load(users: &mut [User], load: &Load, during: impl FnOnce()) {
     });
 }
 
-/// Stops the users, also if the test panics.
+/// Stops the users, even if the test panics.
 struct SetOnDrop<'a>(&'a AtomicBool);
 
 impl Drop for SetOnDrop<'_> {

@@ -28,7 +28,7 @@ async fn entry(registry: &RedisRegistry, key: RecordKey) -> Option<String> {
 async fn unchanged_record_is_rarely_loaded_from_the_server() {
     let server = RedisServer::start();
     let registry = server.caching().await;
-    let key = sign_in(&registry).await.key;
+    let key = sign_in(&registry).await.key();
     let before = server.calls("hmget");
     let (began, mut loads) = (Instant::now(), 0);
     while began.elapsed() < Duration::from_millis(400) {
@@ -46,10 +46,10 @@ async fn session_ended_elsewhere_is_ended_within_50_milliseconds() {
     let mut waits = vec![];
     for _ in 0..rounds::times(20) {
         let login = sign_in(&there).await;
-        assert!(is_open(&here, login.key).await && is_open(&here, login.key).await);
+        assert!(is_open(&here, login.key()).await && is_open(&here, login.key()).await);
         sign_out(&there, &login).await;
         let ended = Instant::now();
-        wait_for_the_end(&here, login.key, ended).await;
+        wait_for_the_end(&here, login.key(), ended).await;
         waits.push(ended.elapsed());
     }
     waits.sort_unstable();
@@ -74,12 +74,12 @@ async fn data_written_elsewhere_is_read_within_50_milliseconds() {
     let (here, there) = (server.caching().await, server.registry().await);
     let login = sign_in(&there).await;
     for n in 0..rounds::times(20) {
-        entry(&here, login.key).await;
+        entry(&here, login.key()).await;
         update(&there, &login, setting("entry", &n.to_string())).await;
         let written = Instant::now();
         loop {
             let began = written.elapsed();
-            if entry(&here, login.key).await == Some(n.to_string()) {
+            if entry(&here, login.key()).await == Some(n.to_string()) {
                 break;
             }
             assert!(began < Duration::from_millis(50), "stale {began:?} after the write");
@@ -93,15 +93,15 @@ async fn changes_of_this_process_are_read_at_once() {
     let registry = server.caching().await;
     for n in 0..rounds::times(20) {
         let login = sign_in(&registry).await;
-        assert!(is_open(&registry, login.key).await, "{n}");
+        assert!(is_open(&registry, login.key()).await, "{n}");
         let later = NOON.plus(Duration::from_secs(60));
         update(&registry, &login, setting("entry", "[]")).await;
-        assert_eq!(entry(&registry, login.key).await.as_deref(), Some("[]"), "{n}");
+        assert_eq!(entry(&registry, login.key()).await.as_deref(), Some("[]"), "{n}");
         update(&registry, &login, active(later)).await;
-        let loaded = registry.load(login.key, false).await.unwrap().unwrap();
+        let loaded = registry.load(login.key(), false).await.unwrap().unwrap();
         assert_eq!((loaded.record.last_seen, loaded.data.entries().len()), (later, 1), "{n}");
         sign_out(&registry, &login).await;
-        assert!(!is_open(&registry, login.key).await, "{n}");
+        assert!(!is_open(&registry, login.key()).await, "{n}");
     }
 }
 
@@ -115,10 +115,10 @@ async fn cache_is_not_used_after_a_cut_connection() {
     let there = server.registry().await.timeout(timeout);
     for _ in 0..rounds::times(5) {
         let login = sign_in(&there).await;
-        assert!(is_open(&here, login.key).await);
+        assert!(is_open(&here, login.key()).await);
         let _: u32 = server.command(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
         sign_out(&there, &login).await;
-        wait_for_the_end(&here, login.key, Instant::now()).await;
+        wait_for_the_end(&here, login.key(), Instant::now()).await;
     }
 }
 
@@ -126,7 +126,7 @@ async fn cache_is_not_used_after_a_cut_connection() {
 async fn cache_is_not_used_while_the_server_is_silent() {
     let server = RedisServer::start();
     let registry = server.caching().await.timeout(Duration::from_secs(1));
-    let key = sign_in(&registry).await.key;
+    let key = sign_in(&registry).await.key();
     assert!(is_open(&registry, key).await);
     server.signal("STOP");
     tokio::time::sleep(Duration::from_millis(50)).await;
@@ -140,7 +140,7 @@ async fn cache_is_not_used_while_the_server_is_silent() {
 async fn flush_of_the_server_signs_all_users_out() {
     let server = RedisServer::start();
     let registry = server.caching().await;
-    let key = sign_in(&registry).await.key;
+    let key = sign_in(&registry).await.key();
     assert!(is_open(&registry, key).await);
     let _: String = server.command(&["FLUSHALL"]);
     tokio::time::sleep(Duration::from_millis(45)).await;

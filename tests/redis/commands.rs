@@ -39,9 +39,9 @@ async fn ordinary_request_is_one_plain_command() {
     let registry = server.registry().await;
     let login = sign_in(&registry).await;
     let _: String = server.command(&["CONFIG", "RESETSTAT"]);
-    registry.load(login.key, false).await.unwrap().unwrap();
+    registry.load(login.key(), false).await.unwrap().unwrap();
     assert_eq!((sent_commands(server), server.calls("hmget")), (vec![], 1));
-    let loaded = costs_one_script!(server, registry.load(login.key, true));
+    let loaded = costs_one_script!(server, registry.load(login.key(), true));
     assert_eq!(loaded.unwrap().open, Some(1));
     // The script itself reads twice.
     assert_eq!(["hmget", "zlexcount"].map(|command| server.calls(command)), [1, 1]);
@@ -56,7 +56,7 @@ async fn every_operation_is_one_script() {
     let login = login("alice", &policy);
     let unknown = SessionRef::new("alice", PublicId::random());
     let until = NOON.plus(Duration::from_secs(30));
-    let rotation = KeyRotation::new(session(&login), login.key, active(NOON));
+    let rotation = KeyRotation::new(session(&login), login.key(), active(NOON));
     let ends = |target| EndSessions::new(target, revoked());
     costs_one_script!(server, registry.reserve(login.reservation(until)));
     costs_one_script!(server, registry.commit(login.clone()));
@@ -67,7 +67,7 @@ async fn every_operation_is_one_script() {
     costs_one_script!(server, registry.export("alice".into()));
     costs_one_script!(server, registry.end(ends(EndTarget::Session(unknown.clone()))));
     costs_one_script!(server, registry.end(ends(all("alice"))));
-    costs_one_script!(server, registry.cancel(login.key, revoked()));
+    costs_one_script!(server, registry.cancel(login.key(), revoked()));
     costs_one_script!(server, registry.erase("alice".into()));
     costs_one_script!(server, registry.load(RecordKey::random("bob"), true));
 }
@@ -77,7 +77,7 @@ async fn scripts_are_loaded_again_after_a_flush() {
     let server = RedisServer::start();
     let registry = server.registry().await;
     let login = sign_in(&registry).await;
-    registry.load(login.key, true).await.unwrap();
+    registry.load(login.key(), true).await.unwrap();
     let _: String = server.command(&["SCRIPT", "FLUSH"]);
-    assert!(registry.load(login.key, true).await.unwrap().is_some());
+    assert!(registry.load(login.key(), true).await.unwrap().is_some());
 }

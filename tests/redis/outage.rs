@@ -50,13 +50,13 @@ fn full_message(error: &RegistryError) -> String {
 async fn assert_all_fail(registry: &RedisRegistry, known: &NewLogin) {
     let began = Instant::now();
     let new = login("bob", &Policy::new());
-    let rotation = KeyRotation::new(session(known), known.key, active(NOON));
+    let rotation = KeyRotation::new(session(known), known.key(), active(NOON));
     let failed = [
-        registry.load(known.key, false).await.is_err(),
-        registry.load(known.key, true).await.is_err(),
+        registry.load(known.key(), false).await.is_err(),
+        registry.load(known.key(), true).await.is_err(),
         registry.reserve(new.reservation(NOON)).await.is_err(),
         registry.commit(new.clone()).await.is_err(),
-        registry.cancel(new.key, revoked()).await.is_err(),
+        registry.cancel(new.key(), revoked()).await.is_err(),
         registry.update(session(known), active(NOON)).await.is_err(),
         registry.rotate(rotation).await.is_err(),
         registry.end(ends(all("alice"))).await.is_err(),
@@ -76,15 +76,15 @@ async fn stopped_server_is_an_error_until_it_returns() {
     server.stop();
     assert_all_fail(&registry, &login).await;
     server.restart();
-    // The server has lost its sessions: that is no error.
-    assert_eq!(load_when_available(&registry, login.key).await, None);
+    // The server has lost its sessions: that is not an error.
+    assert_eq!(load_when_available(&registry, login.key()).await, None);
 }
 
 #[tokio::test]
 async fn server_restarted_between_two_requests_is_no_error() {
     let mut server = RedisServer::with_options(&["--appendonly", "yes", "--appendfsync", "always"]);
     let registry = server.registry().await;
-    let key = sign_in(&registry).await.key;
+    let key = sign_in(&registry).await.key();
     for _ in 0..3 {
         server.stop();
         restart(&mut server);
@@ -94,7 +94,7 @@ async fn server_restarted_between_two_requests_is_no_error() {
 
 #[test]
 fn connect_waits_for_a_server_that_loads_its_file() {
-    // Loads for 5 seconds. It responds after every 1,024 commands.
+    // Loading takes 5 seconds. It responds after every 1,024 commands.
     let slow = ["--appendonly", "yes", "--appendfsync", "always", "--key-load-delay", "500"];
     let mut server = RedisServer::with_options(&slow);
     let long = "for _ = 1, 10000 do redis.call('RPUSH', 'long', 'a') end";
@@ -120,7 +120,7 @@ fn connect_waits_for_a_server_that_loads_its_file() {
 async fn slow_server_is_an_error_after_the_timeout() {
     let server = RedisServer::start();
     let registry = registry(&server).await;
-    let key = sign_in(&server.registry().await).await.key;
+    let key = sign_in(&server.registry().await).await.key();
     let _: String = server.command(&["CLIENT", "PAUSE", "4000", "ALL"]);
     for _ in 0..3 {
         let began = Instant::now();
@@ -140,7 +140,7 @@ async fn halted_server_is_an_error_until_it_continues() {
     server.signal("STOP");
     assert_all_fail(&registry, &login).await;
     server.signal("CONT");
-    assert!(load_when_available(&registry, login.key).await.is_some());
+    assert!(load_when_available(&registry, login.key()).await.is_some());
 }
 
 #[tokio::test]
@@ -152,8 +152,8 @@ async fn full_server_refuses_whole_logins_and_allows_sign_out() {
     let _: String = server.command(&["CONFIG", "SET", "maxmemory", "1"]);
     let mut next = crate::login("alice", &Policy::new().max_sessions(1));
     next.replaces = Some((login.id, Reason::LoggedOut));
-    let before = registry.load(login.key, true).await.unwrap();
-    let rotation = KeyRotation::new(session(&login), login.key, active(NOON));
+    let before = registry.load(login.key(), true).await.unwrap();
+    let rotation = KeyRotation::new(session(&login), login.key(), active(NOON));
     let errors = [
         registry.commit(next.clone()).await.unwrap_err(),
         registry.reserve(next.reservation(NOON.plus(minutes(1)))).await.unwrap_err(),
@@ -163,16 +163,16 @@ async fn full_server_refuses_whole_logins_and_allows_sign_out() {
     for error in errors {
         assert!(full_message(&error).contains("maxmemory"), "{}", full_message(&error));
     }
-    assert_eq!(registry.load(login.key, true).await.unwrap(), before);
-    for new in [next.key, rotation.to] {
+    assert_eq!(registry.load(login.key(), true).await.unwrap(), before);
+    for new in [next.key(), rotation.new_key()] {
         assert_eq!(registry.load(new, false).await.unwrap(), None);
     }
     let later = NOON.plus(minutes(1));
     registry.update(session(&login), active(later)).await.unwrap();
-    let loaded = registry.load(login.key, false).await.unwrap().unwrap();
+    let loaded = registry.load(login.key(), false).await.unwrap().unwrap();
     assert_eq!(loaded.record.last_seen, later);
     assert_eq!(end(&registry, EndTarget::Session(session(&login))).await, 1);
-    let loaded = registry.load(login.key, true).await.unwrap().unwrap();
+    let loaded = registry.load(login.key(), true).await.unwrap().unwrap();
     assert_eq!((loaded.record.ended.clone(), loaded.open), (Some(revoked()), Some(0)));
     assert_eq!(registry.list(Query::history("alice")).await.unwrap().len(), 1);
 }
@@ -187,7 +187,7 @@ async fn replica_loads_and_refuses_to_write() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     let registry = replica.registry().await;
-    let loaded = registry.load(known.key, true).await.unwrap().unwrap();
+    let loaded = registry.load(known.key(), true).await.unwrap().unwrap();
     assert_eq!((loaded.record.ended.clone(), loaded.open), (None, Some(1)));
     let errors = [
         registry.commit(login("alice", &Policy::new())).await.unwrap_err(),
@@ -197,7 +197,7 @@ async fn replica_loads_and_refuses_to_write() {
     for error in errors {
         assert!(full_message(&error).to_lowercase().contains("read"), "{}", full_message(&error));
     }
-    assert!(is_open(&registry, known.key).await);
+    assert!(is_open(&registry, known.key()).await);
     // A promoted replica accepts writes.
     let _: String = replica.command(&["REPLICAOF", "NO", "ONE"]);
     registry.commit(login("alice", &Policy::new())).await.unwrap();
@@ -233,7 +233,7 @@ fn stored_record(server: &RedisServer) -> (String, String) {
 async fn unreadable_record_is_an_error_and_not_a_sign_out() {
     let server = RedisServer::start();
     let registry = server.registry().await;
-    let key = sign_in(&registry).await.key;
+    let key = sign_in(&registry).await.key();
     let (name, field) = stored_record(&server);
     for garbage in
         ["", "{", "[]", "3", "{\"user_hash\":\"a\"}", "\u{1}{\"signing_key\":\"secret\"}"]
@@ -258,7 +258,7 @@ async fn unreadable_data_is_an_error_and_is_not_overwritten() {
     let (name, field) = stored_record(&server);
     for garbage in ["x", "e1", "e1:1:", "e9:1:a1"] {
         let _: u32 = server.command(&["HSET", &name, &format!("d:{field}"), garbage]);
-        assert!(registry.load(login.key, false).await.is_err(), "{garbage}");
+        assert!(registry.load(login.key(), false).await.is_err(), "{garbage}");
         assert!(registry.update(session(&login), setting("b", "2")).await.is_err(), "{garbage}");
         let data: String = server.command(&["HGET", &name, &format!("d:{field}")]);
         assert_eq!(data, garbage);
@@ -275,7 +275,7 @@ async fn unreadable_data_is_an_error_and_is_not_overwritten() {
 async fn unreadable_record_does_not_hide_the_others() {
     let server = RedisServer::start();
     let registry = server.registry().await;
-    let key = sign_in(&registry).await.key;
+    let key = sign_in(&registry).await.key();
     let (name, field) = stored_record(&server);
     sign_in(&registry).await;
     let text: String = server.command(&["HGET", &name, &field]);
@@ -304,7 +304,7 @@ async fn fields_of_a_newer_version_survive_updates() {
     let text: String = server.command(&["HGET", &name, &field]);
     let newer = text.replacen('{', r#"{"colour":"red","#, 1);
     let _: u32 = server.command(&["HSET", &name, &field, &newer]);
-    let rotation = KeyRotation::new(session(&login), login.key, active(NOON.plus(minutes(1))));
+    let rotation = KeyRotation::new(session(&login), login.key(), active(NOON.plus(minutes(1))));
     registry.rotate(rotation.clone()).await.unwrap();
     assert_eq!(end(&registry, all("alice")).await, 1);
     let fields: Vec<String> = server.command(&["HVALS", &name]);
@@ -323,7 +323,7 @@ async fn contradictory_policy_is_refused_before_anything_changes() {
     let mut update = SessionUpdate::new(NOON);
     update.user_policy = Some(Some(contradiction.into()));
     assert!(registry.update(session(&known), update).await.is_err());
-    assert!(is_open(&registry, known.key).await);
+    assert!(is_open(&registry, known.key()).await);
     assert_eq!(registry.list(Query::open("alice")).await.unwrap().len(), 1);
     let outcome = registry.update(session(&known), active(NOON)).await.unwrap();
     assert_eq!(outcome, UpdateOutcome::Updated);

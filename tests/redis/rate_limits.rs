@@ -52,13 +52,13 @@ struct Api {
 }
 
 #[derive(Clone, Copy)]
-enum Place {
-    Inside,
-    Outside,
+enum LimiterPosition {
+    Inner,
+    Outer,
 }
 
 impl Api {
-    fn start(key_of: Option<KeyOf>, place: Place) -> Self {
+    fn start(key_of: Option<KeyOf>, position: LimiterPosition) -> Self {
         let redis = RedisServer::start();
         let clock = ManualClock::default();
         let policy = Policy::new().idle(minutes(10));
@@ -72,9 +72,9 @@ impl Api {
         let data = web::Data::new(limiter.build().unwrap());
         let limiter = RateLimiter::default;
         let app = move || App::new().app_data(data.clone()).configure(routes);
-        let server = match place {
-            Place::Inside => serve!(app().wrap(limiter()).wrap(expire.clone())),
-            Place::Outside => serve!(app().wrap(expire.clone()).wrap(limiter())),
+        let server = match position {
+            LimiterPosition::Inner => serve!(app().wrap(limiter()).wrap(expire.clone())),
+            LimiterPosition::Outer => serve!(app().wrap(expire.clone()).wrap(limiter())),
         };
         Self { server, clock, redis }
     }
@@ -98,7 +98,7 @@ fn served(browser: &Browser, path: &str) -> usize {
 #[test]
 fn requests_of_one_session_entry_are_limited() {
     for key_of in [Some(session_id as KeyOf), None] {
-        let api = Api::start(key_of, Place::Inside);
+        let api = Api::start(key_of, LimiterPosition::Inner);
         let [alice, bob] = ["alice", "bob"].map(|user| api.signed_in(user));
         assert_eq!(served(&alice, "/api/whoami"), 5, "a session without the entry");
         alice.post("/mark", "one");
@@ -110,7 +110,7 @@ fn requests_of_one_session_entry_are_limited() {
 
 #[test]
 fn requests_of_one_user_are_limited_on_all_devices() {
-    let api = Api::start(Some(user), Place::Inside);
+    let api = Api::start(Some(user), LimiterPosition::Inner);
     let [laptop, phone] = [(); 2].map(|()| api.signed_in("alice"));
     assert_eq!(laptop.fetch("/api/whoami").body, "alice");
     assert_eq!(phone.fetch("/api/whoami").body, "alice");
@@ -124,13 +124,13 @@ fn requests_of_one_user_are_limited_on_all_devices() {
 
 #[test]
 fn limited_response_is_private_and_ends_no_session() {
-    let api = Api::start(Some(user), Place::Inside);
+    let api = Api::start(Some(user), LimiterPosition::Inner);
     let alice = api.signed_in("alice");
     served(&alice, "/api/whoami");
     let response = alice.get("/api/whoami");
     assert_eq!((response.status, response.header("cache-control")), (429, "no-store"));
     assert_eq!(response.cookies().len(), 0);
-    // A limited request is activity: nine minutes later the session is active.
+    // A limited request is activity: nine minutes later the session is still active.
     api.clock.advance(minutes(9));
     assert_eq!(alice.get("/api/whoami").status, 429);
     api.clock.advance(minutes(9));
@@ -140,7 +140,7 @@ fn limited_response_is_private_and_ends_no_session() {
 
 #[test]
 fn expired_session_is_not_counted_as_the_user() {
-    let api = Api::start(Some(user), Place::Inside);
+    let api = Api::start(Some(user), LimiterPosition::Inner);
     let alice = api.signed_in("alice");
     api.clock.advance(minutes(10));
     assert_eq!(alice.fetch("/api/whoami").body, "anonymous");
@@ -149,7 +149,7 @@ fn expired_session_is_not_counted_as_the_user() {
 
 #[test]
 fn limiter_around_a_stricter_page_counts_the_user() {
-    let api = Api::start(Some(user), Place::Inside);
+    let api = Api::start(Some(user), LimiterPosition::Inner);
     let alice = api.signed_in("alice");
     api.clock.advance(minutes(5));
     assert_eq!(alice.fetch("/api/strict").body, "anonymous");
@@ -158,15 +158,15 @@ fn limiter_around_a_stricter_page_counts_the_user() {
 
 #[test]
 fn entry_of_an_anonymous_visitor_is_limited() {
-    let api = Api::start(Some(session_id), Place::Inside);
+    let api = Api::start(Some(session_id), LimiterPosition::Inner);
     let visitor = api.browser();
     visitor.post("/mark", "visitor");
     assert_eq!(served(&visitor, "/api/whoami"), 3);
 }
 
 #[test]
-fn limiter_outside_sees_no_session() {
-    let api = Api::start(Some(session_id), Place::Outside);
+fn outer_limiter_sees_no_session() {
+    let api = Api::start(Some(session_id), LimiterPosition::Outer);
     let alice = api.signed_in("alice");
     alice.post("/mark", "one");
     assert_eq!(served(&alice, "/api/whoami"), 5);

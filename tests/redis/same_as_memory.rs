@@ -135,7 +135,8 @@ impl Pair {
         update.active_at = self.rng.bool().then(|| self.at());
         update.client = self.rng.bool().then(|| self.client());
         update.user_policy = (self.rng.u8(0..4) == 0).then(|| self.policy());
-        update.signing_key = (self.rng.u8(0..8) == 0).then(SigningKey::random);
+        let key = (self.rng.u8(0..8) == 0).then(SigningKey::random);
+        update = update.with_signing_key(key);
         update.data = self.changes();
         update
     }
@@ -163,7 +164,7 @@ impl Pair {
 
     async fn sign_in(&mut self) {
         let mut login = self.login();
-        self.keys.push(login.key);
+        self.keys.push(login.key());
         self.sessions.push(SessionRef::new(login.user.clone(), login.id));
         if self.rng.u8(0..3) == 0 {
             let until = self.now.plus(Duration::from_secs(self.rng.u64(0..600)));
@@ -174,7 +175,7 @@ impl Pair {
             login.at = self.now;
         }
         match self.rng.u8(0..8) {
-            0 => drop(both!(self, cancel(login.key, Ended::new(Reason::LoggedOut, self.now)))),
+            0 => drop(both!(self, cancel(login.key(), Ended::new(Reason::LoggedOut, self.now)))),
             1 => {} // The reservation is never committed.
             2 => {
                 both!(self, commit(login));
@@ -190,7 +191,7 @@ impl Pair {
         rotation.reauthenticated_as = self.rng.bool().then(PublicId::random);
         if both!(self, rotate(rotation)) == "Rotated" {
             let id = rotation.reauthenticated_as.unwrap_or(session.id);
-            self.keys.push(rotation.to);
+            self.keys.push(rotation.new_key());
             self.sessions.push(SessionRef::new(session.user, id));
         }
     }
@@ -274,8 +275,8 @@ fn sorted(export: UserExport) -> (Vec<String>, BTreeMap<PublicId, String>) {
 async fn random_operations_match_the_memory_registry() {
     let server = RedisServer::start();
     for seed in 0..u64::from(rounds::times(4)) {
-        // The order of logins with the same time is not defined. With a clock that is set back
-        // there are such logins.
+        // The order of logins with the same time is not defined. A clock that is set back causes
+        // such logins.
         let sets_clock_back = seed % 2 == 0;
         let limit = if sets_clock_back { Limit::Off } else { Limit::At(3) };
         let redis = server.registry().await.prefix(&format!("run{seed}")).history_limit(limit);

@@ -37,7 +37,7 @@ async fn users_may_have_any_characters() {
     let policy = Policy::new().max_sessions(1);
     for user in users {
         let login = login(user, &policy);
-        let (key, id) = (login.key, login.id);
+        let (key, id) = (login.key(), login.id);
         let (record, _) = committed(registry.commit(login).await.unwrap());
         let loaded = registry.load(key, true).await.unwrap().unwrap();
         assert_eq!((&*loaded.record, loaded.open, &*record.user), (&record, Some(1), user));
@@ -57,12 +57,12 @@ async fn stored_names_show_no_key_and_no_user() {
     let registry = server.registry().await;
     let login = login("alice in a name", &Policy::new());
     registry.commit(login.clone()).await.unwrap();
-    let rotation = KeyRotation::new(session(&login), login.key, active(NOON));
+    let rotation = KeyRotation::new(session(&login), login.key(), active(NOON));
     registry.rotate(rotation.clone()).await.unwrap();
     for name in server.command::<Vec<String>>(&["KEYS", "*"]) {
-        assert!(name.starts_with("sx1:{") && !name.contains("alice"), "{name}");
+        assert!(name.starts_with("sx2:{") && !name.contains("alice"), "{name}");
         let dump: Vec<u8> = server.command(&["DUMP", &name]);
-        for key in [login.key, rotation.to] {
+        for key in [login.key(), rotation.new_key()] {
             let secret = &key.expose().as_bytes()[4..];
             assert!(!dump.windows(secret.len()).any(|part| part == secret), "{name}");
         }
@@ -98,7 +98,7 @@ async fn applications_with_different_prefixes_share_nothing() {
     let shop = server.registry().await.prefix("sh*p{");
     let forum = server.registry().await.prefix("shop");
     let login = sign_in(&shop).await;
-    assert_eq!(forum.load(login.key, false).await.unwrap(), None);
+    assert_eq!(forum.load(login.key(), false).await.unwrap(), None);
     assert_eq!(forum.list(Query::default()).await.unwrap(), []);
     sign_in(&forum).await;
     assert_eq!(shop.end_everyone(revoked()).await.unwrap(), 1);
@@ -133,10 +133,10 @@ async fn scripts_keep_to_one_slot_of_a_cluster() {
             registry.reserve(login.reservation(NOON.plus(hours(1)))).await.unwrap();
             registry.commit(login.clone()).await.unwrap();
             registry.update(session(&login), setting("a", "1")).await.unwrap();
-            let rotation = KeyRotation::new(session(&login), login.key, active(NOON));
+            let rotation = KeyRotation::new(session(&login), login.key(), active(NOON));
             registry.rotate(rotation.clone()).await.unwrap();
             registry.enforce_limit(session(&login), limit, revoked()).await.unwrap();
-            let loaded = registry.load(rotation.to, true).await.unwrap().unwrap();
+            let loaded = registry.load(rotation.new_key(), true).await.unwrap().unwrap();
             assert_eq!((loaded.open, loaded.data.entries().len()), (Some(1), 1));
         }
         assert_eq!(end(&registry, all(&user)).await, 1);
@@ -153,7 +153,7 @@ async fn end_of_all_sessions_reaches_every_partition() {
     let mut keys = vec![];
     for n in 0..1_000 {
         let login = login(&format!("user {n}"), &Policy::new());
-        keys.push(login.key);
+        keys.push(login.key());
         registry.commit(login).await.unwrap();
     }
     assert_eq!(registry.end_everyone(revoked()).await.unwrap(), 1_000);
@@ -179,7 +179,7 @@ async fn every_key_expires() {
         let login = login(user, &Policy::new().idle(Limit::Off).absolute(Limit::Off));
         registry.reserve(login.reservation(NOON.plus(hours(1)))).await.unwrap();
         registry.commit(login.clone()).await.unwrap();
-        let rotation = KeyRotation::new(session(&login), login.key, setting("a", "1"));
+        let rotation = KeyRotation::new(session(&login), login.key(), setting("a", "1"));
         registry.rotate(rotation).await.unwrap();
         let mut ends = EndSessions::new(all(user), revoked());
         ends.close_adoption_until = Some(NOON.plus(hours(24)));
@@ -213,13 +213,13 @@ async fn records_are_deleted_after_their_retention() {
             for _ in 0..4 {
                 let login = login(user, &policy.clone().max_sessions(2));
                 registry.commit(login.clone()).await.unwrap();
-                let rotation = KeyRotation::new(session(&login), login.key, setting("a", "1"));
-                keys.extend([login.key, rotation.to]);
+                let rotation = KeyRotation::new(session(&login), login.key(), setting("a", "1"));
+                keys.extend([login.key(), rotation.new_key()]);
                 registry.rotate(rotation).await.unwrap();
             }
             end(&registry, all(user)).await;
             let last = login(user, &policy);
-            keys.push(last.key);
+            keys.push(last.key());
             registry.commit(last).await.unwrap();
         }
     }
@@ -254,7 +254,7 @@ async fn tombstone_of_an_adopted_session_is_kept_until_its_deadline() {
     for login in [&plain, &ended, &rotated] {
         registry.commit(login.clone()).await.unwrap();
     }
-    let rotation = KeyRotation::new(session(&rotated), rotated.key, active(NOON));
+    let rotation = KeyRotation::new(session(&rotated), rotated.key(), active(NOON));
     registry.rotate(rotation).await.unwrap();
     end(&registry, all("alice")).await;
     registry.commit(unused.clone()).await.unwrap();
@@ -265,9 +265,9 @@ async fn tombstone_of_an_adopted_session_is_kept_until_its_deadline() {
         (hours(241), false, false),
     ] {
         registry.commit(NewLogin::new("alice", NOON.plus(after), &Policy::new())).await.unwrap();
-        assert_eq!(exists(&registry, plain.key).await, plain_is_kept, "{after:?}");
+        assert_eq!(exists(&registry, plain.key()).await, plain_is_kept, "{after:?}");
         for adopted in [&ended, &rotated, &unused] {
-            assert_eq!(exists(&registry, adopted.key).await, adopted_is_kept, "{after:?}");
+            assert_eq!(exists(&registry, adopted.key()).await, adopted_is_kept, "{after:?}");
         }
     }
 }
@@ -281,15 +281,15 @@ async fn tombstones_are_limited_but_those_of_adopted_sessions() {
     registry.commit(adopted.clone()).await.unwrap();
     end(&registry, all("alice")).await;
     let last = sign_in(&registry).await;
-    let mut key = last.key;
+    let mut key = last.key();
     for _ in 0..1_010 {
         let rotation = KeyRotation::new(session(&last), key, active(NOON));
         registry.rotate(rotation.clone()).await.unwrap();
-        key = rotation.to;
+        key = rotation.new_key();
     }
     end(&registry, all("alice")).await;
-    assert!(exists(&registry, key).await && exists(&registry, adopted.key).await);
-    assert!(!exists(&registry, last.key).await);
+    assert!(exists(&registry, key).await && exists(&registry, adopted.key()).await);
+    assert!(!exists(&registry, last.key()).await);
     let names: Vec<String> = server.command(&["KEYS", "*}"]);
     let fields: usize = server.command(&["HLEN", &names[0]]);
     assert!((1_000..1_010).contains(&fields), "{fields}");

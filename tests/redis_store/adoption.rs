@@ -19,7 +19,6 @@ use session_expire::{
 use session_expire_tests::{Browser, RedisServer, Site, block_on};
 use tokio::runtime::Runtime;
 
-
 /// Noon of 1 January 2026.
 const NOON: Timestamp = Timestamp::from_millis(1_767_268_800_000);
 const COOKIE: &str = "old";

@@ -61,7 +61,7 @@ fn run_at_once(registry: &dyn Registry, run: Runner, plan: Vec<Vec<Operation>>) 
     let work = |operations: Vec<Operation>| {
         let calls = Mutex::new(vec![]);
         ready.fetch_add(1, Ordering::SeqCst);
-        // A barrier wakes its threads one after the other, which makes fewer races.
+        // A barrier wakes its threads one after the other, which causes fewer races.
         while ready.load(Ordering::SeqCst) < threads {
             hint::spin_loop();
             thread::yield_now();

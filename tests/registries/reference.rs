@@ -102,18 +102,19 @@ impl State {
     fn active(&self, open: &[OpenSession]) -> Vec<SessionRecord> {
         let active = open.iter().filter(|session| session.expired.is_none());
         let mut records: Vec<_> =
-            active.filter_map(|session| Some(self.find(session.key)?.0.clone())).collect();
+            active.filter_map(|session| Some(self.find(session.key())?.0.clone())).collect();
         records.sort_by_key(|record| record.logged_in_at);
         records
     }
 
     fn reserved_by_others(&self, user: &str, key: RecordKey, now: Timestamp) -> usize {
         let active = self.reservations.iter().filter(|other| now < other.until);
-        active.filter(|other| *other.user == *user && other.key != key).count()
+        active.filter(|other| *other.user == *user && other.key() != key).count()
     }
 
     fn reserve(&mut self, reservation: Reservation) -> ReserveOutcome {
-        let Reservation { key, user, at, replaces, limit, .. } = &reservation;
+        let key = &reservation.key();
+        let Reservation { user, at, replaces, limit, .. } = &reservation;
         if self.find(*key).is_some() {
             return ReserveOutcome::Reserved;
         }
@@ -127,11 +128,11 @@ impl State {
     }
 
     fn release(&mut self, key: RecordKey) {
-        self.reservations.retain(|other| other.key != key);
+        self.reservations.retain(|other| other.key() != key);
     }
 
     fn commit(&mut self, login: NewLogin) -> LoginOutcome {
-        if let Some((record, _)) = self.find(login.key) {
+        if let Some((record, _)) = self.find(login.key()) {
             return LoginOutcome::Committed { record: record.clone(), ended: vec![] };
         }
         if login.adopted_until.is_some() && self.is_adoption_closed(&login) {
@@ -146,9 +147,9 @@ impl State {
         if !login.uncounted {
             ended.extend(self.evict(login.limit, others, &login.eviction()));
         }
-        self.release(login.key);
+        self.release(login.key());
         let record = SessionRecord::new(&login);
-        self.sessions.push(Session { key: login.key, record: record.clone(), data: login.data });
+        self.sessions.push(Session { key: login.key(), record: record.clone(), data: login.data });
         LoginOutcome::Committed { record, ended }
     }
 
@@ -158,11 +159,11 @@ impl State {
     }
 
     fn is_reserved(&self, login: &NewLogin) -> bool {
-        self.reservations.iter().any(|own| own.key == login.key && login.at < own.until)
+        self.reservations.iter().any(|own| own.key() == login.key() && login.at < own.until)
     }
 
     fn refuses(&self, login: &NewLogin, others: &[OpenSession]) -> bool {
-        let reserved = self.reserved_by_others(&login.user, login.key, login.at);
+        let reserved = self.reserved_by_others(&login.user, login.key(), login.at);
         login.limit.refuses(others, reserved)
     }
 
@@ -182,7 +183,7 @@ impl State {
         victims
             .filter_map(|victim| {
                 let mut sessions = self.sessions.iter_mut();
-                sessions.find(|session| session.key == victim.key)?.end(&victim.end(evicted))
+                sessions.find(|session| session.key == victim.key())?.end(&victim.end(evicted))
             })
             .collect()
     }
@@ -207,15 +208,15 @@ impl State {
         if !session.update(&rotation.update) {
             return RotationOutcome::TooLarge;
         }
-        if session.key != rotation.from {
+        if session.key != rotation.old_key() {
             return RotationOutcome::Lost;
         }
-        session.key = rotation.to;
+        session.key = rotation.new_key();
         if let Some(id) = rotation.reauthenticated_as {
             session.record.reauthenticate(id, rotation.update.now);
         }
         renewed.end(Ended::new(Reason::Renewed, rotation.update.now));
-        self.renewed.push((rotation.from, renewed));
+        self.renewed.push((rotation.old_key(), renewed));
         RotationOutcome::Rotated
     }
 

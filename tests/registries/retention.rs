@@ -25,7 +25,7 @@ impl Fixture {
     /// Commits a login of Alice, which purges her shard if that is due.
     fn sign_in(&self) -> (RecordKey, SessionRef) {
         let login = NewLogin::new("alice", self.clock.now(), &Policy::new());
-        let session = (login.key, SessionRecord::new(&login).session_ref());
+        let session = (login.key(), SessionRecord::new(&login).session_ref());
         block_on(Box::pin(async { drop(self.registry.commit(login).await.unwrap()) }));
         session
     }

@@ -76,7 +76,7 @@ pub fn child(part: &str, file: &Path, before: &[&str]) -> Command {
     command
 }
 
-/// Returns the file of a child; `None` if the ignored tests are run by hand.
+/// Returns the file of a child; `None` if the ignored tests are run manually.
 pub fn file() -> Option<PathBuf> {
     env::var_os(FILE).map(PathBuf::from)
 }

@@ -24,7 +24,7 @@ fn filler() {
     send(&format!("error {}", full_message(&error)));
     let open = Query::new().ended(false);
     assert_eq!(wait(registry.list(open)).unwrap().len(), logins.len());
-    // An end needs less space than a login: fill that, too.
+    // An end needs less space than a login: fill the rest, too.
     let mut ended = 0;
     let refused = logins.iter().find(|login| match log_out(&registry, login) {
         Ok(records) => {
@@ -37,12 +37,12 @@ fn filler() {
         }
     });
     if let Some(login) = refused {
-        let loaded = wait(registry.load(login.key, false));
+        let loaded = wait(registry.load(login.key(), false));
         assert_eq!(loaded.unwrap().unwrap().record.ended, None);
     }
     for (number, login) in logins.iter().enumerate() {
         let state = if number < ended { "ended" } else { "open" };
-        send(&format!("{state} {}", login.key.expose()));
+        send(&format!("{state} {}", login.key().expose()));
     }
     send("done");
 }
@@ -60,7 +60,7 @@ fn full_disk_is_an_error_and_changes_nothing() {
     assert!(errors[0].contains("could not commit a login"), "{errors:?}");
     let names_the_disk =
         |line: &&String| line.contains("check the disk") || line.contains("the disk is full");
-    assert!(errors.iter().all(|line| names_the_disk(line)), "{errors:?}");
+    assert!(errors.iter().all(names_the_disk), "{errors:?}");
     assert_eq!(sent.last().map(String::as_str), Some("done"));
     let registry = folder.open();
     let mut open = 0;

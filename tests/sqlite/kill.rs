@@ -51,7 +51,7 @@ fn busy() {
 
 fn run_session(registry: &SqliteRegistry, user: &str, ends: bool) {
     let login = log_in(registry, user).unwrap();
-    let report = |word: &str| send(&format!("{word} {}", login.key.expose()));
+    let report = |word: &str| send(&format!("{word} {}", login.key().expose()));
     report("open");
     store_data(registry, &login).unwrap();
     report("data");
@@ -66,7 +66,7 @@ fn run_session(registry: &SqliteRegistry, user: &str, ends: bool) {
 fn kill_after(operations: usize, file: &Path, known: &mut HashMap<RecordKey, Known>) {
     let mut child = child("kill::busy", file, &[]).spawn().unwrap();
     let (mut count, mut done) = (0, false);
-    // What the child sent before it was killed is read to the end.
+    // All output that the child wrote before it was killed is read.
     for line in lines(&mut child) {
         done |= line == "done";
         // The last line may be torn: then it was never sent.

@@ -41,7 +41,7 @@ fn list_does_not_wait_for_a_waiting_login() {
         thread::sleep(Duration::from_millis(50));
         assert_eq!(wait(registry.list(Query::history("alice"))).unwrap().len(), 1);
         drop(other);
-        // A list that waited for the login would complete when the login has failed.
+        // A list that waited for the login would complete only after the login has failed.
         wait(login).is_ok()
     });
     assert!(overtook, "each list waited for the login");
@@ -53,7 +53,7 @@ fn lock_of_another_program_fails_all_writes_at_once() {
     let registry = folder.open();
     let [victim, viewer] = ["victim", "user 1"].map(|user| log_in(&registry, user).unwrap());
     let (other, began) = (lock(&folder), Instant::now());
-    // Ten users, and one of them five times more: those wait for each other, too.
+    // Ten users, and five more operations of one of them, which also wait for each other.
     let users = (0..15).map(|n| format!("user {}", n.min(10)));
     let logins: Vec<_> = users.map(|user| start_login(&registry, &user)).collect();
     let target = EndTarget::Session(session(&victim));
@@ -64,7 +64,7 @@ fn lock_of_another_program_fails_all_writes_at_once() {
         assert!(error.contains("another program holds a lock on it"), "{error}");
     }
     wait(end).unwrap_err();
-    assert!(wait(registry.load(victim.key, false)).unwrap().unwrap().record.ended.is_none());
+    assert!(wait(registry.load(victim.key(), false)).unwrap().unwrap().record.ended.is_none());
     println!("all completed after {:?}", began.elapsed());
     // Each of the 16 operations alone would wait half a second.
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
@@ -89,6 +89,6 @@ fn last_save_waits_longer_for_another_program() {
     });
     drop(registry);
     release.join().unwrap();
-    let loaded = wait(folder.open().load(login.key, false)).unwrap().unwrap();
+    let loaded = wait(folder.open().load(login.key(), false)).unwrap().unwrap();
     assert_eq!(loaded.record.last_seen, seen);
 }

@@ -49,7 +49,7 @@ fn moved_file_fails_all_writes() {
         for error in errors.iter().map(|error| full_message(error)) {
             assert!(error.contains(words) && error.contains("restart the process"), "{error}");
         }
-        let alice = wait(registry.load(login.key, true)).unwrap().unwrap();
+        let alice = wait(registry.load(login.key(), true)).unwrap().unwrap();
         assert_eq!((&alice.record.ended, alice.open), (&None, Some(1)), "{words}");
         assert!(alice.data.is_empty());
     }
@@ -62,7 +62,7 @@ fn file_that_is_put_back_is_written_again() {
     FILES.iter().for_each(|name| rename(&folder, name, &format!("old {name}")));
     log_in(&registry, "alice").unwrap_err();
     FILES.iter().for_each(|name| rename(&folder, &format!("old {name}"), name));
-    let key = log_in(&registry, "alice").unwrap().key;
+    let key = log_in(&registry, "alice").unwrap().key();
     drop(registry);
     assert!(wait(folder.open().load(key, false)).unwrap().is_some());
 }

@@ -54,7 +54,7 @@ fn visited_handler_sets_interval_of_all_workers() {
     let alice = site.signed_in("alice");
     site.signed_in("bob").get("/strict");
     for _ in 0..4 {
-        // The other pages have a write interval of one second. Bob's request had another worker.
+        // The other pages have a write interval of one second. Another worker served Bob's request.
         site.advance(Duration::from_millis(950));
         alice.copy().get("/private");
         site.advance(Duration::from_millis(5_500));

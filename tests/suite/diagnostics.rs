@@ -73,7 +73,7 @@ fn misconfiguration_writes_nothing_to_standard_error() {
     }
     let mut child = Command::new(std::env::current_exe().unwrap());
     let name = "diagnostics::misconfiguration_writes_nothing_to_standard_error";
-    // A backtrace has file names with `session`.
+    // A backtrace contains file names with `session`.
     child.env(CHILD, "1").env("RUST_BACKTRACE", "0");
     let output = child.args(["--exact", name, "--nocapture"]).output().unwrap();
     let lines = String::from_utf8_lossy(&output.stderr);

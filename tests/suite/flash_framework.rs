@@ -1,4 +1,4 @@
-//! The middleware beside `FlashMessagesFramework` of actix-web-flash-messages 0.5.
+//! The middleware together with `FlashMessagesFramework` of actix-web-flash-messages 0.5.
 //!
 //! The framework has its cookie store here. Its session store needs actix-session 0.10, whose
 //! `Session` is another type.

@@ -195,7 +195,7 @@ fn fifty_logins_at_once_leave_one_session() {
 async fn own_page(session: SessionHandle) -> HttpResponse {
     match session.sign_in("alice").await {
         Ok(id) => HttpResponse::Ok().body(id.to_string()),
-        Err(SignInError::Refused(active)) => {
+        Err(SignInError::Refused { active, .. }) => {
             HttpResponse::Conflict().body(format!("{} sessions", active.len()))
         }
         Err(error) => HttpResponse::from_error(error),

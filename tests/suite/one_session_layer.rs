@@ -1,4 +1,4 @@
-//! A second session layer beside the middleware, a frequent error of a migration.
+//! A second session layer next to the middleware, a frequent mistake in a migration.
 //!
 //! No handler may see a user that the session record does not name.
 

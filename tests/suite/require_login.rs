@@ -116,7 +116,8 @@ fn guard_sees_the_policy_outside_it_only() {
     let site = site();
     let alice = site.signed_in("alice");
     site.advance(minutes(5));
-    // The guard saw the user, and the handler sees none. `require_login` on the scope prevents that.
+    // The guard saw the user, and the handler sees none. `require_login` on the scope prevents
+    // that.
     assert_eq!(alice.get("/guarded/page").body, "inside");
     assert_eq!(alice.get("/strict/page").redirect(), (303, "/login?next=/strict/page"));
 }

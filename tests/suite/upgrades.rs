@@ -164,7 +164,7 @@ fn active_session_upgrades_under_stricter_policy() {
         assert!(head.starts_with("http/1.1 101 "), "{path}: {head}");
         assert!(head.contains("upgrade: websocket") && !head.contains("set-cookie"), "{head}");
         assert_echoes(&mut stream, "one");
-        // The end of the session leaves the connection to the application.
+        // The end of the session does not close the connection; the application decides.
         site.advance(minutes(10));
         assert_eq!(alice.user_at("/private"), None);
         assert_echoes(&mut stream, "two");

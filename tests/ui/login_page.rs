@@ -18,7 +18,7 @@ pub(crate) const APPLICATION: &str = "/application";
 /// Expected in place of a login page if the handler responds to an anonymous browser.
 pub(crate) const OPEN: &str = "200 OK";
 
-/// Response of a handler that needs a user. The middleware replaces it by a redirect.
+/// Response of a handler that needs a user. The middleware replaces it with a redirect.
 pub(crate) fn unauthorized() -> HttpResponse {
     HttpResponse::Unauthorized().finish()
 }
@@ -28,7 +28,7 @@ pub(crate) fn ok_if_open(handle: &SessionHandle) -> HttpResponse {
     if handle.policy().require_login { unauthorized() } else { HttpResponse::Ok().finish() }
 }
 
-/// Asserts that each `METHOD /path` redirects to the login page beside it.
+/// Asserts that each `METHOD /path` redirects to the login page next to it.
 pub(crate) async fn assert_redirects(
     configure: impl FnOnce(&mut ServiceConfig),
     expected: &[(&str, &str)],

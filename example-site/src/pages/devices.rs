@@ -49,7 +49,7 @@ async fn list(
     html(&Devices { user: Some(user), session, messages, limits, active, past })
 }
 
-/// Returns the error for an unknown session. A session of another user looks the same.
+/// Returns the error for an unknown session. The error is the same for a session of another user.
 fn unknown_session(req: &HttpRequest) -> Error {
     error_page::error(
         StatusCode::NOT_FOUND,
@@ -82,7 +82,7 @@ async fn end(
     Ok(see_other("/devices"))
 }
 
-/// Returns a session of `user`, also one that has ended.
+/// Returns a session of `user`, open or ended.
 async fn find(user: &User, id: PublicId, handle: &SessionHandle) -> Result<Option<SessionRecord>> {
     let all = Query::all(user.name);
     let records = handle.sessions().list(all).await?;

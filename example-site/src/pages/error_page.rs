@@ -22,33 +22,33 @@ use crate::{format::Limits, users::User};
 #[template(path = "error_page.html")]
 struct ErrorPage<'a> {
     user: Option<&'static User>,
-    /// Always empty: a response to a missing file must not consume messages for a page.
+    /// Always empty: a response about a missing file must not consume messages meant for a page.
     messages: [FlashMessage; 0],
     status: StatusCode,
     title: &'a str,
-    advice: &'a str,
+    detail: &'a str,
     limits: Limits,
 }
 
 /// Returns an error whose response is an error page.
-pub(crate) fn error(status: StatusCode, title: &str, advice: &str, req: &HttpRequest) -> Error {
-    match render(status, title, advice, req) {
+pub(crate) fn error(status: StatusCode, title: &str, detail: &str, req: &HttpRequest) -> Error {
+    match render(status, title, detail, req) {
         Ok(response) => InternalError::from_response(title.to_owned(), response).into(),
         Err(error) => error,
     }
 }
 
-/// Renders an error page with a title and a sentence of advice.
+/// Renders an error page with a title and a sentence that says what to do.
 pub(crate) fn render(
     status: StatusCode,
     title: &str,
-    advice: &str,
+    detail: &str,
     req: &HttpRequest,
 ) -> Result<HttpResponse> {
     let identity = Identity::from_request(req, &mut Payload::None).into_inner().ok();
     let user = User::from_visitor(identity.as_ref());
     let limits = Limits::from_request(req, &mut Payload::None).into_inner()?;
-    html_with(status, &ErrorPage { user, messages: [], status, title, advice, limits })
+    html_with(status, &ErrorPage { user, messages: [], status, title, detail, limits })
 }
 
 #[derive(Template)]

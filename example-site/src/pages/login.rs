@@ -106,7 +106,7 @@ pub(super) async fn sign_in(
         None => Failure::WrongPassword,
         Some(account) => match sign_in_as(account, &form, &handle).await {
             Ok(_) => return Ok(see_other(next.unwrap_or("/dashboard"))),
-            Err(SignInError::Refused(active)) if accepts_html(&req) => {
+            Err(SignInError::Refused { active, .. }) if accepts_html(&req) => {
                 Failure::TooManySessions(devices(&active, &handle))
             }
             Err(error) => return Err(error.into()),

@@ -12,7 +12,7 @@ const UNITS: [(&str, u64); 5] =
 /// A hundred years. A longer duration is a typing error, and could overflow the platform's clock.
 const MAX_MS: u64 = 100 * 365 * 86_400_000;
 
-/// Spellings that are refused with a message that names the unit.
+/// Rejected spellings of the units; the error message names the unit to use.
 const LONG_UNITS: [(&str, &[&str]); 5] = [
     ("d", &["day", "days"]),
     ("h", &["hr", "hrs", "hour", "hours"]),
@@ -36,7 +36,7 @@ pub(super) fn parse(text: &str) -> Result<Limit<u64>, String> {
     }
 }
 
-/// Writes milliseconds as a duration.
+/// Formats milliseconds as a duration.
 pub(super) fn format(mut ms: u64) -> String {
     let mut text = String::new();
     for (unit, factor) in UNITS {
@@ -117,7 +117,7 @@ fn similar_unit(unit: &str) -> Option<&'static str> {
 }
 
 fn out_of_order(text: &str) -> String {
-    format!("`{text}` must name each unit once, from large to small, as in \"1h30m\"")
+    format!("`{text}` must list each unit at most once, largest first, as in \"1h30m\"")
 }
 
 fn add(total: u64, number: &str, factor: u64) -> Result<u64, String> {
@@ -184,9 +184,9 @@ mod tests {
             ("ten", "one such as"),
             ("-5s", "one such as"),
             ("٣s", "one such as"),
-            ("30m1h", "from large to small"),
-            ("1m1m", "each unit once"),
-            ("1ms1s", "from large to small"),
+            ("30m1h", "largest first"),
+            ("1m1m", "each unit at most once"),
+            ("1ms1s", "largest first"),
             ("0s", "must not be zero"),
             ("0h0m", "must not be zero"),
             ("36500d1ms", "longer than"),

@@ -8,7 +8,7 @@
 pub(super) struct Key {
     pub(super) name: &'static str,
     pub(super) kind: Kind,
-    /// The value that messages show, as it is written in the source.
+    /// Example value for messages, as written in the source.
     example: &'static str,
 }
 

@@ -34,7 +34,7 @@ pub(crate) fn parse_patch(args: TokenStream) -> Result<Patch> {
     errors.into_result(patch)
 }
 
-/// Returns the settings whose key is known and new.
+/// Returns the settings whose key is known and not a duplicate.
 fn parse_settings(args: TokenStream, errors: &mut Errors) -> Vec<Setting> {
     let mut settings: Vec<Setting> = Vec::new();
     for tokens in split_at_commas(args, errors) {
@@ -182,7 +182,7 @@ mod tests {
             ("message = \" \"", "blank"),
             ("message = \"\\n\"", "blank"),
             ("message =", "needs a value"),
-            ("message = b\"x\"", "in quotes"),
+            ("message = b\"x\"", "a quoted string"),
             ("login_url = \"login\"", "one leading `/`"),
             ("login_url = \"//evil.example\"", "one leading `/`"),
             ("login_url = \"/\\\\evil\"", "no backslash"),

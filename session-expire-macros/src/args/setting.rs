@@ -90,7 +90,7 @@ impl Setting {
         match self.text() {
             Some(text) if text.is_empty() || !text.trim().is_empty() => Ok(text),
             Some(_) => self.fail("the text is blank; write \"\" for no message"),
-            None => self.fail("expected a text in quotes, such as \"Please sign in again\""),
+            None => self.fail("expected a quoted string, such as \"Please sign in again\""),
         }
     }
 

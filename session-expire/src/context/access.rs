@@ -13,7 +13,7 @@ use crate::{
     time::Timestamp,
 };
 
-/// Access of a request to its session. An inner policy layer may change it.
+/// A request's access to its session. An inner policy layer may change it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AccessState {
     Anonymous,

@@ -12,7 +12,7 @@ use crate::{
 
 impl RequestContext {
     /// Returns the time to write to `last_seen`. It is due if `last_seen` is older than the write
-    /// interval, or in the future. A passive request is no activity, but corrects a time in the
+    /// interval, or in the future. A passive request is not activity, but corrects a time in the
     /// future.
     pub(crate) fn due_activity(
         &self,

@@ -96,7 +96,7 @@ impl RequestContext {
     }
 
     /// Discards new messages if the data would exceed its limit with them. The handler's entries
-    /// matter more.
+    /// take precedence.
     fn discard_surplus_messages(&self, changes: &mut DataChanges) {
         let Some(loaded) = self.record().filter(|_| !changes.added_messages.is_empty()) else {
             return;

@@ -1,7 +1,7 @@
 //! Properties of a request that settling needs.
 //!
-//! The middleware must not store a clone of the request across routing, because actix-web panics.
-//! It reads the properties before the handler runs, if a failure may need them.
+//! The middleware must not store a clone of the request across routing, because actix-web would
+//! panic. It reads the properties before the handler runs, if a failure may need them.
 
 use actix_web::HttpRequest;
 

@@ -1,4 +1,4 @@
-//! Intent of a request, as its handler or its URL states it.
+//! Intent of a request, as stated by its handler or its URL.
 //!
 //! Extractors and endpoints set it, and the settle decision reads it.
 

@@ -1,4 +1,4 @@
-//! State about the login page: notices for it, and redirects to it.
+//! Login-page state: notices for the page, and redirects to it.
 //!
 //! A challenge that ends no session redirects to the login page, which may redirect signed-in users
 //! back. The anonymous cookie records the redirect to prevent a loop.
@@ -10,7 +10,7 @@ use actix_web::HttpRequest;
 use super::RequestContext;
 use crate::{messages::flash::StoredFlash, request::return_path::is_at};
 
-/// State of a request about the login page.
+/// Login-page state of a request.
 #[derive(Default)]
 pub(super) struct LoginPage {
     /// Notice that the next page shows.

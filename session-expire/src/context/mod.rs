@@ -227,8 +227,8 @@ impl RequestContext {
 
     /// Returns `true` if another middleware has taken the entries out of the session.
     ///
-    /// If no memory was allocated before the handler ran, this cannot be decided. From then on, the
-    /// middleware allocates memory for every request.
+    /// If no memory was allocated before the handler ran, this cannot be determined. From then on,
+    /// the middleware allocates memory for every request.
     pub(crate) fn was_session_taken(&self) -> bool {
         let is_taken = self.session.is_unallocated() && !self.session.is_untouched();
         self.mounted.record_layers(self.is_allocated.get(), is_taken);

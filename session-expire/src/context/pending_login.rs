@@ -24,8 +24,8 @@ use crate::{
     time::seconds,
 };
 
-/// Lifetime of a reservation. It is longer than a login handler takes, and short because the slot
-/// stays taken if the process crashes.
+/// Lifetime of a reservation. It must exceed the duration of a login handler, but a crashed process
+/// leaves the slot taken for this long.
 const RESERVED_FOR: std::time::Duration = seconds(30);
 
 /// Login with a reservation.
@@ -61,7 +61,7 @@ impl LoginGuard {
         self.is_reserved
     }
 
-    /// Makes the drop do nothing.
+    /// Disarms the guard, so that dropping it does not cancel the login.
     pub(crate) fn disarm(&mut self) {
         self.is_armed = false;
     }
@@ -189,7 +189,7 @@ impl RequestContext {
         Some((loaded.record.id, self.end_reason()))
     }
 
-    /// Returns the reason for which a sign-out, a login or an expiry ends the present session.
+    /// Returns the reason why a sign-out, a login or an expiry ends the current session.
     pub(crate) fn end_reason(&self) -> Reason {
         match *self.access() {
             AccessState::Expired(reason) => reason,

@@ -34,7 +34,7 @@ impl Progress {
 }
 
 impl RequestContext {
-    /// Returns `true` once the response was settled. Nothing is stored from then on.
+    /// Returns `true` once the response was settled. After that, nothing is stored.
     pub(crate) fn is_settled(&self) -> bool {
         self.progress.is_settled.get()
     }

@@ -2,9 +2,8 @@
 //!
 //! Only this file names its keys and depends on the representation of actix-session.
 //!
-//! The record names the user, so the session data has no entry for the user. A user id that is a
-//! number is an exception. The data has an entry for it, because the application must read back a
-//! number.
+//! The record names the user, so the session data has no entry for the user. A numeric user id is
+//! an exception. The data has an entry for it, because the application must read back a number.
 //!
 //! The middleware fills a session before the handler runs and compares it afterwards. The status of
 //! the session does not show a change, because filling it changes the status.
@@ -85,7 +84,7 @@ impl AppSession {
         drop(self.session.insert("", ()));
     }
 
-    /// Replaces all entries by `data`, and the user by `user`.
+    /// Replaces all entries with `data`, and the user with `user`.
     pub(crate) fn fill(&self, data: &SessionData, user: Option<&str>) {
         if !self.is_empty() {
             self.session.clear();
@@ -109,7 +108,7 @@ impl AppSession {
 
     /// Applies changes to the entries.
     pub(crate) fn apply(&self, changes: &DataChanges) {
-        // A user id that is a number has an entry. Its removal does not remove the user.
+        // A numeric user id also has an entry. Its removal does not remove the user.
         for name in changes.removed.iter().filter(|name| ***name != *self.identity_key) {
             self.session.remove(name);
         }
@@ -155,8 +154,8 @@ impl AppSession {
             })
     }
 
-    /// Returns the changes from `data` to the present entries. A user id that is a number counts as
-    /// an entry.
+    /// Returns the changes from `data` to the current entries. A numeric user id counts as an
+    /// entry.
     pub(crate) fn changes_since(&self, data: &SessionData) -> DataChanges {
         let entries = self.session.entries();
         let is_entry = |name: &str, json: &str| name != self.identity_key || !json.starts_with('"');

@@ -56,7 +56,7 @@ pub(crate) struct RequestCookies {
 
 /// Error if the anonymous state is too large for a cookie, even without messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("anonymous session exceeds a cookie of {MAX_BYTES} bytes")]
+#[error("anonymous session does not fit into a cookie of {MAX_BYTES} bytes")]
 pub(crate) struct AnonymousTooLarge;
 
 impl CookieConfig {

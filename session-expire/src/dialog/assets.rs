@@ -11,7 +11,7 @@ pub(crate) struct Asset {
     pub(crate) content: &'static str,
 }
 
-/// `tests/browser/minify.mjs` makes `session.min.js` from `session.js`.
+/// `tests/browser/minify.mjs` builds `session.min.js` from `session.js`.
 pub(crate) const SCRIPT: Asset = Asset {
     name: "session",
     extension: "js",

@@ -27,7 +27,7 @@ impl Markup {
     ///
     /// # Security
     ///
-    /// Nothing is escaped: a text of a user must not be part of it.
+    /// Nothing is escaped: it must not contain user input.
     pub fn new(html: impl Into<String>) -> Self {
         Self(html.into())
     }

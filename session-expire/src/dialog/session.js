@@ -1,298 +1,344 @@
-// Warns before the session ends, keeps it alive while the user is active, and leaves when it ends.
+// Warns before the session ends, reports the user's activity and opens the login page at the end.
 //
-// Times are seconds that the server counted, measured on the page's monotonic clock. What other tabs
-// and the machine's wall clock say is never believed: it only makes us ask the server again.
+// The server sends the remaining seconds, and the script measures them with the monotonic clock of
+// the page. Messages of other tabs and the wall clock may be wrong or forged. They only make the
+// script query the server.
 //
 // An element with the name or id of a DOM property shadows it on `document`, on its form and in the
-// global scope. Such properties are read from the prototypes, where nothing shadows them.
+// global scope. The script reads such properties from the prototypes, which elements cannot shadow.
 (() => {
   "use strict";
   const { addEventListener: listen, dispatchEvent: dispatch } = EventTarget.prototype;
-  const get = (object, name) => Reflect.get(Object.getPrototypeOf(object), name, object);
-  const read = (name) => get(document, name);
-  const query = (selector) => read("querySelector").call(document, selector);
-  const script = read("currentScript");
-  // A page may print the script twice, alone and with the dialog: the first one does the work.
-  if (script !== query("script[data-status]")) return;
+  const readProperty = (object, name) => Reflect.get(Object.getPrototypeOf(object), name, object);
+  const readDocument = (name) => readProperty(document, name);
+  const findElement = (selector) => readDocument("querySelector").call(document, selector);
+  const script = readDocument("currentScript");
+  // A page can contain the script twice: alone and with the dialog. Only the first one runs.
+  if (script !== findElement("script[data-status]")) return;
 
-  const { status, keepAlive, login, next, channel: name, warn } = script.dataset;
-  const resolve = (path) => new URL(path, location.href); // no `<base>` of the page moves it
-  const statusUrl = resolve(status);
-  const dialog = query("dialog.session-expire");
-  const canShow = () => dialog?.isConnected; // a page may have replaced its body since
-  const find = (part) => dialog.querySelector(part);
+  const {
+    status: statusPath,
+    keepAlive: keepAlivePath,
+    login: loginPath,
+    next: returnPath,
+    channel: channelName,
+    warn: warnSeconds,
+  } = script.dataset;
+  // A `<base>` element of the page must not change the URLs.
+  const resolveUrl = (path) => new URL(path, location.href);
+  const statusUrl = resolveUrl(statusPath);
+  const dialog = findElement("dialog.session-expire");
+  // The page may have replaced its body since.
+  const hasDialog = () => dialog?.isConnected;
+  const findInDialog = (selector) => dialog.querySelector(selector);
 
-  const BEAT = 15_000; // a machine that slept for longer is noticed
-  const SPACING = 1000; // between two requests without a click
-  const PATIENCE = 10_000; // with the server
-  const RETRY = 5000;
-  const MINUTE = 60_000;
-  const SPOKEN = [60, 30, 15, 5]; // the seconds at which a screen reader says what is left
-  const CHANGED = "changed";
-  const ENDED = ["expired", "anonymous", "replaced"];
-  const TIMEOUTS = ["idle", "absolute"]; // the reasons that depend on the policy
+  // Times are in milliseconds unless the name says otherwise.
+  const TICK_INTERVAL = 15_000; // longest time until the script detects a sleep of the machine
+  const REQUEST_INTERVAL = 1000; // shortest time between requests that the user has not caused
+  const REQUEST_TIMEOUT = 10_000;
+  const RETRY_INTERVAL = 5000;
+  const REPORT_INTERVAL = 60_000; // time between reports of activity; less for a short idle timeout
+  const ANNOUNCED_SECONDS = [60, 30, 15, 5]; // when a screen reader announces the remaining time
+  const CHANGED = "changed"; // message to the other tabs
+  const ENDED_STATES = ["expired", "anonymous", "replaced"];
+  const TIMEOUT_REASONS = ["idle", "absolute"]; // the reasons that depend on the policy
 
-  let idleEnd, sessionEnd, wallEnd, span, seenDrift; // set by count()
-  let asked = -Infinity; // when the newest question was sent
-  let newest = -Infinity; // when that question was sent whose answer we have
-  let told = performance.now(); // when activity was last reported to the server
-  let acted; // when the user was last active, until it is reported
-  let confirmed; // that it is time to warn
-  let dismissed; // the notice that nothing can be done
-  let stale = false; // the server no longer accepts the page's token
-  let shown; // what the dialog says: one of these three
-  const [IDLE, SESSION, OVER] = ["whenIdle", "whenSession", "whenEnded"];
-  let spoken;
-  let prefix = "";
-  let covered, blank, held; // hidden at all; with nothing to tell it; what had the focus before
-  let gone, timer, soon, later, channel;
+  // `setDeadlines` sets these. `maxIdle` is the longest remaining idle time that the server sent.
+  let idleEnd, sessionEnd, wallClockEnd, maxIdle, lastOffset;
+  let requestedAt = -Infinity; // when the script sent its newest request
+  let appliedAt = -Infinity; // when the script sent the request whose response it applied last
+  let reportedAt = performance.now(); // when the script last reported activity
+  let activeAt; // when the user was last active, unless the script has reported it
+  let warningChecked; // the script has queried the server since the warning is due
+  let noticeDismissed; // the user has closed the notice of the absolute timeout
+  let tokenStale = false; // the server no longer accepts the page's policy token
+  let shownView; // one of these three while the dialog is open
+  const [IDLE_VIEW, SESSION_VIEW, ENDED_VIEW] = ["whenIdle", "whenSession", "whenEnded"];
+  let announced; // the member of `ANNOUNCED_SECONDS` that the dialog announced last
+  let titlePrefix = "";
+  let covered; // the page shows at most the dialog
+  let rootHidden; // the covered page cannot show the dialog either
+  let focused; // the element that had the focus before the page was covered
+  let leaving, tickTimer, requestTimer, reportTimer, channel;
 
   const now = () => performance.now();
-  const drift = () => Date.now() - now();
-  const left = () => Math.min(idleEnd, sessionEnd) - now();
-  const emit = (type, detail) => dispatch.call(document, new CustomEvent(`session-expire:${type}`, { detail }));
+  // A sleep of the machine or a change of the wall clock changes the offset.
+  const clockOffset = () => Date.now() - now();
+  const remainingTime = () => Math.min(idleEnd, sessionEnd) - now();
+  const emit = (type, detail) =>
+    dispatch.call(document, new CustomEvent(`session-expire:${type}`, { detail }));
 
-  const count = (idleLeft, sessionLeft, from) => {
-    idleEnd = from + idleLeft * 1000;
-    sessionEnd = from + sessionLeft * 1000;
-    span = Math.max(span ?? 0, idleLeft * 1000);
-    seenDrift = drift();
-    wallEnd = Date.now() + left();
+  const setDeadlines = (idleSeconds, sessionSeconds, measuredAt) => {
+    idleEnd = measuredAt + idleSeconds * 1000;
+    sessionEnd = measuredAt + sessionSeconds * 1000;
+    maxIdle = Math.max(maxIdle ?? 0, idleSeconds * 1000);
+    lastOffset = clockOffset();
+    wallClockEnd = Date.now() + remainingTime();
   };
 
-  // Out of sight and out of reach of the keyboard, not just behind something.
-  const cover = (on) => {
-    const root = read("documentElement");
-    if (on && !covered) held = read("activeElement");
-    covered = on;
-    // The dialog's style hides all but the dialog. Where there is none, or it did not arrive, all goes.
-    root.toggleAttribute("data-session-over", on);
-    blank = on && !(canShow() && getComputedStyle(read("body")).visibility === "hidden");
-    root.style.setProperty("display", blank ? "none" : "", "important");
+  // The user can neither see nor focus the content of a covered page.
+  const setCovered = (value) => {
+    const root = readDocument("documentElement");
+    if (value && !covered) focused = readDocument("activeElement");
+    covered = value;
+    // The style sheet hides all elements except the dialog. The script hides the whole page if the
+    // dialog or the style sheet is missing.
+    root.toggleAttribute("data-session-over", value);
+    rootHidden =
+      value && !(hasDialog() && getComputedStyle(readDocument("body")).visibility === "hidden");
+    root.style.setProperty("display", rootHidden ? "none" : "", "important");
   };
 
-  // What is hidden loses the focus, and with it the caret.
-  const giveFocusBack = () => {
-    if (held && read("activeElement") === read("body")) get(held, "focus").call(held, { preventScroll: true });
-    held = undefined;
+  // A hidden element loses the focus, and the user loses the position of the caret.
+  const restoreFocus = () => {
+    if (focused && readDocument("activeElement") === readDocument("body")) {
+      readProperty(focused, "focus").call(focused, { preventScroll: true });
+    }
+    focused = undefined;
   };
 
-  const tellTabs = () => {
+  const notifyTabs = () => {
     try {
       if (channel) channel.postMessage(CHANGED);
-      else localStorage.setItem(name, Math.random());
-    } catch {} // storage may be forbidden; then other tabs notice at their own end
+      else localStorage.setItem(channelName, Math.random());
+    } catch {} // the browser may forbid storage; other tabs then query the server at a deadline
   };
 
-  const leave = ({ state, reason }, unsure) => {
-    gone = true;
-    clearTimeout(timer);
-    cover(true);
+  const leavePage = ({ state, reason }, isUncertain) => {
+    leaving = true;
+    clearTimeout(tickTimer);
+    setCovered(true);
     emit("end", { state, reason });
-    tellTabs();
-    // Another user is signed in by now, or the page's handler has to decide: the same page again.
-    if ((state === "replaced" || unsure) && next === undefined) return location.reload();
-    const target = resolve(login);
-    const back = next ?? location.pathname + location.search + location.hash;
-    if (back) target.searchParams.set("next", back);
+    notifyTabs();
+    // After a login of another user or a change of the policy, the server may still show this page.
+    // The script does not reload the response to a form, because the browser would send it again.
+    if ((state === "replaced" || isUncertain) && returnPath === undefined) return location.reload();
+    const target = resolveUrl(loginPath);
+    const path = returnPath ?? location.pathname + location.search + location.hash;
+    if (path) target.searchParams.set("next", path);
     location.replace(target);
   };
 
-  // The page may have got a new title of its own meanwhile.
-  const setPrefix = (text) => {
-    const title = read("title");
-    const own = title.startsWith(prefix) ? title.slice(prefix.length) : title;
-    if (text !== prefix) Reflect.set(Document.prototype, "title", text + own, document);
-    prefix = text;
+  // The page may have changed its title. The script replaces only its own prefix.
+  const setTitlePrefix = (prefix) => {
+    const title = readDocument("title");
+    const pageTitle = title.startsWith(titlePrefix) ? title.slice(titlePrefix.length) : title;
+    if (prefix !== titlePrefix) Reflect.set(Document.prototype, "title", prefix + pageTitle, document);
+    titlePrefix = prefix;
   };
 
-  const inWords = (seconds) => {
+  const formatTime = (seconds) => {
     const [value, unit] = seconds > 60 ? [Math.ceil(seconds / 60), "minute"] : [seconds, "second"];
-    const inLanguage = (language) => new Intl.NumberFormat(language, { style: "unit", unit, unitDisplay: "long" }).format(value);
+    const format = (language) =>
+      new Intl.NumberFormat(language, { style: "unit", unit, unitDisplay: "long" }).format(value);
     try {
-      return inLanguage(get(dialog.closest("[lang]"), "lang").replaceAll("_", "-"));
+      return format(readProperty(dialog.closest("[lang]"), "lang").replaceAll("_", "-"));
     } catch {
-      return inLanguage(); // a language that the browser does not know
+      return format(); // the page has no `lang` attribute, or its language is invalid
     }
   };
 
-  const show = (what) => {
-    const seconds = Math.max(0, Math.ceil(left() / 1000));
-    const speak = SPOKEN.findLast((mark) => seconds <= mark);
-    const fresh = shown !== what;
-    for (const part of dialog.querySelectorAll("[data-when-idle]")) {
-      // What is spoken changes only now and then, what is seen with every second.
-      if (!part.ariaLive || fresh || speak !== spoken) {
-        part.textContent = part.dataset[what].replace("{time}", inWords(seconds));
+  const showView = (view) => {
+    const seconds = Math.max(0, Math.ceil(remainingTime() / 1000));
+    const announcement = ANNOUNCED_SECONDS.findLast((mark) => seconds <= mark);
+    const isNew = shownView !== view;
+    for (const element of dialog.querySelectorAll("[data-when-idle]")) {
+      // A screen reader announces each change of a live region. The script changes the visible text
+      // every second, and the live region only at `ANNOUNCED_SECONDS`.
+      if (!element.ariaLive || isNew || announcement !== announced) {
+        element.textContent = element.dataset[view].replace("{time}", formatTime(seconds));
       }
     }
-    if (fresh) find("[role=alert]").textContent = "";
-    find("button + button").hidden = what === OVER;
-    [shown, spoken] = [what, speak];
-    setPrefix(read("hidden") ? `(${inWords(seconds)}) ` : "");
+    if (isNew) findInDialog("[role=alert]").textContent = "";
+    findInDialog("button + button").hidden = view === ENDED_VIEW;
+    [shownView, announced] = [view, announcement];
+    setTitlePrefix(readDocument("hidden") ? `(${formatTime(seconds)}) ` : "");
     if (!dialog.open) dialog.showModal();
   };
 
-  const close = () => {
-    shown = spoken = undefined;
-    setPrefix("");
+  const closeDialog = () => {
+    shownView = announced = undefined;
+    setTitlePrefix("");
     dialog?.close();
   };
 
   const tick = () => {
-    clearTimeout(timer);
-    if (gone) return;
-    const rest = left();
-    const until = rest - warn * 1000;
-    const what = sessionEnd <= idleEnd ? SESSION : IDLE;
-    const over = covered || rest <= 0; // nothing to see, or nothing to see any more
-    timer = setTimeout(tick, over ? RETRY : until > 0 ? Math.min(until, BEAT) : rest % 1000 || 1000);
-    if (over) end();
-    else if (!read("hidden") && Math.abs(drift() - seenDrift) > 2 * SPACING) wake();
-    else if (until <= 0 && canShow() && !(dismissed && what === SESSION)) warnOf(what);
-  };
-
-  const warnOf = (what) => {
-    if (shown || confirmed) return show(what);
-    confirmed = true;
-    // A user who was active a moment ago, here or in another tab, is not warned.
-    if (acted) keep();
-    else ask();
-  };
-
-  const end = () => {
-    cover(true);
-    ask();
-  };
-
-  // The next tick asks again. A server that has responded may still know the session: only one that
-  // has not is a reason to leave a page that can show nothing.
-  const failed = (clicked, responded) => {
-    if (gone) return;
-    if (covered || left() <= 0) {
-      cover(true);
-      if (!blank) show(OVER);
-      else if (!responded) return leave({});
+    clearTimeout(tickTimer);
+    if (leaving) return;
+    const remaining = remainingTime();
+    const untilWarning = remaining - warnSeconds * 1000;
+    const view = sessionEnd <= idleEnd ? SESSION_VIEW : IDLE_VIEW;
+    const mustCover = covered || remaining <= 0;
+    tickTimer = setTimeout(
+      tick,
+      mustCover
+        ? RETRY_INTERVAL
+        : untilWarning > 0
+          ? Math.min(untilWarning, TICK_INTERVAL)
+          : remaining % 1000 || 1000, // until the next full second
+    );
+    if (mustCover) {
+      coverAndQuery();
+    } else if (!readDocument("hidden") && Math.abs(clockOffset() - lastOffset) > 2 * REQUEST_INTERVAL) {
+      resume();
+    } else if (untilWarning <= 0 && hasDialog() && !(noticeDismissed && view === SESSION_VIEW)) {
+      openWarning(view);
     }
-    if (clicked && shown) find("[role=alert]").textContent = find("[role=alert]").dataset.text;
   };
 
-  const ask = async (body, clicked) => {
-    const at = (asked = now());
-    seenDrift = drift();
-    let answer;
+  // The user may have been active in this tab or in another one. The script queries the server
+  // before it shows a warning, because an active user must not see one.
+  const openWarning = (view) => {
+    if (shownView || warningChecked) return showView(view);
+    warningChecked = true;
+    if (activeAt) reportActivity();
+    else queryServer();
+  };
+
+  const coverAndQuery = () => {
+    setCovered(true);
+    queryServer();
+  };
+
+  // Handles a request without a usable response. The next tick sends another request.
+  const handleFailure = (isClick, hasState) => {
+    if (leaving) return;
+    if (covered || remainingTime() <= 0) {
+      setCovered(true);
+      if (!rootHidden) showView(ENDED_VIEW);
+      // Without a dialog, the user cannot try again. A server that has sent a state may still have
+      // the session, so the page stays in that case.
+      else if (!hasState) return leavePage({});
+    }
+    if (isClick && shownView) {
+      findInDialog("[role=alert]").textContent = findInDialog("[role=alert]").dataset.text;
+    }
+  };
+
+  // Requests the status, or reports activity if there is a body. Returns `false` after a failure.
+  const queryServer = async (body, isClick) => {
+    const sentAt = (requestedAt = now());
+    lastOffset = clockOffset();
+    let status;
     try {
-      const signal = AbortSignal.timeout(PATIENCE);
-      const response = await fetch(body ? resolve(keepAlive) : statusUrl, { method: body ? "POST" : "GET", body, cache: "no-store", signal });
-      answer = await response.json();
-    } catch {} // no network, or a page that is no answer
-    if (gone) return true;
-    const { state, reason, policy, seconds_until_idle_end, seconds_until_session_end } = answer ?? {};
-    // A later question was answered first, perhaps before this activity counted.
-    if (state && at < newest) return body ? ask() : true;
-    // The policies have changed since the page was made: without its token it is asked anew, and the
-    // application's policy counts. A laxer page is not left for that before its own time is over.
-    if (policy === "stale" && !stale) {
-      stale = true;
+      const signal = AbortSignal.timeout(REQUEST_TIMEOUT);
+      const response = await fetch(
+        body ? resolveUrl(keepAlivePath) : statusUrl,
+        { method: body ? "POST" : "GET", body, cache: "no-store", signal },
+      );
+      status = await response.json();
+    } catch {} // the network failed, or a proxy sent a page of its own
+    if (leaving) return true;
+    const { state, reason, policy, seconds_until_idle_end, seconds_until_session_end } = status ?? {};
+    // The script has applied the response to a later request, which may not include this activity.
+    if (state && sentAt < appliedAt) return body ? queryServer() : true;
+    // The policies have changed since the server rendered the page. Without the token, the server
+    // applies the application's policy, which may be stricter than the policy of the page.
+    if (policy === "stale" && !tokenStale) {
+      tokenStale = true;
       statusUrl.searchParams.delete("policy");
-      askSoon();
+      querySoon();
     }
-    const unsure = stale && TIMEOUTS.includes(reason);
+    // A timeout under that policy does not end the page before its own deadline.
+    const isUncertain = tokenStale && TIMEOUT_REASONS.includes(reason);
     if (state === "active") {
-      newest = at;
-      count(seconds_until_idle_end ?? Infinity, seconds_until_session_end ?? Infinity, at);
-      if (body) tellTabs();
-      cover(false);
-      if (left() > warn * 1000) confirmed = dismissed = false;
-      if (!confirmed || shown === OVER) close();
-      giveFocusBack();
+      appliedAt = sentAt;
+      setDeadlines(seconds_until_idle_end ?? Infinity, seconds_until_session_end ?? Infinity, sentAt);
+      if (body) notifyTabs();
+      setCovered(false);
+      if (remainingTime() > warnSeconds * 1000) warningChecked = noticeDismissed = false;
+      if (!warningChecked || shownView === ENDED_VIEW) closeDialog();
+      restoreFocus();
       emit("active", { idle: seconds_until_idle_end, session: seconds_until_session_end });
       tick();
-    } else if (ENDED.includes(state) && (covered || !unsure)) {
-      leave(answer, unsure);
+    } else if (ENDED_STATES.includes(state) && (covered || !isUncertain)) {
+      leavePage(status, isUncertain);
     } else {
-      failed(clicked, state);
+      handleFailure(isClick, state);
       return false;
     }
     return true;
   };
 
   // Reports to the server when the user was last active.
-  const keep = async (clicked) => {
+  const reportActivity = async (isClick) => {
     const body = new URLSearchParams(statusUrl.search);
-    told = now();
-    const when = clicked ? told : acted;
-    acted = undefined;
-    body.set("idle_for", ((told - when) / 1000).toFixed(3));
-    if (!(await ask(body, clicked))) acted ??= when;
+    reportedAt = now();
+    const lastActivity = isClick ? reportedAt : activeAt;
+    activeAt = undefined;
+    body.set("idle_for", ((reportedAt - lastActivity) / 1000).toFixed(3));
+    if (!(await queryServer(body, isClick))) activeAt ??= lastActivity;
   };
 
-  const act = ({ isTrusted }) => {
-    if (!isTrusted || shown || gone || idleEnd === Infinity) return;
-    acted = now();
-    const wait = told + Math.min(MINUTE, (span - warn * 1000) / 2) - acted;
-    clearTimeout(later);
-    later = setTimeout(() => acted && keep(), Math.max(0, wait));
+  const recordActivity = ({ isTrusted }) => {
+    if (!isTrusted || shownView || leaving || idleEnd === Infinity) return;
+    activeAt = now();
+    const delay = reportedAt + Math.min(REPORT_INTERVAL, (maxIdle - warnSeconds * 1000) / 2) - activeAt;
+    clearTimeout(reportTimer);
+    reportTimer = setTimeout(() => activeAt && reportActivity(), Math.max(0, delay));
   };
 
-  const askSoon = () => {
-    clearTimeout(soon);
-    soon = setTimeout(ask, Math.max(0, asked + SPACING - now()));
+  const querySoon = () => {
+    clearTimeout(requestTimer);
+    requestTimer = setTimeout(queryServer, Math.max(0, requestedAt + REQUEST_INTERVAL - now()));
   };
 
-  // Asleep, frozen or in the back/forward cache we have lost count. One clock stops meanwhile, and the
-  // other can be set: whatever may be over by either is covered until the server has spoken.
-  const wake = () => {
-    if (gone || read("hidden")) return;
-    if (covered || left() <= 0 || Date.now() >= wallEnd) cover(true);
-    if (covered || now() - asked > SPACING) ask();
+  // Timers stop while the machine sleeps, or the tab is frozen or in the back/forward cache. The
+  // monotonic clock may stop too, and the user can set the wall clock. If the session may have
+  // ended by either clock, the script covers the page until the server responds.
+  const resume = () => {
+    if (leaving || readDocument("hidden")) return;
+    if (covered || remainingTime() <= 0 || Date.now() >= wallClockEnd) setCovered(true);
+    if (covered || now() - requestedAt > REQUEST_INTERVAL) queryServer();
   };
 
-  const stay = () => {
-    if (shown === OVER) return ask(undefined, true);
-    if (shown === IDLE) return keep(true);
-    dismissed = true;
-    close();
+  const handleFirstButton = () => {
+    if (shownView === ENDED_VIEW) return queryServer(undefined, true);
+    if (shownView === IDLE_VIEW) return reportActivity(true);
+    noticeDismissed = true;
+    closeDialog();
   };
 
-  count(Number(script.dataset.idleEnd || Infinity), Number(script.dataset.sessionEnd || Infinity), now());
+  setDeadlines(Number(script.dataset.idleEnd || Infinity), Number(script.dataset.sessionEnd || Infinity), now());
   try {
-    channel = new BroadcastChannel(name);
-    channel.onmessage = ({ data }) => data === CHANGED && askSoon();
+    channel = new BroadcastChannel(channelName);
+    channel.onmessage = ({ data }) => data === CHANGED && querySoon();
   } catch {
-    listen("storage", ({ key }) => key === name && askSoon());
+    listen("storage", ({ key }) => key === channelName && querySoon());
   }
   for (const type of ["keydown", "pointerdown", "wheel", "touchmove", "input"]) {
-    listen(type, act, { capture: true, passive: true });
+    listen(type, recordActivity, { capture: true, passive: true });
   }
   listen.call(document, "visibilitychange", () => {
-    wake();
+    resume();
     tick();
   });
-  listen("focus", wake);
-  listen("online", wake);
+  listen("focus", resume);
+  listen("online", resume);
   listen("pageshow", ({ persisted }) => {
     if (!persisted) return;
-    wake();
+    resume();
     tick();
   });
   listen("pagehide", ({ persisted }) => {
-    if (persisted) cover(true); // for the day it comes back out of the back/forward cache
-    tellTabs(); // what this tab did, a sign-out perhaps, has happened by now
+    // The browser shows a page from the back/forward cache before the script can query the server.
+    if (persisted) setCovered(true);
+    // The server has processed the request that left the page, for example a sign-out.
+    notifyTabs();
   });
   if (dialog) {
-    find("button").addEventListener("click", stay);
+    findInDialog("button").addEventListener("click", handleFirstButton);
     dialog.addEventListener("cancel", (event) => {
       event.preventDefault();
-      stay();
+      handleFirstButton();
     });
-    // A second Escape closes it without asking anybody.
+    // The browser closes the dialog at a second Escape without a `cancel` event.
     dialog.addEventListener("close", () => {
-      if (!shown || gone) return;
-      show(shown);
-      stay();
+      if (!shownView || leaving) return;
+      showView(shownView);
+      handleFirstButton();
     });
   }
-  tellTabs();
+  notifyTabs();
   tick();
 })();

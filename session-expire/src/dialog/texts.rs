@@ -19,18 +19,19 @@ use super::{
 /// use session_expire::{Policy, SessionExpire, page::DialogTexts};
 ///
 /// let expire = SessionExpire::builder(Policy::new())
-///     .dialog_texts(|languages| match languages.best_of(&["en", "de"]) {
-///         Some("de") => DialogTexts {
-///             stay: "Angemeldet bleiben".into(),
-///             sign_out: "Abmelden".into(),
-///             ..DialogTexts::default()
-///         },
-///         _ => DialogTexts::default(),
+///     .dialog_texts(|languages| {
+///         let mut texts = DialogTexts::default();
+///         if languages.best_of(&["en", "de"]) == Some("de") {
+///             texts.stay = "Angemeldet bleiben".into();
+///             texts.sign_out = "Abmelden".into();
+///         }
+///         texts
 ///     })
 ///     .build()?;
 /// # Ok::<(), session_expire::error::ConfigError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct DialogTexts {
     /// Title of the warning before the idle timeout.
     pub idle_title: Cow<'static, str>,

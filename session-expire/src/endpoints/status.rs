@@ -1,6 +1,6 @@
 //! Status endpoint: state of a session, for the script of a page.
 //!
-//! A status request ends no session and is no activity. The keep-alive endpoint shares its types.
+//! A status request ends no session and is not activity. The keep-alive endpoint shares its types.
 
 use std::rc::Rc;
 
@@ -166,7 +166,7 @@ pub(super) fn apply_page_policy(
     }
 }
 
-/// Returns `true` if the policy of the token is known to this process, or no laxer than the present
+/// Returns `true` if the policy of the token is known to this process, or no laxer than the current
 /// one.
 fn is_in_force(context: &RequestContext, page: &PageLimits) -> bool {
     context.config().handler_policies.contains(page.handler) || page.is_within(&context.policy())

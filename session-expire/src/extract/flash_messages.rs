@@ -42,11 +42,11 @@ use crate::{
 /// }
 /// ```
 ///
-/// For unit tests of a template or a handler, [`FlashMessages::default`] is empty, and an iterator of
-/// [`FlashMessage`] collects into one.
+/// For unit tests of a template or a handler, [`FlashMessages::default`] is empty, and an iterator
+/// of [`FlashMessage`] collects into one.
 #[derive(Default)]
 pub struct FlashMessages {
-    /// Those of a request; `None` if they were made by hand.
+    /// Messages of a request; `None` if they were constructed directly.
     request: Option<(Rc<RequestContext>, HttpRequest)>,
     by_hand: RefCell<Vec<FlashMessage>>,
 }
@@ -92,9 +92,18 @@ impl FlashMessages {
 }
 
 impl FromIterator<FlashMessage> for FlashMessages {
-    /// Makes messages by hand, for unit tests.
+    /// Constructs messages directly, for unit tests.
     fn from_iter<I: IntoIterator<Item = FlashMessage>>(messages: I) -> Self {
         Self { by_hand: RefCell::new(messages.into_iter().collect()), ..Self::default() }
+    }
+}
+
+impl IntoIterator for FlashMessages {
+    type Item = FlashMessage;
+    type IntoIter = vec::IntoIter<FlashMessage>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.show().into_iter()
     }
 }
 

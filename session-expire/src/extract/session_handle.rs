@@ -97,7 +97,7 @@ impl SessionHandle {
         })
     }
 
-    /// Returns the time of the request, by the middleware's
+    /// Returns the time of the request, according to the middleware's
     /// [clock](crate::SessionExpireBuilder::clock).
     #[must_use]
     pub fn now(&self) -> Timestamp {
@@ -139,11 +139,11 @@ impl SessionHandle {
     ///
     /// ```
     /// use actix_identity::Identity;
-    /// use actix_web::{Result, error::ErrorUnauthorized};
+    /// use actix_web::Result;
     /// use session_expire::SessionHandle;
     ///
     /// async fn sessions(user: Identity, session: SessionHandle) -> Result<String> {
-    ///     let user = user.id().map_err(ErrorUnauthorized)?;
+    ///     let user = user.id()?;
     ///     let open = session.sessions().list_active(&user).await?;
     ///     Ok(open.iter().map(|record| format!("{}\n", record.client.device)).collect())
     /// }

@@ -91,7 +91,7 @@ pub struct SessionVars {
     /// the script; none of it is inline.
     pub redirect_to_login_immediately: Markup,
     /// Closed `<dialog>` with its style and the same script. The script opens the dialog before the
-    /// session ends. Print it anywhere in the body. Texts:
+    /// session ends. Render it anywhere in the body. Texts:
     /// [`dialog_texts`](crate::SessionExpireBuilder::dialog_texts). Styles: the custom properties
     /// in the [guide](crate::guide::dialog).
     pub warning_dialog: Markup,
@@ -99,7 +99,7 @@ pub struct SessionVars {
 
 impl SessionVars {
     /// Returns the countdowns of an active session, without markup, for unit tests of a template.
-    /// [`SessionVars::default`] is what an anonymous visitor has.
+    /// [`SessionVars::default`] represents an anonymous visitor.
     ///
     /// ```
     /// use session_expire::{Deadlines, SessionVars, hours, minutes, page::Markup};
@@ -165,7 +165,8 @@ fn script(context: &RequestContext, req: &HttpRequest, deadlines: Deadlines) -> 
         page_token::issue(&policy, context.handler_policies(), digest, record.signing_key());
     let page = page_token::page_id(record.id, &record.user);
     let (login, warn) = (escape(&policy.login_url), policy.warning().unwrap_or_default());
-    // A response to POST cannot be requested by GET. The return path is the page with the form.
+    // A page that responds to POST cannot be requested by GET. The return path is the page with the
+    // form.
     let next = match *req.method() {
         Method::GET | Method::HEAD => String::new(),
         _ => {

@@ -23,7 +23,7 @@ use crate::{
 /// async fn login(session: SessionHandle) -> Result<HttpResponse> {
 ///     match session.sign_in("alice").await {
 ///         Ok(_) => Ok(HttpResponse::SeeOther().insert_header(("location", "/")).finish()),
-///         Err(SignInError::Refused(active)) => {
+///         Err(SignInError::Refused { active, .. }) => {
 ///             let devices: Vec<_> = active.iter().map(|record| &*record.client.device).collect();
 ///             Ok(HttpResponse::Conflict().body(format!("in use on {}", devices.join(", "))))
 ///         }
@@ -35,8 +35,12 @@ use crate::{
 #[non_exhaustive]
 pub enum SignInError {
     /// The session limit is reached. Lists the active sessions, oldest login first.
-    #[error("session limit reached: {} active sessions", .0.len())]
-    Refused(Vec<SessionRecord>),
+    #[error("session limit reached: {} active sessions", .active.len())]
+    #[non_exhaustive]
+    Refused {
+        /// Active sessions, oldest login first.
+        active: Vec<SessionRecord>,
+    },
     /// The registry is unavailable.
     #[error(transparent)]
     Registry(#[from] RegistryError),
@@ -56,7 +60,7 @@ pub enum SignInError {
 impl ResponseError for SignInError {
     fn error_response(&self) -> HttpResponse {
         match self {
-            Self::Refused(active) => too_many_sessions(active),
+            Self::Refused { active } => too_many_sessions(active),
             Self::Registry(_) => unavailable(),
             Self::Session(_) | Self::AfterSignOut | Self::ResponseSent => configuration_error(),
         }
@@ -132,7 +136,7 @@ impl SessionHandle {
         let user = user.into();
         let reserved = self.context.reserve_login(user.clone(), login_policy, &self.req).await;
         match reserved.inspect_err(|error| self.context.config().emit_failure(error))? {
-            LoginReservation::Refused(active) => Err(SignInError::Refused(active)),
+            LoginReservation::Refused(active) => Err(SignInError::Refused { active }),
             LoginReservation::Reserved(id) => self.write_user(user).await.map(|()| id),
         }
     }

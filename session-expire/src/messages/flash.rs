@@ -44,6 +44,12 @@ impl FlashLevel {
     }
 }
 
+impl fmt::Display for FlashLevel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
 /// Message that is shown once. `Display` writes the text, which the template must escape.
 ///
 /// It serializes with the fields `level`, `text` and `tags`, for template engines that take

@@ -95,13 +95,22 @@ pub struct Notice<'a> {
     pub reason: Reason,
     /// The cause, which is a word of the application such as `password_changed`.
     pub cause: Option<&'a str>,
-    /// The languages of the user.
+    /// Preferred languages of the user.
     pub languages: &'a Languages,
     /// The device whose login evicted the session, such as `Firefox on Linux`. `None` if it is
     /// unknown, or no login evicted the session.
     pub device: Option<&'a str>,
     /// The time of the end, if it is known.
     pub at: Option<Timestamp>,
+}
+
+impl<'a> Notice<'a> {
+    /// Returns a notice without cause, device and time, for tests of
+    /// [`ended_texts`](crate::SessionExpireBuilder::ended_texts). The fields can be set.
+    #[must_use]
+    pub fn new(reason: Reason, languages: &'a Languages) -> Self {
+        Self { reason, cause: None, languages, device: None, at: None }
+    }
 }
 
 /// Returns the text for applications without `texts`.

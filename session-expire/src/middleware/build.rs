@@ -25,7 +25,7 @@ impl SessionExpireBuilder {
     ///
     /// Returns [`ConfigError`], which names the option, if:
     ///
-    /// - the policy contradicts itself.
+    /// - the policy is contradictory.
     /// - a path is not local.
     /// - a cookie attribute is invalid.
     /// - the policy sets a session limit that the registry does not enforce.

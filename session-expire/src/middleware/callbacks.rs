@@ -47,8 +47,8 @@ impl SessionExpireBuilder {
     /// Sets the function that returns the text about an ended session, by reason and language
     /// (`Accept-Language`). Default: an English sentence per reason.
     ///
-    /// A policy's [`message`](crate::Policy::message) takes precedence. If the text is empty, the
-    /// user reads no message.
+    /// A policy's [`message`](crate::Policy::message) takes precedence. If the text is empty, no
+    /// message is shown.
     ///
     /// ```
     /// use session_expire::{Policy, Reason, SessionExpire};
@@ -77,9 +77,10 @@ impl SessionExpireBuilder {
     /// use session_expire::{Policy, SessionExpire, page::DialogTexts};
     ///
     /// let expire = SessionExpire::builder(Policy::new())
-    ///     .dialog_texts(|_languages| DialogTexts {
-    ///         idle: "For your safety, the bank signs you out in {time}.".into(),
-    ///         ..DialogTexts::default()
+    ///     .dialog_texts(|_languages| {
+    ///         let mut texts = DialogTexts::default();
+    ///         texts.idle = "For your safety, the bank signs you out in {time}.".into();
+    ///         texts
     ///     })
     ///     .build()?;
     /// # Ok::<(), session_expire::error::ConfigError>(())

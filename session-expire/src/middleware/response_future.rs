@@ -47,7 +47,7 @@ impl<S: InnerService> ResponseFuture<S> {
         Self::Refused { response: Some(Box::new(response)) }
     }
 
-    /// Challenges a request that lacks the login which the application's policy requires.
+    /// Challenges a request without the login that the application's policy requires.
     pub(super) fn challenge(context: Rc<RequestContext>, req: ServiceRequest) -> Self {
         let response = HttpResponse::Unauthorized().finish();
         let response = req.into_response(response).map_into_right_body();

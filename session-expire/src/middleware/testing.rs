@@ -8,7 +8,10 @@ use crate::{
     event::Event,
     extract::sign_in::SignInError,
     policy::merge::SessionPatches,
-    session::login::{LoginOutcome, NewLogin},
+    session::{
+        limit::SessionLimit,
+        login::{LoginOutcome, NewLogin},
+    },
 };
 
 #[derive(Debug, thiserror::Error)]
@@ -63,7 +66,7 @@ impl SessionExpire {
             }
             LoginOutcome::Refused { active } => {
                 config.emit(&Event::LoginRefused { user });
-                Err(SignInError::Refused(active))
+                Err(SignInError::Refused { active })
             }
             LoginOutcome::AdoptionClosed => {
                 Err(RegistryError::new("sign in a user", UnexpectedOutcome).into())
@@ -76,6 +79,7 @@ impl SessionExpire {
         let user_policy = config.user_policy(user).await?;
         let patches = SessionPatches { login: None, user: user_policy.as_deref() };
         let mut login = NewLogin::new(user, config.now(), &patches.at_login(&config.policy));
+        login.limit = login.limit.or_higher(SessionLimit::from(&*config.policy));
         login.user_policy = user_policy;
         Ok(login)
     }

@@ -45,7 +45,7 @@ pub(crate) struct OldSession {
     pub(crate) user: String,
     /// Key of the new record. It is always the same for the same session.
     pub(crate) key: RecordKey,
-    /// Entries, without those of actix-identity and without a user id that is a string.
+    /// Entries, without those of actix-identity and without a string user id.
     pub(crate) data: SessionData,
     /// Login time, if actix-identity recorded it. It may be in the future.
     pub(crate) logged_in_at: Option<Timestamp>,
@@ -82,7 +82,7 @@ impl Migration {
         self
     }
 
-    /// Returns the end of the adoption. At exactly this time, no session is adopted any more.
+    /// Returns the end of the adoption. No session is adopted at or after this time.
     pub(crate) fn until(&self) -> Timestamp {
         self.until
     }

@@ -2,9 +2,9 @@
 //!
 //! [`Limit::Off`] is laxer than any limit.
 
-use std::{fmt, str::FromStr, time::Duration};
+use std::{borrow::Cow, fmt, str::FromStr, time::Duration};
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::{
     error::{ConfigError, DurationError},
@@ -63,9 +63,16 @@ impl<T> Limit<T> {
     }
 }
 
-impl<T> From<Option<T>> for Limit<T> {
-    fn from(limit: Option<T>) -> Self {
+impl From<Option<Duration>> for Limit<Duration> {
+    fn from(limit: Option<Duration>) -> Self {
         limit.map_or(Self::Off, Self::At)
+    }
+}
+
+impl From<Option<u32>> for Limit<u32> {
+    /// `None` and zero mean no limit.
+    fn from(limit: Option<u32>) -> Self {
+        limit.map_or(Self::Off, Self::from)
     }
 }
 
@@ -96,6 +103,23 @@ impl FromStr for Limit<Duration> {
         match text {
             "never" => Ok(Self::Off),
             _ => parse_duration(text).map(Self::At),
+        }
+    }
+}
+
+impl FromStr for Limit<u32> {
+    type Err = ConfigError;
+
+    /// Parses a whole number or `unlimited`. Zero means no limit.
+    fn from_str(text: &str) -> Result<Self, ConfigError> {
+        match (text, text.parse::<u32>()) {
+            ("unlimited", _) => Ok(Self::Off),
+            (_, Ok(number)) => Ok(number.into()),
+            _ => Err(ConfigError::Value {
+                key: "max_sessions",
+                value: format!("{text:?}"),
+                expected: "a whole number or \"unlimited\"",
+            }),
         }
     }
 }
@@ -181,6 +205,12 @@ impl FromStr for Overflow {
                 expected: Self::WORDS,
             }),
         }
+    }
+}
+
+impl<'de> Deserialize<'de> for Overflow {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Cow::<str>::deserialize(deserializer)?.parse().map_err(de::Error::custom)
     }
 }
 

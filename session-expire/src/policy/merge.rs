@@ -11,7 +11,7 @@ use super::{
 
 /// Option of a patch, which is merged into the same option of another policy.
 pub(super) trait MergeOption<Below> {
-    /// Returns the option of the patch if it is set, else the one of `below`.
+    /// Returns the patch's option if it is set, otherwise that of `below`.
     fn over(&self, below: &Below) -> Below;
 
     /// Returns the option of a patch that sets the value in `policy`.
@@ -39,7 +39,7 @@ impl<T: Clone> MergeOption<Option<T>> for Option<T> {
 }
 
 macro_rules! merge_options {
-    ($($(#[doc = $doc:literal])+ $name:ident: $type:ty $(= $default:expr)?;)+) => {
+    ($($(#[doc = $doc:literal])+ $name:ident($argument:ty): $type:ty $(= $default:expr)?;)+) => {
         impl PolicyPatch {
             /// Returns `below` with the options that this patch sets.
             #[must_use]

@@ -30,12 +30,12 @@ use crate::{
 const DEFAULT_WARNING: Duration = minutes(2);
 
 macro_rules! declare_policy {
-    ($($(#[doc = $doc:literal])+ $name:ident: $type:ty $(= $default:expr)?;)+) => {
+    ($($(#[doc = $doc:literal])+ $name:ident($argument:ty): $type:ty $(= $default:expr)?;)+) => {
         /// Policy of sessions: timeouts, session limit, warning and login page.
         ///
-        /// It deserializes from TOML, JSON and other formats, with the words of the attribute. A
-        /// missing key has its default, and an unknown key is an error. It serializes with the same
-        /// words.
+        /// It deserializes from TOML, JSON and other formats, with the keys and values of the
+        /// attribute. A missing key has its default, and an unknown key is an error. It serializes
+        /// to the same format.
         ///
         /// ```
         /// use session_expire::{Limit, Policy, hours, minutes};
@@ -64,7 +64,7 @@ macro_rules! declare_policy {
                 ///
                 $(#[doc = $doc])+
                 #[must_use]
-                pub fn $name(mut self, $name: impl Into<$type>) -> Self {
+                pub fn $name(mut self, $name: $argument) -> Self {
                     self.$name = policy_value!($name.into() => $($default)?);
                     self
                 }

@@ -2,47 +2,51 @@
 //!
 //! Macros generate the types, setters, merging and serialization of all options from it.
 
-/// Calls `$callback!` with a row for each option: documentation, name, type and default. An option
-/// without a default is an `Option` in [`Policy`](super::Policy).
+/// Calls `$callback!` with a row for each option: documentation, name, argument of the setter,
+/// type and default. An option without a default is an `Option` in [`Policy`](super::Policy).
 ///
 /// A new option needs a row here and a row in the table of the attribute (`session-expire-macros`).
 macro_rules! policy_options {
     ($callback:ident) => {
         $callback! {
-            /// Idle timeout: time after the last activity of the user at which the session expires.
-            /// Default: `30m` (OWASP ASVS 5.0 7.3.1; NIST SP 800-63B-4: at most 1 h at AAL2).
-            idle: Limit<Duration> = Limit::At(minutes(30));
+            /// Idle timeout: time after the last activity of the user at which the session expires;
+            /// `Limit::Off` for none. Default: `30m` (OWASP ASVS 5.0 7.3.1; NIST SP 800-63B-4: at
+            /// most 1 h at AAL2).
+            idle(impl Into<Limit<Duration>>): Limit<Duration> = Limit::At(minutes(30));
             /// Absolute timeout: time after the login at which the session expires, regardless of
-            /// activity. Default: `12h` (ASVS 5.0 7.3.2; NIST SP 800-63B-4: at most 24 h at AAL2).
-            absolute: Limit<Duration> = Limit::At(hours(12));
+            /// activity; `Limit::Off` for none. Default: `12h` (ASVS 5.0 7.3.2; NIST SP 800-63B-4:
+            /// at most 24 h at AAL2).
+            absolute(impl Into<Limit<Duration>>): Limit<Duration> = Limit::At(hours(12));
             /// Time before the end at which the user is warned; `Limit::Off` for no warning. WCAG
             /// 2.2.1 requires at least 20 seconds. Default: two minutes, or half of the shortest
             /// timeout if that is two minutes or less.
-            warn: Limit<Duration>;
-            /// Largest number of concurrent sessions per user. Default: unlimited, with a hard cap
-            /// of [1,000](crate::registry::SessionLimit::WITHOUT_LIMIT).
-            max_sessions: Limit<u32> = Limit::Off;
+            warn(impl Into<Limit<Duration>>): Limit<Duration>;
+            /// Largest number of concurrent sessions per user; `0` or `Limit::Off` for no
+            /// configured limit. Default: unlimited, with a hard cap of
+            /// [1,000](crate::registry::SessionLimit::WITHOUT_LIMIT).
+            max_sessions(impl Into<Limit<u32>>): Limit<u32> = Limit::Off;
             /// Behaviour if a login would exceed `max_sessions`. Default: the session with the
             /// oldest login ends.
-            overflow: Overflow = Overflow::Evict;
+            overflow(Overflow): Overflow = Overflow::Evict;
             /// Whether requests are passive: they are checked but do not count as activity.
             /// Default: `false`.
-            passive: bool = false;
-            /// Text about an ended session, for all reasons. If it is empty, the user reads no
-            /// message. Default: a text for each reason.
-            message: Arc<str>;
-            /// Local path of the login page. Default: `/login`.
-            login_url: Arc<str> = Arc::from("/login");
+            passive(bool): bool = false;
+            /// Text about an ended session, for all reasons. If it is empty, no message is
+            /// shown. Default: a text for each reason.
+            message(impl Into<Arc<str>>): Arc<str>;
+            /// Local path of the login page, checked when the middleware is built. Default:
+            /// `/login`.
+            login_url(impl Into<Arc<str>>): Arc<str> = Arc::from("/login");
             /// Whether a login is required. If `true`, anonymous and expired requests are
             /// challenged before inner services run. Default: `false`.
             ///
             /// Inside a layer that requires a login, no layer can set `false`. In the application's
             /// policy, it applies to all paths except `login_url` and the
-            /// [endpoints](crate::SessionExpire::endpoints). If other paths must be open, such as
+            /// [endpoints](crate::SessionExpire::endpoints). If other paths must be public, such as
             /// the style of the login page, set it on scopes instead. CORS preflights have no
             /// cookies and are challenged, too: wrap the CORS middleware outside of
             /// `SessionExpire`.
-            require_login: bool = false;
+            require_login(bool): bool = false;
         }
     };
 }

@@ -12,11 +12,11 @@ use super::{
 use crate::error::ConfigError;
 
 macro_rules! declare_patch {
-    ($($(#[doc = $doc:literal])+ $name:ident: $type:ty $(= $default:expr)?;)+) => {
+    ($($(#[doc = $doc:literal])+ $name:ident($argument:ty): $type:ty $(= $default:expr)?;)+) => {
         /// Policy patch: options that are set override, options that are not set are inherited.
         ///
         /// It is also a middleware: `web::scope("/admin").wrap(patch)`. It serializes the options
-        /// that are set, with the words of the attribute.
+        /// that are set, with the keys and values of the attribute.
         ///
         /// ```
         /// use session_expire::{Limit, Policy, PolicyPatch, minutes};
@@ -36,9 +36,11 @@ macro_rules! declare_patch {
 
         impl PolicyPatch {
             $(
-                #[doc = concat!("Sets [`Policy::", stringify!($name), "`](super::Policy#structfield.", stringify!($name), ").")]
+                #[doc = concat!("Sets `", stringify!($name), "`.")]
+                ///
+                $(#[doc = $doc])+
                 #[must_use]
-                pub fn $name(mut self, $name: impl Into<$type>) -> Self {
+                pub fn $name(mut self, $name: $argument) -> Self {
                     self.$name = Some($name.into());
                     self
                 }

@@ -1,4 +1,4 @@
-//! Serialization of policies, with the words of the attribute.
+//! Serialization of policies, with the keys and values of the attribute.
 //!
 //! A parsed policy is valid. Applications and registries use it.
 
@@ -119,7 +119,7 @@ impl FileValue for bool {
 }
 
 impl FileValue for Arc<str> {
-    const EXPECTED: &'static str = "a text in quotes";
+    const EXPECTED: &'static str = "a quoted string";
 
     fn parse(_: &'static str, value: &RawValue) -> Option<Result<Self, ConfigError>> {
         match value {
@@ -134,7 +134,7 @@ impl FileValue for Arc<str> {
 }
 
 macro_rules! serialize_options {
-    ($($(#[doc = $doc:literal])+ $name:ident: $type:ty $(= $default:expr)?;)+) => {
+    ($($(#[doc = $doc:literal])+ $name:ident($argument:ty): $type:ty $(= $default:expr)?;)+) => {
         /// Unvalidated [`PolicyPatch`].
         #[derive(Deserialize, Default)]
         #[serde(deny_unknown_fields, default, expecting = "a table of policy options")]
@@ -154,7 +154,7 @@ macro_rules! serialize_options {
         }
 
         impl Serialize for PolicyPatch {
-            /// Serializes the options that are set, with the words that they are parsed from.
+            /// Serializes the options that are set, in the format that they are parsed from.
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 let mut map = serializer.serialize_map(None)?;
                 $(if let Some(value) = &self.$name {
@@ -289,8 +289,11 @@ mod tests {
             (r#"{"passive": "yes"}"#, "passive: \"yes\" is not true or false"),
             (r#"{"require_login": 1}"#, "require_login: 1 is not true or false"),
             (r#"{"idle": ["10m"]}"#, "idle: a list (length 1) is not a duration such as"),
-            (r#"{"login_url": {"a": [1]}}"#, "login_url: a table (length 1) is not a text"),
-            (r#"{"message": 1}"#, "message: 1 is not a text"),
+            (
+                r#"{"login_url": {"a": [1]}}"#,
+                "login_url: a table (length 1) is not a quoted string",
+            ),
+            (r#"{"message": 1}"#, "message: 1 is not a quoted string"),
             (
                 r#"{"login_url": "https://b.example/"}"#,
                 "login_url: \"https://b.example/\" is not a local path",

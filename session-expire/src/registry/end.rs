@@ -1,6 +1,6 @@
 //! Sessions to end: the input of [`Registry::end`](crate::registry::Registry::end).
 //!
-//! A target never includes sessions of two users, so a registry ends it in one step. The sessions
+//! A target never includes sessions of two users, so a registry ends it atomically. The sessions
 //! API, the logout endpoint and the settling of a request build it.
 
 use std::sync::Arc;

@@ -31,12 +31,11 @@ use crate::{
 
 /// Session registry in the memory of one process: the default.
 ///
-/// The cost of an operation grows with the number of the user's own records and not with the number
-/// of all records, except for operations on all users. A restart loses all sessions and signs all
-/// users out.
+/// The cost of an operation grows with the number of the user's own records. Only operations on all
+/// users depend on the number of all records. A restart loses all sessions and signs all users out.
 ///
-/// The record of an ended session is kept for a day to give the reason. The history keeps the last
-/// 20 ended sessions of each user for up to 90 days.
+/// The record of an ended session is kept for a day to report the reason. The history keeps the
+/// last 20 ended sessions of each user for up to 90 days.
 ///
 /// ```
 /// # #[actix_web::main]
@@ -61,7 +60,7 @@ impl MemoryRegistry {
 
     /// Sets how many ended sessions of each user the history keeps. Default: 20.
     ///
-    /// `Limit::At(0)` keeps none; `Limit::Off` keeps all of the last 90 days.
+    /// `Limit::At(0)` keeps none; `Limit::Off` keeps all ended sessions of the last 90 days.
     ///
     /// ```
     /// use session_expire::{Limit, MemoryRegistry};
@@ -73,7 +72,7 @@ impl MemoryRegistry {
         self
     }
 
-    /// Returns the number of records in memory, ended ones included.
+    /// Returns the number of records in memory, including ended ones.
     #[must_use]
     pub fn len(&self) -> usize {
         self.index.shards().map(|shard| shard.len()).sum()

@@ -56,7 +56,7 @@ pub struct StoredSession {
     pub record: Arc<SessionRecord>,
     /// Session data; empty for an ended record.
     pub data: Arc<SessionData>,
-    /// Number of open counted records of this user, expired ones included; `None` if they were not
+    /// Number of open counted records of this user, including expired ones; `None` if they were not
     /// counted.
     pub open: Option<u32>,
 }
@@ -87,14 +87,14 @@ pub struct UserExport {
 ///
 /// # Atomicity
 ///
-/// Every operation is one step: other operations see all of its changes or none. After any number
-/// of simultaneous logins, a user has at most as many sessions as the [`SessionLimit`] allows. Only
-/// [`end_everyone`](Self::end_everyone) and lists of all users may be one step per user.
+/// Every operation is atomic: other operations see all of its changes or none. After any number of
+/// simultaneous logins, a user has at most as many sessions as the [`SessionLimit`] allows. Only
+/// [`end_everyone`](Self::end_everyone) and lists of all users may be atomic per user.
 ///
 /// # Cancel safety
 ///
-/// A dropped future may have had its effect, but never a part of it. To end a login whose future
-/// was dropped, call [`cancel`](Self::cancel).
+/// An operation whose future was dropped has taken effect completely or not at all. To end a login
+/// whose future was dropped, call [`cancel`](Self::cancel).
 ///
 /// # Errors
 ///
@@ -141,8 +141,8 @@ pub trait Registry: Send + Sync + 'static {
     /// Ends the user's other counted sessions until at most `limit` remain, and returns the ended
     /// records.
     ///
-    /// Expired sessions end first, for the reason of their expiry. If `session` is not open, no
-    /// session ends.
+    /// Expired sessions end first, with their expiry reason. If `session` is not open, no session
+    /// ends.
     fn enforce_limit(
         &self,
         session: SessionRef,
@@ -157,7 +157,7 @@ pub trait Registry: Send + Sync + 'static {
     /// number of ended sessions.
     fn end_everyone(&self, ended: Ended) -> RegistryFuture<'_, u64>;
 
-    /// Deletes all records of `user`, open ones included, and returns their number.
+    /// Deletes all records of `user`, including open ones, and returns their number.
     fn erase(&self, user: Arc<str>) -> RegistryFuture<'_, u64>;
 
     /// Returns all stored records and data of `user`.

@@ -1,6 +1,6 @@
 //! Model check of [`MemoryRegistry`]: several threads, in every order that its locks allow.
 //!
-//! `RUSTFLAGS="--cfg shuttle"` replaces the locks by those of shuttle, which runs the threads in
+//! `RUSTFLAGS="--cfg shuttle"` replaces the locks with those of shuttle, which runs the threads in
 //! all orders; see `tests/run --all`.
 
 use std::{sync::Arc, time::Duration};

@@ -1,7 +1,7 @@
 //! Key rotation: the input and the outcome of
 //! [`Registry::rotate`](crate::registry::Registry::rotate).
 //!
-//! Of two rotations from the same key one succeeds; the updates of both are stored. A renewal and a
+//! One of two rotations of the same key succeeds; both updates are stored. A renewal and a
 //! re-authentication rotate the key.
 
 use crate::session::{
@@ -19,9 +19,9 @@ pub struct KeyRotation {
     /// Session whose key rotates.
     pub session: SessionRef,
     /// Old key: the key of the request.
-    pub from: RecordKey,
+    pub(crate) from: RecordKey,
     /// New key.
-    pub to: RecordKey,
+    pub(crate) to: RecordKey,
     /// For a re-authentication, the new public id; both timeouts are reset. `None` for a renewal,
     /// after which the timeouts continue.
     pub reauthenticated_as: Option<PublicId>,
@@ -30,7 +30,26 @@ pub struct KeyRotation {
 }
 
 impl KeyRotation {
-    /// Returns a renewal that replaces the key `from` of `session` by a random key.
+    /// Returns the secret key of the request, which is the old key. Do not log it.
+    #[must_use]
+    pub fn old_key(&self) -> RecordKey {
+        self.from
+    }
+
+    /// Returns the secret key of the session from now on. Do not log it.
+    #[must_use]
+    pub fn new_key(&self) -> RecordKey {
+        self.to
+    }
+
+    /// Sets the new key. Default: a random key.
+    #[must_use]
+    pub fn with_new_key(mut self, key: RecordKey) -> Self {
+        self.to = key;
+        self
+    }
+
+    /// Returns a renewal that replaces the key `from` of `session` with a random key.
     #[must_use]
     pub fn new(session: SessionRef, from: RecordKey, update: SessionUpdate) -> Self {
         let to = RecordKey::random(&session.user);

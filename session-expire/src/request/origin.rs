@@ -83,8 +83,8 @@ impl AllowedOrigins {
     ///
     /// # Errors
     ///
-    /// Returns [`ConfigError::Value`] if an origin is not `http` or `https`, a host and an optional
-    /// port.
+    /// Returns [`ConfigError::Value`] unless each origin consists of `http` or `https`, a host and
+    /// an optional port.
     pub(crate) fn parse<S: AsRef<str>>(
         origins: impl IntoIterator<Item = S>,
     ) -> Result<Self, ConfigError> {

@@ -40,7 +40,7 @@ fn path_of_own_url(req: &HttpRequest, url: &str) -> Option<String> {
 
 /// Returns the URL of the login page with the return path as `next`.
 ///
-/// The start page and the login page are left out. A path is left out, too, if the URL with it
+/// The start page and the login page are left out. A path is also left out if the URL with it
 /// exceeds [`MAX_PATH_LEN`], because browsers and proxies refuse long `Location` headers.
 pub(crate) fn login_location(login_url: &str, return_path: Option<&str>) -> String {
     return_path

@@ -1,6 +1,6 @@
 //! Problem details for HTTP APIs (RFC 9457 §3).
 //!
-//! Every refusal of the middleware is a problem.
+//! Every rejection by the middleware is a problem response.
 
 use actix_web::{
     HttpResponse, ResponseError,
@@ -152,7 +152,7 @@ pub(super) struct ProblemText {
     pub(super) detail: String,
 }
 
-/// Returns a 503: the registry is unavailable. The session does not change.
+/// Returns a 503 for an unavailable registry. The session does not change.
 pub(crate) fn unavailable() -> HttpResponse {
     let detail = "Nothing is lost and you have not been signed out. Try again in a few seconds.";
     let mut response = Problem::new(ProblemType::Unavailable, detail).into_response();
@@ -160,7 +160,7 @@ pub(crate) fn unavailable() -> HttpResponse {
     response
 }
 
-/// Returns a 403: a page of another origin sent the request.
+/// Returns a 403 for a request from a page of another origin.
 pub(crate) fn cross_site() -> HttpResponse {
     let detail = "This request came from a page of another site.";
     Problem::new(ProblemType::CrossSite, detail).into_response()
@@ -171,19 +171,20 @@ pub(crate) fn bad_request(detail: &str) -> HttpResponse {
     Problem::new(ProblemType::BadRequest, detail).into_response()
 }
 
-/// Returns a 413: the body of the request is too long.
+/// Returns a 413 for a request body that is too long.
 pub(crate) fn content_too_large() -> HttpResponse {
     let detail = "The body of this request is too long.";
     Problem::new(ProblemType::ContentTooLarge, detail).into_response()
 }
 
-/// Returns a 500: the configuration of the application is wrong. Only the log has details.
+/// Returns a 500 for a configuration error of the application. Only the log has details.
 pub(crate) fn configuration_error() -> HttpResponse {
     let detail = "The server is not configured correctly. See its log.";
     Problem::new(ProblemType::ConfigurationError, detail).into_response()
 }
 
-/// Returns a 409: the session limit refuses a login. It lists the devices of the active sessions.
+/// Returns a 409 for a login that the session limit refuses. It lists the devices of the active
+/// sessions.
 pub(crate) fn too_many_sessions(active: &[SessionRecord]) -> HttpResponse {
     let sessions: Vec<_> = active.iter().map(session_text).collect();
     let detail = format!(

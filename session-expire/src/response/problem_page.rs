@@ -37,10 +37,10 @@ pub(crate) fn as_html_page<B>(
     Some(page)
 }
 
-/// Returns the path under which the user can try again what has failed with `status`.
+/// Returns the path at which the user can retry a request that failed with `status`.
 ///
-/// A refused login starts again at its form, or at `login_url`. The URL of a callback may hold a code
-/// that works only once.
+/// A refused login starts again at its form, or at `login_url`. The URL of a callback may hold a
+/// code that works only once.
 pub(crate) fn retry_link<'a>(
     status: StatusCode,
     info: &'a RequestInfo,

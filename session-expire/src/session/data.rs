@@ -65,6 +65,7 @@ pub struct DataChanges {
 /// Error of a change that would make session data exceed [`SessionData::MAX_BYTES`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the session data would exceed {} bytes", SessionData::MAX_BYTES)]
+#[non_exhaustive]
 pub struct DataTooLarge;
 
 impl SessionData {

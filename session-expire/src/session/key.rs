@@ -1,7 +1,7 @@
 //! Keys of session records: the secret key and the public id.
 //!
-//! Both come from a cryptographic generator, and only the public id has a `Display`. The cookie
-//! carries the secret key, and pages show the public id.
+//! Both come from a cryptographic generator, and only the public id implements `Display`. The
+//! cookie carries the secret key, and pages show the public id.
 
 use std::{
     borrow::Cow,
@@ -123,16 +123,19 @@ impl fmt::Debug for RecordKey {
 /// Public id of a session, for pages, URLs and logs: 16 random letters and digits. It grants no
 /// access.
 ///
-/// ```
-/// use session_expire::PublicId;
-/// let id = PublicId::random();
-/// let url = format!("/devices/{id}/end");
-/// assert!(url.contains(id.as_str()));
-/// assert_eq!(url.split('/').nth(2).and_then(PublicId::parse), Some(id));
-/// assert_eq!(PublicId::parse("../../etc/passwd"), None);
-/// ```
+/// A handler extracts it from the path; the response to an invalid id is 404:
 ///
-/// A handler extracts it from the path as `web::Path<PublicId>`; an invalid id responds with 404.
+/// ```
+/// use actix_identity::Identity;
+/// use actix_web::{Result, post, web};
+/// use session_expire::{PublicId, SessionHandle};
+///
+/// #[post("/devices/{id}/end")]
+/// async fn end(user: Identity, id: web::Path<PublicId>, session: SessionHandle) -> Result<String> {
+///     let ended = session.sessions().end(&user.id()?, *id).await?;
+///     Ok(if ended { "signed out" } else { "no such session" }.to_owned())
+/// }
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PublicId([u8; 16]);
 
@@ -247,6 +250,19 @@ mod tests {
             "ééééééééééééé",
         ] {
             assert_eq!(RecordKey::parse(invalid), None, "{invalid:?}");
+        }
+    }
+
+    #[test]
+    fn public_id_round_trips_and_other_text_is_rejected() {
+        let id = PublicId::random();
+        let json = serde_json::to_string(&id).unwrap();
+        assert_eq!(json, format!("\"{id}\""));
+        assert_eq!(serde_json::from_str::<PublicId>(&json).unwrap(), id);
+        assert_eq!(id.as_str().parse(), Ok(id));
+        for invalid in ["", "../../etc/passwd", "0123456789abcde!"] {
+            assert_eq!(invalid.parse::<PublicId>(), Err(InvalidPublicId), "{invalid}");
+            assert!(serde_json::from_str::<PublicId>(&format!("{invalid:?}")).is_err());
         }
     }
 

@@ -46,16 +46,22 @@ pub struct SessionLimit {
 #[non_exhaustive]
 pub struct OpenSession {
     /// Key of the session.
-    pub key: RecordKey,
+    pub(crate) key: RecordKey,
     /// When the user signed in.
     pub logged_in_at: Timestamp,
     /// When the user was last active.
     pub last_seen: Timestamp,
-    /// Reason for which the open session has expired; `None` while it is active.
+    /// Reason why the open session has expired; `None` while it is active.
     pub expired: Option<Reason>,
 }
 
 impl OpenSession {
+    /// Returns the secret key of the session. Do not log it.
+    #[must_use]
+    pub fn key(&self) -> RecordKey {
+        self.key
+    }
+
     /// Returns an active session.
     #[must_use]
     pub fn new(key: RecordKey, logged_in_at: Timestamp, last_seen: Timestamp) -> Self {
@@ -73,8 +79,8 @@ impl OpenSession {
         })
     }
 
-    /// Returns the end to record if this session is evicted: `evicted` for an active session, the
-    /// reason of its expiry for an expired one.
+    /// Returns the end to record if this session is evicted: `evicted` for an active session, its
+    /// expiry reason for an expired one.
     #[must_use]
     pub fn end(&self, evicted: &Ended) -> Ended {
         self.expired.map_or_else(|| evicted.clone(), |reason| Ended::new(reason, evicted.at))
@@ -90,7 +96,7 @@ impl From<&Policy> for SessionLimit {
 impl SessionLimit {
     /// Hard cap on the sessions of a user whose policy sets no limit; the oldest is evicted.
     ///
-    /// The cap prevents that one account fills the memory with logins.
+    /// The cap prevents one account from filling the memory with logins.
     pub const WITHOUT_LIMIT: usize = 1_000;
 
     /// Returns a session limit; `0` and `Limit::Off` set no limit.

@@ -40,7 +40,7 @@ use crate::{
 pub struct NewLogin {
     /// Secret key of the new record. It is also the idempotency key of the login: the same login
     /// may be committed again after its response was lost.
-    pub key: RecordKey,
+    pub(crate) key: RecordKey,
     /// Public id of the new record.
     pub id: PublicId,
     pub(crate) signing_key: SigningKey,
@@ -53,8 +53,8 @@ pub struct NewLogin {
     pub logged_in_at: Option<Timestamp>,
     /// Client of the login.
     pub client: Client,
-    /// Previous session of the same user in this browser, and the reason for which it ends. The
-    /// login takes its slot.
+    /// Previous session of the same user in this browser, and the reason why it ends. The login
+    /// takes its slot.
     pub replaces: Option<(PublicId, Reason)>,
     /// Session limit of the user; the new session counts toward it.
     pub limit: SessionLimit,
@@ -70,8 +70,8 @@ pub struct NewLogin {
     pub uncounted: bool,
     /// User who impersonates [`user`](Self::user) in this session.
     pub actor: Option<Arc<str>>,
-    /// For a session that is adopted from another session layer, the end of the time in which it
-    /// may be adopted.
+    /// For a session that is adopted from another session layer, the time until which it may be
+    /// adopted.
     pub adopted_until: Option<Timestamp>,
     /// Data of the session.
     pub data: SessionData,
@@ -86,12 +86,12 @@ pub struct NewLogin {
 #[non_exhaustive]
 pub struct Reservation {
     /// Key of the login to commit.
-    pub key: RecordKey,
+    pub(crate) key: RecordKey,
     /// User id.
     pub user: Arc<str>,
     /// Current time.
     pub at: Timestamp,
-    /// Deadline from which on the slot is free again.
+    /// Time at which the slot becomes free again.
     pub until: Timestamp,
     /// Session of the same user whose slot the login takes.
     pub replaces: Option<PublicId>,
@@ -134,7 +134,35 @@ pub enum LoginOutcome {
     AdoptionClosed,
 }
 
+impl Reservation {
+    /// Returns the secret key of the login to commit. Do not log it.
+    #[must_use]
+    pub fn key(&self) -> RecordKey {
+        self.key
+    }
+
+    /// Sets the secret key of the login to commit.
+    #[must_use]
+    pub fn with_key(mut self, key: RecordKey) -> Self {
+        self.key = key;
+        self
+    }
+}
+
 impl NewLogin {
+    /// Returns the secret key of the new record. Do not log it.
+    #[must_use]
+    pub fn key(&self) -> RecordKey {
+        self.key
+    }
+
+    /// Sets the secret key of the new record. Default: a random key.
+    #[must_use]
+    pub fn with_key(mut self, key: RecordKey) -> Self {
+        self.key = key;
+        self
+    }
+
     /// Returns a login of `user` at `at` with new keys, under the limits of `policy`.
     pub fn new(user: impl Into<Arc<str>>, at: Timestamp, policy: &Policy) -> Self {
         let user = user.into();

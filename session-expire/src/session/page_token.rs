@@ -1,8 +1,8 @@
 //! Page token: the signed limits under which a page was rendered.
 //!
 //! A client cannot forge a token with laxer limits. The signature covers a digest of the policies
-//! that are known at start, so a restart with other policies voids the token. The token names the
-//! [policy of its handler](crate::policy::handler_policies) if that is not known at start.
+//! that are known at startup, so a restart with other policies voids the token. The token names the
+//! [policy of its handler](crate::policy::handler_policies) if that is not known at startup.
 //!
 //! The dialog puts the token into the page. The status and keep-alive endpoints verify it.
 
@@ -37,7 +37,7 @@ impl PageLimits {
 /// `handler` is the handler policy that was merged into `policy`.
 ///
 /// Only the registry has the signing key. A client cannot sign a laxer policy, and a token of one
-/// session is void for another. Every process that shares the registry accepts the token, also
+/// session is void for another. Every process that shares the registry accepts the token, even
 /// after a restart.
 pub(crate) fn issue(
     policy: &Policy,

@@ -1,12 +1,12 @@
-//! Reasons for which a session ends.
+//! Reasons why a session ends.
 //!
 //! The list is fixed, and its words are part of the HTTP interface: JSON, headers, close frames.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// Reason for which a session has ended or expired.
+/// Reason why a session has ended or expired.
 ///
 /// ```
 /// use session_expire::Reason;
@@ -78,6 +78,13 @@ impl Serialize for Reason {
     /// Serializes the word of the reason.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for Reason {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let word = Cow::<str>::deserialize(deserializer)?;
+        Self::parse(&word).ok_or_else(|| de::Error::custom("unknown session end reason"))
     }
 }
 

@@ -57,7 +57,7 @@ pub struct Ended {
     pub at: Timestamp,
     /// Reason, from the fixed list.
     pub reason: Reason,
-    /// Cause: the application's own word beside the reason, such as `password_changed`.
+    /// Cause: the application's own word in addition to the reason, such as `password_changed`.
     pub cause: Option<Arc<str>>,
     /// Device whose login evicted the session; `None` if it is not known.
     pub by: Option<Arc<str>>,
@@ -70,7 +70,7 @@ impl Ended {
         Self { at, reason, cause: None, by: None }
     }
 
-    /// Sets the cause, the application's own word beside the reason. Default: none.
+    /// Sets the cause, the application's own word in addition to the reason. Default: none.
     #[must_use]
     pub fn with_cause(mut self, cause: impl Into<Arc<str>>) -> Self {
         self.cause = Some(cause.into());
@@ -199,8 +199,8 @@ impl SessionRecord {
         }
     }
 
-    /// Returns the reason for which the session has ended, or has expired at `now` under its own
-    /// limits; `None` while it is active.
+    /// Returns the reason why the session has ended, or has expired at `now` under its own limits;
+    /// `None` while it is active.
     #[must_use]
     pub fn expiry_reason(&self, now: Timestamp) -> Option<Reason> {
         let limits = Limits { idle: self.idle, absolute: self.absolute };

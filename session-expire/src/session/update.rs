@@ -1,8 +1,8 @@
 //! Update of a session record: the input and the outcome of
 //! [`Registry::update`](crate::registry::Registry::update).
 //!
-//! One request makes at most one update, which is one step. The middleware builds it when it
-//! settles the request.
+//! One request makes at most one update, which is atomic. The middleware builds it when it settles
+//! the request.
 
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ pub struct SessionUpdate {
     /// New policy patch of the user, if it was evaluated again; `Some(None)` removes it.
     pub user_policy: Option<Option<Arc<PolicyPatch>>>,
     /// New signing key, which voids the page tokens of earlier pages.
-    pub signing_key: Option<SigningKey>,
+    pub(crate) signing_key: Option<SigningKey>,
     /// Changes of the session data.
     pub data: DataChanges,
 }
@@ -54,6 +54,19 @@ impl SessionUpdate {
     pub fn active(mut self, at: Timestamp) -> Self {
         self.active_at = Some(at);
         self
+    }
+
+    /// Sets a new signing key, which voids the page tokens of earlier pages.
+    #[must_use]
+    pub fn with_signing_key(mut self, key: impl Into<Option<SigningKey>>) -> Self {
+        self.signing_key = key.into();
+        self
+    }
+
+    /// Returns the new signing key, for a registry to store. Do not log it.
+    #[must_use]
+    pub fn signing_key(&self) -> Option<&SigningKey> {
+        self.signing_key.as_ref()
     }
 
     /// Returns `true` if there are no changes.

@@ -1,6 +1,6 @@
 //! Verdict on a session: whether it is active under a policy.
 //!
-//! A session is expired at exactly its limit, everywhere the same. The middleware, the policy
+//! Everywhere in this crate, a session is expired at exactly its limit. The middleware, the policy
 //! layers and the endpoints check a session under a policy. The registries check it under the
 //! limits of its record.
 
@@ -28,7 +28,7 @@ pub(crate) enum Facts {
         authenticated_at: Timestamp,
         /// Time of the last activity.
         last_seen: Timestamp,
-        /// Reason for which the session has ended; `None` while it is open.
+        /// Reason why the session has ended; `None` while it is open.
         ended: Option<Reason>,
     },
 }
@@ -100,7 +100,7 @@ impl Deadlines {
 /// Checks a session under a policy at `now`. A session is expired at exactly its limit.
 ///
 /// A time after `now`, from the clock of another machine or from a clock that was set back, counts
-/// as `now`. A session gains at most one timeout period by it.
+/// as `now`. It extends a session by at most one timeout period.
 #[must_use]
 pub(crate) fn judge(facts: &Facts, policy: &Policy, now: Timestamp) -> Verdict {
     judge_limits(facts, policy.limits(), now)

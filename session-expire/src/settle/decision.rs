@@ -5,13 +5,13 @@
 
 use crate::{request::kind::RequestKind, response::caching::CachingRule};
 
-/// Access of a request to its session.
+/// A request's access to its session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {
     Anonymous,
     Active,
     Expired {
-        /// `true` if it is expired under the application's policy, too, and not only under an inner
+        /// `true` if it is also expired under the application's policy, and not only under an inner
         /// layer's.
         everywhere: bool,
     },
@@ -38,7 +38,7 @@ pub(crate) enum HandlerOutcome {
     Unauthorized,
     /// A 401 with a body.
     OwnUnauthorized,
-    /// Any other status from 400 on.
+    /// Any other status of 400 or above.
     Error,
 }
 
@@ -159,7 +159,7 @@ fn active(input: Input, user: User) -> Action {
         return Action::RecordActivity { stores_data: false, enforces_limit: false };
     }
     match user {
-        // A subresource or a speculative load is no act of the user, so it does not sign out.
+        // A subresource or a speculative load is not an act of the user, so it does not sign out.
         User::SignedOut | User::Cleared if !is_user_act(input.kind) => Action::WriteNothing,
         User::SignedOut | User::Cleared => Action::End,
         _ if input.intent == ResponseIntent::StatusQuery => Action::WriteNothing,
@@ -174,7 +174,7 @@ fn active(input: Input, user: User) -> Action {
 /// 2. Passive, speculative, preflight, `HEAD`, status and subresource requests do not end it.
 /// 3. A request from another site does not end it if only a stricter layer considers it expired.
 /// 4. A challenge ends it.
-/// 5. A successful navigation ends it if it is expired under the application's policy, too.
+/// 5. A successful navigation ends it if it is also expired under the application's policy.
 /// 6. No other request ends it.
 fn expired(input: Input, user: User, everywhere: bool) -> Action {
     if user == User::SignedOut && !input.has_failed && is_user_act(input.kind) {

@@ -73,7 +73,7 @@ pub(super) fn access(context: &RequestContext) -> Access {
     }
 }
 
-/// Returns `true` if the session is expired under the application's policy, too.
+/// Returns `true` if the session is also expired under the application's policy.
 fn is_expired_everywhere(context: &RequestContext) -> bool {
     let Some(loaded) = context.record() else { return true };
     let policy = app_policy(&context.config().policy, &loaded.record);

@@ -1,4 +1,4 @@
-//! Table test of the settle decision.
+//! Table-driven test of the settle decision.
 //!
 //! The test compares [`decide`] with an ordered list of rules, for every combination of inputs.
 

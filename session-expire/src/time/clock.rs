@@ -75,7 +75,7 @@ fn wall_clock() -> Timestamp {
     }
 }
 
-/// Clock for tests, which a test moves. Clones share the same time.
+/// Clock for tests that only the test moves. Clones share the same time.
 ///
 /// ```
 /// use session_expire::{clock::{Clock, ManualClock}, minutes};
@@ -168,7 +168,7 @@ impl MonotonicClock {
             return Timestamp::from_millis(shown);
         }
         // A small difference is a race between threads and not a step. Only one thread may add the
-        // same step to the lag, because time would jump ahead otherwise.
+        // same step to the lag, because otherwise time would jump ahead.
         let behind = latest.saturating_sub(shown);
         if behind > MAX_SKEW_MILLIS {
             let caught_up = lag.saturating_add(behind);

@@ -61,8 +61,8 @@ const UNITS: [(&str, u64); 5] =
 
 /// Parses a duration, such as `"250ms"`, `"90s"`, `"10m"`, `"1h30m"` or `"2d"`.
 ///
-/// Units must go from the largest to the smallest, each at most once. `"never"` is not a duration
-/// but a [`Limit`](crate::Limit).
+/// Units must be listed largest first, each at most once. `"never"` is not a duration but a
+/// [`Limit`](crate::Limit).
 ///
 /// # Errors
 ///

@@ -12,8 +12,8 @@
 //! cargo bench --bench request_cost -- --quick   # fewer rounds
 //! ```
 //!
-//! A missed target is printed and is no failure. A wrong response is one. Without `--bench` only
-//! the responses are checked.
+//! A missed target is printed but is not a failure. A wrong response is a failure. Without
+//! `--bench` only the responses are checked.
 
 mod instructions;
 mod nanoseconds;

@@ -208,7 +208,7 @@ async fn log_in(req: HttpRequest) -> actix_web::Result<impl Responder> {
     Ok(HttpResponse::NoContent())
 }
 
-/// Signs in with six entries of 100 bytes beside the user.
+/// Signs in with six entries of 100 bytes in addition to the user.
 async fn log_in_with_six(req: HttpRequest, session: Session) -> actix_web::Result<impl Responder> {
     for name in ENTRIES {
         session.insert(name, "x".repeat(98))?;

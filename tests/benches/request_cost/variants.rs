@@ -122,7 +122,7 @@ impl Variant {
             Self::Deadlines => site::start_bare(with_deadlines()).await,
             Self::TtlOnEveryRequest => site::start_renewing().await,
             Self::WithSqlite => {
-                // Kept, as the folder must outlive the registry.
+                // Kept, because the folder must outlive the registry.
                 let file = tempfile::TempDir::new()?.keep().join("db");
                 let registry = SqliteRegistry::open(file)?;
                 site::start_with(expire.registry(registry).build()?, 0).await

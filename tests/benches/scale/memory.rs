@@ -89,7 +89,7 @@ fn fill(records: usize, users: usize) -> Filled {
     let mut keys = Vec::with_capacity(records);
     for number in 0..records {
         let login = login(number, users, &clock);
-        keys.push(login.key);
+        keys.push(login.key());
         outcome(registry.commit(login)).unwrap();
     }
     Filled { registry, keys, users, clock }

@@ -67,7 +67,7 @@ async fn fill(server: &RedisServer, registry: &RedisRegistry) -> Vec<(RecordKey,
             NOON,
             &Policy::new().max_sessions(5),
         );
-        sessions.push((login.key, SessionRef::new(login.user.clone(), login.id)));
+        sessions.push((login.key(), SessionRef::new(login.user.clone(), login.id)));
         let began = Instant::now();
         registry.commit(login).await.unwrap();
         times.push(began.elapsed());

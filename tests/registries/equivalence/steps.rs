@@ -212,7 +212,7 @@ impl Scenario {
                 login.at = self.clock.now();
                 Operation::Commit(Box::new(login))
             }
-            Step::Cancel { login } => Operation::Cancel(pick(&self.logins, *login)?.key, ended),
+            Step::Cancel { login } => Operation::Cancel(pick(&self.logins, *login)?.key(), ended),
             Step::Load { key, count } => Operation::Load(pick(&self.keys, *key)?, *count),
             Step::Update { session: number, change } => {
                 Operation::Update(session(number)?, self.update(change))
@@ -278,12 +278,12 @@ impl Scenario {
 
     fn add(&mut self, login: &NewLogin) {
         self.logins.push(login.clone());
-        self.keys.push(login.key);
+        self.keys.push(login.key());
         self.sessions.push(SessionRecord::new(login).session_ref());
     }
 
     fn add_rotation(&mut self, rotation: &KeyRotation) {
-        self.keys.push(rotation.to);
+        self.keys.push(rotation.new_key());
         let user = Arc::clone(&rotation.session.user);
         self.sessions.extend(rotation.reauthenticated_as.map(|id| SessionRef::new(user, id)));
     }

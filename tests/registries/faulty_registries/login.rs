@@ -31,7 +31,7 @@ impl Faulty {
             Fault::ReservesForever => reservation.until = reservation.at.plus(hours(9)),
             Fault::AddsUpReservations => {
                 let mut again = reservation.clone();
-                again.key = RecordKey::random(&reservation.user);
+                again = again.with_key(RecordKey::random(&reservation.user));
                 now(self.below.reserve(again));
             }
             Fault::ReservesForAllUsers => self.memory().reservations.push(reservation.clone()),
@@ -43,7 +43,7 @@ impl Faulty {
                 let outcome = now(self.below.reserve(reservation.clone()));
                 now(self
                     .below
-                    .cancel(reservation.key, Ended::new(Reason::LoggedOut, reservation.at)));
+                    .cancel(reservation.key(), Ended::new(Reason::LoggedOut, reservation.at)));
                 pause(20);
                 reservation.limit = unlimited(reservation.limit);
                 if outcome == ReserveOutcome::Reserved {
@@ -73,17 +73,17 @@ impl Faulty {
 
     pub(super) fn faulty_commit(&self, mut login: NewLogin) -> LoginOutcome {
         self.change_login(&mut login);
-        let is_known = now(self.below.load(login.key, false)).is_some();
+        let is_known = now(self.below.load(login.key(), false)).is_some();
         match self.fault {
-            Fault::CommitsAgain if is_known => login.key = RecordKey::random(&login.user),
+            Fault::CommitsAgain if is_known => login = with_new_key(login),
             Fault::CommitsInTwoSteps if !is_known && login.replaces.is_some() => {
                 pause(50);
-                if now(self.below.load(login.key, false)).is_some() {
-                    login.key = RecordKey::random(&login.user);
+                if now(self.below.load(login.key(), false)).is_some() {
+                    login = with_new_key(login);
                 }
             }
-            Fault::CancelForgets if self.memory().cancelled.contains(&login.key) => {
-                login.key = RecordKey::random(&login.user);
+            Fault::CancelForgets if self.memory().cancelled.contains(&login.key()) => {
+                login = with_new_key(login);
             }
             Fault::ForgetsAdoptedLogins if is_known && login.adopted_until.is_some() => {
                 return LoginOutcome::AdoptionClosed;
@@ -101,7 +101,7 @@ impl Faulty {
     fn is_reserved_elsewhere(&self, login: &NewLogin) -> bool {
         let reservations = self.memory().reservations.clone();
         login.limit.overflow == Overflow::Refuse
-            && reservations.iter().any(|other| other.key != login.key && login.at < other.until)
+            && reservations.iter().any(|other| other.key() != login.key() && login.at < other.until)
     }
 
     fn commit_below(&self, login: NewLogin) -> LoginOutcome {
@@ -126,7 +126,8 @@ impl Faulty {
             Fault::DropsTheActor => login.actor = None,
             Fault::TrimsUserNames => {
                 login.user = login.user.trim().into();
-                login.key = RecordKey::with_secret(&login.user, login.key.secret()).unwrap();
+                let key = RecordKey::with_secret(&login.user, login.key().secret()).unwrap();
+                *login = login.clone().with_key(key);
             }
             Fault::ReplacesNone => login.replaces = None,
             Fault::IgnoresLastSeen => login.limit = by_age(login.limit),
@@ -143,7 +144,7 @@ impl Faulty {
     fn commit_with_fault(&self, mut login: NewLogin) -> Option<LoginOutcome> {
         let user = Arc::clone(&login.user);
         let (open, all) = (self.records(&user, Some(false)), self.records(&user, None));
-        if now(self.below.load(login.key, false)).is_some() {
+        if now(self.below.load(login.key(), false)).is_some() {
             return None;
         }
         match self.fault {
@@ -254,7 +255,7 @@ impl Faulty {
             }
             (Fault::CommitKeepsTheReservation, committed @ LoginOutcome::Committed { .. }) => {
                 let mut rest = login.reservation(login.at.plus(seconds(30)));
-                rest.key = RecordKey::random(&login.user);
+                rest = rest.with_key(RecordKey::random(&login.user));
                 rest.limit = unlimited(rest.limit);
                 now(self.below.reserve(rest));
                 committed
@@ -291,4 +292,9 @@ pub(super) fn one_less(limit: SessionLimit) -> SessionLimit {
         Limit::At(max @ 2..) => SessionLimit::new(max - 1, limit.overflow),
         _ => limit,
     }
+}
+
+fn with_new_key(login: NewLogin) -> NewLogin {
+    let key = RecordKey::random(&login.user);
+    login.with_key(key)
 }

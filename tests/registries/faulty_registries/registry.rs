@@ -169,7 +169,7 @@ impl Registry for Faulty {
         if is_empty_user || self.is(Fault::FailsOnExtremeTimes) && is_extreme(login.at) {
             return failed("commit");
         }
-        self.memory().keys.insert(login.id, login.key);
+        self.memory().keys.insert(login.id, login.key());
         let outcome = self.faulty_commit(login);
         if self.is(Fault::KeepsTheDataOfEnded) {
             self.remember();

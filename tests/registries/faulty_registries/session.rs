@@ -70,7 +70,7 @@ impl Faulty {
                 update.user_policy = update.user_policy.take().filter(Option::is_some);
             }
             Fault::DropsTheLastClient => update.client = None,
-            Fault::KeepsTheSigningKey => update.signing_key = None,
+            Fault::KeepsTheSigningKey => *update = update.clone().with_signing_key(None),
             _ => {}
         }
     }
@@ -142,17 +142,23 @@ impl Faulty {
             Fault::RotationIgnoresItsUpdate => {
                 rotation.update = SessionUpdate::new(rotation.update.now);
             }
-            Fault::LostRotationStoresNothing if key != Some(rotation.from) => {
+            Fault::LostRotationStoresNothing if key != Some(rotation.old_key()) => {
                 return RotationOutcome::Lost;
             }
             Fault::RenewalChangesTheId if rotation.reauthenticated_as.is_none() => {
                 rotation.reauthenticated_as = Some(PublicId::random());
             }
-            Fault::RotatesOnce if self.memory().rotated.contains(&rotation.from) => {
+            Fault::RotatesOnce if self.memory().rotated.contains(&rotation.old_key()) => {
                 return RotationOutcome::Lost;
             }
             Fault::ReauthenticatesAsRenewal => rotation.reauthenticated_as = None,
-            Fault::RotatesAnyKey => rotation.from = key.unwrap_or(rotation.from),
+            Fault::RotatesAnyKey => {
+                let (new_key, again) = (rotation.new_key(), rotation.reauthenticated_as);
+                let old_key = key.unwrap_or(rotation.old_key());
+                rotation = KeyRotation::new(rotation.session, old_key, rotation.update)
+                    .with_new_key(new_key);
+                rotation.reauthenticated_as = again;
+            }
             _ => {}
         }
         let outcome = now(self.below.rotate(rotation.clone()));
@@ -166,10 +172,10 @@ impl Faulty {
         let session = &rotation.session;
         let mut memory = self.memory();
         let id = rotation.reauthenticated_as.unwrap_or(session.id);
-        memory.keys.insert(id, rotation.to);
-        memory.rotated.push(rotation.from);
+        memory.keys.insert(id, rotation.new_key());
+        memory.rotated.push(rotation.old_key());
         if self.is(Fault::RotatesOnce) {
-            memory.rotated.push(rotation.to);
+            memory.rotated.push(rotation.new_key());
         }
         drop(memory);
         if self.is(Fault::RotationDropsTheData) {

@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// A login that is committed again returns its record and changes nothing.
-pub async fn repeated_commit_changes_nothing(registry: &dyn Registry) {
+pub(super) async fn repeated_commit_changes_nothing(registry: &dyn Registry) {
     let old = login(&user("alice"), now());
     commit(registry, &old).await;
     let replaces = Some((old.id, Reason::LoggedOut));
@@ -43,7 +43,7 @@ pub async fn repeated_commit_changes_nothing(registry: &dyn Registry) {
 
 /// A login that is committed again after its session has ended returns the ended record. It ends no
 /// other session.
-pub async fn repeated_commit_does_not_reopen_the_session(registry: &dyn Registry) {
+pub(super) async fn repeated_commit_does_not_reopen_the_session(registry: &dyn Registry) {
     let (alice, at) = (user("alice"), now());
     let first = limited(login(&alice, at), 1, Overflow::Evict);
     let second = limited(login(&alice, at.plus(minutes(1))), 1, Overflow::Evict);
@@ -57,7 +57,7 @@ pub async fn repeated_commit_does_not_reopen_the_session(registry: &dyn Registry
 
 /// A login takes the slot of the session that it replaces: no other session is evicted, and the
 /// login is not refused.
-pub async fn replaced_session_takes_no_slot(registry: &dyn Registry) {
+pub(super) async fn replaced_session_takes_no_slot(registry: &dyn Registry) {
     for overflow in OVERFLOWS {
         let logins = commit_many(registry, &user("alice"), 3, now()).await;
         let later = logins[2].at.plus(minutes(1));
@@ -73,7 +73,7 @@ pub async fn replaced_session_takes_no_slot(registry: &dyn Registry) {
 }
 
 /// The reason with which a login replaces a session is stored.
-pub async fn replaced_session_ends_for_the_given_reason(registry: &dyn Registry) {
+pub(super) async fn replaced_session_ends_for_the_given_reason(registry: &dyn Registry) {
     for reason in [Reason::Idle, Reason::Absolute, Reason::LoggedOut] {
         let old = login(&user("alice"), now());
         commit(registry, &old).await;
@@ -85,7 +85,7 @@ pub async fn replaced_session_ends_for_the_given_reason(registry: &dyn Registry)
 }
 
 /// A login that replaces an ended or unknown session does not change that session.
-pub async fn ended_session_is_not_replaced_again(registry: &dyn Registry) {
+pub(super) async fn ended_session_is_not_replaced_again(registry: &dyn Registry) {
     let old = login(&user("alice"), now());
     commit(registry, &old).await;
     let first = Ended::new(Reason::Revoked, old.at.plus(minutes(1)));
@@ -99,7 +99,7 @@ pub async fn ended_session_is_not_replaced_again(registry: &dyn Registry) {
 }
 
 /// A login replaces a session of its own user only.
-pub async fn session_of_another_user_is_not_replaced(registry: &dyn Registry) {
+pub(super) async fn session_of_another_user_is_not_replaced(registry: &dyn Registry) {
     let bobs = login(&user("bob"), now());
     commit(registry, &bobs).await;
     let later = bobs.at.plus(minutes(1));
@@ -110,7 +110,7 @@ pub async fn session_of_another_user_is_not_replaced(registry: &dyn Registry) {
 }
 
 /// A refused login does not end the session that it would replace.
-pub async fn refused_login_replaces_nothing(registry: &dyn Registry) {
+pub(super) async fn refused_login_replaces_nothing(registry: &dyn Registry) {
     let logins = commit_many(registry, &user("alice"), 3, now()).await;
     let new = login(&logins[0].user, logins[2].at.plus(minutes(1)));
     let replaces = Some((logins[0].id, Reason::LoggedOut));
@@ -122,7 +122,7 @@ pub async fn refused_login_replaces_nothing(registry: &dyn Registry) {
 
 /// Until the given time, closed adoption refuses adopted logins of this user. Other logins of the
 /// user and adopted logins of other users are committed.
-pub async fn closed_adoption_refuses_adopted_logins(registry: &dyn Registry) {
+pub(super) async fn closed_adoption_refuses_adopted_logins(registry: &dyn Registry) {
     let (alice, bob, at) = (user("alice"), user("bob"), now());
     let until = at.plus(minutes(60));
     let adopted = |user, at| NewLogin { adopted_until: Some(until), ..login(user, at) };
@@ -144,7 +144,7 @@ async fn close_adoption(registry: &dyn Registry, target: EndTarget, until: Times
 }
 
 /// A repeated commit of an adopted login returns its record, even after adoption has closed.
-pub async fn adopted_login_is_returned_after_closing(registry: &dyn Registry) {
+pub(super) async fn adopted_login_is_returned_after_closing(registry: &dyn Registry) {
     let at = now();
     let until = at.plus(minutes(60));
     let adopted = NewLogin { adopted_until: Some(until), ..login(&user("alice"), at) };
@@ -158,7 +158,7 @@ pub async fn adopted_login_is_returned_after_closing(registry: &dyn Registry) {
 }
 
 /// A refused login creates no record: neither `load` nor `list` returns one.
-pub async fn refused_login_creates_no_record(registry: &dyn Registry) {
+pub(super) async fn refused_login_creates_no_record(registry: &dyn Registry) {
     let logins = commit_many(registry, &user("alice"), 1, now()).await;
     let new = login(&logins[0].user, logins[0].at.plus(minutes(1)));
     let new = limited(new, 1, Overflow::Refuse);

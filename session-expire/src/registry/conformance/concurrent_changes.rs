@@ -28,8 +28,8 @@ use crate::{
     time::minutes,
 };
 
-/// Of many simultaneous ends exactly one returns the session, and its end is stored.
-pub fn simultaneous_ends_report_one(registry: &dyn Registry, run: Runner) {
+/// Exactly one of many simultaneous ends returns the session, and its end is stored.
+pub(super) fn simultaneous_ends_report_one(registry: &dyn Registry, run: Runner) {
     let targets: [fn(&NewLogin) -> EndTarget; 2] = [
         |login| EndTarget::Session(session(login)),
         |login| EndTarget::All(Arc::clone(&login.user)),
@@ -51,8 +51,8 @@ pub fn simultaneous_ends_report_one(registry: &dyn Registry, run: Runner) {
     }
 }
 
-/// Of several sessions that end all others at the same time, exactly one remains.
-pub fn simultaneous_ends_of_the_others_leave_one(registry: &dyn Registry, run: Runner) {
+/// If several sessions end all others at the same time, exactly one remains.
+pub(super) fn simultaneous_ends_of_the_others_leave_one(registry: &dyn Registry, run: Runner) {
     for _ in 0..5 {
         let logins = run_one(run, commit_many(registry, &user("alice"), 6, now()));
         let ended = Results::new();
@@ -71,7 +71,7 @@ pub fn simultaneous_ends_of_the_others_leave_one(registry: &dyn Registry, run: R
 }
 
 /// Activity at the time of the end does not reopen the session.
-pub fn activity_does_not_reopen_an_ended_session(registry: &dyn Registry, run: Runner) {
+pub(super) fn activity_does_not_reopen_an_ended_session(registry: &dyn Registry, run: Runner) {
     let logins = run_one(run, commit_many(registry, &user("alice"), 20, now()));
     let works = logins.iter().flat_map(|login| -> [Work<'_>; 2] {
         let given_end = Ended::new(Reason::LoggedOut, login.at.plus(minutes(2)));
@@ -100,7 +100,7 @@ fn entry_name(n: usize) -> String {
 }
 
 /// Simultaneous updates of different entries lose none.
-pub fn simultaneous_updates_are_all_stored(registry: &dyn Registry, run: Runner) {
+pub(super) fn simultaneous_updates_are_all_stored(registry: &dyn Registry, run: Runner) {
     let login = login(&user("alice"), now());
     run_one(run, commit(registry, &login));
     let works = (0..20).map(|n| -> Work<'_> {
@@ -121,9 +121,9 @@ fn assert_has_entries(registry: &dyn Registry, run: Runner, key: RecordKey, coun
     assert!(lost.is_empty(), "lost entries: {lost:?}");
 }
 
-/// Of simultaneous rotations of one key exactly one succeeds. The data of all is stored, and the
-/// new keys of the others are unknown.
-pub fn simultaneous_rotations_have_one_winner(registry: &dyn Registry, run: Runner) {
+/// Exactly one of several simultaneous rotations of a key succeeds. The data of all is stored, and
+/// the new keys of the others are unknown.
+pub(super) fn simultaneous_rotations_have_one_winner(registry: &dyn Registry, run: Runner) {
     let login = login(&user("alice"), now());
     run_one(run, commit(registry, &login));
     let (winners, losers) = (Results::new(), Results::new());
@@ -151,7 +151,7 @@ pub fn simultaneous_rotations_have_one_winner(registry: &dyn Registry, run: Runn
 
 /// After simultaneous logins, updates, ends and limits, `load`, `list` and the count of open
 /// sessions agree, and no ended record was returned twice.
-pub fn mixed_operations_leave_a_consistent_state(registry: &dyn Registry, run: Runner) {
+pub(super) fn mixed_operations_leave_a_consistent_state(registry: &dyn Registry, run: Runner) {
     let (alice, bob, at) = (user("alice"), user("bob"), now());
     let logins: Vec<_> = (0..24)
         .map(|n| login_from("mixed", if n % 4 == 0 { &bob } else { &alice }, at.plus(minutes(n))))

@@ -48,9 +48,9 @@ fn commit_simultaneously(
     (committed.into_vec(), ended.into_vec())
 }
 
-/// Of 50 simultaneous logins with `max_sessions = 1`, one session remains. Each of the others ends
-/// once.
-pub fn simultaneous_logins_leave_one_session(registry: &dyn Registry, run: Runner) {
+/// After 50 simultaneous logins with `max_sessions = 1`, one session remains. Each of the others
+/// ends once.
+pub(super) fn simultaneous_logins_leave_one_session(registry: &dyn Registry, run: Runner) {
     let alice = user("alice");
     let (committed, ended) = commit_simultaneously(registry, run, &alice, Overflow::Evict);
     assert_eq!(committed.len(), LOGINS, "committed");
@@ -61,8 +61,8 @@ pub fn simultaneous_logins_leave_one_session(registry: &dyn Registry, run: Runne
     assert!(ended.is_disjoint(&open), "an open session was returned as ended");
 }
 
-/// Of 50 simultaneous logins with `max_sessions = 1` and `refuse`, one is committed.
-pub fn simultaneous_logins_commit_one(registry: &dyn Registry, run: Runner) {
+/// One of 50 simultaneous logins with `max_sessions = 1` and `refuse` is committed.
+pub(super) fn simultaneous_logins_commit_one(registry: &dyn Registry, run: Runner) {
     let alice = user("alice");
     let (committed, ended) = commit_simultaneously(registry, run, &alice, Overflow::Refuse);
     assert_eq!(committed.len(), 1, "committed");
@@ -70,8 +70,8 @@ pub fn simultaneous_logins_commit_one(registry: &dyn Registry, run: Runner) {
     assert_eq!(run_one(run, open_ids(registry, &alice)), ids(&committed), "left open");
 }
 
-/// Of 50 simultaneous reservations of one slot, one succeeds, and its login is committed.
-pub fn simultaneous_reservations_reserve_one_slot(registry: &dyn Registry, run: Runner) {
+/// One of 50 simultaneous reservations of a slot succeeds, and its login is committed.
+pub(super) fn simultaneous_reservations_reserve_one_slot(registry: &dyn Registry, run: Runner) {
     let (alice, at) = (user("alice"), now());
     let (reserved, committed) = (Results::new(), Results::new());
     let works = (0..LOGINS).map(|_| -> Work<'_> {
@@ -90,7 +90,7 @@ pub fn simultaneous_reservations_reserve_one_slot(registry: &dyn Registry, run: 
 }
 
 /// Simultaneous commits of the same login create one session.
-pub fn simultaneous_commits_of_a_login_create_one(registry: &dyn Registry, run: Runner) {
+pub(super) fn simultaneous_commits_of_a_login_create_one(registry: &dyn Registry, run: Runner) {
     let (alice, at) = (user("alice"), now());
     let old = login(&alice, at);
     run_one(run, commit(registry, &old));
@@ -114,7 +114,7 @@ pub fn simultaneous_commits_of_a_login_create_one(registry: &dyn Registry, run: 
 
 /// A login that is cancelled after its commit stays ended, even if it is committed again at the
 /// same time.
-pub fn cancelled_login_stays_ended_in_a_race(registry: &dyn Registry, run: Runner) {
+pub(super) fn cancelled_login_stays_ended_in_a_race(registry: &dyn Registry, run: Runner) {
     let logins: Vec<_> = (0..20).map(|_| login(&user("alice"), now())).collect();
     let works = logins.iter().flat_map(|login| -> [Work<'_>; 2] {
         [

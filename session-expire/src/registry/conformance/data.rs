@@ -34,7 +34,7 @@ async fn assert_data(registry: &dyn Registry, login: &NewLogin, expected: &Sessi
 }
 
 /// Two updates of different entries are both stored.
-pub async fn updates_of_different_entries_merge(registry: &dyn Registry) {
+pub(super) async fn updates_of_different_entries_merge(registry: &dyn Registry) {
     let login = with_entries(registry).await;
     update(registry, &login, data_update(login.at, set([("a", "3")]))).await;
     update(registry, &login, data_update(login.at, set([("c", "[4]")]))).await;
@@ -42,7 +42,7 @@ pub async fn updates_of_different_entries_merge(registry: &dyn Registry) {
 }
 
 /// A removed entry is deleted, and the others stay. The removal of an unknown entry has no effect.
-pub async fn removed_entries_are_deleted(registry: &dyn Registry) {
+pub(super) async fn removed_entries_are_deleted(registry: &dyn Registry) {
     let login = with_entries(registry).await;
     let removed = DataChanges { removed: vec!["a".into(), "z".into()], ..DataChanges::default() };
     update(registry, &login, data_update(login.at, removed)).await;
@@ -53,7 +53,7 @@ pub async fn removed_entries_are_deleted(registry: &dyn Registry) {
 }
 
 /// Messages are added and consumed one by one, by their ids.
-pub async fn consumed_message_is_removed_and_the_others_stay(registry: &dyn Registry) {
+pub(super) async fn consumed_message_is_removed_and_the_others_stay(registry: &dyn Registry) {
     let login = with_entries(registry).await;
     for id in [7, 3, 5] {
         let added = DataChanges { added_messages: vec![message(id)], ..DataChanges::default() };
@@ -71,7 +71,7 @@ pub async fn consumed_message_is_removed_and_the_others_stay(registry: &dyn Regi
 }
 
 /// If there are too many messages, the newest stay.
-pub async fn surplus_messages_remove_the_oldest(registry: &dyn Registry) {
+pub(super) async fn surplus_messages_remove_the_oldest(registry: &dyn Registry) {
     let login = login(&user("alice"), now());
     commit(registry, &login).await;
     let ids = 0..20;
@@ -84,8 +84,8 @@ pub async fn surplus_messages_remove_the_oldest(registry: &dyn Registry) {
     assert_eq!(loaded.messages(), newest, "the messages");
 }
 
-/// An update whose data would exceed the limit stores nothing, its activity included.
-pub async fn too_large_data_stores_nothing(registry: &dyn Registry) {
+/// An update whose data would exceed the limit stores nothing, not even its activity.
+pub(super) async fn too_large_data_stores_nothing(registry: &dyn Registry) {
     let login = with_entries(registry).await;
     let mut change = activity(login.at.plus(minutes(1)));
     change.data = too_large();
@@ -97,7 +97,7 @@ pub async fn too_large_data_stores_nothing(registry: &dyn Registry) {
 }
 
 /// The maximum size applies to the merged data.
-pub async fn merged_data_does_not_exceed_the_limit(registry: &dyn Registry) {
+pub(super) async fn merged_data_does_not_exceed_the_limit(registry: &dyn Registry) {
     let login = login(&user("alice"), now());
     commit(registry, &login).await;
     let half = format!("\"{}\"", "x".repeat(SessionData::MAX_BYTES / 2));
@@ -112,14 +112,14 @@ pub async fn merged_data_does_not_exceed_the_limit(registry: &dyn Registry) {
 }
 
 /// An update without changes of the data does not change the data.
-pub async fn activity_does_not_change_the_data(registry: &dyn Registry) {
+pub(super) async fn activity_does_not_change_the_data(registry: &dyn Registry) {
     let login = with_entries(registry).await;
     update(registry, &login, activity(login.at.plus(minutes(1)))).await;
     assert_data(registry, &login, &login.data).await;
 }
 
 /// The data of an ended session is deleted, and its record stays.
-pub async fn ended_session_has_no_data(registry: &dyn Registry) {
+pub(super) async fn ended_session_has_no_data(registry: &dyn Registry) {
     let login = with_entries(registry).await;
     let added = DataChanges { added_messages: vec![message(1)], ..DataChanges::default() };
     update(registry, &login, data_update(login.at, added)).await;

@@ -38,7 +38,7 @@ fn unknown(user: &Arc<str>) -> SessionRef {
 }
 
 /// A target of one session ends only that session.
-pub async fn end_of_a_session_ends_one(registry: &dyn Registry) {
+pub(super) async fn end_of_a_session_ends_one(registry: &dyn Registry) {
     let (alices, bobs, later) = two_users(registry).await;
     let given_end = revoked(later);
     let ended = end(registry, EndTarget::Session(session(&alices[1])), &given_end).await;
@@ -49,7 +49,7 @@ pub async fn end_of_a_session_ends_one(registry: &dyn Registry) {
 }
 
 /// A public id of another user's session ends no session.
-pub async fn id_of_another_users_session_ends_nothing(registry: &dyn Registry) {
+pub(super) async fn id_of_another_users_session_ends_nothing(registry: &dyn Registry) {
     let (alices, bobs, later) = two_users(registry).await;
     let target = SessionRef { user: Arc::clone(&bobs[0].user), id: alices[0].id };
     let ended = end(registry, EndTarget::Session(target), &revoked(later)).await;
@@ -58,7 +58,7 @@ pub async fn id_of_another_users_session_ends_nothing(registry: &dyn Registry) {
 }
 
 /// The other sessions of the user end. The given session and the sessions of other users stay.
-pub async fn end_of_the_others_leaves_the_given_session(registry: &dyn Registry) {
+pub(super) async fn end_of_the_others_leaves_the_given_session(registry: &dyn Registry) {
     let (alices, bobs, later) = two_users(registry).await;
     let given_end = revoked(later);
     let ended = end(registry, EndTarget::Others(session(&alices[0])), &given_end).await;
@@ -72,7 +72,7 @@ pub async fn end_of_the_others_leaves_the_given_session(registry: &dyn Registry)
 }
 
 /// The other sessions end only if the given session is open.
-pub async fn end_of_the_others_needs_an_open_session(registry: &dyn Registry) {
+pub(super) async fn end_of_the_others_needs_an_open_session(registry: &dyn Registry) {
     let (alices, bobs, later) = two_users(registry).await;
     log_out(registry, &alices[0], later).await;
     let alice = &alices[0].user;
@@ -89,7 +89,7 @@ pub async fn end_of_the_others_needs_an_open_session(registry: &dyn Registry) {
 }
 
 /// All sessions of the user end. The sessions of other users stay.
-pub async fn end_of_all_ends_the_sessions_of_the_user(registry: &dyn Registry) {
+pub(super) async fn end_of_all_ends_the_sessions_of_the_user(registry: &dyn Registry) {
     let (alices, bobs, later) = two_users(registry).await;
     let given_end = revoked(later);
     let ended = end(registry, EndTarget::All(Arc::clone(&alices[0].user)), &given_end).await;
@@ -99,7 +99,7 @@ pub async fn end_of_all_ends_the_sessions_of_the_user(registry: &dyn Registry) {
 }
 
 /// A session that has ended before is not returned.
-pub async fn only_open_sessions_are_returned_as_ended(registry: &dyn Registry) {
+pub(super) async fn only_open_sessions_are_returned_as_ended(registry: &dyn Registry) {
     let (alices, _, later) = two_users(registry).await;
     log_out(registry, &alices[1], later).await;
     let given_end = revoked(later.plus(minutes(1)));
@@ -109,7 +109,7 @@ pub async fn only_open_sessions_are_returned_as_ended(registry: &dyn Registry) {
 }
 
 /// A second end does not replace the first, for every kind of target.
-pub async fn first_end_is_not_replaced(registry: &dyn Registry) {
+pub(super) async fn first_end_is_not_replaced(registry: &dyn Registry) {
     let (alices, _, later) = two_users(registry).await;
     let first = revoked(later);
     end(registry, EndTarget::Session(session(&alices[0])), &first).await;
@@ -127,7 +127,7 @@ pub async fn first_end_is_not_replaced(registry: &dyn Registry) {
 }
 
 /// Every reason round-trips, with and without a device and a cause.
-pub async fn reasons_and_causes_round_trip(registry: &dyn Registry) {
+pub(super) async fn reasons_and_causes_round_trip(registry: &dyn Registry) {
     use Reason::{Absolute, Evicted, Idle, LoggedOut, Renewed, Revoked, Unknown};
     let at = now();
     let reasons = [Absolute, Evicted, Idle, LoggedOut, Revoked, Renewed, Unknown];
@@ -141,8 +141,8 @@ pub async fn reasons_and_causes_round_trip(registry: &dyn Registry) {
     }
 }
 
-/// The end of an unknown session, or of a user without sessions, is no error.
-pub async fn end_of_unknown_sessions_ends_nothing(registry: &dyn Registry) {
+/// The end of an unknown session, or of a user without sessions, is not an error.
+pub(super) async fn end_of_unknown_sessions_ends_nothing(registry: &dyn Registry) {
     let (alice, given_end) = (user("alice"), revoked(now()));
     for target in [
         EndTarget::Session(unknown(&alice)),

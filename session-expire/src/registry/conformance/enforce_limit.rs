@@ -38,7 +38,7 @@ pub(super) async fn enforce(
 
 /// `enforce_limit` ends the oldest of the other sessions; the session of the request stays,
 /// although it is the oldest of all.
-pub async fn enforced_limit_keeps_the_requesting_session(registry: &dyn Registry) {
+pub(super) async fn enforced_limit_keeps_the_requesting_session(registry: &dyn Registry) {
     for overflow in OVERFLOWS {
         let logins = commit_many(registry, &user("alice"), 4, now()).await;
         let (ended, given_end) =
@@ -50,7 +50,7 @@ pub async fn enforced_limit_keeps_the_requesting_session(registry: &dyn Registry
 }
 
 /// With `least_recent`, `enforce_limit` ends the least recently used session.
-pub async fn enforced_limit_ends_the_least_recently_used(registry: &dyn Registry) {
+pub(super) async fn enforced_limit_ends_the_least_recently_used(registry: &dyn Registry) {
     let logins = commit_many(registry, &user("alice"), 3, now()).await;
     update(registry, &logins[0], activity(logins[2].at.plus(minutes(1)))).await;
     let limit = limit(2, Overflow::LeastRecent);
@@ -59,7 +59,7 @@ pub async fn enforced_limit_ends_the_least_recently_used(registry: &dyn Registry
 }
 
 /// Within the limit, `enforce_limit` ends no session.
-pub async fn enforced_limit_ends_no_session_within_it(registry: &dyn Registry) {
+pub(super) async fn enforced_limit_ends_no_session_within_it(registry: &dyn Registry) {
     let logins = commit_many(registry, &user("alice"), 3, now()).await;
     let limit = limit(3, Overflow::Evict);
     let (ended, _) = enforce(registry, &logins, session(&logins[0]), limit).await;
@@ -67,7 +67,7 @@ pub async fn enforced_limit_ends_no_session_within_it(registry: &dyn Registry) {
 }
 
 /// `enforce_limit` ends expired sessions first, for their own reason.
-pub async fn enforced_limit_ends_expired_sessions_first(registry: &dyn Registry) {
+pub(super) async fn enforced_limit_ends_expired_sessions_first(registry: &dyn Registry) {
     let (logins, later) = one_of_two_expired(registry, Reason::Idle).await;
     let new = login(&logins[0].user, later);
     commit(registry, &new).await;
@@ -78,7 +78,7 @@ pub async fn enforced_limit_ends_expired_sessions_first(registry: &dyn Registry)
 }
 
 /// `enforce_limit` for an ended, an unknown or another user's session ends no session.
-pub async fn enforced_limit_needs_an_open_session(registry: &dyn Registry) {
+pub(super) async fn enforced_limit_needs_an_open_session(registry: &dyn Registry) {
     let logins = commit_many(registry, &user("alice"), 4, now()).await;
     let (limit, later) = (limit(1, Overflow::Evict), logins[3].at.plus(minutes(1)));
     log_out(registry, &logins[0], later).await;

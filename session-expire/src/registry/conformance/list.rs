@@ -30,7 +30,7 @@ async fn five_sessions(registry: &dyn Registry) -> Vec<NewLogin> {
 }
 
 /// The newest login is listed first, in every order of arrival.
-pub async fn newest_login_is_listed_first(registry: &dyn Registry) {
+pub(super) async fn newest_login_is_listed_first(registry: &dyn Registry) {
     let (alice, at) = (user("alice"), now());
     for minute in [3, 0, 4, 1, 2] {
         commit(registry, &login(&alice, at.plus(minutes(minute)))).await;
@@ -41,7 +41,7 @@ pub async fn newest_login_is_listed_first(registry: &dyn Registry) {
 }
 
 /// A list of one user contains all records of that user, and no others.
-pub async fn list_of_a_user_contains_no_others(registry: &dyn Registry) {
+pub(super) async fn list_of_a_user_contains_no_others(registry: &dyn Registry) {
     let alices = five_sessions(registry).await;
     commit_many(registry, &user("bob"), 2, now()).await;
     let listed = list(registry, all_records(&alices[0].user)).await;
@@ -51,7 +51,7 @@ pub async fn list_of_a_user_contains_no_others(registry: &dyn Registry) {
 }
 
 /// A list contains open records, ended ones, or both.
-pub async fn list_contains_open_or_ended_records(registry: &dyn Registry) {
+pub(super) async fn list_contains_open_or_ended_records(registry: &dyn Registry) {
     let logins = five_sessions(registry).await;
     let alice = &logins[0].user;
     let (open, past): (Vec<_>, Vec<_>) = (0..5).partition(|n| n % 2 == 0);
@@ -63,7 +63,7 @@ pub async fn list_contains_open_or_ended_records(registry: &dyn Registry) {
     assert_eq!(ids(&list(registry, all_records(alice)).await), login_ids(&logins), "both");
 }
 
-/// Reads the pages of `query`, of `limit` records each, until a page is empty.
+/// Reads the pages of `query` with `limit` records each, until a page is empty.
 async fn read_pages(registry: &dyn Registry, mut query: Query, limit: usize) -> Vec<SessionRecord> {
     query.limit = Some(limit);
     let mut all = vec![];
@@ -80,9 +80,9 @@ fn order(records: &[SessionRecord]) -> Vec<PublicId> {
     records.iter().map(|record| record.id).collect()
 }
 
-/// The pages of a list contain each of its records once, in its order, even if logins have the same
-/// time.
-pub async fn pages_contain_each_record_once(registry: &dyn Registry) {
+/// The pages of a list contain each record exactly once and in order, even if login times are
+/// equal.
+pub(super) async fn pages_contain_each_record_once(registry: &dyn Registry) {
     let (alice, at) = (user("alice"), now());
     for n in 0..12 {
         commit(registry, &login(&alice, at.plus(minutes(n / 4)))).await;
@@ -96,7 +96,7 @@ pub async fn pages_contain_each_record_once(registry: &dyn Registry) {
 }
 
 /// Records that do not match are in no page, and do not count toward its length.
-pub async fn pages_contain_matching_records_only(registry: &dyn Registry) {
+pub(super) async fn pages_contain_matching_records_only(registry: &dyn Registry) {
     let logins = five_sessions(registry).await;
     let alice = &logins[0].user;
     for query in [Query::open(Arc::clone(alice)), Query::history(Arc::clone(alice))] {
@@ -109,14 +109,14 @@ pub async fn pages_contain_matching_records_only(registry: &dyn Registry) {
 }
 
 /// A page with a limit of 0 is empty.
-pub async fn page_of_zero_records_is_empty(registry: &dyn Registry) {
+pub(super) async fn page_of_zero_records_is_empty(registry: &dyn Registry) {
     let logins = five_sessions(registry).await;
     let query = Query { limit: Some(0), ..all_records(&logins[0].user) };
     assert_eq!(list(registry, query).await, [], "a page of 0 records");
 }
 
-/// The list of all users is sorted, and its pages contain each record once.
-pub async fn list_of_all_users_contains_each_record_once(registry: &dyn Registry) {
+/// The list of all users is sorted, and its pages contain each record exactly once.
+pub(super) async fn list_of_all_users_contains_each_record_once(registry: &dyn Registry) {
     let at = now();
     let mut logins = vec![];
     for n in 0..10 {

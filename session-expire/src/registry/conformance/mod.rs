@@ -1,7 +1,8 @@
 //! Conformance tests for implementations of [`Registry`].
 //!
 //! Each promise of the trait is a function, which panics if the registry breaks the promise.
-//! [`conformance_tests!`](crate::registry::conformance_tests) makes a `#[test]` of each promise:
+//! [`conformance_tests!`](crate::registry::conformance_tests) generates a `#[test]` for each
+//! promise:
 //!
 //! ```
 //! # use session_expire::MemoryRegistry;
@@ -33,7 +34,7 @@
 //! A history limit must be at least seven sessions per user; test it with
 //! [`history_keeps_the_last_sessions`].
 
-// A promise fails by a panic, also by an index out of bounds.
+// A promise fails with a panic, such as an index out of bounds.
 #![allow(clippy::panic, clippy::missing_panics_doc)]
 
 mod commit;
@@ -56,22 +57,23 @@ mod update;
 mod user_names;
 mod users;
 
-pub use commit::*;
-pub use concurrent_changes::*;
-pub use concurrent_logins::*;
-pub use data::*;
-pub use end::*;
-pub use enforce_limit::*;
-pub use list::*;
-pub use records::*;
-pub use reserve::*;
-pub use rotate::*;
+use commit::*;
+use concurrent_changes::*;
+use concurrent_logins::*;
+use data::*;
+use end::*;
+use enforce_limit::*;
+pub use list::history_keeps_the_last_sessions;
+use list::*;
+use records::*;
+use reserve::*;
+use rotate::*;
 pub use runner::{Promise, Runner, Work, block_on};
-pub use session_limit::*;
-pub use uncounted::*;
-pub use update::*;
-pub use user_names::*;
-pub use users::*;
+use session_limit::*;
+use uncounted::*;
+use update::*;
+use user_names::*;
+use users::*;
 
 use super::Registry;
 
@@ -108,8 +110,7 @@ pub fn check<R: Registry>(name: &str, fresh: impl Future<Output = R> + Send, run
     }
 }
 
-/// Makes a `#[test]` of every promise of [`Registry`]; see
-/// [this module](self).
+/// Generates a `#[test]` for every promise of [`Registry`]; see [this module](self).
 ///
 /// - `fresh`: a future that returns a new registry; it is evaluated for each test.
 /// - `runner`: a [`Runner`], for a registry that needs a runtime.

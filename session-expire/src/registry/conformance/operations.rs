@@ -1,4 +1,4 @@
-//! Operations of the promises, and assertions on their outcomes.
+//! Operations that the promises use, and assertions on their outcomes.
 //!
 //! Every operation panics if the registry returns an error.
 

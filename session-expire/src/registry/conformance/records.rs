@@ -36,19 +36,19 @@ pub(super) async fn assert_round_trip(registry: &dyn Registry, login: &NewLogin)
 }
 
 /// `commit` returns the record that `load` returns afterwards.
-pub async fn committed_login_loads_as_returned(registry: &dyn Registry) {
+pub(super) async fn committed_login_loads_as_returned(registry: &dyn Registry) {
     assert_round_trip(registry, &login(&user("alice"), now())).await;
 }
 
-/// An unknown key loads `None` and is no error.
-pub async fn unknown_key_loads_none(registry: &dyn Registry) {
+/// An unknown key loads `None` and is not an error.
+pub(super) async fn unknown_key_loads_none(registry: &dyn Registry) {
     let loaded = try_load(registry, RecordKey::random(&user("alice"))).await;
     assert_eq!(loaded, None, "loaded for an unknown key");
 }
 
 /// [`StoredSession::open`](crate::registry::StoredSession::open) counts the open records of this
 /// user only.
-pub async fn load_counts_open_sessions_of_the_user(registry: &dyn Registry) {
+pub(super) async fn load_counts_open_sessions_of_the_user(registry: &dyn Registry) {
     let (alice, bob, at) = (user("alice"), user("bob"), now());
     let (first, second) = (login(&alice, at), login(&alice, at.plus(minutes(1))));
     for login in [&first, &second, &login(&bob, at), &login(&bob, at)] {
@@ -62,7 +62,7 @@ pub async fn load_counts_open_sessions_of_the_user(registry: &dyn Registry) {
 }
 
 /// Open records are counted only if the caller asks for it.
-pub async fn load_counts_only_on_request(registry: &dyn Registry) {
+pub(super) async fn load_counts_only_on_request(registry: &dyn Registry) {
     let login = login(&user("alice"), now());
     commit(registry, &login).await;
     let open = try_load(registry, login.key).await.and_then(|loaded| loaded.open);
@@ -70,7 +70,7 @@ pub async fn load_counts_only_on_request(registry: &dyn Registry) {
 }
 
 /// A client round-trips: IPv4 addresses, IPv6 addresses, no address, and any device text.
-pub async fn client_round_trips(registry: &dyn Registry) {
+pub(super) async fn client_round_trips(registry: &dyn Registry) {
     let addresses = ["192.0.2.7", "2001:db8::7", "::ffff:192.0.2.7", "::", "255.255.255.255"];
     let addresses = addresses.into_iter().map(|text| text.parse::<IpAddr>().ok());
     let long = "x".repeat(10_000);
@@ -83,7 +83,7 @@ pub async fn client_round_trips(registry: &dyn Registry) {
 }
 
 /// The login policy and the user policy round-trip, and so does `None`.
-pub async fn policies_round_trip(registry: &dyn Registry) {
+pub(super) async fn policies_round_trip(registry: &dyn Registry) {
     let full = PolicyPatch::new()
         .idle(minutes(7))
         .absolute(Limit::Off)
@@ -104,7 +104,7 @@ pub async fn policies_round_trip(registry: &dyn Registry) {
 }
 
 /// The timeouts of a session round-trip, and so does `Limit::Off`.
-pub async fn limits_round_trip(registry: &dyn Registry) {
+pub(super) async fn limits_round_trip(registry: &dyn Registry) {
     let (short, long) = (Limit::At(MILLISECOND), Limit::At(minutes(52_560_000)));
     for (idle, absolute) in
         [(Limit::Off, Limit::Off), (short, long), (long, Limit::Off), (Limit::Off, short)]
@@ -114,8 +114,8 @@ pub async fn limits_round_trip(registry: &dyn Registry) {
     }
 }
 
-/// Times from the year 1 to the year 9999, as from a wrong clock, round-trip exactly.
-pub async fn distant_times_round_trip(registry: &dyn Registry) {
+/// Times from the year 1 to the year 9999, for example from a wrong clock, round-trip exactly.
+pub(super) async fn distant_times_round_trip(registry: &dyn Registry) {
     for millis in [-62_135_596_799_999, -1, 0, 1, 253_402_300_799_999] {
         let at = Timestamp::from_millis(millis);
         assert_round_trip(registry, &login(&user("alice"), at)).await;
@@ -123,7 +123,7 @@ pub async fn distant_times_round_trip(registry: &dyn Registry) {
 }
 
 /// Operations succeed at the earliest and the latest possible time, and so do later operations.
-pub async fn extreme_times_do_not_break_operations(registry: &dyn Registry) {
+pub(super) async fn extreme_times_do_not_break_operations(registry: &dyn Registry) {
     for millis in [i64::MIN, i64::MAX] {
         let (alice, at) = (user("alice"), Timestamp::from_millis(millis));
         let extreme = login(&alice, at);
@@ -141,7 +141,7 @@ pub async fn extreme_times_do_not_break_operations(registry: &dyn Registry) {
 }
 
 /// The data of a login round-trips: any entry name, the exact JSON text, and messages.
-pub async fn login_data_round_trips(registry: &dyn Registry) {
+pub(super) async fn login_data_round_trips(registry: &dyn Registry) {
     let text = "\"é🦀\\u0000\\n\"";
     let entries = [
         ("", "null"),
@@ -159,7 +159,7 @@ pub async fn login_data_round_trips(registry: &dyn Registry) {
 }
 
 /// Session data of exactly [`SessionData::MAX_BYTES`] is stored.
-pub async fn data_of_maximum_size_round_trips(registry: &dyn Registry) {
+pub(super) async fn data_of_maximum_size_round_trips(registry: &dyn Registry) {
     let text = format!("\"{}\"", "x".repeat(SessionData::MAX_BYTES - 3));
     let mut login = login(&user("alice"), now());
     assert_eq!(login.data.apply(&set([("a", &*text)])), Ok(()));
@@ -168,7 +168,7 @@ pub async fn data_of_maximum_size_round_trips(registry: &dyn Registry) {
 }
 
 /// The actor, the flag of an uncounted session, and the end of adoption round-trip.
-pub async fn actor_and_adoption_round_trip(registry: &dyn Registry) {
+pub(super) async fn actor_and_adoption_round_trip(registry: &dyn Registry) {
     let (alice, at) = (user("alice"), now());
     let actor = Some("root\n".into());
     assert_round_trip(registry, &NewLogin { actor, uncounted: true, ..login(&alice, at) }).await;
@@ -177,7 +177,7 @@ pub async fn actor_and_adoption_round_trip(registry: &dyn Registry) {
 }
 
 /// Every session of a user has its own data.
-pub async fn each_session_has_its_own_data(registry: &dyn Registry) {
+pub(super) async fn each_session_has_its_own_data(registry: &dyn Registry) {
     let (alice, at) = (user("alice"), now());
     let with_data = NewLogin { data: data([("a", "1")]), ..login(&alice, at) };
     commit(registry, &with_data).await;

@@ -40,7 +40,7 @@ async fn cancel(registry: &dyn Registry, key: RecordKey, at: Timestamp) {
 }
 
 /// A reservation ends no session and creates no record, even if its login evicts a session.
-pub async fn reservation_ends_no_session(registry: &dyn Registry) {
+pub(super) async fn reservation_ends_no_session(registry: &dyn Registry) {
     for overflow in [Overflow::Evict, Overflow::LeastRecent] {
         let logins = commit_many(registry, &user("alice"), 2, now()).await;
         let new = limited(login(&logins[0].user, logins[1].at), 1, overflow);
@@ -53,7 +53,7 @@ pub async fn reservation_ends_no_session(registry: &dyn Registry) {
 }
 
 /// A reservation without a free slot is refused with the active sessions, oldest login first.
-pub async fn reservation_without_a_slot_is_refused(registry: &dyn Registry) {
+pub(super) async fn reservation_without_a_slot_is_refused(registry: &dyn Registry) {
     let logins = commit_many(registry, &user("alice"), 2, now()).await;
     let new = refusing(&logins[0].user, 2, logins[1].at.plus(minutes(1)));
     let reserved = registry.reserve(new.reservation(new.at.plus(seconds(30))));
@@ -68,8 +68,8 @@ pub async fn reservation_without_a_slot_is_refused(registry: &dyn Registry) {
     commit(registry, &refusing(&new.user, 2, new.at)).await;
 }
 
-/// No other login takes a reserved slot before exactly its deadline.
-pub async fn reservation_takes_a_slot_until_its_deadline(registry: &dyn Registry) {
+/// Until exactly its deadline, no other login takes a reserved slot.
+pub(super) async fn reservation_takes_a_slot_until_its_deadline(registry: &dyn Registry) {
     let first = refusing(&user("alice"), 1, now());
     let until = reserve(registry, &first).await;
     let early = refusing(&first.user, 1, until.minus(MILLISECOND));
@@ -82,7 +82,7 @@ pub async fn reservation_takes_a_slot_until_its_deadline(registry: &dyn Registry
 
 /// The login of an active reservation is not refused, even if another login has taken the last slot
 /// since.
-pub async fn reserved_login_is_not_refused(registry: &dyn Registry) {
+pub(super) async fn reserved_login_is_not_refused(registry: &dyn Registry) {
     let first = refusing(&user("alice"), 1, now());
     reserve(registry, &first).await;
     let second = limited(login(&first.user, first.at), 1, Overflow::Evict);
@@ -92,7 +92,7 @@ pub async fn reserved_login_is_not_refused(registry: &dyn Registry) {
 }
 
 /// After its deadline a reservation has no effect, and its login can be refused.
-pub async fn reserved_login_is_refused_after_its_deadline(registry: &dyn Registry) {
+pub(super) async fn reserved_login_is_refused_after_its_deadline(registry: &dyn Registry) {
     let first = refusing(&user("alice"), 1, now());
     let until = reserve(registry, &first).await;
     let second = refusing(&first.user, 1, until);
@@ -102,7 +102,7 @@ pub async fn reserved_login_is_refused_after_its_deadline(registry: &dyn Registr
 }
 
 /// A committed login takes one slot: its reservation is released.
-pub async fn commit_releases_its_reservation(registry: &dyn Registry) {
+pub(super) async fn commit_releases_its_reservation(registry: &dyn Registry) {
     let first = refusing(&user("alice"), 2, now());
     reserve(registry, &first).await;
     commit(registry, &first).await;
@@ -112,7 +112,7 @@ pub async fn commit_releases_its_reservation(registry: &dyn Registry) {
 }
 
 /// A repeated reservation of the same login takes one slot, until the later deadline.
-pub async fn repeated_reservation_replaces_the_first(registry: &dyn Registry) {
+pub(super) async fn repeated_reservation_replaces_the_first(registry: &dyn Registry) {
     let first = refusing(&user("alice"), 2, now());
     let until = reserve(registry, &first).await;
     let again = NewLogin { at: first.at.plus(seconds(20)), ..first.clone() };
@@ -123,7 +123,7 @@ pub async fn repeated_reservation_replaces_the_first(registry: &dyn Registry) {
 }
 
 /// A reservation takes a slot of its own user only.
-pub async fn reservation_of_another_user_takes_no_slot(registry: &dyn Registry) {
+pub(super) async fn reservation_of_another_user_takes_no_slot(registry: &dyn Registry) {
     let bobs = refusing(&user("bob"), 1, now());
     reserve(registry, &bobs).await;
     commit(registry, &refusing(&user("alice"), 1, bobs.at)).await;
@@ -131,7 +131,7 @@ pub async fn reservation_of_another_user_takes_no_slot(registry: &dyn Registry) 
 
 /// A reservation that replaces a session takes its slot, and the session stays open until the
 /// commit.
-pub async fn reservation_takes_the_slot_that_it_replaces(registry: &dyn Registry) {
+pub(super) async fn reservation_takes_the_slot_that_it_replaces(registry: &dyn Registry) {
     let old = refusing(&user("alice"), 1, now());
     commit(registry, &old).await;
     let replaces = Some((old.id, Reason::LoggedOut));
@@ -143,7 +143,7 @@ pub async fn reservation_takes_the_slot_that_it_replaces(registry: &dyn Registry
 }
 
 /// An expired session takes no slot from a reservation, and the reservation does not end it.
-pub async fn expired_session_does_not_block_a_reservation(registry: &dyn Registry) {
+pub(super) async fn expired_session_does_not_block_a_reservation(registry: &dyn Registry) {
     let (logins, later) = one_of_two_expired(registry, Reason::Idle).await;
     let new = refusing(&logins[0].user, 2, later);
     reserve(registry, &new).await;
@@ -151,7 +151,7 @@ pub async fn expired_session_does_not_block_a_reservation(registry: &dyn Registr
 }
 
 /// A cancelled reservation takes no slot.
-pub async fn cancelled_reservation_is_released(registry: &dyn Registry) {
+pub(super) async fn cancelled_reservation_is_released(registry: &dyn Registry) {
     let first = refusing(&user("alice"), 1, now());
     reserve(registry, &first).await;
     cancel(registry, first.key, first.at).await;
@@ -161,7 +161,7 @@ pub async fn cancelled_reservation_is_released(registry: &dyn Registry) {
 
 /// A login that is cancelled after its commit ends, and its data is deleted. A repeated commit does
 /// not reopen it.
-pub async fn cancelled_login_ends(registry: &dyn Registry) {
+pub(super) async fn cancelled_login_ends(registry: &dyn Registry) {
     let entries = data([("a", "1")]);
     let login = NewLogin { data: entries, ..refusing(&user("alice"), 1, now()) };
     reserve(registry, &login).await;
@@ -178,7 +178,7 @@ pub async fn cancelled_login_ends(registry: &dyn Registry) {
 
 /// The cancellation of an unknown login has no effect, and that of an ended login does not replace
 /// its end.
-pub async fn cancel_without_an_open_login_changes_nothing(registry: &dyn Registry) {
+pub(super) async fn cancel_without_an_open_login_changes_nothing(registry: &dyn Registry) {
     let login = login(&user("alice"), now());
     cancel(registry, RecordKey::random(&login.user), login.at).await;
     commit(registry, &login).await;

@@ -50,7 +50,7 @@ async fn rotate(registry: &dyn Registry, rotation: &KeyRotation) -> RotationOutc
 }
 
 /// A renewed session continues under the new key with its id, its timeouts and its data.
-pub async fn renewed_session_continues_under_the_new_key(registry: &dyn Registry) {
+pub(super) async fn renewed_session_continues_under_the_new_key(registry: &dyn Registry) {
     let (login, later) = commit_with_data(registry).await;
     let rotation = renewal(&login, SessionUpdate::new(later));
     assert_eq!(rotate(registry, &rotation).await, RotationOutcome::Rotated, "the outcome");
@@ -60,7 +60,7 @@ pub async fn renewed_session_continues_under_the_new_key(registry: &dyn Registry
 }
 
 /// The old key loads a record that has ended as renewed, without data.
-pub async fn rotated_key_loads_as_renewed(registry: &dyn Registry) {
+pub(super) async fn rotated_key_loads_as_renewed(registry: &dyn Registry) {
     let (login, later) = commit_with_data(registry).await;
     rotate(registry, &renewal(&login, SessionUpdate::new(later))).await;
     let loaded = load(registry, login.key).await;
@@ -70,7 +70,7 @@ pub async fn rotated_key_loads_as_renewed(registry: &dyn Registry) {
 }
 
 /// A rotated session is counted once, and listed once as open.
-pub async fn rotated_session_is_counted_and_listed_once(registry: &dyn Registry) {
+pub(super) async fn rotated_session_is_counted_and_listed_once(registry: &dyn Registry) {
     let (login, later) = commit_with_data(registry).await;
     let rotation = renewal(&login, SessionUpdate::new(later));
     rotate(registry, &rotation).await;
@@ -81,7 +81,7 @@ pub async fn rotated_session_is_counted_and_listed_once(registry: &dyn Registry)
 }
 
 /// The update of a rotation is stored with it.
-pub async fn rotation_stores_its_update(registry: &dyn Registry) {
+pub(super) async fn rotation_stores_its_update(registry: &dyn Registry) {
     let (login, later) = commit_with_data(registry).await;
     let mut change = activity(later);
     change.data = set([("b", "2")]);
@@ -92,8 +92,8 @@ pub async fn rotation_stores_its_update(registry: &dyn Registry) {
     assert_eq!(*loaded.data, data([("a", "1"), ("b", "2")]), "the data");
 }
 
-/// Of two renewals of one key the second is lost: its new key is unknown, and its data is stored.
-pub async fn lost_rotation_stores_its_update(registry: &dyn Registry) {
+/// The second of two renewals of one key is lost: its new key is unknown, and its data is stored.
+pub(super) async fn lost_rotation_stores_its_update(registry: &dyn Registry) {
     let (login, later) = commit_with_data(registry).await;
     let first = renewal(&login, SessionUpdate::new(later));
     rotate(registry, &first).await;
@@ -106,7 +106,7 @@ pub async fn lost_rotation_stores_its_update(registry: &dyn Registry) {
 }
 
 /// A late request that loaded the old key still updates and ends the session.
-pub async fn update_after_a_renewal_reaches_the_session(registry: &dyn Registry) {
+pub(super) async fn update_after_a_renewal_reaches_the_session(registry: &dyn Registry) {
     let (login, later) = commit_with_data(registry).await;
     let rotation = renewal(&login, SessionUpdate::new(later));
     rotate(registry, &rotation).await;
@@ -121,7 +121,7 @@ pub async fn update_after_a_renewal_reaches_the_session(registry: &dyn Registry)
 }
 
 /// A key can be rotated several times.
-pub async fn key_can_be_rotated_repeatedly(registry: &dyn Registry) {
+pub(super) async fn key_can_be_rotated_repeatedly(registry: &dyn Registry) {
     let (login, later) = commit_with_data(registry).await;
     let mut key = login.key;
     for _ in 0..3 {
@@ -135,7 +135,7 @@ pub async fn key_can_be_rotated_repeatedly(registry: &dyn Registry) {
 }
 
 /// A rotation of an ended, an unknown or another user's session changes nothing.
-pub async fn rotation_without_an_open_session_changes_nothing(registry: &dyn Registry) {
+pub(super) async fn rotation_without_an_open_session_changes_nothing(registry: &dyn Registry) {
     let (login, later) = commit_with_data(registry).await;
     let change = data_update(later, set([("b", "2")]));
     let unknown = SessionRef { id: PublicId::random(), ..session(&login) };
@@ -156,7 +156,7 @@ pub async fn rotation_without_an_open_session_changes_nothing(registry: &dyn Reg
 }
 
 /// A rotation whose data would exceed the maximum size changes nothing.
-pub async fn too_large_rotation_does_not_rotate_the_key(registry: &dyn Registry) {
+pub(super) async fn too_large_rotation_does_not_rotate_the_key(registry: &dyn Registry) {
     let (login, later) = commit_with_data(registry).await;
     let mut change = activity(later);
     change.data = too_large();
@@ -168,9 +168,9 @@ pub async fn too_large_rotation_does_not_rotate_the_key(registry: &dyn Registry)
     }
 }
 
-/// A re-authentication resets both timeouts and sets the new public id. The time of the login and
-/// the data stay.
-pub async fn reauthentication_resets_both_timeouts(registry: &dyn Registry) {
+/// A re-authentication resets both timeouts and sets the new public id. The login time and the data
+/// do not change.
+pub(super) async fn reauthentication_resets_both_timeouts(registry: &dyn Registry) {
     let (login, later) = commit_with_data(registry).await;
     let rotation = reauthentication(&login, SessionUpdate::new(later));
     assert_eq!(rotate(registry, &rotation).await, RotationOutcome::Rotated, "the outcome");
@@ -186,7 +186,7 @@ pub async fn reauthentication_resets_both_timeouts(registry: &dyn Registry) {
 }
 
 /// After a re-authentication the session has the new public id, and the old one is unknown.
-pub async fn reauthenticated_session_has_its_new_id_only(registry: &dyn Registry) {
+pub(super) async fn reauthenticated_session_has_its_new_id_only(registry: &dyn Registry) {
     let (login, later) = commit_with_data(registry).await;
     let rotation = reauthentication(&login, SessionUpdate::new(later));
     rotate(registry, &rotation).await;
@@ -204,7 +204,7 @@ pub async fn reauthenticated_session_has_its_new_id_only(registry: &dyn Registry
 }
 
 /// A re-authentication of a key that another request has rotated is lost and resets no timeout.
-pub async fn lost_reauthentication_resets_nothing(registry: &dyn Registry) {
+pub(super) async fn lost_reauthentication_resets_nothing(registry: &dyn Registry) {
     let (login, later) = commit_with_data(registry).await;
     let winner = renewal(&login, SessionUpdate::new(later));
     rotate(registry, &winner).await;
@@ -216,7 +216,7 @@ pub async fn lost_reauthentication_resets_nothing(registry: &dyn Registry) {
 }
 
 /// A rotation does not change another session of the same user.
-pub async fn rotation_changes_one_session_only(registry: &dyn Registry) {
+pub(super) async fn rotation_changes_one_session_only(registry: &dyn Registry) {
     let (login, later) = commit_with_data(registry).await;
     let other = NewLogin::new(Arc::clone(&login.user), later, &Policy::new());
     commit(registry, &other).await;

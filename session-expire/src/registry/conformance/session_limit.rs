@@ -30,7 +30,7 @@ async fn exceed_limit(
 ) -> (Vec<NewLogin>, NewLogin, Vec<SessionRecord>) {
     let at = now();
     let logins = commit_many(registry, &user("alice"), 3, at).await;
-    // Order of use: the second, the third, the first.
+    // Order of use: second, third, first.
     for (login, minute) in [(&logins[1], 4), (&logins[2], 5), (&logins[0], 6)] {
         update(registry, login, activity(at.plus(minutes(minute)))).await;
     }
@@ -41,7 +41,7 @@ async fn exceed_limit(
 }
 
 /// The oldest login is evicted, even if it was active last, in the step that creates the new one.
-pub async fn oldest_login_is_evicted(registry: &dyn Registry) {
+pub(super) async fn oldest_login_is_evicted(registry: &dyn Registry) {
     let (logins, new, ended) = exceed_limit(registry, Overflow::Evict).await;
     assert_ended(registry, &ended, &logins[..1], &new.eviction()).await;
     let rest = login_ids([&logins[1], &logins[2], &new]);
@@ -50,13 +50,13 @@ pub async fn oldest_login_is_evicted(registry: &dyn Registry) {
 }
 
 /// With `least_recent` the least recently used session is evicted.
-pub async fn least_recently_used_session_is_evicted(registry: &dyn Registry) {
+pub(super) async fn least_recently_used_session_is_evicted(registry: &dyn Registry) {
     let (logins, new, ended) = exceed_limit(registry, Overflow::LeastRecent).await;
     assert_ended(registry, &ended, &logins[1..2], &new.eviction()).await;
 }
 
 /// The end of an evicted session contains the device of the login that evicted it.
-pub async fn evicted_session_names_the_device(registry: &dyn Registry) {
+pub(super) async fn evicted_session_names_the_device(registry: &dyn Registry) {
     let (logins, _, _) = exceed_limit(registry, Overflow::Evict).await;
     let by = load_end(registry, logins[0].key).await.and_then(|ended| ended.by);
     assert_eq!(by.as_deref(), Some("Firefox on Linux"), "the device in the end");
@@ -64,9 +64,9 @@ pub async fn evicted_session_names_the_device(registry: &dyn Registry) {
 
 /// With `refuse` a login without a free slot changes nothing and returns the active sessions,
 /// oldest login first.
-pub async fn login_without_a_slot_is_refused(registry: &dyn Registry) {
+pub(super) async fn login_without_a_slot_is_refused(registry: &dyn Registry) {
     let (alice, at) = (user("alice"), now());
-    // The logins are not in order of time, as from machines whose clocks differ.
+    // The logins do not arrive in time order, as if from machines with different clocks.
     let logins = [2, 0, 1].map(|minute| login(&alice, at.plus(minutes(minute))));
     for login in &logins {
         commit(registry, login).await;
@@ -80,7 +80,7 @@ pub async fn login_without_a_slot_is_refused(registry: &dyn Registry) {
 }
 
 /// Logins up to the limit are committed and end no session.
-pub async fn logins_up_to_the_limit_are_committed(registry: &dyn Registry) {
+pub(super) async fn logins_up_to_the_limit_are_committed(registry: &dyn Registry) {
     for overflow in OVERFLOWS {
         let (alice, at) = (user("alice"), now());
         for n in 0..3 {
@@ -92,7 +92,7 @@ pub async fn logins_up_to_the_limit_are_committed(registry: &dyn Registry) {
 }
 
 /// Sessions of another user take no slot.
-pub async fn sessions_of_another_user_take_no_slot(registry: &dyn Registry) {
+pub(super) async fn sessions_of_another_user_take_no_slot(registry: &dyn Registry) {
     let at = now();
     let bobs = commit_many(registry, &user("bob"), 3, at).await;
     for overflow in [Overflow::Evict, Overflow::Refuse] {
@@ -104,7 +104,7 @@ pub async fn sessions_of_another_user_take_no_slot(registry: &dyn Registry) {
 }
 
 /// Ended sessions take no slot, and their end does not change.
-pub async fn ended_sessions_take_no_slot(registry: &dyn Registry) {
+pub(super) async fn ended_sessions_take_no_slot(registry: &dyn Registry) {
     for overflow in OVERFLOWS {
         let logins = commit_many(registry, &user("alice"), 3, now()).await;
         let later = logins[2].at.plus(minutes(1));
@@ -116,8 +116,8 @@ pub async fn ended_sessions_take_no_slot(registry: &dyn Registry) {
     }
 }
 
-/// An expired session takes no slot, and a login ends it for the reason of its expiry.
-pub async fn expired_session_does_not_block_a_login(registry: &dyn Registry) {
+/// An expired session takes no slot, and a login ends it with its expiry reason.
+pub(super) async fn expired_session_does_not_block_a_login(registry: &dyn Registry) {
     for reason in [Reason::Idle, Reason::Absolute] {
         let (logins, later) = one_of_two_expired(registry, reason).await;
         let new = limited(login(&logins[0].user, later), 2, Overflow::Refuse);
@@ -130,7 +130,7 @@ pub async fn expired_session_does_not_block_a_login(registry: &dyn Registry) {
 }
 
 /// A refused login does not return expired sessions as active, and does not end them.
-pub async fn expired_session_is_not_returned_as_active(registry: &dyn Registry) {
+pub(super) async fn expired_session_is_not_returned_as_active(registry: &dyn Registry) {
     let (logins, later) = one_of_two_expired(registry, Reason::Idle).await;
     let new = limited(login(&logins[0].user, later), 1, Overflow::Refuse);
     let active = commit_refused(registry, &new).await;
@@ -138,8 +138,8 @@ pub async fn expired_session_is_not_returned_as_active(registry: &dyn Registry) 
     assert_eq!(load_end(registry, logins[0].key).await, None, "the refusal ended a session");
 }
 
-/// An expired session ends before an active one, for the reason of its expiry.
-pub async fn expired_session_is_selected_first(registry: &dyn Registry) {
+/// An expired session ends before an active one, with its expiry reason.
+pub(super) async fn expired_session_is_selected_first(registry: &dyn Registry) {
     for overflow in [Overflow::Evict, Overflow::LeastRecent] {
         for reason in [Reason::Idle, Reason::Absolute] {
             let (logins, later) = one_of_two_expired(registry, reason).await;
@@ -151,7 +151,7 @@ pub async fn expired_session_is_selected_first(registry: &dyn Registry) {
 }
 
 /// An expired session ends before an older active one. Each session expires by its own timeouts.
-pub async fn younger_expired_session_is_selected_first(registry: &dyn Registry) {
+pub(super) async fn younger_expired_session_is_selected_first(registry: &dyn Registry) {
     let (alice, at) = (user("alice"), now());
     let old = login(&alice, at);
     let mut young = login(&alice, at.plus(minutes(1)));
@@ -163,8 +163,8 @@ pub async fn younger_expired_session_is_selected_first(registry: &dyn Registry) 
     assert_ended(registry, &ended, &[young], &Ended::new(Reason::Idle, later)).await;
 }
 
-/// A session takes its slot until exactly its timeout.
-pub async fn session_takes_its_slot_until_it_expires(registry: &dyn Registry) {
+/// A session frees its slot at exactly its timeout.
+pub(super) async fn session_takes_its_slot_until_it_expires(registry: &dyn Registry) {
     let at = now();
     let login_at = |user: &Arc<str>, at| limited(login(user, at), 1, Overflow::Refuse);
     let first = login(&user("alice"), at);
@@ -178,7 +178,7 @@ pub async fn session_takes_its_slot_until_it_expires(registry: &dyn Registry) {
 }
 
 /// A lowered limit applies to the next login, which ends all surplus sessions.
-pub async fn lowered_limit_ends_all_surplus_sessions(registry: &dyn Registry) {
+pub(super) async fn lowered_limit_ends_all_surplus_sessions(registry: &dyn Registry) {
     let logins = commit_many(registry, &user("alice"), 5, now()).await;
     let later = logins[4].at.plus(minutes(1));
     let new = limited(login_from("new", &logins[0].user, later), 2, Overflow::Evict);
@@ -189,7 +189,7 @@ pub async fn lowered_limit_ends_all_surplus_sessions(registry: &dyn Registry) {
 }
 
 /// `Limit::Off` and `Limit::At(0)` set no limit: no session ends and no login is refused.
-pub async fn off_and_zero_are_no_limit(registry: &dyn Registry) {
+pub(super) async fn off_and_zero_are_no_limit(registry: &dyn Registry) {
     for max_sessions in [Limit::Off, Limit::At(0)] {
         for overflow in OVERFLOWS {
             let limit = SessionLimit { max_sessions, overflow };
@@ -207,7 +207,7 @@ pub async fn off_and_zero_are_no_limit(registry: &dyn Registry) {
 
 /// Without a limit a user has at most [`SessionLimit::WITHOUT_LIMIT`] sessions. The next login
 /// evicts the oldest, even with `refuse`.
-pub async fn hard_cap_applies_without_a_limit(registry: &dyn Registry) {
+pub(super) async fn hard_cap_applies_without_a_limit(registry: &dyn Registry) {
     for overflow in [Overflow::Evict, Overflow::Refuse] {
         let limit = SessionLimit { max_sessions: Limit::Off, overflow };
         let (alice, at) = (user("alice"), now());

@@ -23,7 +23,7 @@ fn uncounted(user: &Arc<str>, at: Timestamp) -> NewLogin {
 }
 
 /// An uncounted session takes no slot and is not counted as open.
-pub async fn uncounted_session_takes_no_slot(registry: &dyn Registry) {
+pub(super) async fn uncounted_session_takes_no_slot(registry: &dyn Registry) {
     let (alice, at) = (user("alice"), now());
     let special = uncounted(&alice, at);
     commit(registry, &special).await;
@@ -40,7 +40,7 @@ pub async fn uncounted_session_takes_no_slot(registry: &dyn Registry) {
 }
 
 /// An uncounted login is not refused, and evicts no session.
-pub async fn uncounted_login_needs_no_slot(registry: &dyn Registry) {
+pub(super) async fn uncounted_login_needs_no_slot(registry: &dyn Registry) {
     for overflow in OVERFLOWS {
         let logins = commit_many(registry, &user("alice"), 2, now()).await;
         let special = uncounted(&logins[0].user, logins[1].at.plus(minutes(1)));
@@ -51,7 +51,7 @@ pub async fn uncounted_login_needs_no_slot(registry: &dyn Registry) {
 }
 
 /// `enforce_limit` does not end an uncounted session, and does nothing for one.
-pub async fn uncounted_session_is_outside_the_limit(registry: &dyn Registry) {
+pub(super) async fn uncounted_session_is_outside_the_limit(registry: &dyn Registry) {
     let (alice, at) = (user("alice"), now());
     let special = uncounted(&alice, at);
     commit(registry, &special).await;
@@ -64,8 +64,8 @@ pub async fn uncounted_session_is_outside_the_limit(registry: &dyn Registry) {
     assert_eq!(open_ids(registry, &alice).await, login_ids([&special, &logins[0]]), "left open");
 }
 
-/// Uncounted sessions end like others.
-pub async fn uncounted_session_ends_with_the_others(registry: &dyn Registry) {
+/// Uncounted sessions end like any other session.
+pub(super) async fn uncounted_session_ends_with_the_others(registry: &dyn Registry) {
     for target in [EndTarget::Others as fn(_) -> _, |kept: SessionRef| EndTarget::All(kept.user)] {
         let (alice, at) = (user("alice"), now());
         let (special, kept) = (uncounted(&alice, at), login(&alice, at));

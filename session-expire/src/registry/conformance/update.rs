@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// `last_seen` is the latest activity, even if an earlier one arrives after it.
-pub async fn activity_moves_last_seen_forward_only(registry: &dyn Registry) {
+pub(super) async fn activity_moves_last_seen_forward_only(registry: &dyn Registry) {
     let at = now();
     let login = login(&user("alice"), at);
     commit(registry, &login).await;
@@ -39,7 +39,7 @@ pub async fn activity_moves_last_seen_forward_only(registry: &dyn Registry) {
 }
 
 /// An update without activity does not change `last_seen`.
-pub async fn passive_update_does_not_move_last_seen(registry: &dyn Registry) {
+pub(super) async fn passive_update_does_not_move_last_seen(registry: &dyn Registry) {
     let at = now();
     let login = login(&user("alice"), at);
     commit(registry, &login).await;
@@ -49,7 +49,7 @@ pub async fn passive_update_does_not_move_last_seen(registry: &dyn Registry) {
 }
 
 /// Activity in the future counts as now.
-pub async fn activity_in_the_future_counts_as_now(registry: &dyn Registry) {
+pub(super) async fn activity_in_the_future_counts_as_now(registry: &dyn Registry) {
     let at = now();
     let login = login(&user("alice"), at);
     commit(registry, &login).await;
@@ -59,8 +59,8 @@ pub async fn activity_in_the_future_counts_as_now(registry: &dyn Registry) {
     assert_eq!(last_seen, later, "`last_seen` after activity in the future");
 }
 
-/// An update sets stored times in the future, as from a wrong clock, to now.
-pub async fn times_in_the_future_become_now(registry: &dyn Registry) {
+/// An update sets stored times in the future, for example from a wrong clock, to now.
+pub(super) async fn times_in_the_future_become_now(registry: &dyn Registry) {
     let at = now();
     let login = login(&user("alice"), at.plus(hours(5)));
     commit(registry, &login).await;
@@ -72,7 +72,7 @@ pub async fn times_in_the_future_become_now(registry: &dyn Registry) {
 }
 
 /// An update of an ended session changes nothing and does not reopen it.
-pub async fn update_of_an_ended_session_stores_nothing(registry: &dyn Registry) {
+pub(super) async fn update_of_an_ended_session_stores_nothing(registry: &dyn Registry) {
     let (alice, at) = (user("alice"), now());
     let login = login(&alice, at);
     commit(registry, &login).await;
@@ -91,7 +91,7 @@ pub async fn update_of_an_ended_session_stores_nothing(registry: &dyn Registry) 
 }
 
 /// An update of an unknown session, or of a session of another user, changes nothing.
-pub async fn update_of_an_unknown_session_stores_nothing(registry: &dyn Registry) {
+pub(super) async fn update_of_an_unknown_session_stores_nothing(registry: &dyn Registry) {
     let at = now();
     let login = login(&user("alice"), at);
     commit(registry, &login).await;
@@ -117,7 +117,7 @@ pub async fn update_of_an_unknown_session_stores_nothing(registry: &dyn Registry
 }
 
 /// An update changes one session only.
-pub async fn update_changes_one_session_only(registry: &dyn Registry) {
+pub(super) async fn update_changes_one_session_only(registry: &dyn Registry) {
     let at = now();
     let logins = commit_many(registry, &user("alice"), 3, at).await;
     let mut change = activity(at.plus(minutes(9)));
@@ -131,7 +131,7 @@ pub async fn update_changes_one_session_only(registry: &dyn Registry) {
 }
 
 /// An update sets the user policy, removes it, or does not change it.
-pub async fn update_sets_and_clears_the_user_policy(registry: &dyn Registry) {
+pub(super) async fn update_sets_and_clears_the_user_policy(registry: &dyn Registry) {
     let at = now();
     let login = login(&user("alice"), at);
     commit(registry, &login).await;
@@ -147,7 +147,7 @@ pub async fn update_sets_and_clears_the_user_policy(registry: &dyn Registry) {
 }
 
 /// Activity stores its client. Activity of the client of the login removes the stored one.
-pub async fn activity_stores_the_last_client(registry: &dyn Registry) {
+pub(super) async fn activity_stores_the_last_client(registry: &dyn Registry) {
     let at = now();
     let login = login(&user("alice"), at);
     commit(registry, &login).await;
@@ -168,7 +168,7 @@ pub async fn activity_stores_the_last_client(registry: &dyn Registry) {
 }
 
 /// An update replaces the signing key, or does not change it.
-pub async fn update_replaces_the_signing_key(registry: &dyn Registry) {
+pub(super) async fn update_replaces_the_signing_key(registry: &dyn Registry) {
     let at = now();
     let login = login(&user("alice"), at);
     commit(registry, &login).await;

@@ -1,4 +1,4 @@
-//! Promises about user ids: every text is a user of its own.
+//! Promises about user ids: every distinct text is a distinct user.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -21,7 +21,7 @@ use crate::{
 
 /// Any text is a user id. No character has a special meaning, and similar texts are different
 /// users.
-pub async fn user_names_are_arbitrary_text(registry: &dyn Registry) {
+pub(super) async fn user_names_are_arbitrary_text(registry: &dyn Registry) {
     let salt = user("");
     let long = format!("{salt}{}", "x".repeat(10_000));
     let longer = format!("{long}y");
@@ -79,7 +79,7 @@ pub async fn user_names_are_arbitrary_text(registry: &dyn Registry) {
 }
 
 /// The empty text is a user id.
-pub async fn empty_user_name_is_a_user(registry: &dyn Registry) {
+pub(super) async fn empty_user_name_is_a_user(registry: &dyn Registry) {
     let login = login(&"".into(), now());
     assert_round_trip(registry, &login).await;
     let ended = Ended::new(Reason::LoggedOut, now());
@@ -89,7 +89,7 @@ pub async fn empty_user_name_is_a_user(registry: &dyn Registry) {
 
 /// Two users with the same [partition key](crate::registry::RecordKey::partition_key) are different
 /// users.
-pub async fn users_with_one_partition_key_stay_separate(registry: &dyn Registry) {
+pub(super) async fn users_with_one_partition_key_stay_separate(registry: &dyn Registry) {
     let (alice, bob) = users_with_one_partition_key();
     let (alices, bobs) = (login(&alice, now()), login(&bob, now()));
     assert_eq!(alices.key.partition_key(), bobs.key.partition_key(), "the partition keys differ");

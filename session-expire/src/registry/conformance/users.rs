@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// `erase` deletes the open and the ended records of the user, and no others.
-pub async fn erase_deletes_all_records_of_the_user(registry: &dyn Registry) {
+pub(super) async fn erase_deletes_all_records_of_the_user(registry: &dyn Registry) {
     let (alice, bob, at) = (user("alice"), user("bob"), now());
     let alices = commit_many(registry, &alice, 3, at).await;
     let bobs = commit_many(registry, &bob, 1, at).await;
@@ -39,8 +39,8 @@ pub async fn erase_deletes_all_records_of_the_user(registry: &dyn Registry) {
     commit(registry, &limited(login(&alice, at), 1, Overflow::Refuse)).await;
 }
 
-/// `erase` deletes the old key of a rotated session, too.
-pub async fn erase_deletes_rotated_keys(registry: &dyn Registry) {
+/// `erase` also deletes the old key of a rotated session.
+pub(super) async fn erase_deletes_rotated_keys(registry: &dyn Registry) {
     let login = login(&user("alice"), now());
     commit(registry, &login).await;
     let update = SessionUpdate::new(login.at);
@@ -54,7 +54,7 @@ pub async fn erase_deletes_rotated_keys(registry: &dyn Registry) {
 }
 
 /// `export` returns all records, newest login first, and the data of the open ones.
-pub async fn export_returns_records_and_data(registry: &dyn Registry) {
+pub(super) async fn export_returns_records_and_data(registry: &dyn Registry) {
     let (alice, at) = (user("alice"), now());
     let mut logins = vec![];
     for n in 0..3 {
@@ -81,7 +81,7 @@ pub async fn export_returns_records_and_data(registry: &dyn Registry) {
 
 /// `end_everyone` ends the sessions of all users, deletes their data, and returns the number of
 /// sessions.
-pub async fn end_everyone_ends_the_sessions_of_all_users(registry: &dyn Registry) {
+pub(super) async fn end_everyone_ends_the_sessions_of_all_users(registry: &dyn Registry) {
     let at = now();
     let mut logins = vec![];
     for name in ["alice", "bob"] {
@@ -108,7 +108,7 @@ pub async fn end_everyone_ends_the_sessions_of_all_users(registry: &dyn Registry
 }
 
 /// After `end_everyone` no session can be adopted, reservations are void, and users can sign in.
-pub async fn end_everyone_voids_reservations_and_adoption(registry: &dyn Registry) {
+pub(super) async fn end_everyone_voids_reservations_and_adoption(registry: &dyn Registry) {
     let (alice, at) = (user("alice"), now());
     let reserved = limited(login(&alice, at), 1, Overflow::Refuse);
     outcome("reserve", registry.reserve(reserved.reservation(at.plus(seconds(30))))).await;

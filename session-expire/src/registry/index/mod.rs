@@ -1,8 +1,8 @@
 //! In-memory index of session records.
 //!
-//! All records of a user are in one shard, and one lock makes every operation one step. An
-//! operation first makes a decision, which changes nothing (`decide`), and then applies its write
-//! set (`write_set`). The memory registry does both at once. The SQLite registry writes the file
+//! All records of a user are in one shard, and one lock makes every operation atomic. An operation
+//! first makes a decision, which changes nothing (`decide`), and then applies its write set
+//! (`write_set`). The memory registry does both at once. The SQLite registry writes the file
 //! between the two, because that write can fail.
 
 pub(super) mod decide;
@@ -28,7 +28,7 @@ use crate::{
     time::Timestamp,
 };
 
-/// Number of shards. With 1,024 of them threads seldom wait for each other, and purging one shard
+/// Number of shards. With 1,024 of them, threads rarely wait for each other, and purging one shard
 /// is fast even with millions of records.
 const SHARDS: usize = if cfg!(shuttle) { 1 } else { 1_024 };
 
@@ -73,7 +73,7 @@ impl Index {
     }
 }
 
-/// Locks a shard, also after a panic: users must still be able to sign out. A shard is consistent
+/// Locks a shard, even after a panic: users must still be able to sign out. A shard is consistent
 /// after every statement.
 fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
     shard.lock().unwrap_or_else(PoisonError::into_inner)

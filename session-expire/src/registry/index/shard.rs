@@ -97,7 +97,7 @@ impl Shard {
         self.has_pending_write
     }
 
-    /// Returns the number of records, ended ones and rotated keys included.
+    /// Returns the number of records, including ended ones and rotated keys.
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }
@@ -186,7 +186,7 @@ impl Shard {
         records.filter(|record| query.matches(record)).cloned().collect()
     }
 
-    /// Returns the keys of all records of `user`, rotated keys included.
+    /// Returns the keys of all records of `user`, including rotated keys.
     pub(super) fn all_keys(&self, user: &str) -> Vec<RecordKey> {
         let listed = self.users.get(user).into_iter().flat_map(UserSessions::keys);
         listed.chain(self.tombstones.get(user).into_iter().flatten()).copied().collect()

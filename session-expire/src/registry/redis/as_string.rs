@@ -34,7 +34,8 @@ impl<'de, T: FromStr> Deserialize<'de> for AsString<T> {
     }
 }
 
-/// Visitor that parses a string in place. A record has many strings, so a copy of each would cost.
+/// Visitor that parses a string in place. A record has many strings, so copying each would be
+/// costly.
 struct AsStringVisitor<T>(PhantomData<T>);
 
 impl<T: FromStr> Visitor<'_> for AsStringVisitor<T> {

@@ -22,7 +22,8 @@ use redis::{PushInfo, PushKind, Value};
 
 use crate::{registry::StoredSession, session::key::RecordKey};
 
-/// Validity of cached records, from the sending of the last command whose response has arrived.
+/// How long cached records are valid, counted from the send time of the most recent command that
+/// has received its response.
 pub(super) const LEASE: Duration = Duration::from_millis(40);
 
 /// Maximum age of a cached record since it was requested.
@@ -43,7 +44,7 @@ struct CacheState {
     size: CacheSize,
     /// Number of times that the cache was cleared.
     generation: u64,
-    /// Time at which the last command whose response has arrived was sent.
+    /// Send time of the most recent command that has received its response.
     confirmed: Option<Instant>,
 }
 

@@ -1,8 +1,8 @@
 //! Connection to the server: one for all requests of the process, replaced after a failure.
 //!
 //! The reconnecting connection of redis-rs is not used. After a silent failure, such as a power
-//! failure of the server, it waits up to 15 minutes for the kernel, and then a minute between two
-//! attempts.
+//! failure of the server, it waits up to 15 minutes for the kernel. It then waits a minute between
+//! two attempts.
 
 use std::{
     io,
@@ -24,7 +24,7 @@ const START_TIMEOUT: Duration = Duration::from_secs(5);
 /// because a handshake takes several round trips.
 const RECONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Time after the timeout of an attempt to connect at which the next request starts another.
+/// How long after the timeout of a connection attempt the next request starts another.
 const GRACE: Duration = Duration::from_millis(100);
 
 /// Pause between two checks while a server loads its file.
@@ -101,7 +101,7 @@ impl Connection {
                 error.kind() == ErrorKind::Server(ServerErrorKind::BusyLoading)
             };
             let is_last = started.elapsed() > START_TIMEOUT - LOADING_PAUSE * 2;
-            // The last attempt returns the error of the server, which is clearer than a timeout.
+            // The last attempt returns the server's error, which is clearer than a timeout.
             if !checked.as_ref().is_err_and(is_loading) || is_last {
                 return checked;
             }

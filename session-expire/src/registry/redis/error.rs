@@ -43,7 +43,7 @@ pub enum RedisConnectError {
     Server {
         /// Address of the server, without user and password.
         server: String,
-        /// Error of the connection or of the server.
+        /// Error from the connection or the server.
         source: Source,
     },
     /// The server does not respond.
@@ -76,7 +76,7 @@ pub(super) enum OperationError {
     Timeout(Duration),
     #[error("invalid JSON in a session record")]
     Json(#[source] serde_json::Error),
-    // Without the response, which may contain secrets.
+    // The response is left out, because it may contain secrets.
     #[error("unexpected response from Redis")]
     Response,
 }

@@ -1,6 +1,6 @@
 //! Operations on many records: lists, export, erasure, and the end of all sessions.
 //!
-//! An operation on one user is one step. An operation on all users is one step per partition.
+//! An operation on one user is atomic. An operation on all users is atomic only per partition.
 
 use std::{collections::HashSet, sync::Arc};
 

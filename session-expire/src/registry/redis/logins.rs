@@ -1,6 +1,6 @@
 //! Operations on the sessions of one user.
 //!
-//! Each is one script, and thus one step; only the adoption of a session needs two more commands.
+//! Each is one script and therefore atomic; only the adoption of a session needs two more commands.
 
 use super::{
     as_string::{AsString, flag, time},

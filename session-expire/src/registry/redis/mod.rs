@@ -1,17 +1,17 @@
 //! Session registry on a Redis server, for several processes.
 //!
-//! Every operation on one user is one script, and thus one step. The keys that it needs follow from
-//! the secret key or the user, so it also runs on a cluster.
+//! Every operation on one user is one script and therefore atomic. The keys that it needs follow
+//! from the secret key or the user, so it also runs on a cluster.
 //!
 //! The users with the same partition key share four Redis keys, a partition. The partition key is
 //! the hash tag of these keys:
 //!
 //! | key | type | content |
 //! |---|---|---|
-//! | `sx1:{aB3d}` | hash | the fields below |
-//! | `sx1:{aB3d}:open` | sorted set | open sessions and reservations, in order of login |
-//! | `sx1:{aB3d}:ended` | sorted set | ended sessions, in order of login, and tombstones |
-//! | `sx1:{aB3d}:due` | sorted set | time at which each field of the hash may be deleted |
+//! | `sx2:{aB3d}` | hash | the fields below |
+//! | `sx2:{aB3d}:open` | sorted set | open sessions and reservations, in order of login |
+//! | `sx2:{aB3d}:ended` | sorted set | ended sessions, in order of login, and tombstones |
+//! | `sx2:{aB3d}:due` | sorted set | time at which each field of the hash may be deleted |
 //!
 //! | field of the hash | content |
 //! |---|---|
@@ -25,7 +25,7 @@
 //! Members of `open` are `user:order:name` (counted session), `user;order:name` (uncounted session)
 //! and `user<name` (reservation). Members of `ended` are `user:time:name` (session in the history,
 //! with the time of its login) and `user=order:name` (other tombstone). The separator makes the
-//! members of each class one range, which a script counts or reads. The `1` in `sx1` is the version
+//! members of each class one range, which a script counts or reads. The `2` in `sx2` is the version
 //! of the layout.
 //!
 //! Names contain the SHA-256 of a user id, never its text. No secret key is stored.

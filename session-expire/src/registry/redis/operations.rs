@@ -26,7 +26,7 @@ use crate::{
 
 /// Version of the layout, which is part of every key. Versions of the crate with different layouts
 /// do not read each other's records.
-const LAYOUT: u32 = 1;
+const LAYOUT: u32 = 2;
 
 /// Retention of a tombstone.
 const TOMBSTONE_RETENTION: Duration = hours(24);
@@ -108,7 +108,7 @@ impl Operations {
         let arguments = serde_json::to_string(arguments).map_err(OperationError::Json)?;
         let response = self.run(script, partition_key, &[&arguments]).await;
         // The notification of the server comes later, and an ended session must not stay active
-        // until then. After an error the script may have run, too.
+        // until then. The script may have run even if it returned an error.
         if let Some(cache) = &self.connection.cache {
             cache.invalidate(partition_key);
         }
@@ -180,7 +180,7 @@ pub(super) fn record_name(key: &RecordKey) -> String {
 
 /// Returns 128 bits of the SHA-256 of `text` in 22 characters.
 ///
-/// It is short, because members of over 64 bytes make a sorted set need eight times the memory.
+/// It is short, because a sorted set with members over 64 bytes needs eight times the memory.
 pub(super) fn short_hash(text: &str) -> String {
     const DIGITS: &[u8; 64] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz-";
     let digest = Sha256::digest(text);

@@ -160,7 +160,7 @@ fn client(ip: Option<AsString<IpAddr>>, device: &str) -> Client {
 }
 
 /// Reads the end of a session. Returns `None` if only one of time and reason is present. A reason
-/// that only a newer version knows becomes [`Reason::Unknown`].
+/// that only a newer version defines becomes [`Reason::Unknown`].
 fn ended(
     at: Option<AsString<i64>>,
     reason: Option<String>,

@@ -1,6 +1,6 @@
 //! [`RedisRegistry`] and its options.
 //!
-//! An application connects at start and passes the registry to the middleware.
+//! An application connects at startup and passes the registry to the middleware.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -35,8 +35,8 @@ use crate::{policy::limit::Limit, time::hours};
 ///
 /// A [`list`](crate::registry::Registry::list) of all users and
 /// [`end_everyone`](crate::registry::Registry::end_everyone) read all keys of the database with
-/// `SCAN`, which takes some seconds for 100,000 users. On a cluster they only reach the keys of the
-/// node to which the registry is connected.
+/// `SCAN`, which takes several seconds with 100,000 users. On a cluster they only reach the keys of
+/// the node to which the registry is connected.
 ///
 /// # Outages
 ///
@@ -99,8 +99,8 @@ impl RedisRegistry {
     /// # Security
     ///
     /// A session that another process has ended may stay active in this process for up to 40
-    /// milliseconds. If notifications are lost, as with a proxy that does not support tracking or
-    /// after `SWAPDB`, it may stay active for up to 10 seconds.
+    /// milliseconds. If notifications are lost, for example with a proxy that does not support
+    /// tracking or after `SWAPDB`, it may stay active for up to 10 seconds.
     ///
     /// # Errors
     ///

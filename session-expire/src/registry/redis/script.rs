@@ -1,11 +1,11 @@
 //! Lua scripts of the registry.
 //!
-//! The server runs each script as one step. A script that writes consists of common functions and
+//! The server runs each script atomically. A script that writes consists of common functions and
 //! its own file.
 
 use std::sync::LazyLock;
 
-/// Script with the SHA-1 by which `EVALSHA` names it.
+/// Script with the SHA-1 by which `EVALSHA` identifies it.
 pub(super) struct Script {
     pub(super) code: String,
     pub(super) hash: String,

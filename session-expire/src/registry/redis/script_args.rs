@@ -1,7 +1,6 @@
 //! Arguments of a script that writes: one JSON object whose values are strings.
 //!
-//! An absent field does not concern the script. The operations fill the fields that their script
-//! needs.
+//! The script ignores an absent field. The operations fill the fields that their script needs.
 
 use std::net::IpAddr;
 

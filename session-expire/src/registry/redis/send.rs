@@ -106,7 +106,7 @@ impl Connection {
     ) -> Result<Value, OperationError> {
         let number = self.number();
         let first_command = command(false);
-        // Pinned here, because a moved future takes its memory twice in the outer future.
+        // Pinned here, because the outer future stores a moved future twice.
         let first = pin!(self.send_once(&first_command));
         // One timer only: every request would pay for a second one.
         match tokio::time::timeout_at(deadline.half(), first).await {
@@ -136,7 +136,7 @@ impl Connection {
 
     async fn send_once(self: &Arc<Self>, command: &Cmd) -> Result<Value, RedisError> {
         let NumberedConnection { number, mut connection } = self.get_or_connect().await?;
-        // redis-rs returns errors of the server as values.
+        // redis-rs returns server errors as values.
         let response = connection.send_packed_command(command).await;
         let response = response.and_then(Value::extract_error);
         if let Err(error) = &response {

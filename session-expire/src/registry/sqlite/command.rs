@@ -208,7 +208,7 @@ fn decide_erase(
     };
     decide_in_shard(shared, partition_key(user), |shard| {
         let mut writes = shard.decide_erase(user);
-        // Memory does not have all tombstones of adopted sessions.
+        // Some tombstones of adopted sessions are only in the file.
         if let Some(until) = adopted_until {
             writes.closes_adoption = Some(AdoptionClosing::User(Arc::clone(user), until));
         }

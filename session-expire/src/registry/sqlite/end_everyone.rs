@@ -18,7 +18,7 @@ use crate::{
     session::{key::RecordKey, record::Ended},
 };
 
-/// Ends all sessions and returns their number. Before, it writes the activity of the `unsaved`
+/// Ends all sessions and returns their number. First, it writes the activity of the `unsaved`
 /// records.
 pub(super) fn end_everyone(
     db: &mut Connection,

@@ -11,7 +11,7 @@ use rusqlite::ErrorCode;
 use super::file::rows::is_unreadable;
 use crate::error::{Source, write_with_sources};
 
-/// Error of opening a file as a registry. Every message names the file and the fix.
+/// Error when opening a file as a registry. Every message names the file and the fix.
 ///
 /// ```
 /// use session_expire::{SqliteRegistry, registry::SqliteError};
@@ -23,8 +23,8 @@ use crate::error::{Source, write_with_sources};
 pub enum SqliteError {
     /// Another registry, in this process or in another, has the file open.
     #[error(
-        "{}: already in use by {holder}; stop the other process, or give each process a file of its \
-         own (several processes can share a Redis server)",
+        "{}: already in use by {holder}; stop the other process, or use one file per process \
+         (several processes can share a Redis server)",
         file.display()
     )]
     #[non_exhaustive]
@@ -34,7 +34,7 @@ pub enum SqliteError {
         /// Process that uses the file, such as `process 4711`, or `another process`.
         holder: String,
     },
-    /// The file can be read but not written.
+    /// The file is read-only.
     #[error(
         "{}: read-only; make the file and its folder writable for the user of this process",
         file.display()
@@ -46,8 +46,8 @@ pub enum SqliteError {
     },
     /// The file was written by a newer version of this crate.
     #[error(
-        "{}: its schema has version {found}, but this program supports versions up to {known}; \
-         update the program, or start with a new file, which signs all users out",
+        "{}: schema version {found}, but this program supports versions up to {known}; update the \
+         program, or start with a new file, which signs all users out",
         file.display()
     )]
     #[non_exhaustive]
@@ -71,7 +71,7 @@ pub enum SqliteError {
     },
     /// The file is not a database, or the row of an open session cannot be read.
     #[error(
-        "{}: cannot be read as a registry; restore it from a backup, or move it away, which signs \
+        "{}: cannot be read as a registry; restore it from a backup, or move it aside, which signs \
          all users out",
         file.display()
     )]
@@ -79,7 +79,7 @@ pub enum SqliteError {
     Damaged {
         /// Path of the file.
         file: PathBuf,
-        /// Error of SQLite.
+        /// Error from SQLite.
         source: Source,
     },
     /// The file or its lock cannot be opened or created.
@@ -88,18 +88,18 @@ pub enum SqliteError {
     Open {
         /// Path of the file.
         file: PathBuf,
-        /// Error of the operating system.
+        /// Error from the operating system.
         source: Source,
     },
-    /// Another error of SQLite, such as a full disk.
-    #[error("{}: {fix}", file.display())]
+    /// Another SQLite error, such as a full disk.
+    #[error("{}: {problem}", file.display())]
     #[non_exhaustive]
     Sqlite {
         /// Path of the file.
         file: PathBuf,
         /// Problem and its fix, such as `the disk is full; free some space`.
-        fix: &'static str,
-        /// Error of SQLite.
+        problem: &'static str,
+        /// Error from SQLite.
         source: Source,
     },
 }
@@ -111,7 +111,7 @@ impl fmt::Debug for SqliteError {
 }
 
 impl SqliteError {
-    /// Classifies an error of opening `file`.
+    /// Classifies an error that occurred when opening `file`.
     pub(super) fn opening(file: PathBuf, source: rusqlite::Error) -> Self {
         match source.sqlite_error_code() {
             Some(ErrorCode::ReadOnly) => Self::ReadOnly { file },
@@ -119,7 +119,7 @@ impl SqliteError {
                 Self::Damaged { file, source: source.into() }
             }
             _ if is_unreadable(&source) => Self::Damaged { file, source: source.into() },
-            _ => Self::Sqlite { file, fix: problem_and_fix(&source), source: source.into() },
+            _ => Self::Sqlite { file, problem: problem_and_fix(&source), source: source.into() },
         }
     }
 }
@@ -168,7 +168,7 @@ impl FileError {
 
 /// Returns the problem and the fix for the message of an SQLite error.
 fn problem_and_fix(error: &rusqlite::Error) -> &'static str {
-    const DAMAGED: &str = "the file is damaged; restore it from a backup, or move it away, which \
+    const DAMAGED: &str = "the file is damaged; restore it from a backup, or move it aside, which \
                            signs all users out";
     if is_unreadable(error) {
         return DAMAGED;

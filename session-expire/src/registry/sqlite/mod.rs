@@ -40,16 +40,17 @@ use crate::policy::limit::Limit;
 ///
 /// # Durability
 ///
-/// - The disk has every change (`synchronous = FULL`) before its operation completes, except for
+/// - Every change is on the disk (`synchronous = FULL`) before its operation completes, except for
 ///   activity and reservations. A killed process or a power failure loses no completed operation.
 /// - Activity (`last_seen` and the client) is written every 5 seconds and when the registry is
 ///   dropped. After a crash `last_seen` is up to 5 seconds older: a session may end early, never
 ///   late.
-/// - Reservations are only in memory. A process that dies loses them together with their requests.
-/// - If a write fails, as on a full disk, the operation has no effect. The source of the
+/// - Reservations are only in memory. A process that terminates loses them together with their
+///   requests.
+/// - If a write fails, for example on a full disk, the operation has no effect. The source of the
 ///   [`RegistryError`](crate::error::RegistryError) names the problem. If the disk itself fails
-///   during a write, the file may contain an operation that returned an error: the end of a
-///   session, or a login whose key no client has.
+///   during a write, the file may contain an operation that returned an error. This can be the end
+///   of a session, or a login whose key no client has.
 /// - Only one process can open the file; another one gets [`SqliteError::InUse`]. The operating
 ///   system releases the lock when the process ends. Do not put the file on a network file system:
 ///   its locks are not reliable.
@@ -65,8 +66,8 @@ use crate::policy::limit::Limit;
 /// By default ended sessions stay in the file for 90 days, without a maximum number;
 /// [`history_age`](Self::history_age) and [`history_limit`](Self::history_limit) change that. An
 /// open session without activity for 90 days ends. The record of a session that is not in the
-/// history is kept as a tombstone for a day after its end, or longer if the session was adopted
-/// from another session layer. Every login deletes up to 100 rows that are due.
+/// history is kept as a tombstone for a day after its end. The tombstone of a session adopted from
+/// another session layer is kept longer. Every login deletes up to 100 rows that are due.
 ///
 /// # Files
 ///
@@ -84,7 +85,7 @@ use crate::policy::limit::Limit;
 ///
 /// # Tables
 ///
-/// Any SQLite client may read the tables, also while the registry runs. Write to them only while no
+/// Any SQLite client may read the tables, even while the registry runs. Write to them only while no
 /// process has the file open.
 ///
 /// ```sql
@@ -142,7 +143,7 @@ pub struct SqliteRegistry {
 impl SqliteRegistry {
     /// Opens or creates the file, and loads all open sessions into memory.
     ///
-    /// It blocks the thread: some seconds for a million sessions.
+    /// It blocks the thread, for several seconds with a million sessions.
     ///
     /// # Errors
     ///
@@ -151,9 +152,9 @@ impl SqliteRegistry {
     /// - Returns [`SqliteError::InUse`] if another registry has the file open.
     /// - Returns [`SqliteError::Foreign`] if the file is a database of another program.
     /// - Returns [`SqliteError::Newer`] if a newer version of this crate wrote the file.
-    /// - Returns [`SqliteError::Damaged`] if the file is no database, or if the row of an open
-    ///   session cannot be read: the registry does not start with fewer sessions than it had.
-    /// - Returns [`SqliteError::Sqlite`] for another error of SQLite, such as a full disk.
+    /// - Returns [`SqliteError::Damaged`] if the file is not a database, or if the row of an open
+    ///   session cannot be read.
+    /// - Returns [`SqliteError::Sqlite`] for another SQLite error, such as a full disk.
     ///
     /// ```no_run
     /// use session_expire::SqliteRegistry;
@@ -219,7 +220,7 @@ fn spawn(
 
 impl Drop for SqliteRegistry {
     /// Waits until everything is on the disk. The last connection that is closed moves the
-    /// write-ahead log into the file; of two that are closed at the same moment neither does.
+    /// write-ahead log into the file; if two are closed at the same moment, neither does.
     fn drop(&mut self) {
         self.requests = None;
         join(self.reader.take());

@@ -98,7 +98,7 @@ impl PendingWrite {
         shard.set_pending_write(false);
         let ended = shard.apply(self.writes);
         let unused = shard.apply(WriteSet { ends: self.unused, ..WriteSet::default() });
-        // The history is read from the file; memory has open records and tombstones only.
+        // The history is read from the file; memory contains only open records and tombstones.
         ended.iter().chain(&unused).for_each(|record| shard.prune(&record.user, Limit::At(0)));
         if let Some(now) = self.purge_at.filter(|now| shard.needs_purge(*now)) {
             shard.purge(now);
@@ -118,7 +118,7 @@ fn end_of_unused(record: &SessionRecord, now: Timestamp) -> Ended {
 }
 
 /// Returns `true` if `writes` changes more than reservations. Reservations are not stored, because
-/// a process that dies loses their requests, too.
+/// a process that terminates loses their requests, too.
 fn changes_file(writes: &WriteSet) -> bool {
     let WriteSet { opens, ends, updates, reserves: _, releases: _, closes_adoption, erases } =
         writes;

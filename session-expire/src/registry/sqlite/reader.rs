@@ -116,7 +116,7 @@ fn log_unreadable(error: &rusqlite::Error) {
     tracing::error!(event, %error, "unreadable session record in the SQLite file; skipped");
 }
 
-/// Replaces the records in `open` by their state in memory, whose activity may be newer than that
+/// Replaces the records in `open` with their state in memory, whose activity may be newer than that
 /// of the file.
 fn with_open(
     stored: Vec<(RecordKey, SessionRecord)>,
@@ -127,8 +127,8 @@ fn with_open(
     records.map(|record| open.remove(&record.id).unwrap_or(record)).collect()
 }
 
-/// Replaces the activity of open records by that in memory, which may be newer than that of the
-/// file. A list of all users is not one step, so the activity may also be newer than the list.
+/// Replaces the activity of open records with that in memory, which may be newer than that of the
+/// file. A list of all users is not atomic, so the activity may also be newer than the list.
 fn with_activity(stored: Vec<(RecordKey, SessionRecord)>, shared: &Shared) -> Vec<SessionRecord> {
     let records = stored.into_iter().map(|(key, record)| match shared.record(&key) {
         Some(SessionRecord { last_seen, last_client, .. }) => {

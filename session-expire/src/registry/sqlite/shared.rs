@@ -1,6 +1,6 @@
 //! State that the threads of one registry share: the open records and the options.
 //!
-//! Memory never has a change that must be durable before the file has it. The registry reads this
+//! A change that must be durable is in the file before it is in memory. The registry reads this
 //! state; only the writer opens and ends records in it.
 
 use std::{
@@ -232,7 +232,7 @@ fn is_activity_only(entry: &Entry, updated: &EntryUpdate) -> bool {
     updated.data.is_none() && after.last_seen >= before.last_seen && without_activity == *before
 }
 
-/// Locks a mutex, also after a panic: its data is consistent after every statement.
+/// Locks a mutex, even after a panic: its data is consistent after every statement.
 pub(super) fn unpoisoned<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

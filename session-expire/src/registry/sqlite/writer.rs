@@ -1,10 +1,10 @@
 //! Writer thread: the only one that writes the file.
 //!
-//! Waiting commands share one transaction, and thus one sync of the disk. A batch has at most one
+//! Waiting commands share one transaction, and therefore one disk sync. A batch has at most one
 //! command per shard, because a command is decided on committed state and memory changes after the
 //! file. If a batch fails, the writer writes its commands one by one: an error of one command must
-//! not fail the others. If every command would fail, as while another program has the file locked,
-//! all fail at once.
+//! not fail the others. If every command would fail, such as while another program has the file
+//! locked, all fail at once.
 
 use std::{
     collections::{HashSet, VecDeque},

@@ -1,6 +1,6 @@
 //! Updates of records: activity, changed data, key rotation and the session limit.
 //!
-//! A failed update of activity only is logged. Any other failure is an error response.
+//! A failed update that contains only activity is logged. Any other failure is an error response.
 
 use actix_web::HttpResponse;
 
@@ -109,8 +109,8 @@ pub(super) async fn rotate_key(context: &RequestContext, facts: &RequestFacts) -
     }
 }
 
-/// Warns if the key is renewed shortly before the session ends. A login form that calls
-/// `Identity::login` for the same user expects new timeouts, but only renews the key.
+/// Warns if the key is renewed shortly before the session ends. `Identity::login` for the same user
+/// only renews the key; a login form usually needs new timeouts, too.
 fn warn_if_near_end(context: &RequestContext) {
     if let AccessState::Active(deadlines) = *context.access()
         && let (Limit::At(left), Some(warning)) = (deadlines.nearest(), context.policy().warning())

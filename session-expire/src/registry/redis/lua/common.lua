@@ -65,7 +65,7 @@ local function record_name(member)
   return string.sub(member, -22)
 end
 
--- Returns the members of a user from class `first` to class `last`, oldest login first.
+-- Returns a user's members in the classes `first` to `last`, oldest login first.
 local function members(index, user, first, last, count)
   local start, stop = '[' .. user .. first, '(' .. user .. string.char(string.byte(last) + 1)
   return redis.call('ZRANGEBYLEX', index, start, stop, 'LIMIT', 0, count or -1)
@@ -95,8 +95,8 @@ local function extend_expiry()
   end
 end
 
--- A server with full memory refuses the first write of a script, unless the write needs no memory.
--- A sign-out must work on such a server.
+-- A server whose memory is full refuses the first write of a script, unless the write needs no
+-- memory. A sign-out must work on such a server.
 local function allow_when_full()
   redis.call('HDEL', records, '')
 end
@@ -220,7 +220,8 @@ local function was_ended_by_this_operation(record)
 end
 
 -- Adds the records that the first attempt of this operation has ended, whose response was lost.
--- Such a record is due after the retention of the history or of a tombstone, which selects it.
+-- They are found by the time at which they are due: now plus the retention of the history or of
+-- tombstones.
 local function add_ended_by_first_attempt(ended, is_target)
   if not is_retry then return end
   local is_added = {}

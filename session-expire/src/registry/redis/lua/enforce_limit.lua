@@ -1,4 +1,4 @@
--- Ends the surplus sessions of a user beside the requesting one, and returns the ended records.
+-- Ends the surplus sessions of a user except the requesting one, and returns the ended records.
 allow_when_full()
 local ended = {}
 local record, name = read_open(args.user, args.id)

@@ -31,7 +31,7 @@ impl FileIdentity {
         let is_same = match fs::metadata(&*self.path) {
             _ if self.number.is_none() => true,
             Ok(metadata) => file_number(&metadata) == self.number,
-            // The process may have lost the permission to read the folder since.
+            // The process may have lost permission to read the folder in the meantime.
             Err(error) => !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory),
         };
         if is_same { Ok(()) } else { Err(FileError::Moved { file: Arc::clone(&self.path) }) }

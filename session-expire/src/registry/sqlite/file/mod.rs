@@ -1,4 +1,4 @@
-//! Opening of the file: path, lock, connections and schema.
+//! File opening: path, lock, connections and schema.
 //!
 //! At most one registry has the file open. The lock and the file are readable only for the user of
 //! the process. [`SqliteRegistry::open`](super::SqliteRegistry::open) calls [`open`].
@@ -24,7 +24,7 @@ use self::{
 };
 use super::error::SqliteError;
 
-/// Time to wait for a lock of another program at the start and at the end, when no request waits.
+/// Time to wait for a lock of another program at startup and shutdown, when no request waits.
 pub(crate) const LONG_BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Time to wait for a lock of another program while requests wait.
@@ -142,7 +142,7 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let db = Connection::open_with_flags(path, flags)?;
     db.busy_timeout(LONG_BUSY_TIMEOUT)?;
-    // Larger than the number of statements of this crate: each is compiled once.
+    // Larger than the number of statements in this crate, so each is compiled only once.
     db.set_prepared_statement_cache_capacity(64);
     Ok(db)
 }
@@ -156,8 +156,7 @@ fn prepare(db: &mut Connection) -> rusqlite::Result<SchemaStatus> {
     }
     let _mode: String = db.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
     db.pragma_update(None, "synchronous", "FULL")?;
-    // On macOS a plain sync leaves the data in the cache of the disk. Elsewhere both have no
-    // effect.
+    // On macOS a plain sync leaves the data in the disk's cache. Elsewhere both have no effect.
     db.pragma_update(None, "fullfsync", true)?;
     db.pragma_update(None, "checkpoint_fullfsync", true)?;
     // Data of ended sessions and of erased users must not stay in free pages.

@@ -91,7 +91,7 @@ fn data(row: &Row<'_>) -> rusqlite::Result<SessionData> {
     serde_json::from_str(text).map_err(|_| unreadable(23, "not session data"))
 }
 
-/// Reads the end of a session. A reason that only a newer version knows becomes
+/// Reads the end of a session. A reason that only a newer version defines becomes
 /// [`Reason::Unknown`].
 fn ended(row: &Row<'_>) -> rusqlite::Result<Option<Ended>> {
     let Some(at) = row.get::<_, Option<i64>>(19)? else { return Ok(None) };
@@ -121,7 +121,7 @@ where
     text.map(|text| text.parse().map_err(|error| unreadable(column, error))).transpose()
 }
 
-/// Returns `true` if the error concerns one row, which was changed by hand or by a newer version.
+/// Returns `true` if the error concerns one row, which was changed manually or by a newer version.
 pub(crate) fn is_unreadable(error: &rusqlite::Error) -> bool {
     use rusqlite::Error as E;
     matches!(error, E::FromSqlConversionFailure(..) | E::InvalidColumnType(..))
