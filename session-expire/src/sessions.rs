@@ -13,9 +13,10 @@ use crate::{
         query::Query,
     },
     session::{
+        ended::Ended,
         key::PublicId,
         reason::Reason,
-        record::{Ended, SessionRecord, SessionRef},
+        record::{SessionRecord, SessionRef},
     },
     time::{Timestamp, clock::MonotonicClock},
 };

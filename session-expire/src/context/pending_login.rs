@@ -15,11 +15,12 @@ use crate::{
     request::client_ip::client,
     session::{
         client::Client,
+        ended::Ended,
         key::{PublicId, RecordKey},
         limit::SessionLimit,
         login::{NewLogin, ReserveOutcome},
         reason::Reason,
-        record::{Ended, SessionRecord},
+        record::SessionRecord,
     },
     time::seconds,
 };

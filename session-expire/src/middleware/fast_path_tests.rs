@@ -54,11 +54,12 @@ use crate::{
     response::caching::CachingRule,
     session::{
         data::DataChanges,
+        ended::Ended,
         key::RecordKey,
         limit::SessionLimit,
         login::{LoginOutcome, NewLogin, Reservation, ReserveOutcome},
         reason::Reason,
-        record::{Ended, SessionRecord, SessionRef},
+        record::{SessionRecord, SessionRef},
         update::{SessionUpdate, UpdateOutcome},
     },
     settle::{is_settled, respond::render_problem, settle},

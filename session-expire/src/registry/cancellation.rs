@@ -16,7 +16,7 @@ use actix_web::rt::Runtime;
 
 use crate::{
     registry::Registry,
-    session::{key::RecordKey, record::Ended},
+    session::{ended::Ended, key::RecordKey},
 };
 
 type Cancellation = (RecordKey, Ended);

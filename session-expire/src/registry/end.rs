@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use crate::{
     session::{
+        ended::Ended,
         key::partition_key,
-        record::{Ended, SessionRecord, SessionRef},
+        record::{SessionRecord, SessionRef},
     },
     time::Timestamp,
 };

@@ -20,10 +20,11 @@ use crate::{
         write_set::WriteSet,
     },
     session::{
+        ended::Ended,
         key::RecordKey,
         limit::SessionLimit,
         login::{LoginOutcome, NewLogin, Reservation, ReserveOutcome},
-        record::{Ended, SessionRecord, SessionRef},
+        record::{SessionRecord, SessionRef},
         update::{SessionUpdate, UpdateOutcome},
     },
     time::Timestamp,

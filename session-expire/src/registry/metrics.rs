@@ -12,10 +12,11 @@ use super::{
 };
 use crate::{
     session::{
+        ended::Ended,
         key::RecordKey,
         limit::SessionLimit,
         login::{LoginOutcome, NewLogin, Reservation, ReserveOutcome},
-        record::{Ended, SessionRecord, SessionRef},
+        record::{SessionRecord, SessionRef},
         update::{SessionUpdate, UpdateOutcome},
     },
     time::Timestamp,

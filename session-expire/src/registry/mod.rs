@@ -39,10 +39,11 @@ pub use self::{
 pub use crate::session::{
     client::Client,
     data::{DataChanges, DataTooLarge, SessionData, StoredMessage},
+    ended::Ended,
     key::{RecordKey, partition_key},
     limit::{OpenSession, SessionLimit},
     login::{LoginOutcome, NewLogin, Reservation, ReserveOutcome},
-    record::{Ended, SessionRecord, SessionRef},
+    record::{SessionRecord, SessionRef},
     signing_key::SigningKey,
     update::{SessionUpdate, UpdateOutcome},
 };

@@ -20,11 +20,12 @@ use crate::{
     },
     session::{
         data::DataChanges,
+        ended::Ended,
         key::RecordKey,
         limit::SessionLimit,
         login::NewLogin,
         reason::Reason,
-        record::{Ended, SessionRecord, SessionRef},
+        record::{SessionRecord, SessionRef},
         update::SessionUpdate,
     },
     time::{Timestamp, minutes, seconds},

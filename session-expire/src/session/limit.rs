@@ -4,10 +4,7 @@
 //! these rules in [`Registry::commit`](crate::registry::Registry::commit) and
 //! [`Registry::enforce_limit`](crate::registry::Registry::enforce_limit).
 
-use super::{
-    key::RecordKey,
-    record::{Ended, SessionRecord},
-};
+use super::{ended::Ended, key::RecordKey, record::SessionRecord};
 use crate::{
     policy::{
         Policy,

@@ -9,8 +9,9 @@ use std::{sync::Arc, time::Duration};
 use super::{
     client::Client,
     data::SessionData,
+    ended::Ended,
     key::{PublicId, RecordKey},
-    record::{Ended, SessionRecord},
+    record::SessionRecord,
     signing_key::SigningKey,
 };
 use crate::{

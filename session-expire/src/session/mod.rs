@@ -5,6 +5,7 @@
 
 pub(crate) mod client;
 pub(crate) mod data;
+pub(crate) mod ended;
 pub(crate) mod key;
 pub(crate) mod limit;
 pub(crate) mod login;

@@ -17,10 +17,10 @@ use crate::{
         query::Query,
     },
     session::{
+        ended::Ended,
         key::PublicId,
         login::{LoginOutcome, NewLogin},
         reason::Reason,
-        record::Ended,
     },
     time::{Timestamp, minutes},
 };

@@ -19,10 +19,7 @@ use crate::{
         rotation::{KeyRotation, RotationOutcome},
     },
     session::{
-        key::RecordKey,
-        login::NewLogin,
-        reason::Reason,
-        record::{Ended, SessionRecord},
+        ended::Ended, key::RecordKey, login::NewLogin, reason::Reason, record::SessionRecord,
         update::UpdateOutcome,
     },
     time::minutes,

@@ -11,9 +11,10 @@ use crate::{
     policy::limit::Overflow,
     registry::Registry,
     session::{
+        ended::Ended,
         login::{LoginOutcome, NewLogin, ReserveOutcome},
         reason::Reason,
-        record::{Ended, SessionRecord},
+        record::SessionRecord,
     },
     time::{minutes, seconds},
 };

@@ -10,12 +10,7 @@ use super::{
 };
 use crate::{
     registry::{Registry, end::EndTarget},
-    session::{
-        key::PublicId,
-        login::NewLogin,
-        reason::Reason,
-        record::{Ended, SessionRef},
-    },
+    session::{ended::Ended, key::PublicId, login::NewLogin, reason::Reason, record::SessionRef},
     time::{Timestamp, minutes},
 };
 

@@ -13,11 +13,12 @@ use crate::{
     policy::limit::Overflow,
     registry::Registry,
     session::{
+        ended::Ended,
         key::PublicId,
         limit::SessionLimit,
         login::NewLogin,
         reason::Reason,
-        record::{Ended, SessionRecord, SessionRef},
+        record::{SessionRecord, SessionRef},
     },
     time::minutes,
 };

@@ -12,10 +12,11 @@ use crate::{
         query::Query,
     },
     session::{
+        ended::Ended,
         key::{PublicId, RecordKey},
         login::{LoginOutcome, NewLogin},
         reason::Reason,
-        record::{Ended, SessionRecord},
+        record::SessionRecord,
         update::{SessionUpdate, UpdateOutcome},
     },
     time::{Timestamp, minutes},

@@ -14,10 +14,11 @@ use crate::{
     registry::{Registry, end::EndTarget, query::Query},
     session::{
         data::{DataChanges, SessionData},
+        ended::Ended,
         key::RecordKey,
         login::NewLogin,
         reason::Reason,
-        record::{Ended, SessionRecord},
+        record::SessionRecord,
     },
     time::{Timestamp, hours, minutes, seconds},
 };

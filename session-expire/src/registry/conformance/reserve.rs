@@ -14,10 +14,10 @@ use crate::{
     registry::{Registry, end::EndTarget},
     session::{
         data::SessionData,
+        ended::Ended,
         key::RecordKey,
         login::{NewLogin, ReserveOutcome},
         reason::Reason,
-        record::Ended,
     },
     time::{Timestamp, minutes, seconds},
 };

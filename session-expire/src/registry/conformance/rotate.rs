@@ -19,10 +19,11 @@ use crate::{
     },
     session::{
         data::SessionData,
+        ended::Ended,
         key::{PublicId, RecordKey},
         login::NewLogin,
         reason::Reason,
-        record::{Ended, SessionRecord, SessionRef},
+        record::{SessionRecord, SessionRef},
         update::{SessionUpdate, UpdateOutcome},
     },
     time::{Timestamp, minutes},

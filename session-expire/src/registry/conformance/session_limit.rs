@@ -15,10 +15,7 @@ use crate::{
     policy::limit::{Limit, Overflow},
     registry::{Registry, end::EndTarget},
     session::{
-        limit::SessionLimit,
-        login::NewLogin,
-        reason::Reason,
-        record::{Ended, SessionRecord},
+        ended::Ended, limit::SessionLimit, login::NewLogin, reason::Reason, record::SessionRecord,
     },
     time::minutes,
 };

@@ -10,11 +10,7 @@ use super::{
 use crate::{
     policy::limit::Overflow,
     registry::{Registry, end::EndTarget},
-    session::{
-        login::NewLogin,
-        reason::Reason,
-        record::{Ended, SessionRef},
-    },
+    session::{ended::Ended, login::NewLogin, reason::Reason, record::SessionRef},
     time::{Timestamp, minutes},
 };
 

@@ -11,10 +11,7 @@ use crate::{
     policy::limit::Overflow,
     registry::{Registry, end::EndTarget},
     session::{
-        key::partition_key,
-        login::NewLogin,
-        reason::Reason,
-        record::{Ended, SessionRecord},
+        ended::Ended, key::partition_key, login::NewLogin, reason::Reason, record::SessionRecord,
     },
     time::minutes,
 };

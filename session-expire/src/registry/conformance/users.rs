@@ -13,9 +13,9 @@ use crate::{
     policy::limit::Overflow,
     registry::{Registry, query::Query, rotation::KeyRotation},
     session::{
+        ended::Ended,
         login::{LoginOutcome, NewLogin},
         reason::Reason,
-        record::Ended,
         update::SessionUpdate,
     },
     time::{minutes, seconds},

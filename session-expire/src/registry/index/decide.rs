@@ -16,9 +16,10 @@ use crate::{
     },
     session::{
         data::SessionData,
+        ended::Ended,
         key::{PublicId, RecordKey},
         limit::{OpenSession, SessionLimit},
-        record::{Ended, SessionRecord, SessionRef},
+        record::{SessionRecord, SessionRef},
         update::{SessionUpdate, UpdateOutcome},
     },
 };

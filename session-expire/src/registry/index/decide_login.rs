@@ -12,10 +12,11 @@ use super::{
 };
 use crate::{
     session::{
+        ended::Ended,
         key::RecordKey,
         limit::OpenSession,
         login::{NewLogin, Reservation},
-        record::{Ended, SessionRecord, SessionRef},
+        record::{SessionRecord, SessionRef},
     },
     time::Timestamp,
 };

@@ -143,7 +143,7 @@ mod tests {
     use crate::{policy::Policy, registry::rotation::KeyRotation, time::minutes};
     use crate::{
         registry::index::write_set::{NewEntry, WriteSet},
-        session::{login::NewLogin, reason::Reason, record::Ended, update::SessionUpdate},
+        session::{ended::Ended, login::NewLogin, reason::Reason, update::SessionUpdate},
     };
 
     const NOON: Timestamp = Timestamp::from_millis(1_767_268_800_000);

@@ -9,10 +9,11 @@ use super::shard::{Entry, Shard};
 use crate::{
     session::{
         data::SessionData,
+        ended::Ended,
         key::RecordKey,
         login::{NewLogin, Reservation},
         reason::Reason,
-        record::{Ended, SessionRecord},
+        record::SessionRecord,
     },
     time::Timestamp,
 };

@@ -16,10 +16,7 @@ use super::{
 use crate::{
     registry::{UserExport, query::Query},
     session::{
-        data::SessionData,
-        key::partition_key,
-        reason::Reason,
-        record::{Ended, SessionRecord},
+        data::SessionData, ended::Ended, key::partition_key, reason::Reason, record::SessionRecord,
     },
     time::Timestamp,
 };

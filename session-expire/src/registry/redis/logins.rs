@@ -16,10 +16,11 @@ use crate::{
         rotation::{KeyRotation, RotationOutcome},
     },
     session::{
+        ended::Ended,
         key::{RecordKey, partition_key},
         limit::SessionLimit,
         login::{LoginOutcome, NewLogin, Reservation, ReserveOutcome},
-        record::{Ended, SessionRecord, SessionRef},
+        record::{SessionRecord, SessionRef},
         update::{SessionUpdate, UpdateOutcome},
     },
 };

@@ -15,10 +15,7 @@ use super::{
 use crate::{
     policy::{PolicyPatch, limit::Limit, to_text},
     session::{
-        client::Client,
-        key::PublicId,
-        reason::Reason,
-        record::{Ended, SessionRecord},
+        client::Client, ended::Ended, key::PublicId, reason::Reason, record::SessionRecord,
         signing_key::SigningKey,
     },
     time::Timestamp,

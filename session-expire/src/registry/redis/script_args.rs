@@ -16,13 +16,8 @@ use super::{
 use crate::{
     policy::limit::Overflow,
     session::{
-        client::Client,
-        data::SessionData,
-        key::PublicId,
-        limit::SessionLimit,
-        reason::Reason,
-        record::{Ended, SessionRef},
-        update::SessionUpdate,
+        client::Client, data::SessionData, ended::Ended, key::PublicId, limit::SessionLimit,
+        reason::Reason, record::SessionRef, update::SessionUpdate,
     },
 };
 

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     policy::limit::Limit,
     registry::index::write_set::{AdoptionClosing, WriteSet},
-    session::{key::RecordKey, record::Ended},
+    session::{ended::Ended, key::RecordKey},
 };
 
 /// Ends all sessions and returns their number. First, it writes the activity of the `unsaved`

@@ -24,10 +24,11 @@ use crate::{
         rotation::{KeyRotation, RotationOutcome},
     },
     session::{
+        ended::Ended,
         key::RecordKey,
         limit::SessionLimit,
         login::{LoginOutcome, NewLogin, Reservation, ReserveOutcome},
-        record::{Ended, SessionRecord, SessionRef},
+        record::{SessionRecord, SessionRef},
         update::{SessionUpdate, UpdateOutcome},
     },
     time::Timestamp,

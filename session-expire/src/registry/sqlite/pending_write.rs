@@ -11,11 +11,7 @@ use super::{command::Respond, error::FileError, file::statements, shared::Shared
 use crate::{
     policy::limit::Limit,
     registry::index::{shard::Shard, write_set::WriteSet},
-    session::{
-        key::RecordKey,
-        reason::Reason,
-        record::{Ended, SessionRecord},
-    },
+    session::{ended::Ended, key::RecordKey, reason::Reason, record::SessionRecord},
     time::Timestamp,
 };
 

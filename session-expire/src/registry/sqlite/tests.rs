@@ -31,10 +31,11 @@ use crate::{
     session::{
         client::Client,
         data::{DataChanges, SessionData, StoredMessage},
+        ended::Ended,
         key::{PublicId, RecordKey},
         login::{LoginOutcome, NewLogin, ReserveOutcome},
         reason::Reason,
-        record::{Ended, SessionRecord, SessionRef},
+        record::{SessionRecord, SessionRef},
         signing_key::SigningKey,
         update::{SessionUpdate, UpdateOutcome},
     },

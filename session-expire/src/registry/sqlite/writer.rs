@@ -24,7 +24,7 @@ use super::{
     pending_write::PendingWrite,
     shared::{Shared, unpoisoned},
 };
-use crate::session::record::Ended;
+use crate::session::ended::Ended;
 
 pub(super) struct Writer {
     db: Connection,

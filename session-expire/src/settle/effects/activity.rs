@@ -12,8 +12,8 @@ use crate::{
     registry::rotation::{KeyRotation, RotationOutcome},
     response::problem::{configuration_error, unavailable},
     session::{
+        ended::Ended,
         reason::Reason,
-        record::Ended,
         update::{SessionUpdate, UpdateOutcome},
     },
 };

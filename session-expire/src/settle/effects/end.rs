@@ -7,7 +7,7 @@ use crate::{
     context::{RequestContext, load::LoadedRecord},
     error::RegistryError,
     registry::end::{EndSessions, EndTarget},
-    session::{reason::Reason, record::Ended},
+    session::{ended::Ended, reason::Reason},
 };
 
 /// Ends a session. Returns `false` if it had already ended.

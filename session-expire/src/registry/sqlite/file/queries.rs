@@ -9,11 +9,7 @@ use rusqlite::{Connection, OptionalExtension};
 use super::rows::{COLUMNS, read_row};
 use crate::{
     registry::index::write_set::AdoptionClosing,
-    session::{
-        key::RecordKey,
-        reason::Reason,
-        record::{Ended, SessionRecord},
-    },
+    session::{ended::Ended, key::RecordKey, reason::Reason, record::SessionRecord},
     time::Timestamp,
 };
 

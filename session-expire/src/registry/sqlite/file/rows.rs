@@ -13,9 +13,10 @@ use crate::{
     session::{
         client::Client,
         data::SessionData,
+        ended::Ended,
         key::{PublicId, RecordKey},
         reason::Reason,
-        record::{Ended, SessionRecord},
+        record::SessionRecord,
         signing_key::SigningKey,
     },
     time::Timestamp,

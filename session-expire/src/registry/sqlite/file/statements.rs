@@ -7,11 +7,7 @@ use rusqlite::{Connection, named_params};
 use super::rows::{data_text, ip, millis, policy_text};
 use crate::{
     registry::index::write_set::{AdoptionClosing, EntryUpdate, NewEntry},
-    session::{
-        data::SessionData,
-        key::RecordKey,
-        record::{Ended, SessionRecord},
-    },
+    session::{data::SessionData, ended::Ended, key::RecordKey, record::SessionRecord},
     time::Timestamp,
 };
 
