@@ -17,13 +17,15 @@ use crate::{
     event::{Event, Observer},
     messages::notice::{Languages, Notice, default_text},
     migration::Migration,
-    policy::{Policy, PolicyPatch, handler_policies::HandlerPolicies, limit::Limit},
+    policy::{
+        Policy, PolicyPatch, handler_policies::HandlerPolicies, limit::Limit, merge::SessionPatches,
+    },
     registry::{Registry, cancellation::Cancellations},
     request::{
         client_ip::TrustedProxy, header_names::X_SESSION_PASSIVE, origin::AllowedOrigins,
         return_path::is_at,
     },
-    session::record::SessionRecord,
+    session::{login::NewLogin, record::SessionRecord},
     sessions::Sessions,
     time::{Timestamp, clock::MonotonicClock, seconds},
 };
@@ -148,6 +150,24 @@ impl Config {
             Some(user_policy) => self.validated_patch(user_policy(user.to_owned()).await),
             None => Ok(None),
         }
+    }
+
+    /// Returns a login of `user` on a page with the policy `layered`, under the login policy and the
+    /// user policy. The session limit is that of these policies.
+    pub(crate) async fn new_login(
+        &self,
+        user: impl Into<Arc<str>>,
+        login_policy: PolicyPatch,
+        layered: &Policy,
+    ) -> Result<NewLogin, RegistryError> {
+        let user = user.into();
+        let user_policy = self.user_policy(&user).await?;
+        let login_policy = self.validated_patch(login_policy)?;
+        let patches =
+            SessionPatches { login: login_policy.as_deref(), user: user_policy.as_deref() };
+        let mut login = NewLogin::new(user, self.now(), &patches.at_login(layered));
+        (login.login_policy, login.user_policy) = (login_policy, user_policy);
+        Ok(login)
     }
 
     /// Returns `true` if `patch` sets a session limit that the registry does not enforce.

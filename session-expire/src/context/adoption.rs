@@ -13,8 +13,7 @@ use crate::{
     error::RegistryError,
     event::Event,
     migration::{Migration, OldSession},
-    policy::limit::Limit,
-    policy::merge::SessionPatches,
+    policy::{PolicyPatch, limit::Limit},
     registry::StoredSession,
     request::client_ip::client,
     session::login::{LoginOutcome, NewLogin},
@@ -79,14 +78,11 @@ async fn new_login(
     old: &OldSession,
     req: &HttpRequest,
 ) -> Result<NewLogin, RegistryError> {
-    let user_policy = config.user_policy(&old.user).await?;
-    let patches = SessionPatches { login: None, user: user_policy.as_deref() };
-    let policy = patches.at_login(&config.policy);
-    let mut login = NewLogin::new(old.user.clone(), config.now(), &policy);
+    let user = old.user.clone();
+    let mut login = config.new_login(user, PolicyPatch::new(), &config.policy).await?;
     login.key = old.key;
     login.logged_in_at = old.logged_in_at;
     login.client = client(req, &config.proxies);
-    login.user_policy = user_policy;
     login.adopted_until = Some(migration.until());
     if !login.limit.may_refuse() {
         // A request for an image may adopt the session but must not evict others. The first active

@@ -11,7 +11,7 @@ use crate::{
     config::Config,
     error::RegistryError,
     event::Event,
-    policy::{PolicyPatch, merge::SessionPatches},
+    policy::PolicyPatch,
     request::client_ip::client,
     session::{
         client::Client,
@@ -167,16 +167,10 @@ impl RequestContext {
         client: Client,
     ) -> Result<NewLogin, RegistryError> {
         let config = self.config();
-        let user_policy = config.user_policy(&user).await?;
-        let login_policy = config.validated_patch(login_policy)?;
-        let patches =
-            SessionPatches { login: login_policy.as_deref(), user: user_policy.as_deref() };
-        let policy = patches.at_login(&self.layered_policy());
-        let mut login = NewLogin::new(user, config.now(), &policy);
+        let mut login = config.new_login(user, login_policy, &self.layered_policy()).await?;
         login.limit = login.limit.or_higher(SessionLimit::from(&*config.policy));
         login.client = client;
         login.replaces = self.replaced_session(&login.user);
-        (login.login_policy, login.user_policy) = (login_policy, user_policy);
         Ok(login)
     }
 

@@ -7,7 +7,7 @@ use crate::{
     error::RegistryError,
     event::Event,
     extract::sign_in::SignInError,
-    policy::merge::SessionPatches,
+    policy::PolicyPatch,
     session::{
         limit::SessionLimit,
         login::{LoginOutcome, NewLogin},
@@ -76,11 +76,8 @@ impl SessionExpire {
 
     async fn new_login(&self, user: &str) -> Result<NewLogin, RegistryError> {
         let config = self.config();
-        let user_policy = config.user_policy(user).await?;
-        let patches = SessionPatches { login: None, user: user_policy.as_deref() };
-        let mut login = NewLogin::new(user, config.now(), &patches.at_login(&config.policy));
+        let mut login = config.new_login(user, PolicyPatch::new(), &config.policy).await?;
         login.limit = login.limit.or_higher(SessionLimit::from(&*config.policy));
-        login.user_policy = user_policy;
         Ok(login)
     }
 }

@@ -107,6 +107,10 @@ impl FromStr for Limit<Duration> {
     }
 }
 
+impl Limit<u32> {
+    pub(super) const WORDS: &'static str = "a whole number or \"unlimited\"";
+}
+
 impl FromStr for Limit<u32> {
     type Err = ConfigError;
 
@@ -118,7 +122,7 @@ impl FromStr for Limit<u32> {
             _ => Err(ConfigError::Value {
                 key: "max_sessions",
                 value: format!("{text:?}"),
-                expected: "a whole number or \"unlimited\"",
+                expected: Self::WORDS,
             }),
         }
     }

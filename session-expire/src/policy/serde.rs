@@ -73,7 +73,7 @@ impl FileValue for Limit<Duration> {
 }
 
 impl FileValue for Limit<u32> {
-    const EXPECTED: &'static str = "a whole number or \"unlimited\"";
+    const EXPECTED: &'static str = Self::WORDS;
 
     fn parse(_: &'static str, value: &RawValue) -> Option<Result<Self, ConfigError>> {
         match value {
