@@ -66,6 +66,19 @@ impl RedisServer {
         self.try_start().unwrap();
     }
 
+    /// Starts the server again, and waits until it has loaded its file. Until then it responds
+    /// `LOADING` to every command.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the server does not start.
+    pub fn restart_and_load(&mut self) {
+        self.restart();
+        while self.command::<String>(&["INFO", "persistence"]).contains("\nloading:1") {
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     fn try_start(&mut self) -> Result<(), &'static str> {
         let mut shell = Command::new("sh")
             .args(["-c", RUN_UNTIL_INPUT_ENDS, "sh", &program()])

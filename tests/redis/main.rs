@@ -13,10 +13,7 @@ mod rounds;
 mod same_as_memory;
 mod storage;
 
-use std::{
-    thread,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use session_expire::{
     Policy, Reason, RedisRegistry,
@@ -26,7 +23,6 @@ use session_expire::{
         SessionRef, SessionUpdate, StoredSession,
     },
 };
-use session_expire_tests::RedisServer;
 
 pub const NOON: Timestamp = Timestamp::from_millis(1_767_268_800_000);
 
@@ -101,13 +97,4 @@ pub fn setting(name: &str, json: &str) -> SessionUpdate {
 
 pub fn raw(json: &str) -> Box<serde_json::value::RawValue> {
     serde_json::value::RawValue::from_string(json.to_owned()).unwrap()
-}
-
-/// Starts a stopped server, and waits until it has loaded its file. Until then it responds
-/// `LOADING` to every command.
-pub fn restart(server: &mut RedisServer) {
-    server.restart();
-    while server.command::<String>(&["INFO", "persistence"]).contains("\nloading:1") {
-        thread::sleep(Duration::from_millis(10));
-    }
 }

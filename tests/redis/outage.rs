@@ -19,8 +19,7 @@ use session_expire_tests::RedisServer;
 use tokio::runtime::Runtime;
 
 use crate::{
-    NOON, active, all, end, is_open, load_when_available, login, restart, revoked, session,
-    setting, sign_in,
+    NOON, active, all, end, is_open, load_when_available, login, revoked, session, setting, sign_in,
 };
 
 const LIMIT: Duration = Duration::from_millis(300);
@@ -87,7 +86,7 @@ async fn server_restarted_between_two_requests_is_no_error() {
     let key = sign_in(&registry).await.key();
     for _ in 0..3 {
         server.stop();
-        restart(&mut server);
+        server.restart_and_load();
         assert!(is_open(&registry, key).await);
     }
 }

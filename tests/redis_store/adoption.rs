@@ -116,15 +116,6 @@ impl Migrating {
     }
 }
 
-/// Restarts the server, and waits until it has loaded its file. Until then it responds `LOADING` to
-/// every command.
-fn restart_and_load(server: &mut RedisServer) {
-    server.restart();
-    while server.command::<String>(&["INFO", "persistence"]).contains("\nloading:1") {
-        thread::sleep(Duration::from_millis(10));
-    }
-}
-
 fn serve(
     runtime: &Runtime,
     old: &RedisServer,
@@ -304,7 +295,7 @@ fn outage_of_the_old_store_loses_no_session() {
     shop.old.stop();
     let response = alice.get("/private");
     assert_eq!((response.status, response.cookies().len()), (503, 0), "{response:?}");
-    restart_and_load(&mut shop.old);
+    shop.old.restart_and_load();
     // The store of actix-session 0.11 does not reconnect.
     shop.restart();
     assert_eq!(alice.moved_to(&shop.site).user_at("/private").as_deref(), Some("alice"));
