@@ -14,6 +14,7 @@ use session_expire::SessionExpire;
 
 use crate::{
     assets, csrf,
+    device::ended_text,
     error::SiteError,
     pages::{self, editor::Drafts},
     settings::{PageIdles, Settings},
@@ -39,9 +40,13 @@ impl Shared {
             .plain_http(true) // the site has no TLS
             .cookie_key(settings.key)
             .trusted_proxies(settings.proxies)
+            .ended_texts(ended_text)
             .api_when(|req| req.path().starts_with("/api/"))
             .user_policy(|user| async move { User::policy_for(&user) });
-        builder = settings.registry.open(settings.log_limit, builder).await?;
+        builder = settings
+            .registry
+            .open(settings.log_limit, settings.redis_ca.as_deref(), builder)
+            .await?;
         if let Some(clock) = settings.clock {
             builder = builder.clock(clock);
         }

@@ -1,13 +1,23 @@
 //! Registries of the flag `--registry`.
 
-use std::{path::PathBuf, str::FromStr};
+use std::{
+    fmt, fs,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 
-use session_expire::{Limit, MemoryRegistry, RedisRegistry, SessionExpireBuilder, SqliteRegistry};
+use session_expire::{
+    Limit, MemoryRegistry, RedisRegistry, SessionExpireBuilder, SqliteRegistry,
+    registry::{
+        RedisConnectError,
+        redis_rs::{Client, TlsCertificates},
+    },
+};
 
 use crate::error::SiteError;
 
 /// Registry to store sessions in.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RegistryKind {
     /// In memory of this process; a restart signs all users out.
@@ -18,6 +28,17 @@ pub enum RegistryKind {
     Redis(String),
 }
 
+impl fmt::Debug for RegistryKind {
+    /// Leaves out the URL, because it may contain a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Memory => f.write_str("Memory"),
+            Self::Sqlite(path) => f.debug_tuple("Sqlite").field(path).finish(),
+            Self::Redis(_) => f.write_str("Redis(…)"),
+        }
+    }
+}
+
 impl FromStr for RegistryKind {
     type Err = &'static str;
 
@@ -25,8 +46,10 @@ impl FromStr for RegistryKind {
         match text.split_once(':') {
             None if text == "memory" => Ok(Self::Memory),
             Some(("sqlite", path)) if !path.is_empty() => Ok(Self::Sqlite(path.into())),
-            Some(("redis", _)) => Ok(Self::Redis(text.to_owned())),
-            _ => Err("expected memory, sqlite:PATH or redis://HOST:PORT/DB"),
+            Some(("redis" | "rediss", _)) => Ok(Self::Redis(text.to_owned())),
+            // Connecting fails without the URL in the message. clap would print the password.
+            Some((_, rest)) if rest.contains('@') => Ok(Self::Redis(text.to_owned())),
+            _ => Err("expected memory, sqlite:PATH, redis://HOST:PORT/DB or rediss://HOST:PORT/DB"),
         }
     }
 }
@@ -36,10 +59,12 @@ impl RegistryKind {
     ///
     /// # Errors
     ///
-    /// Returns [`SiteError::Sqlite`] or [`SiteError::Redis`] if it cannot be opened.
+    /// Returns [`SiteError::Sqlite`] or [`SiteError::Redis`] if it cannot be opened, and
+    /// [`SiteError::RedisCa`] if `redis_ca` cannot be used.
     pub(crate) async fn open(
         &self,
         log_limit: Limit<u32>,
+        redis_ca: Option<&Path>,
         builder: SessionExpireBuilder,
     ) -> Result<SessionExpireBuilder, SiteError> {
         Ok(match self {
@@ -48,10 +73,24 @@ impl RegistryKind {
                 builder.registry(SqliteRegistry::open(path)?.history_limit(log_limit))
             }
             Self::Redis(url) => {
-                builder.registry(RedisRegistry::connect(url).await?.history_limit(log_limit))
+                builder.registry(connect(url, redis_ca).await?.history_limit(log_limit))
             }
         })
     }
+}
+
+/// Connects to the server at `url`. Its certificate must be valid under `ca`, or else under those
+/// of the operating system.
+async fn connect(url: &str, ca: Option<&Path>) -> Result<RedisRegistry, SiteError> {
+    let mut client = Client::open(url).map_err(|error| RedisConnectError::Url(error.into()))?;
+    if let Some(path) = ca {
+        let unusable = |source| SiteError::RedisCa { path: path.to_owned(), source };
+        let root_cert = Some(fs::read(path).map_err(|error| unusable(error.into()))?);
+        let certificates = TlsCertificates { client_tls: None, root_cert };
+        client = Client::build_with_tls(client.get_connection_info().clone(), certificates)
+            .map_err(|error| unusable(error.into()))?;
+    }
+    Ok(RedisRegistry::from_client(client).await?)
 }
 
 #[cfg(test)]
@@ -64,11 +103,18 @@ mod tests {
             ("memory", RegistryKind::Memory),
             ("sqlite:a:b.db", RegistryKind::Sqlite("a:b.db".into())),
             ("redis://h:1/2", RegistryKind::Redis("redis://h:1/2".into())),
+            ("rediss://u:p@h:1/2", RegistryKind::Redis("rediss://u:p@h:1/2".into())),
         ] {
             assert_eq!(text.parse(), Ok(kind));
         }
         for text in ["", "sqlite", "sqlite:", "memory:", "postgres://h", "redis"] {
             assert!(text.parse::<RegistryKind>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn debug_text_of_url_is_left_out() {
+        let kind = RegistryKind::Redis("redis://user:secret@host".into());
+        assert_eq!(format!("{kind:?}"), "Redis(…)");
     }
 }

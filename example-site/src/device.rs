@@ -1,10 +1,13 @@
 //! Descriptions of sessions for the lists on pages.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
-use session_expire::{PublicId, Reason, clock::Timestamp, registry::SessionRecord};
+use session_expire::{PublicId, Reason, clock::Timestamp, page::Notice, registry::SessionRecord};
 
 use crate::format::{ago, as_date};
+
+/// Cause of the ends by an administrator.
+pub(crate) const ADMINISTRATOR: &str = "administrator";
 
 /// Session in a list.
 pub(crate) struct Device {
@@ -26,6 +29,8 @@ pub(crate) struct Device {
 pub(crate) struct End {
     pub(crate) at: Moment,
     pub(crate) reason: Reason,
+    /// Cause, in addition to the reason.
+    pub(crate) cause: Option<Arc<str>>,
     /// Device whose login evicted the session, if it is known.
     pub(crate) by: Option<String>,
 }
@@ -77,7 +82,8 @@ impl End {
     fn new(record: &SessionRecord, now: Timestamp) -> Option<Self> {
         if let Some(ended) = &record.ended {
             let by = ended.by.as_ref().filter(|by| !by.is_empty()).map(ToString::to_string);
-            return Some(Self { at: Moment(ended.at), reason: ended.reason, by });
+            let (at, cause) = (Moment(ended.at), ended.cause.clone());
+            return Some(Self { at, reason: ended.reason, cause, by });
         }
         let reason = record.expiry_reason(now)?;
         let (start, limit) = match reason {
@@ -85,7 +91,7 @@ impl End {
             _ => (record.last_seen, record.idle),
         };
         let at = limit.at().map_or(now, |limit| start.plus(limit));
-        Some(Self { at: Moment(at), reason, by: None })
+        Some(Self { at: Moment(at), reason, cause: None, by: None })
     }
 
     /// Returns the reason as text.
@@ -95,9 +101,27 @@ impl End {
             (Reason::Absolute, _) => "Time limit reached".to_owned(),
             (Reason::Evicted, Some(by)) => format!("Replaced by a sign-in on {by}"),
             (Reason::Evicted, None) => "Replaced by another session".to_owned(),
-            (Reason::Revoked, _) => "Ended from another session".to_owned(),
+            (Reason::Revoked, _) => self.revoked_text().to_owned(),
             (Reason::LoggedOut, _) => "Signed out".to_owned(),
             _ => "Ended".to_owned(),
         }
+    }
+
+    fn revoked_text(&self) -> &'static str {
+        match self.cause.as_deref() {
+            Some(ADMINISTRATOR) => "Ended by an administrator",
+            Some(_) => "Ended",
+            None => "Ended from another session",
+        }
+    }
+}
+
+/// Returns the text for a user whose session has ended.
+pub(crate) fn ended_text(notice: &Notice<'_>) -> String {
+    match (notice.reason, notice.cause) {
+        (Reason::Revoked, Some(ADMINISTRATOR)) => {
+            "An administrator has signed you out. You may sign in again.".to_owned()
+        }
+        _ => notice.default_text(),
     }
 }

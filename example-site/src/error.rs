@@ -1,6 +1,6 @@
 //! Startup errors.
 
-use std::{io, net::SocketAddr, path::PathBuf};
+use std::{error::Error, io, net::SocketAddr, path::PathBuf};
 
 use session_expire::{
     error::ConfigError,
@@ -59,9 +59,25 @@ pub enum SiteError {
     #[error("{0} (flag --registry)")]
     Sqlite(#[from] SqliteError),
     /// The Redis server cannot be reached or used.
-    #[error("{0} (flag --registry)")]
+    #[error("{} (flag --registry)", with_source(.0))]
     Redis(#[from] RedisConnectError),
+    /// The certificates for the Redis server cannot be used.
+    #[error("cannot use the certificates in {}: {source} (flag --redis-ca)", path.display())]
+    RedisCa {
+        /// The file.
+        path: PathBuf,
+        /// The error of the operating system or of the Redis client.
+        source: Box<dyn Error + Send + Sync>,
+    },
     /// The server stopped with an error.
     #[error("the server stopped: {0}")]
     Stopped(io::Error),
+}
+
+/// Returns the message of `error` and that of its source, which has the words of the server.
+fn with_source(error: &dyn Error) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
 }

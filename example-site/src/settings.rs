@@ -98,7 +98,8 @@ pub struct Flags {
     #[arg(long, env = "SESSION_EXPIRE_TRUSTED_PROXY", value_delimiter = ',')]
     pub trusted_proxy: Vec<TrustedProxy>,
 
-    /// Where to store sessions: memory, sqlite:PATH or redis://HOST:PORT/DB
+    /// Where to store sessions: memory, sqlite:PATH, redis://[USER:PASSWORD@]HOST:PORT/DB, or
+    /// rediss://… for TLS
     #[arg(
         long,
         env = "SESSION_EXPIRE_REGISTRY",
@@ -106,6 +107,11 @@ pub struct Flags {
         hide_env_values = true
     )]
     pub registry: RegistryKind,
+
+    /// File with the certificates (PEM) that the certificate of the Redis server must be valid
+    /// under [default: the file in SSL_CERT_FILE, or those of the operating system]
+    #[arg(long, env = "SESSION_EXPIRE_REDIS_CA", value_name = "FILE")]
+    pub redis_ca: Option<PathBuf>,
 
     /// Removed: the registry stores session data
     #[arg(
@@ -140,6 +146,7 @@ impl Flags {
             idles: self.page_idles(),
             key: key_file::read_or_create(&self.key_file)?,
             registry: self.registry,
+            redis_ca: self.redis_ca,
             log_limit: self.log_limit,
             proxies: self.trusted_proxy,
             clock: None,
@@ -210,6 +217,8 @@ pub struct Settings {
     pub key: Key,
     /// Registry to store sessions in.
     pub registry: RegistryKind,
+    /// Root certificates for a Redis server with TLS; `None` for those of the operating system.
+    pub redis_ca: Option<PathBuf>,
     /// Number of ended sessions to keep per user.
     pub log_limit: Limit<u32>,
     /// Proxies whose `X-Forwarded-For` is trusted.
@@ -228,6 +237,7 @@ impl Default for Settings {
             idles: PageIdles::default(),
             key: Key::generate(),
             registry: RegistryKind::Memory,
+            redis_ca: None,
             log_limit: Limit::At(LOG_LIMIT),
             proxies: vec![],
             clock: None,
@@ -249,6 +259,7 @@ mod tests {
         assert_eq!(flags.log_limit, Limit::At(LOG_LIMIT));
         assert_eq!(flags.warn, None);
         assert_eq!(flags.registry, RegistryKind::Sqlite("example-site.sqlite".into()));
+        assert_eq!(flags.redis_ca, None);
         assert_eq!(flags.sessions, None);
     }
 
@@ -285,6 +296,15 @@ mod tests {
         for words in [["--key-file", "--registry=memory"], ["--idle", "--absolute=5m"]] {
             let error = Flags::try_parse_from(["example-site"].iter().chain(&words)).unwrap_err();
             assert!(error.to_string().contains("a value is required"), "{error}");
+        }
+    }
+
+    #[test]
+    fn redis_url_with_password_is_no_part_of_messages() {
+        for url in ["rediss://u:s3cret@h:1/2", "redi://u:s3cret@h", "redis:u:s3cret@h"] {
+            let flags = Flags::try_parse_from(["example-site", "--registry", url]).unwrap();
+            assert_eq!(flags.registry, RegistryKind::Redis(url.to_owned()));
+            assert!(!format!("{flags:?}").contains("s3cret"), "{flags:?}");
         }
     }
 

@@ -15,17 +15,31 @@ use crate::{
     },
     error::{ConfigError, RegistryError},
     event::{Event, Observer},
-    messages::notice::{Languages, Notice, default_text},
+    messages::notice::{Languages, Notice},
     migration::Migration,
     policy::{
-        Policy, PolicyPatch, handler_policies::HandlerPolicies, limit::Limit, merge::SessionPatches,
+        Policy, PolicyPatch,
+        handler_policies::HandlerPolicies,
+        limit::{Limit, Limits},
+        longest::LongestTimeouts,
+        merge::SessionPatches,
     },
     registry::{Registry, cancellation::Cancellations},
     request::{
-        client_ip::TrustedProxy, header_names::X_SESSION_PASSIVE, origin::AllowedOrigins,
+        client_ip::{TrustedProxy, client},
+        header_names::X_SESSION_PASSIVE,
+        origin::AllowedOrigins,
+        privacy::Privacy,
         return_path::is_at,
     },
-    session::{login::NewLogin, record::SessionRecord},
+    session::{
+        client::Client,
+        data::{DataTooLarge, SessionData},
+        key::RecordKey,
+        login::NewLogin,
+        record::SessionRecord,
+        sealed_data::seal_login,
+    },
     sessions::Sessions,
     time::{Timestamp, clock::MonotonicClock, seconds},
 };
@@ -69,12 +83,14 @@ pub(crate) struct Config {
     pub(crate) challenge_anonymous: bool,
     pub(crate) user_policy: Option<UserPolicyFn>,
     pub(crate) proxies: Vec<TrustedProxy>,
+    pub(crate) privacy: Privacy,
     pub(crate) allowed_origins: AllowedOrigins,
     pub(crate) cookies: CookieConfig,
     /// Names of the anonymous entries that move into a new session; `None` for all.
     pub(crate) login_keeps: Option<Vec<Box<str>>>,
     pub(crate) migration: Option<Migration>,
     pub(crate) handler_policies: HandlerPolicies,
+    pub(crate) longest: LongestTimeouts,
     pub(crate) diagnostics: Diagnostics,
     pub(crate) cancellations: Cancellations,
 }
@@ -85,7 +101,7 @@ impl Config {
     }
 
     pub(crate) fn emit(&self, event: &Event<'_>) {
-        event.trace();
+        event.trace(self.privacy.logs_users);
         #[cfg(feature = "metrics")]
         event.count();
         if let Some(observer) = &self.observer {
@@ -120,6 +136,20 @@ impl Config {
         }
     }
 
+    /// Returns the client of a request, as far as it is recorded.
+    pub(crate) fn client(&self, req: &HttpRequest) -> Client {
+        self.privacy.reduce(client(req, &self.proxies))
+    }
+
+    /// Returns the data of a login as it is stored: encrypted if the application has chosen that.
+    pub(crate) fn stored_data(
+        &self,
+        data: SessionData,
+        key: &RecordKey,
+    ) -> Result<SessionData, DataTooLarge> {
+        if self.privacy.seals_data { seal_login(&data, key) } else { Ok(data) }
+    }
+
     pub(crate) fn is_api(&self, req: &HttpRequest) -> bool {
         self.api_predicate.as_ref().is_some_and(|is_api| is_api(req))
     }
@@ -140,7 +170,7 @@ impl Config {
         match (&policy.message, &self.texts) {
             (Some(message), _) => message.to_string(),
             (None, Some(texts)) => texts(notice),
-            (None, None) => default_text(notice),
+            (None, None) => notice.default_text(),
         }
     }
 
@@ -166,8 +196,20 @@ impl Config {
         let patches =
             SessionPatches { login: login_policy.as_deref(), user: user_policy.as_deref() };
         let mut login = NewLogin::new(user, self.now(), &patches.at_login(layered));
+        let longest = patches.longest(self.longest.get().longer(layered.limits()));
+        (login.longest_idle, login.longest_absolute) = (longest.idle, longest.absolute);
         (login.login_policy, login.user_policy) = (login_policy, user_policy);
         Ok(login)
+    }
+
+    /// Returns the longest timeouts, idle and absolute, of all policies that can apply to a session
+    /// with `patches`.
+    pub(crate) fn longest(
+        &self,
+        patches: SessionPatches<'_>,
+    ) -> (Limit<Duration>, Limit<Duration>) {
+        let Limits { idle, absolute } = patches.longest(self.longest.get());
+        (idle, absolute)
     }
 
     /// Returns `true` if `patch` sets a session limit that the registry does not enforce.

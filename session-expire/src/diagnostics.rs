@@ -293,7 +293,7 @@ mod tests {
         for _ in 0..2 {
             let app = app!(expire());
             for n in 0..5 {
-                let cookie = format!("id={}", "abcde"[n..=n].repeat(26));
+                let cookie = format!("id={}", "abcde"[n..=n].repeat(30));
                 send!(app, Method::GET, "/vars", cookie);
             }
             let warned = log.take().into_iter().filter(|line| line.contains(" sys_unknown"));

@@ -4,6 +4,8 @@
 
 use std::sync::Arc;
 
+use tracing::field;
+
 use crate::{
     error::RegistryError,
     session::{key::PublicId, reason::Reason, record::SessionRecord},
@@ -165,6 +167,18 @@ impl Event<'_> {
         }
     }
 
+    /// Returns the user of the event, if it has one.
+    #[must_use]
+    pub fn user(&self) -> Option<&str> {
+        match self {
+            Self::LoggedIn { user, .. }
+            | Self::Ended { user, .. }
+            | Self::KeptAlive { user, .. }
+            | Self::LoginRefused { user } => Some(user),
+            Self::Refused { .. } | Self::EveryoneEnded { .. } | Self::RegistryFailed { .. } => None,
+        }
+    }
+
     /// Returns the reason of the event, if it has one.
     #[must_use]
     pub fn reason(&self) -> Option<Reason> {
@@ -174,22 +188,23 @@ impl Event<'_> {
         }
     }
 
-    /// Writes the event to the log. User ids are quoted: otherwise a user id could forge a log
-    /// line.
-    pub(crate) fn trace(&self) {
+    /// Writes the event to the log, with the user if `logs_user` is set. User ids are quoted:
+    /// otherwise a user id could forge a log line.
+    pub(crate) fn trace(&self, logs_user: bool) {
         let event = self.word();
+        let user = self.user().filter(|_| logs_user).map(field::debug);
         match self {
-            Self::LoggedIn { user, id } => {
-                tracing::info!(event, user = ?user, session = %id, "signed in");
+            Self::LoggedIn { id, .. } => {
+                tracing::info!(event, user, session = %id, "signed in");
             }
-            Self::KeptAlive { user, id } => {
-                tracing::debug!(event, user = ?user, session = %id, "activity reported");
+            Self::KeptAlive { id, .. } => {
+                tracing::debug!(event, user, session = %id, "activity reported");
             }
-            Self::Ended { user, id, reason } => {
-                tracing::info!(event, user = ?user, session = %id, %reason, "session ended");
+            Self::Ended { id, reason, .. } => {
+                tracing::info!(event, user, session = %id, %reason, "session ended");
             }
-            Self::LoginRefused { user } => {
-                tracing::warn!(event, user = ?user, "login refused: too many sessions");
+            Self::LoginRefused { .. } => {
+                tracing::warn!(event, user, "login refused: too many sessions");
             }
             Self::EveryoneEnded { count } => {
                 tracing::warn!(event, count, "all sessions of all users ended");
@@ -234,12 +249,12 @@ mod tests {
         }
     }
 
-    fn logged(event: &Event<'_>) -> String {
+    fn logged(event: &Event<'_>, logs_user: bool) -> String {
         let log = LogBuffer::default();
         let writer = log.clone();
         let subscriber =
             tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
-        tracing::subscriber::with_default(subscriber, || event.trace());
+        tracing::subscriber::with_default(subscriber, || event.trace(logs_user));
         let bytes = log.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         String::from_utf8(bytes).unwrap()
     }
@@ -247,16 +262,30 @@ mod tests {
     #[test]
     fn log_line_has_owasp_word_user_and_reason() {
         let ended = Event::Ended { user: "alice", id: PublicId::random(), reason: Reason::Idle };
-        let line = logged(&ended);
+        let line = logged(&ended, true);
         for part in ["INFO", "event=\"session_expired\"", "user=\"alice\"", "reason=idle"] {
             assert!(line.contains(part), "{part} in {line}");
         }
     }
 
     #[test]
+    fn log_line_has_no_user_if_users_are_not_logged() {
+        let events = [
+            Event::logged_in("alice", PublicId::random()),
+            Event::kept_alive("alice", PublicId::random()),
+            Event::ended("alice", PublicId::random(), Reason::Idle),
+            Event::login_refused("alice"),
+        ];
+        for event in events {
+            let line = logged(&event, false);
+            assert!(!line.contains("alice") && !line.contains("user"), "{line}");
+        }
+    }
+
+    #[test]
     fn user_id_cannot_forge_log_line_or_field() {
         let name = "eve\nINFO session_created user=\"root\"\r\u{1b}[2J\u{85}\u{2028}";
-        let line = logged(&Event::LoginRefused { user: name });
+        let line = logged(&Event::LoginRefused { user: name }, true);
         assert_eq!(line.trim_end().lines().count(), 1, "{line}");
         assert!(!line.contains("user=\"root\"") && !line.contains('\u{1b}'), "{line}");
     }

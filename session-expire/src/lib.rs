@@ -77,8 +77,9 @@
 //! | feature | adds |
 //! |---|---|
 //! | `askama` | [`SessionVars`] in Askama templates without the filter `safe` |
-//! | `sqlite` | `SqliteRegistry`: durable, for one process |
+//! | `sqlite` | `SqliteRegistry`: durable, for the processes of one machine |
 //! | `redis` | `RedisRegistry`: for several processes |
+//! | `redis-tls` | TLS for `RedisRegistry` |
 //! | `metrics` | counters of events and histograms of the registry, for the crate `metrics` |
 //! | `conformance` | `registry::conformance_tests!`, which tests a registry of your own |
 //! | `testing` | `SessionExpire::cookie_for`, which signs a user in within a test |
@@ -177,6 +178,8 @@ pub mod guide {
     #[cfg(all(feature = "conformance", feature = "testing"))]
     #[doc = include_str!("../docs/testing.md")]
     pub mod testing {}
+    #[doc = include_str!("../docs/privacy.md")]
+    pub mod privacy {}
     #[doc = include_str!("../docs/threats.md")]
     pub mod threats {}
     #[doc = include_str!("../docs/migration.md")]

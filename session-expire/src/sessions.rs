@@ -8,7 +8,7 @@ use crate::{
     error::RegistryError,
     event::Event,
     registry::{
-        Registry,
+        Registry, UserExport,
         end::{EndSessions, EndTarget},
         query::Query,
     },
@@ -150,7 +150,9 @@ impl Sessions {
     }
 
     /// Ends all sessions of all users, for example after a security incident (ASVS 5.0 7.4.5), and
-    /// returns how many ended.
+    /// returns how many were open.
+    ///
+    /// A login that is in progress fails with 503. No session can be adopted any more.
     ///
     /// # Errors
     ///
@@ -165,6 +167,33 @@ impl Sessions {
         let count = ended.inspect_err(|error| self.emit_failure(error))?;
         (self.emit)(&Event::EveryoneEnded { count });
         Ok(count)
+    }
+
+    /// Returns all stored records and session data of `user`, for a request under GDPR Art. 15 and
+    /// 20.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`RegistryError`] if the registry is unavailable.
+    pub async fn export(&self, user: &str) -> Result<UserExport, RegistryError> {
+        self.registry.export(user.into()).await.inspect_err(|error| self.emit_failure(error))
+    }
+
+    /// Ends all sessions of `user`, deletes their records and their history, and returns the number
+    /// of deleted records, for a request under GDPR Art. 17.
+    ///
+    /// Afterwards the registry contains the user's name nowhere. The cookies of the user are
+    /// unknown: the next request is that of an anonymous visitor, without a reason.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`RegistryError`] if the registry is unavailable.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, either all records are deleted or none.
+    pub async fn erase(&self, user: &str) -> Result<u64, RegistryError> {
+        self.registry.erase(user.into()).await.inspect_err(|error| self.emit_failure(error))
     }
 
     fn emit_failure(&self, error: &RegistryError) {

@@ -44,6 +44,8 @@ const pages = {
     assert.match(await dialog(page).textContent(), /Your session has ended/);
   },
   "editor": async (page) => { await signIn(page); await page.goto("/editor"); },
+  "login page with a long path": (page) => page.goto("/admin/sessions?user=alice&reason=open&from=2026-01-01&to=2026-12-31"),
+  "list of sessions": async (page) => { await signIn(page, "root"); await page.goto("/admin/sessions?from=2026-01-01"); },
   "devices page": async (page) => { await signIn(page); await page.goto("/devices"); },
 };
 

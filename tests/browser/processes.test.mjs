@@ -27,9 +27,9 @@ const freePort = async () => {
   return port;
 };
 
-async function startRedis() {
+async function startRedis(...options) {
   const port = await freePort();
-  const server = spawn(process.env.REDIS_SERVER ?? "redis-server", ["--port", port, "--bind", "127.0.0.1", "--save", ""], {
+  const server = spawn(process.env.REDIS_SERVER ?? "redis-server", ["--port", port, "--bind", "127.0.0.1", "--save", "", ...options], {
     cwd: newFolder(), stdio: ["ignore", "pipe", "inherit"],
   });
   for await (const line of server.stdout) if (String(line).includes("Ready to accept")) break;
@@ -48,6 +48,20 @@ test("killed site keeps its sessions after a restart", async () => {
     assert.equal(await reasonAt(after, evicted), "evicted");
   } finally {
     after.stop();
+  }
+});
+
+test("wrong Redis password ends the start with words", async () => {
+  const redis = await startRedis("--requirepass", "right");
+  try {
+    const url = redis.url.replace("//", "//:wr0ng@");
+    await assert.rejects(startSite("--registry", url), ({ message }) => {
+      assert.match(message, /^the site does not start: error: cannot use the Redis server at redis:.*check the user, the password/);
+      assert.doesNotMatch(message, /wr0ng/);
+      return true;
+    });
+  } finally {
+    redis.stop();
   }
 });
 

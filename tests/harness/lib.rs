@@ -6,13 +6,15 @@ mod redis_server;
 mod registry;
 mod server;
 mod site;
+mod switch_proxy;
 
 pub use browser::{Browser, RequestBuilder, TestResponse};
 pub use pages::{Barrier, configure as pages};
-pub use redis_server::RedisServer;
+pub use redis_server::{RedisServer, find_free_port};
 pub use registry::TestRegistry;
 pub use server::{CONNECTION_TIMEOUT, Server, block_on};
 pub use site::{Site, SiteBuilder, describe_event, seal_anonymous_cookie};
+pub use switch_proxy::SwitchProxy;
 
 /// Compiles the examples of the README.
 #[cfg(doctest)]

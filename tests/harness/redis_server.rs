@@ -57,6 +57,52 @@ impl RedisServer {
         panic!("{} does not start", program());
     }
 
+    /// Starts a replica of this server, and waits until it has copied its records.
+    #[must_use]
+    pub fn start_replica(&self) -> Self {
+        Self::start_replica_of(self.port)
+    }
+
+    /// Starts a replica of the server behind a local port, and waits until it has copied its
+    /// records.
+    #[must_use]
+    pub fn start_replica_of(port: u16) -> Self {
+        let replica = Self::with_options(&["--replicaof", "127.0.0.1", &port.to_string()]);
+        while !replica.is_linked() {
+            thread::sleep(Duration::from_millis(50));
+        }
+        replica
+    }
+
+    /// Returns `true` for a replica with a connection to its primary.
+    fn is_linked(&self) -> bool {
+        let replication: String = self.command(&["INFO", "replication"]);
+        replication.contains("master_link_status:up")
+    }
+
+    /// Waits until this many replicas have all records.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the server is not reachable.
+    pub fn wait_for_replicas(&self, replicas: u32) {
+        let mut pipeline = redis::pipe();
+        // `WAIT` waits for the last write of its own connection.
+        pipeline.cmd("SET").arg("wait").arg(1).ignore().cmd("DEL").arg("wait").ignore();
+        pipeline.cmd("WAIT").arg(replicas).arg(0).ignore();
+        pipeline.exec(&mut self.client().get_connection().unwrap()).unwrap();
+    }
+
+    /// Makes this server a replica of another one.
+    pub fn follow(&self, primary: &Self) {
+        let _: String = self.command(&["REPLICAOF", "127.0.0.1", &primary.port.to_string()]);
+    }
+
+    /// Makes this replica a primary.
+    pub fn promote(&self) {
+        let _: String = self.command(&["REPLICAOF", "NO", "ONE"]);
+    }
+
     /// Starts the server again, on the same port and with the files of its directory.
     ///
     /// # Panics
@@ -64,6 +110,18 @@ impl RedisServer {
     /// Panics if the server does not start.
     pub fn restart(&mut self) {
         self.try_start().unwrap();
+    }
+
+    /// Starts the server again, in cluster mode and without slots.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the server does not start.
+    pub fn restart_in_cluster_mode(&mut self) {
+        let bus = find_free_port().to_string();
+        let options = ["--cluster-enabled", "yes", "--cluster-port", &bus];
+        self.options.extend(options.map(str::to_owned));
+        self.restart();
     }
 
     /// Starts the server again, and waits until it has loaded its file. Until then it responds
@@ -83,7 +141,7 @@ impl RedisServer {
         let mut shell = Command::new("sh")
             .args(["-c", RUN_UNTIL_INPUT_ENDS, "sh", &program()])
             .args(["--port", &self.port.to_string()])
-            .args(["--bind", "127.0.0.1", "--save", "", "--dir"])
+            .args(["--bind", "127.0.0.1", "--save", "", "--repl-diskless-sync-delay", "0", "--dir"])
             .arg(self.directory.path())
             .args(&self.options)
             .stdin(Stdio::piped())
@@ -182,7 +240,8 @@ fn program() -> String {
 
 /// Returns a free port below the range that Linux assigns to outgoing connections. A connection of
 /// another process must not take the port while the server is stopped.
-fn find_free_port() -> u16 {
+#[must_use]
+pub fn find_free_port() -> u16 {
     loop {
         let random = RandomState::new().build_hasher().finish();
         let port = 10_000 + (random % 20_000) as u16;

@@ -26,6 +26,7 @@ pub struct TestRegistry {
     next_failure: Arc<Mutex<Option<&'static str>>>,
     hanging: Arc<Mutex<Option<&'static str>>>,
     is_shared: bool,
+    server_time: Arc<Mutex<Option<Timestamp>>>,
 }
 
 impl TestRegistry {
@@ -33,6 +34,11 @@ impl TestRegistry {
     #[must_use]
     pub fn shared() -> Self {
         Self { is_shared: true, ..Self::default() }
+    }
+
+    /// Sets the time of the server that the processes share.
+    pub fn set_server_time(&self, time: Timestamp) {
+        *lock(&self.server_time) = Some(time);
     }
 
     /// Starts or ends an outage, in which every operation fails.
@@ -166,5 +172,9 @@ impl Registry for TestRegistry {
 
     fn is_shared(&self) -> bool {
         self.is_shared
+    }
+
+    fn server_time(&self) -> Option<Timestamp> {
+        *lock(&self.server_time)
     }
 }

@@ -44,7 +44,7 @@ async fn ordinary_request_is_one_plain_command() {
     let loaded = costs_one_script!(server, registry.load(login.key(), true));
     assert_eq!(loaded.unwrap().open, Some(1));
     // The script itself reads twice.
-    assert_eq!(["hmget", "zlexcount"].map(|command| server.calls(command)), [1, 1]);
+    assert_eq!(["hmget", "zcount"].map(|command| server.calls(command)), [1, 1]);
 }
 
 #[tokio::test]

@@ -225,6 +225,24 @@ async fn ended_records_are_returned_after_a_script_flush() {
     assert_eq!((ended.len(), proxy.has_lost_response()), (1, true));
 }
 
+#[tokio::test]
+async fn end_of_all_sessions_starts_one_generation_despite_a_lost_response() {
+    let server = RedisServer::start();
+    let proxy = Proxy::new(&server, Duration::ZERO);
+    let registry = connect(&proxy).await;
+    for n in 0..50 {
+        registry.commit(login(&format!("user {n}"), &Policy::new())).await.unwrap();
+    }
+    proxy.lose_response();
+    // Fifty users and the unknown one.
+    assert_eq!(registry.end_everyone(revoked()).await.unwrap(), 51);
+    assert!(proxy.has_lost_response());
+    for n in 0..50 {
+        let new = login(&format!("user {n}"), &Policy::new());
+        assert_eq!(committed(registry.commit(new).await.unwrap()).0.generation, 1);
+    }
+}
+
 /// The runtime of a job is not polled between two loads.
 #[test]
 fn idle_runtime_does_not_block_other_runtimes() {

@@ -4,14 +4,21 @@
 
 mod cache;
 mod commands;
+mod example_site;
+mod failover;
+mod io_thread;
+mod lists;
 mod lost_responses;
 mod outage;
+mod permissions;
 mod races;
 mod rate_limits;
+mod replicas;
 #[path = "../rounds.rs"]
 mod rounds;
 mod same_as_memory;
 mod storage;
+mod tls;
 
 use std::time::{Duration, Instant};
 

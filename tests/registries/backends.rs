@@ -106,6 +106,10 @@ impl Registry for InFolder {
     fn is_shared(&self) -> bool {
         self.registry.is_shared()
     }
+
+    fn server_time(&self) -> Option<Timestamp> {
+        self.registry.server_time()
+    }
 }
 
 /// Returns a prefix that no other registry on the shared server has.

@@ -100,6 +100,7 @@ fn random_steps_reach_every_kind_of_outcome() {
         "rotated",
         "too large",
         "updated",
+        "voided",
     ];
     assert_eq!(kinds.into_iter().collect::<Vec<_>>(), expected);
 }
@@ -115,6 +116,7 @@ fn kind(outcome: &Outcome) -> Option<&'static str> {
         Outcome::Refused(_) => "refused",
         Outcome::Reserved => "reserved",
         Outcome::AdoptionClosed => "adoption closed",
+        Outcome::Voided => "voided",
         Outcome::Updated(Update::Updated) => "updated",
         Outcome::Updated(Update::Ended) => "no session",
         Outcome::Updated(Update::TooLarge) => "too large",

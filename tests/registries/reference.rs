@@ -28,7 +28,9 @@ struct State {
     renewed: Vec<(RecordKey, SessionRecord)>,
     reservations: Vec<Reservation>,
     adoption_closed: HashMap<Arc<str>, Timestamp>,
-    adoption_closed_for_all: bool,
+    generation: u64,
+    /// Keys of reserved logins that were voided, with their deadlines.
+    voided: Vec<(RecordKey, Timestamp)>,
 }
 
 #[derive(Clone)]
@@ -128,12 +130,17 @@ impl State {
     }
 
     fn release(&mut self, key: RecordKey) {
+        self.voided.retain(|(other, _)| *other != key);
         self.reservations.retain(|other| other.key() != key);
     }
 
     fn commit(&mut self, login: NewLogin) -> LoginOutcome {
+        self.end_unused(&login.user, login.at);
         if let Some((record, _)) = self.find(login.key()) {
             return LoginOutcome::Committed { record: record.clone(), ended: vec![] };
+        }
+        if self.voided.iter().any(|(key, until)| *key == login.key() && login.at < *until) {
+            return LoginOutcome::Voided;
         }
         if login.adopted_until.is_some() && self.is_adoption_closed(&login) {
             return LoginOutcome::AdoptionClosed;
@@ -148,13 +155,23 @@ impl State {
             ended.extend(self.evict(login.limit, others, &login.eviction()));
         }
         self.release(login.key());
-        let record = SessionRecord::new(&login);
+        let mut record = SessionRecord::new(&login);
+        record.generation = self.generation;
         self.sessions.push(Session { key: login.key(), record: record.clone(), data: login.data });
         LoginOutcome::Committed { record, ended }
     }
 
+    /// Ends the sessions of `user` that no policy accepts any more.
+    fn end_unused(&mut self, user: &str, now: Timestamp) {
+        let own = self.sessions.iter_mut().filter(|session| *session.record.user == *user);
+        for session in own.filter(|session| session.record.leaves_at() <= now) {
+            let end = session.record.final_end();
+            session.end(&end);
+        }
+    }
+
     fn is_adoption_closed(&self, login: &NewLogin) -> bool {
-        self.adoption_closed_for_all
+        self.generation > 0
             || self.adoption_closed.get(&login.user).is_some_and(|until| login.at < *until)
     }
 
@@ -257,8 +274,9 @@ impl State {
     }
 
     fn end_everyone(&mut self, ended: &Ended) -> u64 {
-        self.adoption_closed_for_all = true;
-        self.reservations = vec![];
+        self.generation += 1;
+        let voided = self.reservations.drain(..);
+        self.voided.extend(voided.map(|reservation| (reservation.key(), reservation.until)));
         let ended = self.sessions.iter_mut().filter_map(|session| session.end(ended));
         ended.count().try_into().unwrap()
     }
@@ -360,5 +378,9 @@ impl Registry for Reference {
 
     fn is_shared(&self) -> bool {
         false
+    }
+
+    fn server_time(&self) -> Option<Timestamp> {
+        None
     }
 }

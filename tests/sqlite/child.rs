@@ -133,7 +133,7 @@ pub fn log_out(
     wait(registry.end(EndSessions::new(target, Ended::new(Reason::LoggedOut, NOON))))
 }
 
-/// Records activity at `at`, which needs no write.
+/// Records activity at `at`.
 pub fn record_activity(registry: &SqliteRegistry, login: &NewLogin, at: Timestamp) {
     let update = registry.update(session(login), SessionUpdate::new(at).active(at));
     assert_eq!(wait(update).unwrap(), UpdateOutcome::Updated);

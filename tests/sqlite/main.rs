@@ -1,5 +1,5 @@
-//! `SqliteRegistry` when processes are killed, the disk is full, another program holds the lock, or
-//! a file is moved.
+//! `SqliteRegistry` with several processes, when processes are killed, the disk is full, another
+//! program holds the lock, or a file is moved.
 
 mod child;
 mod full;
@@ -7,3 +7,6 @@ mod kill;
 mod locked;
 mod moved;
 mod refused;
+#[path = "../rounds.rs"]
+mod rounds;
+mod shared;

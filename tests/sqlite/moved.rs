@@ -1,15 +1,13 @@
-//! File that is moved, replaced or loses its lock while a registry has it open.
+//! File that is moved or replaced while a registry has it open.
 
 use std::fs;
 
 use rusqlite::Connection;
-use session_expire::{SqliteRegistry, minutes, registry::Registry};
+use session_expire::registry::Registry;
 
-use crate::child::{
-    Folder, NOON, full_message, log_in, log_out, record_activity, store_data, wait,
-};
+use crate::child::{Folder, full_message, log_in, log_out, store_data, wait};
 
-const FILES: [&str; 4] = ["sessions.db", "sessions.db-wal", "sessions.db-shm", "sessions.db.lock"];
+const FILES: [&str; 3] = ["sessions.db", "sessions.db-wal", "sessions.db-shm"];
 
 fn rename(folder: &Folder, from: &str, to: &str) {
     fs::rename(folder.path().join(from), folder.path().join(to)).unwrap();
@@ -26,15 +24,12 @@ fn replace(folder: &Folder) {
 #[test]
 fn moved_file_fails_all_writes() {
     type Fault = fn(&Folder);
-    let faults: [(&str, Fault); 4] = [
+    let faults: [(&str, Fault); 3] = [
         ("sessions.db: moved", |folder| {
             FILES.iter().for_each(|name| rename(folder, name, &format!("old {name}")))
         }),
         ("sessions.db: moved", |folder| fs::remove_file(folder.file()).unwrap()),
         ("sessions.db: moved", replace),
-        ("sessions.db.lock: moved", |folder| {
-            fs::remove_file(folder.path().join(FILES[3])).unwrap()
-        }),
     ];
     for (words, fault) in faults {
         let folder = Folder::new();
@@ -65,17 +60,4 @@ fn file_that_is_put_back_is_written_again() {
     let key = log_in(&registry, "alice").unwrap().key();
     drop(registry);
     assert!(wait(folder.open().load(key, false)).unwrap().is_some());
-}
-
-#[test]
-fn registry_without_its_lock_writes_nothing() {
-    let folder = Folder::new();
-    let unlocked = folder.open();
-    let login = log_in(&unlocked, "alice").unwrap();
-    record_activity(&unlocked, &login, NOON.plus(minutes(1)));
-    fs::remove_file(folder.path().join(FILES[3])).unwrap();
-    let successor = SqliteRegistry::open(folder.file()).unwrap();
-    log_out(&unlocked, &login).unwrap_err();
-    drop(unlocked); // saves nothing, either
-    assert_eq!(log_out(&successor, &login).unwrap()[0].last_seen, NOON);
 }

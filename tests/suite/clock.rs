@@ -1,7 +1,13 @@
 //! Clocks that are wrong or corrected.
 
-use session_expire::{clock::Timestamp, hours, minutes, seconds};
-use session_expire_tests::{Site, TestRegistry};
+use session_expire::{
+    Policy, SessionExpire,
+    clock::Timestamp,
+    hours, minutes,
+    registry::{Query, Registry},
+    seconds,
+};
+use session_expire_tests::{Site, TestRegistry, block_on};
 
 #[test]
 fn step_back_signs_no_user_out() {
@@ -152,4 +158,21 @@ fn polled_future_login_lasts_one_idle_timeout() {
         after.advance(minutes(2));
     }
     assert_eq!(polled.user_at("/poll"), None);
+}
+
+/// The clock of this process is years ahead of the server's.
+#[test]
+fn time_of_the_server_is_used_without_a_clock_of_the_application() {
+    let registry = TestRegistry::shared();
+    let noon = Timestamp::from_millis(1_767_268_800_000);
+    registry.set_server_time(noon);
+    let builder = SessionExpire::builder(Policy::new()).registry(registry.clone());
+    let expire = builder.build().unwrap();
+    block_on(expire.cookie_for("alice")).unwrap();
+    let record = block_on(registry.list(Query::open("alice"))).unwrap().remove(0);
+    assert_eq!(record.logged_in_at, noon);
+    registry.set_server_time(noon.plus(minutes(5)));
+    assert_eq!(block_on(expire.sessions().list_active("alice")).unwrap().len(), 1);
+    registry.set_server_time(noon.plus(hours(24)));
+    assert_eq!(block_on(expire.sessions().list_active("alice")).unwrap().len(), 0);
 }

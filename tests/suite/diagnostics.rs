@@ -32,7 +32,7 @@ fn visit(browser: &Browser) {
     for path in ["/private", "/vars", "/visits", "/open"] {
         browser.get(path);
     }
-    browser.set_cookie("id", &"a".repeat(26));
+    browser.set_cookie("id", &"a".repeat(30));
     browser.get("/private");
 }
 

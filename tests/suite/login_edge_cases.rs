@@ -97,18 +97,18 @@ async fn wrong_code(handle: SessionHandle) -> HttpResponse {
 /// A key starts with the partition key of its user, which two users may share.
 #[test]
 fn login_over_another_user_ends_their_session() {
-    let same_partition = "m7284644";
-    assert_eq!(partition_key("alice"), partition_key(same_partition));
+    let (first, same_partition) = ("user 18849435", "user 21413909");
+    assert_eq!(partition_key(first), partition_key(same_partition));
     for other in ["bob", same_partition] {
         let site = Site::start();
-        let browser = site.signed_in("alice");
+        let browser = site.signed_in(first);
         let copy = browser.copy();
         browser.sign_in(other);
         assert_eq!(copy.user_at("/private"), None, "{other}");
         assert_eq!(browser.user_at("/private").as_deref(), Some(other));
-        let other_login = format!("{other} signed in");
-        let events =
-            ["alice signed in", "alice ended: logged_out", &other_login, "refused: logged_out"];
+        let [first_login, other_login] = [first, other].map(|user| format!("{user} signed in"));
+        let first_end = format!("{first} ended: logged_out");
+        let events = [&*first_login, &first_end, &other_login, "refused: logged_out"];
         assert_eq!(site.take_events(), events);
     }
 }

@@ -1,6 +1,7 @@
 //! HTTP tests of the middleware, one file per feature, with a manual clock.
 
 mod activity;
+mod admin_sessions;
 mod application_middleware;
 mod caching;
 mod challenge;
@@ -30,6 +31,7 @@ mod outage;
 mod page_token;
 mod passive_requests;
 mod policy_layers;
+mod privacy;
 mod reasons;
 mod renewal;
 mod request_kinds;

@@ -297,7 +297,7 @@ fn adoption_ends_at_its_date() {
 fn session_cookie_prevents_adoption() {
     let (site, cookie) = with_cookie_store();
     let browser = browser_with(&site, &cookie);
-    browser.set_cookie("id", &"a".repeat(26));
+    browser.set_cookie("id", &"a".repeat(30));
     assert_eq!(browser.user_at("/private"), None);
     assert_eq!(site.take_events(), ["refused: unknown"]);
 }

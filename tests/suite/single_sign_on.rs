@@ -96,7 +96,7 @@ fn ended_session_is_replaced_by_new_login() {
 #[test]
 fn login_over_an_unknown_cookie_signs_in() {
     let site = site();
-    let unknown = "a".repeat(26);
+    let unknown = "a".repeat(30);
     let sealed = session_expire_tests::seal_anonymous_cookie("{\"t\":0}");
     for (name, value) in [
         ("id", &*unknown),

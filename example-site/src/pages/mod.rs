@@ -1,7 +1,6 @@
 //! Pages of the site.
 
 mod admin;
-mod admin_sessions;
 mod api;
 mod dashboard;
 mod devices;

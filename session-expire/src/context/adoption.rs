@@ -15,7 +15,6 @@ use crate::{
     migration::{Migration, OldSession},
     policy::{PolicyPatch, limit::Limit},
     registry::StoredSession,
-    request::client_ip::client,
     session::login::{LoginOutcome, NewLogin},
 };
 
@@ -50,8 +49,8 @@ async fn try_adopt(
     };
     let key = old.key;
     // Another request has adopted the session before. It may have ended since.
-    if let Some(StoredSession { record, data, open }) = config.registry.load(key, false).await? {
-        return Ok(LoadedSession::Record(LoadedRecord { key, record, data, open }));
+    if let Some(stored) = config.registry.load(key, false).await? {
+        return Ok(LoadedSession::Record(LoadedRecord::new(key, stored)));
     }
     let login = new_login(config, migration, &old, req).await?;
     let (id, data) = (login.id, Arc::new(login.data.clone()));
@@ -65,10 +64,12 @@ async fn try_adopt(
             if record.ended.is_some() {
                 migration.delete(&old).await;
             }
-            let record = Arc::new(record);
-            Ok(LoadedSession::Record(LoadedRecord { key, record, data, open: None }))
+            let stored = StoredSession::new(Arc::new(record), data, None);
+            Ok(LoadedSession::Record(LoadedRecord::new(key, stored)))
         }
-        LoginOutcome::Refused { .. } | LoginOutcome::AdoptionClosed => Ok(LoadedSession::Anonymous),
+        LoginOutcome::Refused { .. } | LoginOutcome::AdoptionClosed | LoginOutcome::Voided => {
+            Ok(LoadedSession::Anonymous)
+        }
     }
 }
 
@@ -82,13 +83,13 @@ async fn new_login(
     let mut login = config.new_login(user, PolicyPatch::new(), &config.policy).await?;
     login.key = old.key;
     login.logged_in_at = old.logged_in_at;
-    login.client = client(req, &config.proxies);
+    login.client = config.client(req);
     login.adopted_until = Some(migration.until());
     if !login.limit.may_refuse() {
         // A request for an image may adopt the session but must not evict others. The first active
         // request enforces the limit.
         login.limit.max_sessions = Limit::Off;
     }
-    login.data = old.data.clone();
+    login.data = config.stored_data(old.data.clone(), &login.key).unwrap_or_default();
     Ok(login)
 }

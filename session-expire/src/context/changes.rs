@@ -92,7 +92,10 @@ impl RequestContext {
             queue.store_changes(&mut changes);
         }
         self.discard_surplus_messages(&mut changes);
-        changes
+        match self.record().and_then(|loaded| loaded.data_key.as_ref()) {
+            Some(key) => key.seal(changes),
+            None => changes,
+        }
     }
 
     /// Discards new messages if the data would exceed its limit with them. The handler's entries

@@ -7,7 +7,7 @@ use actix_web::HttpRequest;
 
 use crate::{
     config::Config,
-    request::{RequestInfo, client_ip::client, kind::RequestKind, origin::is_from_other_site},
+    request::{RequestInfo, kind::RequestKind, origin::is_from_other_site},
     session::client::Client,
 };
 
@@ -27,7 +27,7 @@ impl RequestFacts {
         Self {
             is_other_site: is_from_other_site(req),
             is_passive: is_unseen || config.is_passive(req),
-            client: client(req, &config.proxies),
+            client: config.client(req),
             info,
         }
     }

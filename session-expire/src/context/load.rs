@@ -8,7 +8,13 @@ use crate::{
     config::Config,
     error::RegistryError,
     registry::{StoredSession, future::RegistryFuture},
-    session::{data::SessionData, key::RecordKey, record::SessionRecord, verdict::Facts},
+    session::{
+        data::SessionData,
+        key::RecordKey,
+        record::SessionRecord,
+        sealed_data::{self, DataKey},
+        verdict::Facts,
+    },
 };
 
 /// Result of the look-up of a request's session key.
@@ -27,8 +33,21 @@ pub(crate) struct LoadedRecord {
     pub(crate) key: RecordKey,
     pub(crate) record: Arc<SessionRecord>,
     pub(crate) data: Arc<SessionData>,
+    /// Key that encrypts the stored data; `None` if it is not encrypted.
+    pub(crate) data_key: Option<DataKey>,
     /// Number of open sessions of the user, if they were counted.
     pub(crate) open: Option<u32>,
+}
+
+impl LoadedRecord {
+    /// Returns a stored record that was loaded by `key`, with decrypted data.
+    pub(crate) fn new(key: RecordKey, stored: StoredSession) -> Self {
+        let StoredSession { record, data, open } = stored;
+        match sealed_data::open(&data, &key) {
+            None => Self { key, record, data, data_key: None, open },
+            Some((data, data_key)) => Self { key, record, data: Arc::new(data), data_key, open },
+        }
+    }
 }
 
 impl LoadedSession {
@@ -47,9 +66,7 @@ impl LoadedSession {
         outcome: Result<Option<StoredSession>, RegistryError>,
     ) -> Self {
         match outcome {
-            Ok(Some(StoredSession { record, data, open })) => {
-                Self::Record(LoadedRecord { key, record, data, open })
-            }
+            Ok(Some(stored)) => Self::Record(LoadedRecord::new(key, stored)),
             Ok(None) => {
                 config.diagnostics.warn_unknown_session();
                 Self::Unknown(key)

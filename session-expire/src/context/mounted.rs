@@ -74,6 +74,7 @@ impl MountedApp {
     }
 
     fn add(&self, patch: &PolicyPatch) {
+        self.config.longest.add(patch);
         if let Some(idle) = patch.idle {
             self.write_interval.set(self.write_interval.get().min(write_interval(idle)));
         }
@@ -103,6 +104,7 @@ impl MountedApp {
             let interval = write_interval(patch.idle.unwrap_or(Limit::Off));
             let counts_sessions = matches!(patch.max_sessions, Some(Limit::At(_)));
             self.config.handler_policies.insert(id, interval, counts_sessions);
+            self.config.longest.add(patch);
             self.handlers.borrow_mut().insert((below, handler.handler), id);
             id
         })

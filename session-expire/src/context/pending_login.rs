@@ -12,7 +12,6 @@ use crate::{
     error::RegistryError,
     event::Event,
     policy::PolicyPatch,
-    request::client_ip::client,
     session::{
         client::Client,
         ended::Ended,
@@ -97,7 +96,7 @@ impl RequestContext {
         login_policy: PolicyPatch,
         req: &HttpRequest,
     ) -> Result<LoginReservation, RegistryError> {
-        let client = client(req, &self.config().proxies);
+        let client = self.config().client(req);
         let login = self.new_login(user, login_policy, client).await?;
         let mut guard = LoginGuard::new(self.config(), login.key);
         match self.reserve(&login).await? {

@@ -7,7 +7,7 @@ use std::{rc::Rc, sync::Arc};
 
 use super::mounted::MountedApp;
 use crate::{
-    policy::{Policy, PolicyPatch, merge::SessionPatches},
+    policy::{Policy, PolicyPatch},
     session::record::SessionRecord,
 };
 
@@ -96,11 +96,7 @@ fn own_policy(
 ) -> Option<Arc<Policy>> {
     let record =
         record.filter(|record| record.login_policy.is_some() || record.user_policy.is_some())?;
-    let patches = SessionPatches {
-        login: record.login_policy.as_deref(),
-        user: record.user_policy.as_deref(),
-    };
-    patches.on_page(app, layers, layered)
+    record.patches().on_page(app, layers, layered)
 }
 
 /// Returns the policy in force for `record` on a page without layers.

@@ -149,7 +149,8 @@ async fn record_activity(
         return Ok(context.verdict());
     };
     let (config, now) = (context.config(), context.config().now());
-    let update = SessionUpdate::new(now).active(context.now.minus(idle_for));
+    let mut update = SessionUpdate::new(now).active(context.now.minus(idle_for));
+    update.longest = Some(config.longest(loaded.record.patches()));
     config.registry.update(loaded.record.session_ref(), update).await?;
     let reloaded = config.registry.load(loaded.key, false).await?;
     let facts = reloaded.map_or(Facts::Unknown, |loaded| loaded.record.facts());

@@ -14,6 +14,7 @@ use actix_web::{Error, FromRequest, HttpRequest, dev::Payload};
 use crate::{
     context::{RequestContext, access::AccessState},
     error::RegistryError,
+    policy::merge::SessionPatches,
     policy::{Policy, PolicyPatch},
     session::{key::PublicId, signing_key::SigningKey, update::SessionUpdate, verdict::Verdict},
     sessions::Sessions,
@@ -130,7 +131,10 @@ impl SessionHandle {
         let Some(loaded) = self.context.record() else { return Ok(()) };
         let config = self.context.config();
         let mut update = SessionUpdate::new(config.now());
-        update.user_policy = Some(config.user_policy(&loaded.record.user).await?);
+        let user_policy = config.user_policy(&loaded.record.user).await?;
+        let patches = SessionPatches { user: user_policy.as_deref(), ..loaded.record.patches() };
+        update.longest = Some(config.longest(patches));
+        update.user_policy = Some(user_policy);
         update.signing_key = Some(SigningKey::random());
         config.registry.update(loaded.record.session_ref(), update).await.map(drop)
     }

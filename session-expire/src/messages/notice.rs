@@ -111,21 +111,40 @@ impl<'a> Notice<'a> {
     pub fn new(reason: Reason, languages: &'a Languages) -> Self {
         Self { reason, cause: None, languages, device: None, at: None }
     }
-}
 
-/// Returns the text for applications without `texts`.
-pub(crate) fn default_text(notice: &Notice<'_>) -> String {
-    let text = match notice.reason {
-        Reason::Idle => "You were signed out because you had not been active for a while.",
-        Reason::Absolute => "You were signed out because your session had reached its time limit.",
-        Reason::Evicted => return evicted_text(notice),
-        Reason::Revoked => "You were signed out from another device.",
-        Reason::LoggedOut => "You have signed out.",
-        Reason::Unknown | Reason::Renewed => {
-            "Your session is no longer valid. Please sign in again."
-        }
-    };
-    text.to_owned()
+    /// Returns the default text, an English sentence per reason. It does not name the cause.
+    ///
+    /// ```
+    /// use session_expire::{Policy, SessionExpire, page::Notice};
+    ///
+    /// fn text(notice: &Notice<'_>) -> String {
+    ///     match notice.cause {
+    ///         Some("administrator") => "An administrator has signed you out.".to_owned(),
+    ///         _ => notice.default_text(),
+    ///     }
+    /// }
+    ///
+    /// let expire = SessionExpire::builder(Policy::new()).ended_texts(text).build()?;
+    /// # Ok::<(), session_expire::error::ConfigError>(())
+    /// ```
+    #[must_use]
+    pub fn default_text(&self) -> String {
+        let text = match self.reason {
+            Reason::Idle => "You were signed out because you had not been active for a while.",
+            Reason::Absolute => {
+                "You were signed out because your session had reached its time limit."
+            }
+            Reason::Evicted => return evicted_text(self),
+            // Any device or administrator may have ended it: only the application knows.
+            Reason::Revoked if self.cause.is_some() => "You were signed out. Please sign in again.",
+            Reason::Revoked => "You were signed out from another device.",
+            Reason::LoggedOut => "You have signed out.",
+            Reason::Unknown | Reason::Renewed => {
+                "Your session is no longer valid. Please sign in again."
+            }
+        };
+        text.to_owned()
+    }
 }
 
 /// Returns the text about an evicted session.
@@ -149,6 +168,15 @@ fn evicted_text(notice: &Notice<'_>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn default_text_of_a_cause_names_no_device() {
+        let languages = Languages::default();
+        let mut notice = Notice::new(Reason::Revoked, &languages);
+        assert_eq!(notice.default_text(), "You were signed out from another device.");
+        notice.cause = Some("administrator");
+        assert_eq!(notice.default_text(), "You were signed out. Please sign in again.");
+    }
 
     #[test]
     fn languages_are_sorted_by_preference() {

@@ -2,20 +2,23 @@
 //!
 //! A middleware that was built has no contradictory option.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
-use super::{SessionExpire, builder::SessionExpireBuilder};
+use super::{SessionExpire, builder::SessionExpireBuilder, set_back::ReportingClock};
 #[cfg(feature = "metrics")]
-use crate::registry::{Registry, metrics::MeasuredRegistry};
+use crate::registry::metrics::MeasuredRegistry;
 use crate::{
     config::Config,
     cookies::CookieConfig,
     error::ConfigError,
     migration::Migration,
-    policy::{limit::Limit, local_path::local_path},
-    registry::memory::MemoryRegistry,
+    policy::{limit::Limit, local_path::local_path, longest::LongestTimeouts},
+    registry::{Registry, memory::MemoryRegistry},
     request::origin::AllowedOrigins,
-    time::clock::MonotonicClock,
+    time::{
+        Timestamp,
+        clock::{Clock, MonotonicClock, SystemClock},
+    },
 };
 
 impl SessionExpireBuilder {
@@ -48,10 +51,13 @@ impl SessionExpireBuilder {
         }
         #[cfg(feature = "metrics")]
         let registry: Arc<dyn Registry> = Arc::new(MeasuredRegistry(registry));
-        registry.on_start(self.clock.now());
+        let clock = self.clock.unwrap_or_else(|| Arc::new(RegistryClock::new(&registry)));
+        registry.on_start(clock.now());
+        let clock = reporting(clock, &registry);
         Ok(SessionExpire::new(Config {
+            longest: LongestTimeouts::new(self.policy.limits()),
             policy: Arc::new(self.policy),
-            clock: Arc::new(MonotonicClock::new(self.clock, registry.is_shared())),
+            clock: Arc::new(MonotonicClock::new(clock, registry.is_shared())),
             registry,
             texts: self.texts,
             dialog_texts: self.dialog_texts,
@@ -64,6 +70,7 @@ impl SessionExpireBuilder {
             challenge_anonymous: self.challenge_anonymous,
             user_policy: self.user_policy,
             proxies: self.proxies,
+            privacy: self.privacy,
             allowed_origins: AllowedOrigins::parse(&self.allowed_origins)?,
             cookies,
             login_keeps: self.login_keeps,
@@ -72,6 +79,39 @@ impl SessionExpireBuilder {
             diagnostics: <_>::default(),
             cancellations: <_>::default(),
         }))
+    }
+}
+
+/// Returns a clock that reports to a registry whose processes share it when it was set back. For
+/// other registries, [`MonotonicClock`] or the clock of a server suffices.
+fn reporting(clock: Arc<dyn Clock>, registry: &Arc<dyn Registry>) -> Arc<dyn Clock> {
+    match registry.is_shared() && registry.server_time().is_none() {
+        true => Arc::new(ReportingClock::new(clock, registry)),
+        false => clock,
+    }
+}
+
+/// Clock of the server that the processes share, if the registry has one, else the system clock.
+struct RegistryClock {
+    registry: Arc<dyn Registry>,
+    system: SystemClock,
+}
+
+impl RegistryClock {
+    fn new(registry: &Arc<dyn Registry>) -> Self {
+        Self { registry: Arc::clone(registry), system: SystemClock::default() }
+    }
+}
+
+impl fmt::Debug for RegistryClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RegistryClock")
+    }
+}
+
+impl Clock for RegistryClock {
+    fn now(&self) -> Timestamp {
+        self.registry.server_time().unwrap_or_else(|| self.system.now())
     }
 }
 

@@ -14,8 +14,8 @@ use crate::{
     migration::Migration,
     policy::Policy,
     registry::Registry,
-    request::client_ip::TrustedProxy,
-    time::clock::{Clock, SystemClock},
+    request::{client_ip::TrustedProxy, privacy::Privacy},
+    time::clock::Clock,
 };
 
 /// Builder for [`SessionExpire`].
@@ -35,12 +35,13 @@ use crate::{
 pub struct SessionExpireBuilder {
     pub(super) policy: Policy,
     pub(super) registry: Option<Arc<dyn Registry>>,
-    pub(super) clock: Arc<dyn Clock>,
+    pub(super) clock: Option<Arc<dyn Clock>>,
     pub(super) identity_key: &'static str,
     pub(super) prefix: Arc<str>,
     pub(super) logout_url: Arc<str>,
     pub(super) challenge_anonymous: bool,
     pub(super) proxies: Vec<TrustedProxy>,
+    pub(super) privacy: Privacy,
     pub(super) allowed_origins: Vec<String>,
     pub(super) cookies: CookieConfig,
     pub(super) login_keeps: Option<Vec<Box<str>>>,
@@ -73,12 +74,13 @@ impl SessionExpire {
         SessionExpireBuilder {
             policy,
             registry: None,
-            clock: Arc::new(SystemClock::default()),
+            clock: None,
             identity_key: IDENTITY_KEY,
             prefix: Arc::from("/session"),
             logout_url: Arc::from("/logout"),
             challenge_anonymous: true,
             proxies: vec![],
+            privacy: Privacy::default(),
             allowed_origins: vec![],
             cookies: CookieConfig::new(),
             login_keeps: None,
@@ -101,10 +103,11 @@ impl SessionExpireBuilder {
         self
     }
 
-    /// Sets the clock. Default: [`SystemClock`]. Tests use a
+    /// Sets the clock. Default: the clock of the registry's server if it has one, else the
+    /// [`SystemClock`](crate::clock::SystemClock). Tests use a
     /// [`ManualClock`](crate::clock::ManualClock).
     pub fn clock(mut self, clock: impl Clock) -> Self {
-        self.clock = Arc::new(clock);
+        self.clock = Some(Arc::new(clock));
         self
     }
 

@@ -44,8 +44,8 @@ impl SessionExpireBuilder {
         self
     }
 
-    /// Sets the function that returns the text about an ended session, by reason and language
-    /// (`Accept-Language`). Default: an English sentence per reason.
+    /// Sets the function that returns the text about an ended session, by reason, cause and language
+    /// (`Accept-Language`). Default: [`Notice::default_text`], an English sentence per reason.
     ///
     /// A policy's [`message`](crate::Policy::message) takes precedence. If the text is empty, no
     /// message is shown.

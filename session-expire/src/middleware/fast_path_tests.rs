@@ -109,6 +109,10 @@ impl Registry for CountingRegistry {
     fn is_shared(&self) -> bool {
         false
     }
+
+    fn server_time(&self) -> Option<Timestamp> {
+        self.inner.server_time()
+    }
 }
 
 /// The session cookie of a request.

@@ -13,8 +13,10 @@ pub(crate) mod cookie_options;
 mod fast_path_tests;
 pub(crate) mod inner_service;
 pub(crate) mod policy_layer;
+mod privacy;
 pub(crate) mod response_future;
 pub(crate) mod service;
+mod set_back;
 #[cfg(feature = "testing")]
 mod testing;
 

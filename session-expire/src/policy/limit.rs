@@ -6,6 +6,7 @@ use std::{borrow::Cow, fmt, str::FromStr, time::Duration};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use super::PolicyPatch;
 use crate::{
     error::{ConfigError, DurationError},
     time::{format_duration, parse_duration},
@@ -224,11 +225,26 @@ impl Serialize for Overflow {
     }
 }
 
-/// Timeouts of a policy.
+/// Timeouts of a policy, or the longest ones of several policies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Limits {
     /// See [`Policy::idle`](crate::Policy::idle).
     pub(crate) idle: Limit<Duration>,
     /// See [`Policy::absolute`](crate::Policy::absolute).
     pub(crate) absolute: Limit<Duration>,
+}
+
+impl Limits {
+    /// Returns the longer timeouts of two policies.
+    pub(crate) fn longer(self, other: Self) -> Self {
+        Self { idle: self.idle.laxer(other.idle), absolute: self.absolute.laxer(other.absolute) }
+    }
+
+    /// Returns the longer timeouts of these and a patch.
+    pub(crate) fn longer_with(self, patch: &PolicyPatch) -> Self {
+        self.longer(Self {
+            idle: patch.idle.unwrap_or(self.idle),
+            absolute: patch.absolute.unwrap_or(self.absolute),
+        })
+    }
 }

@@ -6,7 +6,10 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    Policy, PolicyPatch, limit::Limit, options::policy_options, validation::capped_warning,
+    Policy, PolicyPatch,
+    limit::{Limit, Limits},
+    options::policy_options,
+    validation::capped_warning,
 };
 
 /// Option of a patch, which is merged into the same option of another policy.
@@ -124,6 +127,13 @@ impl SessionPatches<'_> {
             Some(user) => Some(Arc::new(user.over(login.as_ref().unwrap_or(layered)))),
             None => login.map(Arc::new),
         }
+    }
+
+    /// Returns the longest timeouts of any page for this session. `mounted` are the longest ones of
+    /// the application and its layers.
+    pub(crate) fn longest(self, mounted: Limits) -> Limits {
+        let patches = self.login.into_iter().chain(self.user);
+        patches.fold(mounted, Limits::longer_with)
     }
 
     /// Returns the policy for a login on a page with the policy `layered`.

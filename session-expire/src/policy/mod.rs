@@ -5,6 +5,7 @@
 pub(crate) mod handler_policies;
 pub(crate) mod limit;
 pub(crate) mod local_path;
+pub(crate) mod longest;
 pub(crate) mod merge;
 mod options;
 mod patch;
@@ -15,7 +16,7 @@ use std::{sync::Arc, time::Duration};
 
 pub use self::patch::PolicyPatch;
 #[cfg(any(feature = "redis", feature = "sqlite"))]
-pub(crate) use self::serde::to_text;
+pub(crate) use self::serde::{from_stored, to_text};
 use self::{
     limit::{Limit, Limits, Overflow},
     options::{policy_default, policy_options, policy_type, policy_value},

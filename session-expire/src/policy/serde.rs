@@ -208,6 +208,26 @@ pub(crate) fn to_text(patch: &PolicyPatch) -> serde_json::Result<String> {
     Ok(text)
 }
 
+/// Reads the text of a patch from a registry. Options and values that only a newer version defines
+/// are ignored.
+///
+/// # Errors
+///
+/// Returns an error if the text is not a JSON object, or if its options contradict each other.
+#[cfg(any(feature = "redis", feature = "sqlite"))]
+pub(crate) fn from_stored(text: &str) -> serde_json::Result<PolicyPatch> {
+    let mut options: serde_json::Map<_, _> = serde_json::from_str(text)?;
+    options.retain(|key, value| {
+        let option = serde_json::Map::from_iter([(key.clone(), value.clone())]);
+        let read = serde_json::from_value::<PolicyPatch>(option.into());
+        if let Err(error) = &read {
+            tracing::warn!(event = "sys_policy_option_ignored", %error, "unknown policy option");
+        }
+        read.is_ok()
+    });
+    serde_json::from_value(options.into())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -261,6 +281,16 @@ mod tests {
             let json = serde_json::to_string(&patch).unwrap();
             assert_eq!(serde_json::from_str::<PolicyPatch>(&json).unwrap(), patch, "{json}");
         }
+    }
+
+    #[test]
+    #[cfg(any(feature = "redis", feature = "sqlite"))]
+    fn stored_options_of_a_newer_version_are_ignored() {
+        let text = r#"{"idle": "10m", "new": [1], "overflow": "newer", "max_sessions": 2}"#;
+        let expected = PolicyPatch::new().idle(minutes(10)).max_sessions(2);
+        assert_eq!(from_stored(text).unwrap(), expected);
+        assert!(from_stored("[]").is_err());
+        assert!(from_stored(r#"{"idle": "1m", "warn": "2m"}"#).is_err());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! Every operation locks one shard of the [index](super::index) and completes at once. It is the
 //! default registry of the middleware.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use super::{
     Registry, RegistryFuture, StoredSession, UserExport,
@@ -47,21 +47,19 @@ use crate::{
 /// assert_eq!(registry.len(), 1);
 /// # Ok(()) }
 /// ```
-pub struct MemoryRegistry {
-    index: Index,
-    history_limit: Limit<u32>,
-}
+pub struct MemoryRegistry(Index);
 
 impl MemoryRegistry {
     /// Returns an empty registry.
     #[must_use]
     pub fn new() -> Self {
-        Self { index: Index::new(), history_limit: Limit::At(20) }
+        Self(Index::new())
     }
 
     /// Sets how many ended sessions of each user the history keeps. Default: 20.
     ///
-    /// `Limit::At(0)` keeps none; `Limit::Off` keeps all ended sessions of the last 90 days.
+    /// `Limit::At(0)` keeps none; `Limit::Off` keeps all until their
+    /// [`history_age`](Self::history_age).
     ///
     /// ```
     /// use session_expire::{Limit, MemoryRegistry};
@@ -69,14 +67,23 @@ impl MemoryRegistry {
     /// ```
     #[must_use]
     pub fn history_limit(mut self, limit: Limit<u32>) -> Self {
-        self.history_limit = limit;
+        self.0.history.count = limit;
+        self
+    }
+
+    /// Sets how long an ended session stays in the history after its end. Default: 90 days.
+    ///
+    /// Logins remove older sessions, at most once an hour.
+    #[must_use]
+    pub fn history_age(mut self, age: Duration) -> Self {
+        self.0.history.age = age;
         self
     }
 
     /// Returns the number of records in memory, including ended ones.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.index.shards().map(|shard| shard.len()).sum()
+        self.0.shards().map(|shard| shard.len()).sum()
     }
 
     /// Returns `true` if there are no records.
@@ -86,11 +93,12 @@ impl MemoryRegistry {
     }
 
     fn apply_login(&self, login: NewLogin) -> LoginOutcome {
-        let mut shard = self.index.shard(login.key.partition_key());
+        let mut shard = self.0.shard(login.key.partition_key());
+        shard.end_unused_of(&login.user, login.at, self.0.history);
         if shard.needs_purge(login.at) {
-            shard.purge(login.at);
+            shard.purge(login.at, self.0.history);
         }
-        let record = SessionRecord::new(&login);
+        let record = shard.new_record(&login);
         match shard.decide_commit(login) {
             LoginDecision::Commit(writes) => {
                 let ended = self.apply(&mut shard, *writes);
@@ -101,12 +109,13 @@ impl MemoryRegistry {
             }
             LoginDecision::Refuse { active } => LoginOutcome::Refused { active },
             LoginDecision::AdoptionClosed => LoginOutcome::AdoptionClosed,
+            LoginDecision::Voided => LoginOutcome::Voided,
         }
     }
 
     fn apply(&self, shard: &mut Shard, writes: WriteSet) -> Vec<SessionRecord> {
         let ended = shard.apply(writes);
-        ended.iter().for_each(|record| shard.prune(&record.user, self.history_limit));
+        ended.iter().for_each(|record| shard.prune(&record.user, self.0.history.count));
         ended
     }
 }
@@ -129,11 +138,11 @@ fn ready<'a, T>(outcome: T) -> RegistryFuture<'a, T> {
 
 impl Registry for MemoryRegistry {
     fn load(&self, key: RecordKey, count_open: bool) -> RegistryFuture<'_, Option<StoredSession>> {
-        ready(self.index.shard(key.partition_key()).load(&key, count_open))
+        ready(self.0.shard(key.partition_key()).load(&key, count_open))
     }
 
     fn reserve(&self, reservation: Reservation) -> RegistryFuture<'_, ReserveOutcome> {
-        let mut shard = self.index.shard(reservation.key.partition_key());
+        let mut shard = self.0.shard(reservation.key.partition_key());
         ready(match shard.decide_reserve(&reservation) {
             ReserveDecision::Reserve(writes) => {
                 shard.apply(writes);
@@ -148,7 +157,7 @@ impl Registry for MemoryRegistry {
     }
 
     fn cancel(&self, key: RecordKey, ended: Ended) -> RegistryFuture<'_, ()> {
-        let mut shard = self.index.shard(key.partition_key());
+        let mut shard = self.0.shard(key.partition_key());
         let writes = shard.decide_cancel(key, &ended);
         self.apply(&mut shard, writes);
         ready(())
@@ -159,21 +168,21 @@ impl Registry for MemoryRegistry {
         session: SessionRef,
         update: SessionUpdate,
     ) -> RegistryFuture<'_, UpdateOutcome> {
-        let mut shard = self.index.shard_of_user(&session.user);
+        let mut shard = self.0.shard_of_user(&session.user);
         let (outcome, writes) = shard.decide_update(&session, &update);
         shard.apply(writes);
         ready(outcome)
     }
 
     fn rotate(&self, rotation: KeyRotation) -> RegistryFuture<'_, RotationOutcome> {
-        let mut shard = self.index.shard_of_user(&rotation.session.user);
+        let mut shard = self.0.shard_of_user(&rotation.session.user);
         let (outcome, writes) = shard.decide_rotation(&rotation);
         shard.apply(writes);
         ready(outcome)
     }
 
     fn end(&self, end: EndSessions) -> RegistryFuture<'_, Vec<SessionRecord>> {
-        let mut shard = self.index.shard(&end.target.partition_key());
+        let mut shard = self.0.shard(&end.target.partition_key());
         let writes = shard.decide_end(&end);
         ready(self.apply(&mut shard, writes))
     }
@@ -184,25 +193,21 @@ impl Registry for MemoryRegistry {
         limit: SessionLimit,
         ended: Ended,
     ) -> RegistryFuture<'_, Vec<SessionRecord>> {
-        let mut shard = self.index.shard_of_user(&session.user);
+        let mut shard = self.0.shard_of_user(&session.user);
         let writes = shard.decide_limit(&session, limit, &ended);
         ready(self.apply(&mut shard, writes))
     }
 
     fn list(&self, query: Query) -> RegistryFuture<'_, Vec<SessionRecord>> {
-        ready(self.index.list(&query))
+        ready(self.0.list(&query))
     }
 
     fn end_everyone(&self, ended: Ended) -> RegistryFuture<'_, u64> {
-        let ended_sessions = self.index.shards().map(|mut shard| {
-            let writes = shard.decide_end_everyone(&ended);
-            self.apply(&mut shard, writes).len()
-        });
-        ready(u64::try_from(ended_sessions.sum::<usize>()).unwrap_or(u64::MAX))
+        ready(u64::try_from(self.0.end_everyone(ended)).unwrap_or(u64::MAX))
     }
 
     fn erase(&self, user: Arc<str>) -> RegistryFuture<'_, u64> {
-        let mut shard = self.index.shard_of_user(&user);
+        let mut shard = self.0.shard_of_user(&user);
         let count = shard.count(&user);
         let writes = shard.decide_erase(&user);
         shard.apply(writes);
@@ -210,7 +215,7 @@ impl Registry for MemoryRegistry {
     }
 
     fn export(&self, user: Arc<str>) -> RegistryFuture<'_, UserExport> {
-        ready(self.index.shard_of_user(&user).export(&user))
+        ready(self.0.shard_of_user(&user).export(&user))
     }
 
     fn enforces_limits(&self) -> bool {
@@ -218,13 +223,17 @@ impl Registry for MemoryRegistry {
     }
 
     fn on_start(&self, now: Timestamp) {
-        for session in self.index.ahead_of(now) {
+        for session in self.0.ahead_of(now) {
             drop(self.update(session, SessionUpdate::new(now)));
         }
     }
 
     fn is_shared(&self) -> bool {
         false
+    }
+
+    fn server_time(&self) -> Option<Timestamp> {
+        None
     }
 }
 

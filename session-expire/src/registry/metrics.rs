@@ -122,6 +122,10 @@ impl Registry for MeasuredRegistry {
     fn is_shared(&self) -> bool {
         self.0.is_shared()
     }
+
+    fn server_time(&self) -> Option<Timestamp> {
+        self.0.server_time()
+    }
 }
 
 #[cfg(test)]

@@ -23,6 +23,13 @@ pub(crate) mod sqlite;
 
 use std::sync::Arc;
 
+/// The crate redis, whose [`Client`](redis_rs::Client) names a server for
+/// [`RedisRegistry::from_client`](crate::RedisRegistry::from_client).
+#[cfg(feature = "redis")]
+pub use ::redis as redis_rs;
+#[doc(no_inline)]
+pub use ipnet::IpNet;
+
 #[cfg(feature = "conformance")]
 #[doc(inline)]
 pub use self::conformance::conformance_tests;
@@ -155,10 +162,17 @@ pub trait Registry: Send + Sync + 'static {
     fn list(&self, query: Query) -> RegistryFuture<'_, Vec<SessionRecord>>;
 
     /// Ends all sessions of all users, voids all reservations and closes adoption. Returns the
-    /// number of ended sessions.
+    /// number of sessions that were open.
+    ///
+    /// It increments the registry's generation number. Every record has the
+    /// [generation](SessionRecord::generation) of its login; an open record with a lower one than
+    /// the registry's has ended with the first `ended` after its login. The time of this operation
+    /// does not depend on the number of records. The login of a voided reservation commits nothing:
+    /// its outcome is [`LoginOutcome::Voided`].
     fn end_everyone(&self, ended: Ended) -> RegistryFuture<'_, u64>;
 
-    /// Deletes all records of `user`, including open ones, and returns their number.
+    /// Deletes all records of `user`, including open ones, and returns their number. Afterwards the
+    /// registry contains the user's name nowhere.
     fn erase(&self, user: Arc<str>) -> RegistryFuture<'_, u64>;
 
     /// Returns all stored records and data of `user`.
@@ -168,11 +182,13 @@ pub trait Registry: Send + Sync + 'static {
     /// is a configuration error.
     fn enforces_limits(&self) -> bool;
 
-    /// Called at `now` when a middleware starts to use the registry.
+    /// Called at `now` when a middleware starts to use the registry. If the registry is
+    /// [shared](Self::is_shared) and has no [`server_time`](Self::server_time), it is called again
+    /// after the clock was set back by more than 10 seconds.
     ///
-    /// A registry that is not [shared](Self::is_shared) and whose records survive a restart
-    /// corrects the records that are [ahead](SessionRecord::is_ahead_of) of `now`. Otherwise unused
-    /// sessions would stay active after the clock was wrong.
+    /// A registry whose records survive a restart corrects the records that are
+    /// [ahead](SessionRecord::is_ahead_of) of `now`, unless its processes may have different
+    /// clocks. Otherwise unused sessions would stay active after the clock was wrong.
     fn on_start(&self, now: Timestamp);
 
     /// Returns `true` if several processes use the records at the same time.
@@ -181,4 +197,12 @@ pub trait Registry: Send + Sync + 'static {
     /// continues from the latest time that it has seen. With a shared registry it uses the new
     /// time: otherwise it would end sessions that are active for the other processes.
     fn is_shared(&self) -> bool;
+
+    /// Returns the current time of the clock that the processes share, such as that of a database
+    /// server; `None` without one.
+    ///
+    /// The middleware uses it instead of the system clock. Otherwise a process whose clock is wrong
+    /// would end the sessions of the other processes. It is called for every request and must not
+    /// wait.
+    fn server_time(&self) -> Option<Timestamp>;
 }

@@ -6,8 +6,10 @@
 
 use std::sync::Arc;
 
+use ipnet::IpNet;
+
 use crate::{
-    session::{key::PublicId, record::SessionRecord},
+    session::{key::PublicId, reason::Reason, record::SessionRecord},
     time::Timestamp,
 };
 
@@ -34,6 +36,16 @@ pub struct Query {
     pub user: Option<Arc<str>>,
     /// `Some(true)` for ended records, `Some(false)` for open ones, `None` for both.
     pub ended: Option<bool>,
+    /// Reason of the end; `None` for all records.
+    pub reason: Option<Reason>,
+    /// Cause of the end; `None` for all records.
+    pub cause: Option<Arc<str>>,
+    /// Earliest time of the login; `None` for any.
+    pub from: Option<Timestamp>,
+    /// Time before which the login was; `None` for any.
+    pub before: Option<Timestamp>,
+    /// Network of the client of the login or of the last activity; `None` for any.
+    pub network: Option<IpNet>,
     /// Cursor of the last record of the previous page; `None` for the first page.
     pub after: Option<(Timestamp, PublicId)>,
     /// Maximum number of records; `None` for all.
@@ -70,6 +82,42 @@ impl Query {
         self
     }
 
+    /// Sets the field `reason`: only records that ended for this reason. Default: `None`, all.
+    #[must_use]
+    pub fn reason(mut self, reason: impl Into<Option<Reason>>) -> Self {
+        self.reason = reason.into();
+        self
+    }
+
+    /// Sets the field `cause`: only records that ended with this cause. Default: `None`, all.
+    #[must_use]
+    pub fn cause(mut self, cause: impl Into<Arc<str>>) -> Self {
+        self.cause = Some(cause.into());
+        self
+    }
+
+    /// Sets the field `from`, the earliest time of the login. Default: `None`, any.
+    #[must_use]
+    pub fn from(mut self, earliest: impl Into<Option<Timestamp>>) -> Self {
+        self.from = earliest.into();
+        self
+    }
+
+    /// Sets the field `before`: only logins before this time. Default: `None`, any.
+    #[must_use]
+    pub fn before(mut self, end: impl Into<Option<Timestamp>>) -> Self {
+        self.before = end.into();
+        self
+    }
+
+    /// Sets the field `network`: only records whose client, at the login or at the last activity,
+    /// has an address in this network. Default: `None`, any.
+    #[must_use]
+    pub fn network(mut self, network: impl Into<Option<IpNet>>) -> Self {
+        self.network = network.into();
+        self
+    }
+
     /// Sets the field `after`: the [`cursor`](Self::cursor) of the last record of the previous
     /// page. Default: `None`, the first page.
     #[must_use]
@@ -91,6 +139,17 @@ impl Query {
         self.user.as_ref().is_none_or(|user| *user == record.user)
             && self.ended.is_none_or(|ended| ended == record.ended.is_some())
             && self.after.is_none_or(|after| Self::cursor(record) < after)
+            && self.from.is_none_or(|from| from <= record.logged_in_at)
+            && self.before.is_none_or(|before| record.logged_in_at < before)
+            && self.matches_end(record)
+            && self.network.is_none_or(|network| has_client_in(record, network))
+    }
+
+    fn matches_end(&self, record: &SessionRecord) -> bool {
+        let ended = record.ended.as_ref();
+        let cause = || ended.and_then(|ended| ended.cause.as_ref());
+        self.reason.is_none_or(|reason| ended.is_some_and(|ended| ended.reason == reason))
+            && self.cause.as_ref().is_none_or(|wanted| cause() == Some(wanted))
     }
 
     /// Sorts matching records, newest login first, and returns the first ones up to the limit.
@@ -105,5 +164,44 @@ impl Query {
     #[must_use]
     pub fn cursor(record: &SessionRecord) -> (Timestamp, PublicId) {
         (record.logged_in_at, record.id)
+    }
+}
+
+fn has_client_in(record: &SessionRecord, network: IpNet) -> bool {
+    let clients = record.last_client.as_deref().into_iter().chain([&record.client]);
+    clients.filter_map(|client| client.ip).any(|ip| network.contains(&ip.to_canonical()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::{client::Client, ended::Ended, login::NewLogin};
+    use crate::{policy::Policy, time::seconds};
+
+    #[test]
+    fn query_matches_end_time_and_network() {
+        let noon = Timestamp::from_millis(1_767_268_800_000);
+        let mut record = SessionRecord::new(&NewLogin::new("alice", noon, &Policy::new()));
+        record.client.ip = "::ffff:192.0.2.7".parse().ok();
+        record.last_client = Some(Client::new("2001:db8::7".parse().ok(), "").into());
+        record.end(Ended::new(Reason::Revoked, noon).with_cause("incident"));
+        let network = |text: &str| Query::new().network(text.parse::<IpNet>().ok());
+        for (query, expected) in [
+            (Query::new().reason(Reason::Revoked), true),
+            (Query::new().reason(Reason::Idle), false),
+            (Query::new().cause("incident"), true),
+            (Query::new().cause("other"), false),
+            (Query::new().from(noon), true),
+            (Query::new().from(noon.plus(seconds(1))), false),
+            (Query::new().before(noon), false),
+            (Query::new().before(noon.plus(seconds(1))), true),
+            (network("192.0.2.0/24"), true),
+            (network("192.0.3.0/24"), false),
+            (network("2001:db8::/32"), true),
+        ] {
+            assert_eq!(query.matches(&record), expected, "{query:?}");
+        }
+        record.ended = None;
+        assert!(!Query::new().reason(Reason::Revoked).matches(&record));
     }
 }

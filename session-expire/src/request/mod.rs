@@ -6,10 +6,14 @@ pub(crate) mod client_ip;
 pub(crate) mod header_names;
 pub(crate) mod kind;
 pub(crate) mod origin;
+pub(crate) mod privacy;
 pub(crate) mod return_path;
 pub(crate) mod user_agent;
 
-pub use self::{client_ip::TrustedProxy, origin::is_cross_site, user_agent::device_name};
+pub use self::{
+    client_ip::TrustedProxy, origin::is_cross_site, privacy::RecordedAddress,
+    user_agent::device_name,
+};
 pub use crate::policy::local_path::local_path;
 use actix_web::{
     HttpRequest,

@@ -12,10 +12,11 @@ use std::{
 
 use rand::{RngExt, distr::Alphanumeric};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use sha2::{Digest, Sha256};
 
 use crate::error::InvalidPublicId;
 
-/// Secret key of a session record: a partition key of 4 characters, then 22 random letters and
+/// Secret key of a session record: a partition key of 8 characters, then 22 random letters and
 /// digits (131 bits; OWASP ASVS 5.0 7.2.3 requires 128).
 ///
 /// The session cookie carries the key. No page, log or `Debug` output shows it. All keys of a user
@@ -31,7 +32,7 @@ use crate::error::InvalidPublicId;
 /// assert_eq!(format!("{key:?}"), "RecordKey(…)");
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct RecordKey([u8; 26]);
+pub struct RecordKey([u8; PARTITION + SECRET]);
 
 /// Hashes 8 of the random characters: 47 bits are enough for a table.
 impl Hash for RecordKey {
@@ -64,7 +65,10 @@ impl Hasher for KeyHasher {
 }
 
 /// Length of a partition key.
-const PARTITION: usize = 4;
+const PARTITION: usize = 8;
+
+/// Length of the random part.
+const SECRET: usize = 22;
 
 impl RecordKey {
     /// Returns a new key for a session of `user`, from a cryptographic generator.
@@ -80,8 +84,8 @@ impl RecordKey {
         parse_letters(secret).map(|secret| Self::join(user, secret))
     }
 
-    fn join(user: &str, secret: [u8; 22]) -> Self {
-        let mut letters = [0; 26];
+    fn join(user: &str, secret: [u8; SECRET]) -> Self {
+        let mut letters = [0; PARTITION + SECRET];
         letters[..PARTITION].copy_from_slice(&partition_letters(user));
         letters[PARTITION..].copy_from_slice(&secret);
         Self(letters)
@@ -93,9 +97,10 @@ impl RecordKey {
         &self.expose()[PARTITION..]
     }
 
-    /// Returns the first 4 characters, which all keys of one user have in common.
+    /// Returns the first 8 characters, which all keys of one user have in common.
     ///
-    /// There are 14.8 million partition keys; different users can have the same one.
+    /// They are part of a SHA-256, so a user cannot choose a name for its partition key. There are
+    /// 2.2 × 10¹⁴ of them; among 100 million users, some have the same one.
     #[must_use]
     pub fn partition_key(&self) -> &str {
         str::from_utf8(&self.0[..PARTITION]).unwrap_or_default()
@@ -192,14 +197,12 @@ impl fmt::Debug for PublicId {
     }
 }
 
-/// Encodes the FNV-1a hash of the user id. The hash must be the same on every machine, because
-/// several processes share the stored records.
+/// Encodes the first bytes of the SHA-256 of the user id. The hash must be the same on every
+/// machine, because several processes share the stored records.
 fn partition_letters(user: &str) -> [u8; PARTITION] {
     const LETTERS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-    let hash = user.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    let mut remaining = hash ^ (hash >> 32);
+    let hash = Sha256::digest(user);
+    let mut remaining = hash.iter().take(8).fold(0, |sum, byte| sum << 8 | u64::from(*byte));
     [(); PARTITION].map(|()| {
         let letter = LETTERS[usize::try_from(remaining % 62).unwrap_or(0)];
         remaining /= 62;
@@ -245,9 +248,9 @@ mod tests {
         for invalid in [
             "",
             "short",
-            "01234567890123456789012345x",
-            "0123456789012345678901234\u{0}",
-            "ééééééééééééé",
+            "012345678901234567890123456789x",
+            "01234567890123456789012345678\u{0}",
+            "ééééééééééééééé",
         ] {
             assert_eq!(RecordKey::parse(invalid), None, "{invalid:?}");
         }

@@ -177,7 +177,7 @@ mod tests {
     fn session(name: char, logged_in_at: i64, last_seen: i64) -> OpenSession {
         let (logged_in_at, last_seen) =
             (Timestamp::from_millis(logged_in_at), Timestamp::from_millis(last_seen));
-        let Some(key) = RecordKey::parse(&name.to_string().repeat(26)) else { unreachable!() };
+        let Some(key) = RecordKey::parse(&name.to_string().repeat(30)) else { unreachable!() };
         OpenSession { key, logged_in_at, last_seen, expired: None }
     }
 

@@ -63,6 +63,12 @@ pub struct NewLogin {
     pub idle: Limit<Duration>,
     /// Absolute timeout by which the session limit decides whether this session is active.
     pub absolute: Limit<Duration>,
+    /// Longest idle timeout of all policies that can apply to this session; see
+    /// [`SessionRecord::leaves_at`]. Default: the idle timeout.
+    pub longest_idle: Limit<Duration>,
+    /// Longest absolute timeout of all policies that can apply to this session. Default: the
+    /// absolute timeout.
+    pub longest_absolute: Limit<Duration>,
     /// Policy patch chosen at this login; see [`SessionRecord::login_policy`].
     pub login_policy: Option<Arc<PolicyPatch>>,
     /// Policy patch of the user; it has the highest precedence.
@@ -133,6 +139,8 @@ pub enum LoginOutcome {
     },
     /// Sessions of this user can no longer be adopted; nothing has changed.
     AdoptionClosed,
+    /// All sessions of all users were ended after the slot was reserved; nothing has changed.
+    Voided,
 }
 
 impl Reservation {
@@ -179,6 +187,8 @@ impl NewLogin {
             limit: SessionLimit::from(policy),
             idle: policy.idle,
             absolute: policy.absolute,
+            longest_idle: policy.idle,
+            longest_absolute: policy.absolute,
             login_policy: None,
             user_policy: None,
             uncounted: false,

@@ -12,6 +12,7 @@ pub(crate) mod login;
 pub(crate) mod page_token;
 pub(crate) mod reason;
 pub(crate) mod record;
+pub(crate) mod sealed_data;
 pub(crate) mod signing_key;
 pub(crate) mod update;
 pub(crate) mod user_id;

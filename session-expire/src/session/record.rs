@@ -13,13 +13,20 @@ use crate::{
     policy::{
         PolicyPatch,
         limit::{Limit, Limits},
+        merge::SessionPatches,
     },
     session::{
         reason::Reason,
         verdict::{Facts, Verdict, judge_limits},
     },
-    time::Timestamp,
+    time::{Timestamp, hours},
 };
+
+/// How long an open record is kept after the laxest policy has accepted it for the last time.
+const GRACE: Duration = hours(24);
+
+/// How long an open record without timeouts is kept after the last activity.
+const UNLIMITED: Duration = hours(24 * 90);
 
 /// Reference to a session record: its user and its public id.
 ///
@@ -71,7 +78,7 @@ pub struct SessionRecord {
     /// Client of the login.
     pub client: Client,
     /// Client of the last activity, if it differs from that of the login.
-    pub last_client: Option<Client>,
+    pub last_client: Option<Arc<Client>>,
     /// Time of the login.
     pub logged_in_at: Timestamp,
     /// Time of the last authentication: the login or a later re-authentication.
@@ -84,6 +91,11 @@ pub struct SessionRecord {
     pub idle: Limit<Duration>,
     /// Absolute timeout by which the session limit decides whether this session is active.
     pub absolute: Limit<Duration>,
+    /// Longest idle timeout of all policies that can apply to this session; see
+    /// [`leaves_at`](Self::leaves_at).
+    pub longest_idle: Limit<Duration>,
+    /// Longest absolute timeout of all policies that can apply to this session.
+    pub longest_absolute: Limit<Duration>,
     /// Policy patch chosen at the login, such as longer limits for "keep me signed in".
     pub login_policy: Option<Arc<PolicyPatch>>,
     /// Policy patch of the user; it has the highest precedence.
@@ -117,6 +129,8 @@ impl SessionRecord {
             ended: None,
             idle: login.idle,
             absolute: login.absolute,
+            longest_idle: login.longest_idle,
+            longest_absolute: login.longest_absolute,
             login_policy: login.login_policy.clone(),
             user_policy: login.user_policy.clone(),
             uncounted: login.uncounted,
@@ -144,6 +158,11 @@ impl SessionRecord {
     #[must_use]
     pub fn signing_key(&self) -> &SigningKey {
         &self.signing_key
+    }
+
+    /// Returns the policy patches of the session.
+    pub(crate) fn patches(&self) -> SessionPatches<'_> {
+        SessionPatches { login: self.login_policy.as_deref(), user: self.user_policy.as_deref() }
     }
 
     /// Returns the input of [`judge`](crate::session::verdict::judge).
@@ -188,12 +207,42 @@ impl SessionRecord {
             self.user_policy.clone_from(policy);
         }
         self.signing_key = update.signing_key.unwrap_or(self.signing_key);
+        if let Some((idle, absolute)) = update.longest {
+            (self.longest_idle, self.longest_absolute) = (idle, absolute);
+        }
     }
 
     fn set_last_client(&mut self, client: Option<&Client>) {
         if let Some(client) = client {
-            self.last_client = (*client != self.client).then(|| client.clone());
+            self.last_client = (*client != self.client).then(|| Arc::new(client.clone()));
         }
+    }
+
+    /// Returns the time at which an open record leaves the open records: a day after the last moment
+    /// at which the laxest policy accepts the session. Without timeouts, it leaves after 90 days
+    /// without activity.
+    #[must_use]
+    pub fn leaves_at(&self) -> Timestamp {
+        self.last_accepted_at().plus(GRACE)
+    }
+
+    /// Returns the end to record when an open record [leaves](Self::leaves_at): the expiry under
+    /// the longest timeouts.
+    #[must_use]
+    pub fn final_end(&self) -> Ended {
+        let at = self.last_accepted_at();
+        let limits = Limits { idle: self.longest_idle, absolute: self.longest_absolute };
+        match judge_limits(&self.facts(), limits, at) {
+            Verdict::Expired(reason) => Ended::new(reason, at),
+            Verdict::Active(_) | Verdict::Anonymous => Ended::new(Reason::Idle, at),
+        }
+    }
+
+    fn last_accepted_at(&self) -> Timestamp {
+        let idle = self.longest_idle.at().map(|idle| self.last_seen.plus(idle));
+        let absolute = self.longest_absolute.at().map(|limit| self.authenticated_at.plus(limit));
+        let unlimited = || self.last_seen.plus(UNLIMITED.saturating_sub(GRACE));
+        idle.into_iter().chain(absolute).min().unwrap_or_else(unlimited)
     }
 
     /// Resets both timeouts after a re-authentication at `at` (NIST SP 800-63B-4 §5.2), and sets
@@ -227,7 +276,7 @@ mod tests {
     use crate::session::login::NewLogin;
     use crate::{
         policy::Policy,
-        time::{hours, seconds},
+        time::{minutes, seconds},
     };
 
     const NOON: Timestamp = Timestamp::from_millis(1_767_268_800_000);
@@ -250,6 +299,33 @@ mod tests {
             record.update(&SessionUpdate::new(now).active(seen));
             assert_eq!(record.last_seen, last_seen, "{seen:?} at {now:?}");
         }
+    }
+
+    #[test]
+    fn record_leaves_a_day_after_the_laxest_policy() {
+        let (at, off, day) = (|n| Limit::At(hours(n)), Limit::Off, hours(24));
+        for (idle, absolute, accepted, reason) in [
+            (at(1), at(8), hours(1), Reason::Idle),
+            (at(9), at(8), hours(7), Reason::Absolute),
+            (off, at(8), hours(7), Reason::Absolute),
+            (at(1), off, hours(1), Reason::Idle),
+            (off, off, day * 89, Reason::Idle),
+        ] {
+            let mut record = record();
+            record.last_seen = NOON.plus(hours(1));
+            (record.longest_idle, record.longest_absolute) = (idle, absolute);
+            let accepted = NOON.plus(hours(1)).plus(accepted);
+            assert_eq!(record.final_end(), Ended::new(reason, accepted), "{idle} {absolute}");
+            assert_eq!(record.leaves_at(), accepted.plus(day), "{idle} {absolute}");
+        }
+    }
+
+    #[test]
+    fn update_replaces_the_longest_timeouts() {
+        let mut record = record();
+        let longest = (Limit::At(minutes(5)), Limit::Off);
+        record.update(&SessionUpdate { longest: Some(longest), ..SessionUpdate::new(NOON) });
+        assert_eq!((record.longest_idle, record.longest_absolute), longest);
     }
 
     #[test]

@@ -4,10 +4,13 @@
 //! One request makes at most one update, which is atomic. The middleware builds it when it settles
 //! the request.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::{client::Client, data::DataChanges, signing_key::SigningKey};
-use crate::{policy::PolicyPatch, time::Timestamp};
+use crate::{
+    policy::{PolicyPatch, limit::Limit},
+    time::Timestamp,
+};
 
 /// Changes that a request makes to the record of its session, in one operation.
 ///
@@ -31,6 +34,9 @@ pub struct SessionUpdate {
     pub user_policy: Option<Option<Arc<PolicyPatch>>>,
     /// New signing key, which voids the page tokens of earlier pages.
     pub(crate) signing_key: Option<SigningKey>,
+    /// New [`longest_idle`](crate::registry::SessionRecord::longest_idle) and
+    /// [`longest_absolute`](crate::registry::SessionRecord::longest_absolute).
+    pub longest: Option<(Limit<Duration>, Limit<Duration>)>,
     /// Changes of the session data.
     pub data: DataChanges,
 }
@@ -45,6 +51,7 @@ impl SessionUpdate {
             client: None,
             user_policy: None,
             signing_key: None,
+            longest: None,
             data: DataChanges::default(),
         }
     }
@@ -75,6 +82,7 @@ impl SessionUpdate {
         self.active_at.is_none()
             && self.user_policy.is_none()
             && self.signing_key.is_none()
+            && self.longest.is_none()
             && self.data.is_empty()
     }
 }

@@ -30,6 +30,7 @@ pub(crate) enum Variant {
     BareWithSix,
     With,
     WithSix,
+    WithSixSealed,
     WithSqlite,
     WithRedis,
     WithCachingRedis,
@@ -44,11 +45,12 @@ pub(crate) enum Variant {
 }
 
 impl Variant {
-    pub(crate) const ALL: [Self; 15] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::Bare,
         Self::BareWithSix,
         Self::With,
         Self::WithSix,
+        Self::WithSixSealed,
         Self::WithSqlite,
         Self::WithRedis,
         Self::WithCachingRedis,
@@ -68,6 +70,7 @@ impl Variant {
             Self::BareWithSix => "  + six entries of 100 bytes",
             Self::With => "signed in, with session-expire",
             Self::WithSix => "  + six entries of 100 bytes",
+            Self::WithSixSealed => "  + six entries, encrypted at rest",
             Self::WithSqlite => "  + an SQLite file",
             Self::WithRedis => "  + a Redis server",
             Self::WithCachingRedis => "  + a Redis server, caching",
@@ -91,7 +94,7 @@ impl Variant {
     pub(crate) fn base(self) -> Self {
         match self {
             Self::AnonymousBare | Self::AnonymousWith => Self::AnonymousBare,
-            Self::BareWithSix | Self::WithSix => Self::BareWithSix,
+            Self::BareWithSix | Self::WithSix | Self::WithSixSealed => Self::BareWithSix,
             _ => Self::Bare,
         }
     }
@@ -138,6 +141,7 @@ impl Variant {
             Self::With | Self::WithSix | Self::AnonymousWith => {
                 site::start_with(expire.build()?, 0).await
             }
+            Self::WithSixSealed => site::start_with(expire.seal_data(true).build()?, 0).await,
             Self::OneLayer => site::start_with(expire.build()?, 1).await,
             Self::TwoLayers => site::start_with(expire.build()?, 2).await,
             Self::ExpiredAtPublicPage | Self::ExpiredAtPage => {
@@ -152,7 +156,7 @@ impl Variant {
             Self::AnonymousBare | Self::AnonymousWith => {
                 return Ok(vec![PageRequest { page: "/welcome", cookie: None }]);
             }
-            Self::BareWithSix | Self::WithSix => ("/login-with-six", "/page"),
+            Self::BareWithSix | Self::WithSix | Self::WithSixSealed => ("/login-with-six", "/page"),
             Self::ExpiredAtPublicPage => ("/login", "/welcome"),
             _ => ("/login", "/page"),
         };
@@ -187,9 +191,18 @@ impl Variant {
     fn loads_session(self) -> bool {
         use Variant::{
             ExpiredAtPage, ExpiredAtPublicPage, OneLayer, TwoLayers, With, WithCachingRedis,
-            WithRedis, WithSix, WithSqlite,
+            WithRedis, WithSix, WithSixSealed, WithSqlite,
         };
-        let active = [With, WithSix, WithSqlite, WithRedis, WithCachingRedis, OneLayer, TwoLayers];
+        let active = [
+            With,
+            WithSix,
+            WithSixSealed,
+            WithSqlite,
+            WithRedis,
+            WithCachingRedis,
+            OneLayer,
+            TwoLayers,
+        ];
         active.contains(&self) || matches!(self, ExpiredAtPublicPage | ExpiredAtPage)
     }
 

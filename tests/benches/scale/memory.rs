@@ -13,10 +13,10 @@ use std::{
 };
 
 use session_expire::{
-    MemoryRegistry, Policy,
+    MemoryRegistry, Policy, Reason,
     clock::{Clock, ManualClock},
     hours, minutes,
-    registry::{NewLogin, RecordKey, Registry},
+    registry::{Ended, NewLogin, Query, RecordKey, Registry},
 };
 
 const RECORDS: usize = 1_000_000;
@@ -27,8 +27,29 @@ const FEW: usize = 1_000;
 const BATCH: usize = 1_000;
 const ROUNDS: usize = 60;
 
-/// Prints the cost of a million sessions in memory.
+/// Prints the cost of a million sessions in memory, and of users with many sessions.
 pub(crate) fn measure() {
+    measure_users();
+    measure_million();
+}
+
+/// Prints the cost of users with 1 to 1,000 sessions.
+fn measure_users() {
+    println!("{:<24}{:>12}{:>12}{:>14}", "100,000 open sessions", "bytes each", "login", "load");
+    // Kept, because the memory of freed records would be used again.
+    let mut kept = vec![];
+    for sessions in [1, 10, 100, 1_000] {
+        let before = resident();
+        let filled = fill_limited(100_000, 100_000 / sessions, sessions);
+        let keys = filled.keys.len() * size_of::<RecordKey>();
+        let each = resident().saturating_sub(before).saturating_sub(keys) / filled.keys.len();
+        let (login, load) = (time_login(&filled), time_load(&filled));
+        println!("{sessions:>5} per user {:>9}{each:>12}{login:>9.0} ns{load:>11.0} ns", "");
+        kept.push(filled);
+    }
+}
+
+fn measure_million() {
     let few = fill(FEW, FEW * USERS / RECORDS);
     let (few_login, few_load) = (time_login(&few), time_load(&few));
     let before = resident();
@@ -37,13 +58,16 @@ pub(crate) fn measure() {
     let each = resident().saturating_sub(before).saturating_sub(keys) / RECORDS;
     let (login, load) = (time_login(&many), time_load(&many));
     let (few_bare, many_bare) = (time_bare_map(&few), time_bare_map(&many));
+    let (newest, everyone) = (time_newest(&many), time_end_everyone());
     let pause = longest_pause(&many);
     println!("{RECORDS} open sessions of {USERS} users in a MemoryRegistry\n");
     println!("{:<44}{:>12}{:>12}", "", "measured", "at most");
-    row("bytes per session", each as f64, 400.0, "");
+    row("bytes per session", each as f64, 450.0, "");
     row("login, relative to 1,000 sessions", login / few_login, 2.0, "×");
     row("load, relative to 1,000 sessions", load / few_load, 2.0, "×");
     row("load, relative to a plain HashMap", load / many_bare, 2.0, "×");
+    row("newest 50 of all users", newest, 20.0, " ms");
+    row("end of all sessions", everyone, 20.0, " ms");
     row("longest login, with a purge", pause.as_secs_f64() * 1e3, 5.0, " ms");
     println!("\nlogin {few_login:.0} ns at 1,000, {login:.0} ns at 1,000,000");
     println!("load  {few_load:.0} ns at 1,000, {load:.0} ns at 1,000,000");
@@ -64,7 +88,14 @@ struct Filled {
     registry: MemoryRegistry,
     keys: Vec<RecordKey>,
     users: usize,
+    max_sessions: usize,
     clock: ManualClock,
+}
+
+impl Filled {
+    fn login(&self, number: usize) -> NewLogin {
+        login(number, self.users, self.max_sessions, &self.clock)
+    }
 }
 
 /// Returns the outcome of a registry that does not wait.
@@ -76,23 +107,29 @@ fn outcome<T>(operation: impl Future<Output = T>) -> T {
 }
 
 /// Returns a login of a user by number, on one of 40 devices.
-fn login(number: usize, users: usize, clock: &ManualClock) -> NewLogin {
+fn login(number: usize, users: usize, max_sessions: usize, clock: &ManualClock) -> NewLogin {
     let user = format!("user-{}@example.org", number % users);
-    let mut login = NewLogin::new(user, clock.now(), &Policy::new().max_sessions(5));
+    let policy = Policy::new().max_sessions(u32::try_from(max_sessions).unwrap());
+    let mut login = NewLogin::new(user, clock.now(), &policy);
     login.client.ip = Some([192, 0, 2, 7].into());
     login.client.device = format!("Firefox {} on Linux", number % 40).into();
     login
 }
 
 fn fill(records: usize, users: usize) -> Filled {
+    fill_limited(records, users, 5)
+}
+
+/// Returns a registry in which every user may have `max_sessions` sessions.
+fn fill_limited(records: usize, users: usize, max_sessions: usize) -> Filled {
     let (registry, clock) = (MemoryRegistry::new(), ManualClock::default());
     let mut keys = Vec::with_capacity(records);
     for number in 0..records {
-        let login = login(number, users, &clock);
+        let login = login(number, users, max_sessions, &clock);
         keys.push(login.key());
         outcome(registry.commit(login)).unwrap();
     }
-    Filled { registry, keys, users, clock }
+    Filled { registry, keys, users, max_sessions, clock }
 }
 
 /// Returns the nanoseconds per operation of the fastest round. `inputs` returns those of a round.
@@ -132,9 +169,29 @@ fn time_login(filled: &Filled) -> f64 {
     // The numbers continue, so that every round finds the same number of sessions per user.
     let logins = |round: usize| {
         let numbers = (0..BATCH).map(|n| (round * BATCH + n) * 7_919);
-        numbers.map(|number| login(number, filled.users, &filled.clock)).collect()
+        numbers.map(|number| filled.login(number)).collect()
     };
     fastest(logins, |login| drop(outcome(filled.registry.commit(login))))
+}
+
+/// Returns the milliseconds of a list of the newest 50 sessions of all users.
+fn time_newest(filled: &Filled) -> f64 {
+    let query = || Query::new().ended(false).limit(50);
+    let began = Instant::now();
+    let listed = outcome(filled.registry.list(query())).unwrap();
+    assert_eq!(listed.len(), 50);
+    began.elapsed().as_secs_f64() * 1e3
+}
+
+/// Returns the milliseconds of the end of all sessions.
+fn time_end_everyone() -> f64 {
+    let filled = fill(RECORDS / 2, USERS / 2);
+    let ended = Ended::new(Reason::Revoked, filled.clock.now());
+    let began = Instant::now();
+    let count = outcome(filled.registry.end_everyone(ended)).unwrap();
+    let took = began.elapsed().as_secs_f64() * 1e3;
+    assert_eq!(count as usize, RECORDS / 2);
+    took
 }
 
 /// Returns the time of the longest login that purges the records of some hours. Of five
@@ -142,7 +199,7 @@ fn time_login(filled: &Filled) -> f64 {
 fn longest_pause(filled: &Filled) -> Duration {
     let pauses = (0..5).map(|_| {
         filled.clock.advance(hours(1) + minutes(1));
-        let logins = (0..20_000).map(|number| login(number, filled.users, &filled.clock));
+        let logins = (0..20_000).map(|number| filled.login(number));
         let logins: Vec<_> = logins.collect();
         let took = logins.into_iter().map(|login| {
             let began = Instant::now();
@@ -153,7 +210,7 @@ fn longest_pause(filled: &Filled) -> Duration {
     });
     let kept = pauses.min().unwrap_or_default();
     filled.clock.advance(hours(24 * 91));
-    let last = login(0, filled.users, &filled.clock);
+    let last = filled.login(0);
     let began = Instant::now();
     drop(outcome(filled.registry.commit(last)));
     // This login deletes all records of its shard.

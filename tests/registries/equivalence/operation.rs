@@ -32,6 +32,7 @@ pub enum Outcome {
     Committed(Box<SessionRecord>, Vec<SessionRecord>),
     Refused(Vec<SessionRecord>),
     AdoptionClosed,
+    Voided,
     Cancelled,
     Updated(UpdateOutcome),
     Rotated(RotationOutcome),
@@ -54,6 +55,7 @@ impl From<LoginOutcome> for Outcome {
             }
             LoginOutcome::Refused { active } => Self::Refused(active),
             LoginOutcome::AdoptionClosed => Self::AdoptionClosed,
+            LoginOutcome::Voided => Self::Voided,
             other => panic!("unknown outcome: {other:?}"),
         }
     }

@@ -117,6 +117,9 @@ impl Faulty {
             Fault::DropsTheLimits if !has_limits => {
                 (login.idle, login.absolute) = (Policy::new().idle, Policy::new().absolute);
             }
+            Fault::DropsTheLongestTimeouts => {
+                (login.longest_idle, login.longest_absolute) = (login.idle, login.absolute);
+            }
             Fault::DropsTheLimits if login.absolute == Limit::Off => login.idle = Limit::Off,
             Fault::StartsIn1970 => login.at = login.at.max(Timestamp::from_millis(0)),
             Fault::DropsTheData => login.data = SessionData::default(),

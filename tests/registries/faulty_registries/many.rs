@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use session_expire::{
+    Reason,
     clock::Timestamp,
     registry::{
         EndSessions, EndTarget, Ended, Query, Registry, SessionLimit, SessionRecord, SessionRef,
@@ -160,6 +161,13 @@ impl Faulty {
                 now(self.below.list(query))
             }
             Fault::IgnoresTheFilter => now(self.below.list(query.ended(None))),
+            Fault::IgnoresTheReason => now(self.below.list(query.reason(None))),
+            Fault::LosesExpiredSessions => {
+                let mut listed = now(self.below.list(query));
+                listed
+                    .retain(|record| record.ended.as_ref().map(|e| e.reason) != Some(Reason::Idle));
+                listed
+            }
             Fault::PagesOverlap => self.overlapping_page(query),
             Fault::FiltersAfterPaging => {
                 let page = now(self.below.list(query.clone().ended(None)));
@@ -204,6 +212,17 @@ impl Faulty {
             }
             Fault::EndOfEveryoneKeepsThePending => {
                 self.end_sessions(&open, &how).len().try_into().unwrap()
+            }
+            Fault::EndOfEveryoneIsReplaced => {
+                for record in now(self.below.list(Query::new())) {
+                    let key = self.memory().keys.get(&record.id).copied();
+                    key.map(|key| self.memory().last_ends.insert(key, how.clone()));
+                }
+                now(self.below.end_everyone(how))
+            }
+            Fault::EndOfEveryoneKeepsTheSlots => {
+                self.memory().are_slots_taken = true;
+                now(self.below.end_everyone(how))
             }
             _ => now(self.below.end_everyone(how)),
         }

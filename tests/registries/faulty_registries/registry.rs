@@ -37,6 +37,7 @@ pub(super) struct Memory {
     pub(super) last_ends: HashMap<RecordKey, Ended>,
     /// The last data of each record.
     pub(super) data: HashMap<RecordKey, SessionData>,
+    pub(super) are_slots_taken: bool,
     pub(super) cancelled: HashSet<RecordKey>,
     pub(super) reservations: Vec<Reservation>,
     /// What rotated keys loaded before their user was erased.
@@ -166,6 +167,9 @@ impl Registry for Faulty {
 
     fn commit(&self, login: NewLogin) -> RegistryFuture<'_, LoginOutcome> {
         let is_empty_user = self.is(Fault::RefusesTheEmptyUser) && login.user.is_empty();
+        if self.memory().are_slots_taken {
+            return ready(LoginOutcome::Refused { active: vec![] });
+        }
         if is_empty_user || self.is(Fault::FailsOnExtremeTimes) && is_extreme(login.at) {
             return failed("commit");
         }
@@ -245,6 +249,10 @@ impl Registry for Faulty {
 
     fn is_shared(&self) -> bool {
         false
+    }
+
+    fn server_time(&self) -> Option<Timestamp> {
+        None
     }
 }
 

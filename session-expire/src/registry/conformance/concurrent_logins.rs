@@ -42,6 +42,7 @@ fn commit_simultaneously(
                     assert_eq!(active.len(), 1, "active sessions of a refused login");
                 }
                 LoginOutcome::AdoptionClosed => panic!("adoption closed for an ordinary login"),
+                LoginOutcome::Voided => panic!("an ordinary login was voided"),
             }
         })
     });

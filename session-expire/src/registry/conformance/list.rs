@@ -2,13 +2,17 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
+use ipnet::IpNet;
+
 use super::{
-    fixtures::{login, now, user},
-    operations::{commit, commit_many, ids, list, load, log_out, login_ids},
+    fixtures::{login, now, session, user},
+    operations::{commit, commit_many, end, ids, list, load, log_out, login_ids},
 };
 use crate::{
-    registry::{Registry, query::Query},
-    session::{key::PublicId, login::NewLogin, record::SessionRecord},
+    registry::{Registry, end::EndTarget, query::Query},
+    session::{
+        ended::Ended, key::PublicId, login::NewLogin, reason::Reason, record::SessionRecord,
+    },
     time::minutes,
 };
 
@@ -162,5 +166,36 @@ pub async fn history_keeps_the_last_sessions(registry: &dyn Registry, limit: u32
     for login in past {
         let record = load(registry, login.key).await.record;
         assert!(record.ended.is_some(), "session open again after it left the history");
+    }
+}
+
+/// A list contains the records that match the reason, the cause, the time of login and the network.
+pub(super) async fn filtered_list_contains_matching_records(registry: &dyn Registry) {
+    let (alice, at) = (user("alice"), now());
+    let mut logins = vec![];
+    for n in 0..4_u8 {
+        let mut login = login(&alice, at.plus(minutes(u64::from(n))));
+        login.client.ip = Some([192, 0, 2, n].into());
+        commit(registry, &login).await;
+        logins.push(login);
+    }
+    let later = at.plus(minutes(10));
+    let revoked = Ended::new(Reason::Revoked, later).with_cause("incident");
+    for (login, ended) in [(0, &revoked), (1, &Ended::new(Reason::Idle, later))] {
+        end(registry, EndTarget::Session(session(&logins[login])), ended).await;
+    }
+    let all = || Query::all(Arc::clone(&alice));
+    for (query, expected) in [
+        (all().reason(Reason::Revoked), vec![0]),
+        (all().reason(Reason::Absolute), vec![]),
+        (all().cause("incident"), vec![0]),
+        (all().from(logins[2].at), vec![2, 3]),
+        (all().before(logins[2].at), vec![0, 1]),
+        (all().from(logins[1].at).before(logins[3].at).ended(false), vec![2]),
+        (all().network("192.0.2.2/31".parse::<IpNet>().ok()), vec![2, 3]),
+        (all().network("192.0.2.0/24".parse::<IpNet>().ok()).limit(1), vec![3]),
+    ] {
+        let expected = expected.iter().map(|n: &usize| logins[*n].id).collect();
+        assert_eq!(ids(&list(registry, query.clone()).await), expected, "{query:?}");
     }
 }

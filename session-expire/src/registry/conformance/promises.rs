@@ -21,6 +21,7 @@ macro_rules! __promises {
                 client_round_trips
                 policies_round_trip
                 limits_round_trip
+                longest_timeouts_round_trip
                 distant_times_round_trip
                 extreme_times_do_not_break_operations
                 login_data_round_trips
@@ -120,12 +121,17 @@ macro_rules! __promises {
                 pages_contain_each_record_once
                 pages_contain_matching_records_only
                 page_of_zero_records_is_empty
+                filtered_list_contains_matching_records
                 list_of_all_users_contains_each_record_once
                 erase_deletes_all_records_of_the_user
                 erase_deletes_rotated_keys
                 export_returns_records_and_data
                 end_everyone_ends_the_sessions_of_all_users
+                end_everyone_is_final
+                end_everyone_frees_all_slots
                 end_everyone_voids_reservations_and_adoption
+                end_everyone_voids_logins_in_progress
+                unused_session_moves_to_the_history
             ]
             [
                 simultaneous_logins_leave_one_session

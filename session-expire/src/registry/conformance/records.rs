@@ -19,14 +19,15 @@ use crate::{
         login::NewLogin,
         reason::Reason,
         record::SessionRecord,
+        update::SessionUpdate,
     },
     time::{Timestamp, hours, minutes, seconds},
 };
 
 /// Commits a login, and asserts that `commit`, `load` and `list` return its record.
 pub(super) async fn assert_round_trip(registry: &dyn Registry, login: &NewLogin) {
-    let expected = SessionRecord::new(login);
     let (record, ended) = commit(registry, login).await;
+    let expected = SessionRecord { generation: record.generation, ..SessionRecord::new(login) };
     assert_eq!(record, expected, "the returned record");
     assert_eq!(ended, [], "ended by a login without a session limit");
     let loaded = load(registry, login.key).await;
@@ -112,6 +113,25 @@ pub(super) async fn limits_round_trip(registry: &dyn Registry) {
     {
         assert_round_trip(registry, &NewLogin { idle, absolute, ..login(&user("alice"), now()) })
             .await;
+    }
+}
+
+/// The longest timeouts of a session round-trip, and an update replaces them.
+pub(super) async fn longest_timeouts_round_trip(registry: &dyn Registry) {
+    let (short, long) = (Limit::At(minutes(90)), Limit::At(hours(48)));
+    for (idle, absolute) in [(short, long), (Limit::Off, long), (long, Limit::Off)] {
+        let login = NewLogin {
+            longest_idle: idle,
+            longest_absolute: absolute,
+            ..login(&user("alice"), now())
+        };
+        assert_round_trip(registry, &login).await;
+        let longest = Some((absolute, idle));
+        let update = SessionUpdate { longest, ..SessionUpdate::new(login.at) };
+        outcome("update", registry.update(session(&login), update)).await;
+        let record = load(registry, login.key).await.record;
+        let loaded = (record.longest_idle, record.longest_absolute);
+        assert_eq!(Some(loaded), longest, "after an update");
     }
 }
 

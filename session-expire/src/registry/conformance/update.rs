@@ -159,7 +159,8 @@ pub(super) async fn activity_stores_the_last_client(registry: &dyn Registry) {
         let after = format!("after {client:?}");
         update(registry, &login, SessionUpdate { client, ..activity(at) }).await;
         let record = load(registry, login.key).await.record;
-        assert_eq!((&record.last_client, &record.client), (&expected, &login.client), "{after}");
+        assert_eq!(record.last_client.as_deref(), expected.as_ref(), "{after}");
+        assert_eq!(record.client, login.client, "{after}");
     }
     let passive = SessionUpdate { client: Some(other), ..SessionUpdate::new(at) };
     update(registry, &login, passive).await;

@@ -3,22 +3,27 @@
 use std::sync::Arc;
 
 use super::{
-    fixtures::{data, limited, login, now, session, user},
+    fixtures::{activity, data, limited, login, now, session, user},
     operations::{
-        assert_ended, commit, commit_many, ids, list, load, load_end, log_out, login_ids, open_ids,
-        outcome, try_load,
+        assert_ended, commit, commit_many, count_open, end, ids, list, load, load_end, log_out,
+        login_ids, open_ids, outcome, try_load,
     },
 };
 use crate::{
     policy::limit::Overflow,
-    registry::{Registry, query::Query, rotation::KeyRotation},
+    registry::{
+        Registry,
+        end::EndTarget,
+        query::Query,
+        rotation::{KeyRotation, RotationOutcome},
+    },
     session::{
         ended::Ended,
         login::{LoginOutcome, NewLogin},
         reason::Reason,
-        update::SessionUpdate,
+        update::{SessionUpdate, UpdateOutcome},
     },
-    time::{minutes, seconds},
+    time::{hours, minutes, seconds},
 };
 
 /// `erase` deletes the open and the ended records of the user, and no others.
@@ -105,6 +110,72 @@ pub(super) async fn end_everyone_ends_the_sessions_of_all_users(registry: &dyn R
     assert_eq!(first, Some(Reason::LoggedOut), "the first reason");
     let again = outcome("end_everyone", registry.end_everyone(given_end.clone())).await;
     assert_eq!(again, 0, "sessions ended twice");
+}
+
+/// A session that `end_everyone` has ended stays ended, whatever the clocks say, and keeps its first
+/// end.
+pub(super) async fn end_everyone_is_final(registry: &dyn Registry) {
+    let (alice, at) = (user("alice"), now());
+    let login = NewLogin { data: data([("a", "1")]), ..login(&alice, at) };
+    commit(registry, &login).await;
+    let earlier = Ended::new(Reason::Revoked, at.minus(minutes(5)));
+    outcome("end_everyone", registry.end_everyone(earlier.clone())).await;
+    let later = Ended::new(Reason::Revoked, at.plus(minutes(5)));
+    outcome("end_everyone", registry.end_everyone(later.clone())).await;
+    let updated = outcome("update", registry.update(session(&login), activity(at))).await;
+    assert_eq!(updated, UpdateOutcome::Ended, "an update");
+    let rotation = KeyRotation::new(session(&login), login.key, SessionUpdate::new(at));
+    let rotated = outcome("rotate", registry.rotate(rotation)).await;
+    assert_eq!(rotated, RotationOutcome::Ended, "a rotation");
+    let ended = end(registry, EndTarget::All(Arc::clone(&alice)), &later).await;
+    assert_eq!(ended, [], "ended a second time");
+    outcome("cancel", registry.cancel(login.key, later)).await;
+    assert_eq!(load_end(registry, login.key).await, Some(earlier.clone()), "the loaded end");
+    let history = list(registry, Query::history(Arc::clone(&alice))).await;
+    let ends: Vec<_> = history.into_iter().map(|record| record.ended).collect();
+    assert_eq!(ends, [Some(earlier)], "the history");
+    let export = outcome("export", registry.export(alice)).await;
+    assert!(export.data.is_empty(), "the exported data");
+}
+
+/// The sessions that `end_everyone` has ended take no slot.
+pub(super) async fn end_everyone_frees_all_slots(registry: &dyn Registry) {
+    let (alice, at) = (user("alice"), now());
+    commit_many(registry, &alice, 3, at).await;
+    outcome("end_everyone", registry.end_everyone(Ended::new(Reason::Revoked, at))).await;
+    let new = limited(login(&alice, at.plus(minutes(5))), 1, Overflow::Refuse);
+    assert_eq!(commit(registry, &new).await.1, [], "ended by the login");
+    assert_eq!(count_open(registry, new.key).await, Some(1), "open sessions");
+    assert_eq!(open_ids(registry, &alice).await, [new.id].into(), "the list");
+}
+
+/// A login that was reserved before `end_everyone` commits nothing. A new login succeeds.
+pub(super) async fn end_everyone_voids_logins_in_progress(registry: &dyn Registry) {
+    let (alice, at) = (user("alice"), now());
+    let voided = login(&alice, at);
+    outcome("reserve", registry.reserve(voided.reservation(at.plus(seconds(30))))).await;
+    let ended = Ended::new(Reason::Revoked, at);
+    outcome("end_everyone", registry.end_everyone(ended.clone())).await;
+    let committed = outcome("commit", registry.commit(voided.clone())).await;
+    assert!(matches!(committed, LoginOutcome::Voided), "committed: {committed:?}");
+    assert_eq!(try_load(registry, voided.key).await, None, "the record");
+    assert_eq!(open_ids(registry, &alice).await, [].into(), "the list");
+    outcome("cancel", registry.cancel(voided.key, ended)).await;
+    commit(registry, &login(&alice, at)).await;
+}
+
+/// A session that no policy accepts any more moves to the history with a later login.
+pub(super) async fn unused_session_moves_to_the_history(registry: &dyn Registry) {
+    let (alice, at) = (user("alice"), now().minus(hours(24 * 9)));
+    let unused = login(&alice, at);
+    commit(registry, &unused).await;
+    let record = load(registry, unused.key).await.record;
+    let new = login(&alice, record.leaves_at().plus(hours(2)));
+    commit(registry, &new).await;
+    assert_eq!(open_ids(registry, &alice).await, [new.id].into(), "the open sessions");
+    let history = list(registry, Query::history(alice)).await;
+    let ends: Vec<_> = history.into_iter().map(|record| record.ended).collect();
+    assert_eq!(ends, [Some(record.final_end())], "the history");
 }
 
 /// After `end_everyone` no session can be adopted, reservations are void, and users can sign in.

@@ -1,12 +1,12 @@
 //! Decisions about existing sessions: updates, rotations and ends.
 //!
-//! A decision changes nothing and returns a write set. The memory registry and the writer of the
-//! SQLite registry apply it.
+//! A decision changes nothing and returns a write set. The memory registry applies it.
 
 use std::sync::Arc;
 
 use super::{
-    shard::{Entry, Shard},
+    entries::Entry,
+    shard::Shard,
     write_set::{AdoptionClosing, EntryUpdate, WriteSet},
 };
 use crate::{
@@ -76,11 +76,11 @@ impl Shard {
             EndTarget::Others(session) => id != session.id,
             EndTarget::All(_) => true,
         };
-        let targets = self.open_keys(user).iter().filter(|(_, id)| is_target(*id));
+        let targets = self.open_keys(user).into_iter().filter(|(_, id)| is_target(*id));
         let closing = end.close_adoption_until;
         WriteSet {
-            ends: targets.map(|(key, _)| (*key, end.ended.clone())).collect(),
-            closes_adoption: closing.map(|until| AdoptionClosing::User(Arc::clone(user), until)),
+            ends: targets.map(|(key, _)| (key, end.ended.clone())).collect(),
+            closes_adoption: closing.map(|until| AdoptionClosing { user: Arc::clone(user), until }),
             ..WriteSet::default()
         }
     }
@@ -101,28 +101,16 @@ impl Shard {
         }
     }
 
-    /// Decides [`Registry::end_everyone`](crate::registry::Registry::end_everyone) for the users of
-    /// this shard.
-    pub(crate) fn decide_end_everyone(&self, ended: &Ended) -> WriteSet {
-        let open = self.users.values().flat_map(|sessions| &sessions.open);
-        WriteSet {
-            ends: open.map(|(key, _)| (*key, ended.clone())).collect(),
-            closes_adoption: Some(AdoptionClosing::AllUsers),
-            ..WriteSet::default()
-        }
-    }
-
     /// Decides [`Registry::erase`](crate::registry::Registry::erase).
     ///
     /// Adoption is closed for the user, because the tombstones of adopted sessions are deleted:
     /// otherwise a cookie could be adopted a second time.
     pub(crate) fn decide_erase(&self, user: &Arc<str>) -> WriteSet {
-        let keys = self.all_keys(user);
-        let records = keys.iter().filter_map(|key| self.record(key));
+        let records = self.entries.of_user(user).map(|(_, slot)| slot.record());
         let adopted_until = records.filter_map(|record| record.tombstone_until).max();
         WriteSet {
             closes_adoption: adopted_until
-                .map(|until| AdoptionClosing::User(Arc::clone(user), until)),
+                .map(|until| AdoptionClosing { user: Arc::clone(user), until }),
             erases: Some(Arc::clone(user)),
             ..WriteSet::default()
         }
@@ -189,7 +177,8 @@ mod tests {
 
     fn shard_with(login: &NewLogin) -> Shard {
         let mut shard = Shard::default();
-        shard.open(NewEntry::new(login.clone()));
+        let record = shard.new_record(login);
+        shard.open(NewEntry::new(login.clone(), record));
         shard
     }
 

@@ -1,14 +1,13 @@
 //! Decisions about logins: reservation, commit and cancellation.
 //!
-//! A decision changes no record and returns a write set. The memory registry and the writer of the
-//! SQLite registry apply it.
+//! A decision changes no record and returns a write set. The memory registry applies it.
 
 use std::sync::Arc;
 
 use super::{
     decide::evictions,
     shard::Shard,
-    write_set::{NewEntry, WriteSet},
+    write_set::{NewEntry, WriteSet, user_hash},
 };
 use crate::{
     session::{
@@ -45,6 +44,8 @@ pub(crate) enum LoginDecision {
     },
     /// Sessions of this user can no longer be adopted.
     AdoptionClosed,
+    /// All sessions were ended after the slot was reserved.
+    Voided,
 }
 
 impl Shard {
@@ -66,6 +67,9 @@ impl Shard {
     pub(crate) fn decide_commit(&mut self, mut login: NewLogin) -> LoginDecision {
         if let Some(record) = self.record(&login.key) {
             return LoginDecision::Committed(Box::new(record.clone()));
+        }
+        if self.voided.iter().any(|(key, until)| *key == login.key && login.at < *until) {
+            return LoginDecision::Voided;
         }
         if login.adopted_until.is_some() && self.is_adoption_closed(&login.user, login.at) {
             return LoginDecision::AdoptionClosed;
@@ -93,10 +97,12 @@ impl Shard {
         let mut ends: Vec<_> = self.replaced_session(&login).into_iter().collect();
         ends.extend(evictions(login.limit, others, &login.eviction()));
         let is_reserved = self.reservations.iter().any(|other| other.key == login.key);
+        let (key, record) = (login.key, self.new_record(&login));
+        let entry = NewEntry::new(login, record);
         WriteSet {
             ends,
-            releases: is_reserved.then_some(login.key),
-            opens: Some(Box::new(NewEntry::new(login))),
+            releases: is_reserved.then_some(key),
+            opens: Some(Box::new(entry)),
             ..WriteSet::default()
         }
     }
@@ -137,8 +143,8 @@ impl Shard {
     }
 
     fn is_adoption_closed(&self, user: &str, now: Timestamp) -> bool {
-        self.adoption_closed_for_all
-            || self.adoption_closed.get(user).is_some_and(|until| now < *until)
+        self.generation > 0
+            || self.adoption_closed.get(&user_hash(user)).is_some_and(|until| now < *until)
     }
 }
 

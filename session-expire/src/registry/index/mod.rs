@@ -2,11 +2,13 @@
 //!
 //! All records of a user are in one shard, and one lock makes every operation atomic. An operation
 //! first makes a decision, which changes nothing (`decide`), and then applies its write set
-//! (`write_set`). The memory registry does both at once. The SQLite registry writes the file
-//! between the two, because that write can fail.
+//! (`write_set`). The memory registry does both at once.
 
 pub(super) mod decide;
 pub(super) mod decide_login;
+mod entries;
+pub(super) mod generations;
+mod list;
 pub(super) mod retention;
 pub(super) mod shard;
 pub(super) mod write_set;
@@ -18,13 +20,9 @@ use std::sync::{Mutex, MutexGuard};
 #[cfg(shuttle)]
 use shuttle::sync::{Mutex, MutexGuard};
 
-use super::query::Query;
+use self::{generations::Generations, retention::HistoryLimits, shard::Shard};
 use crate::{
-    registry::index::shard::Shard,
-    session::{
-        key::partition_key,
-        record::{SessionRecord, SessionRef},
-    },
+    session::{ended::Ended, key::partition_key, record::SessionRef},
     time::Timestamp,
 };
 
@@ -33,11 +31,16 @@ use crate::{
 const SHARDS: usize = if cfg!(shuttle) { 1 } else { 1_024 };
 
 /// Index of session records, in shards.
-pub(crate) struct Index(Vec<Mutex<Shard>>);
+pub(crate) struct Index {
+    shards: Vec<Mutex<Shard>>,
+    pub(crate) history: HistoryLimits,
+    generations: Generations,
+}
 
 impl Index {
     pub(crate) fn new() -> Self {
-        Self((0..SHARDS).map(|_| Mutex::default()).collect())
+        let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
+        Self { shards, history: HistoryLimits::default(), generations: Generations::default() }
     }
 
     /// Returns the number of the shard of `partition_key`.
@@ -47,7 +50,7 @@ impl Index {
     }
 
     pub(crate) fn shard(&self, partition_key: &str) -> MutexGuard<'_, Shard> {
-        lock(&self.0[Self::shard_number(partition_key)])
+        self.lock_current(&self.shards[Self::shard_number(partition_key)])
     }
 
     pub(crate) fn shard_of_user(&self, user: &str) -> MutexGuard<'_, Shard> {
@@ -55,21 +58,31 @@ impl Index {
     }
 
     pub(crate) fn shards(&self) -> impl Iterator<Item = MutexGuard<'_, Shard>> {
-        self.0.iter().map(lock)
+        self.shards.iter().map(|shard| self.lock_current(shard))
+    }
+
+    /// Locks a shard, and ends its records of earlier generations.
+    fn lock_current<'a>(&self, shard: &'a Mutex<Shard>) -> MutexGuard<'a, Shard> {
+        let mut shard = lock(shard);
+        if shard.generation < self.generations.current() {
+            let (generation, end) = self.generations.end_after(shard.generation);
+            end.into_iter().for_each(|end| shard.end_all(&end, self.history.count));
+            shard.generation = generation;
+        }
+        shard
+    }
+
+    /// Ends all sessions, and returns the number of those that were open. It counts them shard by
+    /// shard, and every shard ends its records later.
+    pub(crate) fn end_everyone(&self, ended: Ended) -> usize {
+        let former = self.generations.start_next(ended);
+        let shards = self.shards.iter().map(lock);
+        shards.filter(|shard| shard.generation == former).map(|shard| shard.open).sum()
     }
 
     /// Returns the sessions that are [ahead](SessionRecord::is_ahead_of) of `now`.
     pub(crate) fn ahead_of(&self, now: Timestamp) -> Vec<SessionRef> {
         self.shards().flat_map(|shard| shard.ahead_of(now)).collect()
-    }
-
-    /// Returns the records that match `query`. A list of all users reads shard by shard.
-    pub(crate) fn list(&self, query: &Query) -> Vec<SessionRecord> {
-        let records = match &query.user {
-            Some(user) => self.shard_of_user(user).list(query),
-            None => self.shards().flat_map(|shard| shard.list(query)).collect(),
-        };
-        query.paginate(records)
     }
 }
 

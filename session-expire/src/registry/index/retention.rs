@@ -3,11 +3,16 @@
 //! An ended record is first in the history and then a tombstone, which is deleted when no client
 //! can need its reason any more. Logins purge their shard, at most once an hour.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use super::shard::{Entry, Shard};
+use super::{
+    entries::{Class, Slot},
+    shard::Shard,
+    write_set::WriteSet,
+};
 use crate::{
     policy::limit::Limit,
+    registry::query::Query,
     session::{key::RecordKey, record::SessionRecord},
     time::{Timestamp, hours},
 };
@@ -22,33 +27,70 @@ pub(crate) const TOMBSTONE_AGE: Duration = hours(24);
 /// could fill the memory.
 const MAX_TOMBSTONES: usize = 1_000;
 
-/// Retention of ended records in the history, and of open records without activity.
-const HISTORY_AGE: Duration = hours(24 * 90);
+/// Limits of the history.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct HistoryLimits {
+    /// Maximum number of records per user.
+    pub(crate) count: Limit<u32>,
+    /// Maximum age of a record, counted from its end.
+    pub(crate) age: Duration,
+}
+
+impl Default for HistoryLimits {
+    fn default() -> Self {
+        Self { count: Limit::At(20), age: hours(24 * 90) }
+    }
+}
 
 impl Shard {
     /// Moves the oldest logins in the history of `user` to the tombstones until `limit` remain.
     pub(crate) fn prune(&mut self, user: &str, limit: Limit<u32>) {
-        let (Limit::At(limit), Some(sessions)) = (limit, self.users.get_mut(user)) else { return };
-        let surplus = sessions.history.len().saturating_sub(limit as usize);
-        let pruned: Vec<_> = sessions.history.drain(..surplus).map(|(_, key)| key).collect();
-        self.add_tombstones(pruned);
+        let Limit::At(limit) = limit else { return };
+        let surplus = self.entries.count(user, Class::History).saturating_sub(limit);
+        if surplus == 0 {
+            return;
+        }
+        let mut history = self.numbers(user, Class::History, Query::cursor);
+        history.truncate(surplus as usize);
+        history.into_iter().for_each(|number| self.add_tombstone(number));
+        self.limit_tombstones(user);
     }
 
-    fn add_tombstones(&mut self, keys: Vec<RecordKey>) {
-        let first = keys.first().and_then(|key| self.record(key));
-        let Some(user) = first.map(|record| Arc::clone(&record.user)) else { return };
-        let tombstones = self.tombstones.entry(user).or_default();
-        tombstones.extend(keys);
-        for _ in MAX_TOMBSTONES..tombstones.len() {
-            let Some(oldest) = tombstones.pop_front() else { return };
-            let entry = self.entries.get(&oldest);
-            if entry.is_some_and(|entry| entry.record.tombstone_until.is_some()) {
-                // Without this tombstone an old cookie could be adopted a second time.
-                tombstones.push_back(oldest);
-            } else {
-                self.entries.remove(&oldest);
-            }
+    fn add_tombstone(&mut self, number: u32) {
+        if let Some(slot) = self.entries.slot(number) {
+            let entry = slot.entry.clone();
+            self.entries.set_class(number, Class::Tombstone, entry);
         }
+    }
+
+    /// Deletes the oldest surplus tombstones of `user`. Those of adopted sessions stay: without
+    /// them an old cookie could be adopted a second time.
+    pub(super) fn limit_tombstones(&mut self, user: &str) {
+        if self.entries.count(user, Class::Tombstone) as usize <= MAX_TOMBSTONES {
+            return;
+        }
+        let end = |record: &SessionRecord| record.ended.as_ref().map(|ended| ended.at);
+        let tombstones = self.numbers(user, Class::Tombstone, end);
+        let surplus = tombstones.len().saturating_sub(MAX_TOMBSTONES);
+        let is_adopted = |number: u32| {
+            self.entries.slot(number).is_some_and(|slot| slot.record().tombstone_until.is_some())
+        };
+        let deleted: Vec<_> =
+            tombstones[..surplus].iter().copied().filter(|number| !is_adopted(*number)).collect();
+        deleted.into_iter().for_each(|number| drop(self.entries.remove(number)));
+    }
+
+    /// Returns the entries of `user` in `class`, in the order of `by`.
+    fn numbers<T: Ord>(
+        &self,
+        user: &str,
+        class: Class,
+        by: impl Fn(&SessionRecord) -> T,
+    ) -> Vec<u32> {
+        let entries = self.entries.in_class(user, class);
+        let mut ordered: Vec<_> = entries.map(|(n, slot)| (by(slot.record()), n)).collect();
+        ordered.sort_unstable();
+        ordered.into_iter().map(|(_, number)| number).collect()
     }
 
     /// Returns `true` if a [purge](Self::purge) is due at `now`.
@@ -59,72 +101,58 @@ impl Shard {
         now.since(purged_at) >= PURGE_INTERVAL
     }
 
-    /// Returns the open records that the next [purge](Self::purge) deletes.
+    /// Returns the open records that [leave](SessionRecord::leaves_at) until `now`.
     pub(crate) fn unused(
         &self,
         now: Timestamp,
     ) -> impl Iterator<Item = (RecordKey, &SessionRecord)> {
-        let records = self.entries.iter().map(|(key, entry)| (*key, &*entry.record));
-        records.filter(move |(_, record)| is_unused(record, now))
+        let open = self.entries.iter().filter(|(_, slot)| slot.class.is_open());
+        let records = open.map(|(_, slot)| (slot.key, slot.record()));
+        records.filter(move |(_, record)| record.leaves_at() <= now)
     }
 
-    /// Deletes the records, reservations and closed adoptions whose retention has ended.
-    pub(crate) fn purge(&mut self, now: Timestamp) {
+    /// Ends the records that no policy accepts any more, and deletes the records, reservations and
+    /// closed adoptions whose retention has ended.
+    pub(crate) fn purge(&mut self, now: Timestamp, history: HistoryLimits) {
         self.purged_at = Some(now);
         self.reservations.retain(|reservation| now < reservation.until);
+        self.voided.retain(|(_, until)| now < *until);
         self.adoption_closed.retain(|_, until| now < *until);
-        self.purge_open(now);
-        self.purge_history(now);
-        self.purge_tombstones(now);
-        self.users.retain(|_, user| !user.open.is_empty() || !user.history.is_empty());
-    }
-
-    fn purge_open(&mut self, now: Timestamp) {
         let unused: Vec<_> = self.unused(now).map(|(key, _)| key).collect();
-        for key in unused {
-            let Some(Entry { record, .. }) = self.entries.remove(&key) else { continue };
-            if let Some(sessions) = self.users.get_mut(&record.user) {
-                sessions.remove_open(&key, &record);
-            }
+        self.end_unused(unused, history.count);
+        self.purge_ended(now, history.age);
+    }
+
+    /// Ends the open records of `user` that no policy accepts any more.
+    pub(crate) fn end_unused_of(&mut self, user: &str, now: Timestamp, history: HistoryLimits) {
+        let open = self.open_slots(user).filter(|slot| slot.record().leaves_at() <= now);
+        let unused: Vec<_> = open.map(|slot| slot.key).collect();
+        if !unused.is_empty() {
+            self.end_unused(unused, history.count);
         }
     }
 
-    /// Moves records that are too old for the history to the tombstones.
-    fn purge_history(&mut self, now: Timestamp) {
-        let (entries, tombstones) = (&self.entries, &mut self.tombstones);
-        for (user, sessions) in &mut self.users {
-            let is_old = |key: &RecordKey| {
-                entries.get(key).is_none_or(|entry| ended_for(&entry.record, now) >= HISTORY_AGE)
-            };
-            let old = sessions.history.extract_if(.., |(_, key)| is_old(key));
-            let old: Vec<_> = old.map(|(_, key)| key).collect();
-            if !old.is_empty() {
-                tombstones.entry(Arc::clone(user)).or_default().extend(old);
-            }
+    fn end_unused(&mut self, unused: Vec<RecordKey>, limit: Limit<u32>) {
+        let ends = unused.into_iter().filter_map(|key| Some((key, self.record(&key)?.final_end())));
+        let ends = ends.collect();
+        for record in self.apply(WriteSet { ends, ..WriteSet::default() }) {
+            self.prune(&record.user, limit);
         }
     }
 
-    fn purge_tombstones(&mut self, now: Timestamp) {
-        let entries = &mut self.entries;
-        self.tombstones.retain(|_, keys| {
-            keys.retain(|key| {
-                let is_needed =
-                    entries.get(key).is_some_and(|entry| is_tombstone_needed(&entry.record, now));
-                if !is_needed {
-                    entries.remove(key);
-                }
-                is_needed
-            });
-            !keys.is_empty()
-        });
+    /// Moves records that are too old for the history to the tombstones, and deletes tombstones
+    /// that are not needed any more.
+    fn purge_ended(&mut self, now: Timestamp, age: Duration) {
+        let ended = self.entries.iter().filter(|(_, slot)| !slot.class.is_open());
+        let is_old =
+            |slot: &Slot| slot.class == Class::Tombstone || ended_for(slot.record(), now) >= age;
+        let old = ended.filter(|(_, slot)| is_old(slot));
+        let (needed, surplus): (Vec<_>, Vec<_>) = old
+            .map(|(number, slot)| (number, is_tombstone_needed(slot.record(), now)))
+            .partition(|(_, is_needed)| *is_needed);
+        needed.into_iter().for_each(|(number, _)| self.add_tombstone(number));
+        surplus.into_iter().for_each(|(number, _)| drop(self.entries.remove(number)));
     }
-}
-
-/// Returns `true` if `record` is open and had no activity during [`HISTORY_AGE`].
-fn is_unused(record: &SessionRecord, now: Timestamp) -> bool {
-    record.ended.is_none()
-        && now.since(record.last_seen) >= HISTORY_AGE
-        && record.tombstone_until.is_none_or(|until| until <= now)
 }
 
 /// Returns `true` while the tombstone of an ended record must be kept.
@@ -148,9 +176,10 @@ mod tests {
 
     const NOON: Timestamp = Timestamp::from_millis(1_767_268_800_000);
 
-    fn open(shard: &mut Shard, adopted_until: Option<Timestamp>) -> NewLogin {
-        let login = NewLogin { adopted_until, ..NewLogin::new("alice", NOON, &Policy::new()) };
-        shard.open(NewEntry::new(login.clone()));
+    fn open(shard: &mut Shard, at: Timestamp, adopted_until: Option<Timestamp>) -> NewLogin {
+        let login = NewLogin { adopted_until, ..NewLogin::new("alice", at, &Policy::new()) };
+        let record = shard.new_record(&login);
+        shard.open(NewEntry::new(login.clone(), record));
         login
     }
 
@@ -163,45 +192,41 @@ mod tests {
     #[test]
     fn ended_records_are_purged_by_age() {
         let mut shard = Shard::default();
-        let unused = open(&mut shard, None).key;
-        let [plain, rotated] = [open(&mut shard, None), open(&mut shard, None)];
-        let adopted = open(&mut shard, Some(NOON.plus(hours(24 * 200)))).key;
-        let session = shard.record(&rotated.key).unwrap().session_ref();
-        let rotation = KeyRotation::new(session, rotated.key, SessionUpdate::new(NOON));
+        let unused = open(&mut shard, NOON, None).key;
+        let pruned = open(&mut shard, NOON, None).key;
+        let adopted = open(&mut shard, NOON, Some(NOON.plus(hours(24 * 200)))).key;
+        let kept = open(&mut shard, NOON.plus(minutes(1)), None);
+        let session = shard.record(&kept.key).unwrap().session_ref();
+        let update = SessionUpdate::new(NOON.plus(minutes(1)));
+        let rotation = KeyRotation::new(session, kept.key, update);
         let (_, writes) = shard.decide_rotation(&rotation);
         shard.apply(writes);
-        // All logins have the same time: the history keeps the greatest id.
-        let mut ended = [(plain.id, plain.key), (rotated.id, rotation.to)];
-        ended.sort_by_key(|(id, _)| *id);
-        let ended = ended.map(|(_, key)| key);
-        for key in ended {
+        for key in [pruned, adopted, rotation.to] {
             end(&mut shard, key, NOON.plus(minutes(1)));
         }
-        end(&mut shard, adopted, NOON.plus(minutes(1)));
-        let in_history = ended.map(|key| shard.users["alice"].history[0].1 == key);
-        let keys = [unused, rotated.key, ended[0], ended[1], adopted];
+        let keys = [unused, kept.key, pruned, rotation.to, adopted];
         for (after, expected) in [
             (hours(23), [true; 5]),
-            (hours(25), [true, false, in_history[0], in_history[1], true]),
-            (hours(24 * 89), [true, false, in_history[0], in_history[1], true]),
+            (hours(25), [true, false, false, true, true]),
+            (hours(24 * 89), [true, false, false, true, true]),
             (hours(24 * 91), [false, false, false, false, true]),
             (hours(24 * 201), [false; 5]),
         ] {
-            shard.purge(NOON.plus(after));
+            shard.purge(NOON.plus(after), HistoryLimits::default());
             assert_eq!(keys.map(|key| shard.record(&key).is_some()), expected, "after {after:?}");
         }
-        assert_eq!((shard.len(), shard.users.len(), shard.tombstones.len()), (0, 0, 0));
+        assert_eq!((shard.len(), shard.open), (0, 0));
     }
 
     #[test]
     fn surplus_tombstones_are_deleted_except_adopted_ones() {
         let mut shard = Shard::default();
-        let adopted = open(&mut shard, Some(NOON.plus(hours(24 * 200)))).key;
+        let adopted = open(&mut shard, NOON, Some(NOON.plus(hours(24 * 200)))).key;
         end(&mut shard, adopted, NOON);
-        let first = open(&mut shard, None).key;
+        let first = open(&mut shard, NOON, None).key;
         end(&mut shard, first, NOON);
         for _ in 0..MAX_TOMBSTONES + 5 {
-            let key = open(&mut shard, None).key;
+            let key = open(&mut shard, NOON, None).key;
             end(&mut shard, key, NOON);
         }
         assert!(shard.record(&adopted).is_some());
@@ -211,7 +236,7 @@ mod tests {
     #[test]
     fn purge_is_due_an_hour_after_the_clock_was_set_back() {
         let mut shard = Shard::default();
-        shard.purge(NOON.plus(hours(1_000)));
+        shard.purge(NOON.plus(hours(1_000)), HistoryLimits::default());
         assert!(!shard.needs_purge(NOON));
         assert!(!shard.needs_purge(NOON.plus(minutes(59))));
         assert!(shard.needs_purge(NOON.plus(minutes(60))));

@@ -5,8 +5,15 @@
 
 use std::sync::Arc;
 
-use super::shard::{Entry, Shard};
+use sha2::{Digest, Sha256};
+
+use super::{
+    entries::{Class, Entry},
+    shard::Shard,
+};
 use crate::{
+    policy::limit::Limit,
+    registry::query::Query,
     session::{
         data::SessionData,
         ended::Ended,
@@ -31,7 +38,7 @@ pub(crate) struct WriteSet {
     pub(crate) reserves: Option<Reservation>,
     /// Login whose reservation is removed.
     pub(crate) releases: Option<RecordKey>,
-    /// Users whose sessions can no longer be adopted.
+    /// User whose sessions can no longer be adopted.
     pub(crate) closes_adoption: Option<AdoptionClosing>,
     /// User whose records are deleted.
     pub(crate) erases: Option<Arc<str>>,
@@ -57,13 +64,11 @@ pub(crate) struct EntryUpdate {
     pub(crate) rotates_to: Option<(RecordKey, Timestamp)>,
 }
 
-/// Users whose sessions can no longer be adopted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum AdoptionClosing {
-    /// One user, until this time.
-    User(Arc<str>, Timestamp),
-    /// All users, forever. Reservations are voided, too.
-    AllUsers,
+/// User whose sessions can no longer be adopted, until a time.
+#[derive(Debug)]
+pub(crate) struct AdoptionClosing {
+    pub(crate) user: Arc<str>,
+    pub(crate) until: Timestamp,
 }
 
 #[cfg(test)]
@@ -96,50 +101,74 @@ impl Shard {
         ended
     }
 
+    /// Returns the record that `login` creates in the current generation.
+    pub(crate) fn new_record(&self, login: &NewLogin) -> SessionRecord {
+        SessionRecord { generation: self.generation, ..SessionRecord::new(login) }
+    }
+
     /// Adds an open record.
     pub(crate) fn open(&mut self, entry: NewEntry) {
-        let NewEntry { key, record, data } = entry;
-        let sessions = self.users.entry(Arc::clone(&record.user)).or_default();
-        sessions.open.push((key, record.id));
-        sessions.counted += u32::from(!record.uncounted);
+        let NewEntry { key, mut record, data } = entry;
+        self.open += 1;
+        // The records of a user share its name.
+        let known = self.entries.of_user(&record.user).next();
+        let name = known.map(|(_, slot)| Arc::clone(&slot.record().user));
+        record.user = name.unwrap_or(record.user);
         let data = if data.is_empty() { Arc::clone(&self.empty_data) } else { Arc::new(data) };
         self.entries.insert(key, Entry { record: Arc::new(record), data });
     }
 
+    /// Ends all open records and voids all reservations.
+    pub(crate) fn end_all(&mut self, ended: &Ended, history_limit: Limit<u32>) {
+        let open = self.entries.iter().filter(|(_, slot)| slot.class.is_open());
+        let keys: Vec<_> = open.map(|(_, slot)| slot.key).collect();
+        for key in keys {
+            if let Some(record) = self.end(key, ended.clone()) {
+                self.prune(&record.user, history_limit);
+            }
+        }
+        let reservations = self.reservations.drain(..);
+        self.voided.extend(reservations.map(|reservation| (reservation.key, reservation.until)));
+    }
+
+    /// Ends an open record, and moves it into the history.
     fn end(&mut self, key: RecordKey, ended: Ended) -> Option<SessionRecord> {
-        let entry = self.entries.get_mut(&key)?;
-        let record = Arc::make_mut(&mut entry.record);
-        if !record.end(ended) {
-            return None;
-        }
-        entry.data = Arc::clone(&self.empty_data);
-        if let Some(sessions) = self.users.get_mut(&record.user) {
-            sessions.close(key, record);
-        }
-        Some(SessionRecord::clone(record))
+        let number = self.entries.number(&key)?;
+        let slot = self.entries.slot(number).filter(|slot| slot.class.is_open())?;
+        let mut record = SessionRecord::clone(slot.record());
+        record.end(ended);
+        let entry = Entry { record: Arc::new(record.clone()), data: Arc::clone(&self.empty_data) };
+        self.entries.set_class(number, Class::History, entry);
+        self.open -= 1;
+        Some(record)
     }
 
     fn replace(&mut self, update: EntryUpdate) {
-        let Some(entry) = self.entries.get_mut(&update.key) else { return };
-        let before = std::mem::replace(&mut entry.record, Arc::new(update.record));
-        if let Some(data) = update.data {
+        let Some(number) = self.entries.number(&update.key) else { return };
+        let Some(slot) = self.entries.slot(number) else { return };
+        let before = Arc::clone(&slot.entry.record);
+        if let (Some(data), Some(entry)) = (update.data, self.entries.entry_mut(number)) {
             entry.data = Arc::new(data);
         }
-        let Some((to, at)) = update.rotates_to else { return };
-        let entry = entry.clone();
-        if let Some(sessions) = self.users.get_mut(&before.user) {
-            let open = sessions.open.iter_mut().filter(|(key, _)| *key == update.key);
-            open.for_each(|open| *open = (to, entry.record.id));
+        let (record, to) = (Arc::new(update.record), update.rotates_to);
+        let key = to.map_or(update.key, |(to, _)| to);
+        match self.entries.entry_mut(number) {
+            Some(entry) if to.is_none() && Query::cursor(&before) == Query::cursor(&record) => {
+                entry.record = record;
+            }
+            _ => self.entries.replace(number, key, record),
         }
-        self.entries.insert(to, entry);
-        self.add_rotated_key(update.key, before, at);
+        if let Some((_, at)) = to {
+            self.add_rotated_key(update.key, before, at);
+        }
     }
 
     /// Adds the tombstone of a rotated key.
     fn add_rotated_key(&mut self, key: RecordKey, mut record: Arc<SessionRecord>, at: Timestamp) {
+        let user = Arc::clone(&record.user);
         Arc::make_mut(&mut record).end(Ended::new(Reason::Renewed, at));
-        self.tombstones.entry(Arc::clone(&record.user)).or_default().push_back(key);
         self.entries.insert(key, Entry { record, data: Arc::clone(&self.empty_data) });
+        self.limit_tombstones(&user);
     }
 
     fn reserve(&mut self, reservation: Reservation) {
@@ -149,32 +178,27 @@ impl Shard {
     }
 
     fn close_adoption(&mut self, closing: AdoptionClosing) {
-        match closing {
-            AdoptionClosing::User(user, until) => {
-                let closed = self.adoption_closed.entry(user).or_insert(until);
-                *closed = (*closed).max(until);
-            }
-            AdoptionClosing::AllUsers => {
-                self.adoption_closed_for_all = true;
-                self.reservations = vec![];
-            }
-        }
+        let AdoptionClosing { user, until } = closing;
+        let closed = self.adoption_closed.entry(user_hash(&user)).or_insert(until);
+        *closed = (*closed).max(until);
     }
 
     fn erase(&mut self, user: &str) {
-        for key in self.all_keys(user) {
-            self.entries.remove(&key);
-        }
-        self.users.remove(user);
-        self.tombstones.remove(user);
+        let numbers: Vec<_> = self.entries.of_user(user).map(|(number, _)| number).collect();
+        let erased = numbers.into_iter().filter_map(|number| self.entries.remove(number));
+        self.open -= erased.filter(|slot| slot.class.is_open()).count();
         self.reservations.retain(|reservation| *reservation.user != *user);
     }
 }
 
+/// Returns the hash under which closed adoption is stored.
+pub(super) fn user_hash(user: &str) -> [u8; 32] {
+    Sha256::digest(user).into()
+}
+
 impl NewEntry {
-    /// Returns the entry that `login` creates.
-    pub(crate) fn new(login: NewLogin) -> Self {
-        let record = SessionRecord::new(&login);
+    /// Returns the entry that `login` creates with `record`.
+    pub(crate) fn new(login: NewLogin, record: SessionRecord) -> Self {
         Self { key: login.key, record, data: login.data }
     }
 }

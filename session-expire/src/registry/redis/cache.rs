@@ -1,20 +1,27 @@
-//! Cache of records and session data, which the server invalidates.
+//! Cache of the records of sessions without data, which the server invalidates.
 //!
 //! The server tracks the keys that this connection has read, and notifies it of changes (RESP3,
-//! `CLIENT TRACKING`). The record and the data of a session are under one key, so a change of
-//! either invalidates both.
+//! `CLIENT TRACKING`). A bucket contains the records with one tag, the first letters of their
+//! partition key. The names of their Redis keys begin with the tag, so a notification invalidates a
+//! bucket.
 //!
 //! Notifications and responses come over one connection in order. When a response has arrived, the
 //! notifications of all earlier changes have arrived, too. Cached records are therefore valid for a
 //! [`LEASE`], which starts when a command is sent and counts when its response has arrived. This
 //! also covers a silent connection and a process that was stopped.
 //!
+//! Data must be readable by another process as soon as its write is complete: a redirect takes less
+//! than a lease. Sessions with data are therefore not cached, and a process that adds the first data
+//! of a session waits until the leases of the other processes have ended.
+//!
 //! After some changes there is no notification: a swapped database, or a proxy without tracking.
 //! The [`MAX_AGE`] of a record limits their effect.
 
 use std::{
-    collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -29,44 +36,37 @@ pub(super) const LEASE: Duration = Duration::from_millis(40);
 /// Maximum age of a cached record since it was requested.
 const MAX_AGE: Duration = Duration::from_secs(10);
 
-/// Maximum number of cached records. If it is exceeded, the cache is cleared.
-const MAX_RECORDS: usize = 100_000;
+/// Maximum number of records in a bucket. If it is exceeded, the oldest one is evicted.
+const MAX_RECORDS: usize = 32;
 
-/// Maximum number of bytes of cached session data. If it is exceeded, the cache is cleared.
-const MAX_DATA: usize = 64 << 20;
+/// Number of characters from the first digit to the last letter.
+const CHARACTERS: usize = 75;
 
-#[derive(Default)]
-pub(super) struct Cache(Mutex<CacheState>);
-
-#[derive(Default)]
-struct CacheState {
-    buckets: HashMap<String, CacheBucket>,
-    size: CacheSize,
+/// Cache with a lock for each of its buckets.
+pub(super) struct Cache {
+    buckets: Box<[Mutex<CacheBucket>]>,
     /// Number of times that the cache was cleared.
-    generation: u64,
-    /// Send time of the most recent command that has received its response.
-    confirmed: Option<Instant>,
+    generation: AtomicU64,
+    created: Instant,
+    /// Send time of the most recent command that has received its response, in nanoseconds since
+    /// `created`.
+    confirmed: AtomicU64,
 }
 
-/// Number of cached records, and bytes of their data.
-#[derive(Default, Clone, Copy)]
-struct CacheSize {
-    records: usize,
-    data: usize,
-}
-
-/// Records with one partition key, which are invalidated together.
+/// Records with one tag, which are invalidated together.
 #[derive(Default)]
 struct CacheBucket {
-    records: HashMap<RecordKey, CacheEntry>,
+    records: Vec<CacheEntry>,
     /// Number of invalidations.
     changes: u64,
 }
 
-/// Cached record, and the time at which it was requested.
+/// Cached record, and the read that loaded it.
 struct CacheEntry {
+    key: RecordKey,
     loaded: StoredSession,
     sent: Instant,
+    generation: u64,
 }
 
 /// State of the cache when a command was sent. A response may be cached only if the state has not
@@ -77,66 +77,75 @@ pub(super) struct ReadToken {
     changes: u64,
 }
 
+impl Default for Cache {
+    fn default() -> Self {
+        let buckets = (0..CHARACTERS * CHARACTERS).map(|_| Mutex::default()).collect();
+        let (generation, confirmed) = <_>::default();
+        Self { buckets, generation, created: Instant::now(), confirmed }
+    }
+}
+
 impl Cache {
     /// Returns the cached record of `key` if it is valid.
     pub(super) fn get(&self, key: &RecordKey, count_open: bool) -> Option<StoredSession> {
-        let state = self.state();
-        if state.confirmed?.elapsed() > LEASE {
+        if !self.has_lease() {
             return None;
         }
-        let cached = state.buckets.get(key.partition_key())?.records.get(key)?;
-        if cached.sent.elapsed() > MAX_AGE || count_open && cached.loaded.open.is_none() {
+        let bucket = self.bucket(key.partition_key());
+        let cached = bucket.records.iter().find(|cached| cached.key == *key)?;
+        let is_current = cached.generation == self.generation.load(Ordering::Acquire);
+        if !is_current || cached.sent.elapsed() > MAX_AGE {
             return None;
         }
-        let open = cached.loaded.open.filter(|_| count_open);
-        Some(StoredSession { open, ..cached.loaded.clone() })
+        let loaded = &cached.loaded;
+        match count_open {
+            true => loaded.open.map(|_| loaded.clone()),
+            false => Some(StoredSession { open: None, ..loaded.clone() }),
+        }
     }
 
-    /// Returns the token of a read. Must be called before the command is sent.
-    pub(super) fn start_read(&self, partition_key: &str) -> ReadToken {
-        let state = self.state();
-        let changes = state.buckets.get(partition_key).map_or(0, |bucket| bucket.changes);
-        ReadToken { sent: Instant::now(), generation: state.generation, changes }
+    /// Returns the token of a read under a tag, or under a partition key that begins with it. Must
+    /// be called before the command is sent.
+    pub(super) fn start_read(&self, tag: &str) -> ReadToken {
+        let generation = self.generation.load(Ordering::Acquire);
+        ReadToken { sent: Instant::now(), generation, changes: self.bucket(tag).changes }
     }
 
     /// Stores the response of a read, unless the record may have changed since the command was
     /// sent.
     pub(super) fn store(&self, token: &ReadToken, key: &RecordKey, loaded: Option<&StoredSession>) {
-        let mut state = self.state();
-        if state.generation != token.generation {
+        if self.generation.load(Ordering::Acquire) != token.generation {
             return;
         }
-        state.confirmed = state.confirmed.max(Some(token.sent));
-        if let Some(loaded) = loaded {
-            let cached = CacheEntry { loaded: loaded.clone(), sent: token.sent };
-            state.insert(key, cached, token.changes);
+        self.confirm(token.sent);
+        let mut bucket = self.bucket(key.partition_key());
+        if bucket.changes != token.changes {
+            return;
+        }
+        bucket.records.retain(|cached| cached.key != *key);
+        if let Some(loaded) = loaded.filter(|loaded| loaded.data.is_empty()) {
+            let ReadToken { sent, generation, .. } = *token;
+            bucket.insert(CacheEntry { key: *key, loaded: loaded.clone(), sent, generation });
         }
     }
 
-    /// Invalidates the records with this partition key.
-    pub(super) fn invalidate(&self, partition_key: &str) {
-        let mut state = self.state();
-        // Buckets without records stay for their number of changes, so their number is limited.
-        if state.buckets.len() >= MAX_RECORDS {
-            return state.clear();
-        }
-        let bucket = state.buckets.entry(partition_key.to_owned()).or_default();
+    /// Invalidates the records under a tag, or under the tag with which a partition key begins.
+    pub(super) fn invalidate(&self, tag: &str) {
+        let mut bucket = self.bucket(tag);
         bucket.changes += 1;
-        let records = std::mem::take(&mut bucket.records);
-        records.values().for_each(|cached| state.size.subtract(&cached.loaded));
+        bucket.records.clear();
     }
 
-    /// Removes all records, and invalidates all tokens.
+    /// Invalidates all records and all tokens.
     pub(super) fn clear(&self) {
-        self.state().clear();
+        self.generation.fetch_add(1, Ordering::AcqRel);
     }
 
     /// Handles a push message of the server.
     pub(super) fn receive(&self, message: &PushInfo) {
         match (&message.kind, message.data.first()) {
             (PushKind::Invalidate, Some(Value::Array(keys))) => {
-                let partition_keys = keys.iter().filter_map(parse_partition_key);
-                partition_keys.for_each(|partition_key| self.invalidate(partition_key));
+                keys.iter().filter_map(parse_tag).for_each(|tag| self.invalidate(tag));
             }
             // The database was flushed, or the connection was closed.
             (PushKind::Invalidate | PushKind::Disconnection, _) => self.clear(),
@@ -144,48 +153,45 @@ impl Cache {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, CacheState> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn has_lease(&self) -> bool {
+        let confirmed = self.confirmed.load(Ordering::Acquire);
+        let age = nanos(self.created.elapsed()).saturating_sub(confirmed);
+        confirmed != 0 && age <= nanos(LEASE)
+    }
+
+    /// Begins a lease at the send time of a command that has received its response.
+    fn confirm(&self, sent: Instant) {
+        let sent = nanos(sent.saturating_duration_since(self.created));
+        self.confirmed.fetch_max(sent, Ordering::AcqRel);
+    }
+
+    fn bucket(&self, tag: &str) -> MutexGuard<'_, CacheBucket> {
+        let digit = |byte: u8| usize::from(byte.saturating_sub(b'0')).min(CHARACTERS - 1);
+        let number = tag.bytes().take(2).fold(0, |sum, byte| sum * CHARACTERS + digit(byte));
+        self.buckets[number].lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl CacheState {
-    fn insert(&mut self, key: &RecordKey, cached: CacheEntry, changes: u64) {
-        if self.size.records >= MAX_RECORDS || self.size.data >= MAX_DATA {
-            return self.clear();
+impl CacheBucket {
+    fn insert(&mut self, cached: CacheEntry) {
+        if self.records.len() >= MAX_RECORDS {
+            let by_age = |(_, cached): &(usize, &CacheEntry)| cached.sent;
+            let oldest = self.records.iter().enumerate().min_by_key(by_age);
+            oldest.map(|(index, _)| index).map(|index| self.records.swap_remove(index));
         }
-        let bucket = self.buckets.entry(key.partition_key().to_owned()).or_default();
-        if bucket.changes != changes {
-            return;
-        }
-        self.size.add(&cached.loaded);
-        if let Some(former) = bucket.records.insert(*key, cached) {
-            self.size.subtract(&former.loaded);
-        }
-    }
-
-    fn clear(&mut self) {
-        *self = Self { generation: self.generation + 1, ..Self::default() };
+        self.records.push(cached);
     }
 }
 
-impl CacheSize {
-    fn add(&mut self, loaded: &StoredSession) {
-        self.records += 1;
-        self.data += loaded.data.bytes();
-    }
-
-    fn subtract(&mut self, loaded: &StoredSession) {
-        self.records -= 1;
-        self.data -= loaded.data.bytes();
-    }
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// Returns the partition key in the name of a Redis key.
-fn parse_partition_key(key: &Value) -> Option<&str> {
+/// Returns the tag in the name of a Redis key, with what follows it in the braces.
+fn parse_tag(key: &Value) -> Option<&str> {
     let Value::BulkString(name) = key else { return None };
     let name = std::str::from_utf8(name).ok()?;
-    name.split_once('{')?.1.split_once('}').map(|(partition_key, _)| partition_key)
+    name.split_once('{')?.1.split_once('}').map(|(tag, _)| tag)
 }
 
 #[cfg(test)]
@@ -258,7 +264,8 @@ mod tests {
     #[test]
     fn record_is_not_valid_after_the_lease() {
         let (cache, key) = filled();
-        cache.state().confirmed = Instant::now().checked_sub(LEASE + Duration::from_millis(1));
+        let long_ago = nanos(cache.created.elapsed()).saturating_sub(nanos(LEASE) + 1);
+        cache.confirmed.store(long_ago, Ordering::SeqCst);
         assert!(cache.get(&key, false).is_none());
     }
 
@@ -274,18 +281,23 @@ mod tests {
     }
 
     #[test]
-    fn size_counts_cached_records_and_data() {
-        let (cache, (key, mut loaded)) = (Cache::default(), loaded());
+    fn session_with_data_is_not_cached() {
+        let (cache, key) = filled();
+        let (_, mut loaded) = loaded();
         let mut changes = DataChanges::default();
         changes.set("name", serde_json::value::to_raw_value("value").unwrap());
         Arc::make_mut(&mut loaded.data).apply(&changes).unwrap();
-        for _ in 0..2 {
-            cache.store(&cache.start_read(key.partition_key()), &key, Some(&loaded));
-            let size = cache.state().size;
-            assert_eq!((size.records, size.data), (1, 11));
+        cache.store(&cache.start_read(key.partition_key()), &key, Some(&loaded));
+        assert!(cache.get(&key, false).is_none());
+    }
+
+    #[test]
+    fn full_bucket_evicts_its_oldest_record() {
+        let (cache, keys) = (Cache::default(), [(); MAX_RECORDS + 1].map(|()| loaded()));
+        for (key, loaded) in &keys {
+            cache.store(&cache.start_read(key.partition_key()), key, Some(loaded));
         }
-        cache.invalidate(key.partition_key());
-        let size = cache.state().size;
-        assert_eq!((size.records, size.data), (0, 0));
+        let cached = keys.map(|(key, _)| cache.get(&key, false).is_some());
+        assert!(!cached[0] && cached[1..].iter().all(|&is_cached| is_cached), "{cached:?}");
     }
 }

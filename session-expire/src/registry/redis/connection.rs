@@ -1,48 +1,57 @@
 //! Connection to the server: one for all requests of the process, replaced after a failure.
 //!
-//! The reconnecting connection of redis-rs is not used. After a silent failure, such as a power
-//! failure of the server, it waits up to 15 minutes for the kernel. It then waits a minute between
-//! two attempts.
+//! `ConnectionManager` of redis-rs cannot replace it: it keeps a connection to a primary that has
+//! become a replica; after a silent failure, such as a power failure of the server, it waits up to 15
+//! minutes for the kernel, and then a minute between two attempts; and it runs on the event loop of
+//! the worker that connects.
 
 use std::{
     io,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError, atomic::AtomicU32},
     time::{Duration, Instant},
 };
 
 use redis::{
-    AsyncConnectionConfig, Client, ConnectionAddr, ErrorKind, IntoConnectionInfo, ProtocolVersion,
-    PushInfo, RedisError, ServerErrorKind, aio::MultiplexedConnection,
+    AsyncConnectionConfig, Client, ConnectionAddr, ProtocolVersion, PushInfo, RedisError,
+    aio::MultiplexedConnection,
+};
+use tokio::sync::watch;
+
+use super::{
+    cache::Cache, error::RedisConnectError, io_thread::IoThread, retry::PAUSE,
+    server_clock::ServerClock,
 };
 
-use super::{cache::Cache, error::RedisConnectError};
-
 /// Time to wait for the server when an application starts.
-const START_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const START_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Maximum time of one attempt to reconnect. It does not depend on the timeout of operations,
 /// because a handshake takes several round trips.
 const RECONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// How long after the timeout of a connection attempt the next request starts another.
-const GRACE: Duration = Duration::from_millis(100);
-
-/// Pause between two checks while a server loads its file.
-const LOADING_PAUSE: Duration = Duration::from_millis(100);
 
 /// Connection with its number, counted from 1.
 #[derive(Clone)]
 pub(super) struct NumberedConnection {
     pub(super) number: u64,
     pub(super) connection: MultiplexedConnection,
+    opened_at: Instant,
 }
+
+/// Outcome of an attempt to connect.
+type Connected = Result<NumberedConnection, RedisError>;
 
 /// Connection to a server, which reconnects.
 pub(super) struct Connection {
     client: Client,
+    io: Arc<IoThread>,
     state: Mutex<ConnectionState>,
     /// Cache that the server invalidates over this connection.
     pub(super) cache: Option<Arc<Cache>>,
+    /// How many replicas must acknowledge a login or an end.
+    pub(super) replicas: AtomicU32,
+    /// Second connection, for acknowledged scripts.
+    pub(super) acknowledging: OnceLock<Arc<Self>>,
+    pub(super) clock: ServerClock,
 }
 
 #[derive(Default)]
@@ -50,79 +59,38 @@ struct ConnectionState {
     current: Option<NumberedConnection>,
     /// Number of connections so far.
     opened: u64,
-    /// Locked by the one request that connects.
-    connect_lock: Arc<tokio::sync::Mutex<()>>,
-    /// Time at which the attempt to connect must be complete.
-    deadline: Option<Instant>,
-}
-
-impl ConnectionState {
-    fn connect_timeout(&self) -> Duration {
-        if self.opened == 0 { START_TIMEOUT } else { RECONNECT_TIMEOUT }
-    }
-
-    /// Returns the lock for connecting. It is replaced after the deadline: if the runtime of the
-    /// request that connects is no longer polled, that request never releases its lock.
-    fn connect_lock(&mut self) -> Arc<tokio::sync::Mutex<()>> {
-        if self.deadline.is_some_and(|deadline| deadline < Instant::now()) {
-            (self.connect_lock, self.deadline) = <_>::default();
-        }
-        Arc::clone(&self.connect_lock)
-    }
+    /// Receives the outcome of the most recent attempt to connect.
+    attempt: Option<watch::Receiver<Option<Connected>>>,
 }
 
 impl Connection {
     pub(super) async fn open(
-        url: &str,
+        client: Client,
         cache: Option<Arc<Cache>>,
     ) -> Result<Arc<Self>, RedisConnectError> {
-        let mut info =
-            url.into_connection_info().map_err(|error| RedisConnectError::Url(error.into()))?;
-        if cache.is_some() {
-            let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
-            info = info.set_redis_settings(settings);
+        let client = if cache.is_some() { with_notifications(&client)? } else { client };
+        if let ConnectionAddr::TcpTls { .. } = client.get_connection_info().addr() {
+            install_crypto_provider();
         }
-        let client = Client::open(info).map_err(|error| RedisConnectError::Url(error.into()))?;
-        let connection = Arc::new(Self { client, state: Mutex::default(), cache });
-        let server = connection.address();
-        match tokio::time::timeout(START_TIMEOUT, connection.check_when_loaded()).await {
-            Ok(Ok(())) => Ok(connection),
-            Ok(Err(source)) => Err(RedisConnectError::Server { server, source: source.into() }),
-            Err(_) => Err(RedisConnectError::NoResponse { server }),
-        }
+        let io = Arc::new(IoThread::start().map_err(RedisConnectError::Thread)?);
+        let connection = Arc::new(Self::new(client, io, cache));
+        connection.check_server().await?;
+        Ok(connection)
     }
 
-    /// Checks the server, and waits while it loads its file after a start.
-    async fn check_when_loaded(self: &Arc<Self>) -> Result<(), RedisError> {
-        let started = Instant::now();
-        loop {
-            let checked = self.check().await;
-            let is_loading = |error: &RedisError| {
-                error.kind() == ErrorKind::Server(ServerErrorKind::BusyLoading)
-            };
-            let is_last = started.elapsed() > START_TIMEOUT - LOADING_PAUSE * 2;
-            // The last attempt returns the server's error, which is clearer than a timeout.
-            if !checked.as_ref().is_err_and(is_loading) || is_last {
-                return checked;
-            }
-            tokio::time::sleep(LOADING_PAUSE).await;
-        }
+    fn new(client: Client, io: Arc<IoThread>, cache: Option<Arc<Cache>>) -> Self {
+        let (state, replicas, acknowledging, clock) = <_>::default();
+        Self { client, io, state, cache, replicas, acknowledging, clock }
     }
 
-    /// Checks that the server accepts commands. Logs a warning if it may evict keys.
-    async fn check(self: &Arc<Self>) -> Result<(), RedisError> {
-        let mut connection = self.get_or_connect().await?.connection;
-        redis::cmd("PING").exec_async(&mut connection).await?;
-        let memory = redis::cmd("INFO").arg("memory").query_async::<String>(&mut connection).await;
-        let memory = memory.unwrap_or_default();
-        if may_evict_keys(&memory) {
-            tracing::warn!(
-                event = "sys_redis_may_evict",
-                server = self.address(),
-                "Redis may evict active sessions; set `maxmemory-policy noeviction`"
-            );
-        }
-        Ok(())
+    /// Runs a task on the thread of the connection.
+    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.io.spawn(task);
+    }
+
+    /// Returns another connection to the same server.
+    pub(super) fn second(&self) -> Self {
+        Self::new(self.client.clone(), Arc::clone(&self.io), None)
     }
 
     /// Returns the address of the server, without user and password.
@@ -141,7 +109,7 @@ impl Connection {
     /// # Cancel safety
     ///
     /// If a request is dropped, the task that connects continues for the next request.
-    pub(super) async fn get_or_connect(self: &Arc<Self>) -> Result<NumberedConnection, RedisError> {
+    pub(super) async fn get_or_connect(self: &Arc<Self>) -> Connected {
         match self.current() {
             Some(current) => Ok(current),
             // Boxed, because a rare case must not make the future of every request larger.
@@ -149,37 +117,41 @@ impl Connection {
         }
     }
 
-    async fn wait_for_connection(self: &Arc<Self>) -> Result<NumberedConnection, RedisError> {
-        let lock = self.state().connect_lock();
-        let guard = lock.lock_owned().await;
-        if let Some(current) = self.current() {
-            return Ok(current);
+    async fn wait_for_connection(self: &Arc<Self>) -> Connected {
+        let mut attempt = self.attempt();
+        let outcome = attempt.wait_for(Option::is_some).await;
+        match outcome.as_deref() {
+            Ok(Some(connected)) => connected.clone(),
+            _ => Err(io::Error::other("the attempt to connect was aborted").into()),
         }
-        let timeout = self.begin_connecting();
-        let this = Arc::clone(self);
-        let task = tokio::spawn(async move {
-            let connected = this.replace(timeout).await;
-            drop(guard);
-            connected
-        });
-        task.await.unwrap_or_else(|stopped| Err(io::Error::other(stopped).into()))
     }
 
-    fn begin_connecting(&self) -> Duration {
+    /// Returns the attempt that is under way, or starts one.
+    fn attempt(self: &Arc<Self>) -> watch::Receiver<Option<Connected>> {
         let mut state = self.state();
-        let timeout = state.connect_timeout();
-        state.deadline = Some(Instant::now() + timeout + GRACE);
-        timeout
+        let is_under_way = |attempt: &&watch::Receiver<_>| attempt.has_changed().is_ok();
+        if let Some(attempt) = state.attempt.as_ref().filter(is_under_way) {
+            return attempt.clone();
+        }
+        let (sender, attempt) = watch::channel(state.current.clone().map(Ok));
+        if state.current.is_none() {
+            state.attempt = Some(attempt.clone());
+            let this = Arc::clone(self);
+            self.io.spawn(async move { _ = sender.send_replace(Some(this.replace().await)) });
+        }
+        attempt
     }
 
-    async fn replace(&self, timeout: Duration) -> Result<NumberedConnection, RedisError> {
+    async fn replace(&self) -> Connected {
+        let timeout = if self.number() == 0 { START_TIMEOUT } else { RECONNECT_TIMEOUT };
         let connected = tokio::time::timeout(timeout, self.connect()).await;
         let connection =
             connected.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))?;
         let mut state = self.state();
         state.opened += 1;
-        let current = NumberedConnection { number: state.opened, connection };
-        (state.current, state.deadline) = (Some(current.clone()), None);
+        let (number, opened_at) = (state.opened, Instant::now());
+        let current = NumberedConnection { number, connection, opened_at };
+        state.current = Some(current.clone());
         Ok(current)
     }
 
@@ -220,32 +192,34 @@ impl Connection {
         state.current = state.current.take().filter(|current| current.number != number);
     }
 
+    /// Discards the connection with this number, because it leads to a replica. A new connection
+    /// stays for a while: without a primary, every command would replace it.
+    pub(super) fn discard_replica(&self, number: u64) {
+        let is_new = |current: &NumberedConnection| current.opened_at.elapsed() < PAUSE;
+        if !self.current().as_ref().is_some_and(is_new) {
+            self.discard(number);
+        }
+    }
+
     fn state(&self) -> std::sync::MutexGuard<'_, ConnectionState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Returns `true` if the server deletes keys when its memory is full, according to `INFO memory`.
-fn may_evict_keys(memory: &str) -> bool {
-    let has_line = |expected: &str| memory.lines().any(|line| line == expected);
-    memory.contains("maxmemory_policy:")
-        && !has_line("maxmemory_policy:noeviction")
-        && !has_line("maxmemory:0")
+/// Returns the same client with RESP3, the protocol with notifications.
+fn with_notifications(client: &Client) -> Result<Client, RedisConnectError> {
+    let info = client.get_connection_info().clone();
+    let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
+    let client = Client::open(info.set_redis_settings(settings));
+    client.map_err(|error| RedisConnectError::Url(error.into()))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::may_evict_keys;
-
-    #[test]
-    fn server_with_limited_memory_may_evict_keys() {
-        for (memory, expected) in [
-            ("maxmemory:0\r\nmaxmemory_policy:allkeys-lru\r\n", false),
-            ("maxmemory:100\r\nmaxmemory_policy:allkeys-lru\r\n", true),
-            ("maxmemory:100\r\nmaxmemory_policy:noeviction\r\n", false),
-            ("", false),
-        ] {
-            assert_eq!(may_evict_keys(memory), expected, "{memory}");
-        }
+/// Selects the implementation of cryptography, unless the application has selected one. rustls
+/// panics without it.
+fn install_crypto_provider() {
+    #[cfg(feature = "redis-tls")]
+    if rustls::crypto::CryptoProvider::get_default().is_none() {
+        // Fails if another thread has just selected one.
+        let _ = rustls::crypto::ring::default_provider().install_default();
     }
 }

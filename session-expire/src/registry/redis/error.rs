@@ -4,9 +4,9 @@
 //! [`RedisConnectError`]; [`OperationError`] is the source of a
 //! [`RegistryError`](crate::error::RegistryError).
 
-use std::{fmt, time::Duration};
+use std::{fmt, io, time::Duration};
 
-use redis::RedisError;
+use redis::{ErrorKind, RedisError, ServerErrorKind};
 
 use crate::{
     error::{Source, write_with_sources},
@@ -31,13 +31,38 @@ pub enum RedisConnectError {
     /// The URL is invalid. The message does not contain it, because it may contain a password.
     #[error(
         "invalid Redis URL; use \"redis://user:password@host:6379/0\" or \"unix:///path\" \
-         (\"rediss://\" needs the crate redis 1 with its feature `tokio-rustls-comp`)"
+         (\"rediss://\" needs the feature `redis-tls`)"
     )]
     Url(#[source] Source),
+    /// The server is a node of a Redis Cluster, which the registry does not support.
+    #[error(
+        "the Redis server at {server} is in cluster mode; use a server with `cluster-enabled no`, \
+         with replicas if it must not fail"
+    )]
+    #[non_exhaustive]
+    Cluster {
+        /// Address of the server, without user and password.
+        server: String,
+    },
+    /// The user of the server may not run commands that the registry needs.
+    #[error(
+        "the user of the Redis server at {server} has no permission for these commands: \
+         {commands}; see \"Permissions\" in the guide on deployment"
+    )]
+    #[non_exhaustive]
+    Permissions {
+        /// Address of the server, without user and password.
+        server: String,
+        /// Names of the commands, separated by commas.
+        commands: String,
+    },
+    /// The operating system does not start the thread for the connection.
+    #[error("cannot start the thread for the connection to Redis")]
+    Thread(#[source] io::Error),
     /// There is no server at this address, or it refuses the connection or a command.
     #[error(
         "cannot use the Redis server at {server}; check that it is running there, and check the \
-         user and the password"
+         user, the password and the certificates"
     )]
     #[non_exhaustive]
     Server {
@@ -68,15 +93,32 @@ impl fmt::Debug for RedisConnectError {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum OperationError {
     #[error(transparent)]
-    Redis(#[from] RedisError),
+    Redis(RedisError),
+    #[error("the Redis server is in cluster mode, which `RedisRegistry` does not support")]
+    Cluster(#[source] RedisError),
     #[error(
         "no response from Redis within {} (`RedisRegistry::timeout`)",
         format_duration(*.0)
     )]
     Timeout(Duration),
+    #[error(
+        "{replicas} of {expected} replicas have acknowledged the change in time \
+         (`RedisRegistry::wait_for_replicas`); it may be stored"
+    )]
+    Replicas { replicas: u32, expected: u32 },
     #[error("invalid JSON in a session record")]
     Json(#[source] serde_json::Error),
     // The response is left out, because it may contain secrets.
     #[error("unexpected response from Redis")]
     Response,
+}
+
+impl From<RedisError> for OperationError {
+    fn from(error: RedisError) -> Self {
+        let is_other_slot = error.kind() == ErrorKind::Server(ServerErrorKind::CrossSlot);
+        if is_other_slot || error.is_cluster_error() {
+            return Self::Cluster(error);
+        }
+        Self::Redis(error)
+    }
 }

@@ -1,134 +1,143 @@
 //! Operations on many records: lists, export, erasure, and the end of all sessions.
 //!
-//! An operation on one user is atomic. An operation on all users is atomic only per partition.
+//! An operation on one user is atomic. An operation on all users is atomic only per tag.
 
-use std::{collections::HashSet, sync::Arc};
-
-use futures_util::future::try_join_all;
+use std::sync::Arc;
 
 use super::{
+    as_string::{AsString, flag, time},
     data,
     error::OperationError,
-    operations::{Operations, parse_texts, read_listed, read_records, short_hash},
-    script::{END_EVERYONE, ERASE, EXPORT, LIST, Script},
+    list_all::TagLists,
+    operations::{Operations, convert, read_listed, read_records, short_hash},
+    script::{END_EVERYONE, ERASE, EXPORT, LIST},
     script_args::ScriptArgs,
 };
 use crate::{
     registry::{UserExport, query::Query},
     session::{
-        data::SessionData, ended::Ended, key::partition_key, reason::Reason, record::SessionRecord,
+        ended::Ended,
+        key::{PublicId, partition_key},
+        record::SessionRecord,
     },
     time::Timestamp,
 };
 
-/// Number of partitions that one round trip reads. Between two round trips the server serves other
-/// requests.
-const PARTITIONS_PER_ROUND: usize = 200;
+/// Smallest and largest number of records of one class that a script returns. A list of one user
+/// with at most as many records is atomic.
+const PAGE: (usize, usize) = (100, 1_000);
 
 impl Operations {
     pub(super) async fn list(&self, query: Query) -> Result<Vec<SessionRecord>, OperationError> {
-        match &query.user {
-            Some(user) => self.list_partition(&partition_key(user), &query).await,
-            None => self.list_all(&query).await,
-        }
-    }
-
-    async fn list_partition(
-        &self,
-        partition_key: &str,
-        query: &Query,
-    ) -> Result<Vec<SessionRecord>, OperationError> {
-        let user = query.user.as_deref().map(short_hash).unwrap_or_default();
-        let is_wanted = |ended: bool| if query.ended == Some(!ended) { "0" } else { "1" };
-        let args = [&*user, is_wanted(false), is_wanted(true)];
-        let response = self.run(&LIST, partition_key, &args).await?;
-        let mut records = read_records(&parse_texts(response)?);
-        records.retain(|record| query.matches(record));
-        Ok(query.paginate(records))
-    }
-
-    /// Lists the records of all users in rounds. No round blocks the server for long, and memory
-    /// contains no more than one page and one round.
-    async fn list_all(&self, query: &Query) -> Result<Vec<SessionRecord>, OperationError> {
-        let (mut scan, mut records) = (PartitionScan::default(), vec![]);
-        while let Some(partition_keys) = self.next_partitions(&mut scan).await? {
-            for round in partition_keys.chunks(PARTITIONS_PER_ROUND) {
-                let lists =
-                    round.iter().map(|partition_key| self.list_partition(partition_key, query));
-                records.extend(try_join_all(lists).await?.into_iter().flatten());
-                records = query.paginate(records);
-            }
-        }
+        let limit = query.limit.unwrap_or(usize::MAX);
+        let mut records = match &query.user {
+            _ if limit == 0 => vec![],
+            Some(user) => self.list_user(user, &query, limit).await?,
+            None => TagLists::open(self, &query).await?.read(limit).await?,
+        };
+        records = query.paginate(records);
+        // A record that moves from the open to the ended ones meanwhile is read twice.
+        records.dedup_by_key(|record| record.id);
         Ok(records)
     }
 
-    /// Returns the partition keys of the next step of a scan, without earlier ones; `None` after
-    /// the last step.
-    async fn next_partitions(
+    async fn list_user(
         &self,
-        scan: &mut PartitionScan,
-    ) -> Result<Option<Vec<String>>, OperationError> {
-        let Some(cursor) = scan.cursor else { return Ok(None) };
-        let (before, after) = (format!("{}{{", self.key_prefix()), "}");
-        let mut command = redis::cmd("SCAN");
-        let pattern = format!("{}????{after}", escape_pattern(&before));
-        command.arg(cursor).arg("MATCH").arg(pattern).arg("COUNT").arg(1_000);
-        let response = self.connection.query(&command, self.timeout).await?;
-        let (next, keys): (u64, Vec<String>) =
-            redis::from_redis_value(response).map_err(|_| OperationError::Response)?;
-        scan.cursor = (next != 0).then_some(next);
-        let partition_key =
-            |key: &String| Some(key.strip_prefix(&before)?.strip_suffix(after)?.to_owned());
-        let partition_keys = keys.iter().filter_map(partition_key);
-        let is_new = |partition_key: &String| scan.seen.insert(partition_key.clone());
-        Ok(Some(partition_keys.filter(is_new).collect()))
+        user: &str,
+        query: &Query,
+        limit: usize,
+    ) -> Result<Vec<SessionRecord>, OperationError> {
+        let (mut records, (earliest, mut latest)) = (vec![], login_times(query));
+        loop {
+            let args = ScriptArgs {
+                user: Some(short_hash(user)),
+                count: Some(AsString(limit.clamp(PAGE.0, PAGE.1))),
+                earliest: Some(time(earliest)),
+                latest: Some(time(latest)),
+                lists_open: flag(lists_open(query)),
+                lists_ended: flag(query.ended != Some(false)),
+                ..self.args_now()
+            };
+            let response = self.read(&LIST, &partition_key(user), &args).await?;
+            let (cut, texts) = response.split_first().ok_or(OperationError::Response)?;
+            let cut = cut.parse().ok();
+            let page = self.listed(read_records(texts), query);
+            let is_complete = |record: &SessionRecord| {
+                cut.is_none_or(|cut| record.logged_in_at >= Timestamp::from_millis(cut))
+            };
+            records.extend(page.filter(is_complete));
+            match cut {
+                Some(cut @ 1..) if records.len() < limit => {
+                    latest = Timestamp::from_millis(cut - 1);
+                }
+                _ => return Ok(records),
+            }
+        }
+    }
+
+    /// Returns the records that belong to a list.
+    ///
+    /// A write under the tag of a record may not yet have done what its retention requires. An open
+    /// record has ended after [`SessionRecord::leaves_at`], and an old one is no longer in the
+    /// history.
+    pub(super) fn listed<'a>(
+        &self,
+        records: Vec<SessionRecord>,
+        query: &'a Query,
+    ) -> impl Iterator<Item = SessionRecord> + use<'a> {
+        let (now, history_age) = (self.last_write(), self.history_age);
+        let end_if_unused = move |mut record: SessionRecord| {
+            if record.leaves_at() <= now {
+                let ended = record.final_end();
+                record.end(ended);
+            }
+            record
+        };
+        let is_too_old = move |ended: &Ended| ended.at.plus(history_age) <= now;
+        records.into_iter().map(end_if_unused).filter(move |record| {
+            !record.ended.as_ref().is_some_and(is_too_old) && query.matches(record)
+        })
+    }
+
+    /// Returns `true` if sessions may be in the lists of former sessions.
+    pub(super) async fn has_former_sessions(&self) -> Result<bool, OperationError> {
+        // The end of all sessions begins with this tag.
+        let Some(first) = tags().next() else { return Ok(false) };
+        let mut command = redis::cmd("EXISTS");
+        command.arg(format!("{}:ends", self.tag_key(&first)));
+        convert(self.connection.query(&command, self.timeout).await?)
     }
 
     pub(super) async fn end_everyone(&self, ended: Ended) -> Result<u64, OperationError> {
-        // Adoption closes first: otherwise a session could be adopted in a partition whose sessions
-        // have just ended.
-        self.close_adoption(&ended).await?;
-        let args = self.args(ended.at).ended(&ended);
-        let (mut scan, mut count) = (PartitionScan::default(), 0);
-        while let Some(partition_keys) = self.next_partitions(&mut scan).await? {
-            for round in partition_keys.chunks(PARTITIONS_PER_ROUND) {
-                let ends = round
-                    .iter()
-                    .map(|partition_key| self.write_and_count(&END_EVERYONE, partition_key, &args));
-                count += try_join_all(ends).await?.into_iter().sum::<u64>();
-            }
+        let call = Some(AsString(PublicId::random()));
+        let args = ScriptArgs { call, ..self.args(ended.at).ended(&ended) };
+        let calls: Vec<_> = tags().map(|tag| self.call(&tag, &args)).collect::<Result<_, _>>()?;
+        let responses = self.connection.run_all(&END_EVERYONE, &calls, self.timeout).await;
+        // Some tags may have changed even if another failed.
+        if let Some(cache) = &self.connection.cache {
+            cache.clear();
         }
-        Ok(count)
+        let responses = responses?.into_iter();
+        responses.map(|response| parse_count(&convert::<Vec<_>>(response)?)).sum()
     }
 
     pub(super) async fn erase(&self, user: Arc<str>) -> Result<u64, OperationError> {
         let args = self.user_args(&user);
-        self.write_and_count(&ERASE, &partition_key(&user), &args).await
+        parse_count(&self.write(&ERASE, &partition_key(&user), &args).await?)
     }
 
-    /// Returns arguments for scripts that do not use the time.
     fn user_args(&self, user: &str) -> ScriptArgs {
-        ScriptArgs { user: Some(short_hash(user)), ..self.args(Timestamp::from_millis(0)) }
-    }
-
-    async fn write_and_count(
-        &self,
-        script: &Script,
-        partition_key: &str,
-        args: &ScriptArgs,
-    ) -> Result<u64, OperationError> {
-        let response = self.write(script, partition_key, args).await?;
-        response.first().and_then(|count| count.parse().ok()).ok_or(OperationError::Response)
+        ScriptArgs { user: Some(short_hash(user)), ..self.args_now() }
     }
 
     pub(super) async fn export(&self, user: Arc<str>) -> Result<UserExport, OperationError> {
         let args = self.user_args(&user);
-        let response = self.write(&EXPORT, &partition_key(&user), &args).await?;
+        let response = self.read(&EXPORT, &partition_key(&user), &args).await?;
         let mut export = UserExport::default();
         for pair in response.chunks_exact(2) {
             let Some(record) = read_listed(&pair[0]) else { continue };
             if record.ended.is_none() {
-                let data: SessionData = data::from_bytes(pair[1].as_bytes())?;
+                let data = data::from_bytes(pair[1].as_bytes())?;
                 export.data.push((record.session_ref(), data));
             }
             export.records.push(record);
@@ -136,55 +145,44 @@ impl Operations {
         export.records = Query::default().paginate(export.records);
         Ok(export)
     }
-
-    /// Returns the Redis key that exists if adoption is closed for all users.
-    fn adoption_key(&self) -> String {
-        format!("{}adoption", self.key_prefix())
-    }
-
-    async fn close_adoption(&self, ended: &Ended) -> Result<(), OperationError> {
-        let mut command = redis::cmd("SET");
-        command.arg(self.adoption_key()).arg(ended.at.as_millis());
-        self.connection.query(&command, self.timeout).await.map(drop)
-    }
-
-    /// Returns the end that closed adoption for all users; `None` while adoption is open.
-    pub(super) async fn adoption_closed(&self) -> Result<Option<Ended>, OperationError> {
-        let mut command = redis::cmd("GET");
-        command.arg(self.adoption_key());
-        let response = self.connection.query(&command, self.timeout).await?;
-        let at: Option<i64> =
-            redis::from_redis_value(response).map_err(|_| OperationError::Response)?;
-        Ok(at.map(|at| Ended::new(Reason::Revoked, Timestamp::from_millis(at))))
-    }
 }
 
-/// Scan of all partitions.
-struct PartitionScan {
-    /// Cursor of the next step; `None` after the last one.
-    cursor: Option<u64>,
-    /// Partition keys that were returned. The server may return a key twice.
-    seen: HashSet<String>,
+fn parse_count(response: &[String]) -> Result<u64, OperationError> {
+    response.first().and_then(|count| count.parse().ok()).ok_or(OperationError::Response)
 }
 
-impl Default for PartitionScan {
-    fn default() -> Self {
-        Self { cursor: Some(0), seen: HashSet::new() }
-    }
+/// Returns the earliest and the latest time of login in a list.
+pub(super) fn login_times(query: &Query) -> (Timestamp, Timestamp) {
+    let before = query.before.map(|end| Timestamp::from_millis(end.as_millis().saturating_sub(1)));
+    let latest = before.into_iter().chain(query.after.map(|(at, _)| at)).min();
+    let [first, last] = [i64::MIN, i64::MAX].map(Timestamp::from_millis);
+    (query.from.unwrap_or(first), latest.unwrap_or(last))
 }
 
-/// Returns the pattern that matches exactly `text`.
-fn escape_pattern(text: &str) -> String {
-    let escape = |c| if "*?[]\\^".contains(c) { vec!['\\', c] } else { vec![c] };
-    text.chars().flat_map(escape).collect()
+/// Returns `true` if a list may contain open records. They have no reason and no cause.
+pub(super) fn lists_open(query: &Query) -> bool {
+    query.ended != Some(true) && query.reason.is_none() && query.cause.is_none()
+}
+
+/// Returns all tags.
+pub(super) fn tags() -> impl Iterator<Item = String> {
+    let letters = || ('0'..='9').chain('A'..='Z').chain('a'..='z');
+    letters().flat_map(move |first| letters().map(move |second| format!("{first}{second}")))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::escape_pattern;
+    use std::collections::HashSet;
+
+    use super::*;
+    use crate::registry::redis::operations::tag;
 
     #[test]
-    fn special_characters_of_a_pattern_are_escaped() {
-        assert_eq!(escape_pattern("a*[b]?^\\1:{"), "a\\*\\[b\\]\\?\\^\\\\1:{");
+    fn every_partition_key_has_a_tag() {
+        let tags: HashSet<_> = tags().collect();
+        assert_eq!(tags.len(), 62 * 62);
+        for n in 0..1_000 {
+            assert!(tags.contains(tag(&partition_key(&format!("user {n}")))));
+        }
     }
 }

@@ -1,12 +1,12 @@
 //! Operations on the sessions of one user.
 //!
-//! Each is one script and therefore atomic; only the adoption of a session needs two more commands.
+//! Each is one script and therefore atomic.
 
 use super::{
-    as_string::{AsString, flag, time},
+    as_string::{AsString, time},
     error::OperationError,
     operations::{Operations, read_records, record_name, short_hash},
-    record::RecordDto,
+    record::{StoredFields, to_stored},
     script::{CANCEL, COMMIT, END, ENFORCE_LIMIT, RESERVE, ROTATE, UPDATE},
     script_args::ScriptArgs,
 };
@@ -48,45 +48,27 @@ impl Operations {
     }
 
     pub(super) async fn commit(&self, login: NewLogin) -> Result<LoginOutcome, OperationError> {
-        let is_adopted = login.adopted_until.is_some();
-        let closed = if is_adopted { self.adoption_closed().await? } else { None };
-        let outcome = self.run_commit(&login, closed.is_some()).await?;
-        // `end_everyone` may have ended the sessions of this partition just before the commit.
-        if is_adopted
-            && closed.is_none()
-            && let Some(ended) = self.adoption_closed().await?
-        {
-            self.cancel(login.key, ended).await?;
-            return Ok(LoginOutcome::AdoptionClosed);
-        }
-        Ok(outcome)
-    }
-
-    async fn run_commit(
-        &self,
-        login: &NewLogin,
-        is_closed: bool,
-    ) -> Result<LoginOutcome, OperationError> {
         let (replaces, replaces_for) = login.replaces.unzip();
+        let user = short_hash(&login.user);
         let args = ScriptArgs {
             name: Some(record_name(&login.key)),
-            user: Some(short_hash(&login.user)),
-            record: Some(RecordDto::new(&SessionRecord::new(login), self.retention(login))?),
+            record: Some(to_stored(&SessionRecord::new(&login), &user)?),
+            user: Some(user),
             replaces: replaces.map(AsString),
             replaces_for: replaces_for.map(AsString),
-            is_adoption_closed: flag(is_closed),
             ..self.args(login.at).ended(&login.eviction()).limit(login.limit).data(&login.data)
         };
         let response = self.write(&COMMIT, login.key.partition_key(), &args).await?;
         match split_outcome(&response)? {
             ("committed", [own, ended @ ..]) => Ok(LoginOutcome::Committed {
-                record: RecordDto::read(own.as_bytes())?,
+                record: StoredFields::parse(own.as_bytes())?.record()?,
                 ended: read_records(ended),
             }),
             ("refused", active) => {
                 Ok(LoginOutcome::Refused { active: read_sorted_by_login(active) })
             }
             ("adoption_closed", _) => Ok(LoginOutcome::AdoptionClosed),
+            ("voided", _) => Ok(LoginOutcome::Voided),
             _ => Err(OperationError::Response),
         }
     }
@@ -104,6 +86,7 @@ impl Operations {
     ) -> Result<UpdateOutcome, OperationError> {
         let args = self.args(update.now).session(&session).update(&update)?;
         let response = self.write(&UPDATE, &partition_key(&session.user), &args).await?;
+        self.wait_for_caches(&response).await;
         match split_outcome(&response)? {
             ("updated", _) => Ok(UpdateOutcome::Updated),
             ("ended", _) => Ok(UpdateOutcome::Ended),
@@ -125,6 +108,7 @@ impl Operations {
         };
         let partition_key = partition_key(&rotation.session.user);
         let response = self.write(&ROTATE, &partition_key, &args).await?;
+        self.wait_for_caches(&response).await;
         match split_outcome(&response)? {
             ("rotated", _) => Ok(RotationOutcome::Rotated),
             ("lost", _) => Ok(RotationOutcome::Lost),

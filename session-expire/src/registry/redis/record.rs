@@ -1,19 +1,15 @@
-//! Stored form of a session record: a JSON object whose values are strings.
+//! Stored form of a session record: a line `name=value` for each field.
 //!
-//! Scripts compare times as floating-point numbers, which are exact until the year 287396, and
-//! store the strings, which are always exact. Scripts do not remove fields that a newer version has
-//! written.
+//! An absent field means `None`, `false` or `Limit::Off`. In values, `%` and line breaks are
+//! [escaped](escape). Scripts compare times as floating-point numbers, which are exact until the
+//! year 287396, and store the texts, which are always exact. Scripts keep the fields that a newer
+//! version has written, and readers ignore them.
 
-use std::{borrow::Cow, net::IpAddr, sync::Arc, time::Duration};
+use std::{borrow::Cow, fmt::Display, net::IpAddr, str::FromStr, sync::Arc, time::Duration};
 
-use serde::{Deserialize, Serialize};
-
-use super::{
-    as_string::{AsString, flag, millis, text, time},
-    error::OperationError,
-};
+use super::{as_string::millis, error::OperationError};
 use crate::{
-    policy::{PolicyPatch, limit::Limit, to_text},
+    policy::{PolicyPatch, from_stored, limit::Limit, to_text},
     session::{
         client::Client, ended::Ended, key::PublicId, reason::Reason, record::SessionRecord,
         signing_key::SigningKey,
@@ -21,164 +17,207 @@ use crate::{
     time::Timestamp,
 };
 
-/// Record on the server. An absent field means `None`, `false` or `Limit::Off`.
-#[derive(Default, Serialize, Deserialize)]
-pub(super) struct RecordDto<'a> {
-    #[serde(borrow)]
-    id: Cow<'a, str>,
-    #[serde(borrow)]
-    signing_key: Cow<'a, str>,
-    #[serde(borrow)]
-    user: Cow<'a, str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ip: Option<AsString<IpAddr>>,
-    #[serde(borrow)]
-    device: Cow<'a, str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    last_ip: Option<AsString<IpAddr>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    last_device: Option<String>,
-    logged_in_at: AsString<i64>,
-    authenticated_at: AsString<i64>,
-    last_seen: AsString<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    idle: Option<AsString<i64>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    absolute: Option<AsString<i64>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    login_policy: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    user_policy: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ended: Option<AsString<i64>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cause: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    by: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    uncounted: Option<AsString<u8>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    actor: Option<String>,
-    generation: AsString<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tombstone_until: Option<AsString<i64>>,
-    /// Time in milliseconds for which an open record is kept after its last use.
-    retention: AsString<i64>,
-}
+/// Stored form of a longest timeout that is `Limit::Off`.
+const OFF: &str = "off";
 
-impl<'a> RecordDto<'a> {
-    /// Returns the stored form of an open record.
-    pub(super) fn new(record: &SessionRecord, retention: Duration) -> Result<Self, OperationError> {
-        let last_client = record.last_client.as_ref();
-        Ok(Self {
-            id: record.id.as_str().to_owned().into(),
-            signing_key: record.signing_key.expose().into(),
-            user: text(&record.user).into(),
-            ip: record.client.ip.map(AsString),
-            device: text(&record.client.device).into(),
-            last_ip: last_client.and_then(|client| client.ip).map(AsString),
-            last_device: last_client.map(|client| text(&client.device)),
-            logged_in_at: time(record.logged_in_at),
-            authenticated_at: time(record.authenticated_at),
-            last_seen: time(record.last_seen),
-            idle: record.idle.at().map(millis).map(AsString),
-            absolute: record.absolute.at().map(millis).map(AsString),
-            login_policy: policy_text(record.login_policy.as_deref())?,
-            user_policy: policy_text(record.user_policy.as_deref())?,
-            uncounted: flag(record.uncounted),
-            actor: record.actor.as_ref().map(text),
-            generation: AsString(record.generation),
-            tombstone_until: record.tombstone_until.map(time),
-            retention: AsString(millis(retention)),
-            ..Self::default()
-        })
-    }
+/// Fields of a stored record.
+pub(super) struct StoredFields<'a>(Vec<(&'a str, &'a str)>);
 
-    /// Reads a stored record.
-    pub(super) fn read(text: &'a [u8]) -> Result<SessionRecord, OperationError> {
-        let stored = Self::parse(text)?;
-        let policies = [policy(&stored.login_policy)?, policy(&stored.user_policy)?];
-        stored.into_record(policies).ok_or(OperationError::Response)
-    }
-
-    /// Reads a stored record for a list. A policy of a newer version is ignored: a list must
-    /// contain all sessions of a user, so that the user can end them.
-    pub(super) fn read_listed(text: &'a [u8]) -> Result<SessionRecord, OperationError> {
-        let stored = Self::parse(text)?;
-        let policies = [&stored.login_policy, &stored.user_policy]
-            .map(|text| policy(text).unwrap_or_default());
-        stored.into_record(policies).ok_or(OperationError::Response)
-    }
-
-    fn parse(text: &'a [u8]) -> Result<Self, OperationError> {
-        // Checking the whole text is faster than checking every string.
+impl<'a> StoredFields<'a> {
+    /// Splits a stored text into its fields.
+    pub(super) fn parse(text: &'a [u8]) -> Result<Self, OperationError> {
         let text = str::from_utf8(text).map_err(|_| OperationError::Response)?;
-        serde_json::from_str(text).map_err(OperationError::Json)
+        let lines = text.split_terminator('\n').map(|line| line.split_once('='));
+        lines.collect::<Option<_>>().map(Self).ok_or(OperationError::Response)
     }
 
-    fn into_record(self, policies: [Option<PolicyPatch>; 2]) -> Option<SessionRecord> {
-        let [login_policy, user_policy] = policies.map(|policy| policy.map(Arc::new));
-        let (last_ip, last_device) = (self.last_ip, self.last_device);
-        Some(SessionRecord {
-            id: PublicId::parse(&self.id)?,
-            signing_key: SigningKey::parse(&self.signing_key)?,
-            client: client(self.ip, &self.device),
-            last_client: last_device.map(|device| client(last_ip, &device)),
-            logged_in_at: Timestamp::from_millis(self.logged_in_at.0),
-            authenticated_at: Timestamp::from_millis(self.authenticated_at.0),
-            last_seen: Timestamp::from_millis(self.last_seen.0),
-            ended: ended(self.ended, self.reason, self.cause, self.by)?,
-            idle: limit(self.idle),
-            absolute: limit(self.absolute),
+    /// Returns `true` if the text is a reservation and not a record.
+    pub(super) fn is_reservation(&self) -> bool {
+        self.get("deadline").is_some()
+    }
+
+    /// Returns the number of calls of `end_everyone` before the login.
+    pub(super) fn generation(&self) -> Result<u64, OperationError> {
+        Ok(self.number("generation")?.unwrap_or(0))
+    }
+
+    fn get(&self, name: &str) -> Option<&'a str> {
+        self.0.iter().find(|(other, _)| *other == name).map(|(_, value)| *value)
+    }
+
+    fn text(&self, name: &str) -> Option<Arc<str>> {
+        self.get(name).map(|value| unescape(value).into())
+    }
+
+    /// Parses a field. The error does not contain the value, which may be a secret.
+    fn number<T: FromStr>(&self, name: &str) -> Result<Option<T>, OperationError> {
+        let value = self.get(name).map(str::parse).transpose();
+        value.map_err(|_| OperationError::Response)
+    }
+
+    fn time(&self, name: &str) -> Result<Option<Timestamp>, OperationError> {
+        Ok(self.number(name)?.map(Timestamp::from_millis))
+    }
+
+    fn timeout(&self, name: &str) -> Result<Limit<Duration>, OperationError> {
+        let millis = self.number(name)?;
+        Ok(millis.map_or(Limit::Off, |millis| Limit::At(Duration::from_millis(millis))))
+    }
+
+    /// Reads a longest timeout, which is only stored if it differs from the session's own.
+    fn longest(&self, name: &str, own: &str) -> Result<Limit<Duration>, OperationError> {
+        match self.get(name) {
+            None => self.timeout(own),
+            Some(OFF) => Ok(Limit::Off),
+            Some(_) => self.timeout(name),
+        }
+    }
+
+    fn policy(&self, name: &str) -> Result<Option<Arc<PolicyPatch>>, OperationError> {
+        let policy = self.get(name).map(|value| from_stored(&unescape(value)));
+        Ok(policy.transpose().map_err(OperationError::Json)?.map(Arc::new))
+    }
+
+    fn client(&self, ip: &str, device: &str) -> Result<Client, OperationError> {
+        let ip = self.number::<IpAddr>(ip)?;
+        Ok(Client { ip, device: self.text(device).unwrap_or_default() })
+    }
+
+    /// Reads an end; `None` for an open record. A reason that only a newer version defines becomes
+    /// [`Reason::Unknown`].
+    pub(super) fn ended(&self) -> Result<Option<Ended>, OperationError> {
+        let Some(at) = self.time("ended")? else { return Ok(None) };
+        let reason = self.get("reason").ok_or(OperationError::Response)?;
+        Ok(Some(Ended {
+            at,
+            reason: Reason::parse(reason).unwrap_or(Reason::Unknown),
+            cause: self.text("cause"),
+            by: self.text("by"),
+        }))
+    }
+
+    /// Reads the record.
+    pub(super) fn record(&self) -> Result<SessionRecord, OperationError> {
+        let policies = (self.policy("login_policy")?, self.policy("user_policy")?);
+        self.record_with(policies)
+    }
+
+    /// Reads the record for a list. A policy that cannot be read is ignored: a list must contain
+    /// all sessions of a user, so that the user can end them.
+    pub(super) fn listed_record(&self) -> Result<SessionRecord, OperationError> {
+        let policy = |name| self.policy(name).unwrap_or_default();
+        self.record_with((policy("login_policy"), policy("user_policy")))
+    }
+
+    fn record_with(
+        &self,
+        (login_policy, user_policy): (Option<Arc<PolicyPatch>>, Option<Arc<PolicyPatch>>),
+    ) -> Result<SessionRecord, OperationError> {
+        let required = |value| Option::ok_or(value, OperationError::Response);
+        let logged_in_at = required(self.time("login")?)?;
+        let has_last_client = self.get("last_device").is_some();
+        Ok(SessionRecord {
+            id: self.get("id").and_then(PublicId::parse).ok_or(OperationError::Response)?,
+            signing_key: self
+                .get("key")
+                .and_then(SigningKey::parse)
+                .ok_or(OperationError::Response)?,
+            user: self.text("user").ok_or(OperationError::Response)?,
+            client: self.client("ip", "device")?,
+            last_client: has_last_client
+                .then(|| self.client("last_ip", "last_device").map(Arc::new))
+                .transpose()?,
+            logged_in_at,
+            authenticated_at: self.time("auth")?.unwrap_or(logged_in_at),
+            last_seen: required(self.time("seen")?)?,
+            ended: self.ended()?,
+            idle: self.timeout("idle")?,
+            absolute: self.timeout("absolute")?,
+            longest_idle: self.longest("longest_idle", "idle")?,
+            longest_absolute: self.longest("longest_absolute", "absolute")?,
             login_policy,
             user_policy,
-            uncounted: self.uncounted.is_some(),
-            actor: self.actor.map(Arc::from),
-            generation: self.generation.0,
-            tombstone_until: self.tombstone_until.map(|AsString(at)| Timestamp::from_millis(at)),
-            user: Arc::from(&*self.user),
+            uncounted: self.get("uncounted").is_some(),
+            actor: self.text("actor"),
+            generation: self.generation()?,
+            tombstone_until: self.time("tombstone_until")?,
         })
     }
+}
+
+/// Returns the stored form of an open record. The scripts find its user by `user_hash`.
+pub(super) fn to_stored(record: &SessionRecord, user_hash: &str) -> Result<String, OperationError> {
+    let mut text = StoredText::default();
+    text.push("id", record.id);
+    text.push("key", record.signing_key.expose());
+    text.push("user", escape(&record.user));
+    text.push("hash", user_hash);
+    text.push_some("ip", record.client.ip);
+    text.push_some("device", Some(escape(&record.client.device)).filter(|text| !text.is_empty()));
+    if let Some(client) = &record.last_client {
+        text.push_some("last_ip", client.ip);
+        text.push("last_device", escape(&client.device));
+    }
+    text.push("login", record.logged_in_at.as_millis());
+    let authenticated_at = Some(record.authenticated_at).filter(|at| *at != record.logged_in_at);
+    text.push_some("auth", authenticated_at.map(Timestamp::as_millis));
+    text.push("seen", record.last_seen.as_millis());
+    text.push_some("idle", record.idle.at().map(millis));
+    text.push_some("absolute", record.absolute.at().map(millis));
+    let longest = |own, longest| (own != longest).then(|| timeout_text(longest));
+    text.push_some("longest_idle", longest(record.idle, record.longest_idle));
+    text.push_some("longest_absolute", longest(record.absolute, record.longest_absolute));
+    text.push_some("login_policy", policy_text(record.login_policy.as_deref())?);
+    text.push_some("user_policy", policy_text(record.user_policy.as_deref())?);
+    text.push_some("uncounted", record.uncounted.then_some(1));
+    text.push_some("actor", record.actor.as_deref().map(escape));
+    text.push_some("generation", Some(record.generation).filter(|number| *number > 0));
+    text.push_some("tombstone_until", record.tombstone_until.map(Timestamp::as_millis));
+    Ok(text.0)
+}
+
+/// Stored text in the making.
+#[derive(Default)]
+struct StoredText(String);
+
+impl StoredText {
+    fn push(&mut self, name: &str, value: impl Display) {
+        use std::fmt::Write;
+        // Writing to a string cannot fail.
+        let _ = writeln!(self.0, "{name}={value}");
+    }
+
+    fn push_some(&mut self, name: &str, value: Option<impl Display>) {
+        if let Some(value) = value {
+            self.push(name, value);
+        }
+    }
+}
+
+/// Writes a longest timeout.
+pub(super) fn timeout_text(limit: Limit<Duration>) -> String {
+    limit.at().map_or(OFF.to_owned(), |limit| millis(limit).to_string())
 }
 
 /// Writes a policy. Returns an error if it could not be read again.
 pub(super) fn policy_text(policy: Option<&PolicyPatch>) -> Result<Option<String>, OperationError> {
-    policy.map(to_text).transpose().map_err(OperationError::Json)
+    let text = policy.map(to_text).transpose().map_err(OperationError::Json)?;
+    Ok(text.map(|text| escape(&text).into_owned()))
 }
 
-fn policy(text: &Option<String>) -> Result<Option<PolicyPatch>, OperationError> {
-    text.as_deref().map(serde_json::from_str).transpose().map_err(OperationError::Json)
-}
-
-fn client(ip: Option<AsString<IpAddr>>, device: &str) -> Client {
-    Client { ip: ip.map(|ip| ip.0), device: device.into() }
-}
-
-/// Reads the end of a session. Returns `None` if only one of time and reason is present. A reason
-/// that only a newer version defines becomes [`Reason::Unknown`].
-fn ended(
-    at: Option<AsString<i64>>,
-    reason: Option<String>,
-    cause: Option<String>,
-    by: Option<String>,
-) -> Option<Option<Ended>> {
-    match (at, reason) {
-        (Some(at), Some(reason)) => Some(Some(Ended {
-            at: Timestamp::from_millis(at.0),
-            reason: Reason::parse(&reason).unwrap_or(Reason::Unknown),
-            cause: cause.map(Arc::from),
-            by: by.map(Arc::from),
-        })),
-        (None, None) => Some(None),
-        _ => None,
+/// Escapes line breaks, which separate fields, and the sign that marks an escape.
+pub(super) fn escape(text: &str) -> Cow<'_, str> {
+    match text.contains(['%', '\n']) {
+        true => text.replace('%', "%25").replace('\n', "%0A").into(),
+        false => text.into(),
     }
 }
 
-fn limit(millis: Option<AsString<i64>>) -> Limit<Duration> {
-    let limit = millis.and_then(|AsString(millis)| u64::try_from(millis).ok());
-    limit.map_or(Limit::Off, |millis| Limit::At(Duration::from_millis(millis)))
+fn unescape(text: &str) -> Cow<'_, str> {
+    match text.contains('%') {
+        true => text.replace("%0A", "\n").replace("%25", "%").into(),
+        false => text.into(),
+    }
 }
 
 #[cfg(test)]
@@ -189,62 +228,73 @@ mod tests {
 
     fn record() -> SessionRecord {
         let at = Timestamp::from_millis(1_767_268_800_000);
-        let mut login = NewLogin::new("alice", at, &Policy::new());
+        let mut login = NewLogin::new("a\nb=%0A", at, &Policy::new());
         login.client = Client::new("2001:db8::1".parse().ok(), "Firefox");
         login.login_policy = Some(Arc::new(PolicyPatch::new().absolute(hours(24))));
         login.uncounted = true;
         login.actor = Some("admin".into());
         login.adopted_until = Some(at.plus(hours(240)));
         let mut record = SessionRecord::new(&login);
-        record.last_client = Some(Client::new(None, "curl"));
+        record.last_client = Some(Client::new(None, "").into());
         record.authenticated_at = at.plus(hours(1));
+        (record.longest_idle, record.longest_absolute) = (Limit::Off, Limit::At(hours(48)));
+        record.generation = 3;
         record
+    }
+
+    fn stored() -> String {
+        to_stored(&record(), "hash").unwrap()
+    }
+
+    fn read(text: &str) -> Result<SessionRecord, OperationError> {
+        StoredFields::parse(text.as_bytes())?.record()
     }
 
     #[test]
     fn open_record_round_trips() {
-        let record = record();
-        let text = serde_json::to_vec(&RecordDto::new(&record, hours(1)).unwrap()).unwrap();
-        assert_eq!(RecordDto::read(&text).unwrap(), record);
-    }
-
-    #[test]
-    fn reason_of_a_newer_version_becomes_unknown() {
-        let stored = RecordDto {
-            ended: Some(AsString(5)),
-            reason: Some("newer_reason".into()),
-            cause: Some("maintenance".into()),
-            ..RecordDto::new(&record(), hours(1)).unwrap()
-        };
-        let read = RecordDto::read(&serde_json::to_vec(&stored).unwrap()).unwrap().ended.unwrap();
-        assert_eq!((read.reason, read.cause.as_deref()), (Reason::Unknown, Some("maintenance")));
-    }
-
-    #[test]
-    fn unreadable_record_is_an_error() {
-        let text = serde_json::to_string(&RecordDto::new(&record(), hours(1)).unwrap()).unwrap();
-        for wrong in [
-            text.replace(r#""id":""#, r#""id":"!"#),
-            text.replace(r#""signing_key""#, r#""seal""#),
-            text.replace(r#""user""#, r#""who""#),
-            text.replace(r#""retention""#, r#""ended":"5","retention""#),
-            text.replace(r#""device":"Firefox""#, r#""device":3"#),
-            "[]".to_owned(),
-            String::new(),
-        ] {
-            assert!(RecordDto::read(wrong.as_bytes()).is_err(), "{wrong}");
+        let mut record = record();
+        for text in ["", "\n", "%", "%0A", "%250A", "a=b\n\n%%0A", "é\0🦀\r"] {
+            (record.user, record.client.device) = (text.into(), text.into());
+            let stored = to_stored(&record, "hash").unwrap();
+            assert_eq!(read(&stored).unwrap(), record, "{text:?}");
         }
     }
 
     #[test]
-    fn listed_record_may_have_a_policy_of_a_newer_version() {
-        let record = record();
-        let stored = RecordDto {
-            user_policy: Some(r#"{"colour":"red"}"#.into()),
-            ..RecordDto::new(&record, hours(1)).unwrap()
-        };
-        let text = serde_json::to_vec(&stored).unwrap();
-        assert!(RecordDto::read(&text).is_err());
-        assert_eq!(RecordDto::read_listed(&text).unwrap(), record);
+    fn reason_of_a_newer_version_becomes_unknown() {
+        let text = stored() + "ended=5\nreason=newer\ncause=maintenance\n";
+        let read = read(&text).unwrap().ended.unwrap();
+        assert_eq!((read.reason, read.cause.as_deref()), (Reason::Unknown, Some("maintenance")));
+    }
+
+    #[test]
+    fn field_of_a_newer_version_is_ignored() {
+        let text = stored();
+        assert_eq!(read(&(text.clone() + "colour=red\n")).unwrap(), read(&text).unwrap());
+    }
+
+    #[test]
+    fn unreadable_record_is_an_error() {
+        for wrong in [
+            stored().replace("id=", "id=!"),
+            stored().replace("key=", "seal="),
+            stored().replace("user=", "who="),
+            stored().replace("login=", "login=x"),
+            stored() + "ended=5\n",
+            stored() + "no field\n",
+            "[]".to_owned(),
+            String::new(),
+        ] {
+            assert!(read(&wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn listed_record_may_have_an_unreadable_policy() {
+        let stored = stored();
+        let text = stored.clone() + "user_policy=[]\n";
+        assert!(read(&text).is_err());
+        let fields = StoredFields::parse(text.as_bytes()).unwrap();
+        assert_eq!(fields.listed_record().unwrap(), read(&stored).unwrap());
     }
 }

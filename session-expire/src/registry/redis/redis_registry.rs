@@ -4,6 +4,8 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use redis::Client;
+
 use super::{
     cache::Cache, connection::Connection, error::RedisConnectError, operations::Operations,
 };
@@ -23,34 +25,46 @@ use crate::{policy::limit::Limit, time::hours};
 ///
 /// - Set `maxmemory-policy noeviction`: other policies delete active sessions.
 /// - Set `appendonly yes`: a restart without persistence signs all users out.
-/// - Connect to the primary. A replica may return an older state.
+/// - Connect to the primary. A replica may return an older state. A server in cluster mode is
+///   refused.
+/// - The user of the server needs the permissions in the guide on deployment.
 ///
 /// # Performance
 ///
 /// Every operation is one command and one round trip: `HMGET` for an ordinary request, `EVALSHA`
-/// for others. If the server does not know a script, a second command sends its code. The adoption
-/// of a session takes three commands. The time of an operation grows with the logarithm of the
-/// number of records. Logins under a session limit, and ends of several sessions, read all open
-/// records of the user.
+/// for others. If the server does not know a script, a second command sends its code. The time of
+/// an operation grows with the logarithm of the number of records, and with the number of sessions
+/// that it ends or returns: a login of a user with 1,000 open sessions takes about as long as one
+/// with a single session. The server needs about 700 bytes for a user with one session.
 ///
-/// A [`list`](crate::registry::Registry::list) of all users and
-/// [`end_everyone`](crate::registry::Registry::end_everyone) read all keys of the database with
-/// `SCAN`, which takes several seconds with 100,000 users. On a cluster they only reach the keys of
-/// the node to which the registry is connected.
+/// A [`list`](crate::registry::Registry::list) of all users merges 3,844 lists. Its first page takes
+/// about 20 milliseconds with 100,000 users. Queries for a cause, a network, or the reason of an end
+/// read all records until the page is full.
+/// [`end_everyone`](crate::registry::Registry::end_everyone) sends 3,844 short scripts in steps, and
+/// ends the sessions of some users before those of others.
 ///
 /// # Outages
 ///
 /// No operation takes longer than the [`timeout`](Self::timeout). While the server is unavailable,
-/// every operation returns an error; afterwards the registry reconnects by itself. A login whose
-/// response was lost may be stored. Such a session takes its slot until it expires.
+/// every operation returns an error; afterwards the registry reconnects by itself. Operations wait
+/// while a server loads its file after a restart. A login whose response was lost may be stored.
+/// Such a session takes its slot until it expires.
+///
+/// The connection may lead to a primary through a proxy or a host name. After a failover, writes
+/// reach the new primary at once, and loads within a second. Without
+/// [`wait_for_replicas`](Self::wait_for_replicas), the new primary may miss the last changes: a
+/// login is lost, or an ended session is open again.
 ///
 /// If the memory of the server is full, sign-outs work, but logins and larger session data return
 /// errors.
 ///
+/// The connection has a thread of its own, `session-expire-redis`, which ends when the registry is
+/// dropped.
+///
 /// # History
 ///
-/// The history keeps the last 20 ended sessions of each user. Records are deleted 90 days after
-/// their last use, or later if the policy of the session allows it.
+/// The history keeps the last 20 ended sessions of each user for 90 days. A record that is not in
+/// the history reports the reason of its end for a day.
 ///
 /// # Security
 ///
@@ -62,14 +76,18 @@ impl RedisRegistry {
     /// Connects to the server at `url`, such as `redis://user:password@host:6379/0` or
     /// `unix:///path`.
     ///
-    /// A `rediss://` URL (TLS) needs the crate `redis` 1 with its feature `tokio-rustls-comp` among
-    /// the dependencies of the application.
+    /// A `rediss://` URL (TLS) needs the feature `redis-tls`. The certificate of the server must be
+    /// valid under the root certificates of the operating system; [`from_client`](Self::from_client)
+    /// takes others.
     ///
     /// # Errors
     ///
     /// - Returns [`RedisConnectError::Url`] if the URL is invalid.
     /// - Returns [`RedisConnectError::Server`] if the connection or a first command fails.
     /// - Returns [`RedisConnectError::NoResponse`] if the server does not respond within five seconds.
+    /// - Returns [`RedisConnectError::Cluster`] if the server is in cluster mode.
+    /// - Returns [`RedisConnectError::Permissions`] if the user may not run all commands.
+    /// - Returns [`RedisConnectError::Thread`] if the thread of the connection does not start.
     ///
     /// ```no_run
     /// # async fn start() -> Result<(), Box<dyn std::error::Error>> {
@@ -78,14 +96,46 @@ impl RedisRegistry {
     /// # Ok(()) }
     /// ```
     pub async fn connect(url: &str) -> Result<Self, RedisConnectError> {
-        Self::open(url, None).await
+        Self::from_client(parse_url(url)?).await
     }
 
-    /// Connects to the server at `url`, and caches the records and the data of sessions in use.
+    /// Connects to the server of a [`Client`] of the crate redis 1, which sets the user, the
+    /// password, the database, root certificates and a client certificate.
     ///
-    /// Most requests of a busy process then need no command. The server notifies the process of
-    /// changes by other processes (RESP3 and `CLIENT TRACKING`, Redis 6 or newer). A change of this
-    /// process is visible to it at once.
+    /// For TLS, rustls uses the process-wide `CryptoProvider` of the application, or else installs
+    /// that of ring.
+    ///
+    /// # Errors
+    ///
+    /// Returns the errors of [`connect`](Self::connect).
+    ///
+    /// ```no_run
+    /// # #[cfg(feature = "redis-tls")]
+    /// # async fn start() -> Result<(), Box<dyn std::error::Error>> {
+    /// use session_expire::{RedisRegistry, registry::redis_rs};
+    /// let certificates = redis_rs::TlsCertificates {
+    ///     client_tls: None,
+    ///     root_cert: Some(std::fs::read("/etc/redis/ca.pem")?),
+    /// };
+    /// let client = redis_rs::Client::build_with_tls("rediss://redis.internal/", certificates)?;
+    /// let registry = RedisRegistry::from_client(client).await?;
+    /// # Ok(()) }
+    /// ```
+    pub async fn from_client(client: Client) -> Result<Self, RedisConnectError> {
+        Self::open(client, None).await
+    }
+
+    /// Connects to the server at `url`, and caches the records of sessions in use that have no
+    /// session data: neither entries of `Session` nor flash messages.
+    ///
+    /// Most requests with these sessions then need no command. Other sessions are loaded for every
+    /// request, as with [`connect`](Self::connect). The server notifies the process of changes by
+    /// other processes (RESP3 and `CLIENT TRACKING`). A change of this process is visible to it at
+    /// once.
+    ///
+    /// If one process of an application caches, all must: with [`connect`](Self::connect), a process
+    /// does not wait for the caches of others, and its first data of a session may be missing there
+    /// for up to 40 milliseconds.
     ///
     /// # Performance
     ///
@@ -93,8 +143,13 @@ impl RedisRegistry {
     /// busy process therefore sends at least 25 commands per second. If a round trip takes longer
     /// than 40 milliseconds, the cache has no effect.
     ///
-    /// The cache takes about 500 bytes for each of up to 100,000 sessions, and up to 64 MB for
-    /// their data.
+    /// A request that adds data to a session without data takes 40 milliseconds longer: its response
+    /// waits until every other process loads the session again. A redirect to another process thus
+    /// shows its flash message. Use [`connect`](Self::connect) if most sessions have data, such as a
+    /// CSRF token.
+    ///
+    /// The cache takes about 500 bytes for each of up to 120,000 sessions. A change of a session
+    /// also removes up to 31 others of the same part of the cache.
     ///
     /// # Security
     ///
@@ -115,16 +170,27 @@ impl RedisRegistry {
     /// # Ok(()) }
     /// ```
     pub async fn connect_caching(url: &str) -> Result<Self, RedisConnectError> {
-        Self::open(url, Some(Arc::default())).await
+        Self::from_client_caching(parse_url(url)?).await
     }
 
-    async fn open(url: &str, cache: Option<Arc<Cache>>) -> Result<Self, RedisConnectError> {
+    /// Connects like [`from_client`](Self::from_client), and caches like
+    /// [`connect_caching`](Self::connect_caching).
+    ///
+    /// # Errors
+    ///
+    /// Returns the errors of [`connect_caching`](Self::connect_caching).
+    pub async fn from_client_caching(client: Client) -> Result<Self, RedisConnectError> {
+        Self::open(client, Some(Arc::default())).await
+    }
+
+    async fn open(client: Client, cache: Option<Arc<Cache>>) -> Result<Self, RedisConnectError> {
         Ok(Self(Operations {
-            connection: Connection::open(url, cache).await?,
+            connection: Connection::open(client, cache).await?,
             prefix: "sx".to_owned(),
             timeout: Duration::from_millis(500),
             history_limit: Limit::At(20),
             history_age: hours(24 * 90),
+            last_write: <_>::default(),
         }))
     }
 
@@ -132,6 +198,36 @@ impl RedisRegistry {
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.0.timeout = timeout;
+        self
+    }
+
+    /// Sets how many replicas must acknowledge a login, the end of a session and the renewal of a
+    /// key. Default: 0.
+    ///
+    /// Replication is asynchronous: without acknowledgement, a primary that fails can lose a login,
+    /// and an ended session can be open again on the replica that takes over. Set it to the number
+    /// of all replicas to prevent both. Also set `min-replicas-to-write` on the servers: a former
+    /// primary that is cut off then refuses logins and ends.
+    ///
+    /// An operation returns an error if fewer replicas have acknowledged it within two fifths of
+    /// the [`timeout`](Self::timeout). The change may be stored nevertheless.
+    ///
+    /// # Performance
+    ///
+    /// These operations use a second connection, and take one round trip from the primary to its
+    /// replicas longer (`WAIT`). The second connection waits for one operation after the other: a
+    /// process commits at most one login per round trip to the replicas. While a replica does not
+    /// respond, logins and ends fail. Other operations do not wait.
+    ///
+    /// ```no_run
+    /// # async fn start() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use session_expire::RedisRegistry;
+    /// let registry = RedisRegistry::connect("redis://10.0.0.5/").await?.wait_for_replicas(1);
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn wait_for_replicas(self, replicas: u32) -> Self {
+        self.0.connection.set_replicas(replicas);
         self
     }
 
@@ -163,15 +259,16 @@ impl RedisRegistry {
         self
     }
 
-    /// Sets how long records are kept after their last use. Default: 90 days.
-    ///
-    /// An open record is kept for at least a day longer than the longer one of its timeouts. An
-    /// open record without timeouts is kept for at least 90 days.
+    /// Sets how long the history keeps a session after its end. Default: 90 days.
     #[must_use]
     pub fn history_age(mut self, age: Duration) -> Self {
         self.0.history_age = age;
         self
     }
+}
+
+fn parse_url(url: &str) -> Result<Client, RedisConnectError> {
+    Client::open(url).map_err(|error| RedisConnectError::Url(error.into()))
 }
 
 impl fmt::Debug for RedisRegistry {

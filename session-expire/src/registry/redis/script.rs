@@ -1,7 +1,6 @@
 //! Lua scripts of the registry.
 //!
-//! The server runs each script atomically. A script that writes consists of common functions and
-//! its own file.
+//! The server runs each script atomically. Each consists of common functions and its own file.
 
 use std::sync::LazyLock;
 
@@ -19,26 +18,36 @@ impl Script {
     }
 }
 
-const COMMON: &str = include_str!("lua/common.lua");
+/// Functions that all scripts share except `LOAD`.
+const COMMON: &[&str] = &[
+    include_str!("lua/common.lua"),
+    include_str!("lua/open.lua"),
+    include_str!("lua/ended.lua"),
+    include_str!("lua/retention.lua"),
+];
+const RETRY: &str = include_str!("lua/retry.lua");
 const LIMIT: &str = include_str!("lua/limit.lua");
 const DATA: &str = include_str!("lua/data.lua");
 
 macro_rules! script {
     ($name:ident, $file:literal $(, $part:ident)*) => {
-        pub(super) static $name: LazyLock<Script> =
-            LazyLock::new(|| Script::new(&[$($part,)* include_str!(concat!("lua/", $file))]));
+        pub(super) static $name: LazyLock<Script> = LazyLock::new(|| {
+            Script::new(&[COMMON, &[$($part,)* include_str!(concat!("lua/", $file))]].concat())
+        });
     };
 }
 
-script!(LOAD, "load.lua");
+pub(super) static LOAD: LazyLock<Script> =
+    LazyLock::new(|| Script::new(&[include_str!("lua/load.lua")]));
 script!(LIST, "list.lua");
-script!(RESERVE, "reserve.lua", COMMON, LIMIT);
-script!(COMMIT, "commit.lua", COMMON, LIMIT);
-script!(CANCEL, "cancel.lua", COMMON);
-script!(UPDATE, "update.lua", COMMON, DATA);
-script!(ROTATE, "rotate.lua", COMMON, DATA);
-script!(END, "end.lua", COMMON);
-script!(ENFORCE_LIMIT, "enforce_limit.lua", COMMON, LIMIT);
-script!(END_EVERYONE, "end_everyone.lua", COMMON);
-script!(ERASE, "erase.lua", COMMON);
-script!(EXPORT, "export.lua", COMMON);
+script!(RECORDS, "records.lua");
+script!(RESERVE, "reserve.lua", LIMIT);
+script!(COMMIT, "commit.lua", RETRY, LIMIT);
+script!(CANCEL, "cancel.lua");
+script!(UPDATE, "update.lua", DATA);
+script!(ROTATE, "rotate.lua", DATA);
+script!(END, "end.lua", RETRY);
+script!(ENFORCE_LIMIT, "enforce_limit.lua", RETRY, LIMIT);
+script!(END_EVERYONE, "end_everyone.lua");
+script!(ERASE, "erase.lua");
+script!(EXPORT, "export.lua");

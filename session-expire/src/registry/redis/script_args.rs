@@ -1,23 +1,24 @@
 //! Arguments of a script that writes: one JSON object whose values are strings.
 //!
-//! The script ignores an absent field. The operations fill the fields that their script needs.
+//! The script ignores an absent field. The operations fill the fields that their script needs. Texts
+//! are [escaped](escape) as in a record, because scripts copy them into records.
 
 use std::net::IpAddr;
 
 use serde::Serialize;
 
 use super::{
-    as_string::{AsString, flag, text, time},
+    as_string::{AsString, flag, time},
     data::{changes_to_text, to_text},
     error::OperationError,
     operations::short_hash,
-    record::{RecordDto, policy_text},
+    record::{escape, policy_text, timeout_text},
 };
 use crate::{
     policy::limit::Overflow,
     session::{
-        client::Client, data::SessionData, ended::Ended, key::PublicId, limit::SessionLimit,
-        reason::Reason, record::SessionRef, update::SessionUpdate,
+        data::SessionData, ended::Ended, key::PublicId, limit::SessionLimit, reason::Reason,
+        record::SessionRef, update::SessionUpdate,
     },
 };
 
@@ -27,9 +28,7 @@ pub(super) struct ScriptArgs {
     /// Current time.
     pub(super) at: AsString<i64>,
     /// Retention of ended records in the history, in milliseconds.
-    pub(super) history_retention: AsString<i64>,
-    /// Retention of tombstones, in milliseconds.
-    pub(super) tombstone_retention: AsString<i64>,
+    pub(super) history_age: AsString<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) history_limit: Option<AsString<u32>>,
     /// Hash of the secret key.
@@ -46,7 +45,7 @@ pub(super) struct ScriptArgs {
     pub(super) except: Option<AsString<PublicId>>,
     /// Record of a login.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) record: Option<RecordDto<'static>>,
+    pub(super) record: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) replaces: Option<AsString<PublicId>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -60,9 +59,6 @@ pub(super) struct ScriptArgs {
     pub(super) deadline: Option<AsString<i64>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) close_adoption_until: Option<AsString<i64>>,
-    /// Set if adoption is closed for all users.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) is_adoption_closed: Option<AsString<u8>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) reason: Option<AsString<Reason>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -71,8 +67,16 @@ pub(super) struct ScriptArgs {
     pub(super) by: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) active_at: Option<AsString<i64>>,
+    /// Address of the client of the activity.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) client: Option<ClientDto>,
+    pub(super) ip: Option<AsString<IpAddr>>,
+    /// Device of the client of the activity.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) device: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) longest_idle: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) longest_absolute: Option<String>,
     /// New user policy; an empty text removes it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) user_policy: Option<String>,
@@ -88,12 +92,35 @@ pub(super) struct ScriptArgs {
     pub(super) max_bytes: Option<AsString<usize>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) max_messages: Option<AsString<usize>>,
+    /// Name under the old key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) from: Option<String>,
+    /// Name under the new key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) to: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) reauthenticated_as: Option<AsString<PublicId>>,
+    /// Id of a call of `end_everyone`, by which a retry finds that it was done before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) call: Option<AsString<PublicId>>,
+    /// Entries of the records to read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) entries: Option<Vec<String>>,
+    /// Earliest login time of a list.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) earliest: Option<AsString<i64>>,
+    /// Latest login time of a list.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) latest: Option<AsString<i64>>,
+    /// Number of records of a page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) count: Option<AsString<usize>>,
+    /// Set if a list contains open records.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) lists_open: Option<AsString<u8>>,
+    /// Set if a list contains ended records.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) lists_ended: Option<AsString<u8>>,
 }
 
 impl ScriptArgs {
@@ -104,8 +131,8 @@ impl ScriptArgs {
     pub(super) fn ended(self, ended: &Ended) -> Self {
         Self {
             reason: Some(AsString(ended.reason)),
-            cause: ended.cause.as_ref().map(text),
-            by: ended.by.as_ref().map(text),
+            cause: ended.cause.as_deref().map(escaped),
+            by: ended.by.as_deref().map(escaped),
             ..self
         }
     }
@@ -124,10 +151,14 @@ impl ScriptArgs {
 
     pub(super) fn update(self, update: &SessionUpdate) -> Result<Self, OperationError> {
         let policy = update.user_policy.as_ref().map(|policy| policy_text(policy.as_deref()));
-        let changes = &update.data;
+        let (changes, client) = (&update.data, update.client.as_ref());
+        let (longest_idle, longest_absolute) = update.longest.unzip();
         Ok(Self {
             active_at: update.active_at.map(time),
-            client: update.client.as_ref().map(ClientDto::new),
+            ip: client.and_then(|client| client.ip).map(AsString),
+            device: client.map(|client| escaped(&client.device)),
+            longest_idle: longest_idle.map(timeout_text),
+            longest_absolute: longest_absolute.map(timeout_text),
             user_policy: policy.transpose()?.map(Option::unwrap_or_default),
             signing_key: update.signing_key.map(|key| key.expose()),
             data: changes_to_text(changes),
@@ -139,16 +170,6 @@ impl ScriptArgs {
     }
 }
 
-/// Client on the server.
-#[derive(Serialize)]
-pub(super) struct ClientDto {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ip: Option<AsString<IpAddr>>,
-    device: String,
-}
-
-impl ClientDto {
-    pub(super) fn new(client: &Client) -> Self {
-        Self { ip: client.ip.map(AsString), device: text(&client.device) }
-    }
+fn escaped(text: &str) -> String {
+    escape(text).into_owned()
 }

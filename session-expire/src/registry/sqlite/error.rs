@@ -4,11 +4,11 @@
 //! a [`RegistryError`](crate::error::RegistryError). Every message names the file and, if known,
 //! the fix.
 
-use std::{fmt, path::PathBuf, sync::Arc};
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use rusqlite::ErrorCode;
 
-use super::file::rows::is_unreadable;
+use super::{file::rows::is_unreadable, queue};
 use crate::error::{Source, write_with_sources};
 
 /// Error when opening a file as a registry. Every message names the file and the fix.
@@ -21,18 +21,27 @@ use crate::error::{Source, write_with_sources};
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum SqliteError {
-    /// Another registry, in this process or in another, has the file open.
+    /// A process with an older version of this crate has the file open. It does not share the file.
     #[error(
-        "{}: already in use by {holder}; stop the other process, or use one file per process \
-         (several processes can share a Redis server)",
+        "{}: in use by a process with an older version of session-expire, which does not share \
+         the file; stop that process first",
         file.display()
     )]
     #[non_exhaustive]
     InUse {
         /// Path of the file.
         file: PathBuf,
-        /// Process that uses the file, such as `process 4711`, or `another process`.
-        holder: String,
+    },
+    /// The file has several names (hard links). SQLite names the write-ahead log after the file, so
+    /// processes that use different names would destroy each other's changes.
+    #[error(
+        "{}: has several names (hard links); remove all but one, or use a symbolic link",
+        file.display()
+    )]
+    #[non_exhaustive]
+    HardLinked {
+        /// Path of the file.
+        file: PathBuf,
     },
     /// The file is read-only.
     #[error(
@@ -69,7 +78,7 @@ pub enum SqliteError {
         /// Path of the file.
         file: PathBuf,
     },
-    /// The file is not a database, or the row of an open session cannot be read.
+    /// The file is not a database.
     #[error(
         "{}: cannot be read as a registry; restore it from a backup, or move it aside, which signs \
          all users out",
@@ -82,7 +91,7 @@ pub enum SqliteError {
         /// Error from SQLite.
         source: Source,
     },
-    /// The file or its lock cannot be opened or created.
+    /// The file cannot be opened or created.
     #[error("{}: cannot be opened; check that its folder exists and is writable", file.display())]
     #[non_exhaustive]
     Open {
@@ -138,6 +147,16 @@ pub(super) enum FileError {
         file.display()
     )]
     Moved { file: Arc<PathBuf> },
+    #[error("{}: no response within {timeout:?} (`SqliteRegistry::timeout`); check the disk", file.display())]
+    TimedOut { file: Arc<PathBuf>, timeout: Duration },
+    #[error("{}: {} operations are waiting already; check the disk", file.display(), queue::CAPACITY)]
+    Overloaded { file: Arc<PathBuf> },
+    #[error(
+        "{}: the user is erased, but another program reads the file, so its write-ahead log still \
+         contains the data; erase the user again later",
+        file.display()
+    )]
+    NotTruncated { file: Arc<PathBuf> },
     #[error("the thread of the registry has stopped; restart the process")]
     Stopped,
 }
@@ -160,8 +179,8 @@ impl FileError {
                 source.sqlite_error_code(),
                 Some(E::DatabaseBusy | E::DatabaseLocked | E::ReadOnly | E::CannotOpen)
             ),
-            Self::Unwritable(_) => false,
             Self::Moved { .. } | Self::Stopped => true,
+            _ => false,
         }
     }
 }
@@ -177,7 +196,7 @@ fn problem_and_fix(error: &rusqlite::Error) -> &'static str {
         Some(ErrorCode::DiskFull) => "the disk is full; free some space",
         Some(ErrorCode::ReadOnly) => "the file is read-only; make it and its folder writable",
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-            "another program holds a lock on it; do not write to the file while the registry runs"
+            "another program holds a lock on it; end its transaction"
         }
         Some(ErrorCode::SystemIoFailure) => "I/O error; check the disk",
         Some(ErrorCode::CannotOpen) => {

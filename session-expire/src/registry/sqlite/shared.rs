@@ -1,238 +1,176 @@
-//! State that the threads of one registry share: the open records and the options.
-//!
-//! A change that must be durable is in the file before it is in memory. The registry reads this
-//! state; only the writer opens and ends records in it.
+//! State that the threads of one registry share: its options, the cache, and the connections that
+//! check the cache.
 
 use std::{
-    collections::HashSet,
     path::PathBuf,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicI64, Ordering},
+        Arc, Mutex,
+        atomic::{AtomicI64, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
-use rusqlite::{Connection, Transaction};
+use rusqlite::Connection;
 
 use super::{
+    cache::{Cache, Commit},
+    deadlines::Deadlines,
     error::FileError,
-    file::{
-        identity::FileIdentity,
-        queries,
-        rows::{COLUMNS, SessionRow, read_row},
-    },
+    file::{head, identity::FileIdentity},
+    unpoisoned,
+    write::History,
 };
-use crate::{
-    policy::limit::Limit,
-    registry::index::{
-        Index,
-        decide_login::ReserveDecision,
-        shard::{Entry, Shard},
-        write_set::{AdoptionClosing, EntryUpdate, NewEntry, WriteSet},
-    },
-    session::{
-        key::RecordKey,
-        login::{Reservation, ReserveOutcome},
-        record::{SessionRecord, SessionRef},
-        update::{SessionUpdate, UpdateOutcome},
-    },
-    time::{Timestamp, hours},
-};
+use crate::{policy::limit::Limit, registry::StoredSession, session::key::RecordKey, time::hours};
 
 /// Default of [`SqliteRegistry::history_age`](super::SqliteRegistry::history_age).
 const DEFAULT_HISTORY_AGE: Duration = hours(24 * 90);
 
-/// Copy of the open records in memory, with the options of the registry.
-///
-/// Activity and reservations change here first; everything else changes in the file first.
+/// Default of [`SqliteRegistry::history_limit`](super::SqliteRegistry::history_limit).
+const DEFAULT_HISTORY_LIMIT: i64 = 20;
+
+/// Default of [`SqliteRegistry::timeout`](super::SqliteRegistry::timeout).
+const DEFAULT_TIMEOUT_MILLIS: u64 = 5_000;
+
 pub(super) struct Shared {
     pub(super) file: Arc<PathBuf>,
-    /// Identities of the file and of its lock.
-    identities: [FileIdentity; 2],
-    /// Open records, and ended ones for a day, under [hashed](super::file::rows::hashed) keys.
-    pub(super) index: Index,
-    /// Keys of records with activity that is not in the file yet.
-    unsaved: Mutex<HashSet<RecordKey>>,
-    /// Locked from the commit of a transaction until its changes are in memory, too.
-    pub(super) commit_lock: Mutex<()>,
+    identity: FileIdentity,
+    /// Random number by which this registry recognises its own commits.
+    pub(super) writer: i64,
+    pub(super) cache: Cache,
+    pub(super) deadlines: Deadlines,
+    checkers: Vec<Mutex<Option<Checker>>>,
     /// Maximum number of ended sessions per user in the history; negative for no limit.
     history_limit: AtomicI64,
     /// Maximum age of the history in milliseconds; negative for no limit.
     history_age: AtomicI64,
+    timeout_millis: AtomicU64,
+}
+
+/// Connection that checks whether the file has changed.
+struct Checker {
+    db: Connection,
+    /// `data_version` at the last check, and the last commit then.
+    seen: Option<(i64, Commit)>,
 }
 
 impl Shared {
-    /// Loads the open records and the closed adoptions.
-    pub(super) fn load(
+    pub(super) fn new(
         file: PathBuf,
-        identities: [FileIdentity; 2],
-        db: &Connection,
-    ) -> rusqlite::Result<Self> {
-        let shared = Self {
+        identity: FileIdentity,
+        checkers: impl IntoIterator<Item = Connection>,
+    ) -> Self {
+        let checkers = checkers.into_iter().map(|db| Mutex::new(Some(Checker { db, seen: None })));
+        Self {
             file: Arc::new(file),
-            identities,
-            index: Index::new(),
-            unsaved: Mutex::default(),
-            commit_lock: Mutex::default(),
-            history_limit: AtomicI64::new(-1),
+            identity,
+            writer: rand::random(),
+            cache: Cache::new(),
+            deadlines: Deadlines::default(),
+            checkers: checkers.collect(),
+            history_limit: AtomicI64::new(DEFAULT_HISTORY_LIMIT),
             history_age: AtomicI64::new(to_millis(DEFAULT_HISTORY_AGE)),
-        };
-        shared.load_open(db)?;
-        shared.load_closed_adoptions(db)?;
-        Ok(shared)
-    }
-
-    fn load_open(&self, db: &Connection) -> rusqlite::Result<()> {
-        let sql = format!("SELECT {COLUMNS} FROM sessions WHERE ended_at IS NULL ORDER BY seq");
-        let mut open = db.prepare(&sql)?;
-        for row in open.query_map([], read_row)? {
-            let SessionRow { key, mut record, data } = row?;
-            let mut shard = self.index.shard(key.partition_key());
-            record.client.device = shard.intern(&record.client.device);
-            if let Some(client) = &mut record.last_client {
-                client.device = shard.intern(&client.device);
-            }
-            shard.open(NewEntry { key, record, data });
+            timeout_millis: AtomicU64::new(DEFAULT_TIMEOUT_MILLIS),
         }
-        Ok(())
     }
 
-    fn load_closed_adoptions(&self, db: &Connection) -> rusqlite::Result<()> {
-        for closing in queries::closed_adoptions(db)? {
-            let writes = || WriteSet { closes_adoption: Some(closing.clone()), ..<_>::default() };
-            match &closing {
-                AdoptionClosing::User(user, _) => {
-                    self.index.shard_of_user(user).apply(writes());
-                }
-                AdoptionClosing::AllUsers => {
-                    self.index.shards().for_each(|mut shard| drop(shard.apply(writes())));
-                }
-            }
+    pub(super) fn history(&self) -> History {
+        History {
+            limit: u32::try_from(self.history_limit.load(Ordering::Acquire)).ok(),
+            age: u64::try_from(self.history_age.load(Ordering::Acquire)).ok(),
         }
-        Ok(())
-    }
-
-    pub(super) fn history_limit(&self) -> Option<u32> {
-        u32::try_from(self.history_limit.load(Ordering::Acquire)).ok()
     }
 
     pub(super) fn set_history_limit(&self, limit: Limit<u32>) {
         self.history_limit.store(limit.at().map_or(-1, i64::from), Ordering::Release);
     }
 
-    /// Returns the time up to which ended records leave the history at `now`; `None` if the history
-    /// has no maximum age.
-    pub(super) fn history_start(&self, now: Timestamp) -> Option<Timestamp> {
-        let millis = u64::try_from(self.history_age.load(Ordering::Acquire)).ok()?;
-        Some(now.minus(Duration::from_millis(millis)))
-    }
-
     pub(super) fn set_history_age(&self, age: Limit<Duration>) {
         self.history_age.store(age.at().map_or(-1, to_millis), Ordering::Release);
+    }
+
+    pub(super) fn timeout(&self) -> Duration {
+        Duration::from_millis(self.timeout_millis.load(Ordering::Acquire))
+    }
+
+    pub(super) fn set_timeout(&self, timeout: Duration) {
+        let millis = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+        self.timeout_millis.store(millis, Ordering::Release);
     }
 
     pub(super) fn error(&self, error: rusqlite::Error) -> FileError {
         FileError::new(&self.file, error)
     }
 
-    /// Returns [`FileError::Moved`] if the file or its lock was moved, replaced or removed.
-    pub(super) fn check_files(&self) -> Result<(), FileError> {
-        self.identities.iter().try_for_each(FileIdentity::check)
+    pub(super) fn timed_out(&self) -> FileError {
+        FileError::TimedOut { file: Arc::clone(&self.file), timeout: self.timeout() }
     }
 
-    /// Reserves a slot in memory. Returns `None`, changing nothing, if the reservation must go
-    /// through the writer, because its shard has a pending write.
-    pub(super) fn try_reserve(&self, reservation: &Reservation) -> Option<ReserveOutcome> {
-        let mut shard = self.index.shard(reservation.key.partition_key());
-        (!shard.has_pending_write()).then(|| reserve(&mut shard, reservation))
+    pub(super) fn overloaded(&self) -> FileError {
+        FileError::Overloaded { file: Arc::clone(&self.file) }
     }
 
-    /// Applies an update of activity in memory; the file follows later. Returns `None`, changing
-    /// nothing, if the update must go through the writer: it must be durable, or its shard has a
-    /// pending write.
-    pub(super) fn try_update(
-        &self,
-        session: &SessionRef,
-        update: &SessionUpdate,
-    ) -> Option<UpdateOutcome> {
-        let mut shard = self.index.shard_of_user(&session.user);
-        if shard.has_pending_write() {
+    /// Returns [`FileError::Moved`] if the file was moved, replaced or removed.
+    pub(super) fn check_file(&self) -> Result<(), FileError> {
+        self.identity.check()
+    }
+
+    /// Returns a session from the cache if it is up to date: no process has changed the file since,
+    /// except this one, which removes the sessions that it changes.
+    ///
+    /// It runs on the thread of the caller. The check reads pages that are in memory, because every
+    /// commit writes them, and does not wait for locks.
+    pub(super) fn cached(&self, key: &RecordKey, count_open: bool) -> Option<StoredSession> {
+        let (found, number) = self.cache.get(key)?;
+        if count_open && found.open.is_none() {
             return None;
         }
-        let (outcome, writes) = shard.decide_update(session, update);
-        if let Some(updated) = &writes.updates {
-            if !is_activity_only(shard.entry(&updated.key)?, updated) {
-                return None;
-            }
-            self.unsaved().insert(updated.key);
-            shard.apply(writes);
+        let commit = self.last_commit()?;
+        let open = found.open.filter(|_| count_open);
+        (number >= commit.number).then_some(StoredSession { open, ..found })
+    }
+
+    /// Returns the last commit of the file; `None` if it cannot be read at once.
+    fn last_commit(&self) -> Option<Commit> {
+        let mut checker = self.checkers.iter().find_map(|checker| checker.try_lock().ok())?;
+        let checker = checker.as_mut()?;
+        let version = data_version(&checker.db).ok()?;
+        let before = match checker.seen {
+            Some((seen, commit)) if seen == version => return Some(commit),
+            Some((_, commit)) => Some(commit),
+            None => None,
+        };
+        let (version, commit) = self.read_commit(&checker.db).ok()?;
+        checker.seen = Some((version, commit));
+        if before.is_some_and(|before| before.number == commit.number) {
+            // Another program has changed the file.
+            self.cache.clear();
+            return None;
         }
-        Some(outcome)
+        Some(commit)
     }
 
-    /// Returns a transaction that reads the file, and the result of `read` on memory, at a moment
-    /// at which both agree. A list must not show an end that a later request does not see.
-    pub(super) fn snapshot<'a, T>(
-        &self,
-        db: &'a Connection,
-        read: impl FnOnce(&Index) -> T,
-    ) -> rusqlite::Result<(Transaction<'a>, T)> {
-        let _lock = unpoisoned(&self.commit_lock);
-        let snapshot = db.unchecked_transaction()?;
-        // The first read of a transaction sets its snapshot of the file.
-        snapshot.prepare_cached("SELECT seq FROM sessions LIMIT 1")?.exists([])?;
-        Ok((snapshot, read(&self.index)))
+    /// Closes the connections of the cache.
+    pub(super) fn close_checkers(&self) {
+        self.checkers.iter().for_each(|checker| drop(unpoisoned(checker).take()));
     }
 
-    /// Takes the keys of all records with unsaved activity.
-    pub(super) fn take_unsaved(&self) -> Vec<RecordKey> {
-        std::mem::take(&mut *self.unsaved()).into_iter().collect()
+    fn read_commit(&self, db: &Connection) -> rusqlite::Result<(i64, Commit)> {
+        let transaction = db.unchecked_transaction()?;
+        let (number, writer) = head::last_commit(&transaction)?;
+        let version = data_version(&transaction)?;
+        Ok((version, self.commit(number, writer)))
     }
 
-    /// Adds keys of records whose activity could not be saved.
-    pub(super) fn add_unsaved(&self, keys: Vec<RecordKey>) {
-        self.unsaved().extend(keys);
+    pub(super) fn commit(&self, number: u64, writer: i64) -> Commit {
+        Commit { number, is_foreign: writer != self.writer }
     }
+}
 
-    /// Returns the record of `key` if it is in memory.
-    pub(super) fn record(&self, key: &RecordKey) -> Option<SessionRecord> {
-        self.index.shard(key.partition_key()).record(key).cloned()
-    }
-
-    fn unsaved(&self) -> MutexGuard<'_, HashSet<RecordKey>> {
-        unpoisoned(&self.unsaved)
-    }
+/// Returns a number that changes when another connection has changed the file.
+fn data_version(db: &Connection) -> rusqlite::Result<i64> {
+    db.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))
 }
 
 fn to_millis(age: Duration) -> i64 {
     i64::try_from(age.as_millis()).unwrap_or(i64::MAX)
-}
-
-/// Reserves a slot in `shard`, unless the session limit refuses it.
-pub(super) fn reserve(shard: &mut Shard, reservation: &Reservation) -> ReserveOutcome {
-    match shard.decide_reserve(reservation) {
-        ReserveDecision::Reserve(writes) => {
-            shard.apply(writes);
-            ReserveOutcome::Reserved
-        }
-        ReserveDecision::Refuse { active } => ReserveOutcome::Refused { active },
-    }
-}
-
-/// Returns `true` if `updated` only moves the activity forward. A crash that loses such an update
-/// can only end the session early.
-fn is_activity_only(entry: &Entry, updated: &EntryUpdate) -> bool {
-    let (before, after) = (&*entry.record, &updated.record);
-    let without_activity = SessionRecord {
-        last_seen: before.last_seen,
-        last_client: before.last_client.clone(),
-        ..after.clone()
-    };
-    updated.data.is_none() && after.last_seen >= before.last_seen && without_activity == *before
-}
-
-/// Locks a mutex, even after a panic: its data is consistent after every statement.
-pub(super) fn unpoisoned<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

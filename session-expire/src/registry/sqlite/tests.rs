@@ -15,7 +15,13 @@ use std::{
 use rusqlite::Connection;
 use serde_json::value::RawValue;
 
-use super::{SqliteRegistry, file::rows::hashed};
+use super::{
+    SqliteError, SqliteRegistry,
+    file::{
+        rows::hashed,
+        schema::{MIGRATIONS, migrate},
+    },
+};
 use crate::{
     error::RegistryError,
     policy::{
@@ -32,7 +38,7 @@ use crate::{
         client::Client,
         data::{DataChanges, SessionData, StoredMessage},
         ended::Ended,
-        key::{PublicId, RecordKey},
+        key::{PublicId, RecordKey, partition_key},
         login::{LoginOutcome, NewLogin, ReserveOutcome},
         reason::Reason,
         record::{SessionRecord, SessionRef},
@@ -67,6 +73,11 @@ impl Folder {
 
     /// Returns the result of a query that another program sends now.
     fn number(&self, sql: &str) -> i64 {
+        let db = Connection::open(self.file()).unwrap();
+        db.query_row(sql, [], |row| row.get(0)).unwrap()
+    }
+
+    fn text(&self, sql: &str) -> String {
         let db = Connection::open(self.file()).unwrap();
         db.query_row(sql, [], |row| row.get(0)).unwrap()
     }
@@ -212,21 +223,59 @@ fn record_and_data_survive_a_restart() {
     change.data.added_messages = vec![StoredMessage { id: 7, content: json("\"hello\"") }];
     assert_eq!(update(&registry, &login, change.clone()), UpdateOutcome::Updated);
     let before = load(&registry, login.key).unwrap();
-    assert_eq!(before.record.last_client, change.client);
+    assert_eq!(before.record.last_client.as_deref(), change.client.as_ref());
     assert_eq!(before.data.messages().len(), 1);
     drop(registry);
     assert_eq!(load(&folder.open(), login.key), Some(before));
 }
 
 #[test]
-fn record_in_memory_loads_at_once() {
+fn cached_session_loads_at_once_until_it_changes() {
+    let folder = Folder::new();
+    let registry = folder.open();
+    let [login, other] = ["alice", "bob"].map(|user| log_in(&registry, user, NOON));
+    let is_cached = |login: &NewLogin| registry.load(login.key, true).try_ready().is_ok();
+    for change in [
+        |_: &_, _: &_| {},
+        |registry: &_, login: &_| active(registry, login, NOON.plus(minutes(1))),
+    ] {
+        change(&registry, &login);
+        assert!(!is_cached(&login));
+        let loaded = [load(&registry, login.key), load(&registry, other.key)];
+        assert!(is_cached(&login) && is_cached(&other));
+        assert_eq!([load(&registry, login.key), load(&registry, other.key)], loaded);
+    }
+    log_in(&registry, "alice", NOON);
+    assert!(!is_cached(&login) && is_cached(&other), "the number of open sessions changed");
+}
+
+#[test]
+fn change_by_another_registry_is_loaded_at_once() {
+    let folder = Folder::new();
+    let registries = [folder.open(), folder.open()];
+    let login = log_in(&registries[0], "alice", NOON);
+    for n in 1..20 {
+        let (even, odd) = (&registries[0], &registries[1]);
+        let (writer, reader) = if n % 2 == 0 { (even, odd) } else { (odd, even) };
+        let later = NOON.plus(seconds(n));
+        load(reader, login.key);
+        active(writer, &login, later);
+        assert_eq!(record(reader, login.key).unwrap().last_seen, later);
+    }
+    load(&registries[1], login.key);
+    wait(registries[0].end_everyone(Ended::new(Reason::Revoked, NOON))).unwrap();
+    assert_eq!(reason(&registries[1], login.key), Some(Reason::Revoked));
+}
+
+#[test]
+fn change_by_another_program_is_loaded_at_once() {
     let folder = Folder::new();
     let registry = folder.open();
     let login = log_in(&registry, "alice", NOON);
-    assert!(registry.load(login.key, true).try_ready().is_ok());
-    log_out(&registry, &login, NOON);
-    assert!(registry.load(login.key, true).try_ready().is_ok());
-    assert!(registry.load(RecordKey::random("alice"), true).try_ready().is_err());
+    load(&registry, login.key);
+    load(&registry, login.key);
+    folder.execute("UPDATE sessions SET device = 'changed'");
+    assert_eq!(&*record(&registry, login.key).unwrap().client.device, "changed");
 }
 
 #[test]
@@ -293,14 +342,16 @@ fn pruned_history_leaves_tombstones_for_a_day() {
         let newest = logins.iter().rev().take(expected);
         let newest: Vec<_> = newest.filter_map(|login| record(&registry, login.key)).collect();
         assert_eq!(list(&registry, Query::history("alice")), newest, "{limit:?}");
-        assert_eq!(list(&registry, Query::history("bob")).len(), 1, "{limit:?}");
+        // The login applied the limit to the other users, too.
+        let of_bob = expected.min(1);
+        assert_eq!(list(&registry, Query::history("bob")).len(), of_bob, "{limit:?}");
         drop(registry);
         let registry = folder.open().history_limit(limit);
         assert_eq!(list(&registry, Query::history("alice")).len(), expected, "{limit:?}");
         assert_eq!(reason(&registry, logins[0].key), Some(Reason::LoggedOut), "{limit:?}");
         assert_eq!(folder.number("SELECT count(*) FROM sessions"), 5);
         log_in(&registry, "carol", NOON.plus(hours(25)));
-        let left = i64::try_from(expected).unwrap() + 2;
+        let left = i64::try_from(expected + of_bob + 1).unwrap();
         assert_eq!(folder.number("SELECT count(*) FROM sessions"), left, "{limit:?}");
     }
 }
@@ -334,7 +385,7 @@ fn pages_of_a_list_span_memory_and_file() {
         logins.iter().rev().map(|login| record(&registry, login.key).unwrap()).collect();
     let (mut listed, mut after) = (vec![], None);
     while listed.len() < 5 {
-        let query = Query { user: Some("alice".into()), after, limit: Some(2), ended: None };
+        let query = Query::all("alice").after(after).limit(2);
         listed.extend(list(&registry, query));
         after = listed.last().map(Query::cursor);
     }
@@ -345,15 +396,14 @@ fn pages_of_a_list_span_memory_and_file() {
 }
 
 #[test]
-fn activity_is_saved_when_the_registry_is_dropped() {
+fn activity_is_in_the_file_when_it_completes() {
     let folder = Folder::new();
     let registry = folder.open();
     let (login, later) = (log_in(&registry, "alice", NOON), NOON.plus(minutes(3)));
     let mut change = SessionUpdate::new(later).active(later);
     change.client = Some(Client::new("203.0.113.9".parse().ok(), "curl"));
-    let outcome = registry.update(session(&login), change).try_ready().unwrap().unwrap();
-    assert_eq!(outcome, UpdateOutcome::Updated);
-    assert_eq!(folder.number("SELECT last_seen FROM sessions"), NOON.as_millis());
+    assert_eq!(update(&registry, &login, change), UpdateOutcome::Updated);
+    assert_eq!(folder.number("SELECT last_seen FROM sessions"), later.as_millis());
     let before = record(&registry, login.key);
     drop(registry);
     assert_eq!(record(&folder.open(), login.key), before);
@@ -408,7 +458,7 @@ fn records_ahead_of_now_are_corrected_on_start() {
 #[test]
 fn simultaneous_logins_leave_one_after_a_restart() {
     let folder = Folder::new();
-    let registry = folder.open();
+    let registry = folder.open().history_limit(Limit::Off);
     let policy = Policy::new().max_sessions(1);
     thread::scope(|scope| {
         for _ in 0..50 {
@@ -417,7 +467,7 @@ fn simultaneous_logins_leave_one_after_a_restart() {
     });
     assert_eq!(list(&registry, Query::open("alice")).len(), 1);
     drop(registry);
-    let registry = folder.open();
+    let registry = folder.open().history_limit(Limit::Off);
     let open = list(&registry, Query::open("alice"));
     assert_eq!((open.len(), list(&registry, Query::history("alice")).len()), (1, 49));
     let refusing = Policy::new().max_sessions(1).overflow(Overflow::Refuse);
@@ -438,6 +488,9 @@ fn commit_is_idempotent_after_a_restart() {
     assert_eq!(reason, Some(Reason::LoggedOut));
     assert_eq!(folder.number("SELECT count(*) FROM sessions"), 2);
 }
+
+/// Counts the tombstones of rotated keys.
+const RENEWED: &str = "SELECT count(*) FROM sessions WHERE ended_reason = 'renewed'";
 
 #[test]
 fn rotated_key_is_a_tombstone_after_a_restart() {
@@ -466,13 +519,13 @@ fn rotated_key_is_a_tombstone_after_a_restart() {
     drop(registry);
     let registry = folder.open();
     check(&registry);
-    assert_eq!(folder.number("SELECT count(*) FROM renewed_keys"), 1);
+    assert_eq!(folder.number(RENEWED), 1);
     log_in(&registry, "bob", now.plus(hours(24)));
-    assert_eq!(folder.number("SELECT count(*) FROM renewed_keys"), 0);
+    assert_eq!(folder.number(RENEWED), 0);
 }
 
 #[test]
-fn reservation_refuses_others_until_a_restart() {
+fn reservation_refuses_the_logins_of_other_registries() {
     let folder = Folder::new();
     let registry = folder.open();
     let policy = Policy::new().max_sessions(1).overflow(Overflow::Refuse);
@@ -480,12 +533,14 @@ fn reservation_refuses_others_until_a_restart() {
     let reservation = first.reservation(NOON.plus(seconds(30)));
     let outcome = wait(registry.reserve(reservation.clone())).unwrap();
     assert_eq!(outcome, ReserveOutcome::Reserved);
-    let refused = wait(registry.commit(second.clone())).unwrap();
+    let other = folder.open();
+    let refused = wait(other.commit(second.clone())).unwrap();
     assert!(matches!(refused, LoginOutcome::Refused { active } if active.is_empty()));
-    wait(registry.cancel(first.key, Ended::new(Reason::Revoked, NOON))).unwrap();
-    wait(registry.reserve(reservation)).unwrap();
     drop(registry);
-    commit(&folder.open(), &second);
+    let refused = wait(other.commit(second.clone())).unwrap();
+    assert!(matches!(refused, LoginOutcome::Refused { .. }), "after a restart");
+    wait(other.cancel(first.key, Ended::new(Reason::Revoked, NOON))).unwrap();
+    commit(&other, &second);
 }
 
 #[test]
@@ -505,10 +560,9 @@ fn closed_adoption_survives_a_restart() {
     let folder = Folder::new();
     let registry = folder.open();
     let until = NOON.plus(hours(48));
-    let adopted = |user, at| NewLogin {
-        adopted_until: Some(until),
-        ..NewLogin::new(user, at, &Policy::new())
-    };
+    let policy = Policy::new().idle(Limit::Off).absolute(Limit::Off);
+    let adopted =
+        |user, at| NewLogin { adopted_until: Some(until), ..NewLogin::new(user, at, &policy) };
     let ended = Ended::new(Reason::Revoked, NOON);
     let end = EndSessions {
         close_adoption_until: Some(until),
@@ -586,7 +640,7 @@ fn erased_user_leaves_only_closed_adoption() {
     let registry = folder.open();
     assert_eq!(wait(registry.erase("alice".into())).unwrap(), 4);
     assert_eq!(list(&registry, Query::all("alice")), []);
-    let left = "SELECT (SELECT count(*) FROM sessions) + (SELECT count(*) FROM renewed_keys)";
+    let left = "SELECT count(*) FROM sessions";
     assert_eq!(folder.number(left), 1);
     drop(registry);
     let outcome = wait(folder.open().commit(adopted)).unwrap();
@@ -609,6 +663,50 @@ fn export_has_all_records_and_the_data_of_open_ones() {
     assert_eq!(ids, [login.id, ended[1].id, ended[0].id]);
     assert_eq!(export.records[0].last_seen, later);
     assert_eq!(export.data, [(session(&login), login.data)]);
+}
+
+/// Returns `true` if a file in the folder contains `text`.
+fn contains(folder: &Folder, text: &str) -> bool {
+    let mut files = fs::read_dir(&folder.0).unwrap().map(|entry| entry.unwrap().path());
+    files.any(|file| {
+        let bytes = fs::read(file).unwrap();
+        bytes.windows(text.len()).any(|part| part == text.as_bytes())
+    })
+}
+
+#[test]
+fn no_file_contains_an_erased_user() {
+    const ERASED: &str = "erased-person@example.org";
+    let folder = Folder::new();
+    let registries = [folder.open(), folder.open()];
+    let until = NOON.plus(hours(48));
+    for n in 0..200_u64 {
+        let registry = &registries[usize::try_from(n % 2).unwrap()];
+        let at = NOON.plus(seconds(n));
+        log_in(registry, &format!("user {n} with a name of some length"), at);
+        let mut login =
+            NewLogin { adopted_until: Some(until), ..NewLogin::new(ERASED, at, &Policy::new()) };
+        login.data = data("name", &format!("\"{ERASED}\""));
+        commit(registry, &login);
+        let reservation =
+            NewLogin::new(ERASED, at, &Policy::new()).reservation(at.plus(seconds(30)));
+        wait(registry.reserve(reservation)).unwrap();
+        let rotation = KeyRotation::new(session(&login), login.key, SessionUpdate::new(at));
+        wait(registry.rotate(rotation)).unwrap();
+        load(registry, login.key);
+        if n % 3 > 0 {
+            log_out(registry, &login, at);
+        }
+    }
+    assert!(contains(&folder, ERASED));
+    assert_eq!(wait(registries[0].erase(ERASED.into())).unwrap(), 200);
+    assert!(!contains(&folder, ERASED));
+    let adopted =
+        NewLogin { adopted_until: Some(until), ..NewLogin::new(ERASED, NOON, &Policy::new()) };
+    let outcome = wait(registries[1].commit(adopted)).unwrap();
+    assert!(matches!(outcome, LoginOutcome::AdoptionClosed));
+    assert!(!contains(&folder, ERASED));
+    assert_eq!(list(&registries[1], Query::new()).len(), 200);
 }
 
 #[test]
@@ -671,6 +769,83 @@ fn open_session_unused_for_90_days_ends() {
 }
 
 #[test]
+fn unused_sessions_end_in_a_list_before_their_rows_change() {
+    let folder = Folder::new();
+    let registry = folder.open();
+    let logins: Vec<_> = (0..250).map(|n| log_in(&registry, &format!("user {n}"), NOON)).collect();
+    let later = SessionRecord::new(&logins[0]).leaves_at().plus(hours(1));
+    log_in(&registry, "carol", later);
+    let ended = list(&registry, Query::new().ended(true));
+    assert_eq!(ended.len(), 250);
+    let expected = SessionRecord::new(&logins[0]).final_end();
+    assert!(ended.iter().all(|record| record.ended.as_ref() == Some(&expected)));
+    assert_eq!(list(&registry, Query::new().ended(false)).len(), 1);
+    assert_eq!(list(&registry, Query::new()).len(), 251);
+    drop(registry);
+    assert_eq!(folder.number("SELECT count(*) FROM sessions WHERE ended_at IS NULL"), 1);
+}
+
+#[test]
+fn activity_postpones_the_end_of_an_open_session() {
+    let folder = Folder::new();
+    let registry = folder.open();
+    let policy = Policy::new().absolute(Limit::Off);
+    let login = NewLogin::new("alice", NOON, &policy);
+    commit(&registry, &login);
+    let first_check = SessionRecord::new(&login).leaves_at();
+    active(&registry, &login, first_check.minus(hours(1)));
+    log_in(&registry, "bob", first_check);
+    assert_eq!(reason(&registry, login.key), None);
+    let leaves_at = record(&registry, login.key).unwrap().leaves_at();
+    assert_eq!(
+        folder.number("SELECT max(check_at) FROM sessions WHERE user = 'alice'"),
+        leaves_at.as_millis()
+    );
+    log_in(&registry, "bob", leaves_at);
+    assert_eq!(reason(&registry, login.key), Some(Reason::Idle));
+}
+
+#[test]
+fn ends_of_everyone_reach_the_rows_and_delete_the_data() {
+    let folder = Folder::new();
+    let registry = folder.open().history_limit(Limit::At(1));
+    for n in 0..300_u64 {
+        let mut login =
+            NewLogin::new(format!("user {}", n % 100), NOON.plus(seconds(n)), &Policy::new());
+        login.data = data("theme", "1");
+        commit(&registry, &login);
+    }
+    let ended = Ended::new(Reason::Revoked, NOON.plus(minutes(9))).with_cause("incident");
+    assert_eq!(wait(registry.end_everyone(ended.clone())).unwrap(), 300);
+    let listed = list(&registry, Query::new().ended(false));
+    assert_eq!(listed, []);
+    drop(registry);
+    drop(folder.open()); // Both do all steps before they close the file, or the next login does.
+    let registry = folder.open().history_limit(Limit::At(1));
+    (0..3).for_each(|_| drop(log_in(&registry, "carol", NOON.plus(minutes(10)))));
+    assert_eq!(folder.number("SELECT count(*) FROM sessions WHERE data IS NOT NULL"), 0);
+    assert_eq!(list(&registry, Query::history("user 7")).len(), 1);
+}
+
+#[test]
+fn tombstones_of_a_user_are_limited() {
+    let folder = Folder::new();
+    let registry = folder.open().history_limit(Limit::At(0));
+    let adopted = NewLogin { adopted_until: Some(NOON.plus(hours(48))), ..alice(NOON) };
+    commit(&registry, &adopted);
+    log_out(&registry, &adopted, NOON);
+    let mut login = log_in(&registry, "alice", NOON);
+    for n in 1..=1_010_u64 {
+        let at = NOON.plus(seconds(n));
+        let rotation = KeyRotation::new(session(&login), login.key, SessionUpdate::new(at));
+        wait(registry.rotate(rotation.clone())).unwrap();
+        login.key = rotation.to;
+    }
+    assert_eq!(folder.number("SELECT count(*) FROM sessions WHERE in_history = 0"), 1_001);
+    assert_eq!(reason(&registry, adopted.key), Some(Reason::LoggedOut));
+}
+
+#[test]
 fn list_shows_unknown_reasons_and_skips_unreadable_rows() {
     let folder = Folder::new();
     let registry = folder.open();
@@ -697,7 +872,7 @@ fn list_shows_unknown_reasons_and_skips_unreadable_rows() {
 #[test]
 fn file_that_is_no_registry_is_refused_with_a_fix() {
     type Prepare = fn(&Folder);
-    let cases: [(Prepare, &str); 5] = [
+    let cases: [(Prepare, &str); 4] = [
         (
             |folder| {
                 fs::write(folder.file(), "not a database, but long enough".repeat(99)).unwrap();
@@ -710,14 +885,7 @@ fn file_that_is_no_registry_is_refused_with_a_fix() {
                 drop(folder.open());
                 folder.execute("PRAGMA user_version = 99");
             },
-            "version 99, but this program supports versions up to 1; update the program",
-        ),
-        (
-            |folder| {
-                log_in(&folder.open(), "alice", NOON);
-                folder.execute("UPDATE sessions SET signing_key = 'x'");
-            },
-            "backup",
+            "version 99, but this program supports versions up to 2; update the program",
         ),
         (|folder| fs::create_dir(folder.file()).unwrap(), "cannot be opened"),
     ];
@@ -732,13 +900,102 @@ fn file_that_is_no_registry_is_refused_with_a_fix() {
 }
 
 #[test]
-fn same_file_under_another_path_is_in_use() {
+fn session_limit_holds_for_registries_on_other_paths_of_the_file() {
     let folder = Folder::new();
+    let detour = folder.0.join("..").join(folder.0.file_name().unwrap()).join("sessions.db");
+    let mut paths = vec![folder.file(), detour];
+    #[cfg(unix)]
+    {
+        let link = folder.0.join("link.db");
+        std::os::unix::fs::symlink("sessions.db", &link).unwrap();
+        paths.insert(0, link); // At first, the link points to no file.
+    }
+    let registries: Vec<_> = paths.iter().map(|path| SqliteRegistry::open(path).unwrap()).collect();
+    let policy = Policy::new().max_sessions(1);
+    thread::scope(|scope| {
+        for registry in &registries {
+            let login = || commit(registry, &NewLogin::new("alice", NOON, &policy));
+            scope.spawn(move || (0..20).for_each(|_| drop(login())));
+        }
+    });
+    for registry in &registries {
+        assert_eq!(list(registry, Query::open("alice")).len(), 1);
+    }
+    assert!(fs::symlink_metadata(folder.file()).unwrap().is_file());
+}
+
+/// Creates a file of version 1 with a session of each user.
+fn create_version_1(folder: &Folder, users: &[&str]) {
+    let mut db = Connection::open(folder.file()).unwrap();
+    migrate(&mut db, &MIGRATIONS[..1]).unwrap();
+    for user in users {
+        let (key, id, now) =
+            (&hashed(RecordKey::random(user)), PublicId::random(), NOON.as_millis());
+        let sql = "INSERT INTO sessions (key_hash, id, signing_key, user, logged_in_at,
+                       authenticated_at, last_seen, device, data)
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?5, 'Firefox', ?6)";
+        let signing_key = SigningKey::random();
+        let data = r#"{"e":[["theme",1]]}"#;
+        let row = (&key.expose()[4..], id.as_str(), signing_key.expose(), user, now, data);
+        db.execute(sql, row).unwrap();
+    }
+    let closed = "INSERT INTO closed_adoptions VALUES ('alice', 2000000000000)";
+    db.execute(closed, []).unwrap();
+}
+
+#[test]
+fn file_of_version_1_keeps_its_sessions() {
+    let folder = Folder::new();
+    create_version_1(&folder, &["alice", "bob"]);
     let registry = folder.open();
-    let other_path = folder.0.join("..").join(folder.0.file_name().unwrap()).join("sessions.db");
-    let message = SqliteRegistry::open(other_path).unwrap_err().to_string();
-    assert!(message.contains("already in use by this process"), "{message}");
+    let listed = list(&registry, Query::new());
+    assert_eq!(listed.iter().filter(|record| record.ended.is_none()).count(), 2, "{listed:?}");
+    let export = wait(registry.export("alice".into())).unwrap();
+    assert_eq!(export.data[0].1, data("theme", "1"));
+    let later = NOON.plus(minutes(1));
+    for record in listed {
+        let update = registry.update(record.session_ref(), SessionUpdate::new(later).active(later));
+        assert_eq!(wait(update).unwrap(), UpdateOutcome::Updated);
+        let key = folder.text(&format!("SELECT key_hash FROM sessions WHERE id = '{}'", record.id));
+        assert!(RecordKey::parse(&key).unwrap().partition_key() == partition_key(&record.user));
+    }
+    let until = Some(NOON.plus(hours(48)));
+    for (user, is_closed) in [("alice", true), ("bob", false)] {
+        let adopted =
+            NewLogin { adopted_until: until, ..NewLogin::new(user, NOON, &Policy::new()) };
+        let outcome = wait(registry.commit(adopted)).unwrap();
+        assert_eq!(matches!(outcome, LoginOutcome::AdoptionClosed), is_closed, "{user}");
+    }
     drop(registry);
+    assert_eq!(folder.text("PRAGMA integrity_check"), "ok");
+}
+
+#[test]
+fn file_of_version_1_in_use_is_not_migrated() {
+    let folder = Folder::new();
+    create_version_1(&folder, &[]);
+    let lock = fs::File::create(folder.0.join("sessions.db.lock")).unwrap();
+    lock.try_lock().unwrap();
+    let error = SqliteRegistry::open(folder.file()).unwrap_err();
+    assert!(matches!(error, SqliteError::InUse { .. }), "{error:?}");
+    assert_eq!(folder.number("PRAGMA user_version"), 1);
+    drop(lock);
+    folder.open();
+    assert!(!folder.0.join("sessions.db.lock").exists());
+}
+
+#[test]
+#[cfg(unix)]
+fn file_with_several_names_is_refused() {
+    let folder = Folder::new();
+    drop(folder.open());
+    let other = folder.0.join("other.db");
+    fs::hard_link(folder.file(), &other).unwrap();
+    for path in [&folder.file(), &other] {
+        let error = SqliteRegistry::open(path).unwrap_err();
+        assert!(matches!(error, SqliteError::HardLinked { .. }), "{error:?}");
+    }
+    fs::remove_file(other).unwrap();
     folder.open();
 }
 

@@ -1,184 +1,279 @@
-//! Writer thread: the only one that writes the file.
+//! Writer thread: the only one of a registry that changes the file.
 //!
-//! Waiting commands share one transaction, and therefore one disk sync. A batch has at most one
-//! command per shard, because a command is decided on committed state and memory changes after the
-//! file. If a batch fails, the writer writes its commands one by one: an error of one command must
-//! not fail the others. If every command would fail, such as while another program has the file
-//! locked, all fail at once.
+//! Waiting tasks share one transaction, and therefore one disk sync. If it fails, the writer
+//! executes its tasks one by one: an error of one must not fail the others. If every task would
+//! fail, such as while another program holds the lock, all fail at once.
 
 use std::{
-    collections::{HashSet, VecDeque},
-    sync::{
-        Arc,
-        mpsc::{Receiver, RecvTimeoutError},
-    },
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
 };
 
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
 
 use super::{
-    command::{Command, Responder, UserCommand},
-    end_everyone::end_everyone,
+    cache::Changes,
+    checkpointer::CheckpointTrigger,
     error::FileError,
-    housekeeping::Housekeeping,
-    pending_write::PendingWrite,
-    shared::{Shared, unpoisoned},
+    file::head::Head,
+    queue::Queue,
+    shared::Shared,
+    task::BoxedTask,
+    write::{Tx, retention::Progress},
 };
-use crate::session::ended::Ended;
+
+/// Maximum number of tasks per transaction.
+const BATCH: usize = 1_000;
+
+/// If a transaction had at least this many tasks, the next one waits for [`GATHERING`]: their
+/// requests are about to send more, which can share its sync of the disk.
+const MANY: usize = 8;
+
+const GATHERING: Duration = Duration::from_micros(50);
+
+/// Maximum number of saves of activity in a transaction in which logins wait.
+const ACTIVITY_IN_BATCH: usize = 32;
+
+/// How long a transaction waits between two attempts to lock the file, and how long it leaves the
+/// file unlocked while other processes write.
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// How long other processes count as writing after their last commit.
+const SHARING: Duration = Duration::from_secs(1);
 
 pub(super) struct Writer {
     db: Connection,
     shared: Arc<Shared>,
-    commands: Receiver<Command>,
-    queue: VecDeque<Command>,
-    housekeeping: Housekeeping,
-}
-
-/// Commands of one transaction.
-enum Batch {
-    /// At most one command per shard.
-    Users(Vec<UserCommand>),
-    EndEveryone(Ended, Responder<u64>),
+    tasks: Arc<Queue<BoxedTask>>,
+    checkpoint: CheckpointTrigger,
+    /// Number of the last own commit.
+    last_commit: u64,
+    /// When another process was last seen to write.
+    shared_at: Option<Instant>,
+    progress: Progress,
+    is_unfinished: bool,
+    is_synced: bool,
 }
 
 impl Writer {
-    pub(super) fn new(db: Connection, shared: Arc<Shared>, commands: Receiver<Command>) -> Self {
-        let (queue, housekeeping) = (VecDeque::new(), Housekeeping::new());
-        Self { db, shared, commands, queue, housekeeping }
+    /// `last_commit` is the number of the last commit of the file.
+    pub(super) fn new(
+        db: Connection,
+        shared: Arc<Shared>,
+        tasks: Arc<Queue<BoxedTask>>,
+        checkpoint: CheckpointTrigger,
+        last_commit: u64,
+    ) -> Self {
+        Self {
+            db,
+            shared,
+            tasks,
+            checkpoint,
+            last_commit,
+            shared_at: None,
+            progress: Progress::default(),
+            is_unfinished: true,
+            is_synced: true,
+        }
     }
 
-    /// Executes commands until the registry is dropped, then saves all activity.
+    /// Executes tasks until the registry is dropped.
     pub(super) fn run(mut self) {
-        while self.wait() {
-            match self.next_batch() {
-                Batch::Users(commands) => self.commit(commands),
-                Batch::EndEveryone(ended, responder) => self.end_everyone(&ended, responder),
+        loop {
+            if self.is_unfinished && self.tasks.is_idle() {
+                self.step();
+                continue;
             }
-            self.housekeeping.run(&mut self.db, &self.shared);
+            let Some(first) = self.tasks.pop() else { return };
+            let mut batch = vec![first];
+            let waiting = self.tasks.take(BATCH, ACTIVITY_IN_BATCH);
+            batch.extend(waiting);
+            let is_large = batch.len() >= MANY;
+            self.execute(batch);
+            self.pause(is_large);
         }
-        self.housekeeping.finish(&mut self.db, &self.shared);
     }
 
-    /// Waits for commands, or until housekeeping is due. Returns `false` if the registry was
-    /// dropped.
-    fn wait(&mut self) -> bool {
-        if self.queue.is_empty() {
-            match self.commands.recv_timeout(self.housekeeping.due_in()) {
-                Ok(command) => self.queue.push_back(command),
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return false,
-            }
+    /// Leaves the file unlocked for a moment if other processes write, which would otherwise wait
+    /// for as long as this one has tasks.
+    fn pause(&self, is_large: bool) {
+        if self.shared_at.is_some_and(|at| at.elapsed() < SHARING) {
+            thread::sleep(PAUSE);
+        } else if is_large {
+            thread::sleep(GATHERING);
         }
-        self.queue.extend(self.commands.try_iter());
-        true
     }
 
-    /// Takes the first queued command of each shard. The order of the others does not change.
-    fn next_batch(&mut self) -> Batch {
-        let (mut batch, mut shards) = (vec![], HashSet::new());
-        let mut queue = std::mem::take(&mut self.queue).into_iter();
-        while let Some(command) = queue.next() {
-            match command {
-                Command::User(command) if shards.insert(command.shard_number()) => {
-                    batch.push(command);
+    /// Does a step of retention while no task waits.
+    fn step(&mut self) {
+        if let Err(error) = self.transact(&mut [], true) {
+            let event = "sys_retention_failed";
+            tracing::warn!(event, %error, "session retention failed; retrying with the next login");
+            self.is_unfinished = false;
+        }
+    }
+
+    fn execute(&mut self, mut batch: Vec<BoxedTask>) {
+        batch.retain(|task| !task.is_cancelled());
+        match self.commit(&mut batch) {
+            Ok(()) => self.respond(batch),
+            Err(error) if error.affects_all_writes() => self.fail_all(batch, &error),
+            Err(error) if batch.len() == 1 => fail(batch, &error),
+            Err(_) => self.execute_one_by_one(batch),
+        }
+    }
+
+    /// Fails `tasks` and all waiting ones, which have waited as long.
+    fn fail_all(&self, mut tasks: Vec<BoxedTask>, error: &FileError) {
+        // Taken first: a later task is not one that has waited.
+        tasks.extend(self.tasks.take(usize::MAX, usize::MAX));
+        fail(tasks, error);
+    }
+
+    fn execute_one_by_one(&mut self, batch: Vec<BoxedTask>) {
+        let mut tasks = batch.into_iter();
+        while let Some(task) = tasks.next() {
+            let mut batch = vec![task];
+            match self.commit(&mut batch) {
+                Ok(()) => self.respond(batch),
+                Err(error) if error.affects_all_writes() => {
+                    batch.extend(tasks);
+                    return self.fail_all(batch, &error);
                 }
-                Command::EndEveryone(ended, responder) if shards.is_empty() => {
-                    self.queue.extend(queue);
-                    return Batch::EndEveryone(ended, responder);
-                }
-                Command::EndEveryone(..) => {
-                    self.queue.push_back(command);
-                    break;
-                }
-                Command::User(_) => self.queue.push_back(command),
-            }
-        }
-        self.queue.extend(queue);
-        Batch::Users(batch)
-    }
-
-    fn commit(&mut self, batch: Vec<UserCommand>) {
-        let (db, shared) = (&self.db, &*self.shared);
-        let decided = batch.into_iter().filter_map(|command| command.decide(db, shared));
-        let writes: Vec<_> = decided.collect();
-        if writes.is_empty() {
-            return;
-        }
-        match self.write(writes) {
-            Ok(()) => {}
-            Err((error, writes)) if error.affects_all_writes() => self.fail_all(writes, &error),
-            Err((_, writes)) => self.write_one_by_one(writes),
-        }
-    }
-
-    fn write_one_by_one(&mut self, writes: Vec<PendingWrite>) {
-        let mut writes = writes.into_iter();
-        while let Some(write) = writes.next() {
-            let Err((error, failed)) = self.write(vec![write]) else { continue };
-            if error.affects_all_writes() {
-                return self.fail_all(failed.into_iter().chain(writes), &error);
-            }
-            failed.into_iter().for_each(|write| write.fail(error.clone(), &self.shared));
-        }
-    }
-
-    /// Fails `writes` and all queued commands, which have waited as long. Operations that only
-    /// change memory complete.
-    fn fail_all(&mut self, writes: impl IntoIterator<Item = PendingWrite>, error: &FileError) {
-        let (db, shared) = (&self.db, &*self.shared);
-        writes.into_iter().for_each(|write| write.fail(error.clone(), shared));
-        for command in self.queue.drain(..) {
-            match command {
-                Command::User(command) => {
-                    let write = command.decide(db, shared);
-                    write.into_iter().for_each(|write| write.fail(error.clone(), shared));
-                }
-                Command::EndEveryone(_, responder) => drop(responder.send(Err(error.clone()))),
+                Err(error) => fail(batch, &error),
             }
         }
     }
 
-    /// Writes the file and then memory. After an error, returns `writes` unchanged.
-    fn write(&mut self, writes: Vec<PendingWrite>) -> Result<(), (FileError, Vec<PendingWrite>)> {
-        let shared = &*self.shared;
-        let written = transact(&mut self.db, shared, |db| {
-            writes.iter().try_for_each(|write| write.write(db, shared))?;
-            // Locked after the writes, which may wait for another program. Lists need not wait.
-            Ok(unpoisoned(&shared.commit_lock))
-        });
-        match written {
-            Ok(_lock) => writes.into_iter().for_each(|write| write.finish(shared)),
-            Err(error) => return Err((error, writes)),
+    fn commit(&mut self, batch: &mut [BoxedTask]) -> Result<(), FileError> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let is_volatile = batch.iter().all(|task| task.options().is_volatile);
+        self.transact(batch, is_volatile)
+    }
+
+    fn respond(&mut self, batch: Vec<BoxedTask>) {
+        let (truncating, others): (Vec<_>, Vec<_>) =
+            batch.into_iter().partition(|task| task.options().truncates);
+        others.into_iter().for_each(|task| task.respond(Ok(())));
+        if !truncating.is_empty() {
+            let truncated = self.truncate_log();
+            truncating.into_iter().for_each(|task| task.respond(truncated.clone()));
+        }
+    }
+
+    /// Executes tasks in a transaction, which is on the disk when this function returns, unless it
+    /// is volatile.
+    ///
+    /// If the disk itself fails, the file may contain a transaction that returned an error. A
+    /// session may then have ended, or there may be a login whose key no client has.
+    fn transact(&mut self, tasks: &mut [BoxedTask], is_volatile: bool) -> Result<(), FileError> {
+        let shared = Arc::clone(&self.shared);
+        self.set_synced(!is_volatile).map_err(|error| shared.error(error))?;
+        let wait = if tasks.is_empty() { Duration::ZERO } else { shared.timeout() / 2 };
+        let transaction =
+            begin(&self.db, Instant::now() + wait).map_err(|error| shared.error(error))?;
+        let written = write(&transaction, &shared, tasks, &mut self.progress, is_volatile);
+        let written = written.map_err(|error| shared.error(error))?;
+        self.is_unfinished = written.is_unfinished.unwrap_or(self.is_unfinished);
+        let after_foreign = written.before != self.last_commit;
+        if written.has_changed {
+            shared.check_file()?;
+            transaction.commit().map_err(|error| shared.error(error))?;
+            self.last_commit = written.before + 1;
+            shared.cache.apply(self.last_commit, after_foreign, &written.changes);
+            self.checkpoint.committed(&self.db);
+        }
+        if after_foreign {
+            self.shared_at = Some(Instant::now());
+            self.last_commit = self.last_commit.max(written.before);
         }
         Ok(())
     }
 
-    fn end_everyone(&mut self, ended: &Ended, responder: Responder<u64>) {
-        let unsaved = self.housekeeping.take_unsaved(&self.shared);
-        let outcome = end_everyone(&mut self.db, &self.shared, &unsaved, ended);
-        match &outcome {
-            Ok(_) => self.housekeeping.restart_pruning(),
-            Err(_) => self.shared.add_unsaved(unsaved),
+    /// Sets whether commits wait for the disk.
+    fn set_synced(&mut self, is_synced: bool) -> rusqlite::Result<()> {
+        if self.is_synced != is_synced {
+            let mode = if is_synced { "FULL" } else { "NORMAL" };
+            self.db.pragma_update(None, "synchronous", mode)?;
+            self.is_synced = is_synced;
         }
-        // The receiver may have been dropped with its request.
-        let _ = responder.send(outcome);
+        Ok(())
+    }
+
+    /// Moves the write-ahead log into the file and empties it.
+    fn truncate_log(&self) -> Result<(), FileError> {
+        let until = Instant::now() + self.shared.timeout() / 2;
+        loop {
+            let sql = "PRAGMA wal_checkpoint(TRUNCATE)";
+            let is_busy = self.db.query_row(sql, [], |row| row.get::<_, i64>(0));
+            match is_busy.map_err(|error| self.shared.error(error))? {
+                0 => return Ok(()),
+                _ if Instant::now() < until => thread::sleep(PAUSE),
+                _ => {
+                    let file = Arc::clone(&self.shared.file);
+                    return Err(FileError::NotTruncated { file });
+                }
+            }
+        }
     }
 }
 
-/// Runs `write` in a transaction, which is on the disk when this function returns.
+fn fail(tasks: Vec<BoxedTask>, error: &FileError) {
+    tasks.into_iter().for_each(|task| task.respond(Err(error.clone())));
+}
+
+/// Begins a transaction as soon as no other process writes.
 ///
-/// If the disk itself fails, the file may contain a transaction that returned an error. At the next
-/// start a session may then be ended, or there may be a login whose key no client has.
-pub(super) fn transact<T>(
-    db: &mut Connection,
+/// The busy handler of SQLite waits ever longer between its attempts, so a process that writes much
+/// would keep the others from writing.
+fn begin(db: &Connection, until: Instant) -> rusqlite::Result<Transaction<'_>> {
+    loop {
+        match Transaction::new_unchecked(db, TransactionBehavior::Immediate) {
+            Err(error) if is_busy(&error) && Instant::now() < until => thread::sleep(PAUSE),
+            transaction => return transaction,
+        }
+    }
+}
+
+fn is_busy(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
+}
+
+/// What a transaction has written.
+struct Written {
+    /// Number of the commit before.
+    before: u64,
+    changes: Changes,
+    has_changed: bool,
+    /// `true` if retention needs more steps; `None` if it did none.
+    is_unfinished: Option<bool>,
+}
+
+fn write(
+    db: &Connection,
     shared: &Shared,
-    write: impl FnOnce(&Connection) -> Result<T, FileError>,
-) -> Result<T, FileError> {
-    let failed = |error| shared.error(error);
-    let transaction =
-        db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
-    let written = write(&transaction)?;
-    shared.check_files()?;
-    transaction.commit().map_err(failed)?;
-    Ok(written)
+    tasks: &mut [BoxedTask],
+    progress: &mut Progress,
+    is_volatile: bool,
+) -> rusqlite::Result<Written> {
+    let head = Head::read(db)?;
+    let (before, last_at) = (head.commits, head.last_at);
+    let mut tx = Tx::new(db, head, shared.history());
+    tasks.iter_mut().try_for_each(|task| task.execute(&mut tx))?;
+    let now = tx.now.unwrap_or(last_at);
+    // Activity is saved often; logins are occasions enough.
+    let is_step = !is_volatile || tasks.is_empty();
+    let is_unfinished = is_step.then(|| tx.step(progress, now)).transpose()?;
+    if tx.has_changed {
+        tx.head.commits += 1;
+        tx.head.writer = shared.writer;
+        tx.head.last_at = now;
+        tx.head.latest_at = tx.head.latest_at.max(now);
+        tx.head.write(db)?;
+    }
+    let Tx { changes, has_changed, .. } = tx;
+    Ok(Written { before, changes, has_changed, is_unfinished })
 }

@@ -50,6 +50,7 @@ fn session_update(
     let mut update = SessionUpdate::new(context.config().now());
     if let Some(active_at) = context.due_activity(&loaded.record, || facts.is_passive) {
         update = update.active(active_at);
+        update.longest = Some(context.config().longest(loaded.record.patches()));
         update.client = Some(facts.client.clone());
     }
     if stores_data && (context.has_messages() || !context.is_session_unchanged()) {
@@ -93,8 +94,11 @@ pub(super) async fn rotate_key(context: &RequestContext, facts: &RequestFacts) -
     let Some(loaded) = context.record() else { return Effects::default() };
     warn_if_near_end(context);
     let update = session_update(context, loaded, facts, true);
-    let rotation = KeyRotation::new(loaded.record.session_ref(), loaded.key, update);
+    let mut rotation = KeyRotation::new(loaded.record.session_ref(), loaded.key, update);
     let to = rotation.to;
+    if let Some(data_key) = &loaded.data_key {
+        data_key.rewrap(&mut rotation.update.data, &loaded.key, &to);
+    }
     match context.config().registry.rotate(rotation).await {
         Ok(RotationOutcome::Rotated) => with_session_cookie(context, &to, &loaded.record),
         Ok(RotationOutcome::Lost | RotationOutcome::Ended) => Effects::default(),

@@ -56,7 +56,8 @@ async fn commit(
     mut guard: LoginGuard,
 ) -> Result<(RecordKey, SessionRecord), HttpResponse> {
     let key = login.key;
-    match context.login_data(&login.user) {
+    let data = context.login_data(&login.user);
+    match data.and_then(|data| context.config().stored_data(data, &key)) {
         Ok(data) => login.data = data,
         Err(error) => {
             guard.cancel().await;
@@ -83,7 +84,7 @@ async fn commit(
             guard.disarm();
             Err(refuse_login(context, &active))
         }
-        Ok(LoginOutcome::AdoptionClosed) => Err(unavailable()),
+        Ok(LoginOutcome::AdoptionClosed | LoginOutcome::Voided) => Err(unavailable()),
         Err(error) => {
             guard.cancel().await;
             Err(registry_failed(context, &error))

@@ -3,36 +3,50 @@
 local _, known = read(args.name)
 if known then
   local committed = { 'committed', known }
-  add_ended_by_first_attempt(committed, function(record) return record.user_hash == args.user end)
+  add_ended_by_first_attempt(committed, args.user, function() return true end)
   return committed
 end
 
+local record = parse(args.record)
+
 local function is_adoption_closed()
-  if not args.record.tombstone_until then return false end
-  local deadline = redis.call('HGET', records, 'a:' .. args.user)
-  return args.is_adoption_closed or deadline and tonumber(deadline) > now
+  if not record.tombstone_until then return false end
+  local deadline = redis.call('HGET', tag, 'a:' .. args.user)
+  return generation > 0 or deadline and tonumber(deadline) > now
 end
 
+local reservation = read_reservation(args.name)
+if reservation and tonumber(reservation.generation or 0) < generation then return { 'voided' } end
 if is_adoption_closed() then return { 'adoption_closed' } end
-purge()
-local replaced = find_open(args.user, args.replaces)
-local is_counted = not args.record.uncounted
-local others = is_counted and open_sessions(args.user, replaced) or {}
-local refused = is_counted and not read_reservation(args.name) and refused_outcome(others)
+settle(args.user)
+local is_counted = not record.uncounted
+local replaced, replaced_record = find_open(args.user, args.replaces)
+local refused = is_counted and not reservation and refused_outcome(args.user, replaced)
 if refused then return refused end
 
+local function surplus()
+  local others = count(args.user, COUNTED)
+  if replaced and not replaced_record.uncounted then others = others - 1 end
+  return others + 1 - limit
+end
+
+local victims = is_counted and select_victims(args.user, replaced, surplus()) or {}
+
 -- The record comes first: if the memory is full, this write fails and nothing has changed.
-args.record.user_hash = args.user
-args.record.order = next_order()
-local committed = { 'committed', write(args.name, args.record) }
-if args.data then redis.call('HSET', records, 'd:' .. args.name, args.data) end
-redis.call('HSET', records, 'i:' .. args.record.id, args.name)
-redis.call('ZADD', open_index, 0, open_member(args.record, args.name))
-delete_after(args.name, tonumber(args.record.retention))
-longest_retention = math.max(longest_retention, tombstone_retention(args.record, 0))
-release(args.name)
-if replaced then end_record(committed, replaced, { reason = args.replaces_for }) end
-if is_counted then end_surplus(committed, others) end
+if generation > 0 then record.generation = text_of(generation) end
+local committed = { 'committed', write(args.name, record) }
+if args.data then redis.call('HSET', tag, 'd:' .. args.name, args.data) end
+-- A load needs only the key of the tag.
+if generation > 0 then redis.call('HSET', tag, 'generation', text_of(generation)) end
+redis.call('ZREM', index_key(args.user), RESERVED .. args.name)
+redis.call('ZREM', due_list, 'r:' .. args.name)
+index_open(entry_of(record, args.name), record)
+if replaced then
+  local how = { at = args.at, reason = args.replaces_for }
+  end_record(committed, args.user, replaced, how)
+end
+end_victims(committed, args.user, victims)
 prune_history(args.user)
+purge()
 extend_expiry()
 return committed

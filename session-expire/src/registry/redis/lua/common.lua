@@ -1,251 +1,163 @@
 -- Functions that all writing scripts share. Arguments are texts, because cjson would round numbers.
-local records, open_index, ended_index, due_index = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+--
+-- A `user` is the hash of a user id, an `entry` is the name of a record after three letters of its
+-- public id, and a class is a range of scores in the index of a user; see mod.rs.
+local tag, open_list, ended_list, due_list, ends = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local former_list = KEYS[6]
 local args = cjson.decode(ARGV[1])
 local now = tonumber(args.at)
 local is_retry = ARGV[2] == 'retry'
+local history_age = tonumber(args.history_age)
+
+local DAY = 86400000
 local CENTURY = 3155760000000
-local longest_retention = 0
-
+local NAME_LENGTH = 22
 local MAX_TOMBSTONES = 1000
+-- Retention of an open record without timeouts after its last activity.
+local UNUSED = 90 * DAY
+local REMEMBERED_ENDS = 16
 
--- Classes of the members of `open_index` and `ended_index`; see mod.rs.
-local COUNTED, UNCOUNTED, RESERVED, TOMBSTONE = ':', ';', '<', '='
+-- Every class of a user index has its own range of scores: a time, a number, or 0.
+local CLASS_SIZE = 2 ^ 43
+local COUNTED, SEEN, EXPIRY, UNCOUNTED, ID = 'C', 'S', 'E', 'U', 'I'
+local RESERVED, HISTORY, TOMBSTONE, GENERATION = 'R', 'H', 'T', 'G'
+local CLASS_NUMBERS = { C = 1, S = 2, E = 3, U = 4, I = 5, R = 6, H = 7, T = 8, G = 9 }
+local ALL_LISTS = { open_list, ended_list, due_list, former_list }
+local OPEN_CLASSES = { COUNTED, SEEN, EXPIRY, UNCOUNTED, ID }
 
-local function read_json(name)
-  local text = redis.call('HGET', records, name)
-  local is_valid, value = pcall(cjson.decode, text or '')
-  if is_valid and type(value) == 'table' and type(value.user_hash) == 'string' then
-    return value, text
+-- Number of calls of `end_everyone`.
+local generation = tonumber(redis.call('HGET', ends, 'generation') or 0)
+-- How long the keys of the tag and of some users must be kept, in milliseconds.
+local longest_retention, touched_users = 0, {}
+
+local function index_key(user)
+  return tag .. ':' .. user
+end
+
+local function score(class, value)
+  local offset = math.min(math.max(tonumber(value), 0), CLASS_SIZE - 1)
+  return CLASS_NUMBERS[class] * CLASS_SIZE + offset
+end
+
+local function name_of(entry)
+  return string.sub(entry, -NAME_LENGTH)
+end
+
+-- Returns the entry of a record in the indexes. Simultaneous logins are in the order of their ids.
+local function entry_of(record, name)
+  return string.sub(record.id, 1, 3) .. name
+end
+
+local function text_of(number)
+  return string.format('%.0f', number)
+end
+
+-- Calls `command` on `key` with many arguments, in several calls: Lua limits their number.
+local function call_with_all(command, key, items)
+  for first = 1, #items, 1000 do
+    redis.call(command, key, unpack(items, first, math.min(first + 999, #items)))
   end
+end
+
+-- Returns the fields of a stored record or reservation.
+local function parse(text)
+  local fields = {}
+  for name, value in string.gmatch(text or '', '([%w_]+)=([^\n]*)\n') do fields[name] = value end
+  return fields
+end
+
+local function render(fields)
+  local lines = {}
+  for name, value in pairs(fields) do lines[#lines + 1] = name .. '=' .. value .. '\n' end
+  table.sort(lines)
+  return table.concat(lines)
+end
+
+local function is_readable(record)
+  return record.id and record.hash and tonumber(record.login) and tonumber(record.seen)
+end
+
+-- Returns the end of the first call of `end_everyone` after the generation `number`. Of calls that
+-- are no longer remembered, it returns the oldest remembered one.
+local function end_after(number)
+  local call = math.max(number + 1, generation - REMEMBERED_ENDS + 1)
+  return parse(redis.call('HGET', ends, text_of(call)))
 end
 
 -- Returns a record and its text; nothing if it cannot be read. An unreadable record must not block
--- the other sessions of its user.
+-- the other sessions of its user. An open record of an earlier generation is returned as ended.
 local function read(name)
-  local record, text = read_json(name)
-  local is_valid = record and type(record.id) == 'string' and type(record.order) == 'string'
-  if is_valid and tonumber(record.logged_in_at) then return record, text end
+  local text = redis.call('HGET', tag, name)
+  local record = parse(text)
+  if not is_readable(record) then return end
+  local own = tonumber(record.generation or 0)
+  if record.ended or own >= generation then return record, text end
+  local how = end_after(own)
+  record.ended, record.reason, record.cause, record.by = how.ended, how.reason, how.cause, how.by
+  return record, render(record)
 end
 
--- Returns the open record of a `SessionRef`, and its name.
-local function read_open(user, id)
-  local name = redis.call('HGET', records, 'i:' .. id)
-  local record = name and read(name)
-  if record and not record.ended and record.id == id and record.user_hash == user then
-    return record, name
-  end
+-- Returns the text of a record for a list. A record that cannot be read is returned as it is, so that
+-- the reader logs it.
+local function read_listed(name)
+  local _, text = read(name)
+  return text or redis.call('HGET', tag, name) or nil
 end
 
-local function find_open(user, id)
-  if not id then return end
-  local _, name = read_open(user, id)
-  return name
-end
-
-local function open_member(record, name)
-  local class = record.uncounted and UNCOUNTED or COUNTED
-  return record.user_hash .. class .. record.order .. ':' .. name
-end
-
--- The history is sorted by the time of login. For an adopted session, that is long before now.
-local function history_member(record, name)
-  local at = math.min(math.max(tonumber(record.logged_in_at), 0), 2 ^ 53)
-  return string.format('%s%s%016.0f:%s', record.user_hash, COUNTED, at, name)
-end
-
-local function tombstone_member(record, name)
-  return record.user_hash .. TOMBSTONE .. record.tombstone_order .. ':' .. name
-end
-
-local function reservation_member(user, name)
-  return user .. RESERVED .. name
-end
-
-local function record_name(member)
-  return string.sub(member, -22)
-end
-
--- Returns a user's members in the classes `first` to `last`, oldest login first.
-local function members(index, user, first, last, count)
-  local start, stop = '[' .. user .. first, '(' .. user .. string.char(string.byte(last) + 1)
-  return redis.call('ZRANGEBYLEX', index, start, stop, 'LIMIT', 0, count or -1)
-end
-
-local function count(index, user, class)
-  local stop = string.char(string.byte(class) + 1)
-  return redis.call('ZLEXCOUNT', index, '[' .. user .. class, '(' .. user .. stop)
-end
-
--- Sets the time in milliseconds after which a later purge deletes the field `name`.
-local function delete_after(name, retention)
-  redis.call('ZADD', due_index, string.format('%.0f', now + retention), name)
-  longest_retention = math.max(longest_retention, retention)
-end
-
--- Extends the expiry of the four keys to the longest retention. The keys of users who do not come
--- back expire. Scripts call it last.
-local function extend_expiry()
-  if longest_retention <= 0 then return end
-  local retention = math.min(longest_retention, CENTURY)
-  for _, key in ipairs(KEYS) do
-    local left = redis.call('PTTL', key)
-    if left == -1 or (left >= 0 and left < retention) then
-      redis.call('PEXPIRE', key, string.format('%.0f', math.max(retention, 1)))
-    end
-  end
+local function write(name, record)
+  local text = render(record)
+  redis.call('HSET', tag, name, text)
+  return text
 end
 
 -- A server whose memory is full refuses the first write of a script, unless the write needs no
 -- memory. A sign-out must work on such a server.
 local function allow_when_full()
-  redis.call('HDEL', records, '')
+  redis.call('HDEL', tag, '')
 end
 
-local function write(name, record)
-  local text = cjson.encode(record)
-  redis.call('HSET', records, name, text)
-  return text
+local function next_number()
+  return redis.call('HINCRBY', tag, 'counter', 1)
 end
 
-local function tombstone_retention(record, minimum)
-  local deadline = tonumber(record.tombstone_until)
-  return deadline and math.max(minimum, deadline - now) or minimum
-end
-
-local function release(name)
-  local reservation = read_json('r:' .. name)
-  if reservation then
-    redis.call('ZREM', open_index, reservation_member(reservation.user_hash, name))
+-- Returns the members of a class without the letter of the class, lowest score first.
+local function members(user, class, first, last, count)
+  local key, found = index_key(user), {}
+  local from, to = score(class, first or 0), score(class, last or CLASS_SIZE)
+  for i, member in ipairs(redis.call('ZRANGEBYSCORE', key, from, to, 'LIMIT', 0, count or -1)) do
+    found[i] = string.sub(member, 2)
   end
-  redis.call('HDEL', records, 'r:' .. name)
-  redis.call('ZREM', due_index, 'r:' .. name)
+  return found
 end
 
-local function delete_record(name, record)
-  if record then
-    redis.call('ZREM', open_index, open_member(record, name))
-    redis.call('ZREM', ended_index, history_member(record, name))
-    if record.tombstone_order then
-      redis.call('ZREM', ended_index, tombstone_member(record, name))
+local function count(user, class, first)
+  return redis.call('ZCOUNT', index_key(user), score(class, first or 0), score(class, CLASS_SIZE))
+end
+
+-- Keeps the keys of the tag and of the user for at least `retention` milliseconds.
+local function keep(user, retention)
+  touched_users[user] = true
+  longest_retention = math.max(longest_retention, retention)
+end
+
+-- Sets the time at which a later purge looks at the entry.
+local function schedule(user, entry, at)
+  redis.call('ZADD', due_list, at, entry)
+  keep(user, at - now)
+end
+
+-- Extends the expiry of the keys, which is the retention of users that do not come back. Scripts
+-- call it last. A record may stay in the history after it was due. One more day makes most later
+-- calls unnecessary.
+local function extend_expiry()
+  if longest_retention <= 0 and not next(touched_users) then return end
+  local needed = math.min(math.max(longest_retention, 0) + history_age, CENTURY)
+  local keys = { tag, open_list, ended_list, due_list }
+  for user in pairs(touched_users) do keys[#keys + 1] = index_key(user) end
+  for _, key in ipairs(keys) do
+    local left = redis.call('PTTL', key)
+    if left == -1 or (left >= 0 and left < needed) then
+      redis.call('PEXPIRE', key, text_of(needed + DAY))
     end
-    local pointer = 'i:' .. record.id
-    if redis.call('HGET', records, pointer) == name then redis.call('HDEL', records, pointer) end
-  end
-  redis.call('HDEL', records, name, 'd:' .. name)
-  redis.call('ZREM', due_index, name)
-end
-
-local function next_order()
-  return string.format('%016d', redis.call('HINCRBY', records, 'counter', 1))
-end
-
--- Deletes surplus tombstones: repeated sign-ins and sign-outs of one user must not fill the memory.
--- Tombstones of adopted sessions stay, because an old cookie could be adopted again.
-local function limit_tombstones(user)
-  local surplus = count(ended_index, user, TOMBSTONE) - MAX_TOMBSTONES
-  if surplus <= 0 then return end
-  for _, member in ipairs(members(ended_index, user, TOMBSTONE, TOMBSTONE, surplus)) do
-    local name = record_name(member)
-    local record = read(name)
-    if not record then redis.call('ZREM', ended_index, member) end
-    if record and tombstone_retention(record, 0) <= 0 then delete_record(name, record) end
-  end
-end
-
--- Stores an ended record that is not in the history.
-local function add_tombstone(name, record)
-  record.tombstone_order = next_order()
-  redis.call('ZADD', ended_index, 0, tombstone_member(record, name))
-  write(name, record)
-  delete_after(name, tonumber(args.tombstone_retention))
-  longest_retention = math.max(longest_retention, tombstone_retention(record, 0))
-  limit_tombstones(record.user_hash)
-end
-
-local function purge_record(name)
-  local record = read(name)
-  if record and tombstone_retention(record, 0) > 0 then
-    redis.call('ZREM', ended_index, history_member(record, name))
-    delete_after(name, tombstone_retention(record, 0))
-  else
-    delete_record(name, record)
-  end
-end
-
--- Deletes fields that are due, at most 100 per call: a request must not wait for thousands.
-local function purge()
-  for _, name in ipairs(redis.call('ZRANGEBYSCORE', due_index, '-inf', args.at, 'LIMIT', 0, 100)) do
-    local kind = string.sub(name, 1, 2)
-    if kind == 'r:' then
-      release(string.sub(name, 3))
-    elseif kind == 'a:' then
-      redis.call('HDEL', records, name)
-      redis.call('ZREM', due_index, name)
-    else
-      purge_record(name)
-    end
-  end
-end
-
-local function close_adoption(user, deadline)
-  local name = 'a:' .. user
-  local former = redis.call('HGET', records, name)
-  if former and tonumber(former) >= tonumber(deadline) then return end
-  redis.call('HSET', records, name, deadline)
-  redis.call('ZADD', due_index, deadline, name)
-end
-
--- Ends a record as `SessionRecord::end` does, deletes its data, and adds its text to `ended`.
-local function end_record(ended, name, how)
-  local record = read(name)
-  if not record or record.ended then return end
-  record.ended, record.reason, record.cause, record.by = args.at, how.reason, how.cause, how.by
-  redis.call('HDEL', records, 'd:' .. name, 'i:' .. record.id)
-  redis.call('ZREM', open_index, open_member(record, name))
-  redis.call('ZADD', ended_index, 0, history_member(record, name))
-  delete_after(name, tonumber(args.history_retention))
-  longest_retention = math.max(longest_retention, tombstone_retention(record, 0))
-  ended[#ended + 1] = write(name, record)
-  return record
-end
-
--- Returns true if the first attempt of this operation may have ended the record.
-local function was_ended_by_this_operation(record)
-  if record.ended ~= args.at or record.rotated_to then return false end
-  if record.reason == args.reason then
-    return record.by == args.by and record.cause == args.cause
-  end
-  local is_expired = record.reason == 'idle' or record.reason == 'absolute'
-  return is_expired or record.reason == args.replaces_for
-end
-
--- Adds the records that the first attempt of this operation has ended, whose response was lost.
--- They are found by the time at which they are due: now plus the retention of the history or of
--- tombstones.
-local function add_ended_by_first_attempt(ended, is_target)
-  if not is_retry then return end
-  local is_added = {}
-  for _, retention in ipairs({ args.history_retention, args.tombstone_retention }) do
-    local at = string.format('%.0f', now + tonumber(retention))
-    for _, name in ipairs(redis.call('ZRANGEBYSCORE', due_index, at, at)) do
-      local record, text = read(name)
-      local is_ours = record and was_ended_by_this_operation(record) and is_target(record)
-      if is_ours and not is_added[name] then
-        ended[#ended + 1], is_added[name] = text, true
-      end
-    end
-  end
-end
-
--- Moves surplus records, oldest login first, from the history to the tombstones.
-local function prune_history(user)
-  if not args.history_limit then return end
-  local surplus = count(ended_index, user, COUNTED) - tonumber(args.history_limit)
-  if surplus <= 0 then return end
-  for _, member in ipairs(members(ended_index, user, COUNTED, COUNTED, surplus)) do
-    redis.call('ZREM', ended_index, member)
-    local name = record_name(member)
-    local record = read(name)
-    if record then add_tombstone(name, record) end
   end
 end

@@ -10,7 +10,7 @@ local function most(a, b)
   return tonumber(b) > tonumber(a) and b or a
 end
 
-local function parse(text)
+local function parse_items(text)
   local items, at = {}, 1
   while at <= #text do
     local _, head, kind, name, value = string.find(text, '^(%l)(%d+):(%d+):', at)
@@ -26,7 +26,7 @@ local function parse(text)
   return items
 end
 
-local function render(item)
+local function render_item(item)
   return item.kind .. #item.name .. ':' .. #item.value .. ':' .. item.name .. item.value
 end
 
@@ -74,13 +74,13 @@ end
 
 -- Returns the data after the changes; nothing if it would be too large.
 local function merge_text(text)
-  local items, surplus = merge(parse(text), parse(args.data))
+  local items, surplus = merge(parse_items(text), parse_items(args.data))
   local texts, bytes = {}, 0
   for _, item in ipairs(items) do
     if is_message(item) and surplus > 0 then
       surplus = surplus - 1
     else
-      texts[#texts + 1] = render(item)
+      texts[#texts + 1] = render_item(item)
       bytes = bytes + #item.value + (is_entry(item) and #item.name or 0)
     end
   end
@@ -89,39 +89,59 @@ end
 
 local function write_data(name, text)
   if text == '' then
-    redis.call('HDEL', records, 'd:' .. name)
+    redis.call('HDEL', tag, 'd:' .. name)
   else
-    redis.call('HSET', records, 'd:' .. name, text)
+    redis.call('HSET', tag, 'd:' .. name, text)
   end
 end
+
+-- Set if other processes may have cached the session without data. After a first attempt whose
+-- response was lost, the earlier state is unknown.
+local has_first_data = false
 
 -- Merges the changes into the data. Returns false, changing nothing, if it would be too large.
 local function merge_data(name)
   if not args.data then return true end
-  local merged = merge_text(redis.call('HGET', records, 'd:' .. name) or '')
+  local stored = redis.call('HGET', tag, 'd:' .. name)
+  local merged = merge_text(stored or '')
   if merged then write_data(name, merged) end
+  has_first_data = merged and merged ~= '' and (is_retry or not stored)
   return merged ~= nil
 end
 
+local function outcome_of_update(outcome)
+  return has_first_data and { outcome, 'first_data' } or { outcome }
+end
+
 local function set_last_client(record)
-  local client = args.client
-  if not client then return end
-  local is_other = client.device ~= record.device or client.ip ~= record.ip
-  record.last_device = is_other and client.device or nil
-  record.last_ip = is_other and client.ip or nil
+  if not args.device then return end
+  local is_other = args.device ~= (record.device or '') or args.ip ~= record.ip
+  record.last_device = is_other and args.device or nil
+  record.last_ip = is_other and args.ip or nil
 end
 
 local function update(record)
-  record.logged_in_at = least(record.logged_in_at, args.at)
-  record.authenticated_at = least(record.authenticated_at, args.at)
-  record.last_seen = least(record.last_seen, args.at)
+  if record.auth then record.auth = least(record.auth, args.at) end
+  record.login = least(record.login, args.at)
+  record.seen = least(record.seen, args.at)
   if args.active_at then
-    record.last_seen = most(record.last_seen, least(args.active_at, args.at))
+    record.seen = most(record.seen, least(args.active_at, args.at))
     set_last_client(record)
   end
   -- An empty text removes the user policy.
   if args.user_policy then
     record.user_policy = args.user_policy ~= '' and args.user_policy or nil
   end
-  record.signing_key = args.signing_key or record.signing_key
+  record.key = args.signing_key or record.key
+  record.longest_idle = args.longest_idle or record.longest_idle
+  record.longest_absolute = args.longest_absolute or record.longest_absolute
+end
+
+-- Applies the update to an open record. Writes nothing if the record does not change.
+local function store_update(entry, record)
+  local before = render(record)
+  update(record)
+  if render(record) == before then return end
+  write(name_of(entry), record)
+  index_open(entry, record)
 end

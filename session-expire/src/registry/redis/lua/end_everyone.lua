@@ -1,17 +1,28 @@
--- Ends all sessions in this partition, voids its reservations, and returns the number of ended
--- sessions.
+-- Starts a new generation in this tag, and returns the number of sessions that were open. It changes
+-- no record, no index of a user and no reservation, so its time does not depend on their number.
+local last = parse(redis.call('HGET', ends, text_of(generation)))
+if last.call == args.call then return { last.count } end
 allow_when_full()
-local ended, users = {}, {}
-add_ended_by_first_attempt(ended, function() return true end)
-for _, member in ipairs(redis.call('ZRANGE', open_index, 0, -1)) do
-  local name, class = record_name(member), string.sub(member, 23, 23)
-  if class == RESERVED then
-    release(name)
-  else
-    local record = end_record(ended, name, args)
-    if record then users[record.user_hash] = true end
-  end
+
+-- Sessions that an earlier call has ended may be in the list of former sessions.
+local function merge_with_former()
+  local open, former = redis.call('ZRANGE', open_list, 0, -1, 'WITHSCORES'), {}
+  for i = 1, #open, 2 do former[i], former[i + 1] = open[i + 1], open[i] end
+  call_with_all('ZADD', former_list, former)
+  redis.call('PEXPIRE', former_list, math.max(redis.call('PTTL', tag), 1))
+  redis.call('DEL', open_list)
 end
-for user in pairs(users) do prune_history(user) end
-extend_expiry()
-return { string.format('%d', #ended) }
+
+local how = { ended = args.at, reason = args.reason, cause = args.cause, by = args.by }
+how.call, how.count = args.call, text_of(redis.call('ZCARD', open_list))
+local number = text_of(generation + 1)
+redis.call('HSET', ends, 'generation', number, number, render(how))
+redis.call('HDEL', ends, text_of(generation + 1 - REMEMBERED_ENDS))
+if how.count == '0' then return { how.count } end
+redis.call('HSET', tag, 'generation', number)
+if redis.call('EXISTS', former_list) == 1 then
+  merge_with_former()
+else
+  redis.call('RENAME', open_list, former_list)
+end
+return { how.count }

@@ -2,79 +2,98 @@
 local limit = tonumber(args.limit)
 local LAST = 9223372036854775807
 
+-- Number of expired sessions among which the oldest are found.
+local COMPARED = 200
+
 local function expired_since(start, timeout)
   if not timeout then return end
-  local ends = math.min(math.min(start, now) + timeout, LAST)
-  if now >= ends then return ends end
+  local ends_at = math.min(math.min(start, now) + timeout, LAST)
+  if now >= ends_at then return ends_at end
 end
 
 local function expiry_reason(record)
-  local start, seen = tonumber(record.authenticated_at), tonumber(record.last_seen)
+  local start, seen = tonumber(record.auth or record.login), tonumber(record.seen)
   local idle = expired_since(math.max(start, seen), tonumber(record.idle))
   local session = expired_since(start, tonumber(record.absolute))
   if idle and session then return idle < session and 'idle' or 'absolute' end
   return session and 'absolute' or idle and 'idle' or nil
 end
 
--- Returns the counted open sessions of `user` except `except`, oldest login first. If a slot is
--- free it returns none without reading the records.
-local function open_sessions(user, except)
-  local sessions = {}
-  local taken = count(open_index, user, COUNTED) + count(open_index, user, RESERVED)
-  if taken < limit then return sessions end
-  for _, member in ipairs(members(open_index, user, COUNTED, COUNTED)) do
-    local name = record_name(member)
-    local record, text = read(name)
-    if record and not record.ended and name ~= except then
-      sessions[#sessions + 1] = {
-        name = name, text = text, position = #sessions,
-        expired = expiry_reason(record),
-        logged_in_at = tonumber(record.logged_in_at), last_seen = tonumber(record.last_seen),
-      }
+-- Returns up to `count` expired sessions of `user` except `except`, first expired first.
+local function expired_sessions(user, except, count)
+  local found = {}
+  for _, entry in ipairs(members(user, EXPIRY, 0, now, count + 1)) do
+    if entry ~= except and #found < count then found[#found + 1] = entry end
+  end
+  return found
+end
+
+-- Returns how many slots of `user` are reserved for other logins than that with the name `except`.
+local function count_reservations(user, except)
+  local reserved = count(user, RESERVED, now + 1)
+  return read_reservation(except) and reserved - 1 or reserved
+end
+
+-- Returns the texts of the active sessions of `user` except `except`, oldest login first.
+local function active_sessions(user, except)
+  local is_expired, active = {}, {}
+  for _, entry in ipairs(members(user, EXPIRY, 0, now)) do is_expired[entry] = true end
+  for _, entry in ipairs(members(user, COUNTED)) do
+    if entry ~= except and not is_expired[entry] then
+      local text = redis.call('HGET', tag, name_of(entry))
+      if text and is_readable(parse(text)) then active[#active + 1] = text end
     end
   end
-  return sessions
+  return active
 end
 
--- Returns the reservation of a login if its deadline has not passed.
-local function read_reservation(name)
-  local reservation = read_json('r:' .. name)
-  if reservation and tonumber(reservation.deadline) > now then return reservation end
-end
-
--- Returns how many slots of `user` are reserved for other logins.
-local function count_reservations(user, except)
-  local reserved = 0
-  for _, member in ipairs(members(open_index, user, RESERVED, RESERVED)) do
-    local name = record_name(member)
-    if name ~= except and read_reservation(name) then reserved = reserved + 1 end
-  end
-  return reserved
-end
-
--- If one more session is refused, returns the word `refused` and the active sessions.
-local function refused_outcome(others)
+-- If one more session is refused, returns the word `refused` and the active sessions. Only a user
+-- whose slots are all taken pays for reading the records.
+local function refused_outcome(user, except)
   if args.overflow ~= 'refuse' then return end
-  local active = { 'refused' }
-  for _, session in ipairs(others) do
-    if not session.expired then active[#active + 1] = session.text end
-  end
-  if #active - 1 + count_reservations(args.user, args.name) >= limit then return active end
+  local reserved = count_reservations(user, args.name)
+  if count(user, COUNTED) + reserved < limit then return end
+  local active = active_sessions(user, except)
+  if #active + reserved < limit then return end
+  table.insert(active, 1, 'refused')
+  return active
 end
 
--- Ends the sessions of `others` that leave no slot for one more: expired ones first, then the
--- oldest or the least recently used.
-local function end_surplus(ended, others)
-  local surplus = #others + 1 - limit
-  if surplus <= 0 then return end
-  local age = args.overflow == 'least_recent' and 'last_seen' or 'logged_in_at'
-  table.sort(others, function(a, b)
-    if (a.expired == nil) ~= (b.expired == nil) then return a.expired ~= nil end
-    if a[age] ~= b[age] then return a[age] < b[age] end
-    return a.position < b.position
+-- Sorts expired sessions by their age, and deletes all but the first `count`.
+local function sort_by_age(user, class, entries, count)
+  local age = {}
+  for _, entry in ipairs(entries) do
+    age[entry] = tonumber(redis.call('ZSCORE', index_key(user), class .. entry) or 0)
+  end
+  table.sort(entries, function(a, b)
+    if age[a] ~= age[b] then return age[a] < age[b] end
+    return a < b
   end)
-  for i = 1, math.min(surplus, #others) do
-    local session = others[i]
-    end_record(ended, session.name, session.expired and { reason = session.expired } or args)
+  for i = #entries, count + 1, -1 do entries[i] = nil end
+end
+
+-- Returns the sessions to end so that `surplus` slots become free: expired ones first, then the
+-- oldest or the least recently used. Only their records are read later.
+local function select_victims(user, except, surplus)
+  if surplus <= 0 then return {} end
+  local class = args.overflow == 'least_recent' and SEEN or COUNTED
+  local victims, is_chosen = expired_sessions(user, except, math.max(surplus, COMPARED)), {}
+  sort_by_age(user, class, victims, surplus)
+  if #victims == surplus then return victims end
+  for _, entry in ipairs(victims) do is_chosen[entry] = true end
+  for _, entry in ipairs(members(user, class, 0, CLASS_SIZE, surplus + 1)) do
+    local is_victim = entry ~= except and not is_chosen[entry] and #victims < surplus
+    if is_victim then victims[#victims + 1] = entry end
+  end
+  return victims
+end
+
+-- Ends sessions: expired ones for their own reason.
+local function end_victims(ended, user, victims)
+  for _, entry in ipairs(victims) do
+    local record = read(name_of(entry))
+    local reason = record and expiry_reason(record)
+    local evicted = { at = args.at, reason = args.reason, cause = args.cause, by = args.by }
+    end_record(ended, user, entry, reason and { at = args.at, reason = reason } or evicted)
   end
 end

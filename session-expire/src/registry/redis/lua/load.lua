@@ -1,8 +1,12 @@
--- Returns a record with its data, and the number of open counted records of its user. Writes
--- nothing, so a replica accepts it.
-local session = redis.call('HMGET', KEYS[1], ARGV[1], 'd:' .. ARGV[1])
-if not session[1] then return false end
-local is_valid, record = pcall(cjson.decode, session[1])
-local user = is_valid and type(record) == 'table' and record.user_hash
-if type(user) ~= 'string' then return { session, 0 } end
-return { session, redis.call('ZLEXCOUNT', KEYS[2], '[' .. user .. ':', '(' .. user .. ';') }
+-- Returns the generation, a record with its data, and the number of open counted records of its
+-- user. Writes nothing, so a replica accepts it.
+local tag, name = KEYS[1], ARGV[1]
+local session = redis.call('HMGET', tag, 'generation', name, 'd:' .. name)
+local user = string.match(session[2] or '', 'hash=([^\n]*)\n')
+if not user then return { session, 0 } end
+local CLASS_SIZE = 2 ^ 43
+local index = tag .. ':' .. user
+local marker = redis.call('ZSCORE', index, 'G')
+local own = marker and tonumber(marker) - 9 * CLASS_SIZE or 0
+if own < tonumber(session[1] or 0) then return { session, 0 } end
+return { session, redis.call('ZCOUNT', index, CLASS_SIZE, 2 * CLASS_SIZE - 1) }

@@ -1,44 +1,45 @@
 -- Renames the key of a session, and applies an update. After a first attempt whose response was
 -- lost, the tombstone of the old key names the new key.
-local former = read(args.from)
-if former and former.rotated_to == args.to then return { 'rotated' } end
-local record, name = read_open(args.user, args.id)
+local former = parse(redis.call('HGET', tag, args.from))
+if former.rotated_to == args.to then return { 'rotated' } end
+settle(args.user)
+local entry, record = find_open(args.user, args.id)
 if not record then return { 'ended' } end
+local name = name_of(entry)
 if not merge_data(name) then return { 'too_large' } end
-local tombstone = read(name)
-update(record)
 if name ~= args.from then
-  write(name, record)
-  delete_after(name, tonumber(record.retention))
+  store_update(entry, record)
+  purge()
   extend_expiry()
-  return { 'lost' }
+  return outcome_of_update('lost')
 end
 
 local function write_tombstone()
+  local tombstone = read(name)
   tombstone.ended, tombstone.reason, tombstone.rotated_to = args.at, 'renewed', args.to
-  add_tombstone(name, tombstone)
+  write(name, tombstone)
+  add_tombstones(args.user, { entry }, now + DAY)
 end
 
 local function move_data()
-  local data = redis.call('HGET', records, 'd:' .. name)
+  local data = redis.call('HGET', tag, 'd:' .. name)
   if data then write_data(args.to, data) end
-  redis.call('HDEL', records, 'd:' .. name, 'i:' .. record.id)
+  redis.call('HDEL', tag, 'd:' .. name)
 end
 
 local function reauthenticate(id)
   record.id = id
-  record.authenticated_at = most(record.authenticated_at, args.at)
-  record.last_seen = most(record.last_seen, args.at)
+  record.auth = most(record.auth or record.login, args.at)
+  record.seen = most(record.seen, args.at)
 end
 
 write_tombstone()
 move_data()
-redis.call('ZREM', open_index, open_member(record, name))
+remove_from_open(args.user, { entry })
+update(record)
 if args.reauthenticated_as then reauthenticate(args.reauthenticated_as) end
 write(args.to, record)
-redis.call('HSET', records, 'i:' .. record.id, args.to)
-redis.call('ZADD', open_index, 0, open_member(record, args.to))
-delete_after(args.to, tonumber(record.retention))
+index_open(entry_of(record, args.to), record)
 purge()
 extend_expiry()
 return { 'rotated' }

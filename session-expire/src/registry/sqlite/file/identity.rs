@@ -4,8 +4,8 @@
 //! identity before every commit.
 
 use std::{
-    fs::{self, File, Metadata},
-    io::{self, ErrorKind},
+    fs::{self, Metadata},
+    io::ErrorKind,
     path::PathBuf,
     sync::Arc,
 };
@@ -22,8 +22,8 @@ pub(crate) struct FileIdentity {
 type FileNumber = (u64, u64);
 
 impl FileIdentity {
-    pub(crate) fn new(path: PathBuf, file: &File) -> io::Result<Self> {
-        Ok(Self { path: Arc::new(path), number: file_number(&file.metadata()?) })
+    pub(crate) fn new(path: PathBuf, file: &Metadata) -> Self {
+        Self { path: Arc::new(path), number: file_number(file) }
     }
 
     /// Returns [`FileError::Moved`] if the path names no file or another file.
@@ -48,4 +48,16 @@ fn file_number(file: &Metadata) -> Option<FileNumber> {
 #[cfg(not(unix))]
 fn file_number(_: &Metadata) -> Option<FileNumber> {
     None
+}
+
+/// Returns `true` if the file has more than one name.
+#[cfg(unix)]
+pub(crate) fn has_other_names(file: &Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    file.is_file() && file.nlink() > 1
+}
+
+#[cfg(not(unix))]
+pub(crate) fn has_other_names(_: &Metadata) -> bool {
+    false
 }

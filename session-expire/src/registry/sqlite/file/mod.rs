@@ -1,141 +1,156 @@
-//! File opening: path, lock, connections and schema.
+//! File opening: path, connections and schema.
 //!
-//! At most one registry has the file open. The lock and the file are readable only for the user of
-//! the process. [`SqliteRegistry::open`](super::SqliteRegistry::open) calls [`open`].
+//! Several registries, in this process or in others of this machine, may have the file open. It is
+//! readable only for the user of the process. [`SqliteRegistry::open`](super::SqliteRegistry::open)
+//! calls [`open`].
 
+pub(super) mod head;
 pub(super) mod identity;
-pub(super) mod queries;
+pub(super) mod lists;
+pub(super) mod loads;
 pub(super) mod rows;
 pub(super) mod schema;
 pub(super) mod statements;
 
 use std::{
-    fs::{File, OpenOptions, TryLockError},
-    io::{self, Read, Seek, Write},
+    fs::{self, File, OpenOptions, TryLockError},
+    io::{self, ErrorKind},
     path::{Path, PathBuf},
+    sync::Mutex,
     time::Duration,
 };
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, MAIN_DB, OpenFlags, config::DbConfig};
 
 use self::{
     identity::FileIdentity,
-    schema::{MIGRATIONS, SchemaStatus, migrate},
+    schema::{EXCLUSIVE_VERSION, MIGRATIONS, SchemaStatus, migrate},
 };
-use super::error::SqliteError;
+use super::{checkpointer::MAX_PAGES, error::SqliteError, unpoisoned};
 
-/// Time to wait for a lock of another program at startup and shutdown, when no request waits.
-pub(crate) const LONG_BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Time to wait for a lock of another program at startup, when no request waits.
+const LONG_BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Time to wait for a lock of another program while requests wait.
-const BUSY_TIMEOUT: Duration = Duration::from_millis(500);
+/// Time for which a read waits for a lock. Reads need one only while a process recovers the
+/// write-ahead log after a crash.
+const READ_BUSY_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Open file with the current schema, locked against other registries until `lock` is dropped.
+/// Locked while this process opens a file. Closing a handle of a file releases all locks that the
+/// process has on it, so a file must not be created while another thread opens it.
+static OPENING: Mutex<()> = Mutex::new(());
+
+/// Open file with the current schema.
 pub(crate) struct Opened {
     pub(crate) path: PathBuf,
+    pub(crate) identity: FileIdentity,
     pub(crate) writer: Connection,
-    pub(crate) reader: Connection,
-    pub(crate) lock: File,
-    /// Identities of the file and of its lock.
-    pub(crate) identities: [FileIdentity; 2],
 }
 
 pub(crate) fn open(path: &Path) -> Result<Opened, SqliteError> {
-    let failed =
-        |source: std::io::Error| SqliteError::Open { file: path.to_owned(), source: source.into() };
-    let path = real_path(path).map_err(failed)?;
-    let (lock, identities) = create(&path)?;
-    let classify = |source| SqliteError::opening(path.clone(), source);
-    let mut writer = connect(&path).map_err(classify)?;
-    match prepare(&mut writer).map_err(classify)? {
-        SchemaStatus::Current => {}
-        SchemaStatus::Foreign => return Err(SqliteError::Foreign { file: path }),
-        SchemaStatus::Newer(found) => {
-            let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
-            return Err(SqliteError::Newer { file: path, found, known });
+    let _opening = unpoisoned(&OPENING);
+    let path = real_path(path).map_err(|source| unwritable(path, source))?;
+    let failed = |source| unwritable(&path, source);
+    create(&path).map_err(failed)?;
+    let metadata = fs::metadata(&path).map_err(failed)?;
+    if identity::has_other_names(&metadata) {
+        return Err(SqliteError::HardLinked { file: path });
+    }
+    let identity = FileIdentity::new(path.clone(), &metadata);
+    let writer = prepare(&path)?;
+    Ok(Opened { path, identity, writer })
+}
+
+/// Returns the canonical path: SQLite names the write-ahead log after it. The last part may not
+/// exist yet, or be a symbolic link to a file that does not exist yet.
+fn real_path(path: &Path) -> io::Result<PathBuf> {
+    const MAX_LINKS: usize = 40;
+    let mut path = path.to_owned();
+    for _ in 0..MAX_LINKS {
+        match path.canonicalize() {
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            canonical => return canonical,
+        }
+        let name = path.file_name().ok_or(ErrorKind::IsADirectory)?;
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = folder.unwrap_or(Path::new(".")).canonicalize()?;
+        match fs::read_link(&path) {
+            Ok(target) => path = folder.join(target),
+            Err(_) => return Ok(folder.join(name)),
         }
     }
-    writer.busy_timeout(BUSY_TIMEOUT).map_err(classify)?;
-    let reader = connect(&path).map_err(classify)?;
-    reader.pragma_update(None, "query_only", true).map_err(classify)?;
-    Ok(Opened { path, writer, reader, lock, identities })
+    Err(io::Error::other("too many symbolic links"))
 }
 
-/// Creates the file and its lock if they do not exist, and acquires the lock.
-///
-/// The lock comes first: if this process has the file open already, closing a second handle would
-/// release the SQLite locks of the first.
-fn create(path: &Path) -> Result<(File, [FileIdentity; 2]), SqliteError> {
-    let failed = |source| unwritable(path, source);
-    let mut lock_path = path.as_os_str().to_owned();
-    lock_path.push(".lock");
-    let lock_path = PathBuf::from(lock_path);
-    let lock = acquire_lock(path, &lock_path)?;
-    let file = private_options().create(true).open(path).map_err(failed)?;
-    let identity = |path, file: &File| FileIdentity::new(path, file).map_err(failed);
-    let identities = [identity(path.to_owned(), &file)?, identity(lock_path, &lock)?];
-    Ok((lock, identities))
-}
-
-/// Returns the canonical path. Every path of a file must lead to the same lock, which is named
-/// after the file.
-fn real_path(path: &Path) -> io::Result<PathBuf> {
-    if let Ok(canonical) = path.canonicalize() {
-        return Ok(canonical);
-    }
-    let name = path.file_name().ok_or(io::ErrorKind::IsADirectory)?;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    Ok(folder.unwrap_or(Path::new(".")).canonicalize()?.join(name))
-}
-
-/// Returns options that create a file with mode 0600: the file contains secrets, which other users
-/// of the machine must not read.
-fn private_options() -> OpenOptions {
+/// Creates the file with mode 0600 if it does not exist: it contains secrets, which other users of
+/// the machine must not read. SQLite gives the same mode to the write-ahead log.
+fn create(path: &Path) -> io::Result<()> {
     let mut options = OpenOptions::new();
-    options.read(true).write(true);
+    options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options
+    match options.open(path) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        created => created.map(drop),
+    }
 }
 
 fn unwritable(path: &Path, source: io::Error) -> SqliteError {
     let file = path.to_owned();
     match source.kind() {
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
             SqliteError::ReadOnly { file }
         }
         _ => SqliteError::Open { file, source: source.into() },
     }
 }
 
-/// Acquires the lock of the file at `path`. The operating system releases it when the process ends.
-///
-/// The exclusive locking mode of SQLite is not used, because other programs could not read the
-/// history.
-fn acquire_lock(path: &Path, lock_path: &Path) -> Result<File, SqliteError> {
-    let failed = |source| unwritable(path, source);
-    let mut lock = private_options().create(true).open(lock_path).map_err(failed)?;
-    match lock.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let holder = read_holder(&mut lock);
-            return Err(SqliteError::InUse { file: path.to_owned(), holder });
-        }
-        Err(TryLockError::Error(source)) => return Err(failed(source)),
+/// Returns the connection of the writer, after it has migrated the schema.
+fn prepare(path: &Path) -> Result<Connection, SqliteError> {
+    let classify = |source| SqliteError::opening(path.to_owned(), source);
+    let mut db = connect(path).map_err(classify)?;
+    if db.is_readonly(MAIN_DB).map_err(classify)? {
+        return Err(SqliteError::ReadOnly { file: path.to_owned() });
     }
-    // Only an error message needs the process id, so a failure to write it is ignored.
-    let cleared = lock.set_len(0).and_then(|()| lock.rewind());
-    let _ = cleared.and_then(|()| write!(lock, "{}", std::process::id()));
-    Ok(lock)
+    let lock = lock_of_older_version(&db, path)?;
+    // The migration comes before all settings: a file of another program must not change.
+    match migrate(&mut db, MIGRATIONS).map_err(classify)? {
+        SchemaStatus::Current | SchemaStatus::Lacks(_) => {}
+        SchemaStatus::Foreign => return Err(SqliteError::Foreign { file: path.to_owned() }),
+        SchemaStatus::Newer(found) => {
+            let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+            return Err(SqliteError::Newer { file: path.to_owned(), found, known });
+        }
+    }
+    if lock.is_some() {
+        // It is not used any more. An older version refuses the migrated file.
+        let _ = fs::remove_file(lock_path(path));
+    }
+    set_durability(&db).map_err(classify)?;
+    Ok(db)
 }
 
-fn read_holder(lock: &mut File) -> String {
-    let mut pid = String::new();
-    match lock.take(20).read_to_string(&mut pid) {
-        Ok(_) if pid.parse() == Ok(std::process::id()) => "this process".to_owned(),
-        Ok(_) if pid.parse::<u32>().is_ok() => format!("process {pid}"),
-        _ => "another process".to_owned(),
+/// Acquires the lock of an older version, which does not share the file, for as long as the
+/// migration takes. Returns `None` if the file needs no such lock.
+fn lock_of_older_version(db: &Connection, path: &Path) -> Result<Option<File>, SqliteError> {
+    let classify = |source| SqliteError::opening(path.to_owned(), source);
+    if schema::version(db).map_err(classify)? != EXCLUSIVE_VERSION {
+        return Ok(None);
     }
+    let lock = match OpenOptions::new().read(true).write(true).open(lock_path(path)) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        lock => lock.map_err(|source| unwritable(path, source))?,
+    };
+    match lock.try_lock() {
+        Ok(()) => Ok(Some(lock)),
+        Err(TryLockError::WouldBlock) => Err(SqliteError::InUse { file: path.to_owned() }),
+        Err(TryLockError::Error(source)) => Err(unwritable(path, source)),
+    }
+}
+
+fn lock_path(path: &Path) -> PathBuf {
+    let mut lock_path = path.as_os_str().to_owned();
+    lock_path.push(".lock");
+    PathBuf::from(lock_path)
 }
 
 fn connect(path: &Path) -> rusqlite::Result<Connection> {
@@ -144,16 +159,19 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     db.busy_timeout(LONG_BUSY_TIMEOUT)?;
     // Larger than the number of statements in this crate, so each is compiled only once.
     db.set_prepared_statement_cache_capacity(64);
+    // Otherwise SQLite compiles a statement again when the values of its parameters change.
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     Ok(db)
 }
 
-/// Migrates the schema to the current version, and sets the durability of commits.
-fn prepare(db: &mut Connection) -> rusqlite::Result<SchemaStatus> {
-    // The status comes first: a file of another program must not change.
-    match migrate(db, MIGRATIONS)? {
-        SchemaStatus::Current => {}
-        status => return Ok(status),
-    }
+/// Returns another connection that writes.
+pub(crate) fn connect_writer(path: &Path) -> rusqlite::Result<Connection> {
+    let db = connect(path)?;
+    set_durability(&db)?;
+    Ok(db)
+}
+
+fn set_durability(db: &Connection) -> rusqlite::Result<()> {
     let _mode: String = db.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
     db.pragma_update(None, "synchronous", "FULL")?;
     // On macOS a plain sync leaves the data in the disk's cache. Elsewhere both have no effect.
@@ -161,5 +179,24 @@ fn prepare(db: &mut Connection) -> rusqlite::Result<SchemaStatus> {
     db.pragma_update(None, "checkpoint_fullfsync", true)?;
     // Data of ended sessions and of erased users must not stay in free pages.
     db.pragma_update(None, "secure_delete", true)?;
-    Ok(SchemaStatus::Current)
+    db.pragma_update(None, "wal_autocheckpoint", MAX_PAGES)?;
+    // The writer waits for locks by itself.
+    db.busy_timeout(Duration::ZERO)
+}
+
+/// Returns a connection that only reads.
+pub(crate) fn connect_reader(path: &Path) -> rusqlite::Result<Connection> {
+    let db = connect(path)?;
+    db.busy_timeout(READ_BUSY_TIMEOUT)?;
+    db.pragma_update(None, "query_only", true)?;
+    // The first read opens the write-ahead log, which may be moved later.
+    head::last_commit(&db)?;
+    Ok(db)
+}
+
+/// Returns a connection that only reads and never waits for a lock.
+pub(crate) fn connect_checker(path: &Path) -> rusqlite::Result<Connection> {
+    let db = connect_reader(path)?;
+    db.busy_timeout(Duration::ZERO)?;
+    Ok(db)
 }

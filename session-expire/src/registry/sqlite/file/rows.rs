@@ -9,50 +9,81 @@ use rusqlite::{Row, types::Type};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    policy::{PolicyPatch, limit::Limit, to_text},
+    policy::{
+        PolicyPatch, from_stored,
+        limit::{Limit, Limits},
+        to_text,
+    },
     session::{
         client::Client,
         data::SessionData,
         ended::Ended,
         key::{PublicId, RecordKey},
+        limit::OpenSession,
         reason::Reason,
         record::SessionRecord,
         signing_key::SigningKey,
+        verdict::{Facts, Verdict, judge_limits},
     },
     time::Timestamp,
 };
 
+/// Columns that [`read_record`] expects, in this order.
+macro_rules! record_columns {
+    () => {
+        "key_hash, id, signing_key, user, logged_in_at, authenticated_at, last_seen, ip, device, \
+         last_ip, last_device, idle_ms, absolute_ms, login_policy, user_policy, uncounted, actor, \
+         generation, tombstone_until, ended_at, ended_reason, ended_cause, ended_by, seq, \
+         longest_idle_ms, longest_absolute_ms"
+    };
+}
+
 /// Columns that [`read_row`] expects, in this order.
-pub(crate) const COLUMNS: &str = "key_hash, id, signing_key, user, logged_in_at, \
-     authenticated_at, last_seen, ip, device, last_ip, last_device, idle_ms, absolute_ms, \
-     login_policy, user_policy, uncounted, actor, generation, tombstone_until, ended_at, \
-     ended_reason, ended_cause, ended_by, data";
+macro_rules! columns {
+    () => {
+        concat!(crate::registry::sqlite::file::rows::record_columns!(), ", data")
+    };
+}
+
+pub(crate) use {columns, record_columns};
+
+/// Number of [`columns`].
+pub(crate) const COLUMN_COUNT: usize = 27;
+
+const DATA: usize = 26;
 
 /// Returns the key under which a record is stored: the same partition key, then letters and digits
 /// of the SHA-256 of `key`. A stolen file thus contains no key.
 pub(crate) fn hashed(key: RecordKey) -> RecordKey {
     const LETTERS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     let digest = Sha256::digest(key.expose());
-    let mut hashed = [0; 26];
+    let mut hashed = [0; 30];
     let (partition_key, letters) = hashed.split_at_mut(key.partition_key().len());
     partition_key.copy_from_slice(key.partition_key().as_bytes());
     for (letter, byte) in letters.iter_mut().zip(digest) {
         *letter = LETTERS[usize::from(byte % 62)];
     }
-    // 26 letters and digits always parse; the fallback only avoids a panic.
+    // 30 letters and digits always parse; the fallback only avoids a panic.
     str::from_utf8(&hashed).ok().and_then(RecordKey::parse).unwrap_or(key)
 }
 
 /// Row of the table `sessions`.
 pub(crate) struct SessionRow {
+    pub(crate) seq: i64,
     pub(crate) key: RecordKey,
     pub(crate) record: SessionRecord,
     pub(crate) data: SessionData,
 }
 
-/// Converts a row of [`COLUMNS`].
+/// Converts a row of [`columns`].
 pub(crate) fn read_row(row: &Row<'_>) -> rusqlite::Result<SessionRow> {
-    let record = SessionRecord {
+    let key = parse_with(row, 0, RecordKey::parse)?;
+    Ok(SessionRow { seq: row.get(23)?, key, record: read_record(row)?, data: data(row)? })
+}
+
+/// Converts a row of [`record_columns`] or [`columns`].
+pub(crate) fn read_record(row: &Row<'_>) -> rusqlite::Result<SessionRecord> {
+    Ok(SessionRecord {
         id: parse_with(row, 1, PublicId::parse)?,
         signing_key: parse_with(row, 2, SigningKey::parse)?,
         user: row.get(3)?,
@@ -60,9 +91,11 @@ pub(crate) fn read_row(row: &Row<'_>) -> rusqlite::Result<SessionRow> {
         authenticated_at: Timestamp::from_millis(row.get(5)?),
         last_seen: Timestamp::from_millis(row.get(6)?),
         client: Client { ip: parse_column(row, 7)?, device: row.get(8)? },
-        last_client: last_client(row)?,
+        last_client: last_client(row)?.map(Into::into),
         idle: limit(row.get(11)?),
         absolute: limit(row.get(12)?),
+        longest_idle: limit(row.get(24)?),
+        longest_absolute: limit(row.get(25)?),
         login_policy: policy(row, 13)?,
         user_policy: policy(row, 14)?,
         uncounted: row.get(15)?,
@@ -70,9 +103,7 @@ pub(crate) fn read_row(row: &Row<'_>) -> rusqlite::Result<SessionRow> {
         generation: u64::try_from(row.get::<_, i64>(17)?).unwrap_or(0),
         tombstone_until: row.get::<_, Option<i64>>(18)?.map(Timestamp::from_millis),
         ended: ended(row)?,
-    };
-    let data = data(row)?;
-    Ok(SessionRow { key: parse_with(row, 0, RecordKey::parse)?, record, data })
+    })
 }
 
 fn last_client(row: &Row<'_>) -> rusqlite::Result<Option<Client>> {
@@ -82,28 +113,52 @@ fn last_client(row: &Row<'_>) -> rusqlite::Result<Option<Client>> {
 
 fn policy(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Arc<PolicyPatch>>> {
     let Some(text) = row.get_ref(column)?.as_str_or_null()? else { return Ok(None) };
-    let patch = serde_json::from_str(text).map_err(|error| unreadable(column, error))?;
+    let patch = from_stored(text).map_err(|error| unreadable(column, error))?;
     Ok(Some(Arc::new(patch)))
 }
 
 fn data(row: &Row<'_>) -> rusqlite::Result<SessionData> {
-    let Some(text) = row.get_ref(23)?.as_str_or_null()? else { return Ok(SessionData::default()) };
+    let Some(text) = row.get_ref(DATA)?.as_str_or_null()? else {
+        return Ok(SessionData::default());
+    };
     // The error of the parser is discarded: it could show session data in a log.
-    serde_json::from_str(text).map_err(|_| unreadable(23, "not session data"))
+    serde_json::from_str(text).map_err(|_| unreadable(DATA, "not session data"))
 }
 
-/// Reads the end of a session. A reason that only a newer version defines becomes
-/// [`Reason::Unknown`].
 fn ended(row: &Row<'_>) -> rusqlite::Result<Option<Ended>> {
-    let Some(at) = row.get::<_, Option<i64>>(19)? else { return Ok(None) };
-    let reason: Option<String> = row.get(20)?;
-    let reason = reason.and_then(|word| Reason::parse(&word)).unwrap_or(Reason::Unknown);
-    Ok(Some(Ended {
-        at: Timestamp::from_millis(at),
-        reason,
-        cause: row.get(21)?,
-        by: row.get(22)?,
-    }))
+    let is_ended = row.get::<_, Option<i64>>(19)?.is_some();
+    is_ended.then(|| read_ended(row, 19)).transpose()
+}
+
+/// Reads the four columns of an end. A reason that only a newer version defines becomes
+/// [`Reason::Unknown`].
+pub(crate) fn read_ended(row: &Row<'_>, first: usize) -> rusqlite::Result<Ended> {
+    let reason: String = row.get(first + 1)?;
+    Ok(Ended {
+        at: Timestamp::from_millis(row.get(first)?),
+        reason: Reason::parse(&reason).unwrap_or(Reason::Unknown),
+        cause: row.get(first + 2)?,
+        by: row.get(first + 3)?,
+    })
+}
+
+/// Reads the part of an open, counted record by which the session limit decides: `key_hash`,
+/// `logged_in_at`, `authenticated_at`, `last_seen`, `idle_ms`, `absolute_ms`, `id`.
+pub(crate) fn read_open(
+    row: &Row<'_>,
+    now: Timestamp,
+) -> rusqlite::Result<(PublicId, OpenSession)> {
+    let time = |column| row.get(column).map(Timestamp::from_millis);
+    let (authenticated_at, last_seen) = (time(2)?, time(3)?);
+    let limits = Limits { idle: limit(row.get(4)?), absolute: limit(row.get(5)?) };
+    let facts = Facts::Login { authenticated_at, last_seen, ended: None };
+    let expired = match judge_limits(&facts, limits, now) {
+        Verdict::Expired(reason) => Some(reason),
+        Verdict::Active(_) | Verdict::Anonymous => None,
+    };
+    let key = parse_with(row, 0, RecordKey::parse)?;
+    let session = OpenSession { key, logged_in_at: time(1)?, last_seen, expired };
+    Ok((parse_with(row, 6, PublicId::parse)?, session))
 }
 
 fn parse_with<T>(

@@ -1,25 +1,39 @@
-//! Statements that write session records, rotated keys and closed adoptions.
+//! Statements that write session records, reservations and closed adoptions.
 //!
 //! They run within the transaction of the writer, which commits all of them or none.
 
 use rusqlite::{Connection, named_params};
 
-use super::rows::{data_text, ip, millis, policy_text};
+use super::{
+    rows::{data_text, ip, millis, policy_text},
+    schema::user_hash,
+};
 use crate::{
-    registry::index::write_set::{AdoptionClosing, EntryUpdate, NewEntry},
-    session::{data::SessionData, ended::Ended, key::RecordKey, record::SessionRecord},
+    session::{
+        data::SessionData, ended::Ended, key::RecordKey, login::Reservation, reason::Reason,
+        record::SessionRecord,
+    },
     time::Timestamp,
 };
 
-pub(crate) fn insert(db: &Connection, entry: &NewEntry) -> rusqlite::Result<()> {
-    let NewEntry { key, record, data } = entry;
+/// Conditions of the partial indexes that name the user. Together they include every row.
+pub(crate) const PARTS: [&str; 3] =
+    ["ended_at IS NULL", "in_history = 1 AND ended_at IS NOT NULL", "in_history = 0"];
+
+pub(crate) fn insert(
+    db: &Connection,
+    key: &RecordKey,
+    record: &SessionRecord,
+    data: &SessionData,
+) -> rusqlite::Result<()> {
     let mut insert = db.prepare_cached(
         "INSERT INTO sessions (key_hash, id, signing_key, user, logged_in_at, authenticated_at,
-             last_seen, ip, device, idle_ms, absolute_ms, login_policy, user_policy, uncounted,
-             actor, generation, tombstone_until, data)
+             last_seen, ip, device, idle_ms, absolute_ms, longest_idle_ms, longest_absolute_ms,
+             check_at, login_policy, user_policy, uncounted, actor, generation, tombstone_until,
+             data)
          VALUES (:key, :id, :signing_key, :user, :logged_in_at, :authenticated_at, :last_seen, :ip,
-             :device, :idle, :absolute, :login_policy, :user_policy, :uncounted, :actor,
-             :generation, :tombstone_until, :data)",
+             :device, :idle, :absolute, :longest_idle, :longest_absolute, :check_at, :login_policy,
+             :user_policy, :uncounted, :actor, :generation, :tombstone_until, :data)",
     )?;
     insert.execute(named_params! {
         ":key": key.expose(),
@@ -33,6 +47,9 @@ pub(crate) fn insert(db: &Connection, entry: &NewEntry) -> rusqlite::Result<()> 
         ":device": &*record.client.device,
         ":idle": millis(record.idle),
         ":absolute": millis(record.absolute),
+        ":longest_idle": millis(record.longest_idle),
+        ":longest_absolute": millis(record.longest_absolute),
+        ":check_at": record.leaves_at().as_millis(),
         ":login_policy": policy_text(record.login_policy.as_deref())?,
         ":user_policy": policy_text(record.user_policy.as_deref())?,
         ":uncounted": record.uncounted,
@@ -44,89 +61,111 @@ pub(crate) fn insert(db: &Connection, entry: &NewEntry) -> rusqlite::Result<()> 
     Ok(())
 }
 
-/// Writes all columns of an open record that an update or a rotation can change.
-pub(crate) fn update(db: &Connection, update: &EntryUpdate) -> rusqlite::Result<()> {
-    let EntryUpdate { key, record, data, rotates_to } = update;
-    update_record(db, key, record)?;
-    update_activity(db, key, record)?;
-    if let Some(data) = data {
-        update_data(db, key, data)?;
-    }
-    match rotates_to {
-        Some((to, at)) => rotate(db, key, to, *at),
-        None => Ok(()),
-    }
+/// New state of an open record.
+pub(crate) struct RowUpdate<'a> {
+    pub(crate) seq: i64,
+    pub(crate) before: &'a SessionRecord,
+    pub(crate) record: &'a SessionRecord,
+    /// New data; `None` if it does not change.
+    pub(crate) data: Option<&'a SessionData>,
 }
 
-fn update_record(db: &Connection, key: &RecordKey, record: &SessionRecord) -> rusqlite::Result<()> {
+/// Writes the columns that an update changes. Most updates only change the activity, which is in no
+/// index.
+pub(crate) fn update(db: &Connection, update: &RowUpdate<'_>) -> rusqlite::Result<()> {
+    let RowUpdate { seq, before, record, data } = *update;
+    let is_same_but_active = SessionRecord {
+        last_seen: before.last_seen,
+        last_client: before.last_client.clone(),
+        ..record.clone()
+    } == *before;
+    if !is_same_but_active || record.last_seen < before.last_seen {
+        update_record(db, seq, record)?;
+    }
+    update_activity(db, seq, record)?;
+    if let Some(data) = data {
+        let sql = "UPDATE sessions SET data = ?2 WHERE seq = ?1";
+        db.prepare_cached(sql)?.execute((seq, data_text(data)?))?;
+    }
+    Ok(())
+}
+
+fn update_record(db: &Connection, seq: i64, record: &SessionRecord) -> rusqlite::Result<()> {
     let mut update = db.prepare_cached(
         "UPDATE sessions SET id = :id, signing_key = :signing_key, logged_in_at = :logged_in_at,
-             authenticated_at = :authenticated_at, user_policy = :user_policy
-         WHERE key_hash = :key AND ended_at IS NULL",
+             authenticated_at = :authenticated_at, longest_idle_ms = :longest_idle,
+             longest_absolute_ms = :longest_absolute, check_at = min(check_at, :leaves_at),
+             user_policy = :user_policy
+         WHERE seq = :seq",
     )?;
     update.execute(named_params! {
-        ":key": key.expose(),
+        ":seq": seq,
         ":id": record.id.as_str(),
         ":signing_key": record.signing_key.expose(),
         ":logged_in_at": record.logged_in_at.as_millis(),
         ":authenticated_at": record.authenticated_at.as_millis(),
+        ":longest_idle": millis(record.longest_idle),
+        ":longest_absolute": millis(record.longest_absolute),
+        ":leaves_at": record.leaves_at().as_millis(),
         ":user_policy": policy_text(record.user_policy.as_deref())?,
     })?;
     Ok(())
 }
 
-pub(crate) fn update_activity(
-    db: &Connection,
-    key: &RecordKey,
-    record: &SessionRecord,
-) -> rusqlite::Result<()> {
+fn update_activity(db: &Connection, seq: i64, record: &SessionRecord) -> rusqlite::Result<()> {
     let mut update = db.prepare_cached(
-        "UPDATE sessions SET last_seen = ?2, last_ip = ?3, last_device = ?4
-         WHERE key_hash = ?1 AND ended_at IS NULL",
+        "UPDATE sessions SET last_seen = ?2, last_ip = ?3, last_device = ?4 WHERE seq = ?1",
     )?;
     let client = record.last_client.as_ref();
     update.execute((
-        key.expose(),
+        seq,
         record.last_seen.as_millis(),
-        client.and_then(ip),
+        client.and_then(|client| ip(client)),
         client.map(|client| &*client.device),
     ))?;
     Ok(())
 }
 
-fn update_data(db: &Connection, key: &RecordKey, data: &SessionData) -> rusqlite::Result<()> {
-    let sql = "UPDATE sessions SET data = ?2 WHERE key_hash = ?1 AND ended_at IS NULL";
-    db.prepare_cached(sql)?.execute((key.expose(), data_text(data)?))?;
+/// Sets the time of the next check whether an open session is due to end.
+pub(crate) fn check_again(db: &Connection, seq: i64, at: Timestamp) -> rusqlite::Result<()> {
+    let sql = "UPDATE sessions SET check_at = ?2 WHERE seq = ?1";
+    db.prepare_cached(sql)?.execute((seq, at.as_millis()))?;
     Ok(())
 }
 
-/// Renames the key of an open record and inserts a tombstone of the old key. The tombstone stays
-/// for a day, or until the `tombstone_until` of the record if that is later.
-fn rotate(
+/// Renames the key of an open record. Its state so far stays under the old key as a tombstone.
+pub(crate) fn rotate(
     db: &Connection,
+    seq: i64,
     from: &RecordKey,
     to: &RecordKey,
     at: Timestamp,
 ) -> rusqlite::Result<()> {
+    let sql = "UPDATE sessions SET key_hash = ?2 WHERE seq = ?1";
+    db.prepare_cached(sql)?.execute((seq, to.expose()))?;
     let mut insert = db.prepare_cached(
-        "INSERT INTO renewed_keys (key_hash, session, renewed_at, tombstone_until)
-         SELECT key_hash, seq, ?2, max(?2 + 86400000, coalesce(tombstone_until, 0))
-         FROM sessions WHERE key_hash = ?1 AND ended_at IS NULL",
+        "INSERT INTO sessions (key_hash, id, signing_key, user, logged_in_at, authenticated_at,
+             last_seen, ip, device, last_ip, last_device, idle_ms, absolute_ms, longest_idle_ms,
+             longest_absolute_ms, login_policy, user_policy, uncounted, actor, generation,
+             tombstone_until, ended_at, ended_reason, in_history)
+         SELECT ?2, id, signing_key, user, logged_in_at, authenticated_at,
+             last_seen, ip, device, last_ip, last_device, idle_ms, absolute_ms, longest_idle_ms,
+             longest_absolute_ms, login_policy, user_policy, uncounted, actor, generation,
+             tombstone_until, ?3, ?4, 0
+         FROM sessions WHERE seq = ?1",
     )?;
-    insert.execute((from.expose(), at.as_millis()))?;
-    let sql = "UPDATE sessions SET key_hash = ?2 WHERE key_hash = ?1 AND ended_at IS NULL";
-    db.prepare_cached(sql)?.execute((from.expose(), to.expose()))?;
+    insert.execute((seq, from.expose(), at.as_millis(), Reason::Renewed.as_str()))?;
     Ok(())
 }
 
-pub(crate) fn end(db: &Connection, key: &RecordKey, ended: &Ended) -> rusqlite::Result<()> {
+pub(crate) fn end(db: &Connection, seq: i64, ended: &Ended) -> rusqlite::Result<()> {
     let mut update = db.prepare_cached(
         "UPDATE sessions SET ended_at = :at, ended_reason = :reason, ended_cause = :cause,
              ended_by = :by, data = NULL
-         WHERE key_hash = :key AND ended_at IS NULL",
+         WHERE seq = :seq",
     )?;
     update.execute(named_params! {
-        ":key": key.expose(),
+        ":seq": seq,
         ":at": ended.at.as_millis(),
         ":reason": ended.reason.as_str(),
         ":cause": ended.cause.as_deref(),
@@ -135,84 +174,74 @@ pub(crate) fn end(db: &Connection, key: &RecordKey, ended: &Ended) -> rusqlite::
     Ok(())
 }
 
-/// Ends all open records of all users.
-pub(crate) fn end_everyone(db: &Connection, ended: &Ended) -> rusqlite::Result<()> {
+pub(crate) fn reserve(
+    db: &Connection,
+    reservation: &Reservation,
+    generation: i64,
+) -> rusqlite::Result<()> {
+    let sql = "INSERT OR REPLACE INTO reservations (key_hash, user_hash, until, generation)
+               VALUES (?1, ?2, ?3, ?4)";
+    let Reservation { key, user, until, .. } = reservation;
+    let parameters = (key.expose(), user_hash(user), until.as_millis(), generation);
+    db.prepare_cached(sql)?.execute(parameters)?;
+    Ok(())
+}
+
+/// Deletes the reservation of a login, and returns the number of deleted rows.
+pub(crate) fn release(db: &Connection, key: &RecordKey) -> rusqlite::Result<usize> {
+    let sql = "DELETE FROM reservations WHERE key_hash = ?1";
+    db.prepare_cached(sql)?.execute([key.expose()])
+}
+
+/// Deletes all rows of `user`, and returns the number of its records. A rotated key is no record.
+pub(crate) fn erase(db: &Connection, user: &str) -> rusqlite::Result<u64> {
+    db.execute("DELETE FROM reservations WHERE user_hash = ?1", [user_hash(user)])?;
+    let mut count = 0;
+    for part in PARTS {
+        let condition = format!("user = ?1 AND {part}");
+        let rotated =
+            format!("DELETE FROM sessions WHERE {condition} AND ended_reason = 'renewed'");
+        db.execute(&rotated, [user])?;
+        count += db.execute(&format!("DELETE FROM sessions WHERE {condition}"), [user])?;
+    }
+    Ok(u64::try_from(count).unwrap_or(u64::MAX))
+}
+
+/// Closes adoption for a user until a time in milliseconds.
+pub(crate) fn close_adoption(db: &Connection, user_hash: &str, until: i64) -> rusqlite::Result<()> {
     db.execute(
-        "UPDATE sessions SET ended_at = ?1, ended_reason = ?2, ended_cause = ?3, ended_by = ?4,
-             data = NULL
-         WHERE ended_at IS NULL",
-        (ended.at.as_millis(), ended.reason.as_str(), ended.cause.as_deref(), ended.by.as_deref()),
+        "INSERT INTO closed_adoptions (user_hash, until) VALUES (?1, ?2)
+         ON CONFLICT (user_hash) DO UPDATE SET until = max(until, excluded.until)",
+        (user_hash, until),
     )?;
     Ok(())
 }
 
-/// Deletes all records of `user`.
-pub(crate) fn erase(db: &Connection, user: &str) -> rusqlite::Result<()> {
-    db.execute(
-        "DELETE FROM renewed_keys WHERE session IN (
-             SELECT seq FROM sessions WHERE user = ?1 AND in_history = 1
-             UNION ALL SELECT seq FROM sessions WHERE user = ?1 AND in_history = 0)",
-        [user],
-    )?;
-    let history = "DELETE FROM sessions WHERE user = ?1 AND in_history = 1";
-    let tombstones = "DELETE FROM sessions WHERE user = ?1 AND in_history = 0";
-    db.execute(history, [user])?;
-    db.execute(tombstones, [user])?;
-    Ok(())
-}
-
-pub(crate) fn close_adoption(db: &Connection, closing: &AdoptionClosing) -> rusqlite::Result<()> {
-    match closing {
-        AdoptionClosing::User(user, until) => db.execute(
-            "INSERT INTO closed_adoptions (user, until) VALUES (?1, ?2)
-             ON CONFLICT (user) DO UPDATE SET until = max(until, excluded.until)",
-            (&**user, until.as_millis()),
-        ),
-        AdoptionClosing::AllUsers => db.execute(
-            "INSERT INTO closed_adoptions (user, until) SELECT NULL, NULL
-             WHERE NOT EXISTS (SELECT 1 FROM closed_adoptions WHERE user IS NULL)",
-            [],
-        ),
-    }?;
-    Ok(())
-}
-
-/// Removes the records beyond `limit` from the history of `user`, at most 1,000 per call.
-pub(crate) fn prune(db: &Connection, user: &str, limit: u32) -> rusqlite::Result<()> {
+/// Removes the records beyond `limit` from the history of `user`, at most 1,000 per call. Returns
+/// their number.
+pub(crate) fn prune(db: &Connection, user: &str, limit: u32) -> rusqlite::Result<usize> {
     let mut update = db.prepare_cached(
         "UPDATE sessions SET in_history = 0 WHERE seq IN (
-             SELECT seq FROM sessions
+             SELECT seq FROM sessions INDEXED BY history_of_user
              WHERE in_history = 1 AND user = ?1 AND ended_at IS NOT NULL
              ORDER BY logged_in_at DESC, id DESC LIMIT 1000 OFFSET ?2)",
     )?;
-    update.execute((user, limit))?;
-    Ok(())
+    update.execute((user, limit))
 }
 
-/// Removes the records that ended up to `before` from the history of all users, at most 100 per
-/// call. Every login calls it, so it removes records faster than logins add them.
-pub(crate) fn prune_before(db: &Connection, before: Timestamp) -> rusqlite::Result<()> {
-    let mut update = db.prepare_cached(
-        "UPDATE sessions SET in_history = 0 WHERE seq IN (
-             SELECT seq FROM sessions WHERE in_history = 1 AND ended_at <= ?1 LIMIT 100)",
+/// Deletes the oldest tombstones of `user` beyond [`MAX_TOMBSTONES`]. Those of adopted sessions
+/// stay: without one, an old cookie could be adopted a second time.
+pub(crate) fn delete_surplus_tombstones(db: &Connection, user: &str) -> rusqlite::Result<()> {
+    let mut delete = db.prepare_cached(
+        "DELETE FROM sessions WHERE tombstone_until IS NULL AND seq IN (
+             SELECT seq FROM sessions INDEXED BY tombstones_of_user
+             WHERE in_history = 0 AND user = ?1
+             ORDER BY ended_at DESC LIMIT 1000 OFFSET ?2)",
     )?;
-    update.execute([before.as_millis()])?;
+    delete.execute((user, MAX_TOMBSTONES))?;
     Ok(())
 }
 
-/// Deletes the tombstones, rotated keys and closed adoptions that are due at `now`, at most 100 of
-/// each per call.
-pub(crate) fn purge(db: &Connection, now: Timestamp) -> rusqlite::Result<()> {
-    let now = [now.as_millis()];
-    let renewed = "DELETE FROM renewed_keys WHERE key_hash IN (
-             SELECT key_hash FROM renewed_keys WHERE tombstone_until <= ?1 LIMIT 100)";
-    db.prepare_cached(renewed)?.execute(now)?;
-    let sessions = "DELETE FROM sessions WHERE seq IN (
-             SELECT seq FROM sessions WHERE in_history = 0
-                 AND max(ended_at + 86400000, coalesce(tombstone_until, 0)) <= ?1 LIMIT 100)";
-    db.prepare_cached(sessions)?.execute(now)?;
-    let closed = "DELETE FROM closed_adoptions WHERE rowid IN (
-             SELECT rowid FROM closed_adoptions WHERE until <= ?1 LIMIT 100)";
-    db.prepare_cached(closed)?.execute(now)?;
-    Ok(())
-}
+/// Maximum number of tombstones per user. Without it, repeated sign-ins and
+/// sign-outs of one user could fill the disk.
+const MAX_TOMBSTONES: u32 = 1_000;

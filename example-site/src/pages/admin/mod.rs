@@ -1,5 +1,8 @@
 //! Pages for superusers.
 
+mod filters;
+mod sessions;
+
 use std::time::Duration;
 
 use actix_identity::Identity;
@@ -14,7 +17,7 @@ use actix_web::{
 use askama::Template;
 use session_expire::{FlashMessages, Limit, PolicyPatch, SessionVars, minutes, session_policy};
 
-use super::{admin_sessions, error_page, html};
+use super::{error_page, html};
 use crate::{
     format::Limits,
     users::{USERS, User},
@@ -35,8 +38,8 @@ fn pages() -> impl HttpServiceFactory {
     web::scope("")
         .service(web::resource(["", "/"]).get(overview).head(overview))
         .service(web::resource("/users").get(users).head(users))
-        .service(admin_sessions::list())
-        .service(admin_sessions::end())
+        .service(sessions::list())
+        .service(sessions::end())
         .wrap(from_fn(refuse_members))
 }
 

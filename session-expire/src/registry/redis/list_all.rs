@@ -1,0 +1,211 @@
+//! List of the records of all users, a merge of the lists of all tags.
+//!
+//! Each tag has a sorted set of its open sessions, one of the history, and one of the sessions that
+//! were open at the end of all sessions, newest login last. A list first reads the newest login of
+//! every set. Then it reads more only from the sets whose logins
+//! are on the page, so its cost grows with the page and not with the number of records.
+
+use std::cmp::Reverse;
+
+use redis::Cmd;
+
+use super::{
+    error::OperationError,
+    lists::{lists_open, login_times, tags},
+    operations::{Operations, convert, read_records},
+    script::RECORDS,
+    script_args::ScriptArgs,
+};
+use crate::{registry::query::Query, session::record::SessionRecord};
+
+/// Smallest number of records that a round reads if a filter may discard some of them.
+const FILTERED_ROUND: usize = 200;
+
+/// Largest number of entries of one set that a command returns, except for logins of one time.
+const MAX_ENTRIES: usize = 1_000;
+
+/// Sorted set of one tag.
+struct TagList {
+    tag: String,
+    name: &'static str,
+    /// Time of the newest login that was not read; `None` if there is no such login.
+    newest: Option<f64>,
+}
+
+/// Entry of a sorted set, with the time of its login and the number of its set.
+struct Entry {
+    login: f64,
+    list: usize,
+    name: String,
+}
+
+/// Lists of all tags, which are being merged.
+pub(super) struct TagLists<'a> {
+    operations: &'a Operations,
+    query: &'a Query,
+    lists: Vec<TagList>,
+    earliest: f64,
+}
+
+impl<'a> TagLists<'a> {
+    pub(super) async fn open(
+        operations: &'a Operations,
+        query: &'a Query,
+    ) -> Result<Self, OperationError> {
+        let lists_ended = query.ended != Some(false);
+        let lists_former = lists_ended && operations.has_former_sessions().await?;
+        let names = [
+            lists_open(query).then_some("open"),
+            lists_ended.then_some("ended"),
+            lists_former.then_some("former"),
+        ];
+        let of_tag = |tag: String| {
+            let list = move |name| TagList { tag: tag.clone(), name, newest: None };
+            names.into_iter().flatten().map(list)
+        };
+        let (earliest, _) = login_times(query);
+        let earliest = earliest.as_millis() as f64;
+        Ok(Self { operations, query, lists: tags().flat_map(of_tag).collect(), earliest })
+    }
+
+    /// Returns at least the first `limit` records that match.
+    pub(super) async fn read(mut self, limit: usize) -> Result<Vec<SessionRecord>, OperationError> {
+        let (_, latest) = login_times(self.query);
+        let latest = (latest.as_millis() < i64::MAX).then(|| latest.as_millis().to_string());
+        self.find_newest((0..self.lists.len()).collect(), latest.as_deref()).await?;
+        let mut records = vec![];
+        while records.len() < limit {
+            let wanted = self.round_size(limit - records.len());
+            let entries = self.next_entries(wanted).await?;
+            let Some(last) = entries.last().map(|entry| entry.login) else { break };
+            records.extend(self.read_records(&entries).await?);
+            let read = |list: &TagList| list.newest.is_some_and(|newest| newest >= last);
+            let lists = (0..self.lists.len()).filter(|n| read(&self.lists[*n])).collect();
+            if records.len() < limit {
+                self.find_newest(lists, Some(&format!("({last}"))).await?;
+            }
+        }
+        Ok(records)
+    }
+
+    fn round_size(&self, missing: usize) -> usize {
+        let Query { reason, cause, network, after, .. } = self.query;
+        let is_filtered =
+            reason.is_some() || cause.is_some() || network.is_some() || after.is_some();
+        if is_filtered { missing.max(FILTERED_ROUND) } else { missing }
+    }
+
+    fn key(&self, list: usize) -> String {
+        let TagList { tag, name, .. } = &self.lists[list];
+        format!("{}:{name}", self.operations.tag_key(tag))
+    }
+
+    /// Finds the newest login of `lists` up to the bound `latest`.
+    async fn find_newest(
+        &mut self,
+        lists: Vec<usize>,
+        latest: Option<&str>,
+    ) -> Result<(), OperationError> {
+        let commands = lists.iter().map(|list| match latest {
+            // Cheaper for the server than a range of scores.
+            None => command("ZREVRANGE", &self.key(*list), ["0", "0", "WITHSCORES"]),
+            Some(latest) => self.range(*list, latest, self.earliest, Some(1)),
+        });
+        let found = self.query_entries(commands.collect()).await?;
+        for (list, entries) in lists.into_iter().zip(found) {
+            let newest = entries.first().map(|(_, login)| *login);
+            self.lists[list].newest = newest.filter(|login| *login >= self.earliest);
+        }
+        Ok(())
+    }
+
+    /// Returns the newest `wanted` entries, and all others of the same time as the last one.
+    async fn next_entries(&self, wanted: usize) -> Result<Vec<Entry>, OperationError> {
+        let mut newest: Vec<_> = self.lists.iter().filter_map(|list| list.newest).collect();
+        newest.sort_by(|a, b| b.total_cmp(a));
+        // As many lists have a login since then. The other lists have none.
+        let since = newest.get(wanted.saturating_sub(1)).copied().unwrap_or(self.earliest);
+        let (mut entries, since) = self.entries_since(since, wanted.min(MAX_ENTRIES)).await?;
+        entries.retain(|entry| entry.login >= since);
+        entries.sort_by(|a, b| b.login.total_cmp(&a.login));
+        if let Some(last) = entries.get(wanted.saturating_sub(1)).map(|entry| entry.login) {
+            entries.retain(|entry| entry.login >= last);
+        }
+        Ok(entries)
+    }
+
+    /// Returns the entries since a time, or since a later time if a list has more than `count`. The
+    /// returned time is that since which the entries are complete.
+    async fn entries_since(
+        &self,
+        mut since: f64,
+        count: usize,
+    ) -> Result<(Vec<Entry>, f64), OperationError> {
+        let has_some = |n: &usize| self.lists[*n].newest.is_some_and(|newest| newest >= since);
+        let lists: Vec<_> = (0..self.lists.len()).filter(has_some).collect();
+        let newest = |list: usize| self.lists[list].newest.unwrap_or(since).to_string();
+        let range = |list: &usize| self.range(*list, &newest(*list), since, Some(count));
+        let mut found = self.query_entries(lists.iter().map(range).collect()).await?;
+        let full: Vec<_> = (0..found.len()).filter(|n| found[*n].len() == count).collect();
+        // Logins of the same time must be read together.
+        let range = |n: &usize| {
+            let last = found[*n].last().map_or(since, |(_, login)| *login);
+            (self.range(lists[*n], &newest(lists[*n]), last, None), last)
+        };
+        let (commands, cuts): (Vec<_>, Vec<_>) = full.iter().map(range).unzip();
+        for (n, entries) in full.iter().zip(self.query_entries(commands).await?) {
+            found[*n] = entries;
+        }
+        since = cuts.into_iter().fold(since, f64::max);
+        let entries = lists.into_iter().zip(found).flat_map(|(list, entries)| {
+            entries.into_iter().map(move |(name, login)| Entry { login, list, name })
+        });
+        Ok((entries.collect(), since))
+    }
+
+    fn range(&self, list: usize, latest: &str, earliest: f64, count: Option<usize>) -> Cmd {
+        let earliest = earliest.to_string();
+        let arguments = [latest, &earliest, "WITHSCORES"];
+        let mut command = command("ZREVRANGEBYSCORE", &self.key(list), arguments);
+        if let Some(count) = count {
+            command.arg("LIMIT").arg(0).arg(count);
+        }
+        command
+    }
+
+    async fn query_entries(
+        &self,
+        commands: Vec<Cmd>,
+    ) -> Result<Vec<Vec<(String, f64)>>, OperationError> {
+        let Operations { connection, timeout, .. } = self.operations;
+        let responses = connection.query_all(&commands, *timeout).await?;
+        responses.into_iter().map(convert).collect()
+    }
+
+    /// Reads the records of entries, and returns those that match.
+    async fn read_records(&self, entries: &[Entry]) -> Result<Vec<SessionRecord>, OperationError> {
+        let mut by_tag: Vec<_> =
+            entries.iter().map(|entry| (&*self.lists[entry.list].tag, &*entry.name)).collect();
+        by_tag.sort_unstable();
+        let calls = by_tag.chunk_by(|a, b| a.0 == b.0).map(|entries| {
+            let names = entries.iter().map(|(_, name)| (*name).to_owned()).collect();
+            let args = ScriptArgs { entries: Some(names), ..self.operations.args_now() };
+            self.operations.call(entries[0].0, &args)
+        });
+        let calls: Vec<_> = calls.collect::<Result<_, _>>()?;
+        let Operations { connection, timeout, .. } = self.operations;
+        let mut records = vec![];
+        for response in connection.run_all(&RECORDS, &calls, *timeout).await? {
+            let read = read_records(&convert::<Vec<_>>(response)?);
+            records.extend(self.operations.listed(read, self.query));
+        }
+        records.sort_by_key(|record| Reverse(Query::cursor(record)));
+        Ok(records)
+    }
+}
+
+fn command(name: &str, key: &str, arguments: [&str; 3]) -> Cmd {
+    let mut command = Cmd::with_capacity(8, 128);
+    command.arg(name).arg(key).arg(&arguments);
+    command
+}

@@ -1,0 +1,88 @@
+-- Sessions that `end_everyone` has ended, and what is due in the tag.
+
+local function index_generation(user)
+  local marker = redis.call('ZSCORE', index_key(user), GENERATION)
+  return marker and tonumber(marker) - score(GENERATION, 0) or 0
+end
+
+-- Returns true unless `end_everyone` has ended open sessions or reservations in the index.
+local function is_settled(user)
+  if generation == 0 then return true end
+  return index_generation(user) >= generation or redis.call('EXISTS', index_key(user)) == 0
+end
+
+-- Moves the sessions that `end_everyone` has ended into the history, and releases the slots of
+-- reservations. The reservations stay until their deadlines, because their logins are void.
+local function settle(user)
+  if is_settled(user) then return end
+  local key, ended_at = index_key(user), tonumber(end_after(index_generation(user)).ended)
+  local entries, history, ended, due = {}, {}, {}, {}
+  for _, class in ipairs({ COUNTED, UNCOUNTED }) do
+    local from, to = score(class, 0), score(class, CLASS_SIZE)
+    local found = redis.call('ZRANGEBYSCORE', key, from, to, 'WITHSCORES')
+    for i = 1, #found, 2 do
+      local entry, login = string.sub(found[i], 2), tonumber(found[i + 1]) - from
+      entries[#entries + 1] = entry
+      history[#history + 1], history[#history + 2] = score(HISTORY, login), HISTORY .. entry
+      ended[#ended + 1], ended[#ended + 2] = login, entry
+      due[#due + 1], due[#due + 2] = ended_at + history_age, entry
+    end
+  end
+  redis.call('ZADD', key, score(GENERATION, generation), GENERATION)
+  call_with_all('ZADD', key, history)
+  call_with_all('ZADD', ended_list, ended)
+  call_with_all('ZADD', due_list, due)
+  remove_from_open(user, entries)
+  call_with_all('ZREM', former_list, entries)
+  for _, entry in ipairs(entries) do redis.call('HDEL', tag, 'd:' .. name_of(entry)) end
+  for _, name in ipairs(members(user, RESERVED)) do
+    redis.call('ZREM', key, RESERVED .. name)
+  end
+  keep(user, ended_at + history_age - now)
+  prune_history(user)
+end
+
+local function purge_record(entry)
+  local name = name_of(entry)
+  local record = read(name)
+  if not record then
+    -- The index of its user is not known. The entry is removed there when it is found.
+    for _, list in ipairs(ALL_LISTS) do redis.call('ZREM', list, entry) end
+    redis.call('HDEL', tag, name, 'd:' .. name)
+    return
+  end
+  local user = record.hash
+  settle(user)
+  if not record.ended then
+    local leaves_at, reason = departure(record)
+    if leaves_at > now then return schedule(user, entry, leaves_at) end
+    end_record({}, user, entry, { at = text_of(leaves_at - DAY), reason = reason })
+    prune_history(user)
+    record = read(name)
+  end
+  if redis.call('ZSCORE', ended_list, entry) then
+    local leaves_at = tonumber(record.ended) + history_age
+    if leaves_at > now then return schedule(user, entry, leaves_at) end
+    leave_history(user, { entry })
+  end
+  if tombstone_end(record) > now then
+    schedule(user, entry, tombstone_end(record))
+  else
+    delete(user, entry)
+  end
+end
+
+-- Does what is due in the tag, at most 50 entries per call: a request must not wait for thousands.
+local function purge()
+  for _, entry in ipairs(redis.call('ZRANGEBYSCORE', due_list, '-inf', args.at, 'LIMIT', 0, 50)) do
+    local kind = string.sub(entry, 1, 2)
+    if kind == 'r:' then
+      release(string.sub(entry, 3))
+    elseif kind == 'a:' then
+      redis.call('HDEL', tag, entry)
+    else
+      purge_record(entry)
+    end
+    if string.sub(entry, 2, 2) == ':' then redis.call('ZREM', due_list, entry) end
+  end
+end

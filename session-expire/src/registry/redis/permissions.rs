@@ -1,0 +1,85 @@
+//! Commands that the user of the server must be allowed to run.
+//!
+//! A script that fails between two writes would leave half of its changes.
+
+use std::sync::Arc;
+
+use redis::{Cmd, RedisError, Script};
+
+use super::{connection::Connection, error::RedisConnectError};
+
+const CHECK: &str = include_str!("lua/check_permissions.lua");
+
+/// Every command of the scripts and of other operations, with arguments that have no effect.
+const CALLS: &[&str] = &[
+    "del sx0:check",
+    "exists sx0:check",
+    "hdel sx0:check a",
+    "hget sx0:check a",
+    "hincrby sx0:check a not-a-number",
+    "hmget sx0:check a",
+    "hset sx0:check a 1 without-a-value",
+    "pexpire sx0:check 1",
+    "pttl sx0:check",
+    "rename sx0:check sx0:other",
+    "set sx0:check 1 not-an-option",
+    "zadd sx0:check not-a-number a",
+    "zcard sx0:check",
+    "zcount sx0:check 0 0",
+    "zrange sx0:check 0 0",
+    "zrangebyscore sx0:check 0 0",
+    "zrem sx0:check a",
+    "zrevrange sx0:check 0 0",
+    "zrevrangebyscore sx0:check 0 0",
+    "zscore sx0:check a",
+];
+
+impl Connection {
+    /// Checks that the user may run every command.
+    pub(super) async fn check_permissions(self: &Arc<Self>) -> Result<(), RedisConnectError> {
+        let script = Script::new(CHECK);
+        for (verb, script) in [("EVAL", CHECK), ("EVALSHA", script.get_hash())] {
+            let mut command = Cmd::new();
+            command.arg(verb).arg(script).arg(0).arg(CALLS);
+            let denied = self.ask(&command).await?;
+            let denied: Vec<String> = redis::from_redis_value(denied).unwrap_or_default();
+            if !denied.is_empty() {
+                let (server, commands) = (self.address(), denied.join(", "));
+                return Err(RedisConnectError::Permissions { server, commands });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Returns the command of a permission error, such as "no permissions to run the 'info' command".
+pub(super) fn denied_command(error: &RedisError) -> Option<String> {
+    let (_, command) = error.detail()?.split_once("permissions to run the '")?;
+    Some(command.split('\'').next()?.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeSet, fs};
+
+    use super::*;
+
+    #[test]
+    fn every_command_of_a_script_is_checked() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/registry/redis/lua");
+        let files = fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+        let used: BTreeSet<_> =
+            files.flat_map(|file| commands(&fs::read_to_string(file).unwrap())).collect();
+        let checked: BTreeSet<_> =
+            CALLS.iter().filter_map(|call| call.split(' ').next()).map(str::to_owned).collect();
+        let missing: Vec<_> = used.difference(&checked).collect();
+        assert!(!used.is_empty() && missing.is_empty(), "{missing:?}");
+    }
+
+    /// Returns the commands that a script calls by name.
+    fn commands(script: &str) -> Vec<String> {
+        let name =
+            |call: &str| Some(call.split_once("call('")?.1.split_once('\'')?.0.to_lowercase());
+        script.split("redis.").filter_map(name).collect()
+    }
+}

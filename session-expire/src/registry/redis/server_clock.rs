@@ -1,0 +1,87 @@
+//! Time of the server, by which all processes agree.
+//!
+//! It is measured when the registry connects and then once a minute. In between, the monotonic clock
+//! of the process continues it.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Instant,
+};
+
+use redis::Value;
+
+use super::{
+    as_string::millis, connection::Connection, error::OperationError, server_check::CHECK_TIMEOUT,
+};
+use crate::time::Timestamp;
+
+/// Clock that continues the most recent measurement.
+pub(super) struct ServerClock {
+    start: Instant,
+    /// Time of the server at `start`, in milliseconds.
+    at_start: AtomicI64,
+}
+
+/// Time before the first measurement.
+const UNKNOWN: i64 = i64::MIN;
+
+impl Default for ServerClock {
+    fn default() -> Self {
+        Self { start: Instant::now(), at_start: AtomicI64::new(UNKNOWN) }
+    }
+}
+
+impl ServerClock {
+    pub(super) fn now(&self) -> Option<Timestamp> {
+        let at_start = self.at_start.load(Ordering::Relaxed);
+        let time = Timestamp::from_millis(at_start).plus(self.start.elapsed());
+        (at_start != UNKNOWN).then_some(time)
+    }
+
+    /// Stores the response of `TIME` to a command that was sent at this moment.
+    fn set(&self, sent: Instant, response: Value) -> Result<(), OperationError> {
+        let (seconds, micros): (i64, i64) =
+            redis::from_redis_value(response).map_err(|_| OperationError::Response)?;
+        let measured = sent + sent.elapsed() / 2;
+        let since_start = millis(measured.saturating_duration_since(self.start));
+        let time = seconds.saturating_mul(1_000).saturating_add(micros / 1_000);
+        self.at_start.store(time.saturating_sub(since_start), Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+impl Connection {
+    /// Returns the current time of the server, without asking it.
+    pub(super) fn server_time(&self) -> Option<Timestamp> {
+        self.clock.now()
+    }
+
+    /// Measures the time of the server.
+    pub(super) async fn measure_time(self: &Arc<Self>) -> Result<(), OperationError> {
+        let sent = Instant::now();
+        let response = self.query(&redis::cmd("TIME"), CHECK_TIMEOUT).await?;
+        self.clock.set(sent, response)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_continues_after_a_measurement() {
+        let clock = ServerClock::default();
+        assert_eq!(clock.now(), None);
+        let word = |word: &str| Value::BulkString(word.into());
+        let sent = Instant::now();
+        clock.set(sent, Value::Array(vec![word("1767268800"), word("250999")])).unwrap();
+        let measured = Timestamp::from_millis(1_767_268_800_250);
+        let now = clock.now().unwrap();
+        // The measurement is at most half of its duration late.
+        assert!(now >= measured && now <= measured.plus(sent.elapsed()), "{now:?}");
+        assert!(clock.set(sent, Value::Nil).is_err());
+    }
+}
