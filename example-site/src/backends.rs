@@ -47,7 +47,8 @@ impl FromStr for RegistryKind {
             None if text == "memory" => Ok(Self::Memory),
             Some(("sqlite", path)) if !path.is_empty() => Ok(Self::Sqlite(path.into())),
             Some(("redis" | "rediss", _)) => Ok(Self::Redis(text.to_owned())),
-            // Connecting fails without the URL in the message. clap would print the password.
+            // Accepted here, because an error of clap would print the password. The connection then
+            // fails with a message without the URL.
             Some((_, rest)) if rest.contains('@') => Ok(Self::Redis(text.to_owned())),
             _ => Err("expected memory, sqlite:PATH, redis://HOST:PORT/DB or rediss://HOST:PORT/DB"),
         }

@@ -6,7 +6,7 @@ use session_expire::{PublicId, Reason, clock::Timestamp, page::Notice, registry:
 
 use crate::format::{ago, as_date};
 
-/// Cause of the ends by an administrator.
+/// Cause of an end by an administrator.
 pub(crate) const ADMINISTRATOR: &str = "administrator";
 
 /// Session in a list.

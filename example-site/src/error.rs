@@ -74,7 +74,7 @@ pub enum SiteError {
     Stopped(io::Error),
 }
 
-/// Returns the message of `error` and that of its source, which has the words of the server.
+/// Returns the messages of `error` and of its source, which contains the error of the server.
 fn with_source(error: &dyn Error) -> String {
     match error.source() {
         Some(source) => format!("{error}: {source}"),

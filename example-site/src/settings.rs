@@ -108,8 +108,8 @@ pub struct Flags {
     )]
     pub registry: RegistryKind,
 
-    /// File with the certificates (PEM) that the certificate of the Redis server must be valid
-    /// under [default: the file in SSL_CERT_FILE, or those of the operating system]
+    /// PEM file with the root certificates for the Redis server [default: the file in
+    /// SSL_CERT_FILE, or those of the operating system]
     #[arg(long, env = "SESSION_EXPIRE_REDIS_CA", value_name = "FILE")]
     pub redis_ca: Option<PathBuf>,
 

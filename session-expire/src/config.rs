@@ -136,12 +136,12 @@ impl Config {
         }
     }
 
-    /// Returns the client of a request, as far as it is recorded.
+    /// Returns the part of a request's client that is recorded.
     pub(crate) fn client(&self, req: &HttpRequest) -> Client {
         self.privacy.reduce(client(req, &self.proxies))
     }
 
-    /// Returns the data of a login as it is stored: encrypted if the application has chosen that.
+    /// Returns the stored form of a login's data, encrypted if `seal_data` is on.
     pub(crate) fn stored_data(
         &self,
         data: SessionData,
@@ -202,7 +202,7 @@ impl Config {
         Ok(login)
     }
 
-    /// Returns the longest timeouts, idle and absolute, of all policies that can apply to a session
+    /// Returns the longest idle and absolute timeouts of all policies that can apply to a session
     /// with `patches`.
     pub(crate) fn longest(
         &self,

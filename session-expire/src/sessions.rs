@@ -152,7 +152,8 @@ impl Sessions {
     /// Ends all sessions of all users, for example after a security incident (ASVS 5.0 7.4.5), and
     /// returns how many were open.
     ///
-    /// A login that is in progress fails with 503. No session can be adopted any more.
+    /// A login that is in progress fails with 503. Afterwards no session of another session layer
+    /// can be adopted.
     ///
     /// # Errors
     ///
@@ -169,7 +170,7 @@ impl Sessions {
         Ok(count)
     }
 
-    /// Returns all stored records and session data of `user`, for a request under GDPR Art. 15 and
+    /// Returns all stored records and session data of `user`, for a request under GDPR Art. 15 or
     /// 20.
     ///
     /// # Errors
@@ -179,11 +180,11 @@ impl Sessions {
         self.registry.export(user.into()).await.inspect_err(|error| self.emit_failure(error))
     }
 
-    /// Ends all sessions of `user`, deletes their records and their history, and returns the number
-    /// of deleted records, for a request under GDPR Art. 17.
+    /// Ends all sessions of `user`, deletes all records of the user, and returns their number. Use
+    /// it for a request under GDPR Art. 17.
     ///
-    /// Afterwards the registry contains the user's name nowhere. The cookies of the user are
-    /// unknown: the next request is that of an anonymous visitor, without a reason.
+    /// Afterwards the registry no longer contains the user id. The cookies of the user are unknown:
+    /// the next request is anonymous, and no reason is shown.
     ///
     /// # Errors
     ///
@@ -191,7 +192,7 @@ impl Sessions {
     ///
     /// # Cancel safety
     ///
-    /// If the future is dropped, either all records are deleted or none.
+    /// If the future is dropped, either all records are deleted or none are.
     pub async fn erase(&self, user: &str) -> Result<u64, RegistryError> {
         self.registry.erase(user.into()).await.inspect_err(|error| self.emit_failure(error))
     }

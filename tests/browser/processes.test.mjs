@@ -51,7 +51,7 @@ test("killed site keeps its sessions after a restart", async () => {
   }
 });
 
-test("wrong Redis password ends the start with words", async () => {
+test("a wrong Redis password is a startup error that names the fix", async () => {
   const redis = await startRedis("--requirepass", "right");
   try {
     const url = redis.url.replace("//", "//:wr0ng@");

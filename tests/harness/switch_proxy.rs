@@ -1,4 +1,4 @@
-//! TCP proxy whose target a test switches, as a load balancer does at a failover.
+//! TCP proxy whose target a test can switch, as a load balancer does at a failover.
 
 use std::{
     io::{Read, Write},
@@ -57,12 +57,12 @@ impl SwitchProxy {
         self.state.store(HOLDING, Ordering::SeqCst);
     }
 
-    /// Sends data again, first that which was held back.
+    /// Sends data again, starting with the data that was held back.
     pub fn release(&self) {
         self.state.store(PASSING, Ordering::SeqCst);
     }
 
-    /// Loses the data that is held back, and closes the connections.
+    /// Discards the data that is held back, and closes the connections.
     pub fn cut(&self) {
         self.state.store(CUT, Ordering::SeqCst);
     }

@@ -1,4 +1,4 @@
-//! Cache of records: how long it may be outdated, and when it is cleared.
+//! Cache of records: maximum age, and invalidation.
 
 use std::time::{Duration, Instant};
 

@@ -79,7 +79,7 @@ fn login_waits_for_the_promotion() {
     });
 }
 
-/// A process that only loads learns of the promotion without an error.
+/// A process that only loads detects the promotion without an error.
 #[tokio::test]
 async fn loads_leave_a_former_primary() {
     let pair = Pair::start();

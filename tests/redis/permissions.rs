@@ -1,4 +1,4 @@
-//! A user of the server with exactly the permissions of the guide.
+//! A Redis user with exactly the permissions in the deployment guide.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -86,7 +86,7 @@ async fn documented_permissions_are_sufficient() {
     use_every_operation(&waiting.wait_for_replicas(1)).await;
     let denied: Vec<HashMap<String, String>> = server.command(&["ACL", "LOG"]);
     let denied: BTreeSet<_> = denied.iter().map(|entry| entry["object"].as_str()).collect();
-    // redis-rs names itself to the server, and ignores the response.
+    // redis-rs sends its name to the server, and ignores the response.
     assert!(denied.is_subset(&BTreeSet::from(["client", "client|setinfo"])), "{denied:?}");
 }
 

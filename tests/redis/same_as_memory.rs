@@ -297,7 +297,7 @@ async fn random_operations_match_the_memory_registry() {
         let mut pair = Pair { redis, memory, rng, now: NOON, keys, sessions, step };
         for step in 0..250 {
             pair.step = format!("in step {step} of seed {seed}");
-            // In milliseconds, so that two times are rarely equal: their order is not defined.
+            // In milliseconds: equal times should be rare, because their order is not defined.
             pair.now = pair.now.plus(Duration::from_millis(pair.rng.u64(1..300_000)));
             pair.step(sets_clock_back).await;
             pair.compare_last_records().await;

@@ -306,7 +306,7 @@ async fn records_are_deleted_after_their_retention() {
             registry.commit(last).await.unwrap();
         }
     }
-    // Three days later only the last login of each user is left, whose idle timeout is five days.
+    // Three days later, only the login of each user with an idle timeout of five days is left.
     let later = NOON.plus(hours(72));
     for user in ["alice", "bob"] {
         registry.commit(NewLogin::new(user, later, &Policy::new())).await.unwrap();
@@ -317,7 +317,7 @@ async fn records_are_deleted_after_their_retention() {
     }
     assert_eq!(left, 2);
     let names: Vec<String> = server.command(&["KEYS", "*}"]);
-    // Four records, and a counter per user.
+    // Four records, and a counter for each of the two tags.
     let fields = names.iter().map(|name| server.command::<usize>(&["HLEN", name]));
     assert_eq!(fields.sum::<usize>(), 6);
 }

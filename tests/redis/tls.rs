@@ -1,4 +1,4 @@
-//! TLS with certificates of the tests' own authority.
+//! TLS with certificates of a test authority.
 
 use std::{error::Error, fs, path::Path};
 
@@ -41,7 +41,7 @@ impl Authority {
     }
 }
 
-/// A server that requires client certificates, unless its options say otherwise.
+/// A server that requires client certificates by default.
 pub struct TlsServer {
     authority: Authority,
     server: RedisServer,

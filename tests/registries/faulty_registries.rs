@@ -192,7 +192,9 @@ fn every_conformance_test_detects_a_fault() {
 /// A registry that fails most tests shows little about any of them.
 #[test]
 fn every_fault_passes_most_conformance_tests() {
-    let sample: Vec<_> = PROMISES.iter().step_by(6).map(|(name, _)| *name).collect();
+    // With faults that list the user's sessions, its 1,000 logins take seconds.
+    let fast = PROMISES.iter().filter(|(name, _)| *name != "hard_cap_applies_without_a_limit");
+    let sample: Vec<_> = fast.step_by(6).map(|(name, _)| *name).collect();
     for (fault, _) in FAULTS {
         let broken = sample.iter().filter(|name| breaks(*fault, name)).count();
         assert!(broken * 2 < sample.len(), "{fault:?} breaks {broken} of {}", sample.len());

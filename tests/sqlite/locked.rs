@@ -78,7 +78,7 @@ fn lock_of_another_program_fails_all_writes_at_once() {
     assert_eq!(log_out(&registry, &victim).unwrap().len(), 1);
 }
 
-/// As if the disk were stalled: whatever must write fails in time, and reads go on.
+/// Like a stalled disk: writes fail in time, and reads continue.
 #[test]
 fn loads_and_lists_go_on_while_writes_wait() {
     let folder = Folder::new();

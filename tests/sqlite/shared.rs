@@ -22,7 +22,7 @@ use crate::{
 const USERS: usize = 40;
 const MAX_SESSIONS: u32 = 2;
 
-/// Commits logins of random users until it is killed, and reports each that completed.
+/// Commits logins of random users until it is killed, and reports each completed login.
 #[test]
 #[ignore = "run by `restarts_lose_no_login_and_keep_the_limit`"]
 fn worker() {
@@ -80,7 +80,7 @@ impl Worker {
         self.child.wait().unwrap();
         self.reader.join().unwrap();
         let sent = self.sent.0.lock().unwrap();
-        // The last line may be torn: then it was never sent.
+        // The last line may be incomplete.
         let logins = sent.iter().filter_map(|line| {
             let (key, user) = line.split_once(' ')?;
             Some((RecordKey::parse(key)?, user.to_owned()))

@@ -48,7 +48,7 @@ async fn try_adopt(
         return Ok(LoadedSession::Anonymous);
     };
     let key = old.key;
-    // Another request has adopted the session before. It may have ended since.
+    // Another request has already adopted the session. It may have ended since.
     if let Some(stored) = config.registry.load(key, false).await? {
         return Ok(LoadedSession::Record(LoadedRecord::new(key, stored)));
     }

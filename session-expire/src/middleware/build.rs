@@ -82,8 +82,8 @@ impl SessionExpireBuilder {
     }
 }
 
-/// Returns a clock that reports to a registry whose processes share it when it was set back. For
-/// other registries, [`MonotonicClock`] or the clock of a server suffices.
+/// Returns a clock that notifies a shared registry when it is set back. Other registries need no
+/// notification: they use [`MonotonicClock`] or the clock of a server.
 fn reporting(clock: Arc<dyn Clock>, registry: &Arc<dyn Registry>) -> Arc<dyn Clock> {
     match registry.is_shared() && registry.server_time().is_none() {
         true => Arc::new(ReportingClock::new(clock, registry)),
@@ -91,7 +91,7 @@ fn reporting(clock: Arc<dyn Clock>, registry: &Arc<dyn Registry>) -> Arc<dyn Clo
     }
 }
 
-/// Clock of the server that the processes share, if the registry has one, else the system clock.
+/// Clock of the registry's server if it has one, otherwise the system clock.
 struct RegistryClock {
     registry: Arc<dyn Registry>,
     system: SystemClock,

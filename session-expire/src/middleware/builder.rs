@@ -103,7 +103,7 @@ impl SessionExpireBuilder {
         self
     }
 
-    /// Sets the clock. Default: the clock of the registry's server if it has one, else the
+    /// Sets the clock. Default: the clock of the registry's server if it has one, otherwise the
     /// [`SystemClock`](crate::clock::SystemClock). Tests use a
     /// [`ManualClock`](crate::clock::ManualClock).
     pub fn clock(mut self, clock: impl Clock) -> Self {

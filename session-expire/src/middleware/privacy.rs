@@ -1,4 +1,4 @@
-//! Options of the builder for personal data.
+//! Builder options for personal data.
 
 use super::builder::SessionExpireBuilder;
 use crate::request::privacy::RecordedAddress;
@@ -7,7 +7,7 @@ impl SessionExpireBuilder {
     /// Sets which part of the client's address a session records, for the sessions page and the
     /// history. Default: the whole address.
     ///
-    /// It applies from the next login or activity of a session.
+    /// The option applies from the next login or activity of a session.
     pub fn record_address(mut self, address: RecordedAddress) -> Self {
         self.privacy.address = address;
         self
@@ -22,32 +22,31 @@ impl SessionExpireBuilder {
 
     /// Sets whether the log events of this crate name the user. Default: `true`.
     ///
-    /// Without it, they name the public id of the session. The observer's events always name the
-    /// user.
+    /// If `false`, they identify a session only by its public id. The observer's events always name
+    /// the user.
     pub fn log_users(mut self, log: bool) -> Self {
         self.privacy.logs_users = log;
         self
     }
 
-    /// Sets whether the registry stores session data and flash messages encrypted. Default:
+    /// Sets whether session data and flash messages are encrypted in the registry. Default:
     /// `false`.
     ///
-    /// Each session has a random key (AES-256-GCM), which is stored encrypted under a key that is
+    /// Each session has a random data key (AES-256-GCM). It is stored encrypted under a key that is
     /// derived from the session key in the cookie. The Redis and SQLite registries store only a
-    /// hash of the session key. A copy of their storage then reveals no values. The names of
-    /// entries, the records (user id, times, client) and the lengths of values stay readable.
+    /// hash of the session key, so a copy of their storage reveals no values. The names of entries,
+    /// the records (user id, times, client) and the lengths of values stay readable.
     ///
-    /// It applies to logins after it was switched on. Sessions that are encrypted stay readable
-    /// after it was switched off.
-    /// [`Registry::export`](crate::registry::Registry::export) returns encrypted values as they
-    /// are stored.
+    /// The option applies to new logins. Encrypted sessions stay readable after it is switched off.
+    /// [`Registry::export`](crate::registry::Registry::export) returns encrypted values as they are
+    /// stored.
     ///
     /// # Performance
     ///
     /// A request with session data decrypts all values, which takes about one microsecond per
-    /// value. Values become a third longer and 40 bytes more, which counts toward
-    /// [`SessionData::MAX_BYTES`](crate::registry::SessionData::MAX_BYTES). A session takes about
-    /// 130 bytes more.
+    /// value. Each value grows by a third and 40 bytes, which count toward
+    /// [`SessionData::MAX_BYTES`](crate::registry::SessionData::MAX_BYTES). Each session needs
+    /// about 130 more bytes.
     ///
     /// ```
     /// use session_expire::{Policy, SessionExpire};

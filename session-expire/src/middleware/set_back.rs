@@ -1,7 +1,8 @@
-//! Clock that reports when it was set back.
+//! Clock that reports when it is set back.
 //!
-//! A registry whose processes share the clock of their machine must then correct later times, as it
-//! does at the start. Otherwise unused sessions would stay active until the clock reaches them.
+//! A registry whose processes share the clock of their machine must then correct future times, as
+//! it does at startup. Otherwise unused sessions would stay active until the clock reaches those
+//! times.
 
 use std::{
     fmt,
@@ -20,7 +21,7 @@ use crate::{
 /// Smaller steps back are not reported: a thread may have read the time some seconds ago.
 const MIN_STEP_MILLIS: i64 = 10_000;
 
-/// Clock that calls a function after it was set back.
+/// Clock that calls a function when it is set back.
 pub(super) struct ReportingClock {
     inner: Arc<dyn Clock>,
     report: Box<dyn Fn(Timestamp) + Send + Sync>,
@@ -28,7 +29,7 @@ pub(super) struct ReportingClock {
 }
 
 impl ReportingClock {
-    /// Returns a clock that calls [`Registry::on_start`] again after it was set back.
+    /// Returns a clock that calls [`Registry::on_start`] again when it is set back.
     pub(super) fn new(inner: Arc<dyn Clock>, registry: &Arc<dyn Registry>) -> Self {
         let registry = Arc::clone(registry);
         Self::with(inner, move |now| correct(Arc::clone(&registry), now))
@@ -39,13 +40,13 @@ impl ReportingClock {
     }
 }
 
-/// Corrects later times in a thread of its own, because the registry may wait for a disk.
+/// Corrects future times on a separate thread, because the registry may wait for a disk.
 fn correct(registry: Arc<dyn Registry>, now: Timestamp) {
     let event = "sys_clock_set_back";
-    tracing::warn!(event, "clock set back; correcting later times");
+    tracing::warn!(event, "clock set back; correcting future times");
     let run = move || registry.on_start(now);
     if let Err(error) = thread::Builder::new().name("session-clock".to_owned()).spawn(run) {
-        tracing::error!(event, %error, "no thread to correct times");
+        tracing::error!(event, %error, "cannot start the thread that corrects future times");
     }
 }
 

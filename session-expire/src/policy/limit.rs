@@ -225,7 +225,7 @@ impl Serialize for Overflow {
     }
 }
 
-/// Timeouts of a policy, or the longest ones of several policies.
+/// Timeouts of a policy, or the longest timeouts of several policies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Limits {
     /// See [`Policy::idle`](crate::Policy::idle).
@@ -235,12 +235,12 @@ pub(crate) struct Limits {
 }
 
 impl Limits {
-    /// Returns the longer timeouts of two policies.
+    /// Returns the longer of the two idle timeouts, and of the two absolute timeouts.
     pub(crate) fn longer(self, other: Self) -> Self {
         Self { idle: self.idle.laxer(other.idle), absolute: self.absolute.laxer(other.absolute) }
     }
 
-    /// Returns the longer timeouts of these and a patch.
+    /// Returns these timeouts, each replaced by that of `patch` if it is longer.
     pub(crate) fn longer_with(self, patch: &PolicyPatch) -> Self {
         self.longer(Self {
             idle: patch.idle.unwrap_or(self.idle),

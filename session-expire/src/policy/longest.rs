@@ -1,6 +1,6 @@
 //! Longest timeouts of an application and its layers.
 //!
-//! A registry keeps an open record for as long as one of them accepts it. All workers of a process
+//! They determine how long an unused session stays open in the registry. All workers of a process
 //! share them, because a handler's policy may be unknown until its first request.
 
 use std::{

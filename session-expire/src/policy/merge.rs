@@ -129,8 +129,8 @@ impl SessionPatches<'_> {
         }
     }
 
-    /// Returns the longest timeouts of any page for this session. `mounted` are the longest ones of
-    /// the application and its layers.
+    /// Returns the longest timeouts that any page applies to this session. `mounted` contains those
+    /// of the application and its layers.
     pub(crate) fn longest(self, mounted: Limits) -> Limits {
         let patches = self.login.into_iter().chain(self.user);
         patches.fold(mounted, Limits::longer_with)

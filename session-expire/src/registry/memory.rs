@@ -58,7 +58,7 @@ impl MemoryRegistry {
 
     /// Sets how many ended sessions of each user the history keeps. Default: 20.
     ///
-    /// `Limit::At(0)` keeps none; `Limit::Off` keeps all until their
+    /// `Limit::At(0)` keeps none; `Limit::Off` keeps all until they reach the
     /// [`history_age`](Self::history_age).
     ///
     /// ```

@@ -23,8 +23,8 @@ pub(crate) mod sqlite;
 
 use std::sync::Arc;
 
-/// The crate redis, whose [`Client`](redis_rs::Client) names a server for
-/// [`RedisRegistry::from_client`](crate::RedisRegistry::from_client).
+/// The crate `redis`, for the [`Client`](redis_rs::Client) that
+/// [`RedisRegistry::from_client`](crate::RedisRegistry::from_client) takes.
 #[cfg(feature = "redis")]
 pub use ::redis as redis_rs;
 #[doc(no_inline)]
@@ -165,14 +165,15 @@ pub trait Registry: Send + Sync + 'static {
     /// number of sessions that were open.
     ///
     /// It increments the registry's generation number. Every record has the
-    /// [generation](SessionRecord::generation) of its login; an open record with a lower one than
-    /// the registry's has ended with the first `ended` after its login. The time of this operation
-    /// does not depend on the number of records. The login of a voided reservation commits nothing:
-    /// its outcome is [`LoginOutcome::Voided`].
+    /// [generation](SessionRecord::generation) of its login. An open record of an earlier
+    /// generation has ended, with the `ended` of the first call after its login. Apart from the
+    /// count, the duration of this operation does not depend on the number of records.
+    ///
+    /// The login of a voided reservation commits nothing: its outcome is [`LoginOutcome::Voided`].
     fn end_everyone(&self, ended: Ended) -> RegistryFuture<'_, u64>;
 
     /// Deletes all records of `user`, including open ones, and returns their number. Afterwards the
-    /// registry contains the user's name nowhere.
+    /// registry no longer contains the user id.
     fn erase(&self, user: Arc<str>) -> RegistryFuture<'_, u64>;
 
     /// Returns all stored records and data of `user`.
@@ -188,7 +189,7 @@ pub trait Registry: Send + Sync + 'static {
     ///
     /// A registry whose records survive a restart corrects the records that are
     /// [ahead](SessionRecord::is_ahead_of) of `now`, unless its processes may have different
-    /// clocks. Otherwise unused sessions would stay active after the clock was wrong.
+    /// clocks. Otherwise unused sessions would stay active after a wrong clock was corrected.
     fn on_start(&self, now: Timestamp);
 
     /// Returns `true` if several processes use the records at the same time.
@@ -201,8 +202,8 @@ pub trait Registry: Send + Sync + 'static {
     /// Returns the current time of the clock that the processes share, such as that of a database
     /// server; `None` without one.
     ///
-    /// The middleware uses it instead of the system clock. Otherwise a process whose clock is wrong
-    /// would end the sessions of the other processes. It is called for every request and must not
-    /// wait.
+    /// The middleware uses it instead of the system clock. Otherwise a process with a wrong clock
+    /// would end sessions that are active for the other processes. It is called for every request
+    /// and must not wait.
     fn server_time(&self) -> Option<Timestamp>;
 }

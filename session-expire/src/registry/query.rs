@@ -42,7 +42,7 @@ pub struct Query {
     pub cause: Option<Arc<str>>,
     /// Earliest time of the login; `None` for any.
     pub from: Option<Timestamp>,
-    /// Time before which the login was; `None` for any.
+    /// Latest time of the login, exclusive; `None` for any.
     pub before: Option<Timestamp>,
     /// Network of the client of the login or of the last activity; `None` for any.
     pub network: Option<IpNet>,
@@ -103,15 +103,15 @@ impl Query {
         self
     }
 
-    /// Sets the field `before`: only logins before this time. Default: `None`, any.
+    /// Sets the field `before`, the exclusive latest time of the login. Default: `None`, any.
     #[must_use]
     pub fn before(mut self, end: impl Into<Option<Timestamp>>) -> Self {
         self.before = end.into();
         self
     }
 
-    /// Sets the field `network`: only records whose client, at the login or at the last activity,
-    /// has an address in this network. Default: `None`, any.
+    /// Sets the field `network`: only records whose client had an address in this network, at the
+    /// login or at the last activity. Default: `None`, any.
     #[must_use]
     pub fn network(mut self, network: impl Into<Option<IpNet>>) -> Self {
         self.network = network.into();

@@ -99,8 +99,8 @@ impl RecordKey {
 
     /// Returns the first 8 characters, which all keys of one user have in common.
     ///
-    /// They are part of a SHA-256, so a user cannot choose a name for its partition key. There are
-    /// 2.2 × 10¹⁴ of them; among 100 million users, some have the same one.
+    /// They are part of the SHA-256 of the user id. There are 2.2 × 10¹⁴ partition keys; among 100
+    /// million users, some share one.
     #[must_use]
     pub fn partition_key(&self) -> &str {
         str::from_utf8(&self.0[..PARTITION]).unwrap_or_default()

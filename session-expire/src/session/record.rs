@@ -22,10 +22,10 @@ use crate::{
     time::{Timestamp, hours},
 };
 
-/// How long an open record is kept after the laxest policy has accepted it for the last time.
+/// How long an unused record stays open after its expiry under the longest timeouts.
 const GRACE: Duration = hours(24);
 
-/// How long an open record without timeouts is kept after the last activity.
+/// How long an unused record without timeouts stays open after its last activity.
 const UNLIMITED: Duration = hours(24 * 90);
 
 /// Reference to a session record: its user and its public id.
@@ -218,16 +218,15 @@ impl SessionRecord {
         }
     }
 
-    /// Returns the time at which an open record leaves the open records: a day after the last moment
-    /// at which the laxest policy accepts the session. Without timeouts, it leaves after 90 days
-    /// without activity.
+    /// Returns the time at which an unused open record moves to the history: one day after its
+    /// expiry under the longest timeouts. Without timeouts, it is 90 days after the last activity.
     #[must_use]
     pub fn leaves_at(&self) -> Timestamp {
         self.last_accepted_at().plus(GRACE)
     }
 
-    /// Returns the end to record when an open record [leaves](Self::leaves_at): the expiry under
-    /// the longest timeouts.
+    /// Returns the end of an unused record that moves to the history at
+    /// [`leaves_at`](Self::leaves_at): its expiry under the longest timeouts.
     #[must_use]
     pub fn final_end(&self) -> Ended {
         let at = self.last_accepted_at();

@@ -73,8 +73,8 @@ impl DataKey {
 
     /// Adds the change that wraps this key for the session key `to` instead of `from`.
     ///
-    /// Every session key has an entry of its own. The loser of two rotations thus does not replace
-    /// the entry of the winner.
+    /// Each session key has its own entry. If two rotations race, the losing one does not replace
+    /// the entry of the winning one.
     pub(crate) fn rewrap(&self, changes: &mut DataChanges, from: &RecordKey, to: &RecordKey) {
         changes.set.extend(self.wrap(to));
         changes.removed.push(entry_name(from).into());
@@ -134,7 +134,8 @@ pub(crate) fn open(data: &SessionData, key: &RecordKey) -> Option<(SessionData, 
     Some((opened, data_key))
 }
 
-/// Returns the name that authenticates a message, so that messages cannot be exchanged.
+/// Returns the name that is authenticated with a message. Two stored messages therefore cannot be
+/// swapped.
 fn message_name(id: u64) -> String {
     format!("\0message:{id}")
 }

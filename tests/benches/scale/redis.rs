@@ -1,7 +1,6 @@
 //! Many sessions on a Redis server of this machine.
 //!
-//! Times of the server are those of `INFO commandstats`: they contain neither the network nor this
-//! process.
+//! Times of the server are from `INFO commandstats`. They exclude the network and this process.
 
 use std::{
     sync::Arc,
@@ -20,7 +19,7 @@ use tokio::{runtime::Runtime, task::JoinSet};
 
 use crate::quantiles;
 
-/// Numbers of sessions, each of a user of its own.
+/// Numbers of sessions, each of a different user.
 const RECORDS: [usize; 3] = [1_000, 100_000, 1_000_000];
 /// Numbers of open sessions of one user.
 const OPEN: [usize; 4] = [1, 10, 100, 1_000];

@@ -1,6 +1,7 @@
 //! Filters of the list of sessions.
 //!
-//! All filters combine. They are read from the query string of the page and written to its links.
+//! A session must match all filters. The filters are read from the query string of the page, and
+//! written to its links.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -14,7 +15,7 @@ use session_expire::{
     registry::{Query, SessionRecord},
 };
 
-/// Words of the form for the end reasons, and their labels.
+/// End reasons, and their labels in the form.
 pub(super) const REASONS: [(Reason, &str); 7] = [
     (Reason::Idle, "Inactive for too long"),
     (Reason::Absolute, "Time limit reached"),
@@ -49,24 +50,24 @@ pub(super) struct Filters {
     pub(super) client: String,
 }
 
-/// State of the sessions to list. A session that has expired counts as ended, although the registry
-/// has it among the open ones until its next request.
+/// State of the sessions to list. A session that has expired counts as ended, although it stays
+/// open in the registry until its next request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {
     Any,
     Active,
     Ended(Reason),
-    /// The word is no reason of this version: no session has it.
+    /// Unknown reason, which no session has.
     Unmatched,
 }
 
-const ONCE: &str = "Go back and give each field once.";
-const DATE: &str = "Go back and write dates like 2026-01-31 or 2026-01-31T12:00:00Z.";
-const NETWORK: &str = "Go back and write an address such as 192.0.2.7, or a network such as \
+const ONCE: &str = "Go back and enter each field only once.";
+const DATE: &str = "Go back and enter dates such as 2026-01-31 or 2026-01-31T12:00:00Z.";
+const NETWORK: &str = "Go back and enter an address such as 192.0.2.7, or a network such as \
                        192.0.2.0/24.";
 
 impl Filters {
-    /// Reads a query string. Spaces around a value do not count.
+    /// Reads a query string. Spaces around a value are ignored.
     ///
     /// # Errors
     ///
@@ -84,7 +85,8 @@ impl Filters {
         self
     }
 
-    /// Returns the query for the registry. [`State::contains`] has to check each record, too.
+    /// Returns the query for the registry. The caller must also check each record with
+    /// [`State::contains`].
     ///
     /// # Errors
     ///
@@ -98,7 +100,7 @@ impl Filters {
         query.cause = given(&self.cause).map(Into::into);
         match self.state() {
             State::Active => query.ended = Some(false),
-            // The registry does not know yet why an open session has expired.
+            // Sessions that have expired without a later request are still open in the registry.
             State::Ended(Reason::Idle | Reason::Absolute) => {}
             State::Ended(reason) => query.reason = Some(reason),
             State::Any | State::Unmatched => {}
@@ -125,8 +127,8 @@ impl Filters {
         serde_urlencoded::to_string(self).unwrap_or_default()
     }
 
-    /// Returns the query string as markup, to be continued with another pair. It has no other
-    /// special character of HTML than `&`.
+    /// Returns the query string as markup, to which another pair can be appended. Its only special
+    /// character in HTML is `&`.
     pub(super) fn query_markup(&self) -> String {
         self.to_query_string().split_terminator('&').map(|pair| format!("{pair}&amp;")).collect()
     }
@@ -167,13 +169,13 @@ fn read<T>(
     given(field).map(|text| parse(text).ok_or(expected)).transpose()
 }
 
-/// Parses a date, which is midnight UTC `days_later`, or a time (RFC 3339).
+/// Parses a time (RFC 3339), or a date, which becomes midnight UTC plus `days_later`.
 fn parse_time(text: &str, days_later: u64) -> Option<Timestamp> {
     if let Ok(date) = text.parse::<NaiveDate>() {
         let midnight = Timestamp::from(date.and_time(NaiveTime::MIN).and_utc());
         return Some(midnight.plus(days(days_later)));
     }
-    // A query string that was written by hand has a space for the plus sign of a time zone.
+    // In a query string, an unencoded plus sign of a time zone is read as a space.
     let time = DateTime::parse_from_rfc3339(text)
         .or_else(|_| DateTime::parse_from_rfc3339(&text.replace(' ', "+")));
     time.ok().map(|time| time.to_utc().into())

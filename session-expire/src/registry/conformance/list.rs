@@ -169,7 +169,7 @@ pub async fn history_keeps_the_last_sessions(registry: &dyn Registry, limit: u32
     }
 }
 
-/// A list contains the records that match the reason, the cause, the time of login and the network.
+/// A filtered list contains the records with the given reason, cause, login time and network.
 pub(super) async fn filtered_list_contains_matching_records(registry: &dyn Registry) {
     let (alice, at) = (user("alice"), now());
     let mut logins = vec![];

@@ -112,8 +112,8 @@ pub(super) async fn end_everyone_ends_the_sessions_of_all_users(registry: &dyn R
     assert_eq!(again, 0, "sessions ended twice");
 }
 
-/// A session that `end_everyone` has ended stays ended, whatever the clocks say, and keeps its first
-/// end.
+/// A session that `end_everyone` has ended stays ended, even if clocks differ. Its first end does
+/// not change.
 pub(super) async fn end_everyone_is_final(registry: &dyn Registry) {
     let (alice, at) = (user("alice"), now());
     let login = NewLogin { data: data([("a", "1")]), ..login(&alice, at) };
@@ -164,7 +164,7 @@ pub(super) async fn end_everyone_voids_logins_in_progress(registry: &dyn Registr
     commit(registry, &login(&alice, at)).await;
 }
 
-/// A session that no policy accepts any more moves to the history with a later login.
+/// A session that no policy accepts any more moves to the history at the next login.
 pub(super) async fn unused_session_moves_to_the_history(registry: &dyn Registry) {
     let (alice, at) = (user("alice"), now().minus(hours(24 * 9)));
     let unused = login(&alice, at);

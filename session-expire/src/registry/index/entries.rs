@@ -1,7 +1,7 @@
 //! Entries of a shard, with indexes by key, by user and by time of login.
 //!
-//! An entry has a number, and the indexes contain only numbers: a million sessions need little
-//! memory. The entries of a user in one class are a chain, which starts with the newest one.
+//! Each entry has a number. The indexes contain only these numbers, which saves memory. The entries
+//! of a user in one class form a chain, newest first.
 
 use std::{
     collections::BTreeSet,
@@ -94,7 +94,7 @@ pub(super) struct Entries {
     by_key: HashTable<u32>,
     /// Chains of all users, by class.
     by_user: [HashTable<Chain>; 4],
-    /// Entries that lists contain.
+    /// Entries that appear in lists.
     by_login: BTreeSet<LoginPosition>,
     key_hasher: BuildHasherDefault<KeyHasher>,
     user_hasher: RandomState,
@@ -189,8 +189,8 @@ impl Entries {
         self.add_to_chain(number);
     }
 
-    /// Returns an entry, to change its data, and anything of its record but the user, the id and
-    /// the time of login.
+    /// Returns an entry for a change of its data or its record. The user, the id and the login time
+    /// must stay the same.
     pub(super) fn entry_mut(&mut self, number: u32) -> Option<&mut Entry> {
         self.slots.get_mut(number as usize).map(|slot| &mut slot.entry)
     }
@@ -208,7 +208,7 @@ impl Entries {
         self.insert_position(number);
     }
 
-    /// Returns the listed entries of the page after the cursor of `query`, newest login first.
+    /// Returns the listed entries after the cursor of `query`, newest login first.
     pub(super) fn listed(&self, query: &Query) -> impl Iterator<Item = &Slot> {
         let end = query.after.map_or(LAST, |(at, id)| (at, prefix(id), NONE));
         let end = query.before.map_or(end, |before| end.min((before, [0; 4], 0)));
@@ -241,7 +241,7 @@ impl Entries {
         self.by_login.remove(&position(self.slots[number as usize].record(), number));
     }
 
-    /// Adds an entry to its chain as the first one.
+    /// Adds an entry to the front of its chain.
     fn add_to_chain(&mut self, number: u32) {
         let next = match self.chain_entry(number) {
             hash_table::Entry::Occupied(mut chain) => {

@@ -1,8 +1,8 @@
-//! Generations of an index: the number of calls of
-//! [`Registry::end_everyone`](crate::registry::Registry::end_everyone), and their ends.
+//! Generations of an index.
 //!
-//! A call changes only the number. Every shard ends its records of earlier generations before it is
-//! used the next time.
+//! The generation is the number of calls of
+//! [`Registry::end_everyone`](crate::registry::Registry::end_everyone). A call changes only this
+//! number. Each shard ends its records of earlier generations before its next use.
 
 use std::{
     collections::VecDeque,
@@ -14,10 +14,10 @@ use std::{
 
 use crate::session::ended::Ended;
 
-/// Number of remembered ends. A record from before them has ended with the oldest of them.
+/// Number of remembered ends. A record of an even earlier generation has the oldest of them.
 const MAX_ENDS: usize = 16;
 
-/// Current generation, and the ends of the latest ones.
+/// Current generation, and the ends of the latest generations.
 #[derive(Debug, Default)]
 pub(crate) struct Generations {
     current: AtomicU64,
@@ -30,8 +30,8 @@ impl Generations {
         self.current.load(Ordering::Acquire)
     }
 
-    /// Starts the next generation, and returns the former one. All records of earlier generations
-    /// have ended with `ended`.
+    /// Starts the next generation, and returns the previous one. All open records of earlier
+    /// generations end with `ended`.
     pub(crate) fn start_next(&self, ended: Ended) -> u64 {
         let mut ends = self.ends.write().unwrap_or_else(PoisonError::into_inner);
         ends.push_back(ended);
@@ -41,8 +41,8 @@ impl Generations {
         self.current.fetch_add(1, Ordering::Release)
     }
 
-    /// Returns the current generation, and the end of the records of `generation`; no end if it is
-    /// the current one.
+    /// Returns the current generation, and the end of the records of `generation`. The end is
+    /// `None` for the current generation.
     pub(crate) fn end_after(&self, generation: u64) -> (u64, Option<Ended>) {
         let ends = self.ends.read().unwrap_or_else(PoisonError::into_inner);
         let current = self.current();

@@ -1,6 +1,6 @@
 //! Lists of an index.
 //!
-//! A list of all users merges the lists of the shards. It reads a page and not all records.
+//! A list of all users merges the lists of the shards. It reads one page, not all records.
 
 use std::{collections::BinaryHeap, sync::Arc, vec::IntoIter};
 

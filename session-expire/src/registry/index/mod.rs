@@ -73,7 +73,7 @@ impl Index {
     }
 
     /// Ends all sessions, and returns the number of those that were open. It counts them shard by
-    /// shard, and every shard ends its records later.
+    /// shard. Each shard ends its records at its next use.
     pub(crate) fn end_everyone(&self, ended: Ended) -> usize {
         let former = self.generations.start_next(ended);
         let shards = self.shards.iter().map(lock);

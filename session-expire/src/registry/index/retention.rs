@@ -64,7 +64,7 @@ impl Shard {
     }
 
     /// Deletes the oldest surplus tombstones of `user`. Those of adopted sessions stay: without
-    /// them an old cookie could be adopted a second time.
+    /// them, an old cookie could be adopted a second time.
     pub(super) fn limit_tombstones(&mut self, user: &str) {
         if self.entries.count(user, Class::Tombstone) as usize <= MAX_TOMBSTONES {
             return;
@@ -101,7 +101,7 @@ impl Shard {
         now.since(purged_at) >= PURGE_INTERVAL
     }
 
-    /// Returns the open records that [leave](SessionRecord::leaves_at) until `now`.
+    /// Returns the open records that are due to [leave](SessionRecord::leaves_at) at `now`.
     pub(crate) fn unused(
         &self,
         now: Timestamp,
@@ -141,7 +141,7 @@ impl Shard {
     }
 
     /// Moves records that are too old for the history to the tombstones, and deletes tombstones
-    /// that are not needed any more.
+    /// that are no longer needed.
     fn purge_ended(&mut self, now: Timestamp, age: Duration) {
         let ended = self.entries.iter().filter(|(_, slot)| !slot.class.is_open());
         let is_old =

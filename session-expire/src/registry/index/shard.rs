@@ -36,8 +36,8 @@ pub(crate) struct Shard {
     pub(super) generation: u64,
     /// Number of open records.
     pub(super) open: usize,
-    /// Time until which no session of a user can be adopted, by the SHA-256 of the user id. The
-    /// name of an erased user must not stay.
+    /// Time until which no session of a user can be adopted, by the SHA-256 of the user id. The id
+    /// of an erased user must not remain.
     pub(super) adoption_closed: HashMap<[u8; 32], Timestamp>,
     pub(super) purged_at: Option<Timestamp>,
     /// Shared by all records without data.

@@ -110,7 +110,7 @@ impl Shard {
     pub(crate) fn open(&mut self, entry: NewEntry) {
         let NewEntry { key, mut record, data } = entry;
         self.open += 1;
-        // The records of a user share its name.
+        // All records of a user share one copy of the user id.
         let known = self.entries.of_user(&record.user).next();
         let name = known.map(|(_, slot)| Arc::clone(&slot.record().user));
         record.user = name.unwrap_or(record.user);

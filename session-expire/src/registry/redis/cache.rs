@@ -10,9 +10,9 @@
 //! [`LEASE`], which starts when a command is sent and counts when its response has arrived. This
 //! also covers a silent connection and a process that was stopped.
 //!
-//! Data must be readable by another process as soon as its write is complete: a redirect takes less
-//! than a lease. Sessions with data are therefore not cached, and a process that adds the first data
-//! of a session waits until the leases of the other processes have ended.
+//! Another process must read data as soon as its write is complete, because a redirect takes less
+//! time than a lease. Sessions with data are therefore not cached. A process that adds the first
+//! data of a session waits until the leases of the other processes have ended.
 //!
 //! After some changes there is no notification: a swapped database, or a proxy without tracking.
 //! The [`MAX_AGE`] of a record limits their effect.
@@ -187,7 +187,7 @@ fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// Returns the tag in the name of a Redis key, with what follows it in the braces.
+/// Returns the tag in the braces of a Redis key.
 fn parse_tag(key: &Value) -> Option<&str> {
     let Value::BulkString(name) = key else { return None };
     let name = std::str::from_utf8(name).ok()?;

@@ -37,16 +37,16 @@ pub enum RedisConnectError {
     /// The server is a node of a Redis Cluster, which the registry does not support.
     #[error(
         "the Redis server at {server} is in cluster mode; use a server with `cluster-enabled no`, \
-         with replicas if it must not fail"
+         and replicas for high availability"
     )]
     #[non_exhaustive]
     Cluster {
         /// Address of the server, without user and password.
         server: String,
     },
-    /// The user of the server may not run commands that the registry needs.
+    /// The Redis user may not run some commands that the registry needs.
     #[error(
-        "the user of the Redis server at {server} has no permission for these commands: \
+        "the user may not run these commands on the Redis server at {server}: \
          {commands}; see \"Permissions\" in the guide on deployment"
     )]
     #[non_exhaustive]
@@ -56,7 +56,7 @@ pub enum RedisConnectError {
         /// Names of the commands, separated by commas.
         commands: String,
     },
-    /// The operating system does not start the thread for the connection.
+    /// The thread for the connection cannot be started.
     #[error("cannot start the thread for the connection to Redis")]
     Thread(#[source] io::Error),
     /// There is no server at this address, or it refuses the connection or a command.

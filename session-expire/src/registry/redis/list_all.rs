@@ -1,9 +1,9 @@
-//! List of the records of all users, a merge of the lists of all tags.
+//! List of the records of all users, merged from the lists of all tags.
 //!
-//! Each tag has a sorted set of its open sessions, one of the history, and one of the sessions that
-//! were open at the end of all sessions, newest login last. A list first reads the newest login of
-//! every set. Then it reads more only from the sets whose logins
-//! are on the page, so its cost grows with the page and not with the number of records.
+//! Each tag has three sorted sets by login time: open sessions, the history, and former sessions,
+//! which were open at a call of `end_everyone`. A list first reads the newest login of every set.
+//! Then it reads more entries only from the sets with logins on the page. The cost grows with the
+//! page, not with the number of records.
 
 use std::cmp::Reverse;
 
@@ -12,23 +12,24 @@ use redis::Cmd;
 use super::{
     error::OperationError,
     lists::{lists_open, login_times, tags},
-    operations::{Operations, convert, read_records},
+    operations::{Operations, read_records},
     script::RECORDS,
-    script_args::ScriptArgs,
+    server::pipeline::convert,
+    stored::script_args::ScriptArgs,
 };
 use crate::{registry::query::Query, session::record::SessionRecord};
 
 /// Smallest number of records that a round reads if a filter may discard some of them.
 const FILTERED_ROUND: usize = 200;
 
-/// Largest number of entries of one set that a command returns, except for logins of one time.
+/// Largest number of entries of one set that a command returns, except for simultaneous logins.
 const MAX_ENTRIES: usize = 1_000;
 
 /// Sorted set of one tag.
 struct TagList {
     tag: String,
     name: &'static str,
-    /// Time of the newest login that was not read; `None` if there is no such login.
+    /// Time of the newest unread login; `None` if there is none.
     newest: Option<f64>,
 }
 
@@ -39,7 +40,7 @@ struct Entry {
     name: String,
 }
 
-/// Lists of all tags, which are being merged.
+/// Lists of all tags during a merge.
 pub(super) struct TagLists<'a> {
     operations: &'a Operations,
     query: &'a Query,
@@ -119,11 +120,12 @@ impl<'a> TagLists<'a> {
         Ok(())
     }
 
-    /// Returns the newest `wanted` entries, and all others of the same time as the last one.
+    /// Returns the newest `wanted` entries, and all other entries with the login time of the last
+    /// one.
     async fn next_entries(&self, wanted: usize) -> Result<Vec<Entry>, OperationError> {
         let mut newest: Vec<_> = self.lists.iter().filter_map(|list| list.newest).collect();
         newest.sort_by(|a, b| b.total_cmp(a));
-        // As many lists have a login since then. The other lists have none.
+        // `wanted` lists have a login since this time. The other lists need not be read.
         let since = newest.get(wanted.saturating_sub(1)).copied().unwrap_or(self.earliest);
         let (mut entries, since) = self.entries_since(since, wanted.min(MAX_ENTRIES)).await?;
         entries.retain(|entry| entry.login >= since);
@@ -135,7 +137,7 @@ impl<'a> TagLists<'a> {
     }
 
     /// Returns the entries since a time, or since a later time if a list has more than `count`. The
-    /// returned time is that since which the entries are complete.
+    /// entries since the returned time are complete.
     async fn entries_since(
         &self,
         mut since: f64,
@@ -147,7 +149,7 @@ impl<'a> TagLists<'a> {
         let range = |list: &usize| self.range(*list, &newest(*list), since, Some(count));
         let mut found = self.query_entries(lists.iter().map(range).collect()).await?;
         let full: Vec<_> = (0..found.len()).filter(|n| found[*n].len() == count).collect();
-        // Logins of the same time must be read together.
+        // Simultaneous logins must be read together.
         let range = |n: &usize| {
             let last = found[*n].last().map_or(since, |(_, login)| *login);
             (self.range(lists[*n], &newest(lists[*n]), last, None), last)

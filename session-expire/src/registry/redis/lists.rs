@@ -1,17 +1,21 @@
-//! Operations on many records: lists, export, erasure, and the end of all sessions.
+//! Operations on many records: lists, export, erasure and `end_everyone`.
 //!
 //! An operation on one user is atomic. An operation on all users is atomic only per tag.
 
 use std::sync::Arc;
 
 use super::{
-    as_string::{AsString, flag, time},
-    data,
     error::OperationError,
     list_all::TagLists,
-    operations::{Operations, convert, read_listed, read_records, short_hash},
+    operations::{Operations, read_listed, read_records},
     script::{END_EVERYONE, ERASE, EXPORT, LIST},
-    script_args::ScriptArgs,
+    server::pipeline::convert,
+    stored::{
+        as_string::{AsString, flag, time},
+        data,
+        names::short_hash,
+        script_args::ScriptArgs,
+    },
 };
 use crate::{
     registry::{UserExport, query::Query},
@@ -24,7 +28,7 @@ use crate::{
 };
 
 /// Smallest and largest number of records of one class that a script returns. A list of one user
-/// with at most as many records is atomic.
+/// that fits in one response is atomic.
 const PAGE: (usize, usize) = (100, 1_000);
 
 impl Operations {
@@ -36,7 +40,7 @@ impl Operations {
             None => TagLists::open(self, &query).await?.read(limit).await?,
         };
         records = query.paginate(records);
-        // A record that moves from the open to the ended ones meanwhile is read twice.
+        // A record that ends while the list is read is read twice.
         records.dedup_by_key(|record| record.id);
         Ok(records)
     }
@@ -77,9 +81,9 @@ impl Operations {
 
     /// Returns the records that belong to a list.
     ///
-    /// A write under the tag of a record may not yet have done what its retention requires. An open
-    /// record has ended after [`SessionRecord::leaves_at`], and an old one is no longer in the
-    /// history.
+    /// Only writes under a tag apply retention, so stored records may be outdated. An open record
+    /// is listed as ended from [`SessionRecord::leaves_at`]. A record past the maximum age of the
+    /// history is not listed.
     pub(super) fn listed<'a>(
         &self,
         records: Vec<SessionRecord>,
@@ -99,9 +103,9 @@ impl Operations {
         })
     }
 
-    /// Returns `true` if sessions may be in the lists of former sessions.
+    /// Returns `true` if the lists of former sessions may contain entries.
     pub(super) async fn has_former_sessions(&self) -> Result<bool, OperationError> {
-        // The end of all sessions begins with this tag.
+        // `end_everyone` begins with this tag.
         let Some(first) = tags().next() else { return Ok(false) };
         let mut command = redis::cmd("EXISTS");
         command.arg(format!("{}:ends", self.tag_key(&first)));
@@ -113,7 +117,7 @@ impl Operations {
         let args = ScriptArgs { call, ..self.args(ended.at).ended(&ended) };
         let calls: Vec<_> = tags().map(|tag| self.call(&tag, &args)).collect::<Result<_, _>>()?;
         let responses = self.connection.run_all(&END_EVERYONE, &calls, self.timeout).await;
-        // Some tags may have changed even if another failed.
+        // Some tags may have changed even if others failed.
         if let Some(cache) = &self.connection.cache {
             cache.clear();
         }
@@ -175,7 +179,7 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
-    use crate::registry::redis::operations::tag;
+    use crate::registry::redis::stored::names::tag;
 
     #[test]
     fn every_partition_key_has_a_tag() {

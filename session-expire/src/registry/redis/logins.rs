@@ -3,12 +3,15 @@
 //! Each is one script and therefore atomic.
 
 use super::{
-    as_string::{AsString, time},
     error::OperationError,
-    operations::{Operations, read_records, record_name, short_hash},
-    record::{StoredFields, to_stored},
+    operations::{Operations, read_records},
     script::{CANCEL, COMMIT, END, ENFORCE_LIMIT, RESERVE, ROTATE, UPDATE},
-    script_args::ScriptArgs,
+    stored::{
+        as_string::{AsString, time},
+        names::{record_name, short_hash},
+        record::{StoredFields, to_stored},
+        script_args::ScriptArgs,
+    },
 };
 use crate::{
     registry::{

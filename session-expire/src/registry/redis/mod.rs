@@ -2,34 +2,34 @@
 //!
 //! Every operation on one user is one script and therefore atomic.
 //!
-//! The first two letters of a partition key are the tag of a user. All keys of a tag are in one
-//! slot of a cluster, and change together:
+//! The first two letters of a partition key are the tag of a user. A script changes the keys of a
+//! tag atomically. They have one hash tag, and therefore one hash slot.
 //!
 //! | key | type | content |
 //! |---|---|---|
 //! | `sx3:{aB}` | hash | records, and the other fields below |
 //! | `sx3:{aB}:open` | sorted set | entries of open sessions by the time of login |
 //! | `sx3:{aB}:ended` | sorted set | entries of the history by the time of login |
-//! | `sx3:{aB}:former` | sorted set | entries that were open at the end of all sessions |
+//! | `sx3:{aB}:former` | sorted set | entries of sessions that `end_everyone` has ended |
 //! | `sx3:{aB}:due` | sorted set | entries by the time of their next step of retention |
-//! | `sx3:{aB}:ends` | hash | generation, and the last ends of all sessions; it never expires |
+//! | `sx3:{aB}:ends` | hash | generation, and the ends by the last calls of `end_everyone`; it never expires |
 //! | `sx3:{aB}:user` | sorted set | index of one user, by the hash of the user id |
 //!
 //! | field of the hash | content |
 //! |---|---|
-//! | `name` | record, see [`record`], or reservation; the name is the hash of its secret key |
-//! | `d:name` | session data of the record, see [`data`] |
+//! | `name` | record, see [`record`](stored::record), or reservation; the name is the hash of its secret key |
+//! | `d:name` | session data of the record, see [`data`](stored::data) |
 //! | `a:user` | time until which sessions of the user cannot be adopted |
 //! | `counter` | counter that orders tombstones |
-//! | `generation` | copy of the generation, so that a load reads one key |
+//! | `generation` | copy of the generation, because a load reads only this key |
 //!
-//! An entry is the name of a record after the first three letters of its public id, which order
-//! simultaneous logins as lists do. Due are also `r:name` (reservation) and `a:user` (closed
-//! adoption).
+//! An entry is the first three letters of a public id, followed by the name of the record. The
+//! letters give simultaneous logins the order of lists. The set `due` also contains `r:name`
+//! (reservation) and `a:user` (closed adoption).
 //!
-//! A user index has several orders in one set. The first letter of a member is its class, and each
-//! class has its own range of scores. A script counts or selects sessions by a range of scores, and
-//! reads only the records that it ends.
+//! A user index combines several orders in one set. The first letter of a member is its class, and
+//! each class has its own range of scores. A script counts or selects sessions by a range of
+//! scores, and reads only the records that it ends.
 //!
 //! | class | member | score |
 //! |---|---|---|
@@ -37,41 +37,31 @@
 //! | `S` | the same | time of the last activity |
 //! | `E` | the same | time at which it expires under its own timeouts |
 //! | `U` | open uncounted session | time of login |
-//! | `I` | open session | number made of its public id |
+//! | `I` | open session | number derived from its public id |
 //! | `R` | reservation, with its name | deadline |
 //! | `H` | session in the history | time of login |
 //! | `T` | tombstone | counter |
 //! | `G` | none | generation of the open sessions |
 //!
-//! The end of all sessions increments the generation of every tag. Records of an earlier generation
-//! are read as ended; the next operation on their user moves them to the history.
+//! `end_everyone` increments the generation of every tag. Open records of an earlier generation are
+//! read as ended; the next operation on their user moves them to the history.
 //!
-//! A sorted set stays in its compact encoding with at most 128 short members. With 100,000 users
-//! the sets of the tags have some 30 members. The `3` in `sx3` is the version of the layout.
+//! A sorted set stays in its compact encoding with at most 128 short members. With 100,000 users,
+//! the sets of a tag have about 30 members. The `3` in `sx3` is the version of the layout.
 //!
 //! Names contain the SHA-256 of a user id, never its text. No secret key is stored.
 
-mod acknowledge;
-mod as_string;
 mod cache;
-mod connection;
-mod data;
 mod error;
-mod io_thread;
 mod list_all;
 mod lists;
+mod load;
 mod logins;
 mod operations;
-mod permissions;
-mod pipeline;
-mod record;
 mod redis_registry;
-mod retry;
 mod script;
-mod script_args;
-mod send;
-mod server_check;
-mod server_clock;
+mod server;
+mod stored;
 
 use std::sync::Arc;
 
@@ -188,10 +178,15 @@ impl Registry for RedisRegistry {
 /// Reads a stored record and session data, and panics if they cannot be written and read again.
 #[cfg(any(test, fuzzing))]
 pub(crate) fn read_and_write(bytes: &[u8]) {
-    if let Ok(record) = record::StoredFields::parse(bytes).and_then(|fields| fields.record()) {
-        assert!(record::to_stored(&record, "hash").is_ok());
+    if let Ok(record) =
+        stored::record::StoredFields::parse(bytes).and_then(|fields| fields.record())
+    {
+        assert!(stored::record::to_stored(&record, "hash").is_ok());
     }
-    if let Ok(data) = data::from_bytes(bytes) {
-        assert!(data::from_bytes(data::to_text(&data).as_bytes()).is_ok_and(|read| read == data));
+    if let Ok(data) = stored::data::from_bytes(bytes) {
+        assert!(
+            stored::data::from_bytes(stored::data::to_text(&data).as_bytes())
+                .is_ok_and(|read| read == data)
+        );
     }
 }

@@ -7,11 +7,11 @@ use std::{fmt, sync::Arc, time::Duration};
 use redis::Client;
 
 use super::{
-    cache::Cache, connection::Connection, error::RedisConnectError, operations::Operations,
+    cache::Cache, error::RedisConnectError, operations::Operations, server::connection::Connection,
 };
 use crate::{policy::limit::Limit, time::hours};
 
-/// Session registry on a Redis server (6 or newer), for any number of processes.
+/// Session registry on a Redis server (6.2 or newer) or Valkey, for any number of processes.
 ///
 /// ```no_run
 /// # async fn start() -> Result<(), Box<dyn std::error::Error>> {
@@ -25,32 +25,33 @@ use crate::{policy::limit::Limit, time::hours};
 ///
 /// - Set `maxmemory-policy noeviction`: other policies delete active sessions.
 /// - Set `appendonly yes`: a restart without persistence signs all users out.
-/// - Connect to the primary. A replica may return an older state. A server in cluster mode is
-///   refused.
-/// - The user of the server needs the permissions in the guide on deployment.
+/// - Connect to the primary. A replica may return an older state. The registry refuses a server in
+///   cluster mode.
+/// - Give the Redis user the permissions in the guide on deployment.
 ///
 /// # Performance
 ///
 /// Every operation is one command and one round trip: `HMGET` for an ordinary request, `EVALSHA`
-/// for others. If the server does not know a script, a second command sends its code. The time of
-/// an operation grows with the logarithm of the number of records, and with the number of sessions
-/// that it ends or returns: a login of a user with 1,000 open sessions takes about as long as one
-/// with a single session. The server needs about 700 bytes for a user with one session.
+/// for others. If the server does not know a script, a second command sends its code. The duration
+/// of an operation grows with the logarithm of the number of records, and with the number of
+/// sessions that it ends or returns. A login of a user with 1,000 open sessions takes about as long
+/// as one of a user with a single session. The server needs about 700 bytes for a user with one
+/// session.
 ///
-/// A [`list`](crate::registry::Registry::list) of all users merges 3,844 lists. Its first page takes
-/// about 20 milliseconds with 100,000 users. Queries for a cause, a network, or the reason of an end
-/// read all records until the page is full.
-/// [`end_everyone`](crate::registry::Registry::end_everyone) sends 3,844 short scripts in steps, and
-/// ends the sessions of some users before those of others.
+/// A [`list`](crate::registry::Registry::list) of all users merges 3,844 lists. Its first page
+/// takes about 20 milliseconds with 100,000 users. A query for a reason, a cause or a network reads
+/// records until the page is full. [`end_everyone`](crate::registry::Registry::end_everyone) runs
+/// 3,844 short scripts in several round trips. It ends the sessions of some users before those of
+/// others.
 ///
 /// # Outages
 ///
 /// No operation takes longer than the [`timeout`](Self::timeout). While the server is unavailable,
-/// every operation returns an error; afterwards the registry reconnects by itself. Operations wait
-/// while a server loads its file after a restart. A login whose response was lost may be stored.
-/// Such a session takes its slot until it expires.
+/// every operation returns an error. Afterwards the registry reconnects automatically. Operations
+/// wait while the server loads its data after a restart. A login whose response was lost may be
+/// stored. Such a session takes its slot until it expires.
 ///
-/// The connection may lead to a primary through a proxy or a host name. After a failover, writes
+/// The connection may reach the primary through a proxy or a host name. After a failover, writes
 /// reach the new primary at once, and loads within a second. Without
 /// [`wait_for_replicas`](Self::wait_for_replicas), the new primary may miss the last changes: a
 /// login is lost, or an ended session is open again.
@@ -58,18 +59,18 @@ use crate::{policy::limit::Limit, time::hours};
 /// If the memory of the server is full, sign-outs work, but logins and larger session data return
 /// errors.
 ///
-/// The connection has a thread of its own, `session-expire-redis`, which ends when the registry is
-/// dropped.
+/// The connection runs on a separate thread, `session-expire-redis`, which ends when the registry
+/// is dropped.
 ///
 /// # History
 ///
-/// The history keeps the last 20 ended sessions of each user for 90 days. A record that is not in
-/// the history reports the reason of its end for a day.
+/// By default, the history keeps the last 20 ended sessions of each user for up to 90 days. For a
+/// session that is not in the history, the reason of its end stays available for a day.
 ///
 /// # Security
 ///
 /// The server stores hashes of secret keys, so its content gives no access to a session. Session
-/// data is stored without encryption.
+/// data is encrypted only with [`seal_data`](crate::SessionExpireBuilder::seal_data).
 pub struct RedisRegistry(pub(super) Operations);
 
 impl RedisRegistry {
@@ -77,8 +78,8 @@ impl RedisRegistry {
     /// `unix:///path`.
     ///
     /// A `rediss://` URL (TLS) needs the feature `redis-tls`. The certificate of the server must be
-    /// valid under the root certificates of the operating system; [`from_client`](Self::from_client)
-    /// takes others.
+    /// valid under the root certificates of the operating system; use
+    /// [`from_client`](Self::from_client) for others.
     ///
     /// # Errors
     ///
@@ -99,11 +100,11 @@ impl RedisRegistry {
         Self::from_client(parse_url(url)?).await
     }
 
-    /// Connects to the server of a [`Client`] of the crate redis 1, which sets the user, the
-    /// password, the database, root certificates and a client certificate.
+    /// Connects with a [`Client`] of the crate `redis`, version 1. It sets the user, the password,
+    /// the database, root certificates and a client certificate.
     ///
-    /// For TLS, rustls uses the process-wide `CryptoProvider` of the application, or else installs
-    /// that of ring.
+    /// For TLS, the registry uses the process-wide `CryptoProvider` of rustls, and installs that of
+    /// ring if there is none.
     ///
     /// # Errors
     ///
@@ -125,17 +126,17 @@ impl RedisRegistry {
         Self::open(client, None).await
     }
 
-    /// Connects to the server at `url`, and caches the records of sessions in use that have no
-    /// session data: neither entries of `Session` nor flash messages.
+    /// Connects to the server at `url`, and caches recently used sessions that have no session
+    /// data: neither entries of `Session` nor flash messages.
     ///
     /// Most requests with these sessions then need no command. Other sessions are loaded for every
     /// request, as with [`connect`](Self::connect). The server notifies the process of changes by
     /// other processes (RESP3 and `CLIENT TRACKING`). A change of this process is visible to it at
     /// once.
     ///
-    /// If one process of an application caches, all must: with [`connect`](Self::connect), a process
-    /// does not wait for the caches of others, and its first data of a session may be missing there
-    /// for up to 40 milliseconds.
+    /// All processes of an application must cache, or none. A process that uses
+    /// [`connect`](Self::connect) does not wait for the caches of the others. They may then miss
+    /// the first data of a session for up to 40 milliseconds.
     ///
     /// # Performance
     ///
@@ -143,13 +144,13 @@ impl RedisRegistry {
     /// busy process therefore sends at least 25 commands per second. If a round trip takes longer
     /// than 40 milliseconds, the cache has no effect.
     ///
-    /// A request that adds data to a session without data takes 40 milliseconds longer: its response
-    /// waits until every other process loads the session again. A redirect to another process thus
-    /// shows its flash message. Use [`connect`](Self::connect) if most sessions have data, such as a
-    /// CSRF token.
+    /// A request that adds the first data of a session takes 40 milliseconds longer. Its response
+    /// waits until the caches of the other processes are invalid, so a redirect to another process
+    /// shows its flash message. Use [`connect`](Self::connect) if most sessions have data, such as
+    /// a CSRF token.
     ///
     /// The cache takes about 500 bytes for each of up to 120,000 sessions. A change of a session
-    /// also removes up to 31 others of the same part of the cache.
+    /// also removes up to 31 other sessions from the cache.
     ///
     /// # Security
     ///
@@ -201,23 +202,23 @@ impl RedisRegistry {
         self
     }
 
-    /// Sets how many replicas must acknowledge a login, the end of a session and the renewal of a
+    /// Sets how many replicas must acknowledge a login, the end of a session or the rotation of a
     /// key. Default: 0.
     ///
-    /// Replication is asynchronous: without acknowledgement, a primary that fails can lose a login,
-    /// and an ended session can be open again on the replica that takes over. Set it to the number
+    /// Replication is asynchronous. Without acknowledgement, a primary that fails can lose a login.
+    /// An ended session can also be open again on the replica that takes over. Set it to the number
     /// of all replicas to prevent both. Also set `min-replicas-to-write` on the servers: a former
     /// primary that is cut off then refuses logins and ends.
     ///
     /// An operation returns an error if fewer replicas have acknowledged it within two fifths of
-    /// the [`timeout`](Self::timeout). The change may be stored nevertheless.
+    /// the [`timeout`](Self::timeout). The change may still be stored.
     ///
     /// # Performance
     ///
-    /// These operations use a second connection, and take one round trip from the primary to its
-    /// replicas longer (`WAIT`). The second connection waits for one operation after the other: a
-    /// process commits at most one login per round trip to the replicas. While a replica does not
-    /// respond, logins and ends fail. Other operations do not wait.
+    /// These operations use a second connection, and take longer by one round trip from the primary
+    /// to its replicas (`WAIT`). The second connection runs one operation at a time: a process
+    /// commits at most one login per round trip to the replicas. While a replica does not respond,
+    /// logins and ends fail. Other operations do not wait.
     ///
     /// ```no_run
     /// # async fn start() -> Result<(), Box<dyn std::error::Error>> {
@@ -238,7 +239,7 @@ impl RedisRegistry {
     /// ```no_run
     /// # async fn start() -> Result<(), Box<dyn std::error::Error>> {
     /// # use session_expire::RedisRegistry;
-    /// // Its keys are `shop1:{aB3d}` and so on.
+    /// // Its keys are `shop3:{aB}` and so on.
     /// let shop = RedisRegistry::connect("redis://127.0.0.1/").await?.prefix("shop");
     /// let forum = RedisRegistry::connect("redis://127.0.0.1/").await?.prefix("forum");
     /// # Ok(()) }

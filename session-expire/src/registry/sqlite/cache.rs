@@ -1,9 +1,9 @@
 //! Cache of loaded sessions.
 //!
-//! The file numbers its commits. A shard of the cache has the state after one commit: own commits
-//! move it forward and remove only the sessions that they change; a commit of another process
-//! empties it. An entry is valid if its shard is at least as new as the file was when the load
-//! began.
+//! Commits to the file are numbered. A shard of the cache has the state after one commit. An own
+//! commit advances the shard, and removes only the sessions that it changes. A commit of another
+//! process empties the shard. An entry is valid if its shard is at least as new as the file at the
+//! start of the load.
 
 use std::{collections::HashMap, sync::Mutex};
 
@@ -24,7 +24,7 @@ const ENTRY_BYTES: usize = 1_000;
 /// Cache of loaded sessions, in shards by partition key. Keys are hashed.
 pub(super) struct Cache(Vec<Mutex<Shard>>);
 
-/// Commit of the file.
+/// Commit to the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Commit {
     pub(super) number: u64,
@@ -36,8 +36,8 @@ pub(super) struct Commit {
 struct Shard {
     /// Number of the commit whose state the entries have.
     number: u64,
-    /// Two generations: the older one is dropped when the younger one is full, so sessions that are
-    /// in use stay.
+    /// Two generations: the older one is cleared when the younger one is full, so recently used
+    /// sessions stay.
     young: Generation,
     old: Generation,
 }

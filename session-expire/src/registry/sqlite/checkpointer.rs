@@ -1,7 +1,7 @@
 //! Thread that moves the write-ahead log into the file.
 //!
-//! Otherwise the writer would do it, and logins would wait for the disk several times as long. If
-//! this thread cannot keep up, the writer does the rest: see [`MAX_PAGES`].
+//! If the writer did this, logins would wait for the disk several times as long. The writer moves
+//! the log only if this thread cannot keep up, see [`MAX_PAGES`].
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use super::{
     shared::Shared,
 };
 
-/// Size of the log in pages of 4 KB from which on the writer empties it.
+/// Size of the log, in pages of 4 KB, at which the writer moves it.
 pub(super) const MAX_PAGES: u32 = 8_000;
 
 /// Number of changed rows after which the log is moved. A login changes about seven pages.

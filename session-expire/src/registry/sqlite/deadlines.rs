@@ -1,8 +1,8 @@
 //! Deadlines of operations.
 //!
-//! A thread that waits for the disk cannot report it. One thread of the registry therefore fails
-//! the operations whose deadline has passed. It needs no runtime: an operation may be awaited on
-//! any.
+//! A thread that waits for the disk cannot report a timeout. A separate thread therefore fails the
+//! operations whose deadline has passed. It uses no async runtime, so an operation can be awaited
+//! on any runtime.
 
 use std::{
     collections::VecDeque,
@@ -20,7 +20,7 @@ pub(super) type Response<T> = oneshot::Receiver<Result<T, FileError>>;
 /// Sender of an outcome. The operation takes effect even if its future was dropped.
 pub(super) struct Responder<T>(Arc<Slot<T>>);
 
-/// Sender that is taken by the outcome or by the deadline, whichever is first.
+/// Sender, which the outcome or the deadline takes, whichever comes first.
 struct Slot<T>(Mutex<Option<oneshot::Sender<Result<T, FileError>>>>);
 
 trait Expire: Send + Sync {
@@ -52,7 +52,7 @@ impl<T: Send + 'static> Responder<T> {
         unpoisoned(&self.0.0).is_none()
     }
 
-    /// Returns `true` if the outcome cannot be received any more.
+    /// Returns `true` if the outcome can no longer be received.
     pub(super) fn is_abandoned(&self) -> bool {
         unpoisoned(&self.0.0).as_ref().is_none_or(oneshot::Sender::is_closed)
     }
@@ -98,7 +98,7 @@ impl Deadlines {
         }
     }
 
-    /// Fails operations until [`close`](Self::close) is called. `error` is their error.
+    /// Fails operations until [`close`](Self::close) is called. `error` returns their error.
     pub(super) fn run(&self, error: impl Fn() -> FileError) {
         let mut state = unpoisoned(&self.state);
         while !state.is_closed {

@@ -21,7 +21,7 @@ use crate::error::{Source, write_with_sources};
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum SqliteError {
-    /// A process with an older version of this crate has the file open. It does not share the file.
+    /// A process with an older version of this crate has the file open, and does not share it.
     #[error(
         "{}: in use by a process with an older version of session-expire, which does not share \
          the file; stop that process first",
@@ -33,7 +33,7 @@ pub enum SqliteError {
         file: PathBuf,
     },
     /// The file has several names (hard links). SQLite names the write-ahead log after the file, so
-    /// processes that use different names would destroy each other's changes.
+    /// processes that use different names would overwrite each other's changes.
     #[error(
         "{}: has several names (hard links); remove all but one, or use a symbolic link",
         file.display()
@@ -143,13 +143,13 @@ pub(super) enum FileError {
     Unwritable(Arc<rusqlite::Error>),
     #[error(
         "{}: moved, replaced or removed while in use; put the file back, or restart the process to \
-         use the file that is there now",
+         use the current file",
         file.display()
     )]
     Moved { file: Arc<PathBuf> },
     #[error("{}: no response within {timeout:?} (`SqliteRegistry::timeout`); check the disk", file.display())]
     TimedOut { file: Arc<PathBuf>, timeout: Duration },
-    #[error("{}: {} operations are waiting already; check the disk", file.display(), queue::CAPACITY)]
+    #[error("{}: {} operations are already waiting; check the disk", file.display(), queue::CAPACITY)]
     Overloaded { file: Arc<PathBuf> },
     #[error(
         "{}: the user is erased, but another program reads the file, so its write-ahead log still \

@@ -1,7 +1,7 @@
 //! Session registry in one SQLite file: durable, for all processes of one machine.
 //!
-//! Every operation reads the file, in which all processes see the same. One thread per registry
-//! writes it, others read it, and a cache has the sessions that were loaded last.
+//! The file is the state that all processes share. One thread per registry writes it, and other
+//! threads read it. A cache contains the most recently loaded sessions.
 
 mod cache;
 mod checkpointer;
@@ -48,18 +48,18 @@ use crate::policy::limit::Limit;
 ///
 /// # Processes
 ///
-/// All processes of one machine can use one file at the same time, such as the old and the new
-/// process of a restart without downtime. Session limits hold across them, and a session that one
-/// process ends has ended for all. A process that is killed blocks no other. Do not put the file on
-/// a network file system: its locks are not reliable.
+/// All processes of one machine can use one file at the same time. This allows restarts without
+/// downtime, in which the old and the new process overlap. Session limits apply across processes,
+/// and a session that one process ends has ended for all. A killed process does not block the
+/// others. Do not put the file on a network file system: its locks are not reliable.
 ///
 /// # Durability
 ///
 /// - Every change is on the disk (`synchronous = FULL`) before its operation completes, except for
 ///   activity and reservations. A killed process or a power failure loses no completed operation.
 /// - Activity (`last_seen` and the client) and reservations are in the file before their operations
-///   complete, so other processes see them and a killed process loses none. A power failure can
-///   lose the newest: a session may end early, never late.
+///   complete. Other processes see them, and a killed process loses none. A power failure can lose
+///   the most recent ones. A session may then end early, but never late.
 /// - If a write fails, for example on a full disk, the operation has no effect. The source of the
 ///   [`RegistryError`](crate::error::RegistryError) names the problem. If the disk itself fails
 ///   during a write, the file may contain an operation that returned an error. This can be the end
@@ -67,45 +67,45 @@ use crate::policy::limit::Limit;
 ///
 /// # Performance
 ///
-/// Memory does not depend on the number of sessions. The sessions that were loaded last are in a
-/// cache of at most 32 MB. A load from it runs on the thread of the request and only checks that no
-/// other process has changed the file, which takes some microseconds and does not wait. All other
-/// reads, and all writes, run on threads of the registry. Loads do not wait for lists. Concurrent
-/// operations share one sync of the disk.
+/// Memory use does not depend on the number of sessions. A cache of at most 32 MB contains the most
+/// recently loaded sessions. A load from the cache runs on the thread of the request. It only
+/// checks that no other process has changed the file, which takes some microseconds and does not
+/// wait. All other reads, and all writes, run on threads of the registry. Loads do not wait for
+/// lists. Concurrent operations share one sync of the disk.
 ///
 /// If the disk does not respond, or another program holds a lock on the file, operations return an
-/// error after the [`timeout`](Self::timeout); loads from the cache still succeed. More than 10,000
-/// waiting operations are an error at once.
+/// error after the [`timeout`](Self::timeout). Loads from the cache still succeed. If 10,000
+/// operations are waiting, another one fails at once.
 ///
 /// # History
 ///
 /// By default the history keeps the last 20 ended sessions of each user for up to 90 days;
 /// [`history_limit`](Self::history_limit) and [`history_age`](Self::history_age) change that. An
-/// open session moves there a day after no policy accepts it any more, see
-/// [`SessionRecord::leaves_at`](crate::registry::SessionRecord::leaves_at). The record of a session
-/// that is not in the history is kept as a tombstone for a day after its end, at most 1,000 per
-/// user. The tombstone of a session adopted from another session layer is kept longer. Logins
-/// delete rows that are due, up to 100 of each kind at a time.
+/// unused session moves to the history at
+/// [`SessionRecord::leaves_at`](crate::registry::SessionRecord::leaves_at). An ended session that
+/// is not in the history is kept as a tombstone for a day after its end. Each user has at most
+/// 1,000 tombstones. The tombstone of a session adopted from another session layer is kept longer.
+/// Logins delete rows that are due, up to 100 of each kind at a time.
 ///
 /// # Clock
 ///
-/// After the clock was set back, all later times in the file are set back, too. Otherwise unused
-/// sessions would stay active until the clock reaches those times.
+/// After the clock was set back, times in the file that are now in the future are set to the
+/// current time. Otherwise unused sessions would stay active until the clock reaches those times.
 ///
 /// # Files
 ///
 /// `<file>-wal` (the newest writes) and `<file>-shm` are created beside the file. Do not move any
 /// of them while a process runs. If the file was moved, replaced or removed, logins and ends return
-/// errors (on Unix). The registry does not detect it for the other two. A path may be a symbolic
-/// link; a file with several hard links is refused. Back up the file of a running process with
-/// `VACUUM INTO 'backup.db'` or with `.backup` of `sqlite3`. A plain copy may be inconsistent.
+/// errors (on Unix). The registry does not detect this for the other two files. A path may be a
+/// symbolic link; a file with several hard links is refused. Back up the file of a running process
+/// with `VACUUM INTO 'backup.db'` or with `.backup` of `sqlite3`. A plain copy may be inconsistent.
 ///
 /// # Security
 ///
 /// The file is created with mode 0600. It contains hashes of session keys and no key, but it
 /// contains session data and signing keys: protect backups accordingly. Deleted data is overwritten
-/// (`secure_delete`); `<file>-wal` may contain it until SQLite reuses that part of the file. After
-/// [`erase`](crate::registry::Registry::erase) it does not: the log is emptied.
+/// (`secure_delete`); `<file>-wal` may contain it until SQLite reuses that part of the file.
+/// [`erase`](crate::registry::Registry::erase) empties the log.
 ///
 /// # Tables
 ///
@@ -135,7 +135,7 @@ use crate::policy::limit::Limit;
 /// | `last_ip`, `last_device` | client of the last activity; `NULL` if it is that of the login |
 /// | `idle_ms`, `absolute_ms` | timeouts by which the session limit counts; `NULL` for never |
 /// | `longest_idle_ms`, `longest_absolute_ms` | longest timeouts of all policies; `NULL` for never |
-/// | `check_at` | earliest time at which an open session may leave the open ones |
+/// | `check_at` | earliest time at which an open session may have to move to the history |
 /// | `login_policy` | policy patch chosen at the login, as JSON, or `NULL` |
 /// | `user_policy` | policy patch of the user, as JSON, or `NULL` |
 /// | `uncounted` | 1 if the session takes no slot of the session limit |
@@ -150,8 +150,8 @@ use crate::policy::limit::Limit;
 /// | `data` | session data as JSON: entries `e`, flash messages `m`; `NULL` without any |
 ///
 /// A session whose `generation` is lower than `current_generation` of the table `registry` has
-/// ended, even if its `ended_at` is still `NULL`. The table `ends_of_everyone` has those ends. Their
-/// rows change in the background.
+/// ended, even if its `ended_at` is still `NULL`. The table `ends_of_everyone` contains the ends of
+/// these sessions. Their rows are updated in the background.
 ///
 /// The table `reservations` contains the slots of logins in progress, and `closed_adoptions` the
 /// users whose sessions cannot be adopted from another session layer. Both contain the SHA-256 of
@@ -165,7 +165,7 @@ pub struct SqliteRegistry {
     loads: Arc<Queue<ReadTask>>,
     lists: Arc<Queue<ReadTask>>,
     checkpoints: Arc<Queue<()>>,
-    /// The readers and the checkpointer, then the writer, whose connection is the last that is closed.
+    /// The readers and the checkpointer, then the writer, whose connection is closed last.
     threads: Vec<JoinHandle<()>>,
     timer: Option<JoinHandle<()>>,
 }
@@ -176,8 +176,8 @@ const LOADERS: usize = 2;
 impl SqliteRegistry {
     /// Opens or creates the file.
     ///
-    /// It blocks the thread for some milliseconds. If an older version of this crate wrote the
-    /// file, it takes some seconds per million sessions.
+    /// It blocks the thread for some milliseconds. Migrating a file that an older version of this
+    /// crate wrote takes some seconds per million sessions.
     ///
     /// # Errors
     ///
@@ -283,9 +283,9 @@ impl SqliteRegistry {
 
     /// Sets how many ended sessions of each user the history keeps. Default: 20.
     ///
-    /// `Limit::At(0)` keeps none; `Limit::Off` keeps all until their
-    /// [`history_age`](Self::history_age). A lower limit than before applies to users who do not
-    /// sign in in the background.
+    /// `Limit::At(0)` keeps none; `Limit::Off` keeps all until they reach the
+    /// [`history_age`](Self::history_age). A lower limit than before is applied to all users in the
+    /// background.
     ///
     /// ```no_run
     /// use session_expire::{Limit, SqliteRegistry};
@@ -300,8 +300,8 @@ impl SqliteRegistry {
 
     /// Sets how long an operation may take before it returns an error. Default: 5 seconds.
     ///
-    /// It may still take effect later, except for a login. An operation waits half of this time
-    /// for the lock of another process.
+    /// The operation may still take effect later, unless it is a login. An operation waits at most
+    /// half of this time for the lock of another process.
     ///
     /// ```no_run
     /// use session_expire::{SqliteRegistry, seconds};
@@ -322,7 +322,7 @@ fn checker_count() -> usize {
 
 impl Drop for SqliteRegistry {
     /// Waits until everything is on the disk. The last connection that is closed moves the
-    /// write-ahead log into the file; if two are closed at the same moment, neither does.
+    /// write-ahead log into the file; if two are closed at the same moment, neither moves it.
     fn drop(&mut self) {
         self.lists.close();
         self.loads.close();

@@ -1,6 +1,6 @@
-//! [`Registry`] of SQLite: every operation is a task of the writer or of a reader.
+//! [`Registry`] implementation. Every operation is a task of the writer or of a reader.
 //!
-//! Only a session in the cache is loaded at once. Keys are hashed before they are sent.
+//! Only a load from the cache completes at once. Keys are hashed before they are sent.
 
 use std::sync::{Arc, mpsc};
 
@@ -110,7 +110,7 @@ impl WriteTask for CorrectTimes {
     fn respond(self: Box<Self>, committed: Result<(), FileError>) {
         if let Err(error) = committed {
             let event = "sys_times_not_corrected";
-            tracing::warn!(event, %error, "session times not compared with the clock");
+            tracing::warn!(event, %error, "session times not corrected");
         }
         // The receiver may have stopped waiting.
         let _ = self.done.send(());
@@ -211,8 +211,8 @@ impl Registry for SqliteRegistry {
         true
     }
 
-    /// Waits until the first records are corrected. The processes of one machine share its clock,
-    /// so a record that is ahead of `now` is ahead for all of them.
+    /// Waits until the first records have been corrected. The processes of one machine share its
+    /// clock, so a record that is ahead of `now` is ahead for all of them.
     fn on_start(&self, now: Timestamp) {
         let (done, is_done) = mpsc::channel();
         if self.writes.push(Box::new(CorrectTimes { now, done }), Priority::High).is_ok() {

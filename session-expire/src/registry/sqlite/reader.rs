@@ -1,7 +1,7 @@
 //! Threads that read the file.
 //!
-//! A read may wait for the disk, so none runs on the thread of a request. Loads and lists have
-//! queues of their own: a load never waits for a long list.
+//! A read may wait for the disk, so it does not run on the thread of a request. Loads and lists
+//! have separate queues: a load never waits for a long list.
 
 use std::sync::Arc;
 

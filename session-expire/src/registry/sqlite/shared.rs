@@ -114,11 +114,11 @@ impl Shared {
         self.identity.check()
     }
 
-    /// Returns a session from the cache if it is up to date: no process has changed the file since,
-    /// except this one, which removes the sessions that it changes.
+    /// Returns a session from the cache if no other process has changed the file since. Sessions
+    /// that this registry changes are removed from the cache.
     ///
-    /// It runs on the thread of the caller. The check reads pages that are in memory, because every
-    /// commit writes them, and does not wait for locks.
+    /// It runs on the thread of the caller. The check does not wait for locks. It reads pages that
+    /// are in memory, because every commit writes them.
     pub(super) fn cached(&self, key: &RecordKey, count_open: bool) -> Option<StoredSession> {
         let (found, number) = self.cache.get(key)?;
         if count_open && found.open.is_none() {

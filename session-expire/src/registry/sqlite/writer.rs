@@ -1,8 +1,8 @@
 //! Writer thread: the only one of a registry that changes the file.
 //!
-//! Waiting tasks share one transaction, and therefore one disk sync. If it fails, the writer
-//! executes its tasks one by one: an error of one must not fail the others. If every task would
-//! fail, such as while another program holds the lock, all fail at once.
+//! Waiting tasks share one transaction, and therefore one disk sync. If the transaction fails, the
+//! writer executes its tasks one by one: an error of one task must not fail the others. If an error
+//! affects every task, such as a lock of another program, all tasks fail at once.
 
 use std::{
     sync::Arc,
@@ -26,13 +26,13 @@ use super::{
 /// Maximum number of tasks per transaction.
 const BATCH: usize = 1_000;
 
-/// If a transaction had at least this many tasks, the next one waits for [`GATHERING`]: their
-/// requests are about to send more, which can share its sync of the disk.
+/// After a transaction with at least this many tasks, the next one waits for [`GATHERING`]. Tasks
+/// that arrive in this time share its disk sync.
 const MANY: usize = 8;
 
 const GATHERING: Duration = Duration::from_micros(50);
 
-/// Maximum number of saves of activity in a transaction in which logins wait.
+/// Maximum number of saves of activity that a transaction takes from the queue. Logins wait for it.
 const ACTIVITY_IN_BATCH: usize = 32;
 
 /// How long a transaction waits between two attempts to lock the file, and how long it leaves the
@@ -95,8 +95,8 @@ impl Writer {
         }
     }
 
-    /// Leaves the file unlocked for a moment if other processes write, which would otherwise wait
-    /// for as long as this one has tasks.
+    /// Leaves the file unlocked for a moment if other processes write. Otherwise they would wait
+    /// for as long as this process has tasks.
     fn pause(&self, is_large: bool) {
         if self.shared_at.is_some_and(|at| at.elapsed() < SHARING) {
             thread::sleep(PAUSE);
@@ -124,9 +124,9 @@ impl Writer {
         }
     }
 
-    /// Fails `tasks` and all waiting ones, which have waited as long.
+    /// Fails `tasks` and all waiting tasks: the error affects them, too.
     fn fail_all(&self, mut tasks: Vec<BoxedTask>, error: &FileError) {
-        // Taken first: a later task is not one that has waited.
+        // Taken first: a task that arrives later may succeed.
         tasks.extend(self.tasks.take(usize::MAX, usize::MAX));
         fail(tasks, error);
     }
@@ -227,8 +227,8 @@ fn fail(tasks: Vec<BoxedTask>, error: &FileError) {
 
 /// Begins a transaction as soon as no other process writes.
 ///
-/// The busy handler of SQLite waits ever longer between its attempts, so a process that writes much
-/// would keep the others from writing.
+/// The busy handler of SQLite waits longer after each attempt. A process that writes often would
+/// then keep the others from writing.
 fn begin(db: &Connection, until: Instant) -> rusqlite::Result<Transaction<'_>> {
     loop {
         match Transaction::new_unchecked(db, TransactionBehavior::Immediate) {
@@ -242,7 +242,7 @@ fn is_busy(error: &rusqlite::Error) -> bool {
     error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
 }
 
-/// What a transaction has written.
+/// Outcome of a transaction.
 struct Written {
     /// Number of the commit before.
     before: u64,
@@ -264,7 +264,7 @@ fn write(
     let mut tx = Tx::new(db, head, shared.history());
     tasks.iter_mut().try_for_each(|task| task.execute(&mut tx))?;
     let now = tx.now.unwrap_or(last_at);
-    // Activity is saved often; logins are occasions enough.
+    // Activity is saved often; a step with each login suffices.
     let is_step = !is_volatile || tasks.is_empty();
     let is_unfinished = is_step.then(|| tx.step(progress, now)).transpose()?;
     if tx.has_changed {

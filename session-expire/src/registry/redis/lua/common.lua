@@ -1,7 +1,7 @@
 -- Functions that all writing scripts share. Arguments are texts, because cjson would round numbers.
 --
--- A `user` is the hash of a user id, an `entry` is the name of a record after three letters of its
--- public id, and a class is a range of scores in the index of a user; see mod.rs.
+-- A `user` is the hash of a user id. An `entry` is three letters of a public id, followed by the
+-- name of the record. A class is a range of scores in the index of a user; see mod.rs.
 local tag, open_list, ended_list, due_list, ends = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local former_list = KEYS[6]
 local args = cjson.decode(ARGV[1])
@@ -77,8 +77,8 @@ local function is_readable(record)
   return record.id and record.hash and tonumber(record.login) and tonumber(record.seen)
 end
 
--- Returns the end of the first call of `end_everyone` after the generation `number`. Of calls that
--- are no longer remembered, it returns the oldest remembered one.
+-- Returns the end by the first call of `end_everyone` after the generation `number`. If that call
+-- is no longer remembered, returns the oldest remembered end.
 local function end_after(number)
   local call = math.max(number + 1, generation - REMEMBERED_ENDS + 1)
   return parse(redis.call('HGET', ends, text_of(call)))
@@ -97,7 +97,7 @@ local function read(name)
   return record, render(record)
 end
 
--- Returns the text of a record for a list. A record that cannot be read is returned as it is, so that
+-- Returns the text of a record for a list. A record that cannot be read is returned unchanged, and
 -- the reader logs it.
 local function read_listed(name)
   local _, text = read(name)
@@ -140,15 +140,15 @@ local function keep(user, retention)
   longest_retention = math.max(longest_retention, retention)
 end
 
--- Sets the time at which a later purge looks at the entry.
+-- Sets the time at which the entry is due for a purge.
 local function schedule(user, entry, at)
   redis.call('ZADD', due_list, at, entry)
   keep(user, at - now)
 end
 
--- Extends the expiry of the keys, which is the retention of users that do not come back. Scripts
--- call it last. A record may stay in the history after it was due. One more day makes most later
--- calls unnecessary.
+-- Extends the expiry of the keys, which deletes the records of users who do not return. Scripts
+-- call it last. A record that is due may still move to the history, so `history_age` is added. One
+-- more day makes most later calls unnecessary.
 local function extend_expiry()
   if longest_retention <= 0 and not next(touched_users) then return end
   local needed = math.min(math.max(longest_retention, 0) + history_age, CENTURY)

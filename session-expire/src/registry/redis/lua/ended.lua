@@ -28,7 +28,7 @@ local function limit_tombstones(user)
   end
 end
 
--- Keeps entries for their reason only.
+-- Turns entries into tombstones.
 local function add_tombstones(user, entries, at)
   local scores, due = {}, {}
   for _, entry in ipairs(entries) do
@@ -56,7 +56,7 @@ local function prune_history(user)
   if surplus > 0 then leave_history(user, members(user, HISTORY, nil, nil, surplus)) end
 end
 
--- Removes an open record from its indexes if it cannot be read. Its erasure must still find it.
+-- Moves an open record that cannot be read to the tombstones, where an erasure finds it.
 local function set_unreadable_aside(user, entry)
   remove_from_open(user, { entry })
   add_tombstones(user, { entry }, now + history_age)
@@ -93,7 +93,7 @@ local function release(name)
   if reservation.hash then redis.call('ZREM', index_key(reservation.hash), RESERVED .. name) end
 end
 
--- Closes adoption for a user. The name of the field is a hash, also after an erasure.
+-- Closes adoption for a user. The name of the field is a hash, because it remains after an erasure.
 local function close_adoption(user, deadline)
   local name = 'a:' .. user
   local former = redis.call('HGET', tag, name)

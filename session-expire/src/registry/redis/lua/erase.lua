@@ -11,8 +11,8 @@ for _, class in ipairs({ COUNTED, UNCOUNTED, HISTORY, TOMBSTONE }) do
   end
 end
 
--- Closes adoption, because the tombstones of adopted sessions are deleted, too. This comes first:
--- a key that becomes empty would lose its expiry.
+-- Closes adoption, because the tombstones of adopted sessions are deleted, too. This comes first,
+-- because a key that becomes empty loses its expiry.
 if adopted_until > 0 then close_adoption(args.user, text_of(adopted_until)) end
 for _, name in ipairs(members(args.user, RESERVED)) do release(name) end
 for _, entry in ipairs(erased) do delete(args.user, entry) end

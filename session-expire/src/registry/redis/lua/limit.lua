@@ -2,7 +2,7 @@
 local limit = tonumber(args.limit)
 local LAST = 9223372036854775807
 
--- Number of expired sessions among which the oldest are found.
+-- Number of expired sessions to compare by age when the oldest are selected.
 local COMPARED = 200
 
 local function expired_since(start, timeout)
@@ -28,7 +28,7 @@ local function expired_sessions(user, except, count)
   return found
 end
 
--- Returns how many slots of `user` are reserved for other logins than that with the name `except`.
+-- Returns how many slots of `user` are reserved for logins other than `except`.
 local function count_reservations(user, except)
   local reserved = count(user, RESERVED, now + 1)
   return read_reservation(except) and reserved - 1 or reserved
@@ -47,8 +47,8 @@ local function active_sessions(user, except)
   return active
 end
 
--- If one more session is refused, returns the word `refused` and the active sessions. Only a user
--- whose slots are all taken pays for reading the records.
+-- Returns `refused` and the active sessions if the limit refuses one more session. Reads records
+-- only if all slots of the user are taken.
 local function refused_outcome(user, except)
   if args.overflow ~= 'refuse' then return end
   local reserved = count_reservations(user, args.name)
@@ -59,7 +59,7 @@ local function refused_outcome(user, except)
   return active
 end
 
--- Sorts expired sessions by their age, and deletes all but the first `count`.
+-- Sorts expired sessions by age, and truncates the list to `count` entries.
 local function sort_by_age(user, class, entries, count)
   local age = {}
   for _, entry in ipairs(entries) do
@@ -72,8 +72,8 @@ local function sort_by_age(user, class, entries, count)
   for i = #entries, count + 1, -1 do entries[i] = nil end
 end
 
--- Returns the sessions to end so that `surplus` slots become free: expired ones first, then the
--- oldest or the least recently used. Only their records are read later.
+-- Returns the sessions to end to free `surplus` slots: expired ones first, then the oldest or the
+-- least recently used. Only the records of these sessions are read later.
 local function select_victims(user, except, surplus)
   if surplus <= 0 then return {} end
   local class = args.overflow == 'least_recent' and SEEN or COUNTED
@@ -88,7 +88,7 @@ local function select_victims(user, except, surplus)
   return victims
 end
 
--- Ends sessions: expired ones for their own reason.
+-- Ends sessions, expired ones for the reason of their expiry.
 local function end_victims(ended, user, victims)
   for _, entry in ipairs(victims) do
     local record = read(name_of(entry))

@@ -1,7 +1,7 @@
 -- Returns a page of the records of one user: the earliest login time of the page, and the texts of
 -- all records since then. The time is empty if there are no earlier records.
 --
--- It writes only after `end_everyone`: the sessions that it has ended must leave the open ones.
+-- It writes only after `end_everyone`, to move the ended sessions to the history.
 if not is_settled(args.user) then
   allow_when_full()
   settle(args.user)

@@ -1,6 +1,6 @@
--- Open sessions, and their places in the indexes.
+-- Open sessions and their index entries.
 
--- Returns when an open record leaves the open records, and the reason of its end then.
+-- Returns when an unused record moves to the history, and the reason of its end.
 local function departure(record)
   local function longest(timeout)
     return tonumber(record['longest_' .. timeout] or record[timeout])
@@ -25,7 +25,7 @@ local function expiry(record)
   return idle_end or absolute_end
 end
 
--- Returns a number made of a public id. Different ids may have the same number.
+-- Returns a number derived from a public id. Different ids may have the same number.
 local function id_number(id)
   local number = 0
   for i = 1, 7 do number = number * 64 + (string.byte(id, i) or 0) % 64 end

@@ -1,4 +1,4 @@
--- Sessions that `end_everyone` has ended, and what is due in the tag.
+-- Retention: sessions that `end_everyone` has ended, and entries of the tag that are due.
 
 local function index_generation(user)
   local marker = redis.call('ZSCORE', index_key(user), GENERATION)
@@ -12,7 +12,8 @@ local function is_settled(user)
 end
 
 -- Moves the sessions that `end_everyone` has ended into the history, and releases the slots of
--- reservations. The reservations stay until their deadlines, because their logins are void.
+-- reservations. The reservations stay until their deadlines, because a commit must find that its
+-- login is void.
 local function settle(user)
   if is_settled(user) then return end
   local key, ended_at = index_key(user), tonumber(end_after(index_generation(user)).ended)
@@ -46,7 +47,8 @@ local function purge_record(entry)
   local name = name_of(entry)
   local record = read(name)
   if not record then
-    -- The index of its user is not known. The entry is removed there when it is found.
+    -- The user of the record is unknown. A later operation on the user removes the entry from the
+    -- index.
     for _, list in ipairs(ALL_LISTS) do redis.call('ZREM', list, entry) end
     redis.call('HDEL', tag, name, 'd:' .. name)
     return
@@ -72,7 +74,8 @@ local function purge_record(entry)
   end
 end
 
--- Does what is due in the tag, at most 50 entries per call: a request must not wait for thousands.
+-- Handles the entries of the tag that are due, at most 50 per call: a request must not wait for
+-- thousands.
 local function purge()
   for _, entry in ipairs(redis.call('ZRANGEBYSCORE', due_list, '-inf', args.at, 'LIMIT', 0, 50)) do
     local kind = string.sub(entry, 1, 2)

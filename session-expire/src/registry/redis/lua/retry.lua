@@ -1,4 +1,4 @@
--- Records that the first attempt of an operation has ended, whose response was lost.
+-- Records that were ended by the first attempt of an operation, whose response was lost.
 
 -- Returns true if the first attempt of this operation may have ended the record.
 local function was_ended_by_this_operation(record)
@@ -11,7 +11,7 @@ local function was_ended_by_this_operation(record)
 end
 
 -- Adds the records of `user` that the first attempt has ended. They are found by the time at which
--- they are due: in the history or as tombstones.
+-- they are due, in the history or as tombstones.
 local function add_ended_by_first_attempt(ended, user, is_target)
   if not is_retry then return end
   local is_added = {}

@@ -1,4 +1,4 @@
-//! State of the registry as a whole: commits, generations and the latest time.
+//! State of the whole registry: commits, generations and the latest time.
 //!
 //! Every transaction reads it first; a transaction that changes the file writes it.
 
@@ -23,7 +23,7 @@ pub(crate) struct Head {
     pub(crate) latest_at: Timestamp,
     /// After the clock was set back, the time to which later times must be set back.
     pub(crate) correct_to: Option<Timestamp>,
-    /// History limit that all users comply with; `None` if there is none.
+    /// History limit that was applied to all users; `None` if there is none.
     pub(crate) history_limit: Option<u32>,
     pub(crate) generations: Generations,
 }
@@ -33,7 +33,7 @@ pub(crate) struct Head {
 pub(crate) struct Generations {
     /// Number of calls. A record of a lower generation has ended.
     pub(crate) current: u64,
-    /// The last generation that a call ended, with that end; in ascending order.
+    /// Last generation that each call ended, with the end, in ascending order.
     ends: Vec<(u64, Ended)>,
 }
 

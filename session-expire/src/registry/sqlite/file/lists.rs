@@ -1,9 +1,10 @@
 //! Lists and exports.
 //!
-//! An index has the order of a list, so a page costs by its rows. Conditions without an index are
-//! checked row by row, in batches: a long scan does not keep the write-ahead log from being reused.
+//! Each list has an index in its order, so the cost of a page depends on its rows. Conditions
+//! without an index are checked row by row. A list is one transaction, so all its records are of
+//! the same moment.
 
-use rusqlite::{Connection, Row, Transaction, named_params};
+use rusqlite::{Connection, named_params};
 
 use super::{
     head::Head,
@@ -17,43 +18,31 @@ use crate::{
     time::Timestamp,
 };
 
-/// Maximum number of rows that one transaction reads for a list of all users.
+/// Number of rows after which a list checks whether it was cancelled.
 const BATCH: usize = 1_000;
 
-/// Part of the records: each has an index of its own.
+/// Part of the records that has its own index.
 #[derive(Debug, Clone, Copy)]
 enum Part {
-    /// Rows without an end. Some of their sessions may have ended nevertheless.
+    /// Rows without an end, although some of their sessions may have ended.
     Open,
     History,
 }
 
-/// Lists records, newest login first. `is_cancelled` is called between two batches.
+/// Lists records, newest login first. A list whose outcome is no longer awaited is cancelled.
 pub(crate) fn list(
     db: &Connection,
     query: &Query,
     is_cancelled: impl Fn() -> bool,
 ) -> rusqlite::Result<Vec<SessionRecord>> {
-    if query.user.is_some() {
-        // All records of one user are from the same moment.
-        let transaction = db.unchecked_transaction()?;
-        return scan_parts(&transaction, query, usize::MAX, is_cancelled);
-    }
-    scan_parts(db, query, BATCH, is_cancelled)
-}
-
-fn scan_parts(
-    db: &Connection,
-    query: &Query,
-    batch: usize,
-    is_cancelled: impl Fn() -> bool,
-) -> rusqlite::Result<Vec<SessionRecord>> {
+    let transaction = db.unchecked_transaction()?;
+    let head = Head::read(&transaction)?;
     let mut records = vec![];
-    if query.ended != Some(true) || has_unwritten_ends(db)? {
-        records.extend(scan(db, query, Part::Open, batch, &is_cancelled)?);
+    if query.ended != Some(true) || has_unwritten_ends(&transaction)? {
+        records.extend(scan(&transaction, query, Part::Open, &head, &is_cancelled)?);
     }
     if query.ended != Some(false) {
-        records.extend(scan(db, query, Part::History, batch, &is_cancelled)?);
+        records.extend(scan(&transaction, query, Part::History, &head, &is_cancelled)?);
     }
     Ok(query.paginate(records))
 }
@@ -73,29 +62,31 @@ fn scan(
     db: &Connection,
     query: &Query,
     part: Part,
-    batch: usize,
+    head: &Head,
     is_cancelled: impl Fn() -> bool,
 ) -> rusqlite::Result<Vec<SessionRecord>> {
-    let (mut found, mut cursor) = (vec![], start(query));
-    let limit = query.limit.unwrap_or(usize::MAX);
-    while found.len() < limit && !is_cancelled() {
-        let mut rows = 0;
-        let from = cursor.clone();
-        scan_batch(db, query, part, batch, &from, |head, row| {
-            rows += 1;
-            cursor = (row.get(4)?, row.get(1)?);
-            let record = readable(read_record(row))?.map(|record| settled(record, head));
-            found.extend(record.filter(|record| query.matches(record)));
-            Ok(found.len() < limit)
-        })?;
-        if rows < batch {
+    let (at, id) = start(query);
+    let mut select = db.prepare_cached(&list_sql(part, query.user.is_some()))?;
+    let mut rows = select.query(named_params! {
+        ":user": query.user.as_deref(),
+        ":at": at,
+        ":id": id,
+        ":from": query.from.map_or(i64::MIN, Timestamp::as_millis),
+    })?;
+    let (mut found, mut read) = (vec![], 0);
+    while found.len() < query.limit.unwrap_or(usize::MAX) {
+        read += 1;
+        if read % BATCH == 0 && is_cancelled() {
             break;
         }
+        let Some(row) = rows.next()? else { break };
+        let record = readable(read_record(row))?.map(|record| settled(record, head));
+        found.extend(record.filter(|record| query.matches(record)));
     }
     Ok(found)
 }
 
-/// Returns the record as it is after ends that are not in its row yet.
+/// Returns the record with an end that is not in its row yet.
 fn settled(mut record: SessionRecord, head: &Head) -> SessionRecord {
     end_by_generation(&mut record, &head.generations);
     end_if_due(&mut record, head.last_at);
@@ -112,35 +103,6 @@ fn start(query: &Query) -> Cursor {
     after.into_iter().chain(before).min().unwrap_or((i64::MAX, String::new()))
 }
 
-/// Calls `each` with the next rows after `cursor` until it returns `false`.
-fn scan_batch(
-    db: &Connection,
-    query: &Query,
-    part: Part,
-    batch: usize,
-    cursor: &Cursor,
-    mut each: impl FnMut(&Head, &Row<'_>) -> rusqlite::Result<bool>,
-) -> rusqlite::Result<()> {
-    let transaction = db.is_autocommit().then(|| db.unchecked_transaction()).transpose()?;
-    let head = Head::read(db)?;
-    let mut select = db.prepare_cached(&list_sql(part, query.user.is_some()))?;
-    let mut rows = select.query(named_params! {
-        ":user": query.user.as_deref(),
-        ":at": cursor.0,
-        ":id": cursor.1,
-        ":from": query.from.map_or(i64::MIN, Timestamp::as_millis),
-        ":limit": i64::try_from(batch).unwrap_or(i64::MAX),
-    })?;
-    while let Some(row) = rows.next()? {
-        if !each(&head, row)? {
-            break;
-        }
-    }
-    drop(rows);
-    drop(select);
-    transaction.map_or(Ok(()), Transaction::finish)
-}
-
 /// Returns the SQL of a list. It names the same parameters for every query.
 fn list_sql(part: Part, of_user: bool) -> String {
     let user = if of_user { "user = :user" } else { ":user IS NULL" };
@@ -153,7 +115,7 @@ fn list_sql(part: Part, of_user: bool) -> String {
     format!(
         "SELECT {} FROM sessions INDEXED BY {index}
          WHERE {part} AND {user} AND (logged_in_at, id) < (:at, :id) AND logged_in_at >= :from
-         ORDER BY logged_in_at DESC, id DESC LIMIT :limit",
+         ORDER BY logged_in_at DESC, id DESC",
         record_columns!()
     )
 }
@@ -166,7 +128,7 @@ pub(crate) fn statements() -> impl Iterator<Item = String> {
         .flat_map(|part| [true, false].map(|of_user| list_sql(part, of_user)))
 }
 
-/// Logs a row that cannot be read. It does not fail the list.
+/// Logs and skips a row that cannot be read.
 fn readable<T>(row: rusqlite::Result<T>) -> rusqlite::Result<Option<T>> {
     match row {
         Ok(row) => Ok(Some(row)),

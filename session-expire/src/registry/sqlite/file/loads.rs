@@ -19,14 +19,14 @@ use crate::{
     },
 };
 
-/// Session that was loaded, with the last commit before.
+/// Loaded session, with the last commit before the load.
 pub(crate) struct Loaded {
     pub(crate) session: StoredSession,
     pub(crate) commit: u64,
     pub(crate) writer: i64,
 }
 
-/// Returns the SQL that loads a session and the last commit before.
+/// Returns the SQL that loads a session and the last commit.
 macro_rules! load_sql {
     ($count:expr) => {
         concat!(

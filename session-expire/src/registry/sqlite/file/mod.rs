@@ -36,7 +36,7 @@ const LONG_BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const READ_BUSY_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Locked while this process opens a file. Closing a handle of a file releases all locks that the
-/// process has on it, so a file must not be created while another thread opens it.
+/// process has on it. A file must therefore not be created while another thread opens it.
 static OPENING: Mutex<()> = Mutex::new(());
 
 /// Open file with the current schema.
@@ -122,15 +122,15 @@ fn prepare(path: &Path) -> Result<Connection, SqliteError> {
         }
     }
     if lock.is_some() {
-        // It is not used any more. An older version refuses the migrated file.
+        // The lock is no longer needed: an older version refuses the migrated file.
         let _ = fs::remove_file(lock_path(path));
     }
     set_durability(&db).map_err(classify)?;
     Ok(db)
 }
 
-/// Acquires the lock of an older version, which does not share the file, for as long as the
-/// migration takes. Returns `None` if the file needs no such lock.
+/// Acquires the lock of an older version, which does not share the file, for the duration of the
+/// migration. Returns `None` if the file needs no such lock.
 fn lock_of_older_version(db: &Connection, path: &Path) -> Result<Option<File>, SqliteError> {
     let classify = |source| SqliteError::opening(path.to_owned(), source);
     if schema::version(db).map_err(classify)? != EXCLUSIVE_VERSION {
@@ -159,6 +159,9 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     db.busy_timeout(LONG_BUSY_TIMEOUT)?;
     // Larger than the number of statements in this crate, so each is compiled only once.
     db.set_prepared_statement_cache_capacity(64);
+    // Data of ended sessions and of erased users must not remain in free pages, even after a
+    // migration.
+    db.pragma_update(None, "secure_delete", true)?;
     // Otherwise SQLite compiles a statement again when the values of its parameters change.
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     Ok(db)
@@ -177,10 +180,8 @@ fn set_durability(db: &Connection) -> rusqlite::Result<()> {
     // On macOS a plain sync leaves the data in the disk's cache. Elsewhere both have no effect.
     db.pragma_update(None, "fullfsync", true)?;
     db.pragma_update(None, "checkpoint_fullfsync", true)?;
-    // Data of ended sessions and of erased users must not stay in free pages.
-    db.pragma_update(None, "secure_delete", true)?;
     db.pragma_update(None, "wal_autocheckpoint", MAX_PAGES)?;
-    // The writer waits for locks by itself.
+    // The writer has its own loop that waits for locks.
     db.busy_timeout(Duration::ZERO)
 }
 

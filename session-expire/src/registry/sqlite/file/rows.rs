@@ -142,7 +142,7 @@ pub(crate) fn read_ended(row: &Row<'_>, first: usize) -> rusqlite::Result<Ended>
     })
 }
 
-/// Reads the part of an open, counted record by which the session limit decides: `key_hash`,
+/// Reads the part of an open, counted record that the session limit needs: `key_hash`,
 /// `logged_in_at`, `authenticated_at`, `last_seen`, `idle_ms`, `absolute_ms`, `id`.
 pub(crate) fn read_open(
     row: &Row<'_>,

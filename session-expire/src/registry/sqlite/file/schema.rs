@@ -1,8 +1,8 @@
 //! Schema of the file, and its migrations.
 //!
 //! A published migration never changes. Opening a file applies the migrations that it lacks. A
-//! process that has the file open goes on with its statements, so a migration keeps the columns
-//! that the statements of the previous version use.
+//! process that has the file open continues to run its statements. A migration therefore keeps the
+//! columns that the statements of the previous version use.
 
 use rusqlite::{Connection, TransactionBehavior};
 use sha2::{Digest, Sha256};
@@ -26,7 +26,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     },
 ];
 
-/// Version of a file that one process at a time uses, under a lock file.
+/// Schema version whose file only one process uses at a time, under a lock file.
 pub(crate) const EXCLUSIVE_VERSION: i64 = 1;
 
 const VERSION_1: &str = "
@@ -93,7 +93,7 @@ const VERSION_1: &str = "
         FROM sessions WHERE in_history = 1;
 ";
 
-/// The sessions are copied, because a column that is added would be behind the session data.
+/// The sessions are copied, because an added column would be stored after the session data.
 const VERSION_2: &str = "
     DROP VIEW session_history;
     DROP TABLE renewed_keys;
@@ -248,7 +248,7 @@ pub(crate) fn user_hash(user: &str) -> String {
 pub(crate) enum SchemaStatus {
     /// Schema of this version of the crate.
     Current,
-    /// Schema of an older version of the crate: this migration comes next.
+    /// Schema of an older version of the crate, with the number of the next migration.
     Lacks(usize),
     /// Schema of another program.
     Foreign,

@@ -16,7 +16,7 @@ use crate::{
     time::Timestamp,
 };
 
-/// Conditions of the partial indexes that name the user. Together they include every row.
+/// Conditions of the partial indexes by user. Together they cover every row.
 pub(crate) const PARTS: [&str; 3] =
     ["ended_at IS NULL", "in_history = 1 AND ended_at IS NOT NULL", "in_history = 0"];
 
@@ -133,7 +133,7 @@ pub(crate) fn check_again(db: &Connection, seq: i64, at: Timestamp) -> rusqlite:
     Ok(())
 }
 
-/// Renames the key of an open record. Its state so far stays under the old key as a tombstone.
+/// Renames the key of an open record. Its previous state stays under the old key as a tombstone.
 pub(crate) fn rotate(
     db: &Connection,
     seq: i64,
@@ -193,7 +193,8 @@ pub(crate) fn release(db: &Connection, key: &RecordKey) -> rusqlite::Result<usiz
     db.prepare_cached(sql)?.execute([key.expose()])
 }
 
-/// Deletes all rows of `user`, and returns the number of its records. A rotated key is no record.
+/// Deletes all rows of `user`, and returns the number of its records. The tombstone of a rotated
+/// key does not count.
 pub(crate) fn erase(db: &Connection, user: &str) -> rusqlite::Result<u64> {
     db.execute("DELETE FROM reservations WHERE user_hash = ?1", [user_hash(user)])?;
     let mut count = 0;

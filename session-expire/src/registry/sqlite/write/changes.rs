@@ -52,7 +52,7 @@ pub(crate) fn is_activity(update: &SessionUpdate) -> bool {
         && data.is_empty()
 }
 
-/// Corrects times that are ahead of `now`, if there can be any.
+/// Starts to correct times that are ahead of `now`, if there may be any.
 pub(crate) fn correct_times(tx: &mut Tx<'_>, now: Timestamp) {
     tx.at(now);
     if now.plus(MAX_SKEW) < tx.head.latest_at {

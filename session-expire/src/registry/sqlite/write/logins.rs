@@ -83,8 +83,8 @@ impl Tx<'_> {
         Ok(committed.map(|committed| SessionRecord::clone(&committed.session.record)))
     }
 
-    /// Returns the sessions that compete with `login` for slots. If a slot is free it returns none
-    /// without reading the rows, of which a user may have many.
+    /// Returns the sessions that compete with `login` for slots. If a slot is free, it returns none
+    /// without reading the rows, because a user may have many.
     fn other_sessions(
         &self,
         login: &NewLogin,

@@ -1,4 +1,4 @@
-//! Operations that change the file, each within a transaction of the writer.
+//! Operations that change the file, within transactions of the writer.
 //!
 //! They decide on the rows that they read in the same transaction, so several processes can share
 //! the file. The rules are those of [`SessionLimit`](crate::session::limit::SessionLimit),

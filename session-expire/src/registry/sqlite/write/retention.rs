@@ -1,6 +1,6 @@
 //! Retention: ends that are due, the history, tombstones, and times after the clock was set back.
 //!
-//! Every transaction of a login does a small step; the writer does more of them while it is idle.
+//! Each login transaction does a small step. The writer does more steps while it is idle.
 
 use rusqlite::{Connection, Params};
 
@@ -22,7 +22,7 @@ const STEP: i64 = 100;
 /// Number of rows whose times one step checks after the clock was set back.
 const CHECKED_ROWS: i64 = 2_000;
 
-/// Position of tasks that take several steps.
+/// Progress of work that takes several steps.
 #[derive(Debug, Default)]
 pub(in crate::registry::sqlite) struct Progress {
     /// Last user whose history complies with a new limit.
@@ -136,7 +136,7 @@ impl Tx<'_> {
         let (limit, applied) = (self.history.limit, self.head.history_limit);
         let Some(limit) = limit.filter(|limit| applied.is_none_or(|applied| *limit < applied))
         else {
-            // Later sessions comply with the limit of this registry only, which is higher.
+            // Sessions that end later comply only with the limit of this registry, which is higher.
             self.has_changed |= limit != applied;
             self.head.history_limit = limit;
             return Ok(false);
@@ -158,8 +158,8 @@ impl Tx<'_> {
         Ok(true)
     }
 
-    /// Sets times back that are later than the clock, which was set back. Otherwise unused sessions
-    /// would stay active until the clock reaches those times.
+    /// Corrects times that are in the future after the clock was set back. Otherwise unused
+    /// sessions would stay active until the clock reaches those times.
     fn correct_times(&mut self, progress: &mut Progress) -> rusqlite::Result<bool> {
         if progress.correct_to != self.head.correct_to {
             (progress.correct_to, progress.corrected_row) = (self.head.correct_to, 0);

@@ -9,7 +9,7 @@ use std::fmt::{Display, Write};
 
 use serde_json::value::RawValue;
 
-use super::error::OperationError;
+use crate::registry::redis::error::OperationError;
 use crate::session::data::{DataChanges, SessionData, StoredMessage};
 
 /// Item of stored data or of changes.
@@ -20,7 +20,7 @@ struct DataItem<'a> {
 }
 
 /// Returns session data in its stored form; empty without data.
-pub(super) fn to_text(data: &SessionData) -> String {
+pub(crate) fn to_text(data: &SessionData) -> String {
     let mut text = String::with_capacity(data.bytes() + 16);
     data.entries().for_each(|(name, json)| push(&mut text, 'e', name, json.get()));
     push_messages(&mut text, data.messages());
@@ -29,7 +29,7 @@ pub(super) fn to_text(data: &SessionData) -> String {
 
 /// Returns changes in the order in which [`SessionData::apply`] applies them; `None` without
 /// changes.
-pub(super) fn changes_to_text(changes: &DataChanges) -> Option<String> {
+pub(crate) fn changes_to_text(changes: &DataChanges) -> Option<String> {
     let mut text = String::new();
     changes.removed.iter().for_each(|name| push(&mut text, 'r', name, ""));
     changes.set.iter().for_each(|(name, json)| push(&mut text, 'e', name, json.get()));
@@ -39,7 +39,7 @@ pub(super) fn changes_to_text(changes: &DataChanges) -> Option<String> {
 }
 
 /// Parses stored session data.
-pub(super) fn from_bytes(bytes: &[u8]) -> Result<SessionData, OperationError> {
+pub(crate) fn from_bytes(bytes: &[u8]) -> Result<SessionData, OperationError> {
     let mut remaining = std::str::from_utf8(bytes).map_err(|_| OperationError::Response)?;
     let (mut entries, mut messages) = (vec![], vec![]);
     while !remaining.is_empty() {

@@ -1,9 +1,11 @@
 //! Connection to the server: one for all requests of the process, replaced after a failure.
 //!
-//! `ConnectionManager` of redis-rs cannot replace it: it keeps a connection to a primary that has
-//! become a replica; after a silent failure, such as a power failure of the server, it waits up to 15
-//! minutes for the kernel, and then a minute between two attempts; and it runs on the event loop of
-//! the worker that connects.
+//! `ConnectionManager` of redis-rs does not suffice:
+//!
+//! - It does not leave a primary that has become a replica.
+//! - After a silent failure, such as a power failure of the server, it waits up to 15 minutes for
+//!   the kernel. Then it waits a minute between two attempts.
+//! - It runs on the event loop of the worker that connects.
 
 use std::{
     io,
@@ -17,13 +19,11 @@ use redis::{
 };
 use tokio::sync::watch;
 
-use super::{
-    cache::Cache, error::RedisConnectError, io_thread::IoThread, retry::PAUSE,
-    server_clock::ServerClock,
-};
+use super::{clock::ServerClock, io_thread::IoThread, retry::PAUSE};
+use crate::registry::redis::{cache::Cache, error::RedisConnectError};
 
 /// Time to wait for the server when an application starts.
-pub(super) const START_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const START_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Maximum time of one attempt to reconnect. It does not depend on the timeout of operations,
 /// because a handshake takes several round trips.
@@ -31,9 +31,9 @@ const RECONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Connection with its number, counted from 1.
 #[derive(Clone)]
-pub(super) struct NumberedConnection {
-    pub(super) number: u64,
-    pub(super) connection: MultiplexedConnection,
+pub(crate) struct NumberedConnection {
+    pub(crate) number: u64,
+    pub(crate) connection: MultiplexedConnection,
     opened_at: Instant,
 }
 
@@ -41,17 +41,17 @@ pub(super) struct NumberedConnection {
 type Connected = Result<NumberedConnection, RedisError>;
 
 /// Connection to a server, which reconnects.
-pub(super) struct Connection {
+pub(crate) struct Connection {
     client: Client,
     io: Arc<IoThread>,
     state: Mutex<ConnectionState>,
     /// Cache that the server invalidates over this connection.
-    pub(super) cache: Option<Arc<Cache>>,
+    pub(crate) cache: Option<Arc<Cache>>,
     /// How many replicas must acknowledge a login or an end.
-    pub(super) replicas: AtomicU32,
+    pub(crate) replicas: AtomicU32,
     /// Second connection, for acknowledged scripts.
-    pub(super) acknowledging: OnceLock<Arc<Self>>,
-    pub(super) clock: ServerClock,
+    pub(crate) acknowledging: OnceLock<Arc<Self>>,
+    pub(crate) clock: ServerClock,
 }
 
 #[derive(Default)]
@@ -64,7 +64,7 @@ struct ConnectionState {
 }
 
 impl Connection {
-    pub(super) async fn open(
+    pub(crate) async fn open(
         client: Client,
         cache: Option<Arc<Cache>>,
     ) -> Result<Arc<Self>, RedisConnectError> {
@@ -84,17 +84,17 @@ impl Connection {
     }
 
     /// Runs a task on the thread of the connection.
-    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         self.io.spawn(task);
     }
 
     /// Returns another connection to the same server.
-    pub(super) fn second(&self) -> Self {
+    pub(crate) fn second(&self) -> Self {
         Self::new(self.client.clone(), Arc::clone(&self.io), None)
     }
 
     /// Returns the address of the server, without user and password.
-    pub(super) fn address(&self) -> String {
+    pub(crate) fn address(&self) -> String {
         let info = self.client.get_connection_info();
         let (address, database) = (info.addr(), info.redis_settings().db());
         match address {
@@ -109,7 +109,7 @@ impl Connection {
     /// # Cancel safety
     ///
     /// If a request is dropped, the task that connects continues for the next request.
-    pub(super) async fn get_or_connect(self: &Arc<Self>) -> Connected {
+    pub(crate) async fn get_or_connect(self: &Arc<Self>) -> Connected {
         match self.current() {
             Some(current) => Ok(current),
             // Boxed, because a rare case must not make the future of every request larger.
@@ -182,19 +182,19 @@ impl Connection {
     }
 
     /// Returns the number of the newest connection.
-    pub(super) fn number(&self) -> u64 {
+    pub(crate) fn number(&self) -> u64 {
         self.state().opened
     }
 
     /// Discards the failed connection with this number.
-    pub(super) fn discard(&self, number: u64) {
+    pub(crate) fn discard(&self, number: u64) {
         let mut state = self.state();
         state.current = state.current.take().filter(|current| current.number != number);
     }
 
-    /// Discards the connection with this number, because it leads to a replica. A new connection
-    /// stays for a while: without a primary, every command would replace it.
-    pub(super) fn discard_replica(&self, number: u64) {
+    /// Discards the connection with this number, which leads to a replica. A connection younger
+    /// than [`PAUSE`] stays: without a primary, every command would replace it.
+    pub(crate) fn discard_replica(&self, number: u64) {
         let is_new = |current: &NumberedConnection| current.opened_at.elapsed() < PAUSE;
         if !self.current().as_ref().is_some_and(is_new) {
             self.discard(number);
@@ -214,12 +214,12 @@ fn with_notifications(client: &Client) -> Result<Client, RedisConnectError> {
     client.map_err(|error| RedisConnectError::Url(error.into()))
 }
 
-/// Selects the implementation of cryptography, unless the application has selected one. rustls
-/// panics without it.
+/// Installs the `CryptoProvider` of ring unless the application has installed one. rustls panics
+/// without a provider.
 fn install_crypto_provider() {
     #[cfg(feature = "redis-tls")]
     if rustls::crypto::CryptoProvider::get_default().is_none() {
-        // Fails if another thread has just selected one.
+        // Fails if another thread has just installed one.
         let _ = rustls::crypto::ring::default_provider().install_default();
     }
 }

@@ -1,28 +1,27 @@
 //! Changes that replicas acknowledge before the operation completes.
 //!
 //! `WAIT` blocks its connection until the replicas have the last change of that connection. These
-//! changes therefore have a connection of their own: loads never wait for a replica.
+//! changes therefore use a separate connection, and loads never wait for a replica.
 
 use std::sync::{Arc, atomic::Ordering};
 
 use redis::{Cmd, Pipeline, RedisError, Value};
 use tokio::time::Instant;
 
-use super::{
-    connection::Connection,
+use super::{connection::Connection, retry::Retry};
+use crate::registry::redis::{
     error::OperationError,
-    retry::Retry,
     script::{CANCEL, COMMIT, END, END_EVERYONE, ENFORCE_LIMIT, ERASE, ROTATE, Script},
 };
 
 impl Connection {
     /// Sets how many replicas must acknowledge a login or an end.
-    pub(super) fn set_replicas(&self, replicas: u32) {
+    pub(crate) fn set_replicas(&self, replicas: u32) {
         self.replicas.store(replicas, Ordering::Relaxed);
     }
 
-    /// Returns how many replicas must acknowledge this script; `None` without waiting.
-    pub(super) fn replicas(&self, script: &Script) -> Option<u32> {
+    /// Returns how many replicas must acknowledge this script; `None` if it does not wait for any.
+    pub(crate) fn replicas(&self, script: &Script) -> Option<u32> {
         let acknowledged = [&COMMIT, &CANCEL, &ROTATE, &END, &ENFORCE_LIMIT, &END_EVERYONE, &ERASE];
         let replicas = self.replicas.load(Ordering::Relaxed);
         let is_acknowledged = |_: &u32| acknowledged.iter().any(|one| one.hash == script.hash);
@@ -30,27 +29,27 @@ impl Connection {
     }
 
     /// Returns the connection for acknowledged scripts.
-    pub(super) fn acknowledging(&self) -> &Arc<Self> {
+    pub(crate) fn acknowledging(&self) -> &Arc<Self> {
         self.acknowledging.get_or_init(|| Arc::new(self.second()))
     }
 }
 
-/// Returns a script and commands that wait for replicas.
-pub(super) fn acknowledged(script: Cmd, key: &str, wait: Wait) -> Pipeline {
+/// Returns a pipeline that runs a script and waits for replicas.
+pub(crate) fn acknowledged(script: Cmd, key: &str, wait: Wait) -> Pipeline {
     let mut pipeline = redis::pipe();
     pipeline.add_command(script);
-    // A script may change nothing, because an earlier attempt has run. `WAIT` then needs another
-    // write of this connection, which follows that of the earlier attempt.
+    // If an earlier attempt has run, the script changes nothing. `WAIT` covers only writes of its
+    // own connection, so it needs this write, which follows that of the earlier attempt.
     pipeline.cmd("SET").arg(format!("{key}:wait")).arg("").arg("PX").arg(1_000);
     pipeline.cmd("WAIT").arg(wait.replicas).arg(wait.millis());
     pipeline
 }
 
-/// How many replicas must have a change, and the time at which the operation must be complete.
+/// Number of replicas that must have a change, and the deadline of the operation.
 #[derive(Clone, Copy)]
-pub(super) struct Wait {
-    pub(super) replicas: u32,
-    pub(super) end: Instant,
+pub(crate) struct Wait {
+    pub(crate) replicas: u32,
+    pub(crate) end: Instant,
 }
 
 impl Wait {
@@ -63,7 +62,7 @@ impl Wait {
     }
 
     /// Returns the response of the script if enough replicas have its changes.
-    pub(super) fn check(self, response: Value) -> Result<Value, OperationError> {
+    pub(crate) fn check(self, response: Value) -> Result<Value, OperationError> {
         let (script, replicas): (Value, u32) =
             redis::from_redis_value(response).map_err(|_| OperationError::Response)?;
         if replicas < self.replicas {
@@ -74,7 +73,7 @@ impl Wait {
 }
 
 /// Returns the response of the script and the number of replicas.
-pub(super) fn read_responses(responses: Vec<Value>) -> Result<Value, RedisError> {
+pub(crate) fn read_responses(responses: Vec<Value>) -> Result<Value, RedisError> {
     let mut responses = responses.into_iter().map(Value::extract_error);
     let mut next = || responses.next().unwrap_or(Ok(Value::Nil));
     let script = next()?;

@@ -1,7 +1,7 @@
 //! Thread for the I/O of a registry.
 //!
-//! A handler may block the event loop of its worker. The connection has an event loop of its own,
-//! so that requests of other workers do not wait for that handler.
+//! A handler may block the event loop of its worker. The connection therefore has its own event
+//! loop: requests of other workers do not wait for that handler.
 
 use std::{convert::Infallible, io, thread};
 
@@ -11,13 +11,13 @@ use tokio::{
 };
 
 /// Thread with a runtime. Dropping it ends the thread and drops the tasks of the runtime.
-pub(super) struct IoThread {
+pub(crate) struct IoThread {
     runtime: Handle,
     _stop: oneshot::Sender<Infallible>,
 }
 
 impl IoThread {
-    pub(super) fn start() -> io::Result<Self> {
+    pub(crate) fn start() -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let (stop, stopped) = oneshot::channel();
         let this = Self { runtime: runtime.handle().clone(), _stop: stop };
@@ -30,8 +30,8 @@ impl IoThread {
         Ok(this)
     }
 
-    /// Runs a task to its end, or until the thread ends.
-    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+    /// Runs a task until it completes or the thread ends.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         drop(self.runtime.spawn(task));
     }
 }

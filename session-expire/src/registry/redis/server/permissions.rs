@@ -1,4 +1,4 @@
-//! Commands that the user of the server must be allowed to run.
+//! Commands that the Redis user must be permitted to run.
 //!
 //! A script that fails between two writes would leave half of its changes.
 
@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use redis::{Cmd, RedisError, Script};
 
-use super::{connection::Connection, error::RedisConnectError};
+use super::connection::Connection;
+use crate::registry::redis::error::RedisConnectError;
 
-const CHECK: &str = include_str!("lua/check_permissions.lua");
+const CHECK: &str = include_str!("../lua/check_permissions.lua");
 
 /// Every command of the scripts and of other operations, with arguments that have no effect.
 const CALLS: &[&str] = &[
@@ -36,7 +37,7 @@ const CALLS: &[&str] = &[
 
 impl Connection {
     /// Checks that the user may run every command.
-    pub(super) async fn check_permissions(self: &Arc<Self>) -> Result<(), RedisConnectError> {
+    pub(crate) async fn check_permissions(self: &Arc<Self>) -> Result<(), RedisConnectError> {
         let script = Script::new(CHECK);
         for (verb, script) in [("EVAL", CHECK), ("EVALSHA", script.get_hash())] {
             let mut command = Cmd::new();
@@ -52,8 +53,8 @@ impl Connection {
     }
 }
 
-/// Returns the command of a permission error, such as "no permissions to run the 'info' command".
-pub(super) fn denied_command(error: &RedisError) -> Option<String> {
+/// Returns the command in a permission error, such as "no permissions to run the 'info' command".
+pub(crate) fn denied_command(error: &RedisError) -> Option<String> {
     let (_, command) = error.detail()?.split_once("permissions to run the '")?;
     Some(command.split('\'').next()?.to_owned())
 }

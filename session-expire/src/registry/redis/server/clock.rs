@@ -1,7 +1,7 @@
-//! Time of the server, by which all processes agree.
+//! Time of the server, which all processes share.
 //!
-//! It is measured when the registry connects and then once a minute. In between, the monotonic clock
-//! of the process continues it.
+//! It is measured when the registry connects, and then once a minute. Between two measurements, the
+//! monotonic clock of the process extends it.
 
 use std::{
     sync::{
@@ -13,13 +13,12 @@ use std::{
 
 use redis::Value;
 
-use super::{
-    as_string::millis, connection::Connection, error::OperationError, server_check::CHECK_TIMEOUT,
-};
+use super::{check::CHECK_TIMEOUT, connection::Connection};
+use crate::registry::redis::{error::OperationError, stored::as_string::millis};
 use crate::time::Timestamp;
 
-/// Clock that continues the most recent measurement.
-pub(super) struct ServerClock {
+/// Clock that extends the most recent measurement.
+pub(crate) struct ServerClock {
     start: Instant,
     /// Time of the server at `start`, in milliseconds.
     at_start: AtomicI64,
@@ -35,13 +34,13 @@ impl Default for ServerClock {
 }
 
 impl ServerClock {
-    pub(super) fn now(&self) -> Option<Timestamp> {
+    pub(crate) fn now(&self) -> Option<Timestamp> {
         let at_start = self.at_start.load(Ordering::Relaxed);
         let time = Timestamp::from_millis(at_start).plus(self.start.elapsed());
         (at_start != UNKNOWN).then_some(time)
     }
 
-    /// Stores the response of `TIME` to a command that was sent at this moment.
+    /// Stores the response to the command `TIME`, which was sent at `sent`.
     fn set(&self, sent: Instant, response: Value) -> Result<(), OperationError> {
         let (seconds, micros): (i64, i64) =
             redis::from_redis_value(response).map_err(|_| OperationError::Response)?;
@@ -54,13 +53,13 @@ impl ServerClock {
 }
 
 impl Connection {
-    /// Returns the current time of the server, without asking it.
-    pub(super) fn server_time(&self) -> Option<Timestamp> {
+    /// Returns the current time of the server without a round trip.
+    pub(crate) fn server_time(&self) -> Option<Timestamp> {
         self.clock.now()
     }
 
     /// Measures the time of the server.
-    pub(super) async fn measure_time(self: &Arc<Self>) -> Result<(), OperationError> {
+    pub(crate) async fn measure_time(self: &Arc<Self>) -> Result<(), OperationError> {
         let sent = Instant::now();
         let response = self.query(&redis::cmd("TIME"), CHECK_TIMEOUT).await?;
         self.clock.set(sent, response)

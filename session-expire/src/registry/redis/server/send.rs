@@ -20,10 +20,9 @@ use tokio::time::Instant;
 use super::{
     acknowledge::{Wait, acknowledged, read_responses},
     connection::{Connection, NumberedConnection},
-    error::OperationError,
     retry::{PAUSE, Retry},
-    script::Script,
 };
+use crate::registry::redis::{error::OperationError, script::Script};
 
 /// Deadline of an operation, with its start and its timeout.
 #[derive(Clone, Copy)]
@@ -86,8 +85,8 @@ enum Request<'a> {
     Acknowledged(Pipeline),
 }
 
-/// Script with its arguments. After an attempt whose response was lost, it has the argument `retry`: the
-/// script may have run before.
+/// Script with its arguments. After an attempt whose response was lost, it has the argument
+/// `retry`, because the script may have run before.
 #[derive(Clone, Copy)]
 struct ScriptRun<'a> {
     script: &'a Script,
@@ -110,7 +109,7 @@ impl ScriptRun<'_> {
 
 impl Connection {
     /// Runs a script, and waits for replicas if its change must be acknowledged.
-    pub(super) async fn run(
+    pub(crate) async fn run(
         self: &Arc<Self>,
         script: &Script,
         keys: &[String],
@@ -154,7 +153,7 @@ impl Connection {
     }
 
     /// Sends a command that may run twice without harm.
-    pub(super) async fn query(
+    pub(crate) async fn query(
         self: &Arc<Self>,
         command: &Cmd,
         timeout: Duration,
@@ -163,7 +162,7 @@ impl Connection {
     }
 
     /// Sends commands that may run twice without harm, in one round trip.
-    pub(super) async fn query_pipeline(
+    pub(crate) async fn query_pipeline(
         self: &Arc<Self>,
         pipeline: &Pipeline,
         timeout: Duration,
@@ -175,7 +174,7 @@ impl Connection {
     ///
     /// - The connection fails. It may have been closed since the last command.
     /// - There is no response within half of the timeout. redis-rs never completes a command that
-    ///   was written just after the server had closed the connection.
+    ///   was written just after the server closed the connection.
     /// - The server refuses it for a while, see [`Retry`].
     async fn send<'a>(
         self: &Arc<Self>,

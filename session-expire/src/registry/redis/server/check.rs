@@ -6,17 +6,17 @@ use redis::{Cmd, Value};
 
 use super::{
     connection::{Connection, START_TIMEOUT},
-    error::{OperationError, RedisConnectError},
     permissions::denied_command,
     retry::PAUSE,
 };
+use crate::registry::redis::error::{OperationError, RedisConnectError};
 
 /// Timeout of a check after the registry has connected.
-pub(super) const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
+pub(crate) const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl Connection {
     /// Checks that the server can store sessions. Waits while it loads its file after a start.
-    pub(super) async fn check_server(self: &Arc<Self>) -> Result<(), RedisConnectError> {
+    pub(crate) async fn check_server(self: &Arc<Self>) -> Result<(), RedisConnectError> {
         let server = self.address();
         match tokio::time::timeout(START_TIMEOUT, self.check()).await {
             Ok(checked) => checked,
@@ -39,7 +39,7 @@ impl Connection {
     }
 
     /// Sends a command, and waits while the server loads its file.
-    pub(super) async fn ask(self: &Arc<Self>, command: &Cmd) -> Result<Value, RedisConnectError> {
+    pub(crate) async fn ask(self: &Arc<Self>, command: &Cmd) -> Result<Value, RedisConnectError> {
         // The error of the last attempt is clearer than a timeout.
         let timeout = START_TIMEOUT - PAUSE;
         self.query(command, timeout).await.map_err(|error| self.connect_error(error))
@@ -64,7 +64,7 @@ impl Connection {
             for second in 1_u64.. {
                 tokio::time::sleep(Duration::from_secs(1)).await;
                 let Some(this) = this.upgrade() else { return };
-                // Errors are those of an outage, which the operations report.
+                // The operations report the errors of an outage.
                 let _ = this.leave_replica().await;
                 if second % 60 == 0 {
                     let _ = this.measure_time().await;

@@ -10,10 +10,10 @@ use serde::Serialize;
 use super::{
     as_string::{AsString, flag, time},
     data::{changes_to_text, to_text},
-    error::OperationError,
-    operations::short_hash,
+    names::short_hash,
     record::{escape, policy_text, timeout_text},
 };
+use crate::registry::redis::error::OperationError;
 use crate::{
     policy::limit::Overflow,
     session::{
@@ -24,111 +24,111 @@ use crate::{
 
 /// Arguments of a script that writes.
 #[derive(Default, Serialize)]
-pub(super) struct ScriptArgs {
+pub(crate) struct ScriptArgs {
     /// Current time.
-    pub(super) at: AsString<i64>,
+    pub(crate) at: AsString<i64>,
     /// Retention of ended records in the history, in milliseconds.
-    pub(super) history_age: AsString<i64>,
+    pub(crate) history_age: AsString<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) history_limit: Option<AsString<u32>>,
+    pub(crate) history_limit: Option<AsString<u32>>,
     /// Hash of the secret key.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) name: Option<String>,
+    pub(crate) name: Option<String>,
     /// Hash of the user id.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) user: Option<String>,
+    pub(crate) user: Option<String>,
     /// Public id of the session.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) id: Option<AsString<PublicId>>,
+    pub(crate) id: Option<AsString<PublicId>>,
     /// Public id of the session that does not end.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) except: Option<AsString<PublicId>>,
+    pub(crate) except: Option<AsString<PublicId>>,
     /// Record of a login.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) record: Option<String>,
+    pub(crate) record: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) replaces: Option<AsString<PublicId>>,
+    pub(crate) replaces: Option<AsString<PublicId>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) replaces_for: Option<AsString<Reason>>,
+    pub(crate) replaces_for: Option<AsString<Reason>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) limit: Option<AsString<usize>>,
+    pub(crate) limit: Option<AsString<usize>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) overflow: Option<&'static str>,
+    pub(crate) overflow: Option<&'static str>,
     /// Deadline of a reservation.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) deadline: Option<AsString<i64>>,
+    pub(crate) deadline: Option<AsString<i64>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) close_adoption_until: Option<AsString<i64>>,
+    pub(crate) close_adoption_until: Option<AsString<i64>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) reason: Option<AsString<Reason>>,
+    pub(crate) reason: Option<AsString<Reason>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) cause: Option<String>,
+    pub(crate) cause: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) by: Option<String>,
+    pub(crate) by: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) active_at: Option<AsString<i64>>,
+    pub(crate) active_at: Option<AsString<i64>>,
     /// Address of the client of the activity.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) ip: Option<AsString<IpAddr>>,
+    pub(crate) ip: Option<AsString<IpAddr>>,
     /// Device of the client of the activity.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) device: Option<String>,
+    pub(crate) device: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) longest_idle: Option<String>,
+    pub(crate) longest_idle: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) longest_absolute: Option<String>,
+    pub(crate) longest_absolute: Option<String>,
     /// New user policy; an empty text removes it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) user_policy: Option<String>,
+    pub(crate) user_policy: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) signing_key: Option<String>,
+    pub(crate) signing_key: Option<String>,
     /// Session data, or changes to it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) data: Option<String>,
+    pub(crate) data: Option<String>,
     /// Set if the changes may need more memory.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) is_growing: Option<AsString<u8>>,
+    pub(crate) is_growing: Option<AsString<u8>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) max_bytes: Option<AsString<usize>>,
+    pub(crate) max_bytes: Option<AsString<usize>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) max_messages: Option<AsString<usize>>,
+    pub(crate) max_messages: Option<AsString<usize>>,
     /// Name under the old key.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) from: Option<String>,
+    pub(crate) from: Option<String>,
     /// Name under the new key.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) to: Option<String>,
+    pub(crate) to: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) reauthenticated_as: Option<AsString<PublicId>>,
-    /// Id of a call of `end_everyone`, by which a retry finds that it was done before.
+    pub(crate) reauthenticated_as: Option<AsString<PublicId>>,
+    /// Id of a call of `end_everyone`, by which a retry detects that the call has run before.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) call: Option<AsString<PublicId>>,
+    pub(crate) call: Option<AsString<PublicId>>,
     /// Entries of the records to read.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) entries: Option<Vec<String>>,
+    pub(crate) entries: Option<Vec<String>>,
     /// Earliest login time of a list.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) earliest: Option<AsString<i64>>,
+    pub(crate) earliest: Option<AsString<i64>>,
     /// Latest login time of a list.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) latest: Option<AsString<i64>>,
+    pub(crate) latest: Option<AsString<i64>>,
     /// Number of records of a page.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) count: Option<AsString<usize>>,
+    pub(crate) count: Option<AsString<usize>>,
     /// Set if a list contains open records.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) lists_open: Option<AsString<u8>>,
+    pub(crate) lists_open: Option<AsString<u8>>,
     /// Set if a list contains ended records.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) lists_ended: Option<AsString<u8>>,
+    pub(crate) lists_ended: Option<AsString<u8>>,
 }
 
 impl ScriptArgs {
-    pub(super) fn session(self, session: &SessionRef) -> Self {
+    pub(crate) fn session(self, session: &SessionRef) -> Self {
         Self { user: Some(short_hash(&session.user)), id: Some(AsString(session.id)), ..self }
     }
 
-    pub(super) fn ended(self, ended: &Ended) -> Self {
+    pub(crate) fn ended(self, ended: &Ended) -> Self {
         Self {
             reason: Some(AsString(ended.reason)),
             cause: ended.cause.as_deref().map(escaped),
@@ -137,7 +137,7 @@ impl ScriptArgs {
         }
     }
 
-    pub(super) fn limit(self, limit: SessionLimit) -> Self {
+    pub(crate) fn limit(self, limit: SessionLimit) -> Self {
         let overflow = match limit.overflow {
             Overflow::Refuse if !limit.may_refuse() => Overflow::Evict,
             overflow => overflow,
@@ -145,11 +145,11 @@ impl ScriptArgs {
         Self { limit: Some(AsString(limit.max())), overflow: Some(overflow.as_str()), ..self }
     }
 
-    pub(super) fn data(self, data: &SessionData) -> Self {
+    pub(crate) fn data(self, data: &SessionData) -> Self {
         Self { data: (!data.is_empty()).then(|| to_text(data)), ..self }
     }
 
-    pub(super) fn update(self, update: &SessionUpdate) -> Result<Self, OperationError> {
+    pub(crate) fn update(self, update: &SessionUpdate) -> Result<Self, OperationError> {
         let policy = update.user_policy.as_ref().map(|policy| policy_text(policy.as_deref()));
         let (changes, client) = (&update.data, update.client.as_ref());
         let (longest_idle, longest_absolute) = update.longest.unzip();

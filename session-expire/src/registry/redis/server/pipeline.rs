@@ -1,27 +1,28 @@
 //! Many commands in one round trip.
 //!
-//! Lists of all users and the end of all sessions send a command for every tag.
+//! Lists of all users and `end_everyone` send a command for every tag.
 
 use std::{sync::Arc, time::Duration};
 
 use futures_util::future::try_join_all;
-use redis::{Cmd, Pipeline, Value};
+use redis::{Cmd, FromRedisValue, Pipeline, Value, from_redis_value};
 
-use super::{connection::Connection, error::OperationError, operations::convert, script::Script};
+use super::connection::Connection;
+use crate::registry::redis::{error::OperationError, script::Script};
 
-/// Numbers of commands and of script calls in one round trip. Between two round trips the server
-/// and the connection serve other requests.
+/// Maximum numbers of commands and of script calls in one round trip. Between two round trips, the
+/// server and the connection serve other requests.
 const COMMANDS_PER_ROUND: usize = 1_000;
 const CALLS_PER_ROUND: usize = 200;
 
 /// Keys and argument of a script.
-pub(super) type ScriptCall = (Vec<String>, String);
+pub(crate) type ScriptCall = (Vec<String>, String);
 
 impl Connection {
     /// Sends commands that may run twice without harm, and returns their responses in order.
     ///
     /// The timeout applies to each round trip.
-    pub(super) async fn query_all(
+    pub(crate) async fn query_all(
         self: &Arc<Self>,
         commands: &[Cmd],
         timeout: Duration,
@@ -29,9 +30,9 @@ impl Connection {
         self.send_rounds(commands, COMMANDS_PER_ROUND, timeout).await
     }
 
-    /// Runs a script for each of `calls`, its keys and its argument, and returns the responses in
+    /// Runs a script with the keys and the argument of each call, and returns the responses in
     /// order. A call may run twice.
-    pub(super) async fn run_all(
+    pub(crate) async fn run_all(
         self: &Arc<Self>,
         script: &Script,
         calls: &[ScriptCall],
@@ -48,7 +49,7 @@ impl Connection {
         let commands: Vec<_> = commands.collect();
         responses.extend(self.send_rounds(&commands, CALLS_PER_ROUND, timeout).await?);
         if self.replicas(script).is_some() {
-            // The replicas acknowledge the first call again, and with it all others.
+            // The repeated call waits until the replicas also have the changes of all other calls.
             self.run(script, keys, &[argument], timeout).await?;
         }
         Ok(responses)
@@ -79,4 +80,9 @@ fn pipeline(commands: &[Cmd]) -> Pipeline {
         pipeline.add_command(command.clone());
     });
     pipeline
+}
+
+/// Converts a response.
+pub(crate) fn convert<T: FromRedisValue>(response: Value) -> Result<T, OperationError> {
+    from_redis_value(response).map_err(|_| OperationError::Response)
 }

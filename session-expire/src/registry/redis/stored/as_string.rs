@@ -1,7 +1,6 @@
 //! Conversion of values to JSON strings.
 //!
-//! No number is a JSON number, because the JSON library of Redis rounds numbers. The arguments of
-//! scripts use it.
+//! Script arguments contain numbers as strings, because the JSON library of Redis rounds numbers.
 
 use std::{fmt::Display, time::Duration};
 
@@ -11,7 +10,7 @@ use crate::time::Timestamp;
 
 /// Value that serializes to a string.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct AsString<T>(pub(super) T);
+pub(crate) struct AsString<T>(pub(crate) T);
 
 impl<T: Display> Serialize for AsString<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -20,14 +19,14 @@ impl<T: Display> Serialize for AsString<T> {
 }
 
 /// Returns `1` for `true`; `false` is absent in JSON.
-pub(super) fn flag(is_set: bool) -> Option<AsString<u8>> {
+pub(crate) fn flag(is_set: bool) -> Option<AsString<u8>> {
     is_set.then_some(AsString(1))
 }
 
-pub(super) fn millis(duration: Duration) -> i64 {
+pub(crate) fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
-pub(super) fn time(at: Timestamp) -> AsString<i64> {
+pub(crate) fn time(at: Timestamp) -> AsString<i64> {
     AsString(at.as_millis())
 }

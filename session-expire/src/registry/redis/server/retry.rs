@@ -4,24 +4,24 @@ use std::time::Duration;
 
 use redis::RedisError;
 
-/// Pause before a command is sent again to a server that refused it, and minimum age of a
-/// connection that is replaced because its server is a replica.
-pub(super) const PAUSE: Duration = Duration::from_millis(50);
+/// Pause before a refused command is sent again. Also the minimum age of a connection to a replica
+/// before the registry replaces it.
+pub(crate) const PAUSE: Duration = Duration::from_millis(50);
 
 /// Reason to send a command again.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Retry {
+pub(crate) enum Retry {
     /// The connection failed. The server may have run the command.
     Lost,
     /// The server is a replica and refused the command. After a failover, a new connection leads to
     /// the new primary.
     Replica,
-    /// The server loads its file and refused the command.
+    /// The server is loading its data and refused the command.
     Loading,
 }
 
 impl Retry {
-    pub(super) fn after(error: &RedisError) -> Option<Self> {
+    pub(crate) fn after(error: &RedisError) -> Option<Self> {
         let is_lost = || error.is_unrecoverable_error() && !error.is_connection_refusal();
         match error {
             _ if has_code(error, "READONLY") || has_code(error, "MASTERDOWN") => {

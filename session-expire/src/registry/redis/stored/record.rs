@@ -7,7 +7,8 @@
 
 use std::{borrow::Cow, fmt::Display, net::IpAddr, str::FromStr, sync::Arc, time::Duration};
 
-use super::{as_string::millis, error::OperationError};
+use super::as_string::millis;
+use crate::registry::redis::error::OperationError;
 use crate::{
     policy::{PolicyPatch, from_stored, limit::Limit, to_text},
     session::{
@@ -21,23 +22,23 @@ use crate::{
 const OFF: &str = "off";
 
 /// Fields of a stored record.
-pub(super) struct StoredFields<'a>(Vec<(&'a str, &'a str)>);
+pub(crate) struct StoredFields<'a>(Vec<(&'a str, &'a str)>);
 
 impl<'a> StoredFields<'a> {
     /// Splits a stored text into its fields.
-    pub(super) fn parse(text: &'a [u8]) -> Result<Self, OperationError> {
+    pub(crate) fn parse(text: &'a [u8]) -> Result<Self, OperationError> {
         let text = str::from_utf8(text).map_err(|_| OperationError::Response)?;
         let lines = text.split_terminator('\n').map(|line| line.split_once('='));
         lines.collect::<Option<_>>().map(Self).ok_or(OperationError::Response)
     }
 
     /// Returns `true` if the text is a reservation and not a record.
-    pub(super) fn is_reservation(&self) -> bool {
+    pub(crate) fn is_reservation(&self) -> bool {
         self.get("deadline").is_some()
     }
 
     /// Returns the number of calls of `end_everyone` before the login.
-    pub(super) fn generation(&self) -> Result<u64, OperationError> {
+    pub(crate) fn generation(&self) -> Result<u64, OperationError> {
         Ok(self.number("generation")?.unwrap_or(0))
     }
 
@@ -85,7 +86,7 @@ impl<'a> StoredFields<'a> {
 
     /// Reads an end; `None` for an open record. A reason that only a newer version defines becomes
     /// [`Reason::Unknown`].
-    pub(super) fn ended(&self) -> Result<Option<Ended>, OperationError> {
+    pub(crate) fn ended(&self) -> Result<Option<Ended>, OperationError> {
         let Some(at) = self.time("ended")? else { return Ok(None) };
         let reason = self.get("reason").ok_or(OperationError::Response)?;
         Ok(Some(Ended {
@@ -97,14 +98,14 @@ impl<'a> StoredFields<'a> {
     }
 
     /// Reads the record.
-    pub(super) fn record(&self) -> Result<SessionRecord, OperationError> {
+    pub(crate) fn record(&self) -> Result<SessionRecord, OperationError> {
         let policies = (self.policy("login_policy")?, self.policy("user_policy")?);
         self.record_with(policies)
     }
 
-    /// Reads the record for a list. A policy that cannot be read is ignored: a list must contain
-    /// all sessions of a user, so that the user can end them.
-    pub(super) fn listed_record(&self) -> Result<SessionRecord, OperationError> {
+    /// Reads the record for a list. A policy that cannot be read is ignored: the user must be able
+    /// to see and end all sessions.
+    pub(crate) fn listed_record(&self) -> Result<SessionRecord, OperationError> {
         let policy = |name| self.policy(name).unwrap_or_default();
         self.record_with((policy("login_policy"), policy("user_policy")))
     }
@@ -146,7 +147,7 @@ impl<'a> StoredFields<'a> {
 }
 
 /// Returns the stored form of an open record. The scripts find its user by `user_hash`.
-pub(super) fn to_stored(record: &SessionRecord, user_hash: &str) -> Result<String, OperationError> {
+pub(crate) fn to_stored(record: &SessionRecord, user_hash: &str) -> Result<String, OperationError> {
     let mut text = StoredText::default();
     text.push("id", record.id);
     text.push("key", record.signing_key.expose());
@@ -176,7 +177,7 @@ pub(super) fn to_stored(record: &SessionRecord, user_hash: &str) -> Result<Strin
     Ok(text.0)
 }
 
-/// Stored text in the making.
+/// Builder of a stored text.
 #[derive(Default)]
 struct StoredText(String);
 
@@ -195,18 +196,18 @@ impl StoredText {
 }
 
 /// Writes a longest timeout.
-pub(super) fn timeout_text(limit: Limit<Duration>) -> String {
+pub(crate) fn timeout_text(limit: Limit<Duration>) -> String {
     limit.at().map_or(OFF.to_owned(), |limit| millis(limit).to_string())
 }
 
 /// Writes a policy. Returns an error if it could not be read again.
-pub(super) fn policy_text(policy: Option<&PolicyPatch>) -> Result<Option<String>, OperationError> {
+pub(crate) fn policy_text(policy: Option<&PolicyPatch>) -> Result<Option<String>, OperationError> {
     let text = policy.map(to_text).transpose().map_err(OperationError::Json)?;
     Ok(text.map(|text| escape(&text).into_owned()))
 }
 
-/// Escapes line breaks, which separate fields, and the sign that marks an escape.
-pub(super) fn escape(text: &str) -> Cow<'_, str> {
+/// Escapes line breaks, which separate fields, and `%`, which marks an escape.
+pub(crate) fn escape(text: &str) -> Cow<'_, str> {
     match text.contains(['%', '\n']) {
         true => text.replace('%', "%25").replace('\n', "%0A").into(),
         false => text.into(),

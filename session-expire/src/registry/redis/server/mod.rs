@@ -1,0 +1,11 @@
+//! The server of a Redis registry: connection, attempts, checks, time.
+
+pub(crate) mod acknowledge;
+pub(crate) mod check;
+pub(crate) mod clock;
+pub(crate) mod connection;
+pub(crate) mod io_thread;
+pub(crate) mod permissions;
+pub(crate) mod pipeline;
+pub(crate) mod retry;
+pub(crate) mod send;
