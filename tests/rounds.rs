@@ -1,8 +1,14 @@
-//! Number of repetitions.
+//! Numbers of repetitions, which `tests/endure` sets in the environment.
 
-/// Returns `rounds` times the number in the environment variable `ROUNDS`, which `tests/endure`
-/// sets.
+use std::env;
+
+/// Returns `rounds` times the number in the environment variable `ROUNDS`.
+#[allow(dead_code, reason = "not every test program uses it")]
 pub fn times(rounds: u32) -> u32 {
-    let factor = std::env::var("ROUNDS").map_or(1, |factor| factor.parse().unwrap());
-    rounds * factor
+    rounds * number("ROUNDS", 1)
+}
+
+/// Returns the number in an environment variable.
+pub fn number(variable: &str, default: u32) -> u32 {
+    env::var(variable).map_or(default, |number| number.parse().unwrap())
 }

@@ -98,7 +98,7 @@ pub struct Flags {
     #[arg(long, env = "SESSION_EXPIRE_TRUSTED_PROXY", value_delimiter = ',')]
     pub trusted_proxy: Vec<TrustedProxy>,
 
-    /// Where to store sessions: memory, sqlite:PATH, redis://[USER:PASSWORD@]HOST:PORT/DB, or
+    /// Where to store sessions: memory, sqlite:PATH, redis://USER:PASSWORD@HOST:PORT/DB, or
     /// rediss://… for TLS
     #[arg(
         long,

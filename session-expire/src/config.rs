@@ -202,6 +202,20 @@ impl Config {
         Ok(login)
     }
 
+    /// Returns the longest idle and absolute timeouts to store with `record`; `None` if they are not
+    /// longer than the stored ones.
+    ///
+    /// Stored timeouts only become longer, because another process may know more lax handlers.
+    pub(crate) fn longer_timeouts(
+        &self,
+        record: &SessionRecord,
+    ) -> Option<(Limit<Duration>, Limit<Duration>)> {
+        let stored = (record.longest_idle, record.longest_absolute);
+        let (idle, absolute) = self.longest(record.patches());
+        let longest = (stored.0.laxer(idle), stored.1.laxer(absolute));
+        (longest != stored).then_some(longest)
+    }
+
     /// Returns the longest idle and absolute timeouts of all policies that can apply to a session
     /// with `patches`.
     pub(crate) fn longest(

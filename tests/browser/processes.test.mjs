@@ -65,19 +65,8 @@ test("a wrong Redis password is a startup error that names the fix", async () =>
   }
 });
 
-test("second process on one file is refused with the reason", async () => {
-  const folder = newFolder();
-  const first = await startSiteIn(folder);
-  try {
-    await assert.rejects(startSiteIn(folder), /already in use by process \d+.*stop the other process/);
-  } finally {
-    first.stop();
-  }
-});
-
-test("two processes with one Redis share sessions", async () => {
-  const [redis, folder] = [await startRedis(), newFolder()];
-  const flags = ["--registry", redis.url, "--max-sessions", "1"];
+async function assertTwoProcessesShareSessions(folder, ...flags) {
+  flags = [...flags, "--max-sessions", "1"];
   const sites = [await startSiteIn(folder, ...flags), await startSiteIn(folder, ...flags)];
   try {
     const first = await signIn(sites[0]);
@@ -87,6 +76,18 @@ test("two processes with one Redis share sessions", async () => {
     assert.equal(await reasonAt(sites[0], second), "signed in");
   } finally {
     sites.forEach((site) => site.stop());
+  }
+}
+
+test("two processes with one SQLite file share sessions", async () => {
+  await assertTwoProcessesShareSessions(newFolder());
+});
+
+test("two processes with one Redis share sessions", async () => {
+  const redis = await startRedis();
+  try {
+    await assertTwoProcessesShareSessions(newFolder(), "--registry", redis.url);
+  } finally {
     redis.stop();
   }
 });

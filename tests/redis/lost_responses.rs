@@ -5,7 +5,7 @@ use std::{
     net::{Shutdown, TcpListener, TcpStream},
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
     time::Duration,
@@ -28,7 +28,8 @@ use crate::{
 /// Proxy in front of a server. It delays every message, and loses a response on demand.
 struct Proxy {
     url: String,
-    loses_next: Arc<AtomicBool>,
+    /// Number of the response to lose, counted from 1; 0 for none.
+    loses: Arc<AtomicUsize>,
     /// The server forgets its scripts before the lost response closes the connection.
     flushes_scripts: Arc<AtomicBool>,
 }
@@ -37,15 +38,15 @@ impl Proxy {
     fn new(server: &RedisServer, delay: Duration) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("redis://{}/", listener.local_addr().unwrap());
-        let (port, [loses_next, flushes_scripts]) = (server.port, <_>::default());
-        let proxy = Self { url, loses_next, flushes_scripts };
-        let (loses, flushes) = (Arc::clone(&proxy.loses_next), Arc::clone(&proxy.flushes_scripts));
+        let (port, loses, flushes_scripts) = (server.port, <_>::default(), <_>::default());
+        let proxy = Self { url, loses, flushes_scripts };
+        let (loses, flushes) = (Arc::clone(&proxy.loses), Arc::clone(&proxy.flushes_scripts));
         thread::spawn(move || {
             for client in listener.incoming() {
                 let server = TcpStream::connect(("127.0.0.1", port)).unwrap();
                 let (loses, flushes) = (Arc::clone(&loses), Arc::clone(&flushes));
                 let is_lost = move || {
-                    let is_lost = loses.swap(false, Ordering::SeqCst);
+                    let is_lost = count_down(&loses);
                     if is_lost && flushes.load(Ordering::SeqCst) {
                         flush_scripts(port);
                     }
@@ -59,12 +60,23 @@ impl Proxy {
 
     /// Loses the next response, and closes its connection.
     fn lose_response(&self) {
-        self.loses_next.store(true, Ordering::SeqCst);
+        self.lose_response_number(1);
+    }
+
+    /// Loses the response with this number, counted from 1, and closes its connection.
+    fn lose_response_number(&self, number: usize) {
+        self.loses.store(number, Ordering::SeqCst);
     }
 
     fn has_lost_response(&self) -> bool {
-        !self.loses_next.load(Ordering::SeqCst)
+        self.loses.load(Ordering::SeqCst) == 0
     }
+}
+
+/// Returns `true` if the counter reaches 0.
+fn count_down(counter: &AtomicUsize) -> bool {
+    let decrement = |number: usize| number.checked_sub(1);
+    counter.fetch_update(Ordering::SeqCst, Ordering::SeqCst, decrement) == Ok(1)
 }
 
 fn flush_scripts(port: u16) {
@@ -240,6 +252,27 @@ async fn end_of_all_sessions_starts_one_generation_despite_a_lost_response() {
     for n in 0..50 {
         let new = login(&format!("user {n}"), &Policy::new());
         assert_eq!(committed(registry.commit(new).await.unwrap()).0.generation, 1);
+    }
+}
+
+/// After a failover, the new primary does not know the scripts.
+#[tokio::test]
+async fn end_of_all_sessions_succeeds_although_the_script_is_lost_halfway() {
+    let server = RedisServer::start();
+    let proxy = Proxy::new(&server, Duration::ZERO);
+    let registry = connect(&proxy).await;
+    registry.end_everyone(revoked()).await.unwrap();
+    for n in 0..50 {
+        registry.commit(login(&format!("user {n}"), &Policy::new())).await.unwrap();
+    }
+    proxy.flushes_scripts.store(true, Ordering::SeqCst);
+    // The first response is that of the first tag.
+    proxy.lose_response_number(2);
+    assert_eq!(registry.end_everyone(revoked()).await.unwrap(), 50);
+    assert!(proxy.has_lost_response());
+    for n in 0..50 {
+        let new = login(&format!("user {n}"), &Policy::new());
+        assert_eq!(committed(registry.commit(new).await.unwrap()).0.generation, 2);
     }
 }
 

@@ -6,6 +6,8 @@ mod cache;
 mod commands;
 mod example_site;
 mod failover;
+mod failovers;
+mod generations;
 mod io_thread;
 mod lists;
 mod lost_responses;
@@ -14,11 +16,13 @@ mod permissions;
 mod races;
 mod rate_limits;
 mod replicas;
+mod replicated;
 #[path = "../rounds.rs"]
 mod rounds;
 mod same_as_memory;
 mod storage;
 mod tls;
+mod versions;
 
 use std::time::{Duration, Instant};
 

@@ -366,22 +366,6 @@ async fn unreadable_record_does_not_hide_the_others() {
 }
 
 #[tokio::test]
-async fn fields_of_a_newer_version_survive_updates() {
-    let server = RedisServer::start();
-    let registry = server.registry().await;
-    let login = sign_in(&registry).await;
-    let (name, field) = stored_record(&server);
-    let text: String = server.command(&["HGET", &name, &field]);
-    let newer = text + "colour=red\n";
-    let _: u32 = server.command(&["HSET", &name, &field, &newer]);
-    let rotation = KeyRotation::new(session(&login), login.key(), active(NOON.plus(minutes(1))));
-    registry.rotate(rotation.clone()).await.unwrap();
-    assert_eq!(end(&registry, all("alice")).await, 1);
-    let fields: Vec<String> = server.command(&["HVALS", &name]);
-    assert_eq!(fields.iter().filter(|text| text.contains("colour=red\n")).count(), 2);
-}
-
-#[tokio::test]
 async fn contradictory_policy_is_refused_before_anything_changes() {
     let server = RedisServer::start();
     let registry = server.registry().await;

@@ -404,3 +404,41 @@ async fn extreme_times_are_kept_to_the_millisecond() {
         assert_eq!(ended[0].ended.as_ref().map(|ended| ended.at), Some(at));
     }
 }
+
+/// The text of a record contains names that clients choose.
+#[tokio::test]
+async fn text_of_a_client_does_not_change_the_count() {
+    let server = RedisServer::start();
+    let registry = server.registry().await;
+    let mut login = login("alice", &Policy::new());
+    login.client.device = "x hash=y".into();
+    committed(registry.commit(login.clone()).await.unwrap());
+    sign_in(&registry).await;
+    let loaded = registry.load(login.key(), true).await.unwrap().unwrap();
+    assert_eq!(loaded.open, Some(2));
+}
+
+#[tokio::test]
+async fn activity_under_the_same_timeouts_does_not_enlarge_a_record() {
+    let server = RedisServer::start();
+    let registry = server.registry().await;
+    for policy in [Policy::new(), Policy::new().idle(Limit::Off).absolute(Limit::Off)] {
+        let login = login("alice", &policy);
+        committed(registry.commit(login.clone()).await.unwrap());
+        let before = bytes_of_records(&server);
+        let longer = Some((Limit::At(hours(100)), Limit::At(hours(200))));
+        for longest in [longer, Some((login.longest_idle, login.longest_absolute))] {
+            let mut update = active(NOON.plus(minutes(1)));
+            update.longest = longest;
+            registry.update(session(&login), update).await.unwrap();
+            let record = registry.load(login.key(), false).await.unwrap().unwrap().record;
+            assert_eq!(Some((record.longest_idle, record.longest_absolute)), longest);
+        }
+        assert_eq!(bytes_of_records(&server), before);
+    }
+}
+
+fn bytes_of_records(server: &RedisServer) -> usize {
+    let tag = server.command::<Vec<String>>(&["KEYS", "*}"]).remove(0);
+    server.command::<Vec<String>>(&["HVALS", &tag]).iter().map(String::len).sum()
+}

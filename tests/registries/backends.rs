@@ -18,40 +18,48 @@ use session_expire_tests::RedisServer;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-/// A registry and the folder of its file, which is deleted with it.
+/// Two registries on one file, which share nothing else, and the folder of the file, which is
+/// deleted with them. They take turns, so every outcome is in the file when its operation completes.
 pub struct InFolder {
-    registry: SqliteRegistry,
+    registries: [SqliteRegistry; 2],
+    turn: AtomicUsize,
     _folder: TempDir,
 }
 
-/// Returns a registry on a new file, with an unlimited history.
+/// Returns registries on a new file, with an unlimited history.
 pub fn sqlite() -> InFolder {
     let folder = TempDir::new().unwrap();
-    let registry = SqliteRegistry::open(folder.path().join("db")).unwrap();
-    InFolder { registry: registry.history_limit(Limit::Off), _folder: folder }
+    let registries = [(); 2].map(|()| SqliteRegistry::open(folder.path().join("db")).unwrap());
+    let pair = InFolder { registries, turn: AtomicUsize::new(0), _folder: folder };
+    pair.history_limit(Limit::Off)
 }
 
 impl InFolder {
     pub fn history_limit(self, limit: Limit<u32>) -> Self {
-        Self { registry: self.registry.history_limit(limit), ..self }
+        let registries = self.registries.map(|registry| registry.history_limit(limit));
+        Self { registries, ..self }
+    }
+
+    fn registry(&self) -> &SqliteRegistry {
+        &self.registries[self.turn.fetch_add(1, Ordering::Relaxed) % 2]
     }
 }
 
 impl Registry for InFolder {
     fn load(&self, key: RecordKey, count_open: bool) -> RegistryFuture<'_, Option<StoredSession>> {
-        self.registry.load(key, count_open)
+        self.registry().load(key, count_open)
     }
 
     fn reserve(&self, reservation: Reservation) -> RegistryFuture<'_, ReserveOutcome> {
-        self.registry.reserve(reservation)
+        self.registry().reserve(reservation)
     }
 
     fn commit(&self, login: NewLogin) -> RegistryFuture<'_, LoginOutcome> {
-        self.registry.commit(login)
+        self.registry().commit(login)
     }
 
     fn cancel(&self, key: RecordKey, ended: Ended) -> RegistryFuture<'_, ()> {
-        self.registry.cancel(key, ended)
+        self.registry().cancel(key, ended)
     }
 
     fn update(
@@ -59,15 +67,15 @@ impl Registry for InFolder {
         session: SessionRef,
         update: SessionUpdate,
     ) -> RegistryFuture<'_, UpdateOutcome> {
-        self.registry.update(session, update)
+        self.registry().update(session, update)
     }
 
     fn rotate(&self, rotation: KeyRotation) -> RegistryFuture<'_, RotationOutcome> {
-        self.registry.rotate(rotation)
+        self.registry().rotate(rotation)
     }
 
     fn end(&self, end: EndSessions) -> RegistryFuture<'_, Vec<SessionRecord>> {
-        self.registry.end(end)
+        self.registry().end(end)
     }
 
     fn enforce_limit(
@@ -76,39 +84,39 @@ impl Registry for InFolder {
         limit: SessionLimit,
         ended: Ended,
     ) -> RegistryFuture<'_, Vec<SessionRecord>> {
-        self.registry.enforce_limit(session, limit, ended)
+        self.registry().enforce_limit(session, limit, ended)
     }
 
     fn list(&self, query: Query) -> RegistryFuture<'_, Vec<SessionRecord>> {
-        self.registry.list(query)
+        self.registry().list(query)
     }
 
     fn end_everyone(&self, ended: Ended) -> RegistryFuture<'_, u64> {
-        self.registry.end_everyone(ended)
+        self.registry().end_everyone(ended)
     }
 
     fn erase(&self, user: Arc<str>) -> RegistryFuture<'_, u64> {
-        self.registry.erase(user)
+        self.registry().erase(user)
     }
 
     fn export(&self, user: Arc<str>) -> RegistryFuture<'_, UserExport> {
-        self.registry.export(user)
+        self.registry().export(user)
     }
 
     fn enforces_limits(&self) -> bool {
-        self.registry.enforces_limits()
+        self.registry().enforces_limits()
     }
 
     fn on_start(&self, now: Timestamp) {
-        self.registry.on_start(now);
+        self.registry().on_start(now);
     }
 
     fn is_shared(&self) -> bool {
-        self.registry.is_shared()
+        self.registry().is_shared()
     }
 
     fn server_time(&self) -> Option<Timestamp> {
-        self.registry.server_time()
+        self.registry().server_time()
     }
 }
 

@@ -29,8 +29,6 @@ struct State {
     reservations: Vec<Reservation>,
     adoption_closed: HashMap<Arc<str>, Timestamp>,
     generation: u64,
-    /// Keys of reserved logins that were voided, with their deadlines.
-    voided: Vec<(RecordKey, Timestamp)>,
 }
 
 #[derive(Clone)]
@@ -118,7 +116,7 @@ impl State {
         let key = &reservation.key();
         let Reservation { user, at, replaces, limit, .. } = &reservation;
         if self.find(*key).is_some() {
-            return ReserveOutcome::Reserved;
+            return ReserveOutcome::Reserved { generation: self.generation };
         }
         let others = self.others(user, *replaces, *at);
         if limit.refuses(&others, self.reserved_by_others(user, *key, *at)) {
@@ -126,11 +124,10 @@ impl State {
         }
         self.release(*key);
         self.reservations.push(reservation);
-        ReserveOutcome::Reserved
+        ReserveOutcome::Reserved { generation: self.generation }
     }
 
     fn release(&mut self, key: RecordKey) {
-        self.voided.retain(|(other, _)| *other != key);
         self.reservations.retain(|other| other.key() != key);
     }
 
@@ -139,7 +136,7 @@ impl State {
         if let Some((record, _)) = self.find(login.key()) {
             return LoginOutcome::Committed { record: record.clone(), ended: vec![] };
         }
-        if self.voided.iter().any(|(key, until)| *key == login.key() && login.at < *until) {
+        if login.reserved_in.is_some_and(|generation| generation < self.generation) {
             return LoginOutcome::Voided;
         }
         if login.adopted_until.is_some() && self.is_adoption_closed(&login) {
@@ -275,8 +272,7 @@ impl State {
 
     fn end_everyone(&mut self, ended: &Ended) -> u64 {
         self.generation += 1;
-        let voided = self.reservations.drain(..);
-        self.voided.extend(voided.map(|reservation| (reservation.key(), reservation.until)));
+        self.reservations = vec![];
         let ended = self.sessions.iter_mut().filter_map(|session| session.end(ended));
         ended.count().try_into().unwrap()
     }

@@ -10,3 +10,4 @@ mod refused;
 #[path = "../rounds.rs"]
 mod rounds;
 mod shared;
+mod versions;

@@ -19,6 +19,7 @@ mod identity_key;
 mod isolation;
 mod keep_alive;
 mod late_responses;
+mod lax_pages;
 mod limits;
 mod login_commit;
 mod login_edge_cases;

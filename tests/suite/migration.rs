@@ -315,3 +315,19 @@ fn timeouts_start_at_adoption() {
     site.advance(hours(1) + seconds(7 * 60));
     assert_eq!(alice.user_at("/private"), None);
 }
+
+#[test]
+fn adopted_session_keeps_data_that_is_too_large_to_encrypt() {
+    let store = Store::default();
+    let shared = store.clone();
+    let cookie = old_cookie(move || shared.clone());
+    for state in store.0.lock().unwrap().values_mut() {
+        state.insert("cart".to_owned(), format!("\"{}\"", "x".repeat(50_000)));
+    }
+    let site = Site::builder().customise(move |builder| {
+        let until = Timestamp::from_millis(1_767_268_800_000).plus(days(30));
+        builder.migrate_from(COOKIE, key(), store, until).seal_data(true)
+    });
+    let site = site.start();
+    assert_eq!(browser_with(&site, &cookie).get("/visits").body, "8");
+}

@@ -114,3 +114,20 @@ fn erased_user_is_signed_out_and_has_no_history() {
     assert_eq!(bob.user_at("/private").as_deref(), Some("bob"));
     assert_eq!(block_on(site.registry.list(Query::all("alice"))).unwrap(), []);
 }
+
+async fn fill(session: Session, size: web::Path<usize>) -> HttpResponse {
+    session.insert("cart", "x".repeat(*size)).unwrap();
+    HttpResponse::Ok().finish()
+}
+
+#[test]
+fn message_that_does_not_fit_beside_sealed_data_is_discarded() {
+    let site = sealed().routes(|cfg| {
+        cfg.route("/fill/{size}", web::post().to(fill));
+    });
+    let site = site.start();
+    let alice = site.signed_in("alice");
+    assert_eq!(alice.post("/fill/48800", "").status, 200);
+    assert_eq!(alice.post("/push", &"m".repeat(400)).status, 303);
+    assert_eq!(alice.read_messages(), "");
+}

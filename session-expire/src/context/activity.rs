@@ -12,7 +12,7 @@ use crate::{
 
 impl RequestContext {
     /// Returns the time to write to `last_seen`. It is due if `last_seen` is older than the write
-    /// interval, or in the future. A passive request is not activity, but corrects a time in the
+    /// interval, or in the future, or if a page has revealed a laxer policy. A passive request is not activity, but corrects a time in the
     /// future.
     pub(crate) fn due_activity(
         &self,
@@ -20,7 +20,9 @@ impl RequestContext {
         is_passive: impl FnOnce() -> bool,
     ) -> Option<Timestamp> {
         let is_ahead = record.is_ahead_of(self.progress.completed_at());
-        let is_due = is_ahead || self.is_last_seen_stale(record);
+        let is_due = is_ahead
+            || self.is_last_seen_stale(record)
+            || self.config().longer_timeouts(record).is_some();
         match is_due && !self.layers.policies.borrow().effective().passive && !is_passive() {
             true => Some(self.progress.completed_at()),
             false => is_ahead.then_some(record.last_seen),

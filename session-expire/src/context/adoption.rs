@@ -90,6 +90,11 @@ async fn new_login(
         // request enforces the limit.
         login.limit.max_sessions = Limit::Off;
     }
-    login.data = config.stored_data(old.data.clone(), &login.key).unwrap_or_default();
+    // Data is not lost because it is too large when it is encrypted.
+    login.data = config.stored_data(old.data.clone(), &login.key).unwrap_or_else(|error| {
+        let event = "sys_session_too_large";
+        tracing::warn!(event, %error, "data of an adopted session not encrypted");
+        old.data.clone()
+    });
     Ok(login)
 }

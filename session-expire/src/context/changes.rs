@@ -91,11 +91,11 @@ impl RequestContext {
         {
             queue.store_changes(&mut changes);
         }
-        self.discard_surplus_messages(&mut changes);
-        match self.record().and_then(|loaded| loaded.data_key.as_ref()) {
-            Some(key) => key.seal(changes),
-            None => changes,
+        if let Some(key) = self.record().and_then(|loaded| loaded.data_key.as_ref()) {
+            changes = key.seal(changes);
         }
+        self.discard_surplus_messages(&mut changes);
+        changes
     }
 
     /// Discards new messages if the data would exceed its limit with them. The handler's entries
@@ -104,7 +104,7 @@ impl RequestContext {
         let Some(loaded) = self.record().filter(|_| !changes.added_messages.is_empty()) else {
             return;
         };
-        if SessionData::clone(&loaded.data).apply(changes).is_err() {
+        if SessionData::clone(&loaded.stored_data).apply(changes).is_err() {
             warn_discarded_messages(changes.added_messages.len());
             changes.added_messages.clear();
         }

@@ -33,6 +33,8 @@ pub(crate) struct LoadedRecord {
     pub(crate) key: RecordKey,
     pub(crate) record: Arc<SessionRecord>,
     pub(crate) data: Arc<SessionData>,
+    /// Data as it is stored: encrypted if there is a `data_key`.
+    pub(crate) stored_data: Arc<SessionData>,
     /// Key that encrypts the stored data; `None` if it is not encrypted.
     pub(crate) data_key: Option<DataKey>,
     /// Number of open sessions of the user, if they were counted.
@@ -42,11 +44,12 @@ pub(crate) struct LoadedRecord {
 impl LoadedRecord {
     /// Returns a stored record that was loaded by `key`, with decrypted data.
     pub(crate) fn new(key: RecordKey, stored: StoredSession) -> Self {
-        let StoredSession { record, data, open } = stored;
-        match sealed_data::open(&data, &key) {
-            None => Self { key, record, data, data_key: None, open },
-            Some((data, data_key)) => Self { key, record, data: Arc::new(data), data_key, open },
-        }
+        let StoredSession { record, data: stored_data, open } = stored;
+        let (data, data_key) = match sealed_data::open(&stored_data, &key) {
+            None => (Arc::clone(&stored_data), None),
+            Some((data, data_key)) => (Arc::new(data), data_key),
+        };
+        Self { key, record, data, stored_data, data_key, open }
     }
 }
 

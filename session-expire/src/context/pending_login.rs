@@ -97,7 +97,7 @@ impl RequestContext {
         req: &HttpRequest,
     ) -> Result<LoginReservation, RegistryError> {
         let client = self.config().client(req);
-        let login = self.new_login(user, login_policy, client).await?;
+        let mut login = self.new_login(user, login_policy, client).await?;
         let mut guard = LoginGuard::new(self.config(), login.key);
         match self.reserve(&login).await? {
             ReserveOutcome::Refused { active } => {
@@ -105,8 +105,9 @@ impl RequestContext {
                 self.config().emit(&Event::LoginRefused { user: &login.user });
                 Ok(LoginReservation::Refused(active))
             }
-            ReserveOutcome::Reserved => {
+            ReserveOutcome::Reserved { generation } => {
                 let id = login.id;
+                login.reserved_in = Some(generation);
                 guard.is_reserved = true;
                 // A reservation made earlier in this request is cancelled by its guard.
                 drop(self.login.replace(Some(Box::new(PendingLogin { login, guard }))));

@@ -150,7 +150,7 @@ async fn record_activity(
     };
     let (config, now) = (context.config(), context.config().now());
     let mut update = SessionUpdate::new(now).active(context.now.minus(idle_for));
-    update.longest = Some(config.longest(loaded.record.patches()));
+    update.longest = config.longer_timeouts(&loaded.record);
     config.registry.update(loaded.record.session_ref(), update).await?;
     let reloaded = config.registry.load(loaded.key, false).await?;
     let facts = reloaded.map_or(Facts::Unknown, |loaded| loaded.record.facts());

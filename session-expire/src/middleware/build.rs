@@ -4,7 +4,7 @@
 
 use std::{fmt, sync::Arc};
 
-use super::{SessionExpire, builder::SessionExpireBuilder, set_back::ReportingClock};
+use super::{SessionExpire, builder::SessionExpireBuilder, reporting_clock::ReportingClock};
 #[cfg(feature = "metrics")]
 use crate::registry::metrics::MeasuredRegistry;
 use crate::{
@@ -53,7 +53,7 @@ impl SessionExpireBuilder {
         let registry: Arc<dyn Registry> = Arc::new(MeasuredRegistry(registry));
         let clock = self.clock.unwrap_or_else(|| Arc::new(RegistryClock::new(&registry)));
         registry.on_start(clock.now());
-        let clock = reporting(clock, &registry);
+        let clock = notify_of_steps_back(clock, &registry);
         Ok(SessionExpire::new(Config {
             longest: LongestTimeouts::new(self.policy.limits()),
             policy: Arc::new(self.policy),
@@ -84,7 +84,7 @@ impl SessionExpireBuilder {
 
 /// Returns a clock that notifies a shared registry when it is set back. Other registries need no
 /// notification: they use [`MonotonicClock`] or the clock of a server.
-fn reporting(clock: Arc<dyn Clock>, registry: &Arc<dyn Registry>) -> Arc<dyn Clock> {
+fn notify_of_steps_back(clock: Arc<dyn Clock>, registry: &Arc<dyn Registry>) -> Arc<dyn Clock> {
     match registry.is_shared() && registry.server_time().is_none() {
         true => Arc::new(ReportingClock::new(clock, registry)),
         false => clock,

@@ -14,9 +14,9 @@ mod fast_path_tests;
 pub(crate) mod inner_service;
 pub(crate) mod policy_layer;
 mod privacy;
+mod reporting_clock;
 pub(crate) mod response_future;
 pub(crate) mod service;
-mod set_back;
 #[cfg(feature = "testing")]
 mod testing;
 

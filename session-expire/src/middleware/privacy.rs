@@ -37,7 +37,8 @@ impl SessionExpireBuilder {
     /// hash of the session key, so a copy of their storage reveals no values. The names of entries,
     /// the records (user id, times, client) and the lengths of values stay readable.
     ///
-    /// The option applies to new logins. Encrypted sessions stay readable after it is switched off.
+    /// The option applies to new logins. Data of an adopted session is stored as it is if it would
+    /// be too large. Encrypted sessions stay readable after it is switched off.
     /// [`Registry::export`](crate::registry::Registry::export) returns encrypted values as they are
     /// stored.
     ///

@@ -146,7 +146,7 @@ impl Registry for MemoryRegistry {
         ready(match shard.decide_reserve(&reservation) {
             ReserveDecision::Reserve(writes) => {
                 shard.apply(writes);
-                ReserveOutcome::Reserved
+                ReserveOutcome::Reserved { generation: shard.generation() }
             }
             ReserveDecision::Refuse { active } => ReserveOutcome::Refused { active },
         })

@@ -173,7 +173,8 @@ pub trait Registry: Send + Sync + 'static {
     fn end_everyone(&self, ended: Ended) -> RegistryFuture<'_, u64>;
 
     /// Deletes all records of `user`, including open ones, and returns their number. Afterwards the
-    /// registry no longer contains the user id.
+    /// registry no longer contains the user id, except as the [`actor`](SessionRecord::actor) of
+    /// other users' sessions, where it is part of their history.
     fn erase(&self, user: Arc<str>) -> RegistryFuture<'_, u64>;
 
     /// Returns all stored records and data of `user`.

@@ -54,6 +54,9 @@ pub struct NewLogin {
     pub logged_in_at: Option<Timestamp>,
     /// Client of the login.
     pub client: Client,
+    /// Generation of the registry when the slot was reserved; `None` without a reservation. If it is
+    /// lower than that of the registry, the login is [void](LoginOutcome::Voided).
+    pub reserved_in: Option<u64>,
     /// Previous session of the same user in this browser, and the reason why it ends. The login
     /// takes its slot.
     pub replaces: Option<(PublicId, Reason)>,
@@ -111,7 +114,10 @@ pub struct Reservation {
 #[non_exhaustive]
 pub enum ReserveOutcome {
     /// The slot is reserved.
-    Reserved,
+    Reserved {
+        /// Generation of the registry, for [`NewLogin::reserved_in`].
+        generation: u64,
+    },
     /// The session limit is reached; nothing has changed.
     Refused {
         /// Active sessions of the user, oldest login first.
@@ -183,6 +189,7 @@ impl NewLogin {
             at,
             logged_in_at: None,
             client: Client::default(),
+            reserved_in: None,
             replaces: None,
             limit: SessionLimit::from(policy),
             idle: policy.idle,

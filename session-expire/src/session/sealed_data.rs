@@ -30,6 +30,8 @@ pub(crate) struct DataKey {
     key: [u8; 32],
     /// Boxed, because an expanded key is large.
     cipher: Box<Aes256Gcm>,
+    /// Names of entries that wrap the key for other session keys: those of rotations that lost.
+    surplus: Vec<Box<str>>,
 }
 
 impl DataKey {
@@ -40,14 +42,17 @@ impl DataKey {
     }
 
     fn new(key: [u8; 32]) -> Self {
-        Self { key, cipher: Box::new(cipher(&key)) }
+        Self { key, cipher: Box::new(cipher(&key)), surplus: vec![] }
     }
 
     /// Returns the data key that was wrapped for a session key; `None` if the data has none.
     fn unwrap(data: &SessionData, key: &RecordKey) -> Option<Self> {
         let name = entry_name(key);
         let bytes = decrypt(&wrapping_key(key), &name, data.get(&name)?)?;
-        bytes.try_into().ok().map(Self::new)
+        let key = Self::new(bytes.try_into().ok()?);
+        let names = data.entries().map(|(name, _)| name);
+        let surplus = names.filter(|other| other.starts_with(KEY_ENTRY) && **other != *name);
+        Some(Self { surplus: surplus.map(Into::into).collect(), ..key })
     }
 
     /// Returns the entry with this key, wrapped for a session key.
@@ -57,8 +62,12 @@ impl DataKey {
         Some((name.into(), wrapped))
     }
 
-    /// Encrypts the values of `changes`.
-    pub(crate) fn seal(&self, changes: DataChanges) -> DataChanges {
+    /// Encrypts the values of `changes`, and removes surplus entries of this key with them.
+    pub(crate) fn seal(&self, mut changes: DataChanges) -> DataChanges {
+        if changes.is_empty() {
+            return changes;
+        }
+        changes.removed.extend(self.surplus.iter().cloned());
         let seal = |aad: &str, value: &RawValue| encrypt(&self.cipher, aad, value.get().as_bytes());
         let set = changes.set.into_iter().filter_map(|(name, json)| {
             let sealed = seal(&name, &json)?;
@@ -78,6 +87,7 @@ impl DataKey {
     pub(crate) fn rewrap(&self, changes: &mut DataChanges, from: &RecordKey, to: &RecordKey) {
         changes.set.extend(self.wrap(to));
         changes.removed.push(entry_name(from).into());
+        changes.removed.extend(self.surplus.iter().cloned());
     }
 
     fn open(&self, name: &str, sealed: &RawValue) -> Option<Box<RawValue>> {
@@ -88,20 +98,28 @@ impl DataKey {
 
 /// Encrypts the data of a login under a new data key.
 ///
+/// Messages that do not fit are discarded, and a warning is logged.
+///
 /// # Errors
 ///
-/// Returns [`DataTooLarge`] if the encrypted data is too large.
+/// Returns [`DataTooLarge`] if the encrypted entries are too large.
 pub(crate) fn seal_login(data: &SessionData, key: &RecordKey) -> Result<SessionData, DataTooLarge> {
     let data_key = DataKey::random();
     let entries = data.entries().map(|(name, json)| (name.into(), json.to_owned()));
-    let mut changes = data_key.seal(DataChanges {
-        set: entries.collect(),
-        added_messages: data.messages().to_vec(),
-        ..DataChanges::default()
-    });
-    changes.set.extend(data_key.wrap(key));
+    let mut entries = data_key.seal(DataChanges { set: entries.collect(), ..<_>::default() });
+    entries.set.extend(data_key.wrap(key));
     let mut sealed = SessionData::default();
-    sealed.apply(&changes)?;
+    sealed.apply(&entries)?;
+    let added_messages = data.messages().to_vec();
+    let messages = data_key.seal(DataChanges { added_messages, ..<_>::default() });
+    if sealed.apply(&messages).is_err() {
+        let count = messages.added_messages.len();
+        tracing::warn!(
+            event = "sys_messages_discarded",
+            count,
+            "flash messages over the size limit"
+        );
+    }
     Ok(sealed)
 }
 
@@ -231,6 +249,26 @@ mod tests {
         }
         assert_eq!(open(&sealed, &winner).unwrap().0, plain());
         assert!(open(&sealed, &from).unwrap().1.is_none(), "the old key");
+    }
+
+    #[test]
+    fn lost_rotations_leave_no_entries_after_the_next_change() {
+        let key = RecordKey::random("alice");
+        let mut sealed = seal_login(&plain(), &key).unwrap();
+        let data_key = open(&sealed, &key).unwrap().1.unwrap();
+        for _ in 0..3 {
+            let [from, lost] = [(); 2].map(|()| RecordKey::random("alice"));
+            let mut changes = DataChanges::default();
+            data_key.rewrap(&mut changes, &from, &lost);
+            sealed.apply(&changes).unwrap();
+        }
+        assert_eq!(sealed.entries().len(), 5);
+        let (_, data_key) = open(&sealed, &key).unwrap();
+        let mut changes = DataChanges::default();
+        changes.set("theme", to_raw_value("light").unwrap());
+        sealed.apply(&data_key.unwrap().seal(changes)).unwrap();
+        assert_eq!(sealed.entries().len(), 2);
+        assert!(open(&sealed, &key).unwrap().1.is_some());
     }
 
     #[test]

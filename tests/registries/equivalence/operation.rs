@@ -64,7 +64,7 @@ impl From<LoginOutcome> for Outcome {
 impl From<ReserveOutcome> for Outcome {
     fn from(outcome: ReserveOutcome) -> Self {
         match outcome {
-            ReserveOutcome::Reserved => Self::Reserved,
+            ReserveOutcome::Reserved { .. } => Self::Reserved,
             ReserveOutcome::Refused { active } => Self::Refused(active),
             other => panic!("unknown outcome: {other:?}"),
         }

@@ -178,6 +178,8 @@ pub struct Scenario {
     logins: Vec<NewLogin>,
     pub keys: Vec<RecordKey>,
     sessions: Vec<SessionRef>,
+    /// Number of ends of all sessions.
+    generation: u64,
 }
 
 fn pick<T: Clone>(all: &[T], number: usize) -> Option<T> {
@@ -202,7 +204,8 @@ impl Scenario {
                 Operation::Commit(Box::new(login))
             }
             Step::Reserve { user, limit, replaces } => {
-                let login = self.login(*user, *limit, *replaces);
+                let mut login = self.login(*user, *limit, *replaces);
+                login.reserved_in = Some(self.generation);
                 self.add(&login);
                 Operation::Reserve(login.reservation(login.at.plus(LONG)))
             }
@@ -249,7 +252,10 @@ impl Scenario {
                 query.after = after.map(|login| (login.at, login.id));
                 Operation::List(query)
             }
-            Step::EndEveryone => Operation::EndEveryone(ended),
+            Step::EndEveryone => {
+                self.generation += 1;
+                Operation::EndEveryone(ended)
+            }
             Step::Erase { user } => Operation::Erase(USERS[*user].into()),
             Step::Export { user } => Operation::Export(USERS[*user].into()),
             Step::Turn { seconds: by } => {

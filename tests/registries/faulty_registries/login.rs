@@ -22,7 +22,7 @@ impl Faulty {
     pub(super) fn faulty_reserve(&self, mut reservation: Reservation) -> ReserveOutcome {
         let open = self.records(&reservation.user, Some(false));
         match self.fault {
-            Fault::IgnoresReservations => return ReserveOutcome::Reserved,
+            Fault::IgnoresReservations => return ReserveOutcome::Reserved { generation: 0 },
             Fault::ReservationEvicts => {
                 let evicted = Ended::new(Reason::Evicted, reservation.at);
                 open.iter().for_each(|record| drop(self.end_one(record, &evicted)));
@@ -46,7 +46,7 @@ impl Faulty {
                     .cancel(reservation.key(), Ended::new(Reason::LoggedOut, reservation.at)));
                 pause(20);
                 reservation.limit = unlimited(reservation.limit);
-                if outcome == ReserveOutcome::Reserved {
+                if matches!(outcome, ReserveOutcome::Reserved { .. }) {
                     now(self.below.reserve(reservation));
                 }
                 return outcome;

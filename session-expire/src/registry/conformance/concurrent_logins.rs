@@ -80,7 +80,8 @@ pub(super) fn simultaneous_reservations_reserve_one_slot(registry: &dyn Registry
         Box::pin(async {
             let login = limited(login(&alice, at), 1, Overflow::Refuse);
             let reservation = login.reservation(at.plus(seconds(30)));
-            if outcome("reserve", registry.reserve(reservation)).await == ReserveOutcome::Reserved {
+            let outcome = outcome("reserve", registry.reserve(reservation)).await;
+            if matches!(outcome, ReserveOutcome::Reserved { .. }) {
                 reserved.add([login.id]);
                 committed.add([commit(registry, &login).await.0]);
             }

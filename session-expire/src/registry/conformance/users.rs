@@ -19,7 +19,7 @@ use crate::{
     },
     session::{
         ended::Ended,
-        login::{LoginOutcome, NewLogin},
+        login::{LoginOutcome, NewLogin, ReserveOutcome},
         reason::Reason,
         update::{SessionUpdate, UpdateOutcome},
     },
@@ -152,12 +152,21 @@ pub(super) async fn end_everyone_frees_all_slots(registry: &dyn Registry) {
 /// A login that was reserved before `end_everyone` commits nothing. A new login succeeds.
 pub(super) async fn end_everyone_voids_logins_in_progress(registry: &dyn Registry) {
     let (alice, at) = (user("alice"), now());
-    let voided = login(&alice, at);
-    outcome("reserve", registry.reserve(voided.reservation(at.plus(seconds(30))))).await;
+    let mut voided = login(&alice, at);
+    let reservation = voided.reservation(at.plus(seconds(30)));
+    let ReserveOutcome::Reserved { generation } =
+        outcome("reserve", registry.reserve(reservation)).await
+    else {
+        panic!("refused without a limit");
+    };
+    voided.reserved_in = Some(generation);
     let ended = Ended::new(Reason::Revoked, at);
     outcome("end_everyone", registry.end_everyone(ended.clone())).await;
-    let committed = outcome("commit", registry.commit(voided.clone())).await;
-    assert!(matches!(committed, LoginOutcome::Voided), "committed: {committed:?}");
+    for after in [seconds(1), minutes(60)] {
+        let login = NewLogin { at: at.plus(after), ..voided.clone() };
+        let committed = outcome("commit", registry.commit(login)).await;
+        assert!(matches!(committed, LoginOutcome::Voided), "committed: {committed:?}");
+    }
     assert_eq!(try_load(registry, voided.key).await, None, "the record");
     assert_eq!(open_ids(registry, &alice).await, [].into(), "the list");
     outcome("cancel", registry.cancel(voided.key, ended)).await;

@@ -68,7 +68,7 @@ impl Shard {
         if let Some(record) = self.record(&login.key) {
             return LoginDecision::Committed(Box::new(record.clone()));
         }
-        if self.voided.iter().any(|(key, until)| *key == login.key && login.at < *until) {
+        if login.reserved_in.is_some_and(|generation| generation < self.generation) {
             return LoginDecision::Voided;
         }
         if login.adopted_until.is_some() && self.is_adoption_closed(&login.user, login.at) {

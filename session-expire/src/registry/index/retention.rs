@@ -3,7 +3,7 @@
 //! An ended record is first in the history and then a tombstone, which is deleted when no client
 //! can need its reason any more. Logins purge their shard, at most once an hour.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use super::{
     entries::{Class, Slot},
@@ -116,7 +116,6 @@ impl Shard {
     pub(crate) fn purge(&mut self, now: Timestamp, history: HistoryLimits) {
         self.purged_at = Some(now);
         self.reservations.retain(|reservation| now < reservation.until);
-        self.voided.retain(|(_, until)| now < *until);
         self.adoption_closed.retain(|_, until| now < *until);
         let unused: Vec<_> = self.unused(now).map(|(key, _)| key).collect();
         self.end_unused(unused, history.count);
@@ -135,9 +134,9 @@ impl Shard {
     fn end_unused(&mut self, unused: Vec<RecordKey>, limit: Limit<u32>) {
         let ends = unused.into_iter().filter_map(|key| Some((key, self.record(&key)?.final_end())));
         let ends = ends.collect();
-        for record in self.apply(WriteSet { ends, ..WriteSet::default() }) {
-            self.prune(&record.user, limit);
-        }
+        let ended = self.apply(WriteSet { ends, ..WriteSet::default() }).into_iter();
+        let users: HashSet<_> = ended.map(|record| record.user).collect();
+        users.iter().for_each(|user| self.prune(user, limit));
     }
 
     /// Moves records that are too old for the history to the tombstones, and deletes tombstones

@@ -30,8 +30,6 @@ const MAX_DEVICES: usize = 250;
 pub(crate) struct Shard {
     pub(super) entries: Entries,
     pub(super) reservations: Vec<Reservation>,
-    /// Reservations of earlier generations, with their deadlines.
-    pub(super) voided: Vec<(RecordKey, Timestamp)>,
     /// Generation of the open records and of the reservations.
     pub(super) generation: u64,
     /// Number of open records.
@@ -46,6 +44,11 @@ pub(crate) struct Shard {
 }
 
 impl Shard {
+    /// Returns the generation of the open records and of the reservations.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation
+    }
+
     /// Returns the number of records, including ended ones and rotated keys.
     pub(crate) fn len(&self) -> usize {
         self.entries.len()

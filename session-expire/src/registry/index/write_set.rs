@@ -3,7 +3,7 @@
 //! A decision returns a write set and changes nothing. The registry applies the write set to the
 //! same shard before another decision about that shard.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use sha2::{Digest, Sha256};
 
@@ -122,13 +122,10 @@ impl Shard {
     pub(crate) fn end_all(&mut self, ended: &Ended, history_limit: Limit<u32>) {
         let open = self.entries.iter().filter(|(_, slot)| slot.class.is_open());
         let keys: Vec<_> = open.map(|(_, slot)| slot.key).collect();
-        for key in keys {
-            if let Some(record) = self.end(key, ended.clone()) {
-                self.prune(&record.user, history_limit);
-            }
-        }
-        let reservations = self.reservations.drain(..);
-        self.voided.extend(reservations.map(|reservation| (reservation.key, reservation.until)));
+        let ended = keys.into_iter().filter_map(|key| self.end(key, ended.clone()));
+        let users: HashSet<_> = ended.map(|record| record.user).collect();
+        users.iter().for_each(|user| self.prune(user, history_limit));
+        self.reservations = vec![];
     }
 
     /// Ends an open record, and moves it into the history.

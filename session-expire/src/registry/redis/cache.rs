@@ -18,16 +18,21 @@
 //! The [`MAX_AGE`] of a record limits their effect.
 
 use std::{
+    collections::HashMap,
+    hash::BuildHasherDefault,
     sync::{
         Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
 
 use redis::{PushInfo, PushKind, Value};
 
-use crate::{registry::StoredSession, session::key::RecordKey};
+use crate::{
+    registry::StoredSession,
+    session::key::{KeyHasher, RecordKey},
+};
 
 /// How long cached records are valid, counted from the send time of the most recent command that
 /// has received its response.
@@ -36,8 +41,8 @@ pub(super) const LEASE: Duration = Duration::from_millis(40);
 /// Maximum age of a cached record since it was requested.
 const MAX_AGE: Duration = Duration::from_secs(10);
 
-/// Maximum number of records in a bucket. If it is exceeded, the oldest one is evicted.
-const MAX_RECORDS: usize = 32;
+/// Maximum number of records. A full cache evicts a record of the same bucket for each new one.
+const MAX_RECORDS: usize = if cfg!(test) { 8 } else { 100_000 };
 
 /// Number of characters from the first digit to the last letter.
 const CHARACTERS: usize = 75;
@@ -45,6 +50,8 @@ const CHARACTERS: usize = 75;
 /// Cache with a lock for each of its buckets.
 pub(super) struct Cache {
     buckets: Box<[Mutex<CacheBucket>]>,
+    /// Number of records in all buckets.
+    len: AtomicUsize,
     /// Number of times that the cache was cleared.
     generation: AtomicU64,
     created: Instant,
@@ -56,14 +63,13 @@ pub(super) struct Cache {
 /// Records with one tag, which are invalidated together.
 #[derive(Default)]
 struct CacheBucket {
-    records: Vec<CacheEntry>,
+    records: HashMap<RecordKey, CacheEntry, BuildHasherDefault<KeyHasher>>,
     /// Number of invalidations.
     changes: u64,
 }
 
 /// Cached record, and the read that loaded it.
 struct CacheEntry {
-    key: RecordKey,
     loaded: StoredSession,
     sent: Instant,
     generation: u64,
@@ -80,8 +86,8 @@ pub(super) struct ReadToken {
 impl Default for Cache {
     fn default() -> Self {
         let buckets = (0..CHARACTERS * CHARACTERS).map(|_| Mutex::default()).collect();
-        let (generation, confirmed) = <_>::default();
-        Self { buckets, generation, created: Instant::now(), confirmed }
+        let (len, generation, confirmed) = <_>::default();
+        Self { buckets, len, generation, created: Instant::now(), confirmed }
     }
 }
 
@@ -92,7 +98,7 @@ impl Cache {
             return None;
         }
         let bucket = self.bucket(key.partition_key());
-        let cached = bucket.records.iter().find(|cached| cached.key == *key)?;
+        let cached = bucket.records.get(key)?;
         let is_current = cached.generation == self.generation.load(Ordering::Acquire);
         if !is_current || cached.sent.elapsed() > MAX_AGE {
             return None;
@@ -122,17 +128,30 @@ impl Cache {
         if bucket.changes != token.changes {
             return;
         }
-        bucket.records.retain(|cached| cached.key != *key);
+        let removed = usize::from(bucket.records.remove(key).is_some());
+        self.len.fetch_sub(removed, Ordering::Relaxed);
         if let Some(loaded) = loaded.filter(|loaded| loaded.data.is_empty()) {
             let ReadToken { sent, generation, .. } = *token;
-            bucket.insert(CacheEntry { key: *key, loaded: loaded.clone(), sent, generation });
+            self.insert(&mut bucket, key, CacheEntry { loaded: loaded.clone(), sent, generation });
         }
+    }
+
+    fn insert(&self, bucket: &mut CacheBucket, key: &RecordKey, cached: CacheEntry) {
+        if self.len.load(Ordering::Relaxed) >= MAX_RECORDS {
+            // Without a record in the same bucket, the new one is not cached: one lock at a time.
+            let Some(victim) = bucket.records.keys().next().copied() else { return };
+            bucket.records.remove(&victim);
+            self.len.fetch_sub(1, Ordering::Relaxed);
+        }
+        bucket.records.insert(*key, cached);
+        self.len.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Invalidates the records under a tag, or under the tag with which a partition key begins.
     pub(super) fn invalidate(&self, tag: &str) {
         let mut bucket = self.bucket(tag);
         bucket.changes += 1;
+        self.len.fetch_sub(bucket.records.len(), Ordering::Relaxed);
         bucket.records.clear();
     }
 
@@ -169,17 +188,6 @@ impl Cache {
         let digit = |byte: u8| usize::from(byte.saturating_sub(b'0')).min(CHARACTERS - 1);
         let number = tag.bytes().take(2).fold(0, |sum, byte| sum * CHARACTERS + digit(byte));
         self.buckets[number].lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl CacheBucket {
-    fn insert(&mut self, cached: CacheEntry) {
-        if self.records.len() >= MAX_RECORDS {
-            let by_age = |(_, cached): &(usize, &CacheEntry)| cached.sent;
-            let oldest = self.records.iter().enumerate().min_by_key(by_age);
-            oldest.map(|(index, _)| index).map(|index| self.records.swap_remove(index));
-        }
-        self.records.push(cached);
     }
 }
 
@@ -292,12 +300,15 @@ mod tests {
     }
 
     #[test]
-    fn full_bucket_evicts_its_oldest_record() {
-        let (cache, keys) = (Cache::default(), [(); MAX_RECORDS + 1].map(|()| loaded()));
+    fn full_cache_evicts_one_record_for_a_new_one() {
+        let (cache, keys) = (Cache::default(), [(); 2 * MAX_RECORDS].map(|()| loaded()));
         for (key, loaded) in &keys {
             cache.store(&cache.start_read(key.partition_key()), key, Some(loaded));
+            assert!(cache.get(key, false).is_some(), "the newest record");
         }
-        let cached = keys.map(|(key, _)| cache.get(&key, false).is_some());
-        assert!(!cached[0] && cached[1..].iter().all(|&is_cached| is_cached), "{cached:?}");
+        let cached = keys.iter().filter(|(key, _)| cache.get(key, false).is_some());
+        assert_eq!(cached.count(), MAX_RECORDS);
+        cache.invalidate(keys[0].0.partition_key());
+        assert_eq!(cache.len.load(Ordering::Relaxed), 0);
     }
 }

@@ -106,11 +106,24 @@ pub(super) enum OperationError {
          (`RedisRegistry::wait_for_replicas`); it may be stored"
     )]
     Replicas { replicas: u32, expected: u32 },
+    #[error(
+        "{replicas} of {expected} replicas have acknowledged a test write in time \
+         (`RedisRegistry::wait_for_replicas`); nothing has changed"
+    )]
+    MissingReplicas { replicas: u32, expected: u32 },
     #[error("invalid JSON in a session record")]
     Json(#[source] serde_json::Error),
     // The response is left out, because it may contain secrets.
     #[error("unexpected response from Redis")]
     Response,
+}
+
+impl OperationError {
+    /// Returns `true` if the server does not know the script of an `EVALSHA`.
+    pub(super) fn is_unknown_script(&self) -> bool {
+        let unknown = ErrorKind::Server(ServerErrorKind::NoScript);
+        matches!(self, Self::Redis(error) if error.kind() == unknown)
+    }
 }
 
 impl From<RedisError> for OperationError {

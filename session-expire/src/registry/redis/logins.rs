@@ -42,7 +42,10 @@ impl Operations {
         };
         let response = self.write(&RESERVE, reservation.key.partition_key(), &args).await?;
         match split_outcome(&response)? {
-            ("reserved", _) => Ok(ReserveOutcome::Reserved),
+            ("reserved", [generation]) => {
+                let generation = generation.parse().map_err(|_| OperationError::Response)?;
+                Ok(ReserveOutcome::Reserved { generation })
+            }
             ("refused", active) => {
                 Ok(ReserveOutcome::Refused { active: read_sorted_by_login(active) })
             }
@@ -59,6 +62,7 @@ impl Operations {
             user: Some(user),
             replaces: replaces.map(AsString),
             replaces_for: replaces_for.map(AsString),
+            reserved_in: login.reserved_in.map(AsString),
             ..self.args(login.at).ended(&login.eviction()).limit(login.limit).data(&login.data)
         };
         let response = self.write(&COMMIT, login.key.partition_key(), &args).await?;

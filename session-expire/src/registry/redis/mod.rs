@@ -25,7 +25,8 @@
 //!
 //! An entry is the first three letters of a public id, followed by the name of the record. The
 //! letters give simultaneous logins the order of lists. The set `due` also contains `r:name`
-//! (reservation) and `a:user` (closed adoption).
+//! (reservation) and `a:user` (closed adoption). Scripts keep the fields, classes and due entries of
+//! a newer version.
 //!
 //! A user index combines several orders in one set. The first letter of a member is its class, and
 //! each class has its own range of scores. A script counts or selects sessions by a range of

@@ -149,7 +149,7 @@ impl RedisRegistry {
     /// shows its flash message. Use [`connect`](Self::connect) if most sessions have data, such as
     /// a CSRF token.
     ///
-    /// The cache takes about 500 bytes for each of up to 120,000 sessions. A change of a session
+    /// The cache takes about 500 bytes for each of up to 100,000 sessions. A change of a session
     /// also removes up to 31 other sessions from the cache.
     ///
     /// # Security
@@ -211,14 +211,20 @@ impl RedisRegistry {
     /// primary that is cut off then refuses logins and ends.
     ///
     /// An operation returns an error if fewer replicas have acknowledged it within two fifths of
-    /// the [`timeout`](Self::timeout). The change may still be stored.
+    /// the [`timeout`](Self::timeout). The end of a session may still be stored. Logins and
+    /// rotations change nothing while replicas do not respond, with one exception: a replica may
+    /// stop responding during the operation. Then the login fails, but the sessions that it has
+    /// replaced or evicted stay ended. The rotation succeeds, because the client needs the new key,
+    /// and logs the error `sys_unacknowledged_rotation`. If the primary then fails, too, that
+    /// session may be lost.
     ///
     /// # Performance
     ///
     /// These operations use a second connection, and take longer by one round trip from the primary
     /// to its replicas (`WAIT`). The second connection runs one operation at a time: a process
     /// commits at most one login per round trip to the replicas. While a replica does not respond,
-    /// logins and ends fail. Other operations do not wait.
+    /// logins and ends fail. Other operations do not wait. The first login on a connection, and the
+    /// first one after a missing acknowledgement, take one more round trip.
     ///
     /// ```no_run
     /// # async fn start() -> Result<(), Box<dyn std::error::Error>> {

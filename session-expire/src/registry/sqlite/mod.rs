@@ -13,6 +13,8 @@ mod queue;
 mod reader;
 mod shared;
 mod task;
+mod threads;
+mod transaction;
 mod write;
 mod writer;
 
@@ -20,21 +22,18 @@ use std::{
     fmt,
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    thread::{self, JoinHandle, available_parallelism},
+    thread::{JoinHandle, available_parallelism},
     time::Duration,
 };
 
-use rusqlite::Connection;
-
 pub use self::error::SqliteError;
 use self::{
-    checkpointer::CheckpointTrigger,
+    checkpointer::CheckpointTask,
     file::{Opened, connect_checker, connect_reader, connect_writer, head::last_commit},
     queue::Queue,
     reader::ReadTask,
     shared::Shared,
     task::BoxedTask,
-    writer::Writer,
 };
 use crate::policy::limit::Limit;
 
@@ -67,11 +66,11 @@ use crate::policy::limit::Limit;
 ///
 /// # Performance
 ///
-/// Memory use does not depend on the number of sessions. A cache of at most 32 MB contains the most
-/// recently loaded sessions. A load from the cache runs on the thread of the request. It only
-/// checks that no other process has changed the file, which takes some microseconds and does not
-/// wait. All other reads, and all writes, run on threads of the registry. Loads do not wait for
-/// lists. Concurrent operations share one sync of the disk.
+/// Memory does not depend on the number of sessions. The sessions that were loaded last are in a
+/// cache of at most 32 MB. A load from it runs on the thread of the request and only checks that no
+/// other process has changed the file, which takes some microseconds and does not wait. All other
+/// reads, and all writes, run on threads of the registry. Loads do not wait for lists. Concurrent
+/// operations share one sync of the disk.
 ///
 /// If the disk does not respond, or another program holds a lock on the file, operations return an
 /// error after the [`timeout`](Self::timeout). Loads from the cache still succeed. If 10,000
@@ -94,9 +93,10 @@ use crate::policy::limit::Limit;
 ///
 /// # Files
 ///
-/// `<file>-wal` (the newest writes) and `<file>-shm` are created beside the file. Do not move any
-/// of them while a process runs. If the file was moved, replaced or removed, logins and ends return
-/// errors (on Unix). The registry does not detect this for the other two files. A path may be a
+/// `<file>-wal` (the newest writes) and `<file>-shm` are created beside the file, and
+/// `<file>.migration` (empty) while a file of an older version is migrated. Do not move any of them
+/// while a process runs. If the file was moved, replaced or removed, logins and ends return
+/// errors (on Unix). The registry does not detect this for the other files. A path may be a
 /// symbolic link; a file with several hard links is refused. Back up the file of a running process
 /// with `VACUUM INTO 'backup.db'` or with `.backup` of `sqlite3`. A plain copy may be inconsistent.
 ///
@@ -109,62 +109,13 @@ use crate::policy::limit::Limit;
 ///
 /// # Tables
 ///
-/// Any SQLite client may read the tables, even while the registry runs. Write to them only while no
-/// process has the file open.
-///
-/// ```sql
-/// SELECT * FROM session_history WHERE user = 'alice' ORDER BY logged_in_at DESC LIMIT 20;
-/// SELECT user, count(*) FROM sessions WHERE in_history AND ended_reason = 'evicted' GROUP BY user;
-/// SELECT datetime(logged_in_at / 1000, 'unixepoch') FROM sessions;  -- UTC
-/// ```
-///
-/// The view `session_history` shows `user`, `id`, `logged_in_at`, `last_seen`, `ended_at`,
-/// `ended_reason`, `ended_cause`, `ended_by`, `ip`, `device` and `actor`, with times as
-/// `2026-01-01T12:00:00.000Z`. It reads the table `sessions`, one row for each session, with times
-/// in milliseconds since 1970:
-///
-/// | column | meaning |
-/// |---|---|
-/// | `seq` | increases with every login |
-/// | `key_hash` | derived from the secret key by SHA-256 |
-/// | `id` | public id |
-/// | `signing_key` | secret that signs the page tokens of this session |
-/// | `user` | user id, as `Identity::id` returns it |
-/// | `logged_in_at`, `authenticated_at`, `last_seen` | login, last authentication, last activity |
-/// | `ip`, `device` | client of the login; `ip` is `NULL` and `device` empty if not known |
-/// | `last_ip`, `last_device` | client of the last activity; `NULL` if it is that of the login |
-/// | `idle_ms`, `absolute_ms` | timeouts by which the session limit counts; `NULL` for never |
-/// | `longest_idle_ms`, `longest_absolute_ms` | longest timeouts of all policies; `NULL` for never |
-/// | `check_at` | earliest time at which an open session may have to move to the history |
-/// | `login_policy` | policy patch chosen at the login, as JSON, or `NULL` |
-/// | `user_policy` | policy patch of the user, as JSON, or `NULL` |
-/// | `uncounted` | 1 if the session takes no slot of the session limit |
-/// | `actor` | user who impersonates `user`, or `NULL` |
-/// | `generation` | number of calls of `end_everyone` before the login; see below |
-/// | `tombstone_until` | time until which the tombstone is kept; `NULL` for a day after the end |
-/// | `ended_at` | end; `NULL` while the session is open, even if it has expired |
-/// | `ended_reason` | `idle`, `absolute`, `evicted`, `revoked`, `logged_out` or `unknown`; `renewed` for the tombstone of a rotated key |
-/// | `ended_cause` | the application's own word, such as `password_changed` |
-/// | `ended_by` | device whose login evicted the session |
-/// | `in_history` | 0 if the record is only a tombstone |
-/// | `data` | session data as JSON: entries `e`, flash messages `m`; `NULL` without any |
-///
-/// A session whose `generation` is lower than `current_generation` of the table `registry` has
-/// ended, even if its `ended_at` is still `NULL`. The table `ends_of_everyone` contains the ends of
-/// these sessions. Their rows are updated in the background.
-///
-/// The table `reservations` contains the slots of logins in progress, and `closed_adoptions` the
-/// users whose sessions cannot be adopted from another session layer. Both contain the SHA-256 of
-/// the user id, in hexadecimal digits.
-///
-/// `PRAGMA user_version` is the version of the schema. Opening a file migrates an older schema, and
-/// returns [`SqliteError::Newer`] for a newer one.
+#[doc = include_str!("tables.md")]
 pub struct SqliteRegistry {
     shared: Arc<Shared>,
     writes: Arc<Queue<BoxedTask>>,
     loads: Arc<Queue<ReadTask>>,
     lists: Arc<Queue<ReadTask>>,
-    checkpoints: Arc<Queue<()>>,
+    checkpoints: Arc<Queue<CheckpointTask>>,
     /// The readers and the checkpointer, then the writer, whose connection is closed last.
     threads: Vec<JoinHandle<()>>,
     timer: Option<JoinHandle<()>>,
@@ -212,60 +163,6 @@ impl SqliteRegistry {
         Ok(registry)
     }
 
-    fn new(shared: Shared) -> Self {
-        Self {
-            shared: Arc::new(shared),
-            writes: Arc::new(Queue::new()),
-            loads: Arc::new(Queue::new()),
-            lists: Arc::new(Queue::new()),
-            checkpoints: Arc::new(Queue::new()),
-            threads: vec![],
-            timer: None,
-        }
-    }
-
-    /// Starts the threads that read. The first one is for lists.
-    fn start_readers(&mut self, readers: Vec<Connection>) -> Result<(), SqliteError> {
-        for (number, db) in readers.into_iter().enumerate() {
-            let tasks = Arc::clone(if number == 0 { &self.lists } else { &self.loads });
-            let shared = Arc::clone(&self.shared);
-            self.spawn("session-reader", move || reader::run(&db, &shared, &tasks))?;
-        }
-        Ok(())
-    }
-
-    fn start_writer(
-        &mut self,
-        writer: Connection,
-        checkpointer: Connection,
-        last_commit: u64,
-    ) -> Result<(), SqliteError> {
-        let (shared, checkpoints) = (Arc::clone(&self.shared), Arc::clone(&self.checkpoints));
-        let run = move || checkpointer::run(&checkpointer, &shared, &checkpoints);
-        self.spawn("session-checkpointer", run)?;
-        let (shared, tasks) = (Arc::clone(&self.shared), Arc::clone(&self.writes));
-        let trigger = CheckpointTrigger::new(Arc::clone(&self.checkpoints));
-        let writer = Writer::new(writer, shared, tasks, trigger, last_commit);
-        self.spawn("session-writer", move || writer.run())?;
-        let shared = Arc::clone(&self.shared);
-        let timer = move || shared.deadlines.run(|| shared.timed_out());
-        self.spawn("session-timer", timer)?;
-        self.timer = self.threads.pop();
-        Ok(())
-    }
-
-    fn spawn(
-        &mut self,
-        name: &str,
-        run: impl FnOnce() + Send + 'static,
-    ) -> Result<(), SqliteError> {
-        let spawned = thread::Builder::new().name(name.to_owned()).spawn(run);
-        let file = self.shared.file.to_path_buf();
-        self.threads
-            .push(spawned.map_err(|source| SqliteError::Open { file, source: source.into() })?);
-        Ok(())
-    }
-
     /// Sets how long the history keeps ended sessions. Default: 90 days.
     ///
     /// `Limit::Off` keeps them forever.
@@ -277,7 +174,8 @@ impl SqliteRegistry {
     /// ```
     #[must_use]
     pub fn history_age(self, age: impl Into<Limit<Duration>>) -> Self {
-        self.shared.set_history_age(age.into());
+        let age = age.into().at();
+        self.shared.set(|options| options.history.age = age);
         self
     }
 
@@ -294,14 +192,14 @@ impl SqliteRegistry {
     /// ```
     #[must_use]
     pub fn history_limit(self, limit: Limit<u32>) -> Self {
-        self.shared.set_history_limit(limit);
+        self.shared.set(|options| options.history.limit = limit.at());
         self
     }
 
     /// Sets how long an operation may take before it returns an error. Default: 5 seconds.
     ///
-    /// The operation may still take effect later, unless it is a login. An operation waits at most
-    /// half of this time for the lock of another process.
+    /// An end of sessions may still take effect later, any other operation only if its transaction
+    /// has begun. An operation waits at most half of this time for the lock of another process.
     ///
     /// ```no_run
     /// use session_expire::{SqliteRegistry, seconds};
@@ -310,7 +208,7 @@ impl SqliteRegistry {
     /// ```
     #[must_use]
     pub fn timeout(self, timeout: Duration) -> Self {
-        self.shared.set_timeout(timeout);
+        self.shared.set(|options| options.timeout = timeout);
         self
     }
 }
@@ -318,28 +216,6 @@ impl SqliteRegistry {
 /// Returns the number of connections that check the cache: one for each thread that may load.
 fn checker_count() -> usize {
     available_parallelism().map_or(2, usize::from).clamp(2, 16)
-}
-
-impl Drop for SqliteRegistry {
-    /// Waits until everything is on the disk. The last connection that is closed moves the
-    /// write-ahead log into the file; if two are closed at the same moment, neither moves it.
-    fn drop(&mut self) {
-        self.lists.close();
-        self.loads.close();
-        self.checkpoints.close();
-        let writer = self.threads.pop();
-        self.threads.drain(..).for_each(join);
-        self.shared.close_checkers();
-        self.writes.close();
-        writer.into_iter().for_each(join);
-        self.shared.deadlines.close();
-        self.timer.take().into_iter().for_each(join);
-    }
-}
-
-fn join(thread: JoinHandle<()>) {
-    // An error means that the thread panicked, which the panic hook has reported.
-    let _ = thread.join();
 }
 
 impl fmt::Debug for SqliteRegistry {

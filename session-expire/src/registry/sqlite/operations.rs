@@ -2,16 +2,23 @@
 //!
 //! Only a load from the cache completes at once. Keys are hashed before they are sent.
 
-use std::sync::{Arc, mpsc};
+use std::{
+    pin::Pin,
+    sync::{Arc, mpsc},
+    task::{Context, Poll, Waker},
+};
+
+use rusqlite::Connection;
 
 use super::{
     SqliteRegistry,
     deadlines::{Responder, Response},
     error::FileError,
-    file::rows::hashed,
+    file::{lists, rows::hashed},
     queue::{Priority, Queue},
-    reader::ReadTask,
-    task::{BoxedTask, Task, TaskOptions, WriteTask},
+    reader::{self, ReadTask},
+    shared::Shared,
+    task::{BoxedTask, Task, TaskOptions},
     write::{
         Tx,
         changes::{self, is_activity},
@@ -38,8 +45,11 @@ use crate::{
     time::Timestamp,
 };
 
-/// Options of an operation that must be durable, and that is executed even after its deadline.
-const DURABLE: TaskOptions = TaskOptions { is_volatile: false, truncates: false, expires: false };
+/// Options of an operation that must be durable.
+const DURABLE: TaskOptions = TaskOptions { is_volatile: false, truncates: false, expires: true };
+
+/// Options of an operation that ends sessions, even after its deadline.
+const ENDING: TaskOptions = TaskOptions { expires: false, ..DURABLE };
 
 /// Options of an operation that a crash may lose.
 const VOLATILE: TaskOptions = TaskOptions { is_volatile: true, ..DURABLE };
@@ -53,7 +63,7 @@ impl SqliteRegistry {
         priority: Priority,
         operation: impl Fn(&mut Tx<'_>) -> rusqlite::Result<T> + Send + 'static,
     ) -> RegistryFuture<'static, T> {
-        let (responder, response) = self.shared.deadlines.responder(self.shared.timeout());
+        let (responder, response) = self.shared.deadlines.responder(self.shared.options().timeout);
         let task: BoxedTask = Box::new(Task { operation, outcome: None, responder, options });
         if let Err(task) = self.writes.push(task, priority) {
             task.respond(Err(self.shared.overloaded()));
@@ -69,15 +79,25 @@ impl SqliteRegistry {
         self.write(name, DURABLE, Priority::High, operation)
     }
 
+    /// Sends an operation to a reader. It is not executed if its outcome is not awaited any more.
     fn read<T: Send + 'static>(
         &self,
         name: &'static str,
         queue: &Queue<ReadTask>,
-        task: impl FnOnce(Responder<T>) -> ReadTask,
+        read: impl FnOnce(&Connection, &Shared, &Responder<T>) -> rusqlite::Result<T> + Send + 'static,
     ) -> RegistryFuture<'static, T> {
-        let (responder, response) = self.shared.deadlines.responder(self.shared.timeout());
-        if let Err(task) = queue.push(task(responder), Priority::High) {
-            task.fail(self.shared.overloaded());
+        let (responder, response) = self.shared.deadlines.responder(self.shared.options().timeout);
+        let shared = Arc::clone(&self.shared);
+        let task: ReadTask = Box::new(move |db| match db {
+            Ok(_) if responder.is_abandoned() => {}
+            Ok(db) => {
+                let outcome = read(db, &shared, &responder).map_err(|error| shared.error(error));
+                responder.send(outcome);
+            }
+            Err(error) => responder.send(Err(error)),
+        });
+        if let Err(task) = queue.push(task, Priority::High) {
+            task(Err(self.shared.overloaded()));
         }
         outcome(name, response)
     }
@@ -95,64 +115,34 @@ fn outcome<T: Send + 'static>(
     })
 }
 
-/// Correction of times that are ahead of the clock.
-struct CorrectTimes {
-    now: Timestamp,
-    done: mpsc::Sender<()>,
-}
-
-impl WriteTask for CorrectTimes {
-    fn execute(&mut self, tx: &mut Tx<'_>) -> rusqlite::Result<()> {
-        changes::correct_times(tx, self.now);
-        Ok(())
-    }
-
-    fn respond(self: Box<Self>, committed: Result<(), FileError>) {
-        if let Err(error) = committed {
-            let event = "sys_times_not_corrected";
-            tracing::warn!(event, %error, "session times not corrected");
-        }
-        // The receiver may have stopped waiting.
-        let _ = self.done.send(());
-    }
-
-    fn options(&self) -> TaskOptions {
-        DURABLE
-    }
-
-    fn is_cancelled(&self) -> bool {
-        false
-    }
-}
-
 impl Registry for SqliteRegistry {
     fn load(&self, key: RecordKey, count_open: bool) -> RegistryFuture<'_, Option<StoredSession>> {
         let key = hashed(key);
         match self.shared.cached(&key, count_open) {
             Some(session) => RegistryFuture::ready(Ok(Some(session))),
-            None => self.read("load a session", &self.loads, |responder| {
-                ReadTask::Load(key, count_open, responder)
+            None => self.read("load a session", &self.loads, move |db, shared, _| {
+                reader::load(db, shared, key, count_open)
             }),
         }
     }
 
     fn reserve(&self, mut reservation: Reservation) -> RegistryFuture<'_, ReserveOutcome> {
         reservation.key = hashed(reservation.key);
-        let options = TaskOptions { expires: true, ..VOLATILE };
-        self.write("reserve a login", options, Priority::High, move |tx| {
+        self.write("reserve a login", VOLATILE, Priority::High, move |tx| {
             logins::reserve(tx, &reservation)
         })
     }
 
     fn commit(&self, mut login: NewLogin) -> RegistryFuture<'_, LoginOutcome> {
         login.key = hashed(login.key);
-        let options = TaskOptions { expires: true, ..DURABLE };
-        self.write("commit a login", options, Priority::High, move |tx| logins::commit(tx, &login))
+        self.write_durably("commit a login", move |tx| logins::commit(tx, &login))
     }
 
     fn cancel(&self, key: RecordKey, ended: Ended) -> RegistryFuture<'_, ()> {
         let key = hashed(key);
-        self.write_durably("cancel a login", move |tx| logins::cancel(tx, &key, &ended))
+        self.write("cancel a login", ENDING, Priority::High, move |tx| {
+            logins::cancel(tx, &key, &ended)
+        })
     }
 
     fn update(
@@ -176,7 +166,7 @@ impl Registry for SqliteRegistry {
     }
 
     fn end(&self, end: EndSessions) -> RegistryFuture<'_, Vec<SessionRecord>> {
-        self.write_durably("end sessions", move |tx| changes::end(tx, &end))
+        self.write("end sessions", ENDING, Priority::High, move |tx| changes::end(tx, &end))
     }
 
     fn enforce_limit(
@@ -191,11 +181,15 @@ impl Registry for SqliteRegistry {
     }
 
     fn list(&self, query: Query) -> RegistryFuture<'_, Vec<SessionRecord>> {
-        self.read("list sessions", &self.lists, |responder| ReadTask::List(query, responder))
+        self.read("list sessions", &self.lists, move |db, _, responder| {
+            lists::list(db, &query, || responder.is_abandoned())
+        })
     }
 
     fn end_everyone(&self, ended: Ended) -> RegistryFuture<'_, u64> {
-        self.write_durably("end all sessions", move |tx| changes::end_everyone(tx, &ended))
+        self.write("end all sessions", ENDING, Priority::High, move |tx| {
+            changes::end_everyone(tx, &ended)
+        })
     }
 
     fn erase(&self, user: Arc<str>) -> RegistryFuture<'_, u64> {
@@ -204,7 +198,7 @@ impl Registry for SqliteRegistry {
     }
 
     fn export(&self, user: Arc<str>) -> RegistryFuture<'_, UserExport> {
-        self.read("export a user", &self.lists, |responder| ReadTask::Export(user, responder))
+        self.read("export a user", &self.lists, move |db, _, _| lists::export(db, &user))
     }
 
     fn enforces_limits(&self) -> bool {
@@ -214,9 +208,18 @@ impl Registry for SqliteRegistry {
     /// Waits until the first records have been corrected. The processes of one machine share its
     /// clock, so a record that is ahead of `now` is ahead for all of them.
     fn on_start(&self, now: Timestamp) {
-        let (done, is_done) = mpsc::channel();
-        if self.writes.push(Box::new(CorrectTimes { now, done }), Priority::High).is_ok() {
-            let _ = is_done.recv_timeout(self.shared.timeout());
+        // The writer drops the operation, and the sender with it, after it has sent the outcome.
+        let (sender, is_dropped) = mpsc::channel::<()>();
+        let mut outcome = self.write_durably("compare session times with the clock", move |tx| {
+            let _ = &sender;
+            changes::correct_times(tx, now);
+            Ok(())
+        });
+        let _ = is_dropped.recv_timeout(self.shared.options().timeout);
+        let mut context = Context::from_waker(Waker::noop());
+        if let Poll::Ready(Err(error)) = Pin::new(&mut outcome).poll(&mut context) {
+            let event = "sys_times_not_corrected";
+            tracing::warn!(event, %error, "session times not compared with the clock");
         }
     }
 

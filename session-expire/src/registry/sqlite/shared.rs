@@ -3,10 +3,7 @@
 
 use std::{
     path::PathBuf,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicI64, AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -20,16 +17,25 @@ use super::{
     unpoisoned,
     write::History,
 };
-use crate::{policy::limit::Limit, registry::StoredSession, session::key::RecordKey, time::hours};
+use crate::{
+    registry::StoredSession,
+    session::key::RecordKey,
+    time::{hours, seconds},
+};
 
-/// Default of [`SqliteRegistry::history_age`](super::SqliteRegistry::history_age).
-const DEFAULT_HISTORY_AGE: Duration = hours(24 * 90);
+/// Options that the application may set after the threads have started.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Options {
+    pub(super) history: History,
+    pub(super) timeout: Duration,
+}
 
-/// Default of [`SqliteRegistry::history_limit`](super::SqliteRegistry::history_limit).
-const DEFAULT_HISTORY_LIMIT: i64 = 20;
-
-/// Default of [`SqliteRegistry::timeout`](super::SqliteRegistry::timeout).
-const DEFAULT_TIMEOUT_MILLIS: u64 = 5_000;
+impl Default for Options {
+    fn default() -> Self {
+        let history = History { limit: Some(20), age: Some(hours(24 * 90)) };
+        Self { history, timeout: seconds(5) }
+    }
+}
 
 pub(super) struct Shared {
     pub(super) file: Arc<PathBuf>,
@@ -39,11 +45,7 @@ pub(super) struct Shared {
     pub(super) cache: Cache,
     pub(super) deadlines: Deadlines,
     checkers: Vec<Mutex<Option<Checker>>>,
-    /// Maximum number of ended sessions per user in the history; negative for no limit.
-    history_limit: AtomicI64,
-    /// Maximum age of the history in milliseconds; negative for no limit.
-    history_age: AtomicI64,
-    timeout_millis: AtomicU64,
+    options: Mutex<Options>,
 }
 
 /// Connection that checks whether the file has changed.
@@ -67,34 +69,16 @@ impl Shared {
             cache: Cache::new(),
             deadlines: Deadlines::default(),
             checkers: checkers.collect(),
-            history_limit: AtomicI64::new(DEFAULT_HISTORY_LIMIT),
-            history_age: AtomicI64::new(to_millis(DEFAULT_HISTORY_AGE)),
-            timeout_millis: AtomicU64::new(DEFAULT_TIMEOUT_MILLIS),
+            options: Mutex::default(),
         }
     }
 
-    pub(super) fn history(&self) -> History {
-        History {
-            limit: u32::try_from(self.history_limit.load(Ordering::Acquire)).ok(),
-            age: u64::try_from(self.history_age.load(Ordering::Acquire)).ok(),
-        }
+    pub(super) fn options(&self) -> Options {
+        *unpoisoned(&self.options)
     }
 
-    pub(super) fn set_history_limit(&self, limit: Limit<u32>) {
-        self.history_limit.store(limit.at().map_or(-1, i64::from), Ordering::Release);
-    }
-
-    pub(super) fn set_history_age(&self, age: Limit<Duration>) {
-        self.history_age.store(age.at().map_or(-1, to_millis), Ordering::Release);
-    }
-
-    pub(super) fn timeout(&self) -> Duration {
-        Duration::from_millis(self.timeout_millis.load(Ordering::Acquire))
-    }
-
-    pub(super) fn set_timeout(&self, timeout: Duration) {
-        let millis = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
-        self.timeout_millis.store(millis, Ordering::Release);
+    pub(super) fn set(&self, change: impl FnOnce(&mut Options)) {
+        change(&mut unpoisoned(&self.options));
     }
 
     pub(super) fn error(&self, error: rusqlite::Error) -> FileError {
@@ -102,7 +86,7 @@ impl Shared {
     }
 
     pub(super) fn timed_out(&self) -> FileError {
-        FileError::TimedOut { file: Arc::clone(&self.file), timeout: self.timeout() }
+        FileError::TimedOut { file: Arc::clone(&self.file), timeout: self.options().timeout }
     }
 
     pub(super) fn overloaded(&self) -> FileError {
@@ -169,8 +153,4 @@ impl Shared {
 /// Returns a number that changes when another connection has changed the file.
 fn data_version(db: &Connection) -> rusqlite::Result<i64> {
     db.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))
-}
-
-fn to_millis(age: Duration) -> i64 {
-    i64::try_from(age.as_millis()).unwrap_or(i64::MAX)
 }

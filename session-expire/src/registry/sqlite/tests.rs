@@ -3,10 +3,11 @@
 use std::{
     fs,
     path::PathBuf,
-    pin::pin,
+    pin::{Pin, pin},
     sync::{
-        Arc,
+        Arc, Barrier, Mutex,
         atomic::{AtomicU32, Ordering},
+        mpsc,
     },
     task::{Context, Poll, Wake, Waker},
     thread::{self, Thread},
@@ -17,29 +18,32 @@ use serde_json::value::RawValue;
 
 use super::{
     SqliteError, SqliteRegistry,
+    deadlines::Deadlines,
     file::{
+        prepare,
         rows::hashed,
         schema::{MIGRATIONS, migrate},
     },
+    queue::Priority,
+    task::{Task, TaskOptions},
+    unpoisoned,
+    write::{Tx, changes::is_activity},
 };
 use crate::{
     error::RegistryError,
-    policy::{
-        Policy, PolicyPatch,
-        limit::{Limit, Overflow},
-    },
+    policy::{Policy, PolicyPatch, limit::Limit},
     registry::{
         Registry, RegistryFuture, StoredSession,
         end::{EndSessions, EndTarget},
         query::Query,
-        rotation::{KeyRotation, RotationOutcome},
+        rotation::KeyRotation,
     },
     session::{
         client::Client,
-        data::{DataChanges, SessionData, StoredMessage},
+        data::{DataChanges, SessionData},
         ended::Ended,
         key::{PublicId, RecordKey, partition_key},
-        login::{LoginOutcome, NewLogin, ReserveOutcome},
+        login::{LoginOutcome, NewLogin},
         reason::Reason,
         record::{SessionRecord, SessionRef},
         signing_key::SigningKey,
@@ -201,35 +205,6 @@ fn registry_passes_the_conformance_tests() {
 }
 
 #[test]
-fn record_and_data_survive_a_restart() {
-    let (folder, patch) = (Folder::new(), PolicyPatch::new().idle(Limit::Off).max_sessions(2));
-    let policy = Policy::new().absolute(Limit::Off).idle(minutes(7));
-    let mut login = NewLogin::new("zoë 'x'", NOON, &policy);
-    login.client = Client::new("2001:db8::1".parse().ok(), "Firefox on Linux");
-    login.login_policy = Some(Arc::new(PolicyPatch::new().absolute(hours(24))));
-    login.user_policy = Some(Arc::new(patch));
-    login.uncounted = true;
-    login.actor = Some("admin".into());
-    login.adopted_until = Some(NOON.plus(hours(48)));
-    login.data = data("theme", "\"dark\"");
-    let registry = folder.open();
-    commit(&registry, &login);
-    let now = NOON.plus(minutes(1));
-    let mut change = SessionUpdate::new(now).active(now);
-    change.client = Some(Client::new(None, "curl"));
-    change.signing_key = Some(SigningKey::random());
-    change.user_policy = Some(None);
-    change.data = set("cart", "[1, 2]");
-    change.data.added_messages = vec![StoredMessage { id: 7, content: json("\"hello\"") }];
-    assert_eq!(update(&registry, &login, change.clone()), UpdateOutcome::Updated);
-    let before = load(&registry, login.key).unwrap();
-    assert_eq!(before.record.last_client.as_deref(), change.client.as_ref());
-    assert_eq!(before.data.messages().len(), 1);
-    drop(registry);
-    assert_eq!(load(&folder.open(), login.key), Some(before));
-}
-
-#[test]
 fn cached_session_loads_at_once_until_it_changes() {
     let folder = Folder::new();
     let registry = folder.open();
@@ -276,30 +251,6 @@ fn change_by_another_program_is_loaded_at_once() {
     load(&registry, login.key);
     folder.execute("UPDATE sessions SET device = 'changed'");
     assert_eq!(&*record(&registry, login.key).unwrap().client.device, "changed");
-}
-
-#[test]
-fn open_and_ended_sessions_survive_a_restart() {
-    let folder = Folder::new();
-    let registry = folder.open();
-    let (open, mut closed) = (log_in(&registry, "alice", NOON), alice(NOON));
-    closed.data = data("theme", "1");
-    commit(&registry, &closed);
-    let ended = Ended {
-        by: Some("Firefox".into()),
-        ..Ended::new(Reason::Revoked, NOON).with_cause("password_changed")
-    };
-    let target = EndTarget::Session(session(&closed));
-    assert_eq!(end(&registry, target.clone(), ended.clone()).len(), 1);
-    assert_eq!(folder.number("SELECT count(*) FROM sessions WHERE data IS NOT NULL"), 0);
-    drop(registry);
-    let registry = folder.open();
-    let loaded = load(&registry, closed.key).unwrap();
-    assert_eq!((&loaded.record.ended, loaded.open), (&Some(ended), Some(1)));
-    assert!(loaded.data.is_empty());
-    assert_eq!(reason(&registry, open.key), None);
-    assert_eq!(end(&registry, target, Ended::new(Reason::LoggedOut, NOON)), []);
-    assert!(load(&registry, RecordKey::random("alice")).is_none());
 }
 
 /// A plain copy of the file is a backup then. Two connections that close at the same moment would
@@ -372,77 +323,6 @@ fn history_is_deleted_by_age() {
 }
 
 #[test]
-fn pages_of_a_list_span_memory_and_file() {
-    let folder = Folder::new();
-    let registry = folder.open();
-    let logins: Vec<_> =
-        (0..5).map(|n| log_in(&registry, "alice", NOON.plus(seconds(n)))).collect();
-    log_in(&registry, "bob", NOON);
-    log_out(&registry, &logins[1], NOON.plus(minutes(1)));
-    let later = NOON.plus(minutes(2));
-    active(&registry, &logins[0], later);
-    let all: Vec<_> =
-        logins.iter().rev().map(|login| record(&registry, login.key).unwrap()).collect();
-    let (mut listed, mut after) = (vec![], None);
-    while listed.len() < 5 {
-        let query = Query::all("alice").after(after).limit(2);
-        listed.extend(list(&registry, query));
-        after = listed.last().map(Query::cursor);
-    }
-    assert_eq!(listed, all);
-    assert_eq!(listed[4].last_seen, later);
-    assert_eq!(list(&registry, Query::default()).len(), 6);
-    assert_eq!(list(&registry, Query::open("alice")).len(), 4);
-}
-
-#[test]
-fn activity_is_in_the_file_when_it_completes() {
-    let folder = Folder::new();
-    let registry = folder.open();
-    let (login, later) = (log_in(&registry, "alice", NOON), NOON.plus(minutes(3)));
-    let mut change = SessionUpdate::new(later).active(later);
-    change.client = Some(Client::new("203.0.113.9".parse().ok(), "curl"));
-    assert_eq!(update(&registry, &login, change), UpdateOutcome::Updated);
-    assert_eq!(folder.number("SELECT last_seen FROM sessions"), later.as_millis());
-    let before = record(&registry, login.key);
-    drop(registry);
-    assert_eq!(record(&folder.open(), login.key), before);
-}
-
-#[test]
-fn other_updates_are_durable_before_they_complete() {
-    let folder = Folder::new();
-    let registry = folder.open();
-    let (login, before) = (log_in(&registry, "alice", NOON), NOON.minus(hours(1)));
-    active(&registry, &login, before);
-    assert_eq!(folder.number("SELECT last_seen FROM sessions"), before.as_millis());
-    let change = SessionUpdate::new(before);
-    let user_policy = Some(Some(Arc::new(PolicyPatch::new().idle(minutes(1)))));
-    update(&registry, &login, SessionUpdate { user_policy, ..change.clone() });
-    let key = SigningKey::random();
-    update(&registry, &login, SessionUpdate { signing_key: Some(key), ..change.clone() });
-    update(&registry, &login, SessionUpdate { data: set("theme", "1"), ..change });
-    for sql in [
-        "SELECT count(*) FROM sessions WHERE user_policy = '{\"idle\":\"1m\"}'",
-        &format!("SELECT count(*) FROM sessions WHERE signing_key = '{}'", key.expose()),
-        "SELECT count(*) FROM sessions WHERE data = '{\"e\":[[\"theme\",1]]}'",
-    ] {
-        assert_eq!(folder.number(sql), 1, "{sql}");
-    }
-}
-
-#[test]
-fn too_large_data_changes_nothing() {
-    let folder = Folder::new();
-    let registry = folder.open();
-    let login = log_in(&registry, "alice", NOON);
-    let large = format!("\"{}\"", "x".repeat(SessionData::MAX_BYTES));
-    let change = SessionUpdate { data: set("large", &large), ..SessionUpdate::new(NOON) };
-    assert_eq!(update(&registry, &login, change), UpdateOutcome::TooLarge);
-    assert!(load(&registry, login.key).unwrap().data.is_empty());
-}
-
-#[test]
 fn records_ahead_of_now_are_corrected_on_start() {
     let folder = Folder::new();
     let key = log_in(&folder.open(), "alice", NOON).key;
@@ -456,94 +336,6 @@ fn records_ahead_of_now_are_corrected_on_start() {
 }
 
 #[test]
-fn simultaneous_logins_leave_one_after_a_restart() {
-    let folder = Folder::new();
-    let registry = folder.open().history_limit(Limit::Off);
-    let policy = Policy::new().max_sessions(1);
-    thread::scope(|scope| {
-        for _ in 0..50 {
-            scope.spawn(|| commit(&registry, &NewLogin::new("alice", NOON, &policy)));
-        }
-    });
-    assert_eq!(list(&registry, Query::open("alice")).len(), 1);
-    drop(registry);
-    let registry = folder.open().history_limit(Limit::Off);
-    let open = list(&registry, Query::open("alice"));
-    assert_eq!((open.len(), list(&registry, Query::history("alice")).len()), (1, 49));
-    let refusing = Policy::new().max_sessions(1).overflow(Overflow::Refuse);
-    let outcome = wait(registry.commit(NewLogin::new("alice", NOON, &refusing))).unwrap();
-    assert!(matches!(outcome, LoginOutcome::Refused { active } if active == open));
-}
-
-#[test]
-fn commit_is_idempotent_after_a_restart() {
-    let folder = Folder::new();
-    let registry = folder.open();
-    let [open, closed] = [(); 2].map(|()| log_in(&registry, "alice", NOON));
-    log_out(&registry, &closed, NOON);
-    drop(registry);
-    let registry = folder.open();
-    assert_eq!(commit(&registry, &open).ended, None);
-    let reason = commit(&registry, &closed).ended.map(|ended| ended.reason);
-    assert_eq!(reason, Some(Reason::LoggedOut));
-    assert_eq!(folder.number("SELECT count(*) FROM sessions"), 2);
-}
-
-/// Counts the tombstones of rotated keys.
-const RENEWED: &str = "SELECT count(*) FROM sessions WHERE ended_reason = 'renewed'";
-
-#[test]
-fn rotated_key_is_a_tombstone_after_a_restart() {
-    let folder = Folder::new();
-    let registry = folder.open();
-    let mut login = alice(NOON);
-    login.data = data("theme", "1");
-    commit(&registry, &login);
-    let now = NOON.plus(minutes(1));
-    let mut rotation = KeyRotation::new(session(&login), login.key, SessionUpdate::new(now));
-    rotation.reauthenticated_as = Some(PublicId::random());
-    let outcome = wait(registry.rotate(rotation.clone())).unwrap();
-    assert_eq!(outcome, RotationOutcome::Rotated);
-    let check = |registry: &SqliteRegistry| {
-        let old = load(registry, login.key).unwrap();
-        assert_eq!(old.record.ended, Some(Ended::new(Reason::Renewed, now)));
-        assert!(old.data.is_empty());
-        let new = load(registry, rotation.to).unwrap();
-        assert_eq!((&*new.data, new.record.authenticated_at), (&login.data, now));
-        assert_eq!((Some(new.record.id), new.open), (rotation.reauthenticated_as, Some(1)));
-        assert_eq!(wait(registry.rotate(rotation.clone())).unwrap(), RotationOutcome::Ended);
-        let committed = commit(registry, &login).ended.map(|ended| ended.reason);
-        assert_eq!(committed, Some(Reason::Renewed), "login committed before");
-    };
-    check(&registry);
-    drop(registry);
-    let registry = folder.open();
-    check(&registry);
-    assert_eq!(folder.number(RENEWED), 1);
-    log_in(&registry, "bob", now.plus(hours(24)));
-    assert_eq!(folder.number(RENEWED), 0);
-}
-
-#[test]
-fn reservation_refuses_the_logins_of_other_registries() {
-    let folder = Folder::new();
-    let registry = folder.open();
-    let policy = Policy::new().max_sessions(1).overflow(Overflow::Refuse);
-    let [first, second] = [(); 2].map(|()| NewLogin::new("alice", NOON, &policy));
-    let reservation = first.reservation(NOON.plus(seconds(30)));
-    let outcome = wait(registry.reserve(reservation.clone())).unwrap();
-    assert_eq!(outcome, ReserveOutcome::Reserved);
-    let other = folder.open();
-    let refused = wait(other.commit(second.clone())).unwrap();
-    assert!(matches!(refused, LoginOutcome::Refused { active } if active.is_empty()));
-    drop(registry);
-    let refused = wait(other.commit(second.clone())).unwrap();
-    assert!(matches!(refused, LoginOutcome::Refused { .. }), "after a restart");
-    wait(other.cancel(first.key, Ended::new(Reason::Revoked, NOON))).unwrap();
-    commit(&other, &second);
-}
-
-#[test]
 fn cancelled_login_leaves_no_open_session() {
     let folder = Folder::new();
     let registry = folder.open();
@@ -553,36 +345,6 @@ fn cancelled_login_leaves_no_open_session() {
     wait(registry.cancel(login.key, Ended::new(Reason::Revoked, NOON))).unwrap();
     assert_eq!(list(&registry, Query::open("alice")), []);
     assert_eq!(reason(&registry, login.key), Some(Reason::Revoked));
-}
-
-#[test]
-fn closed_adoption_survives_a_restart() {
-    let folder = Folder::new();
-    let registry = folder.open();
-    let until = NOON.plus(hours(48));
-    let policy = Policy::new().idle(Limit::Off).absolute(Limit::Off);
-    let adopted =
-        |user, at| NewLogin { adopted_until: Some(until), ..NewLogin::new(user, at, &policy) };
-    let ended = Ended::new(Reason::Revoked, NOON);
-    let end = EndSessions {
-        close_adoption_until: Some(until),
-        ..EndSessions::new(EndTarget::All("alice".into()), ended.clone())
-    };
-    wait(registry.end(end)).unwrap();
-    drop(registry);
-    let registry = folder.open();
-    let is_closed = |user, at| {
-        let outcome = wait(registry.commit(adopted(user, at))).unwrap();
-        matches!(outcome, LoginOutcome::AdoptionClosed)
-    };
-    assert!(is_closed("alice", NOON) && !is_closed("bob", NOON));
-    assert!(!is_closed("alice", until));
-    assert_eq!(wait(registry.end_everyone(ended)).unwrap(), 2);
-    drop(registry);
-    let registry = folder.open();
-    let outcome = wait(registry.commit(adopted("carol", NOON))).unwrap();
-    assert!(matches!(outcome, LoginOutcome::AdoptionClosed));
-    log_in(&registry, "carol", NOON);
 }
 
 #[test]
@@ -602,49 +364,6 @@ fn tombstone_of_adopted_session_stays_until_its_time() {
         let outcome = record(&registry, login.key);
         assert_eq!(outcome.is_some(), count == 1);
     }
-}
-
-#[test]
-fn end_everyone_ends_all_and_saves_activity() {
-    let folder = Folder::new();
-    let registry = folder.open();
-    let logins: Vec<_> = (0..20).map(|n| log_in(&registry, &format!("user {n}"), NOON)).collect();
-    let later = NOON.plus(minutes(2));
-    active(&registry, &logins[3], later);
-    let ended = Ended::new(Reason::Revoked, later).with_cause("incident");
-    assert_eq!(wait(registry.end_everyone(ended.clone())).unwrap(), 20);
-    assert_eq!(list(&registry, Query::new().ended(false)), []);
-    drop(registry);
-    let registry = folder.open();
-    for login in &logins {
-        assert_eq!(record(&registry, login.key).unwrap().ended, Some(ended.clone()));
-    }
-    assert_eq!(record(&registry, logins[3].key).unwrap().last_seen, later);
-    assert_eq!(wait(registry.end_everyone(ended)).unwrap(), 0);
-}
-
-#[test]
-fn erased_user_leaves_only_closed_adoption() {
-    let folder = Folder::new();
-    let registry = folder.open().history_limit(Limit::At(1));
-    let until = NOON.plus(hours(48));
-    let adopted = NewLogin { adopted_until: Some(until), ..alice(NOON) };
-    commit(&registry, &adopted);
-    log_out(&registry, &adopted, NOON);
-    let logins = [(); 3].map(|()| log_in(&registry, "alice", NOON.plus(minutes(1))));
-    log_out(&registry, &logins[0], NOON.plus(minutes(2)));
-    let rotation = KeyRotation::new(session(&logins[1]), logins[1].key, SessionUpdate::new(NOON));
-    wait(registry.rotate(rotation)).unwrap();
-    log_in(&registry, "bob", NOON);
-    drop(registry);
-    let registry = folder.open();
-    assert_eq!(wait(registry.erase("alice".into())).unwrap(), 4);
-    assert_eq!(list(&registry, Query::all("alice")), []);
-    let left = "SELECT count(*) FROM sessions";
-    assert_eq!(folder.number(left), 1);
-    drop(registry);
-    let outcome = wait(folder.open().commit(adopted)).unwrap();
-    assert!(matches!(outcome, LoginOutcome::AdoptionClosed));
 }
 
 #[test]
@@ -752,20 +471,6 @@ fn unreadable_policy_is_not_stored() {
     let message = full_message(&wait(registry.commit(login)).unwrap_err());
     assert!(message.contains("login_url"), "{message}");
     assert_eq!(folder.number("SELECT count(*) FROM sessions"), 0);
-}
-
-#[test]
-fn open_session_unused_for_90_days_ends() {
-    let folder = Folder::new();
-    let registry = folder.open();
-    let policy = Policy::new().idle(Limit::Off).absolute(Limit::Off);
-    let unused = NewLogin::new("alice", NOON, &policy);
-    commit(&registry, &unused);
-    log_in(&registry, "alice", NOON.plus(hours(24 * 90)));
-    assert_eq!(reason(&registry, unused.key), Some(Reason::Idle));
-    assert_eq!(list(&registry, Query::open("alice")).len(), 1);
-    drop(registry);
-    assert_eq!(list(&folder.open(), Query::history("alice")).len(), 1);
 }
 
 #[test]
@@ -986,6 +691,28 @@ fn file_of_version_1_in_use_is_not_migrated() {
     assert!(!folder.0.join("sessions.db.lock").exists());
 }
 
+/// Each thread opens the file as a process does.
+#[test]
+fn file_of_version_1_is_migrated_while_others_open_it() {
+    let folder = Folder::new();
+    let users: Vec<_> = (0..1_000).map(|n| format!("user {n}")).collect();
+    create_version_1(&folder, &users.iter().map(String::as_str).collect::<Vec<_>>());
+    fs::write(folder.0.join("sessions.db.lock"), "").unwrap();
+    let (file, start) = (folder.file(), Barrier::new(4));
+    thread::scope(|scope| {
+        let open = || {
+            start.wait();
+            prepare(&file).map(drop)
+        };
+        let opened: Vec<_> = (0..4).map(|_| scope.spawn(open)).collect();
+        opened.into_iter().for_each(|opened| opened.join().unwrap().unwrap());
+    });
+    let mut names: Vec<_> =
+        fs::read_dir(&folder.0).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    names.retain(|name| !name.to_string_lossy().starts_with("sessions.db-"));
+    assert_eq!(names, ["sessions.db"]);
+}
+
 #[test]
 #[cfg(unix)]
 fn file_with_several_names_is_refused() {
@@ -1023,4 +750,113 @@ fn history_is_readable_while_the_registry_runs() {
     let sql = "SELECT count(*) FROM session_history WHERE user = 'alice'
                    AND logged_in_at = '2026-01-01T12:00:00.000Z' AND ended_at IS NULL";
     assert_eq!(folder.number(sql), 1);
+}
+
+#[test]
+fn activity_that_makes_timeouts_longer_is_volatile() {
+    let mut update = SessionUpdate::new(NOON).active(NOON);
+    update.client = Some(Client::new(None, "Firefox"));
+    update.longest = Some((Limit::At(minutes(15)), Limit::At(hours(8))));
+    assert!(is_activity(&update));
+    assert!(!is_activity(&SessionUpdate { data: set("theme", "1"), ..update }));
+}
+
+#[test]
+fn login_does_not_wait_for_an_erasure() {
+    let folder = Folder::new();
+    let registry = folder.open().timeout(seconds(60));
+    let erased = log_in(&registry, "bob", NOON);
+    let reader = Connection::open(folder.file()).unwrap();
+    reader.execute_batch("BEGIN").unwrap();
+    reader.query_row("SELECT count(*) FROM sessions", [], |_| Ok(())).unwrap();
+    let mut erasure = registry.erase("bob".into());
+    while load(&registry, erased.key).is_some() {}
+    log_in(&registry, "carol", NOON);
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(Pin::new(&mut erasure).poll(&mut context).is_pending(), "the reader has the data");
+    drop(reader);
+    assert_eq!(wait(erasure).unwrap(), 1);
+    assert!(!contains(&folder, "bob"));
+}
+
+/// Writes of `action` fail after their transaction was executed.
+#[cfg(unix)]
+fn while_moved(folder: &Folder, action: impl FnOnce()) {
+    let moved = folder.0.join("moved.db");
+    fs::rename(folder.file(), &moved).unwrap();
+    action();
+    fs::rename(&moved, folder.file()).unwrap();
+}
+
+#[test]
+#[cfg(unix)]
+fn failed_correction_of_times_is_repeated() {
+    let folder = Folder::new();
+    let registry = folder.open();
+    let ahead = log_in(&registry, "alice", NOON.plus(hours(5)));
+    while_moved(&folder, || registry.on_start(NOON));
+    registry.on_start(NOON);
+    assert_eq!(load(&registry, ahead.key).unwrap().record.last_seen, NOON);
+}
+
+#[test]
+#[cfg(unix)]
+fn failed_step_of_a_history_limit_is_repeated() {
+    let folder = Folder::new();
+    let registry = folder.open();
+    for n in 0..202 {
+        let login = log_in(&registry, &format!("user {:03}", n / 2), NOON);
+        log_out(&registry, &login, NOON);
+    }
+    let registry = registry.history_limit(Limit::At(1));
+    while_moved(&folder, || {
+        wait(registry.commit(alice(NOON))).unwrap_err();
+    });
+    (0..2).for_each(|_| drop(log_in(&registry, "alice", NOON)));
+    let sql = "SELECT count(*) FROM sessions WHERE in_history = 1 AND ended_at IS NOT NULL";
+    assert_eq!(folder.number(sql), 101);
+}
+
+/// Stops the writer in an operation until the sender is dropped.
+fn stop_writer(registry: &SqliteRegistry) -> mpsc::Sender<()> {
+    let (stopped, is_stopped) = mpsc::channel();
+    let (sender, is_dropped) = mpsc::channel::<()>();
+    let is_dropped = Mutex::new(is_dropped);
+    let operation = move |_: &mut Tx<'_>| {
+        stopped.send(()).unwrap();
+        let _ = unpoisoned(&is_dropped).recv();
+        Ok(())
+    };
+    // No thread fails these operations at their deadlines.
+    let (responder, _) = Deadlines::default().responder(hours(1));
+    let task = Task { operation, outcome: None, responder, options: TaskOptions::default() };
+    assert!(registry.writes.push(Box::new(task), Priority::High).is_ok());
+    is_stopped.recv().unwrap();
+    sender
+}
+
+#[test]
+fn operation_that_timed_out_has_no_effect_unless_it_ends() {
+    let folder = Folder::new();
+    let registry = folder.open().timeout(hours(1));
+    let [alice, bob, dave] = ["alice", "bob", "dave"].map(|user| log_in(&registry, user, NOON));
+    let carol = NewLogin::new("carol", NOON, &Policy::new());
+    let rotation = KeyRotation::new(session(&alice), alice.key, SessionUpdate::new(NOON));
+    let changed = SessionUpdate { data: set("theme", "1"), ..SessionUpdate::new(NOON) };
+    let sender = stop_writer(&registry);
+    registry.shared.set(|options| options.timeout = seconds(0));
+    wait(registry.commit(carol.clone())).unwrap_err();
+    wait(registry.rotate(rotation.clone())).unwrap_err();
+    wait(registry.update(session(&alice), changed)).unwrap_err();
+    wait(registry.erase("bob".into())).unwrap_err();
+    let ended = Ended::new(Reason::Revoked, NOON);
+    wait(registry.end(EndSessions::new(EndTarget::All("dave".into()), ended))).unwrap_err();
+    registry.shared.set(|options| options.timeout = hours(1));
+    drop(sender);
+    log_in(&registry, "erin", NOON);
+    assert_eq!(reason(&registry, dave.key), Some(Reason::Revoked));
+    assert!(load(&registry, alice.key).is_some_and(|alice| alice.data.is_empty()));
+    assert_eq!(reason(&registry, alice.key), None);
+    assert_eq!((load(&registry, rotation.to), load(&registry, carol.key)), (None, None));
+    assert!(load(&registry, bob.key).is_some());
 }

@@ -10,17 +10,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
+use rusqlite::Connection;
 
 use super::{
-    cache::Changes,
-    checkpointer::CheckpointTrigger,
-    error::FileError,
-    file::head::Head,
-    queue::Queue,
-    shared::Shared,
-    task::BoxedTask,
-    write::{Tx, retention::Progress},
+    checkpointer::CheckpointTrigger, error::FileError, queue::Queue, shared::Shared,
+    task::BoxedTask, transaction, write::retention::Progress,
 };
 
 /// Maximum number of tasks per transaction.
@@ -35,8 +29,7 @@ const GATHERING: Duration = Duration::from_micros(50);
 /// Maximum number of saves of activity that a transaction takes from the queue. Logins wait for it.
 const ACTIVITY_IN_BATCH: usize = 32;
 
-/// How long a transaction waits between two attempts to lock the file, and how long it leaves the
-/// file unlocked while other processes write.
+/// Time for which the file is left unlocked while other processes write or the log is to be emptied.
 const PAUSE: Duration = Duration::from_millis(1);
 
 /// How long other processes count as writing after their last commit.
@@ -83,6 +76,7 @@ impl Writer {
         loop {
             if self.is_unfinished && self.tasks.is_idle() {
                 self.step();
+                self.pause(false);
                 continue;
             }
             let Some(first) = self.tasks.pop() else { return };
@@ -95,10 +89,11 @@ impl Writer {
         }
     }
 
-    /// Leaves the file unlocked for a moment if other processes write. Otherwise they would wait
-    /// for as long as this process has tasks.
+    /// Leaves the file unlocked for a moment if other processes write or the log is to be emptied.
+    /// Otherwise they would wait for as long as this process has tasks.
     fn pause(&self, is_large: bool) {
-        if self.shared_at.is_some_and(|at| at.elapsed() < SHARING) {
+        let is_shared = self.shared_at.is_some_and(|at| at.elapsed() < SHARING);
+        if is_shared || self.checkpoint.is_truncating() {
             thread::sleep(PAUSE);
         } else if is_large {
             thread::sleep(GATHERING);
@@ -114,13 +109,20 @@ impl Writer {
         }
     }
 
-    fn execute(&mut self, mut batch: Vec<BoxedTask>) {
-        batch.retain(|task| !task.is_cancelled());
-        match self.commit(&mut batch) {
-            Ok(()) => self.respond(batch),
-            Err(error) if error.affects_all_writes() => self.fail_all(batch, &error),
-            Err(error) if batch.len() == 1 => fail(batch, &error),
-            Err(_) => self.execute_one_by_one(batch),
+    fn execute(&mut self, mut tasks: Vec<BoxedTask>) {
+        let mut size = tasks.len();
+        while !tasks.is_empty() {
+            let rest = tasks.split_off(size.min(tasks.len()));
+            let mut batch = std::mem::replace(&mut tasks, rest);
+            match self.commit(&mut batch) {
+                Ok(()) => self.respond(batch),
+                Err(error) if error.affects_all_writes() => {
+                    batch.append(&mut tasks);
+                    self.fail_all(batch, &error);
+                }
+                Err(error) if batch.len() == 1 => fail(batch, &error),
+                Err(_) => (tasks, size) = (batch, 1),
+            }
         }
     }
 
@@ -131,25 +133,7 @@ impl Writer {
         fail(tasks, error);
     }
 
-    fn execute_one_by_one(&mut self, batch: Vec<BoxedTask>) {
-        let mut tasks = batch.into_iter();
-        while let Some(task) = tasks.next() {
-            let mut batch = vec![task];
-            match self.commit(&mut batch) {
-                Ok(()) => self.respond(batch),
-                Err(error) if error.affects_all_writes() => {
-                    batch.extend(tasks);
-                    return self.fail_all(batch, &error);
-                }
-                Err(error) => fail(batch, &error),
-            }
-        }
-    }
-
     fn commit(&mut self, batch: &mut [BoxedTask]) -> Result<(), FileError> {
-        if batch.is_empty() {
-            return Ok(());
-        }
         let is_volatile = batch.iter().all(|task| task.options().is_volatile);
         self.transact(batch, is_volatile)
     }
@@ -159,8 +143,7 @@ impl Writer {
             batch.into_iter().partition(|task| task.options().truncates);
         others.into_iter().for_each(|task| task.respond(Ok(())));
         if !truncating.is_empty() {
-            let truncated = self.truncate_log();
-            truncating.into_iter().for_each(|task| task.respond(truncated.clone()));
+            self.checkpoint.truncate(truncating, &self.shared);
         }
     }
 
@@ -172,12 +155,13 @@ impl Writer {
     fn transact(&mut self, tasks: &mut [BoxedTask], is_volatile: bool) -> Result<(), FileError> {
         let shared = Arc::clone(&self.shared);
         self.set_synced(!is_volatile).map_err(|error| shared.error(error))?;
-        let wait = if tasks.is_empty() { Duration::ZERO } else { shared.timeout() / 2 };
-        let transaction =
-            begin(&self.db, Instant::now() + wait).map_err(|error| shared.error(error))?;
-        let written = write(&transaction, &shared, tasks, &mut self.progress, is_volatile);
+        let wait = if tasks.is_empty() { Duration::ZERO } else { shared.options().timeout / 2 };
+        let transaction = transaction::begin(&self.db, Instant::now() + wait)
+            .map_err(|error| shared.error(error))?;
+        // A copy, because the transaction may be rolled back.
+        let mut progress = self.progress.clone();
+        let written = transaction::write(&transaction, &shared, tasks, &mut progress, is_volatile);
         let written = written.map_err(|error| shared.error(error))?;
-        self.is_unfinished = written.is_unfinished.unwrap_or(self.is_unfinished);
         let after_foreign = written.before != self.last_commit;
         if written.has_changed {
             shared.check_file()?;
@@ -186,6 +170,8 @@ impl Writer {
             shared.cache.apply(self.last_commit, after_foreign, &written.changes);
             self.checkpoint.committed(&self.db);
         }
+        self.progress = progress;
+        self.is_unfinished = written.is_unfinished.unwrap_or(self.is_unfinished);
         if after_foreign {
             self.shared_at = Some(Instant::now());
             self.last_commit = self.last_commit.max(written.before);
@@ -202,78 +188,8 @@ impl Writer {
         }
         Ok(())
     }
-
-    /// Moves the write-ahead log into the file and empties it.
-    fn truncate_log(&self) -> Result<(), FileError> {
-        let until = Instant::now() + self.shared.timeout() / 2;
-        loop {
-            let sql = "PRAGMA wal_checkpoint(TRUNCATE)";
-            let is_busy = self.db.query_row(sql, [], |row| row.get::<_, i64>(0));
-            match is_busy.map_err(|error| self.shared.error(error))? {
-                0 => return Ok(()),
-                _ if Instant::now() < until => thread::sleep(PAUSE),
-                _ => {
-                    let file = Arc::clone(&self.shared.file);
-                    return Err(FileError::NotTruncated { file });
-                }
-            }
-        }
-    }
 }
 
 fn fail(tasks: Vec<BoxedTask>, error: &FileError) {
     tasks.into_iter().for_each(|task| task.respond(Err(error.clone())));
-}
-
-/// Begins a transaction as soon as no other process writes.
-///
-/// The busy handler of SQLite waits longer after each attempt. A process that writes often would
-/// then keep the others from writing.
-fn begin(db: &Connection, until: Instant) -> rusqlite::Result<Transaction<'_>> {
-    loop {
-        match Transaction::new_unchecked(db, TransactionBehavior::Immediate) {
-            Err(error) if is_busy(&error) && Instant::now() < until => thread::sleep(PAUSE),
-            transaction => return transaction,
-        }
-    }
-}
-
-fn is_busy(error: &rusqlite::Error) -> bool {
-    error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
-}
-
-/// Outcome of a transaction.
-struct Written {
-    /// Number of the commit before.
-    before: u64,
-    changes: Changes,
-    has_changed: bool,
-    /// `true` if retention needs more steps; `None` if it did none.
-    is_unfinished: Option<bool>,
-}
-
-fn write(
-    db: &Connection,
-    shared: &Shared,
-    tasks: &mut [BoxedTask],
-    progress: &mut Progress,
-    is_volatile: bool,
-) -> rusqlite::Result<Written> {
-    let head = Head::read(db)?;
-    let (before, last_at) = (head.commits, head.last_at);
-    let mut tx = Tx::new(db, head, shared.history());
-    tasks.iter_mut().try_for_each(|task| task.execute(&mut tx))?;
-    let now = tx.now.unwrap_or(last_at);
-    // Activity is saved often; a step with each login suffices.
-    let is_step = !is_volatile || tasks.is_empty();
-    let is_unfinished = is_step.then(|| tx.step(progress, now)).transpose()?;
-    if tx.has_changed {
-        tx.head.commits += 1;
-        tx.head.writer = shared.writer;
-        tx.head.last_at = now;
-        tx.head.latest_at = tx.head.latest_at.max(now);
-        tx.head.write(db)?;
-    }
-    let Tx { changes, has_changed, .. } = tx;
-    Ok(Written { before, changes, has_changed, is_unfinished })
 }

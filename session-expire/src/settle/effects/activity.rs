@@ -50,7 +50,7 @@ fn session_update(
     let mut update = SessionUpdate::new(context.config().now());
     if let Some(active_at) = context.due_activity(&loaded.record, || facts.is_passive) {
         update = update.active(active_at);
-        update.longest = Some(context.config().longest(loaded.record.patches()));
+        update.longest = context.config().longer_timeouts(&loaded.record);
         update.client = Some(facts.client.clone());
     }
     if stores_data && (context.has_messages() || !context.is_session_unchanged()) {

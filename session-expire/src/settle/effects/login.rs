@@ -69,7 +69,7 @@ async fn commit(
             return Err(configuration_error());
         }
     }
-    if let Err(response) = end_other_user(context, &login, &guard).await {
+    if let Err(response) = end_other_user(context, &mut login, &guard).await {
         guard.cancel().await;
         return Err(response);
     }
@@ -105,14 +105,14 @@ fn refuse_login(context: &RequestContext, active: &[SessionRecord]) -> HttpRespo
 /// ends.
 async fn end_other_user(
     context: &RequestContext,
-    login: &NewLogin,
+    login: &mut NewLogin,
     guard: &LoginGuard,
 ) -> Result<(), HttpResponse> {
     let other = context.record().filter(|loaded| loaded.record.user != login.user);
     let Some(loaded) = other.filter(|loaded| loaded.record.ended.is_none()) else { return Ok(()) };
     if !guard.is_reserved() {
         match context.reserve(login).await {
-            Ok(ReserveOutcome::Reserved) => {}
+            Ok(ReserveOutcome::Reserved { generation }) => login.reserved_in = Some(generation),
             Ok(ReserveOutcome::Refused { active }) => return Err(refuse_login(context, &active)),
             Err(error) => return Err(registry_failed(context, &error)),
         }

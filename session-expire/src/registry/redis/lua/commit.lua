@@ -15,10 +15,10 @@ local function is_adoption_closed()
   return generation > 0 or deadline and tonumber(deadline) > now
 end
 
-local reservation = read_reservation(args.name)
-if reservation and tonumber(reservation.generation or 0) < generation then return { 'voided' } end
+if args.reserved_in and tonumber(args.reserved_in) < generation then return { 'voided' } end
 if is_adoption_closed() then return { 'adoption_closed' } end
 settle(args.user)
+local reservation = read_reservation(args.name)
 local is_counted = not record.uncounted
 local replaced, replaced_record = find_open(args.user, args.replaces)
 local refused = is_counted and not reservation and refused_outcome(args.user, replaced)

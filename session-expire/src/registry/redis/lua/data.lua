@@ -120,6 +120,13 @@ local function set_last_client(record)
   record.last_ip = is_other and args.ip or nil
 end
 
+-- Returns the longest timeout to store; nothing if it equals the timeout of the session itself.
+local function longest_to_store(record, timeout)
+  local longest = args['longest_' .. timeout]
+  if not longest then return record['longest_' .. timeout] end
+  return longest ~= (record[timeout] or 'off') and longest or nil
+end
+
 local function update(record)
   if record.auth then record.auth = least(record.auth, args.at) end
   record.login = least(record.login, args.at)
@@ -133,8 +140,8 @@ local function update(record)
     record.user_policy = args.user_policy ~= '' and args.user_policy or nil
   end
   record.key = args.signing_key or record.key
-  record.longest_idle = args.longest_idle or record.longest_idle
-  record.longest_absolute = args.longest_absolute or record.longest_absolute
+  record.longest_idle = longest_to_store(record, 'idle')
+  record.longest_absolute = longest_to_store(record, 'absolute')
 end
 
 -- Applies the update to an open record. Writes nothing if the record does not change.

@@ -1,7 +1,12 @@
 -- Starts a new generation in this tag, and returns the number of sessions that were open. It changes
 -- no record, no index of a user and no reservation, so its time does not depend on their number.
-local last = parse(redis.call('HGET', ends, text_of(generation)))
-if last.call == args.call then return { last.count } end
+-- A repetition of a remembered call changes nothing: it may follow later calls and logins.
+local numbers = {}
+for age = 0, REMEMBERED_ENDS - 1 do numbers[age + 1] = text_of(generation - age) end
+for _, text in ipairs(redis.call('HMGET', ends, unpack(numbers))) do
+  local how = parse(text)
+  if how.call == args.call then return { how.count } end
+end
 allow_when_full()
 
 -- Sessions that an earlier call has ended may be in the list of former sessions.

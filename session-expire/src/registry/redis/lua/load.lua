@@ -2,7 +2,7 @@
 -- user. Writes nothing, so a replica accepts it.
 local tag, name = KEYS[1], ARGV[1]
 local session = redis.call('HMGET', tag, 'generation', name, 'd:' .. name)
-local user = string.match(session[2] or '', 'hash=([^\n]*)\n')
+local user = string.match('\n' .. (session[2] or ''), '\nhash=([^\n]*)\n')
 if not user then return { session, 0 } end
 local CLASS_SIZE = 2 ^ 43
 local index = tag .. ':' .. user

@@ -11,9 +11,17 @@ local function is_settled(user)
   return index_generation(user) >= generation or redis.call('EXISTS', index_key(user)) == 0
 end
 
--- Moves the sessions that `end_everyone` has ended into the history, and releases the slots of
--- reservations. The reservations stay until their deadlines, because a commit must find that its
--- login is void.
+-- Stores the end of a session that `end_everyone` has ended. Otherwise its end would change when
+-- the end of that call is no longer remembered.
+local function store_end(entry)
+  local name = name_of(entry)
+  local record = read(name)
+  if record then write(name, record) end
+  redis.call('HDEL', tag, 'd:' .. name)
+end
+
+-- Moves the sessions that `end_everyone` has ended into the history, and deletes the reservations,
+-- whose logins are void.
 local function settle(user)
   if is_settled(user) then return end
   local key, ended_at = index_key(user), tonumber(end_after(index_generation(user)).ended)
@@ -35,8 +43,9 @@ local function settle(user)
   call_with_all('ZADD', due_list, due)
   remove_from_open(user, entries)
   call_with_all('ZREM', former_list, entries)
-  for _, entry in ipairs(entries) do redis.call('HDEL', tag, 'd:' .. name_of(entry)) end
+  for _, entry in ipairs(entries) do store_end(entry) end
   for _, name in ipairs(members(user, RESERVED)) do
+    release(name)
     redis.call('ZREM', key, RESERVED .. name)
   end
   keep(user, ended_at + history_age - now)
@@ -74,18 +83,26 @@ local function purge_record(entry)
   end
 end
 
+local function purge_due(entry)
+  local kind = string.match(entry, '^(.):')
+  if not kind then
+    purge_record(entry)
+  elseif kind == 'r' then
+    release(string.sub(entry, 3))
+    redis.call('ZREM', due_list, entry)
+  elseif kind == 'a' then
+    redis.call('HDEL', tag, entry)
+    redis.call('ZREM', due_list, entry)
+  else
+    -- A step of a newer version. It must not block the other steps.
+    redis.call('ZADD', due_list, now + DAY, entry)
+  end
+end
+
 -- Handles the entries of the tag that are due, at most 50 per call: a request must not wait for
 -- thousands.
 local function purge()
   for _, entry in ipairs(redis.call('ZRANGEBYSCORE', due_list, '-inf', args.at, 'LIMIT', 0, 50)) do
-    local kind = string.sub(entry, 1, 2)
-    if kind == 'r:' then
-      release(string.sub(entry, 3))
-    elseif kind == 'a:' then
-      redis.call('HDEL', tag, entry)
-    else
-      purge_record(entry)
-    end
-    if string.sub(entry, 2, 2) == ':' then redis.call('ZREM', due_list, entry) end
+    purge_due(entry)
   end
 end

@@ -2,13 +2,17 @@
 //!
 //! `WAIT` blocks its connection until the replicas have the last change of that connection. These
 //! changes therefore use a separate connection, and loads never wait for a replica.
+//!
+//! A login or a rotation that lacks acknowledgements has run nevertheless: it has ended other
+//! sessions, or the former key is invalid. While replicas do not respond, these scripts do not run:
+//! a test write comes first, and fails.
 
 use std::sync::{Arc, atomic::Ordering};
 
 use redis::{Cmd, Pipeline, RedisError, Value};
 use tokio::time::Instant;
 
-use super::{connection::Connection, retry::Retry};
+use super::{connection::Connection, pipeline::convert, retry::Retry};
 use crate::registry::redis::{
     error::OperationError,
     script::{CANCEL, COMMIT, END, END_EVERYONE, ENFORCE_LIMIT, ERASE, ROTATE, Script},
@@ -28,10 +32,48 @@ impl Connection {
         (replicas > 0).then_some(replicas).filter(is_acknowledged)
     }
 
+    /// Returns `true` if the script must not run while replicas do not respond. Ends must run.
+    pub(crate) fn needs_replicas(script: &Script) -> bool {
+        [&COMMIT, &ROTATE].iter().any(|one| one.hash == script.hash)
+    }
+
+    /// Returns `true` if enough replicas have acknowledged the last change of this connection.
+    pub(crate) fn has_replicas(&self) -> bool {
+        self.is_connected_as(self.acknowledged_on.load(Ordering::Relaxed))
+    }
+
+    /// Returns the response of a script. Returns an error if too few replicas have its changes,
+    /// except after a rotation: the client needs the new key.
+    pub(crate) fn check_replicas(
+        &self,
+        script: &Script,
+        wait: Wait,
+        response: Result<Value, OperationError>,
+    ) -> Result<Value, OperationError> {
+        let checked = response.and_then(convert::<(Value, u32)>);
+        let is_acknowledged =
+            checked.as_ref().is_ok_and(|(_, replicas)| *replicas >= wait.replicas);
+        let number = if is_acknowledged { self.number() } else { 0 };
+        self.acknowledged_on.store(number, Ordering::Relaxed);
+        let (response, replicas) = checked?;
+        let expected = wait.replicas;
+        match is_acknowledged {
+            true => {}
+            false if script.hash == ROTATE.hash => log_rotation(replicas, expected),
+            false => return Err(OperationError::Replicas { replicas, expected }),
+        }
+        Ok(response)
+    }
+
     /// Returns the connection for acknowledged scripts.
     pub(crate) fn acknowledging(&self) -> &Arc<Self> {
         self.acknowledging.get_or_init(|| Arc::new(self.second()))
     }
+}
+
+fn log_rotation(replicas: u32, expected: u32) {
+    let event = "sys_unacknowledged_rotation";
+    tracing::error!(event, replicas, expected, "key rotation that replicas have not acknowledged");
 }
 
 /// Returns a pipeline that runs a script and waits for replicas.
@@ -40,9 +82,20 @@ pub(crate) fn acknowledged(script: Cmd, key: &str, wait: Wait) -> Pipeline {
     pipeline.add_command(script);
     // If an earlier attempt has run, the script changes nothing. `WAIT` covers only writes of its
     // own connection, so it needs this write, which follows that of the earlier attempt.
+    add_test_write(&mut pipeline, key, wait);
+    pipeline
+}
+
+/// Returns a pipeline that waits until replicas have a write without effect.
+pub(crate) fn test_write(key: &str, wait: Wait) -> Pipeline {
+    let mut pipeline = redis::pipe();
+    add_test_write(&mut pipeline, key, wait);
+    pipeline
+}
+
+fn add_test_write(pipeline: &mut Pipeline, key: &str, wait: Wait) {
     pipeline.cmd("SET").arg(format!("{key}:wait")).arg("").arg("PX").arg(1_000);
     pipeline.cmd("WAIT").arg(wait.replicas).arg(wait.millis());
-    pipeline
 }
 
 /// Number of replicas that must have a change, and the deadline of the operation.
@@ -61,25 +114,24 @@ impl Wait {
         u32::try_from(millis).unwrap_or(u32::MAX).max(1)
     }
 
-    /// Returns the response of the script if enough replicas have its changes.
-    pub(crate) fn check(self, response: Value) -> Result<Value, OperationError> {
-        let (script, replicas): (Value, u32) =
-            redis::from_redis_value(response).map_err(|_| OperationError::Response)?;
-        if replicas < self.replicas {
-            return Err(OperationError::Replicas { replicas, expected: self.replicas });
+    /// Returns an error if too few replicas have a test write.
+    pub(crate) fn check_test(self, response: Value) -> Result<(), OperationError> {
+        let ((), replicas) = convert(response)?;
+        let expected = self.replicas;
+        match replicas >= expected {
+            true => Ok(()),
+            false => Err(OperationError::MissingReplicas { replicas, expected }),
         }
-        Ok(script)
     }
 }
 
-/// Returns the response of the script and the number of replicas.
-pub(crate) fn read_responses(responses: Vec<Value>) -> Result<Value, RedisError> {
-    let mut responses = responses.into_iter().map(Value::extract_error);
-    let mut next = || responses.next().unwrap_or(Ok(Value::Nil));
-    let script = next()?;
+/// Returns the response of the script, if there is one, and the number of replicas.
+pub(crate) fn read_responses(mut responses: Vec<Value>) -> Result<Value, RedisError> {
+    let mut last = || responses.pop().unwrap_or(Value::Nil).extract_error();
+    let (replicas, test_write, script) = (last(), last(), last()?);
     // A server whose memory is full refuses `SET`, but not every script.
-    match next() {
+    match test_write {
         Err(error) if Retry::after(&error).is_some() => Err(error),
-        _ => Ok(Value::Array(vec![script, next()?])),
+        _ => Ok(Value::Array(vec![script, replicas?])),
     }
 }

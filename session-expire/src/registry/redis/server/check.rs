@@ -25,8 +25,8 @@ impl Connection {
     }
 
     async fn check(self: &Arc<Self>) -> Result<(), RedisConnectError> {
-        self.ask(&redis::cmd("PING")).await?;
-        let info = self.ask(&redis::cmd("INFO")).await?;
+        self.query_at_start(&redis::cmd("PING")).await?;
+        let info = self.query_at_start(&redis::cmd("INFO")).await?;
         let info: String = redis::from_redis_value(info).unwrap_or_default();
         if has_line(&info, "cluster_enabled:1") {
             return Err(RedisConnectError::Cluster { server: self.address() });
@@ -39,7 +39,10 @@ impl Connection {
     }
 
     /// Sends a command, and waits while the server loads its file.
-    pub(crate) async fn ask(self: &Arc<Self>, command: &Cmd) -> Result<Value, RedisConnectError> {
+    pub(crate) async fn query_at_start(
+        self: &Arc<Self>,
+        command: &Cmd,
+    ) -> Result<Value, RedisConnectError> {
         // The error of the last attempt is clearer than a timeout.
         let timeout = START_TIMEOUT - PAUSE;
         self.query(command, timeout).await.map_err(|error| self.connect_error(error))

@@ -9,7 +9,10 @@
 
 use std::{
     io,
-    sync::{Arc, Mutex, OnceLock, PoisonError, atomic::AtomicU32},
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicU32, AtomicU64},
+    },
     time::{Duration, Instant},
 };
 
@@ -51,6 +54,8 @@ pub(crate) struct Connection {
     pub(crate) replicas: AtomicU32,
     /// Second connection, for acknowledged scripts.
     pub(crate) acknowledging: OnceLock<Arc<Self>>,
+    /// Number of the connection whose last change was acknowledged; 0 if it was not.
+    pub(crate) acknowledged_on: AtomicU64,
     pub(crate) clock: ServerClock,
 }
 
@@ -79,8 +84,8 @@ impl Connection {
     }
 
     fn new(client: Client, io: Arc<IoThread>, cache: Option<Arc<Cache>>) -> Self {
-        let (state, replicas, acknowledging, clock) = <_>::default();
-        Self { client, io, state, cache, replicas, acknowledging, clock }
+        let (state, replicas, acknowledging, acknowledged_on, clock) = <_>::default();
+        Self { client, io, state, cache, replicas, acknowledging, acknowledged_on, clock }
     }
 
     /// Runs a task on the thread of the connection.
@@ -179,6 +184,11 @@ impl Connection {
 
     fn current(&self) -> Option<NumberedConnection> {
         self.state().current.clone()
+    }
+
+    /// Returns `true` if the connection with this number has not been discarded.
+    pub(crate) fn is_connected_as(&self, number: u64) -> bool {
+        self.current().is_some_and(|current| current.number == number)
     }
 
     /// Returns the number of the newest connection.

@@ -8,4 +8,5 @@ pub(crate) mod io_thread;
 pub(crate) mod permissions;
 pub(crate) mod pipeline;
 pub(crate) mod retry;
+mod run;
 pub(crate) mod send;

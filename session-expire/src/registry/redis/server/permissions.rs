@@ -42,7 +42,7 @@ impl Connection {
         for (verb, script) in [("EVAL", CHECK), ("EVALSHA", script.get_hash())] {
             let mut command = Cmd::new();
             command.arg(verb).arg(script).arg(0).arg(CALLS);
-            let denied = self.ask(&command).await?;
+            let denied = self.query_at_start(&command).await?;
             let denied: Vec<String> = redis::from_redis_value(denied).unwrap_or_default();
             if !denied.is_empty() {
                 let (server, commands) = (self.address(), denied.join(", "));

@@ -27,7 +27,8 @@ impl Connection {
         commands: &[Cmd],
         timeout: Duration,
     ) -> Result<Vec<Value>, OperationError> {
-        self.send_rounds(commands, COMMANDS_PER_ROUND, timeout).await
+        let rounds: Vec<_> = commands.chunks(COMMANDS_PER_ROUND).map(pipeline).collect();
+        run_rounds(rounds.iter().map(|round| self.query_pipeline(round, timeout))).await
     }
 
     /// Runs a script with the keys and the argument of each call, and returns the responses in
@@ -41,13 +42,9 @@ impl Connection {
         // The first call loads the script.
         let Some(((keys, argument), others)) = calls.split_first() else { return Ok(vec![]) };
         let mut responses = vec![self.run(script, keys, &[argument], timeout).await?];
-        let commands = others.iter().map(|(keys, argument)| {
-            let mut command = redis::cmd("EVALSHA");
-            command.arg(&script.hash).arg(keys.len()).arg(keys).arg(argument);
-            command
-        });
-        let commands: Vec<_> = commands.collect();
-        responses.extend(self.send_rounds(&commands, CALLS_PER_ROUND, timeout).await?);
+        let rounds = others.chunks(CALLS_PER_ROUND);
+        responses
+            .extend(run_rounds(rounds.map(|calls| self.run_round(script, calls, timeout))).await?);
         if self.replicas(script).is_some() {
             // The repeated call waits until the replicas also have the changes of all other calls.
             self.run(script, keys, &[argument], timeout).await?;
@@ -55,23 +52,50 @@ impl Connection {
         Ok(responses)
     }
 
-    async fn send_rounds(
+    /// Runs a script several times in one round trip. Sends its code if the server does not know
+    /// it, for example after a failover.
+    async fn run_round(
         self: &Arc<Self>,
-        commands: &[Cmd],
-        size: usize,
+        script: &Script,
+        calls: &[ScriptCall],
         timeout: Duration,
-    ) -> Result<Vec<Value>, OperationError> {
-        let mut responses = Vec::with_capacity(commands.len());
-        let rounds: Vec<_> = commands.chunks(size).map(pipeline).collect();
-        // The server runs one round while this process reads the responses of another.
-        for rounds in rounds.chunks(2) {
-            let sent = rounds.iter().map(|round| self.query_pipeline(round, timeout));
-            for round in try_join_all(sent).await? {
-                responses.extend(convert::<Vec<Value>>(round)?);
+    ) -> Result<Value, OperationError> {
+        let commands: Vec<_> =
+            calls.iter().map(|call| script_call("EVALSHA", &script.hash, call)).collect();
+        match self.query_pipeline(&pipeline(&commands), timeout).await {
+            Err(error) if error.is_unknown_script() => {
+                let by_code = calls.first().map(|call| script_call("EVAL", &script.code, call));
+                let commands: Vec<_> =
+                    by_code.into_iter().chain(commands.into_iter().skip(1)).collect();
+                self.query_pipeline(&pipeline(&commands), timeout).await
             }
+            responses => responses,
         }
-        Ok(responses)
     }
+}
+
+/// Runs two rounds at a time, and returns their responses in order. The server runs one round while
+/// this process reads the responses of another.
+async fn run_rounds<F>(mut rounds: impl Iterator<Item = F>) -> Result<Vec<Value>, OperationError>
+where
+    F: Future<Output = Result<Value, OperationError>>,
+{
+    let mut responses = vec![];
+    loop {
+        let pair: Vec<_> = rounds.by_ref().take(2).collect();
+        if pair.is_empty() {
+            return Ok(responses);
+        }
+        for round in try_join_all(pair).await? {
+            responses.extend(convert::<Vec<Value>>(round)?);
+        }
+    }
+}
+
+fn script_call(verb: &str, script: &str, (keys, argument): &ScriptCall) -> Cmd {
+    let mut command = redis::cmd(verb);
+    command.arg(script).arg(keys.len()).arg(keys).arg(argument);
+    command
 }
 
 fn pipeline(commands: &[Cmd]) -> Pipeline {

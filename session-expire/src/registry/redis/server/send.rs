@@ -4,36 +4,28 @@
 //! the server refuses for a while, during a failover or while it loads its file, is repeated until
 //! the timeout.
 
-use std::{
-    borrow::Cow,
-    pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{borrow::Cow, pin::pin, sync::Arc, time::Duration};
 
-use redis::{Cmd, ErrorKind, Pipeline, RedisError, ServerErrorKind, Value};
+use redis::{Cmd, Pipeline, RedisError, Value};
 use tokio::time::Instant;
 
 use super::{
-    acknowledge::{Wait, acknowledged, read_responses},
+    acknowledge::read_responses,
     connection::{Connection, NumberedConnection},
     retry::{PAUSE, Retry},
 };
-use crate::registry::redis::{error::OperationError, script::Script};
+use crate::registry::redis::error::OperationError;
 
 /// Deadline of an operation, with its start and its timeout.
 #[derive(Clone, Copy)]
-struct Deadline {
+pub(super) struct Deadline {
     started: Instant,
-    end: Instant,
+    pub(super) end: Instant,
     timeout: Duration,
 }
 
 impl Deadline {
-    fn new(timeout: Duration) -> Self {
+    pub(super) fn new(timeout: Duration) -> Self {
         let started = Instant::now();
         Self { started, end: started + timeout, timeout }
     }
@@ -44,7 +36,7 @@ impl Deadline {
     }
 
     /// Returns the same deadline for an attempt that starts now.
-    fn restarted(self) -> Self {
+    pub(super) fn restarted(self) -> Self {
         Self { started: Instant::now(), ..self }
     }
 }
@@ -79,79 +71,13 @@ impl Attempts {
 }
 
 /// Command, commands in one round trip, or a script with commands that wait for replicas.
-enum Request<'a> {
+pub(super) enum Request<'a> {
     Command(Cow<'a, Cmd>),
     Pipeline(&'a Pipeline),
     Acknowledged(Pipeline),
 }
 
-/// Script with its arguments. After an attempt whose response was lost, it has the argument
-/// `retry`, because the script may have run before.
-#[derive(Clone, Copy)]
-struct ScriptRun<'a> {
-    script: &'a Script,
-    keys: &'a [String],
-    arguments: &'a [&'a str],
-    wait: Option<Wait>,
-}
-
-impl ScriptRun<'_> {
-    fn request(&self, verb: &str, script: &str, is_retry: bool) -> Request<'static> {
-        let mut command = redis::cmd(verb);
-        command.arg(script).arg(self.keys.len()).arg(self.keys).arg(self.arguments);
-        command.arg(is_retry.then_some("retry"));
-        match (self.wait, self.keys.first()) {
-            (Some(wait), Some(key)) => Request::Acknowledged(acknowledged(command, key, wait)),
-            _ => Request::Command(Cow::Owned(command)),
-        }
-    }
-}
-
 impl Connection {
-    /// Runs a script, and waits for replicas if its change must be acknowledged.
-    pub(crate) async fn run(
-        self: &Arc<Self>,
-        script: &Script,
-        keys: &[String],
-        arguments: &[&str],
-        timeout: Duration,
-    ) -> Result<Value, OperationError> {
-        let deadline = Deadline::new(timeout);
-        let run = ScriptRun { script, keys, arguments, wait: None };
-        let Some(replicas) = self.replicas(script) else {
-            return self.run_script(run, deadline).await;
-        };
-        let wait = Wait { replicas, end: deadline.end };
-        let run = ScriptRun { wait: Some(wait), ..run };
-        wait.check(Box::pin(self.acknowledging().run_script(run, deadline)).await?)
-    }
-
-    /// Runs a script by its SHA-1, and sends its code if the server does not know it.
-    async fn run_script(
-        self: &Arc<Self>,
-        run: ScriptRun<'_>,
-        deadline: Deadline,
-    ) -> Result<Value, OperationError> {
-        // The server may lose the script after a first attempt that has run it.
-        let was_retried = AtomicBool::new(false);
-        let by_hash = |is_retry| {
-            was_retried.fetch_or(is_retry, Ordering::Relaxed);
-            run.request("EVALSHA", &run.script.hash, is_retry)
-        };
-        let by_code = |is_retry| {
-            let is_retry = is_retry || was_retried.load(Ordering::Relaxed);
-            run.request("EVAL", &run.script.code, is_retry)
-        };
-        match self.send(by_hash, deadline).await {
-            Err(OperationError::Redis(error))
-                if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) =>
-            {
-                Box::pin(self.send(by_code, deadline.restarted())).await
-            }
-            response => response,
-        }
-    }
-
     /// Sends a command that may run twice without harm.
     pub(crate) async fn query(
         self: &Arc<Self>,
@@ -176,7 +102,7 @@ impl Connection {
     /// - There is no response within half of the timeout. redis-rs never completes a command that
     ///   was written just after the server closed the connection.
     /// - The server refuses it for a while, see [`Retry`].
-    async fn send<'a>(
+    pub(super) async fn send<'a>(
         self: &Arc<Self>,
         request: impl Fn(bool) -> Request<'a>,
         deadline: Deadline,

@@ -54,6 +54,9 @@ pub(crate) struct ScriptArgs {
     pub(crate) limit: Option<AsString<usize>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) overflow: Option<&'static str>,
+    /// Generation in which the slot of a login was reserved.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) reserved_in: Option<AsString<u64>>,
     /// Deadline of a reservation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) deadline: Option<AsString<i64>>,

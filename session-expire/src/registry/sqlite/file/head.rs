@@ -102,7 +102,9 @@ impl Generations {
     pub(crate) fn end_current(&mut self, db: &Connection, ended: &Ended) -> rusqlite::Result<()> {
         let current = i64::try_from(self.current).unwrap_or(i64::MAX);
         db.execute(
-            "INSERT INTO ends_of_everyone VALUES (?1, ?2, ?3, ?4, ?5)",
+            "INSERT INTO ends_of_everyone
+                 (generation, ended_at, ended_reason, ended_cause, ended_by)
+             VALUES (?1, ?2, ?3, ?4, ?5)",
             (
                 current,
                 ended.at.as_millis(),

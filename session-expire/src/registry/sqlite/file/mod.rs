@@ -105,7 +105,7 @@ fn unwritable(path: &Path, source: io::Error) -> SqliteError {
 }
 
 /// Returns the connection of the writer, after it has migrated the schema.
-fn prepare(path: &Path) -> Result<Connection, SqliteError> {
+pub(super) fn prepare(path: &Path) -> Result<Connection, SqliteError> {
     let classify = |source| SqliteError::opening(path.to_owned(), source);
     let mut db = connect(path).map_err(classify)?;
     if db.is_readonly(MAIN_DB).map_err(classify)? {
@@ -122,35 +122,72 @@ fn prepare(path: &Path) -> Result<Connection, SqliteError> {
         }
     }
     if lock.is_some() {
-        // The lock is no longer needed: an older version refuses the migrated file.
-        let _ = fs::remove_file(lock_path(path));
+        // They are no longer needed: an older version refuses the migrated file.
+        let _ = fs::remove_file(beside(path, OLD_LOCK));
+        let _ = fs::remove_file(beside(path, MIGRATION_LOCK));
     }
     set_durability(&db).map_err(classify)?;
     Ok(db)
 }
 
+/// Locked by a process of an older version for as long as it has the file open.
+const OLD_LOCK: &str = ".lock";
+
+/// Locked by a process of this version while it has the lock of the older one.
+const MIGRATION_LOCK: &str = ".migration";
+
+/// Locks that keep a file of an older version from being used during the migration.
+struct MigrationLocks {
+    /// Released first.
+    _old: File,
+    _migration: File,
+}
+
 /// Acquires the lock of an older version, which does not share the file, for the duration of the
-/// migration. Returns `None` if the file needs no such lock.
-fn lock_of_older_version(db: &Connection, path: &Path) -> Result<Option<File>, SqliteError> {
-    let classify = |source| SqliteError::opening(path.to_owned(), source);
-    if schema::version(db).map_err(classify)? != EXCLUSIVE_VERSION {
+/// migration. Waits while another process migrates the file. Returns `None` if the file needs no
+/// such lock.
+fn lock_of_older_version(
+    db: &Connection,
+    path: &Path,
+) -> Result<Option<MigrationLocks>, SqliteError> {
+    let failed = |source| unwritable(path, source);
+    if !needs_lock(db, path)? {
         return Ok(None);
     }
-    let lock = match OpenOptions::new().read(true).write(true).open(lock_path(path)) {
+    let migration = open_lock(path, MIGRATION_LOCK, true).map_err(failed)?;
+    migration.lock().map_err(failed)?;
+    if !needs_lock(db, path)? {
+        // Another process may have removed it before it was opened.
+        let _ = fs::remove_file(beside(path, MIGRATION_LOCK));
+        return Ok(None);
+    }
+    let old = match open_lock(path, OLD_LOCK, false) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        lock => lock.map_err(|source| unwritable(path, source))?,
+        old => old.map_err(failed)?,
     };
-    match lock.try_lock() {
-        Ok(()) => Ok(Some(lock)),
+    match old.try_lock() {
+        Ok(()) => Ok(Some(MigrationLocks { _old: old, _migration: migration })),
         Err(TryLockError::WouldBlock) => Err(SqliteError::InUse { file: path.to_owned() }),
-        Err(TryLockError::Error(source)) => Err(unwritable(path, source)),
+        Err(TryLockError::Error(source)) => Err(failed(source)),
     }
 }
 
-fn lock_path(path: &Path) -> PathBuf {
-    let mut lock_path = path.as_os_str().to_owned();
-    lock_path.push(".lock");
-    PathBuf::from(lock_path)
+/// Returns `true` if an older version may have the file open.
+fn needs_lock(db: &Connection, path: &Path) -> Result<bool, SqliteError> {
+    let version =
+        schema::version(db).map_err(|source| SqliteError::opening(path.to_owned(), source))?;
+    Ok(version == EXCLUSIVE_VERSION && beside(path, OLD_LOCK).exists())
+}
+
+fn open_lock(path: &Path, suffix: &str, creates: bool) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).create(creates).open(beside(path, suffix))
+}
+
+/// Returns the path of a file beside the registry.
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut path = path.as_os_str().to_owned();
+    path.push(suffix);
+    PathBuf::from(path)
 }
 
 fn connect(path: &Path) -> rusqlite::Result<Connection> {

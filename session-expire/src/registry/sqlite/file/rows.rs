@@ -142,12 +142,9 @@ pub(crate) fn read_ended(row: &Row<'_>, first: usize) -> rusqlite::Result<Ended>
     })
 }
 
-/// Reads the part of an open, counted record that the session limit needs: `key_hash`,
-/// `logged_in_at`, `authenticated_at`, `last_seen`, `idle_ms`, `absolute_ms`, `id`.
-pub(crate) fn read_open(
-    row: &Row<'_>,
-    now: Timestamp,
-) -> rusqlite::Result<(PublicId, OpenSession)> {
+/// Reads the part of an open, counted record by which the session limit decides: `key_hash`,
+/// `logged_in_at`, `authenticated_at`, `last_seen`, `idle_ms`, `absolute_ms`.
+pub(crate) fn read_open(row: &Row<'_>, now: Timestamp) -> rusqlite::Result<OpenSession> {
     let time = |column| row.get(column).map(Timestamp::from_millis);
     let (authenticated_at, last_seen) = (time(2)?, time(3)?);
     let limits = Limits { idle: limit(row.get(4)?), absolute: limit(row.get(5)?) };
@@ -157,8 +154,7 @@ pub(crate) fn read_open(
         Verdict::Active(_) | Verdict::Anonymous => None,
     };
     let key = parse_with(row, 0, RecordKey::parse)?;
-    let session = OpenSession { key, logged_in_at: time(1)?, last_seen, expired };
-    Ok((parse_with(row, 6, PublicId::parse)?, session))
+    Ok(OpenSession { key, logged_in_at: time(1)?, last_seen, expired })
 }
 
 fn parse_with<T>(

@@ -174,16 +174,11 @@ pub(crate) fn end(db: &Connection, seq: i64, ended: &Ended) -> rusqlite::Result<
     Ok(())
 }
 
-pub(crate) fn reserve(
-    db: &Connection,
-    reservation: &Reservation,
-    generation: i64,
-) -> rusqlite::Result<()> {
-    let sql = "INSERT OR REPLACE INTO reservations (key_hash, user_hash, until, generation)
-               VALUES (?1, ?2, ?3, ?4)";
+pub(crate) fn reserve(db: &Connection, reservation: &Reservation) -> rusqlite::Result<()> {
+    let sql = "INSERT OR REPLACE INTO reservations (key_hash, user_hash, until)
+               VALUES (?1, ?2, ?3)";
     let Reservation { key, user, until, .. } = reservation;
-    let parameters = (key.expose(), user_hash(user), until.as_millis(), generation);
-    db.prepare_cached(sql)?.execute(parameters)?;
+    db.prepare_cached(sql)?.execute((key.expose(), user_hash(user), until.as_millis()))?;
     Ok(())
 }
 

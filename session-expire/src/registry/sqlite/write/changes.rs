@@ -43,13 +43,9 @@ pub(crate) fn update(
 /// Returns `true` if the update only records activity. A crash that loses it can only end the
 /// session early.
 pub(crate) fn is_activity(update: &SessionUpdate) -> bool {
-    let SessionUpdate { now: _, active_at, client: _, user_policy, longest, signing_key, data } =
+    let SessionUpdate { now: _, active_at, client: _, longest: _, user_policy, signing_key, data } =
         update;
-    active_at.is_some()
-        && user_policy.is_none()
-        && longest.is_none()
-        && signing_key.is_none()
-        && data.is_empty()
+    active_at.is_some() && user_policy.is_none() && signing_key.is_none() && data.is_empty()
 }
 
 /// Starts to correct times that are ahead of `now`, if there may be any.
@@ -135,11 +131,7 @@ pub(crate) fn enforce_limit(
         _ => return Ok(vec![]),
     }
     let others = tx.counted_sessions(&session.user, Some(session.id), evicted.at)?;
-    let mut ended = vec![];
-    for session in limit.select_victims(others) {
-        let Some(stored) = loads::find_key(tx.db, &session.key)? else { continue };
-        ended.extend(tx.end_session(stored, &session.end(evicted))?);
-    }
+    let ended = tx.evict(limit, others, evicted)?;
     tx.prune(&ended)?;
     Ok(ended)
 }
@@ -151,6 +143,7 @@ pub(crate) fn end_everyone(tx: &mut Tx<'_>, ended: &Ended) -> rusqlite::Result<u
     let sql = "SELECT count(*) FROM sessions INDEXED BY open_by_check
                WHERE ended_at IS NULL AND generation >= ?1";
     let count: i64 = tx.db.query_row(sql, [tx.current_generation()], |row| row.get(0))?;
+    tx.db.execute("DELETE FROM reservations", [])?;
     tx.head.generations.end_current(tx.db, ended)?;
     tx.has_changed = true;
     tx.changes.all = true;

@@ -9,7 +9,7 @@ pub(crate) mod changes;
 pub(crate) mod logins;
 pub(crate) mod retention;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use rusqlite::Connection;
 
@@ -39,8 +39,8 @@ pub(super) struct Tx<'a> {
 pub(super) struct History {
     /// Maximum number of ended sessions per user; `None` for no limit.
     pub(super) limit: Option<u32>,
-    /// Maximum age in milliseconds; `None` for no limit.
-    pub(super) age: Option<u64>,
+    /// Maximum age; `None` for no limit.
+    pub(super) age: Option<Duration>,
 }
 
 impl<'a> Tx<'a> {

@@ -23,7 +23,7 @@ const STEP: i64 = 100;
 const CHECKED_ROWS: i64 = 2_000;
 
 /// Progress of work that takes several steps.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(in crate::registry::sqlite) struct Progress {
     /// Last user whose history complies with a new limit.
     pruned_to: String,
@@ -64,7 +64,7 @@ impl Tx<'_> {
 
     /// Returns the time in milliseconds up to which ended sessions leave the history.
     fn history_start(&self, now: Timestamp) -> Option<i64> {
-        let age = i64::try_from(self.history.age?).ok()?;
+        let age = i64::try_from(self.history.age?.as_millis()).ok()?;
         Some(now.as_millis().saturating_sub(age))
     }
 
@@ -181,7 +181,7 @@ impl Tx<'_> {
         if last.is_some_and(|last| last > progress.corrected_row) {
             return Ok(true);
         }
-        self.head.correct_to = None;
+        (self.head.correct_to, progress.correct_to) = (None, None);
         self.has_changed = true;
         Ok(false)
     }
