@@ -15,7 +15,10 @@ use crate::{
     },
     error::{ConfigError, RegistryError},
     event::{Event, Observer},
-    messages::notice::{Languages, Notice},
+    messages::{
+        notice::{Languages, Notice},
+        queue::warn_discarded_messages,
+    },
     migration::Migration,
     policy::{
         Policy, PolicyPatch,
@@ -147,7 +150,14 @@ impl Config {
         data: SessionData,
         key: &RecordKey,
     ) -> Result<SessionData, DataTooLarge> {
-        if self.privacy.seals_data { seal_login(&data, key) } else { Ok(data) }
+        if !self.privacy.seals_data {
+            return Ok(data);
+        }
+        let (sealed, discarded) = seal_login(&data, key)?;
+        if discarded > 0 {
+            warn_discarded_messages(discarded);
+        }
+        Ok(sealed)
     }
 
     pub(crate) fn is_api(&self, req: &HttpRequest) -> bool {

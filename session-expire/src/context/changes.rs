@@ -2,7 +2,7 @@
 //!
 //! They are computed after the handler, by comparison with the loaded session.
 
-use super::{RequestContext, access::AccessState, session_data::NamedUser};
+use super::{RequestContext, access::AccessState, load::LoadedRecord, session_data::NamedUser};
 use crate::{
     cookies::anonymous::AnonymousState,
     messages::queue::{MessageQueue, warn_discarded_messages},
@@ -91,7 +91,7 @@ impl RequestContext {
         {
             queue.store_changes(&mut changes);
         }
-        if let Some(key) = self.record().and_then(|loaded| loaded.data_key.as_ref()) {
+        if let Some(key) = self.record().and_then(LoadedRecord::data_key) {
             changes = key.seal(changes);
         }
         self.discard_surplus_messages(&mut changes);
@@ -104,7 +104,7 @@ impl RequestContext {
         let Some(loaded) = self.record().filter(|_| !changes.added_messages.is_empty()) else {
             return;
         };
-        if SessionData::clone(&loaded.stored_data).apply(changes).is_err() {
+        if loaded.stored_data().clone().apply(changes).is_err() {
             warn_discarded_messages(changes.added_messages.len());
             changes.added_messages.clear();
         }

@@ -33,23 +33,41 @@ pub(crate) struct LoadedRecord {
     pub(crate) key: RecordKey,
     pub(crate) record: Arc<SessionRecord>,
     pub(crate) data: Arc<SessionData>,
-    /// Data as it is stored: encrypted if there is a `data_key`.
-    pub(crate) stored_data: Arc<SessionData>,
-    /// Key that encrypts the stored data; `None` if it is not encrypted.
-    pub(crate) data_key: Option<DataKey>,
+    /// Stored form of the data; `None` if it is not encrypted. Boxed, because moving a request
+    /// context costs as much as a look-up.
+    sealed: Option<Box<SealedData>>,
     /// Number of open sessions of the user, if they were counted.
     pub(crate) open: Option<u32>,
+}
+
+/// Encrypted data of a record.
+struct SealedData {
+    stored: Arc<SessionData>,
+    /// Key of the data; `None` if the session key cannot decrypt it.
+    key: Option<DataKey>,
 }
 
 impl LoadedRecord {
     /// Returns a stored record that was loaded by `key`, with decrypted data.
     pub(crate) fn new(key: RecordKey, stored: StoredSession) -> Self {
-        let StoredSession { record, data: stored_data, open } = stored;
-        let (data, data_key) = match sealed_data::open(&stored_data, &key) {
-            None => (Arc::clone(&stored_data), None),
-            Some((data, data_key)) => (Arc::new(data), data_key),
-        };
-        Self { key, record, data, stored_data, data_key, open }
+        let StoredSession { record, data: stored, open } = stored;
+        match sealed_data::open(&stored, &key) {
+            None => Self { key, record, data: stored, sealed: None, open },
+            Some((data, data_key)) => {
+                let sealed = Some(Box::new(SealedData { stored, key: data_key }));
+                Self { key, record, data: Arc::new(data), sealed, open }
+            }
+        }
+    }
+
+    /// Returns the data as it is stored.
+    pub(crate) fn stored_data(&self) -> &SessionData {
+        self.sealed.as_ref().map_or(&self.data, |sealed| &sealed.stored)
+    }
+
+    /// Returns the key that encrypts the stored data; `None` if it is not encrypted.
+    pub(crate) fn data_key(&self) -> Option<&DataKey> {
+        self.sealed.as_ref()?.key.as_ref()
     }
 }
 

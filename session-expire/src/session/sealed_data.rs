@@ -96,14 +96,16 @@ impl DataKey {
     }
 }
 
-/// Encrypts the data of a login under a new data key.
-///
-/// Messages that do not fit are discarded, and a warning is logged.
+/// Encrypts the data of a login under a new data key. Returns it, and the number of messages that
+/// were discarded because they do not fit.
 ///
 /// # Errors
 ///
 /// Returns [`DataTooLarge`] if the encrypted entries are too large.
-pub(crate) fn seal_login(data: &SessionData, key: &RecordKey) -> Result<SessionData, DataTooLarge> {
+pub(crate) fn seal_login(
+    data: &SessionData,
+    key: &RecordKey,
+) -> Result<(SessionData, usize), DataTooLarge> {
     let data_key = DataKey::random();
     let entries = data.entries().map(|(name, json)| (name.into(), json.to_owned()));
     let mut entries = data_key.seal(DataChanges { set: entries.collect(), ..<_>::default() });
@@ -112,15 +114,8 @@ pub(crate) fn seal_login(data: &SessionData, key: &RecordKey) -> Result<SessionD
     sealed.apply(&entries)?;
     let added_messages = data.messages().to_vec();
     let messages = data_key.seal(DataChanges { added_messages, ..<_>::default() });
-    if sealed.apply(&messages).is_err() {
-        let count = messages.added_messages.len();
-        tracing::warn!(
-            event = "sys_messages_discarded",
-            count,
-            "flash messages over the size limit"
-        );
-    }
-    Ok(sealed)
+    let discarded = sealed.apply(&messages).map_or(messages.added_messages.len(), |()| 0);
+    Ok((sealed, discarded))
 }
 
 /// Decrypts the data of a record that was loaded by `key`. Returns `None` if it is not encrypted.
@@ -216,7 +211,7 @@ mod tests {
     #[test]
     fn sealed_data_opens_with_the_session_key_only() {
         let [key, other] = [(); 2].map(|()| RecordKey::random("alice"));
-        let sealed = seal_login(&plain(), &key).unwrap();
+        let sealed = seal_login(&plain(), &key).unwrap().0;
         assert!(!text(&sealed).contains("dark") && !text(&sealed).contains("Saved"));
         assert_eq!(open(&sealed, &key).unwrap().0, plain());
         let (opened, data_key) = open(&sealed, &other).unwrap();
@@ -227,7 +222,7 @@ mod tests {
     #[test]
     fn change_is_sealed_under_the_same_data_key() {
         let key = RecordKey::random("alice");
-        let mut sealed = seal_login(&plain(), &key).unwrap();
+        let mut sealed = seal_login(&plain(), &key).unwrap().0;
         let (_, data_key) = open(&sealed, &key).unwrap();
         let mut changes = DataChanges::default();
         changes.set("theme", to_raw_value("light").unwrap());
@@ -240,7 +235,7 @@ mod tests {
     #[test]
     fn rotation_wraps_the_data_key_anew_and_its_loser_changes_nothing() {
         let [from, winner, loser] = [(); 3].map(|()| RecordKey::random("alice"));
-        let mut sealed = seal_login(&plain(), &from).unwrap();
+        let mut sealed = seal_login(&plain(), &from).unwrap().0;
         let data_key = open(&sealed, &from).unwrap().1.unwrap();
         for to in [&winner, &loser] {
             let mut changes = DataChanges::default();
@@ -254,7 +249,7 @@ mod tests {
     #[test]
     fn lost_rotations_leave_no_entries_after_the_next_change() {
         let key = RecordKey::random("alice");
-        let mut sealed = seal_login(&plain(), &key).unwrap();
+        let mut sealed = seal_login(&plain(), &key).unwrap().0;
         let data_key = open(&sealed, &key).unwrap().1.unwrap();
         for _ in 0..3 {
             let [from, lost] = [(); 2].map(|()| RecordKey::random("alice"));
@@ -279,7 +274,7 @@ mod tests {
         changes.set("likes_tea", to_raw_value(&true).unwrap());
         let mut data = SessionData::default();
         data.apply(&changes).unwrap();
-        let mut sealed = seal_login(&data, &key).unwrap();
+        let mut sealed = seal_login(&data, &key).unwrap().0;
         let tea = sealed.get("likes_tea").unwrap().to_owned();
         let mut exchange = DataChanges::default();
         exchange.set("is_admin", tea);

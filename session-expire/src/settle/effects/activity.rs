@@ -96,7 +96,7 @@ pub(super) async fn rotate_key(context: &RequestContext, facts: &RequestFacts) -
     let update = session_update(context, loaded, facts, true);
     let mut rotation = KeyRotation::new(loaded.record.session_ref(), loaded.key, update);
     let to = rotation.to;
-    if let Some(data_key) = &loaded.data_key {
+    if let Some(data_key) = loaded.data_key() {
         data_key.rewrap(&mut rotation.update.data, &loaded.key, &to);
     }
     match context.config().registry.rotate(rotation).await {
