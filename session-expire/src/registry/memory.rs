@@ -115,7 +115,7 @@ impl MemoryRegistry {
 
     fn apply(&self, shard: &mut Shard, writes: WriteSet) -> Vec<SessionRecord> {
         let ended = shard.apply(writes);
-        ended.iter().for_each(|record| shard.prune(&record.user, self.0.history.count));
+        shard.prune_users_of(&ended, self.0.history.count);
         ended
     }
 }

@@ -197,11 +197,19 @@ impl fmt::Debug for PublicId {
     }
 }
 
-/// Encodes the first bytes of the SHA-256 of the user id. The hash must be the same on every
-/// machine, because several processes share the stored records.
+/// Digits of base 62, which keys consist of.
+pub(crate) const LETTERS: &[u8; 62] =
+    b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+/// Returns the SHA-256 of a user id. It is the same on every machine, because several processes
+/// share the stored records.
+pub(crate) fn user_hash(user: &str) -> [u8; 32] {
+    Sha256::digest(user).into()
+}
+
+/// Encodes the first bytes of the hash of the user id.
 fn partition_letters(user: &str) -> [u8; PARTITION] {
-    const LETTERS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-    let hash = Sha256::digest(user);
+    let hash = user_hash(user);
     let mut remaining = hash.iter().take(8).fold(0, |sum, byte| sum << 8 | u64::from(*byte));
     [(); PARTITION].map(|()| {
         let letter = LETTERS[usize::try_from(remaining % 62).unwrap_or(0)];

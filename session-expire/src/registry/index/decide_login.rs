@@ -7,12 +7,12 @@ use std::sync::Arc;
 use super::{
     decide::evictions,
     shard::Shard,
-    write_set::{NewEntry, WriteSet, user_hash},
+    write_set::{NewEntry, WriteSet},
 };
 use crate::{
     session::{
         ended::Ended,
-        key::RecordKey,
+        key::{RecordKey, user_hash},
         limit::OpenSession,
         login::{NewLogin, Reservation},
         record::{SessionRecord, SessionRef},

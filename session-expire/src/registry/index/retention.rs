@@ -43,6 +43,13 @@ impl Default for HistoryLimits {
 }
 
 impl Shard {
+    /// Prunes the history of each user of `ended` once: it sorts the history, and a user may have
+    /// many ended sessions.
+    pub(crate) fn prune_users_of(&mut self, ended: &[SessionRecord], limit: Limit<u32>) {
+        let users: HashSet<_> = ended.iter().map(|record| &record.user).collect();
+        users.into_iter().for_each(|user| self.prune(user, limit));
+    }
+
     /// Moves the oldest logins in the history of `user` to the tombstones until `limit` remain.
     pub(crate) fn prune(&mut self, user: &str, limit: Limit<u32>) {
         let Limit::At(limit) = limit else { return };
@@ -134,9 +141,8 @@ impl Shard {
     fn end_unused(&mut self, unused: Vec<RecordKey>, limit: Limit<u32>) {
         let ends = unused.into_iter().filter_map(|key| Some((key, self.record(&key)?.final_end())));
         let ends = ends.collect();
-        let ended = self.apply(WriteSet { ends, ..WriteSet::default() }).into_iter();
-        let users: HashSet<_> = ended.map(|record| record.user).collect();
-        users.iter().for_each(|user| self.prune(user, limit));
+        let ended = self.apply(WriteSet { ends, ..WriteSet::default() });
+        self.prune_users_of(&ended, limit);
     }
 
     /// Moves records that are too old for the history to the tombstones, and deletes tombstones

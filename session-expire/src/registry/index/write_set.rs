@@ -3,9 +3,7 @@
 //! A decision returns a write set and changes nothing. The registry applies the write set to the
 //! same shard before another decision about that shard.
 
-use std::{collections::HashSet, sync::Arc};
-
-use sha2::{Digest, Sha256};
+use std::sync::Arc;
 
 use super::{
     entries::{Class, Entry},
@@ -17,7 +15,7 @@ use crate::{
     session::{
         data::SessionData,
         ended::Ended,
-        key::RecordKey,
+        key::{RecordKey, user_hash},
         login::{NewLogin, Reservation},
         reason::Reason,
         record::SessionRecord,
@@ -122,9 +120,9 @@ impl Shard {
     pub(crate) fn end_all(&mut self, ended: &Ended, history_limit: Limit<u32>) {
         let open = self.entries.iter().filter(|(_, slot)| slot.class.is_open());
         let keys: Vec<_> = open.map(|(_, slot)| slot.key).collect();
-        let ended = keys.into_iter().filter_map(|key| self.end(key, ended.clone()));
-        let users: HashSet<_> = ended.map(|record| record.user).collect();
-        users.iter().for_each(|user| self.prune(user, history_limit));
+        let ended: Vec<_> =
+            keys.into_iter().filter_map(|key| self.end(key, ended.clone())).collect();
+        self.prune_users_of(&ended, history_limit);
         self.reservations = vec![];
     }
 
@@ -186,11 +184,6 @@ impl Shard {
         self.open -= erased.filter(|slot| slot.class.is_open()).count();
         self.reservations.retain(|reservation| *reservation.user != *user);
     }
-}
-
-/// Returns the hash under which closed adoption is stored.
-pub(super) fn user_hash(user: &str) -> [u8; 32] {
-    Sha256::digest(user).into()
 }
 
 impl NewEntry {

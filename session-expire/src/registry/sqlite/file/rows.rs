@@ -18,7 +18,7 @@ use crate::{
         client::Client,
         data::SessionData,
         ended::Ended,
-        key::{PublicId, RecordKey},
+        key::{LETTERS, PublicId, RecordKey},
         limit::OpenSession,
         reason::Reason,
         record::SessionRecord,
@@ -55,7 +55,6 @@ const DATA: usize = 26;
 /// Returns the key under which a record is stored: the same partition key, then letters and digits
 /// of the SHA-256 of `key`. A stolen file thus contains no key.
 pub(crate) fn hashed(key: RecordKey) -> RecordKey {
-    const LETTERS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     let digest = Sha256::digest(key.expose());
     let mut hashed = [0; 30];
     let (partition_key, letters) = hashed.split_at_mut(key.partition_key().len());

@@ -5,9 +5,8 @@
 //! columns that the statements of the previous version use.
 
 use rusqlite::{Connection, TransactionBehavior};
-use sha2::{Digest, Sha256};
 
-use crate::session::key::partition_key;
+use crate::session::key::{self, partition_key};
 
 /// Application id in the header of the file: `Sess` in ASCII.
 const APPLICATION_ID: i64 = 0x5365_7373;
@@ -61,7 +60,7 @@ fn hash_closed_adoptions(db: &Connection) -> rusqlite::Result<()> {
 
 /// Returns the hash under which a user is named in rows that outlast the user's records.
 pub(crate) fn user_hash(user: &str) -> String {
-    hex::encode(Sha256::digest(user))
+    hex::encode(key::user_hash(user))
 }
 
 /// Schema of a file after [`migrate`].
