@@ -3,8 +3,9 @@
 use std::{fs, path::Path};
 
 /// A file may use its own module and the modules before it.
-const ORDER: &str = "error time policy session registry messages event sessions dialog request \
-    cookies migration diagnostics config response context settle extract middleware endpoints";
+const ORDER: &str = "error time policy compliance session registry messages event sessions dialog \
+    request cookies migration diagnostics response config context settle extract middleware \
+    endpoints";
 
 fn name(path: &str) -> &str {
     path.trim_start().split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default()

@@ -1,5 +1,7 @@
 //! Services of the application and the middleware around them.
 
+use std::time::Duration;
+
 use actix_web::{
     App, Error,
     body::MessageBody,
@@ -10,13 +12,15 @@ use actix_web::{
     middleware::{DefaultHeaders, from_fn},
     web,
 };
-use session_expire::SessionExpire;
+use session_expire::{Limit, SessionExpire};
 
 use crate::{
-    assets, csrf,
-    device::ended_text,
+    assets,
+    compliance::Declared,
+    csrf,
     error::SiteError,
     pages::{self, editor::Drafts},
+    passwords::{self, Passwords},
     settings::{PageIdles, Settings},
     users::User,
 };
@@ -26,7 +30,10 @@ use crate::{
 pub struct Shared {
     expire: SessionExpire,
     idles: PageIdles,
+    settings_fresh: Limit<Duration>,
     drafts: web::Data<Drafts>,
+    passwords: web::Data<Passwords>,
+    declared: web::Data<Declared>,
 }
 
 impl Shared {
@@ -34,23 +41,32 @@ impl Shared {
     ///
     /// # Errors
     ///
-    /// Returns [`SiteError`] if the policy is contradictory or the registry cannot be opened.
+    /// Returns [`SiteError`] if the policy is contradictory, a policy does not meet a declared
+    /// standard, or the registry cannot be opened.
     pub async fn new(settings: Settings) -> Result<Self, SiteError> {
+        let declared = Declared::check(&settings)?;
         let mut builder = SessionExpire::builder(settings.policy)
             .plain_http(true) // the site has no TLS
             .cookie_key(settings.key)
             .trusted_proxies(settings.proxies)
-            .ended_texts(ended_text)
             .api_when(|req| req.path().starts_with("/api/"))
             .user_policy(|user| async move { User::policy_for(&user) });
         builder = settings
             .registry
             .open(settings.log_limit, settings.redis_ca.as_deref(), builder)
             .await?;
+        builder = declared.declare(builder);
         if let Some(clock) = settings.clock {
             builder = builder.clock(clock);
         }
-        Ok(Self { expire: builder.build()?, idles: settings.idles, drafts: web::Data::default() })
+        Ok(Self {
+            expire: builder.build()?,
+            idles: settings.idles,
+            settings_fresh: settings.settings_fresh,
+            drafts: web::Data::default(),
+            passwords: web::Data::default(),
+            declared: web::Data::new(declared),
+        })
     }
 }
 
@@ -66,14 +82,17 @@ pub fn app(
         InitError = (),
     >,
 > {
-    let Shared { expire, idles, drafts } = shared;
+    let Shared { expire, idles, settings_fresh, drafts, passwords: known, declared } = shared;
     App::new()
+        .app_data(declared)
         .app_data(drafts)
+        .app_data(known)
         .app_data(pages::form_config())
-        .configure(|config| pages::configure(config, idles))
+        .configure(|config| pages::configure(config, idles, settings_fresh))
         .service(assets::service())
         .service(expire.endpoints())
         .default_service(web::to(pages::not_found))
+        .wrap(from_fn(passwords::end_outdated))
         .wrap(from_fn(csrf::refuse_cross_site))
         .wrap(expire.clone())
         .wrap(from_fn(pages::unavailable))
@@ -96,7 +115,7 @@ mod tests {
         http::StatusCode,
         test::{TestRequest, call_service, init_service},
     };
-    use session_expire::{Limit, clock::ManualClock, minutes, seconds};
+    use session_expire::{clock::ManualClock, minutes, seconds};
 
     use super::*;
 
@@ -133,6 +152,20 @@ mod tests {
         ] {
             let got = status_after(idle, "root", path, PageIdles::default()).await;
             assert_eq!(got, status, "{path} {idle:?}");
+        }
+    }
+
+    #[actix_web::test]
+    async fn patch_of_page_equals_its_attribute() {
+        for (path, patch) in pages::patches(PageIdles::default()) {
+            let Some(Limit::At(idle)) = patch.idle else { panic!("{path}") };
+            let path = path.replace("/admin", "/admin/");
+            for (after, status) in
+                [(idle - seconds(1), StatusCode::OK), (idle, StatusCode::UNAUTHORIZED)]
+            {
+                let got = status_after(after, "root", &path, PageIdles::default()).await;
+                assert_eq!(got, status, "{path} {after:?}");
+            }
         }
     }
 

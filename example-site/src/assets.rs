@@ -56,12 +56,13 @@ fn fnv1a(bytes: &[u8]) -> u64 {
 /// Returns the service of the files. Loading one is not activity and ends no session.
 pub(crate) fn service() -> impl HttpServiceFactory + 'static {
     let files = [STYLE, COUNTDOWN, DRAFT, ICON].into_iter();
+    let policy = PolicyPatch::new().passive(true).idle(Limit::Off).absolute(Limit::Off);
     files
         .fold(web::scope("/static"), |scope, file| {
             let Asset { name, kind, content } = file;
             scope.route(name, web::get().to(move || send(kind, content)))
         })
-        .wrap(PolicyPatch::new().passive(true).idle(Limit::Off).absolute(Limit::Off))
+        .wrap(policy.exempt_from_standards("public files"))
 }
 
 async fn send(kind: &'static str, content: &'static str) -> HttpResponse {

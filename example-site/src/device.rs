@@ -2,12 +2,22 @@
 
 use std::{fmt, sync::Arc};
 
-use session_expire::{PublicId, Reason, clock::Timestamp, page::Notice, registry::SessionRecord};
+use session_expire::{
+    PublicId, Reason,
+    clock::Timestamp,
+    registry::{Client, SessionRecord},
+};
 
 use crate::format::{ago, as_date};
 
 /// Cause of an end by an administrator.
 pub(crate) const ADMINISTRATOR: &str = "administrator";
+/// Cause of an end after a change of the user's password.
+pub(crate) const PASSWORD_CHANGED: &str = "password_changed";
+/// Cause of an end because of an outdated security stamp. The library sets it.
+const CREDENTIAL_CHANGED: &str = "credential_changed";
+/// Cause of an end after too many wrong passwords on the confirmation page. The library sets it.
+const TOO_MANY_ATTEMPTS: &str = "too_many_attempts";
 
 /// Session in a list.
 pub(crate) struct Device {
@@ -16,12 +26,18 @@ pub(crate) struct Device {
     pub(crate) name: String,
     /// Address of the client at the login, if it is known.
     pub(crate) ip: Option<String>,
+    /// Client of the last activity, if it differs from that of the login.
+    pub(crate) last: Option<String>,
+    /// Superuser who acts as the user in this session, if any.
+    pub(crate) actor: Option<String>,
     pub(crate) signed_in: Moment,
     pub(crate) last_seen: Moment,
     /// Time since the last activity, such as `3 minutes ago`.
     pub(crate) ago: String,
     /// `true` for the session of the request.
     pub(crate) is_current: bool,
+    /// `true` if earlier logins were from other devices or networks. It is a hint for the user.
+    pub(crate) is_new: bool,
     pub(crate) end: Option<End>,
 }
 
@@ -52,27 +68,56 @@ impl fmt::Display for Moment {
 }
 
 impl Device {
+    /// Describes all sessions of a user, for a request of the session `current`.
+    pub(crate) fn list(
+        all: &[SessionRecord],
+        now: Timestamp,
+        current: Option<PublicId>,
+    ) -> Vec<Self> {
+        let device =
+            |record| Self { is_new: is_new(record, all), ..Self::new(record, now, current) };
+        all.iter().map(device).collect()
+    }
+
     /// Describes `record` for a request of the session `current`.
     pub(crate) fn new(record: &SessionRecord, now: Timestamp, current: Option<PublicId>) -> Self {
         Self {
             id: record.id,
             user: record.user.to_string(),
-            name: device_name(record),
+            name: device_name(&record.client),
             ip: record.client.ip.map(|ip| ip.to_string()),
+            last: last_client(record),
+            actor: record.actor.as_deref().map(str::to_owned),
             signed_in: Moment(record.logged_in_at),
             last_seen: Moment(record.last_seen),
             ago: ago(now.since(record.last_seen)),
             is_current: current == Some(record.id),
+            is_new: false,
             end: End::new(record, now),
         }
     }
 }
 
-fn device_name(record: &SessionRecord) -> String {
-    match &*record.client.device {
+/// Returns `true` if the user has signed in before `record`, and only from other devices or networks.
+fn is_new(record: &SessionRecord, all: &[SessionRecord]) -> bool {
+    let is_earlier = |other: &&SessionRecord| other.logged_in_at < record.logged_in_at;
+    all.iter().any(|other| is_earlier(&other)) && !record.seen_before(all.iter().filter(is_earlier))
+}
+
+fn device_name(client: &Client) -> String {
+    match &*client.device {
         "" => "Unknown device".to_owned(),
         name => name.to_owned(),
     }
+}
+
+/// Returns device and address of the last activity where they differ from those of the login.
+fn last_client(record: &SessionRecord) -> Option<String> {
+    let last = record.last_client.as_deref()?;
+    let device = (last.device != record.client.device).then(|| device_name(last));
+    let ip = last.ip.filter(|ip| Some(*ip) != record.client.ip).map(|ip| ip.to_string());
+    let parts: Vec<_> = device.into_iter().chain(ip).collect();
+    (!parts.is_empty()).then(|| parts.join(", "))
 }
 
 impl End {
@@ -110,18 +155,11 @@ impl End {
     fn revoked_text(&self) -> &'static str {
         match self.cause.as_deref() {
             Some(ADMINISTRATOR) => "Ended by an administrator",
+            Some(PASSWORD_CHANGED) => "Password changed",
+            Some(CREDENTIAL_CHANGED) => "Password changed",
+            Some(TOO_MANY_ATTEMPTS) => "Too many wrong passwords",
             Some(_) => "Ended",
             None => "Ended from another session",
         }
-    }
-}
-
-/// Returns the text for a user whose session has ended.
-pub(crate) fn ended_text(notice: &Notice<'_>) -> String {
-    match (notice.reason, notice.cause) {
-        (Reason::Revoked, Some(ADMINISTRATOR)) => {
-            "An administrator has signed you out. You may sign in again.".to_owned()
-        }
-        _ => notice.default_text(),
     }
 }

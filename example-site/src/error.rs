@@ -20,6 +20,12 @@ pub enum SiteError {
     /// The policy contains contradictory limits.
     #[error("{0} (flags --idle, --absolute and --warn)")]
     Policy(#[from] ConfigError),
+    /// The policies do not meet a standard of the flag `--comply`.
+    #[error("the policies do not meet --comply:\n{}", lines.join("\n"))]
+    NotCompliant {
+        /// The breaches, one per line.
+        lines: Vec<String>,
+    },
     /// The address cannot be bound.
     #[error(
         "cannot listen on {address}: {source}; choose another address with --bind (port 0 picks a \

@@ -104,6 +104,13 @@ fn in_words(duration: Duration) -> String {
     words.join(" ")
 }
 
+/// Returns text such as `in 10 minutes`, rounded up to whole minutes from one minute on.
+pub(crate) fn within(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let rounded = if seconds < 60 { seconds } else { seconds.div_ceil(60) * 60 };
+    format!("in {}", in_words(Duration::from_secs(rounded)))
+}
+
 /// Returns text such as `21 Nov 2026, 03:12 UTC`.
 pub(crate) fn as_date(at: Timestamp) -> String {
     at.to_utc().format("%-d %b %Y, %H:%M UTC").to_string()
@@ -144,6 +151,17 @@ mod tests {
             (Duration::from_millis(2_500), "2 seconds 500 milliseconds"),
         ] {
             assert_eq!(in_words(duration), words);
+        }
+    }
+
+    #[test]
+    fn time_left_is_rounded_up_to_minutes() {
+        for (left, words) in [
+            (seconds(59), "in 59 seconds"),
+            (seconds(60), "in 1 minute"),
+            (seconds(541), "in 10 minutes"),
+        ] {
+            assert_eq!(within(left), words);
         }
     }
 

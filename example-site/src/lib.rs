@@ -22,12 +22,14 @@
 mod app;
 mod assets;
 mod backends;
+mod compliance;
 mod csrf;
 mod device;
 mod error;
 mod format;
 mod key_file;
 mod pages;
+mod passwords;
 mod settings;
 mod users;
 

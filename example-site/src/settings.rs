@@ -5,8 +5,8 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use actix_web::cookie::Key;
 use clap::Parser;
 use session_expire::{
-    Limit, Overflow, Policy, clock::ManualClock, error::DurationError, hours, minutes,
-    request::TrustedProxy,
+    Limit, Overflow, Policy, clock::ManualClock, compliance::Standard, error::DurationError, hours,
+    minutes, request::TrustedProxy,
 };
 
 use crate::{backends::RegistryKind, error::SiteError, key_file};
@@ -71,6 +71,16 @@ pub struct Flags {
     )]
     pub admin_idle: Option<Limit<Duration>>,
 
+    /// Ask for the password on /settings, and before sessions are ended on /devices, if the user
+    /// entered it longer ago
+    #[arg(
+        long,
+        env = "SESSION_EXPIRE_SETTINGS_FRESH",
+        default_value = "10m",
+        value_parser = duration
+    )]
+    pub settings_fresh: Limit<Duration>,
+
     /// Sessions per user; 0 or "unlimited" sets no limit
     #[arg(
         long,
@@ -93,6 +103,11 @@ pub struct Flags {
         value_parser = log_limit
     )]
     pub log_limit: Limit<u32>,
+
+    /// Standard that all policies must meet, otherwise the site does not start: asvs-l1, asvs-l2,
+    /// asvs-l3, nist-aal1, nist-aal2, nist-aal3, pci-dss-4, psd2, hipaa or wcag-2.2
+    #[arg(long, env = "SESSION_EXPIRE_COMPLY", value_delimiter = ',', value_name = "STANDARD")]
+    pub comply: Vec<Standard>,
 
     /// Proxy whose X-Forwarded-For is trusted: an address, or a network such as 10.0.0.0/8
     #[arg(long, env = "SESSION_EXPIRE_TRUSTED_PROXY", value_delimiter = ',')]
@@ -144,11 +159,13 @@ impl Flags {
             bind: self.bind,
             policy: self.policy(),
             idles: self.page_idles(),
+            settings_fresh: self.settings_fresh,
             key: key_file::read_or_create(&self.key_file)?,
             registry: self.registry,
             redis_ca: self.redis_ca,
             log_limit: self.log_limit,
             proxies: self.trusted_proxy,
+            standards: self.comply,
             clock: None,
         })
     }
@@ -213,6 +230,8 @@ pub struct Settings {
     pub policy: Policy,
     /// Idle timeouts of pages.
     pub idles: PageIdles,
+    /// How recently the user must have authenticated for `/settings` and to end sessions.
+    pub settings_fresh: Limit<Duration>,
     /// Key that encrypts the cookie of anonymous visitors.
     pub key: Key,
     /// Registry to store sessions in.
@@ -223,6 +242,8 @@ pub struct Settings {
     pub log_limit: Limit<u32>,
     /// Proxies whose `X-Forwarded-For` is trusted.
     pub proxies: Vec<TrustedProxy>,
+    /// Standards that all policies must meet.
+    pub standards: Vec<Standard>,
     /// Clock of a test; `None` for the system clock.
     pub clock: Option<ManualClock>,
 }
@@ -235,11 +256,13 @@ impl Default for Settings {
             bind: SocketAddr::from(([127, 0, 0, 1], 0)),
             policy: Policy::new().idle(minutes(10)).absolute(hours(8)).max_sessions(3),
             idles: PageIdles::default(),
+            settings_fresh: Limit::At(minutes(10)),
             key: Key::generate(),
             registry: RegistryKind::Memory,
             redis_ca: None,
             log_limit: Limit::At(LOG_LIMIT),
             proxies: vec![],
+            standards: vec![],
             clock: None,
         }
     }
@@ -258,6 +281,7 @@ mod tests {
         assert_eq!((flags.max_sessions, flags.overflow), (Limit::At(3), Overflow::Evict));
         assert_eq!(flags.log_limit, Limit::At(LOG_LIMIT));
         assert_eq!(flags.warn, None);
+        assert_eq!(flags.settings_fresh, Limit::At(minutes(10)));
         assert_eq!(flags.registry, RegistryKind::Sqlite("example-site.sqlite".into()));
         assert_eq!(flags.redis_ca, None);
         assert_eq!(flags.sessions, None);
@@ -281,6 +305,7 @@ mod tests {
             ("--editor-idle", "-1"),
             ("--vault-idle", "-1"),
             ("--admin-idle", "-1.5"),
+            ("--settings-fresh", "-1"),
             ("--bind", "-1"),
             ("--registry", "-1"),
             ("--trusted-proxy", "-1"),
@@ -330,6 +355,8 @@ mod tests {
             ("--log-limit", "0", true),
             ("--trusted-proxy", "10.0.0.0/8,::1", true),
             ("--trusted-proxy", "localhost", false),
+            ("--comply", "asvs-l2,wcag-2.2", true),
+            ("--comply", "asvs", false),
         ] {
             let given = format!("{flag}={value}");
             assert_eq!(Flags::try_parse_from(["example-site", &given]).is_ok(), fine, "{given}");

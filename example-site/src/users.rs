@@ -1,15 +1,21 @@
 //! Demo accounts.
 
+use std::{
+    future::{Ready, ready},
+    ops::Deref,
+    sync::Arc,
+};
+
 use actix_identity::Identity;
-use actix_web::{Error, error::ErrorUnauthorized};
-use session_expire::{Limit, PolicyPatch};
+use actix_web::{Error, FromRequest, HttpRequest, dev::Payload, error::ErrorUnauthorized};
+use session_expire::{Limit, PolicyPatch, SessionHandle};
 
 /// Demo account.
 #[derive(Debug, PartialEq, Eq)]
 pub struct User {
     /// Name, which is also the user id of the session.
     pub name: &'static str,
-    /// Password in plain text, because the sign-in page shows it. Other sites store an Argon2 hash.
+    /// First password in plain text, because the login page shows it.
     pub password: &'static str,
     /// `true` if the user may open the pages under `/admin/`.
     pub superuser: bool,
@@ -29,18 +35,16 @@ impl User {
         if self.superuser { " (superuser)" } else { "" }
     }
 
+    /// Returns `true` if superusers may act as this user.
+    #[must_use]
+    pub fn may_be_impersonated(&self) -> bool {
+        !self.superuser
+    }
+
     /// Returns the name of the role.
     #[must_use]
     pub fn role(&self) -> &'static str {
         if self.superuser { "Superuser" } else { "Member" }
-    }
-
-    /// Returns the account with this name and password.
-    pub(crate) fn authenticate(name: &str, password: &str) -> Option<&'static Self> {
-        USERS.iter().fold(None, |found, user| {
-            let matches = is_equal(user.name, name) & is_equal(user.password, password);
-            if matches { Some(user) } else { found }
-        })
     }
 
     /// Returns the account with this name.
@@ -55,39 +59,49 @@ impl User {
             _ => PolicyPatch::new(),
         }
     }
+}
 
-    /// Returns the account of a signed-in user.
-    ///
-    /// # Errors
-    ///
-    /// Returns an empty 401 if the account does not exist. session-expire turns it into a
-    /// challenge.
-    pub(crate) fn from_identity(identity: &Identity) -> Result<&'static Self, Error> {
-        let id = identity.id()?;
-        Self::find(&id).ok_or_else(|| ErrorUnauthorized(""))
+/// Signed-in user of a request. Handlers extract it; without a session, they respond with a
+/// challenge.
+pub(crate) struct SignedIn {
+    account: &'static User,
+    actor: Option<Arc<str>>,
+}
+
+impl SignedIn {
+    /// Returns the account.
+    pub(crate) fn account(&self) -> &'static User {
+        self.account
     }
 
-    /// Returns the account of a visitor, or `None` if the visitor is not signed in.
-    pub(crate) fn from_visitor(identity: Option<&Identity>) -> Option<&'static Self> {
-        identity.and_then(|identity| Self::from_identity(identity).ok())
+    /// Returns the name of the superuser who acts as this user, if any.
+    pub(crate) fn actor(&self) -> Option<&str> {
+        self.actor.as_deref()
+    }
+
+    fn from_parts(identity: &Identity, handle: &SessionHandle) -> Result<Self, Error> {
+        let account = User::find(&identity.id()?);
+        // An empty 401 becomes a challenge.
+        let account = account.ok_or_else(|| ErrorUnauthorized(""))?;
+        Ok(Self { account, actor: handle.actor() })
     }
 }
 
-/// Compares texts of the same length in constant time.
-fn is_equal(expected: &str, given: &str) -> bool {
-    let differences = expected.bytes().zip(given.bytes()).fold(0, |sum, (a, b)| sum | (a ^ b));
-    (differences == 0) & (expected.len() == given.len())
+impl Deref for SignedIn {
+    type Target = User;
+
+    fn deref(&self) -> &User {
+        self.account
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+impl FromRequest for SignedIn {
+    type Error = Error;
+    type Future = Ready<Result<Self, Error>>;
 
-    #[test]
-    fn wrong_password_authenticates_no_user() {
-        assert_eq!(User::authenticate("alice", "alice"), Some(&USERS[0]));
-        for (name, password) in [("alice", "bob"), ("alice", ""), ("", ""), ("alice", "alicea")] {
-            assert_eq!(User::authenticate(name, password), None, "{name}/{password}");
-        }
+    fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let identity = Identity::from_request(req, payload).into_inner();
+        let handle = SessionHandle::from_request(req, payload).into_inner();
+        ready(identity.and_then(|identity| Self::from_parts(&identity, &handle?)))
     }
 }

@@ -2,19 +2,20 @@
 //!
 //! It was validated by the builder and does not change. All workers share it.
 
-use std::{fmt, pin::Pin, sync::Arc, time::Duration};
+use std::{collections::HashMap, fmt, pin::Pin, sync::Arc, time::Duration};
 
 use actix_web::HttpRequest;
 
 use crate::{
+    compliance::DeclaredStandards,
     cookies::CookieConfig,
     diagnostics::Diagnostics,
     dialog::{
         assets::{SCRIPT, STYLE},
         texts::DialogTexts,
     },
-    error::{ConfigError, RegistryError},
-    event::{Event, Observer},
+    error::{Breach, ConfigError, RegistryError, Source},
+    event::{Event, emitter::Emitter},
     messages::{
         notice::{Languages, Notice},
         queue::warn_discarded_messages,
@@ -27,14 +28,16 @@ use crate::{
         longest::LongestTimeouts,
         merge::SessionPatches,
     },
-    registry::{Registry, cancellation::Cancellations},
+    registry::{Registry, cancellation::Cancellations, query::Query},
     request::{
         client_ip::{TrustedProxy, client},
         header_names::X_SESSION_PASSIVE,
+        login_pages::LoginPages,
         origin::AllowedOrigins,
         privacy::Privacy,
         return_path::is_at,
     },
+    response::sign_out::SignOutConfig,
     session::{
         client::Client,
         data::{DataTooLarge, SessionData},
@@ -42,6 +45,8 @@ use crate::{
         login::NewLogin,
         record::SessionRecord,
         sealed_data::seal_login,
+        sign_in_options::SignInOptions,
+        stamp::Stamp,
     },
     sessions::Sessions,
     time::{Timestamp, clock::MonotonicClock, seconds},
@@ -57,6 +62,10 @@ pub(crate) type DialogTextsFn = Arc<dyn Fn(&Languages) -> DialogTexts + Send + S
 pub(crate) type UserPolicyFn = Arc<dyn Fn(String) -> PatchFuture + Send + Sync>;
 pub(crate) type PatchFuture = Pin<Box<dyn Future<Output = PolicyPatch>>>;
 
+/// Function that returns the current credential of a user, of which a digest is the security stamp.
+pub(crate) type CredentialFn = Arc<dyn Fn(String) -> CredentialFuture + Send + Sync>;
+pub(crate) type CredentialFuture = Pin<Box<dyn Future<Output = Result<Option<String>, Source>>>>;
+
 /// Validated patch to store with a session; `None` if it changes nothing.
 pub(crate) type StoredPatch = Result<Option<Arc<PolicyPatch>>, RegistryError>;
 
@@ -68,6 +77,9 @@ pub(crate) const STATUS: &str = "/status";
 pub(crate) const KEEP_ALIVE: &str = "/keep-alive";
 pub(crate) const LOGOUT: &str = "/logout";
 
+/// Number of a user's newest records with which a login is compared.
+const MAX_COMPARED_LOGINS: usize = 100;
+
 /// Longest write interval of `last_seen`.
 const MAX_WRITE_INTERVAL: Duration = seconds(30);
 
@@ -76,19 +88,25 @@ pub(crate) struct Config {
     pub(crate) registry: Arc<dyn Registry>,
     pub(crate) clock: Arc<MonotonicClock>,
     pub(crate) texts: Option<EndedTextFn>,
+    /// Text of the application by cause.
+    pub(crate) cause_texts: HashMap<Box<str>, Box<str>>,
     pub(crate) dialog_texts: Option<DialogTextsFn>,
     pub(crate) passive_predicate: Option<RequestPredicate>,
     pub(crate) api_predicate: Option<RequestPredicate>,
-    pub(crate) observer: Option<Observer>,
+    pub(crate) events: Emitter,
     pub(crate) identity_key: &'static str,
     pub(crate) prefix: Arc<str>,
     pub(crate) logout_url: Arc<str>,
     pub(crate) challenge_anonymous: bool,
     pub(crate) user_policy: Option<UserPolicyFn>,
+    pub(crate) credential: Option<CredentialFn>,
+    pub(crate) sign_out: SignOutConfig,
+    pub(crate) login_pages: LoginPages,
     pub(crate) proxies: Vec<TrustedProxy>,
     pub(crate) privacy: Privacy,
     pub(crate) allowed_origins: AllowedOrigins,
     pub(crate) cookies: CookieConfig,
+    pub(crate) standards: DeclaredStandards,
     /// Names of the anonymous entries that move into a new session; `None` for all.
     pub(crate) login_keeps: Option<Vec<Box<str>>>,
     pub(crate) migration: Option<Migration>,
@@ -104,23 +122,33 @@ impl Config {
     }
 
     pub(crate) fn emit(&self, event: &Event<'_>) {
-        event.trace(self.privacy.logs_users);
-        #[cfg(feature = "metrics")]
-        event.count();
-        if let Some(observer) = &self.observer {
-            observer(event);
-        }
+        self.events.emit(event, || self.now());
     }
 
-    pub(crate) fn emit_ended(&self, ended: &[SessionRecord]) {
-        ended.iter().for_each(|record| self.emit(&Event::from_ended(record)));
+    /// Emits the ends of records. `requester` is the client of the request that ended them.
+    pub(crate) fn emit_ended(&self, ended: &[SessionRecord], requester: Option<&Client>) {
+        ended.iter().for_each(|record| self.emit(&Event::from_ended(record, requester)));
+    }
+
+    /// Returns the newest records of `user` if an observer needs them for the event of a login.
+    ///
+    /// Call it before the commit: a request that is dropped afterwards must not lose its event. If
+    /// the list fails, the login continues without it.
+    pub(crate) async fn earlier_logins(&self, user: &Arc<str>) -> Option<Vec<SessionRecord>> {
+        if !self.events.has_observer() {
+            return None;
+        }
+        let query = Query::all(Arc::clone(user)).limit(MAX_COMPARED_LOGINS);
+        let listed = self.registry.list(query).await;
+        listed.inspect_err(|error| self.emit_failure(error)).ok()
     }
 
     pub(crate) fn emit_failure(&self, error: &RegistryError) {
         self.emit(&Event::RegistryFailed { error });
     }
 
-    pub(crate) fn sessions(self: &Arc<Self>) -> Sessions {
+    /// Returns the sessions of all users. `requester` is the client of the request that uses them.
+    pub(crate) fn sessions(self: &Arc<Self>, requester: Option<Client>) -> Sessions {
         let config = Arc::clone(self);
         let emit = Arc::new(move |event: &Event<'_>| config.emit(event));
         Sessions {
@@ -128,6 +156,7 @@ impl Config {
             clock: Arc::clone(&self.clock),
             close_adoption_until: self.close_adoption_until(),
             cause: None,
+            requester: requester.map(Arc::new),
             emit,
         }
     }
@@ -167,11 +196,27 @@ impl Config {
     /// Returns `true` if the application's policy requires a login for `path`. The login page and
     /// the endpoints never require one.
     pub(crate) fn requires_login(&self, path: &str) -> bool {
-        let is_open = || {
-            is_at(path, &self.policy.login_url)
-                || path.strip_prefix(&*self.prefix).is_some_and(is_endpoint)
-        };
+        let is_open = || self.is_login_page(path, &self.policy) || self.is_endpoint(path);
         self.policy.require_login && !is_open()
+    }
+
+    /// Returns `true` for the paths that accept sessions that are not fresh: the login page, the
+    /// confirmation page of `policy`, and the endpoints.
+    pub(crate) fn is_never_stale(&self, path: &str, policy: &Policy) -> bool {
+        is_at(path, &policy.confirm_url)
+            || self.is_login_page(path, policy)
+            || is_at(path, &self.policy.login_url)
+            || self.is_endpoint(path)
+    }
+
+    /// Returns `true` for the login page of `policy`, and for the pages for expired sessions and
+    /// refused logins. They are never challenged.
+    pub(crate) fn is_login_page(&self, path: &str, policy: &Policy) -> bool {
+        is_at(path, &policy.login_url) || self.login_pages.contains(path)
+    }
+
+    fn is_endpoint(&self, path: &str) -> bool {
+        path.strip_prefix(&*self.prefix).is_some_and(is_endpoint)
     }
 
     /// Returns the text about an ended session: the policy's message, else the application's text,
@@ -192,23 +237,42 @@ impl Config {
         }
     }
 
-    /// Returns a login of `user` on a page with the policy `layered`, under the login policy and the
-    /// user policy. The session limit is that of these policies.
+    /// Returns `true` if open sessions need a current stamp.
+    pub(crate) fn checks_stamps(&self) -> bool {
+        self.credential.is_some()
+    }
+
+    /// Returns the stamp of the current credential of `user`; `None` if the user has none, or
+    /// without a function that returns it.
+    pub(crate) async fn current_stamp(&self, user: &str) -> Result<Option<Stamp>, RegistryError> {
+        let Some(credential) = &self.credential else { return Ok(None) };
+        let current = credential(user.to_owned()).await;
+        let current = current.map_err(|error| RegistryError::new("check a credential", error))?;
+        Ok(current.map(Stamp::new))
+    }
+
+    /// Returns a login of `user` on a page with the policy `layered`, under the login policy of
+    /// `options` and the user policy. The session limit is that of these policies.
     pub(crate) async fn new_login(
         &self,
         user: impl Into<Arc<str>>,
-        login_policy: PolicyPatch,
+        options: &SignInOptions,
         layered: &Policy,
     ) -> Result<NewLogin, RegistryError> {
         let user = user.into();
         let user_policy = self.user_policy(&user).await?;
-        let login_policy = self.validated_patch(login_policy)?;
+        let login_policy = self.validated_patch(options.login_policy())?;
         let patches =
             SessionPatches { login: login_policy.as_deref(), user: user_policy.as_deref() };
         let mut login = NewLogin::new(user, self.now(), &patches.at_login(layered));
         let longest = patches.longest(self.longest.get().longer(layered.limits()));
         (login.longest_idle, login.longest_absolute) = (longest.idle, longest.absolute);
         (login.login_policy, login.user_policy) = (login_policy, user_policy);
+        (login.uncounted, login.actor) = (options.is_uncounted(), options.actor().cloned());
+        login.stamp = match options.security_stamp() {
+            None => self.current_stamp(&login.user).await?,
+            stamp => stamp,
+        };
         Ok(login)
     }
 
@@ -247,8 +311,17 @@ impl Config {
         if self.cannot_enforce(&patch) {
             return Err(RegistryError::new(OPERATION, ConfigError::LimitNotEnforced));
         }
-        patch.validate().map_err(|error| RegistryError::new(OPERATION, error))?;
+        let checked = patch.validate();
+        checked
+            .and_then(|()| self.standards.check_policy(&patch.over(&self.policy)))
+            .map_err(|error| RegistryError::new(OPERATION, error))?;
         Ok((patch != PolicyPatch::new()).then(|| Arc::new(patch)))
+    }
+
+    /// Returns `policy` with the limits of the declared standards. Reports each breach once.
+    pub(crate) fn within_standards(&self, policy: Policy) -> Policy {
+        let report = |breach: &Breach| self.emit(&Event::PolicyBreach { breach });
+        self.standards.enforce(policy, &self.policy, report)
     }
 
     /// Returns the time until which an ended session cannot be adopted again; `None` without

@@ -55,8 +55,8 @@ pub enum ConfigError {
         /// The timeout.
         limit: String,
     },
-    /// The timeout is zero.
-    #[error("{key}: zero would end every session at once; write \"never\" for no limit")]
+    /// The duration is zero.
+    #[error("{key}: a duration of zero is not valid; write \"never\" for no limit")]
     #[non_exhaustive]
     Zero {
         /// The option.
@@ -76,6 +76,42 @@ pub enum ConfigError {
         "max_sessions: the registry enforces no session limit; remove `max_sessions` or use another registry"
     )]
     LimitNotEnforced,
+    /// The configuration does not meet a standard that
+    /// [`complies_with`](crate::SessionExpireBuilder::complies_with) declares.
+    #[error("{}", list_breaches(breaches))]
+    #[non_exhaustive]
+    NotCompliant {
+        /// All breaches.
+        breaches: Vec<Breach>,
+    },
+}
+
+/// Option that does not meet a requirement of a declared standard. Its display is one line:
+///
+/// ```
+/// use session_expire::{Policy, SessionExpire, compliance::Standard, error::ConfigError};
+///
+/// let built = SessionExpire::builder(Policy::new()).complies_with([Standard::PciDss4]).build();
+/// let Err(ConfigError::NotCompliant { breaches, .. }) = built else { panic!("30m is too long") };
+/// assert_eq!(breaches[0].to_string(), "`idle` (30m) is longer than 15m (PCI DSS 4.0.1 8.2.8)");
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Hash, thiserror::Error)]
+#[error("`{key}` ({value}) {fault} ({requirement})")]
+#[non_exhaustive]
+pub struct Breach {
+    /// The option.
+    pub key: &'static str,
+    /// The value of the option, in the words of policies: `901s`, `30m`, `never`.
+    pub value: String,
+    /// The fault, with the limit, such as `is longer than 15m`.
+    pub fault: String,
+    /// The standard with its section. It ends with `should` if the standard only recommends it.
+    pub requirement: String,
+}
+
+fn list_breaches(breaches: &[Breach]) -> String {
+    let lines: Vec<_> = breaches.iter().map(Breach::to_string).collect();
+    format!("declared standard not met: {}", lines.join("; "))
 }
 
 impl fmt::Debug for ConfigError {
@@ -175,6 +211,49 @@ impl RegistryError {
     ) -> Self {
         Self { operation, source: source.into() }
     }
+}
+
+/// Error of [`SessionHandle::confirm`](crate::SessionHandle::confirm) and
+/// [`confirm_failed`](crate::SessionHandle::confirm_failed).
+///
+/// With `?` in a handler, it becomes a challenge if the user has to sign in, or a problem response.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfirmError {
+    /// The request has no active session.
+    #[error("no user is signed in")]
+    NotSignedIn,
+    /// The user that was checked is not the user of the session.
+    #[error("the session belongs to another user")]
+    OtherUser,
+    /// Another user acts in this session, which therefore cannot be confirmed.
+    #[error("an impersonated session cannot be confirmed")]
+    Impersonated,
+    /// Too many attempts have failed, or the session has ended in the meantime.
+    #[error("the session has ended")]
+    SessionEnded,
+    /// The registry is unavailable.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// The response was already sent, with its cookies.
+    #[error("cannot confirm a session after the response was sent")]
+    ResponseSent,
+}
+
+/// Error of [`SessionHandle::require_stamp`](crate::SessionHandle::require_stamp). Its response is the challenge of an ended session, or
+/// a 503 if the registry is unavailable.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StampError {
+    /// The session was started with an earlier credential, or has no stamp. It has ended.
+    #[error("session was started with an earlier credential")]
+    Changed,
+    /// The request has no active session, or has signed a user in or out.
+    #[error("request has no active session")]
+    NotSignedIn,
+    /// The registry is unavailable.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
 }
 
 /// Error in the application's set-up. The response is a 500 without details; the log has the

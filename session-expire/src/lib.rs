@@ -44,15 +44,17 @@
 //! |---|---|
 //! | configure the middleware | [`SessionExpire`], [`SessionExpireBuilder`] |
 //! | set timeouts and limits | [`Policy`], [`PolicyPatch`], [`session_policy`], [`Limit`], [`Overflow`] |
-//! | sign in and out, read the session | [`SessionHandle`] |
+//! | sign in and out, read the session | [`SessionHandle`], [`sign_in`] |
 //! | send a message to the next page | [`FlashMessages`] |
 //! | show countdowns and the warning dialog | [`SessionVars`], [`page`] |
 //! | serve the dialog's script, status and keep-alive | [`SessionExpire::endpoints`] |
+//! | change the response to a sign-out | [`sign_out`] |
 //! | list and end sessions | [`Sessions`], [`registry::Query`], [`registry::SessionRecord`] |
 //! | choose where sessions are stored | [`MemoryRegistry`], `SqliteRegistry`, `RedisRegistry` |
 //! | store sessions elsewhere | [`registry`] |
 //! | read parts of requests | [`request`] |
-//! | observe logins, ends and failures | [`Event`] |
+//! | observe logins, ends and failures | [`Event`], [`event`] |
+//! | declare a standard, such as OWASP ASVS or PCI DSS | [`compliance`] |
 //! | test without sleeping | [`clock::ManualClock`] |
 //! | read on | [`guide`] |
 //!
@@ -87,6 +89,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(not(test), warn(clippy::print_stderr, clippy::print_stdout))]
 
+pub mod compliance;
 mod config;
 mod context;
 mod cookies;
@@ -94,7 +97,7 @@ mod diagnostics;
 mod dialog;
 mod endpoints;
 pub mod error;
-mod event;
+pub mod event;
 mod extract;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
@@ -156,14 +159,32 @@ pub mod page {
     };
 }
 
+/// Options of logins, and tickets to continue a refused one.
+pub mod sign_in {
+    pub use crate::{extract::takeover::TakeoverTicket, session::sign_in_options::SignInOptions};
+}
+
+/// Types of the options for a sign-out.
+pub mod sign_out {
+    pub use crate::response::sign_out::{SignOut, SiteData};
+}
+
 /// Guides.
 pub mod guide {
     // The guides link to these items.
     #[cfg(doc)]
-    use crate::*;
+    use crate::{registry::SessionRecord, sign_in::SignInOptions, *};
 
     #[doc = include_str!("../docs/policy.md")]
     pub mod policy {}
+    #[doc = include_str!("../docs/sign_in.md")]
+    pub mod sign_in {}
+    #[doc = include_str!("../docs/reauthentication.md")]
+    pub mod reauthentication {}
+    #[doc = include_str!("../docs/standards.md")]
+    pub mod standards {}
+    #[doc = include_str!("../docs/events.md")]
+    pub mod events {}
     #[doc = include_str!("../docs/dialog.md")]
     pub mod dialog {}
     // The guide links to items of these features.
@@ -178,6 +199,8 @@ pub mod guide {
     #[cfg(all(feature = "conformance", feature = "testing"))]
     #[doc = include_str!("../docs/testing.md")]
     pub mod testing {}
+    #[doc = include_str!("../docs/passkeys.md")]
+    pub mod passkeys {}
     #[doc = include_str!("../docs/privacy.md")]
     pub mod privacy {}
     #[doc = include_str!("../docs/threats.md")]

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { test } from "node:test";
-import { at, dialog, inPageTime, isOpen, signIn } from "./site.mjs";
+import { at, dialog, inPageTime, isOpen, signIn, visit } from "./site.mjs";
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
@@ -18,6 +18,19 @@ const scrollsSideways = (page) => page.evaluate(() => {
   const box = document.querySelector("dialog[open]");
   return scrollWidth > clientWidth || Boolean(box && box.scrollWidth > box.clientWidth);
 });
+
+const check = async (page) => {
+  for (const colorScheme of ["light", "dark"]) {
+    await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+    assert.deepEqual(await violations(page), [], colorScheme);
+  }
+  for (const [width, height] of [[320, 480], [640, 400]]) {
+    await page.setViewportSize({ width, height });
+    assert.equal(await scrollsSideways(page), false, `${width}×${height}`);
+  }
+  await page.evaluate(() => { document.documentElement.style.fontSize = "200%"; });
+  assert.equal(await scrollsSideways(page), false, "with text of twice the size");
+};
 
 // Opens each page of the site.
 const pages = {
@@ -47,24 +60,42 @@ const pages = {
   "login page with a long path": (page) => page.goto("/admin/sessions?user=alice&reason=open&from=2026-01-01&to=2026-12-31"),
   "list of sessions": async (page) => { await signIn(page, "root"); await page.goto("/admin/sessions?from=2026-01-01"); },
   "devices page": async (page) => { await signIn(page); await page.goto("/devices"); },
+  "settings page": async (page) => { await signIn(page); await page.goto("/settings"); },
+  "confirmation page": async (page) => { await signIn(page); await page.goto("/confirm?next=/devices"); },
+  "confirmation page after a wrong password": async (page) => {
+    await signIn(page);
+    await page.goto("/confirm?next=/devices");
+    await page.fill("#password", "wrong");
+    await page.press("#password", "Enter");
+    await page.waitForSelector("#failure");
+  },
+  "list of users": async (page) => { await signIn(page, "root"); await page.goto("/admin/users"); },
+  "page during an impersonation": async (page) => {
+    await signIn(page, "root");
+    await page.goto("/admin/users");
+    await page.getByRole("button", { name: "Act as alice" }).click();
+    await page.waitForURL("**/dashboard");
+    await page.goto("/devices");
+  },
 };
 
 for (const [name, open] of Object.entries(pages)) {
   test(`${name} passes axe and fits small screens`, at(["--idle", "20m"], async (page) => {
     const server = await inPageTime(page);
     await open(page, server);
-    for (const colorScheme of ["light", "dark"]) {
-      await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
-      assert.deepEqual(await violations(page), [], colorScheme);
-    }
-    for (const [width, height] of [[320, 480], [640, 400]]) {
-      await page.setViewportSize({ width, height });
-      assert.equal(await scrollsSideways(page), false, `${width}×${height}`);
-    }
-    await page.evaluate(() => { document.documentElement.style.fontSize = "200%"; });
-    assert.equal(await scrollsSideways(page), false, "with text of twice the size");
+    await check(page);
   }));
 }
+
+test("refused login passes axe and fits small screens", at(["--registry", "memory", "--max-sessions", "1", "--overflow", "refuse"], async (page, site) => {
+  await signIn(await visit(page.context().browser(), site));
+  await page.goto("/login");
+  await page.fill("[name=username]", "alice");
+  await page.fill("[name=password]", "alice");
+  await page.press("[name=password]", "Enter");
+  await page.waitForSelector("[name=end]");
+  await check(page);
+}));
 
 test("dialog works under Trusted Types and a strict policy", at(["--idle", "20m"], async (page) => {
   const server = await inPageTime(page);

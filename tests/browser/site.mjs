@@ -10,7 +10,7 @@ import { after } from "node:test";
 import { chromium } from "playwright-core";
 
 const TARGET = process.env.CARGO_TARGET_DIR ?? new URL("../../target", import.meta.url).pathname;
-const PROGRAM = join(TARGET, "debug/example-site");
+const PROGRAMS = join(TARGET, "debug");
 const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
 
 const folders = [];
@@ -26,11 +26,16 @@ export function newFolder() {
 export const startSite = (...flags) => startSiteIn(newFolder(), ...flags);
 
 // Starts the site in a folder, which may hold the key and the sessions of an earlier start.
-export async function startSiteIn(folder, ...flags) {
-  const site = spawn(PROGRAM, ["--bind", "127.0.0.1:0", "--key-file", join(folder, "key"), ...flags], {
+export const startSiteIn = (folder, ...flags) =>
+  startProgram("example-site", ["--bind", "127.0.0.1:0", "--key-file", join(folder, "key"), ...flags], folder);
+
+// Starts a program that prints the address at which it listens. Returns also its input and the
+// lines of its output.
+export async function startProgram(name, flags, folder) {
+  const site = spawn(join(PROGRAMS, name), flags, {
     cwd: folder,
     env: { ...process.env, RUST_LOG: "warn" },
-    stdio: ["ignore", "pipe", "pipe"],
+    stdio: ["pipe", "pipe", "pipe"],
   });
   const closed = once(site, "close");
   let output = "";
@@ -42,7 +47,7 @@ export async function startSiteIn(folder, ...flags) {
     await closed;
     throw new Error(`the site does not start: ${output}`);
   }
-  return { address, stop: (signal) => { site.kill(signal); return closed; } };
+  return { address, input: site.stdin, lines, stop: (signal) => { site.kill(signal); return closed; } };
 }
 
 const startBrowser = () =>
@@ -85,8 +90,11 @@ export async function signIn(page, user = "alice") {
 
 // Runs a test with a new page at a new site. The test fails on a script error or a
 // Content-Security-Policy violation.
-export const at = (flags, run) => async () => {
-  const [browser, site] = await Promise.all([sharedBrowser(), startSite(...flags)]);
+export const at = (flags, run) => atSite(() => startSite(...flags), run);
+
+// The same at the site that `start` starts.
+export const atSite = (start, run) => async () => {
+  const [browser, site] = await Promise.all([sharedBrowser(), start()]);
   try {
     const page = await visit(browser, site);
     await run(page, site);

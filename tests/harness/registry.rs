@@ -10,9 +10,9 @@ use session_expire::{
     clock::Timestamp,
     error::RegistryError,
     registry::{
-        EndSessions, Ended, KeyRotation, LoginOutcome, NewLogin, Query, RecordKey, Registry,
-        RegistryFuture, Reservation, ReserveOutcome, RotationOutcome, SessionLimit, SessionRecord,
-        SessionRef, SessionUpdate, StoredSession, UpdateOutcome, UserExport,
+        EndSessions, Ended, KeyRotation, LoginOutcome, LoginTicket, NewLogin, Query, RecordKey,
+        Registry, RegistryFuture, Reservation, ReserveOutcome, RotationOutcome, SessionLimit,
+        SessionRecord, SessionRef, SessionUpdate, StoredSession, UpdateOutcome, UserExport,
     },
 };
 
@@ -113,6 +113,20 @@ impl Registry for TestRegistry {
     fn commit(&self, login: NewLogin) -> RegistryFuture<'_, LoginOutcome> {
         lock(&self.login_keys).push(login.key());
         self.run("commit", || self.inner.commit(login))
+    }
+
+    fn issue_ticket(&self, ticket: LoginTicket) -> RegistryFuture<'_, ()> {
+        self.run("issue_ticket", || self.inner.issue_ticket(ticket))
+    }
+
+    fn count_failed_confirmation(
+        &self,
+        session: SessionRef,
+        ended: Ended,
+    ) -> RegistryFuture<'_, Option<SessionRecord>> {
+        self.run("count_failed_confirmation", || {
+            self.inner.count_failed_confirmation(session, ended)
+        })
     }
 
     fn cancel(&self, key: RecordKey, ended: Ended) -> RegistryFuture<'_, ()> {

@@ -37,6 +37,8 @@ pub struct Site {
     server: Server,
     barrier: Barrier,
     events: Arc<Mutex<Vec<String>>>,
+    /// The middleware of the site.
+    pub expire: SessionExpire,
     /// The clock of the site. Only the test moves it.
     pub clock: ManualClock,
     /// The registry, unless the middleware was given another one.
@@ -155,10 +157,11 @@ impl SiteBuilder {
             });
         let expire = (self.customise)(builder).build().expect("a valid configuration");
         let (barrier, routes) = (Barrier::default(), self.routes);
-        let shared = barrier.clone();
-        let server =
-            Server::start(move |listener, sender| serve(listener, expire, shared, routes, &sender));
-        Site { server, barrier, events, clock: self.clock, registry: self.registry }
+        let (shared, mounted) = (barrier.clone(), expire.clone());
+        let server = Server::start(move |listener, sender| {
+            serve(listener, mounted, shared, routes, &sender)
+        });
+        Site { server, barrier, events, expire, clock: self.clock, registry: self.registry }
     }
 }
 
@@ -210,13 +213,14 @@ fn serve(
 #[must_use]
 pub fn describe_event(event: &Event<'_>) -> String {
     match event {
-        Event::LoggedIn { user, .. } => format!("{user} signed in"),
-        Event::Ended { user, reason, .. } => format!("{user} ended: {reason}"),
-        Event::KeptAlive { user, .. } => format!("{user} renewed"),
+        Event::LoggedIn { session, .. } => format!("{} signed in", session.user),
+        Event::Ended { session, reason, .. } => format!("{} ended: {reason}", session.user),
+        Event::KeptAlive { session, .. } => format!("{} renewed", session.user),
         Event::Refused { reason, .. } => format!("refused: {reason}"),
         Event::LoginRefused { user, .. } => format!("{user} refused"),
         Event::EveryoneEnded { count, .. } => format!("{count} sessions of all users ended"),
         Event::RegistryFailed { .. } => "registry failed".to_owned(),
+        Event::PolicyBreach { breach, .. } => format!("breach: {breach}"),
         _ => "another event".to_owned(),
     }
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use session_expire::{
-    RedisRegistry,
+    PublicId, RedisRegistry,
     registry::{
         EndTarget, KeyRotation, NewLogin, RecordKey, Registry, SessionUpdate, StoredMessage,
         UpdateOutcome,
@@ -57,6 +57,25 @@ async fn session_ended_elsewhere_is_ended_within_50_milliseconds() {
     }
     waits.sort_unstable();
     println!("median {:?}, longest {:?}", waits[waits.len() / 2], waits.last().unwrap());
+}
+
+/// A confirmation in another process replaces the key. The old one must not stay valid.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn key_reauthenticated_elsewhere_is_invalid_within_50_milliseconds() {
+    let server = RedisServer::start();
+    let (here, there) = (server.caching().await, server.caching().await);
+    for _ in 0..rounds::times(20) {
+        let login = sign_in(&there).await;
+        assert!(is_open(&here, login.key()).await && is_open(&here, login.key()).await);
+        let mut rotation = KeyRotation::new(session(&login), login.key(), active(NOON));
+        rotation.reauthenticated_as = Some(PublicId::random());
+        there.rotate(rotation.clone()).await.unwrap();
+        let rotated = Instant::now();
+        assert!(!is_open(&there, login.key()).await);
+        wait_for_the_end(&here, login.key(), rotated).await;
+        let record = here.load(rotation.new_key(), false).await.unwrap().unwrap().record;
+        assert_eq!((Some(record.id), &record.ended), (rotation.reauthenticated_as, &None));
+    }
 }
 
 /// Loads until the session has ended. Asserts that no load that begins 50 milliseconds after the

@@ -12,10 +12,11 @@ use std::{
 };
 
 use session_expire::{
-    Policy, PublicId, Reason, RedisRegistry,
+    Overflow, Policy, PublicId, Reason, RedisRegistry, minutes,
     registry::{
-        EndSessions, EndTarget, Ended, KeyRotation, RecordKey, Registry, RotationOutcome,
-        SessionLimit, SessionRef, StoredMessage, UpdateOutcome,
+        EndSessions, EndTarget, Ended, KeyRotation, LoginOutcome, LoginTicket, NewLogin, RecordKey,
+        Registry, RotationOutcome, SessionLimit, SessionRecord, SessionRef, StoredMessage,
+        Takeover, UpdateOutcome,
     },
 };
 use session_expire_tests::RedisServer;
@@ -134,6 +135,7 @@ async fn connect(proxy: &Proxy) -> RedisRegistry {
     registry.update(session.clone(), active(NOON)).await.unwrap();
     registry.rotate(rotation).await.unwrap();
     registry.enforce_limit(session.clone(), limit, revoked()).await.unwrap();
+    registry.count_failed_confirmation(session.clone(), revoked()).await.unwrap();
     registry.end(EndSessions::new(EndTarget::Session(session), revoked())).await.unwrap();
     registry
 }
@@ -222,6 +224,49 @@ async fn rotation_succeeds_although_its_response_was_lost() {
         let loaded = registry.load(rotation.new_key(), false).await.unwrap().unwrap();
         assert_eq!(loaded.data.messages().len(), 1);
     }
+}
+
+/// The login has ended another session at the time of its takeover, not at its own.
+#[tokio::test]
+async fn takeover_succeeds_although_its_response_was_lost() {
+    let server = RedisServer::start();
+    let proxy = Proxy::new(&server, Duration::ZERO);
+    let registry = connect(&proxy).await;
+    let taken = sign_in(&registry).await;
+    let ticket = LoginTicket::new("alice", NOON, NOON.plus(minutes(5)));
+    registry.issue_ticket(ticket.clone()).await.unwrap();
+    let policy = Policy::new().max_sessions(1).overflow(Overflow::Refuse);
+    let mut new = NewLogin::new("alice", NOON.plus(minutes(1)), &policy);
+    let how = Ended::new(Reason::Revoked, NOON.plus(minutes(2))).by("a\nb");
+    new.takeover = Some(Takeover::new(ticket.key(), taken.id, how.clone()));
+    proxy.lose_response();
+    let (record, ended) = committed(registry.commit(new.clone()).await.unwrap());
+    assert!(proxy.has_lost_response());
+    let ends: Vec<_> = ended.iter().map(|record| (record.id, record.ended.clone())).collect();
+    assert_eq!((record.id, ends), (new.id, vec![(taken.id, Some(how))]));
+    let mut again = login("alice", &policy);
+    again.takeover = new.takeover;
+    let outcome = registry.commit(again).await.unwrap();
+    assert!(matches!(outcome, LoginOutcome::TicketInvalid), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn failed_confirmation_is_counted_once_after_a_lost_response() {
+    let server = RedisServer::start();
+    let proxy = Proxy::new(&server, Duration::ZERO);
+    let registry = connect(&proxy).await;
+    let login = sign_in(&registry).await;
+    for number in 1..=SessionRecord::MAX_FAILED_CONFIRMATIONS {
+        proxy.lose_response();
+        let counted = registry.count_failed_confirmation(session(&login), revoked()).await;
+        let record = counted.unwrap().unwrap();
+        assert!(proxy.has_lost_response());
+        let expected = (number == SessionRecord::MAX_FAILED_CONFIRMATIONS).then(revoked);
+        assert_eq!((record.failed_confirmations, record.ended), (number, expected));
+    }
+    proxy.lose_response();
+    let counted = registry.count_failed_confirmation(session(&login), revoked()).await;
+    assert_eq!((counted.unwrap(), proxy.has_lost_response()), (None, true));
 }
 
 #[tokio::test]

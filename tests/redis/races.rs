@@ -8,13 +8,13 @@ use std::{
 };
 
 use session_expire::{
-    Overflow, Policy, RedisRegistry,
-    registry::{LoginOutcome, NewLogin, Query, Registry},
+    Overflow, Policy, RedisRegistry, minutes,
+    registry::{LoginOutcome, LoginTicket, NewLogin, Query, RecordKey, Registry, Takeover},
 };
 use session_expire_tests::RedisServer;
 use tokio::task::JoinSet;
 
-use crate::{NOON, rounds};
+use crate::{NOON, committed, login, revoked, rounds};
 
 const LOGINS: u32 = 25;
 
@@ -24,13 +24,15 @@ fn overflow_in(round: u32) -> Overflow {
     if round.is_multiple_of(2) { Overflow::Evict } else { Overflow::Refuse }
 }
 
-/// Commits many logins of one user at once, and returns how many were not refused.
-async fn commit_at_once(registry: &Arc<RedisRegistry>, round: u32) -> u32 {
-    let policy = Policy::new().max_sessions(1).overflow(overflow_in(round));
+fn user(round: u32) -> String {
+    format!("user {round}")
+}
+
+/// Commits logins at once, and returns how many were committed.
+async fn commit_at_once(registry: &Arc<RedisRegistry>, logins: Vec<NewLogin>) -> u32 {
     let mut commits = JoinSet::new();
-    for _ in 0..LOGINS {
+    for login in logins {
         let registry = Arc::clone(registry);
-        let login = NewLogin::new(format!("user {round}"), NOON, &policy);
         commits.spawn(async move {
             matches!(registry.commit(login).await.unwrap(), LoginOutcome::Committed { .. })
         });
@@ -38,30 +40,30 @@ async fn commit_at_once(registry: &Arc<RedisRegistry>, round: u32) -> u32 {
     commits.join_all().await.into_iter().map(u32::from).sum()
 }
 
-/// Starts each round when both processes are ready.
-#[tokio::test]
-#[ignore = "run by `logins_in_two_processes_leave_one_session`"]
-async fn process() {
+/// Commits the logins of each round when both processes are ready. `logins` gets the number of the
+/// round, and that of the process, which may differ in each round.
+async fn race(logins: impl AsyncFn(&RedisRegistry, u32, usize) -> Vec<NewLogin>) {
     let Ok(url) = env::var(URL) else { return };
     let registry = RedisRegistry::connect(&url).await.unwrap().timeout(Duration::from_secs(30));
     let registry = Arc::new(registry);
     let mut server = redis::Client::open(url).unwrap().get_connection().unwrap();
     for round in 0..rounds::times(20) {
-        let ready = format!("ready {round}");
+        let (prepared, ready) = (format!("prepared {round}"), format!("ready {round}"));
+        let process: usize = redis::cmd("INCR").arg(&prepared).query(&mut server).unwrap();
+        let logins = logins(&registry, round, process - 1).await;
         redis::cmd("INCR").arg(&ready).exec(&mut server).unwrap();
         while redis::cmd("GET").arg(&ready).query::<u32>(&mut server).unwrap() < 2 {}
-        let committed = commit_at_once(&registry, round).await;
+        let committed = commit_at_once(&registry, logins).await;
         let key = format!("committed {round}");
         redis::cmd("INCRBY").arg(key).arg(committed).exec(&mut server).unwrap();
     }
 }
 
-#[tokio::test]
-async fn logins_in_two_processes_leave_one_session() {
-    let server = RedisServer::start();
+/// Runs the ignored test `name` in two processes. Asserts that each round leaves one session.
+async fn run_race(server: &RedisServer, name: &str, expected: impl Fn(u32) -> u32) {
     let processes = [(); 2].map(|()| {
         Command::new(env::current_exe().unwrap())
-            .args(["--exact", "races::process", "--ignored"])
+            .args(["--exact", name, "--ignored"])
             .env(URL, server.url())
             .stdout(Stdio::null())
             .spawn()
@@ -72,10 +74,64 @@ async fn logins_in_two_processes_leave_one_session() {
     }
     let registry = server.registry().await;
     for round in 0..rounds::times(20) {
-        let open = registry.list(Query::open(format!("user {round}"))).await.unwrap();
+        let open = registry.list(Query::open(user(round))).await.unwrap();
         assert_eq!(open.len(), 1, "round {round}");
         let committed: u32 = server.command(&["GET", &format!("committed {round}")]);
-        let expected = if overflow_in(round) == Overflow::Refuse { 1 } else { 2 * LOGINS };
-        assert_eq!(committed, expected, "round {round}");
+        assert_eq!(committed, expected(round), "round {round}");
     }
+}
+
+#[tokio::test]
+#[ignore = "run by `logins_in_two_processes_leave_one_session`"]
+async fn process() {
+    race(async |_, round, _| {
+        let policy = Policy::new().max_sessions(1).overflow(overflow_in(round));
+        (0..LOGINS).map(|_| login(&user(round), &policy)).collect()
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn logins_in_two_processes_leave_one_session() {
+    let server = RedisServer::start();
+    let expected = |round| if overflow_in(round) == Overflow::Refuse { 1 } else { 2 * LOGINS };
+    run_race(&server, "races::process", expected).await;
+}
+
+/// Returns the keys of the two tickets of a round.
+fn tickets(round: u32) -> [RecordKey; 2] {
+    let key = |n| RecordKey::with_secret(&user(round), &format!("{:0>22}", 2 * round + n));
+    [0, 1].map(|n| key(n).unwrap())
+}
+
+/// In even rounds, both processes have the same ticket; in the others, each has its own.
+#[tokio::test]
+#[ignore = "run by `takeovers_in_two_processes_leave_one_session`"]
+async fn taking_over() {
+    let policy = Policy::new().max_sessions(1).overflow(Overflow::Refuse);
+    race(async |registry, round, process| {
+        let open = registry.list(Query::open(user(round))).await.unwrap();
+        let ticket = tickets(round)[if round.is_multiple_of(2) { 0 } else { process }];
+        let new = |_| {
+            let mut new = login(&user(round), &policy);
+            new.takeover = Some(Takeover::new(ticket, open[0].id, revoked()));
+            new
+        };
+        (0..LOGINS).map(new).collect()
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn takeovers_in_two_processes_leave_one_session() {
+    let server = RedisServer::start();
+    let registry = server.registry().await;
+    for round in 0..rounds::times(20) {
+        committed(registry.commit(login(&user(round), &Policy::new())).await.unwrap());
+        for key in tickets(round) {
+            let ticket = LoginTicket::new(user(round), NOON, NOON.plus(minutes(5)));
+            registry.issue_ticket(ticket.with_key(key)).await.unwrap();
+        }
+    }
+    run_race(&server, "races::taking_over", |_| 1).await;
 }

@@ -10,9 +10,9 @@ use session_expire::{
     error::RegistryError,
     hours, minutes,
     registry::{
-        Client, DataChanges, EndSessions, EndTarget, Ended, KeyRotation, NewLogin, Query,
-        RecordKey, Registry, SessionLimit, SessionRecord, SessionRef, SessionUpdate, SigningKey,
-        StoredMessage, UserExport,
+        Client, DataChanges, EndSessions, EndTarget, Ended, KeyRotation, LoginTicket, NewLogin,
+        Query, RecordKey, Registry, SessionLimit, SessionRecord, SessionRef, SessionUpdate,
+        SigningKey, Stamp, StoredMessage, Takeover, UserExport,
     },
 };
 use session_expire_tests::RedisServer;
@@ -38,6 +38,7 @@ struct Pair {
     now: Timestamp,
     keys: Vec<RecordKey>,
     sessions: Vec<SessionRef>,
+    tickets: Vec<LoginTicket>,
     step: String,
 }
 
@@ -137,6 +138,8 @@ impl Pair {
         update.user_policy = (self.rng.u8(0..4) == 0).then(|| self.policy());
         let key = (self.rng.u8(0..8) == 0).then(SigningKey::random);
         update = update.with_signing_key(key);
+        update.remembered = self.rng.u8(0..10) == 0;
+        update.stamp = Stamp::from_number(self.rng.u64(0..3));
         update.data = self.changes();
         update
     }
@@ -157,6 +160,15 @@ impl Pair {
         }
         if self.rng.u8(0..3) == 0 {
             login.replaces = Some((self.session().id, Reason::LoggedOut));
+        }
+        login.stamp = Stamp::from_number(self.rng.choice([0, 1 << 63, u64::MAX]).unwrap());
+        if let Some(ticket) = self.rng.choice(self.tickets.clone()).filter(|_| self.rng.bool()) {
+            let how = Ended::new(Reason::Revoked, self.at()).by("a \"b\"\n/");
+            login.takeover = Some(Takeover::new(ticket.key(), self.session().id, how));
+            if self.rng.u8(0..4) > 0 && *login.user != *ticket.user {
+                login.user = ticket.user.clone();
+                login = login.clone().with_key(RecordKey::random(&login.user));
+            }
         }
         let _ = login.data.apply(&self.changes());
         login
@@ -196,6 +208,23 @@ impl Pair {
         }
     }
 
+    async fn issue_ticket(&mut self) {
+        let until = self.now.plus(Duration::from_millis(self.rng.u64(0..3_000_000)));
+        let ticket = LoginTicket::new(self.user(), self.now, until);
+        self.tickets.truncate(3);
+        self.tickets.insert(0, ticket.clone());
+        both!(self, issue_ticket(ticket));
+    }
+
+    async fn fail_confirmation(&mut self) {
+        let session = self.sessions.last().cloned();
+        let session = session.unwrap_or_else(|| SessionRef::new("alice", PublicId::random()));
+        for _ in 0..self.rng.u8(1..5) {
+            let ended = Ended::new(Reason::Revoked, self.now).with_cause("é \"b\"\n");
+            both!(self, count_failed_confirmation(session, ended));
+        }
+    }
+
     async fn end(&mut self) {
         let session = self.session();
         let target = match self.rng.u8(0..8) {
@@ -224,7 +253,7 @@ impl Pair {
     async fn step(&mut self, sets_clock_back: bool) {
         let set_back = Duration::from_secs(u64::from(sets_clock_back) * self.rng.u64(0..2) * 1_000);
         let past = self.now.minus(set_back);
-        match self.rng.u8(0..32) {
+        match self.rng.u8(0..40) {
             0..8 => self.sign_in().await,
             8..16 => {
                 let (session, update) = (self.session(), self.update(past));
@@ -237,6 +266,8 @@ impl Pair {
                 both!(self, enforce_limit(session, limit, Ended::new(Reason::Evicted, self.now)));
             }
             28..30 => self.list().await,
+            30..35 => self.issue_ticket().await,
+            35..38 => self.fail_confirmation().await,
             _ => self.rare_step().await,
         }
     }
@@ -293,8 +324,8 @@ async fn random_operations_match_the_memory_registry() {
         let redis = server.registry().await.prefix(&format!("run{seed}")).history_limit(limit);
         let memory = MemoryRegistry::new().history_limit(limit);
         let (rng, step) = (Rng::with_seed(seed), String::new());
-        let (keys, sessions) = (vec![], vec![]);
-        let mut pair = Pair { redis, memory, rng, now: NOON, keys, sessions, step };
+        let (keys, sessions, tickets) = (vec![], vec![], vec![]);
+        let mut pair = Pair { redis, memory, rng, now: NOON, keys, sessions, tickets, step };
         for step in 0..250 {
             pair.step = format!("in step {step} of seed {seed}");
             // In milliseconds: equal times should be rare, because their order is not defined.

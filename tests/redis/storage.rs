@@ -7,8 +7,8 @@ use session_expire::{
     clock::Timestamp,
     hours, minutes,
     registry::{
-        EndSessions, EndTarget, Ended, KeyRotation, LoginOutcome, NewLogin, Query, RecordKey,
-        Registry, SessionData, SessionLimit, SessionRecord,
+        EndSessions, EndTarget, Ended, KeyRotation, LoginOutcome, LoginTicket, NewLogin, Query,
+        RecordKey, Registry, SessionData, SessionLimit, SessionRecord, Stamp,
     },
 };
 use session_expire_tests::RedisServer;
@@ -59,14 +59,22 @@ async fn stored_names_show_no_key_and_no_user() {
     registry.commit(login.clone()).await.unwrap();
     let rotation = KeyRotation::new(session(&login), login.key(), active(NOON));
     registry.rotate(rotation.clone()).await.unwrap();
+    let ticket = issue_ticket(&registry, "alice in a name").await;
     for name in server.command::<Vec<String>>(&["KEYS", "*"]) {
         assert!(name.starts_with("sx3:{") && !name.contains("alice"), "{name}");
         let dump: Vec<u8> = server.command(&["DUMP", &name]);
-        for key in [login.key(), rotation.new_key()] {
+        for key in [login.key(), rotation.new_key(), ticket.key()] {
             let secret = key.secret().as_bytes();
             assert!(!dump.windows(secret.len()).any(|part| part == secret), "{name}");
         }
     }
+}
+
+/// Issues a ticket that is valid for five minutes.
+async fn issue_ticket(registry: &RedisRegistry, user: &str) -> LoginTicket {
+    let ticket = LoginTicket::new(user, NOON, NOON.plus(minutes(5)));
+    registry.issue_ticket(ticket.clone()).await.unwrap();
+    ticket
 }
 
 /// Redis needs eight times the memory for a set with a longer member.
@@ -85,6 +93,7 @@ async fn members_of_sets_have_at_most_64_bytes() {
             .await
             .unwrap();
     }
+    issue_ticket(&registry, "alice").await;
     for name in server.command::<Vec<String>>(&["KEYS", "*:*:*"]) {
         let members: Vec<String> = server.command(&["ZRANGE", &name, "0", "-1"]);
         assert!(!members.is_empty() && members.iter().all(|one| one.len() <= 64), "{members:?}");
@@ -128,6 +137,8 @@ async fn scripts_keep_to_one_slot_of_a_cluster() {
             let rotation = KeyRotation::new(session(&login), login.key(), active(NOON));
             registry.rotate(rotation.clone()).await.unwrap();
             registry.enforce_limit(session(&login), limit, revoked()).await.unwrap();
+            registry.count_failed_confirmation(session(&login), revoked()).await.unwrap();
+            issue_ticket(&registry, &user).await;
             let loaded = registry.load(rotation.new_key(), true).await.unwrap().unwrap();
             assert_eq!((loaded.open, loaded.data.entries().len()), (Some(1), 1));
         }
@@ -220,7 +231,12 @@ async fn fill(registry: &RedisRegistry, user: &str) {
         let rotation = KeyRotation::new(session(&adopted), adopted.key(), setting("a", "1"));
         registry.rotate(rotation).await.unwrap();
         end(registry, all(user)).await;
+        let mut uncounted = login(user, &Policy::new());
+        (uncounted.uncounted, uncounted.stamp) = (true, Stamp::from_number(7));
+        registry.commit(uncounted.clone()).await.unwrap();
+        registry.count_failed_confirmation(session(&uncounted), revoked()).await.unwrap();
         registry.commit(login(user, &Policy::new())).await.unwrap();
+        issue_ticket(registry, user).await;
     }
     let reserved = login(user, &Policy::new());
     registry.reserve(reserved.reservation(NOON.plus(hours(1)))).await.unwrap();
@@ -247,6 +263,8 @@ async fn erased_user_leaves_only_a_hash() {
         assert!(!values.iter().any(|value| value.contains("alice")), "{values:?}");
         let keys: Vec<String> = server.command(&["KEYS", "*"]);
         assert!(keys.len() <= 2, "{keys:?}");
+        let steps: Vec<String> = server.command(&["ZRANGE", &format!("{tag}:due"), "0", "-1"]);
+        assert!(steps.iter().all(|step| step.starts_with("a:")), "{steps:?}");
     }
 }
 
@@ -268,7 +286,8 @@ async fn every_key_expires() {
         ends.close_adoption_until = Some(NOON.plus(hours(24)));
         registry.end(ends).await.unwrap();
     }
-    // A reservation without a login, and a closed adoption without a session.
+    // A ticket, a reservation and a closed adoption without a session.
+    issue_ticket(&registry, "erin").await;
     registry
         .reserve(login("carol", &Policy::new()).reservation(NOON.plus(hours(1))))
         .await
@@ -281,6 +300,42 @@ async fn every_key_expires() {
     for name in &names {
         let left: i64 = server.command(&["TTL", name]);
         assert!((1..=(2 * 90 + 1) * 24 * 3_600).contains(&left), "{name} expires after {left} s");
+    }
+}
+
+#[tokio::test]
+async fn expired_tickets_are_deleted() {
+    let server = RedisServer::start();
+    let registry = server.registry().await;
+    for after in [0, 2] {
+        let at = NOON.plus(minutes(after));
+        registry.issue_ticket(LoginTicket::new("alice", at, at.plus(minutes(5)))).await.unwrap();
+    }
+    let reserve = async |after| {
+        let login = NewLogin::new("alice", NOON.plus(after), &Policy::new());
+        registry.reserve(login.reservation(login.at.plus(hours(1)))).await.unwrap();
+        let index = server.command::<Vec<String>>(&["KEYS", "*:??????????????????????"]).remove(0);
+        let members: Vec<String> = server.command(&["ZRANGE", &index, "0", "-1"]);
+        members.iter().filter(|member| member.starts_with('K')).count()
+    };
+    // The purge is due when the last ticket expires.
+    assert_eq!(reserve(minutes(4)).await, 2);
+    assert_eq!(reserve(minutes(7)).await, 0);
+}
+
+/// Fields with their usual value need no memory.
+#[tokio::test]
+async fn usual_record_has_no_field_for_confirmations() {
+    let server = RedisServer::start();
+    let registry = server.registry().await;
+    let login = sign_in(&registry).await;
+    let rotation = KeyRotation::new(session(&login), login.key(), active(NOON));
+    registry.rotate(rotation).await.unwrap();
+    let tag = server.command::<Vec<String>>(&["KEYS", "*}"]).remove(0);
+    for text in server.command::<Vec<String>>(&["HVALS", &tag]) {
+        for field in ["auth", "remembered", "failed", "stamp", "uncounted"] {
+            assert!(!text.contains(&format!("{field}=")), "{text}");
+        }
     }
 }
 

@@ -18,7 +18,7 @@ use crate::{NOON, active, all, committed, end, is_open, login, revoked, session,
 const FIELDS: &str = "colour=red\nx_2=a=b%0A\n";
 
 /// Score of a class of a user index that this version does not know.
-const CLASS: u64 = 11 * (1 << 43);
+const CLASS: u64 = 12 * (1 << 43);
 
 /// A server with a process of each version.
 struct Deploy {
@@ -91,7 +91,7 @@ fn make_newer(server: &RedisServer) {
         set(&key, &format!("x:{name}"), "1");
         set(&key, "newest", "a=b");
         let index = format!("{key}:{}", field(&text, "hash"));
-        let member = format!("X{}{name}", &field(&text, "id")[..3]);
+        let member = format!("Y{}{name}", &field(&text, "id")[..3]);
         let _: u32 = server.command(&["ZADD", &index, &CLASS.to_string(), &member]);
         let ends = format!("{key}:ends");
         for number in server.command::<Vec<String>>(&["HKEYS", &ends]) {

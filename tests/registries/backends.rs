@@ -9,9 +9,10 @@ use session_expire::{
     Limit, RedisRegistry, SqliteRegistry,
     clock::Timestamp,
     registry::{
-        EndSessions, Ended, KeyRotation, LoginOutcome, NewLogin, Query, RecordKey, Registry,
-        RegistryFuture, Reservation, ReserveOutcome, RotationOutcome, SessionLimit, SessionRecord,
-        SessionRef, SessionUpdate, StoredSession, UpdateOutcome, UserExport, conformance::Work,
+        EndSessions, Ended, KeyRotation, LoginOutcome, LoginTicket, NewLogin, Query, RecordKey,
+        Registry, RegistryFuture, Reservation, ReserveOutcome, RotationOutcome, SessionLimit,
+        SessionRecord, SessionRef, SessionUpdate, StoredSession, UpdateOutcome, UserExport,
+        conformance::Work,
     },
 };
 use session_expire_tests::RedisServer;
@@ -56,6 +57,18 @@ impl Registry for InFolder {
 
     fn commit(&self, login: NewLogin) -> RegistryFuture<'_, LoginOutcome> {
         self.registry().commit(login)
+    }
+
+    fn issue_ticket(&self, ticket: LoginTicket) -> RegistryFuture<'_, ()> {
+        self.registry().issue_ticket(ticket)
+    }
+
+    fn count_failed_confirmation(
+        &self,
+        session: SessionRef,
+        ended: Ended,
+    ) -> RegistryFuture<'_, Option<SessionRecord>> {
+        self.registry().count_failed_confirmation(session, ended)
     }
 
     fn cancel(&self, key: RecordKey, ended: Ended) -> RegistryFuture<'_, ()> {

@@ -6,7 +6,7 @@ use proptest::{collection::vec, prelude::*};
 use session_expire::{
     Limit, MemoryRegistry,
     registry::{
-        Registry,
+        Registry, SessionRecord,
         conformance::{Runner, block_on},
     },
 };
@@ -90,6 +90,7 @@ fn random_steps_reach_every_kind_of_outcome() {
     let expected = [
         "adoption closed",
         "committed",
+        "confirmation failed",
         "ended",
         "evicted",
         "lost",
@@ -98,11 +99,18 @@ fn random_steps_reach_every_kind_of_outcome() {
         "renewed",
         "reserved",
         "rotated",
+        "taken over",
+        "ticket invalid",
         "too large",
+        "too many attempts",
         "updated",
         "voided",
     ];
     assert_eq!(kinds.into_iter().collect::<Vec<_>>(), expected);
+}
+
+fn is_taken_over(record: &SessionRecord) -> bool {
+    record.ended.as_ref().is_some_and(|ended| ended.cause.is_some())
 }
 
 fn kind(outcome: &Outcome) -> Option<&'static str> {
@@ -112,11 +120,15 @@ fn kind(outcome: &Outcome) -> Option<&'static str> {
     };
     Some(match outcome {
         Outcome::Committed(_, ended) if ended.is_empty() => "committed",
+        Outcome::Committed(_, ended) if ended.iter().any(is_taken_over) => "taken over",
         Outcome::Committed(..) => "evicted",
         Outcome::Refused(_) => "refused",
         Outcome::Reserved => "reserved",
         Outcome::AdoptionClosed => "adoption closed",
         Outcome::Voided => "voided",
+        Outcome::TicketInvalid => "ticket invalid",
+        Outcome::Counted(Some(record)) if record.ended.is_none() => "confirmation failed",
+        Outcome::Counted(Some(_)) => "too many attempts",
         Outcome::Updated(Update::Updated) => "updated",
         Outcome::Updated(Update::Ended) => "no session",
         Outcome::Updated(Update::TooLarge) => "too large",

@@ -5,6 +5,7 @@ mod login;
 mod many;
 mod registry;
 mod session;
+mod takeover;
 
 use std::{
     collections::BTreeSet,
@@ -82,6 +83,22 @@ const FAULTS: &[(Fault, &[&str])] = &[
     (Fault::CountsUncounted, &["uncounted_session_takes_no_slot", "uncounted_login_needs_no_slot",
         "uncounted_session_is_outside_the_limit"]),
     (Fault::NeverEndsUncounted, &["uncounted_session_ends_with_the_others"]),
+    (Fault::CountsUncountedReservations, &["uncounted_reservation_takes_no_slot"]),
+    (Fault::EvictsUncounted, &["uncounted_sessions_are_limited"]),
+    (Fault::HidesExpiredUncounted, &["expired_uncounted_sessions_end_at_the_limit"]),
+    // Tickets.
+    (Fault::TakeoverTakesASlot, &["takeover_takes_the_slot_of_the_session"]),
+    (Fault::TicketsAreReusable, &["ticket_is_valid_once"]),
+    (Fault::AcceptsAnyTicket, &["unknown_ticket_is_invalid"]),
+    (Fault::TicketsAreForAnyUser, &["ticket_of_another_user_is_invalid"]),
+    (Fault::TicketsNeverExpire, &["expired_ticket_is_invalid"]),
+    (Fault::RefusalSpendsTheTicket, &["refused_takeover_changes_nothing"]),
+    (Fault::ChecksTheTicketFirst, &["repeated_takeover_returns_its_record"]),
+    (Fault::EveryEndVoidsTickets, &["takeover_of_an_ended_session_needs_a_slot"]),
+    (Fault::TakesOverAnyUser, &["takeover_ends_no_session_of_another_user"]),
+    (Fault::KeepsSurplusTickets, &["surplus_ticket_voids_the_first_to_expire"]),
+    (Fault::EndsKeepTickets, &["end_of_all_voids_tickets", "end_everyone_voids_tickets",
+        "erase_deletes_tickets"]),
     // Updates.
     (Fault::ActivityMovesBack, &["activity_moves_last_seen_forward_only"]),
     (Fault::EveryUpdateIsActivity, &["passive_update_does_not_move_last_seen"]),
@@ -93,6 +110,17 @@ const FAULTS: &[(Fault, &[&str])] = &[
     (Fault::NeverClearsTheUserPolicy, &["update_sets_and_clears_the_user_policy"]),
     (Fault::DropsTheLastClient, &["activity_stores_the_last_client"]),
     (Fault::KeepsTheSigningKey, &["update_replaces_the_signing_key"]),
+    (Fault::NeverRemembers, &["remembered_session_stays_remembered"]),
+    (Fault::DropsTheStamp, &["stamp_round_trips"]),
+    (Fault::KeepsTheStamp, &["update_replaces_the_stamp"]),
+    // Failed re-authentications.
+    (Fault::ForgetsFailures, &["failed_confirmation_is_counted",
+        "simultaneous_failed_confirmations_are_counted"]),
+    (Fault::FailuresEndNoSession, &["fifth_failed_confirmation_ends_the_session"]),
+    (Fault::FailuresCountForAllSessions, &["failed_confirmation_counts_for_one_session"]),
+    (Fault::CountsFailuresOfAnyUser, &["failed_confirmation_needs_an_open_session"]),
+    (Fault::RenewalReauthenticates, &["renewal_keeps_failed_confirmations"]),
+    (Fault::ReauthenticationKeepsFailures, &["reauthentication_deletes_failed_confirmations"]),
     // Session data.
     (Fault::ReplacesAllData, &["updates_of_different_entries_merge"]),
     (Fault::RemovesNothing, &["removed_entries_are_deleted"]),
@@ -115,7 +143,8 @@ const FAULTS: &[(Fault, &[&str])] = &[
     (Fault::ReauthenticatesAsRenewal, &["reauthentication_resets_both_timeouts",
         "reauthenticated_session_has_its_new_id_only"]),
     (Fault::RotatesAnyKey, &["lost_reauthentication_resets_nothing",
-        "rotation_changes_one_session_only", "simultaneous_rotations_have_one_winner"]),
+        "rotation_changes_one_session_only", "simultaneous_rotations_have_one_winner",
+        "simultaneous_reauthentications_have_one_winner"]),
     // Ends.
     (Fault::EndsAllForOne, &["end_of_a_session_ends_one"]),
     (Fault::EndsByIdOfAnyUser, &["id_of_another_users_session_ends_nothing"]),
@@ -150,6 +179,8 @@ const FAULTS: &[(Fault, &[&str])] = &[
         "simultaneous_logins_commit_one"]),
     (Fault::ReservesInTwoSteps, &["simultaneous_reservations_reserve_one_slot"]),
     (Fault::CommitsInTwoSteps, &["simultaneous_commits_of_a_login_create_one"]),
+    (Fault::TakesOverInTwoSteps, &["simultaneous_takeovers_spend_a_ticket_once"]),
+    (Fault::TakeoverNeedsNoSlot, &["simultaneous_takeovers_of_a_session_keep_the_limit"]),
     (Fault::CancelForgets, &["cancelled_login_stays_ended_in_a_race"]),
     (Fault::EndsInTwoSteps, &["simultaneous_ends_report_one"]),
     (Fault::EndsOthersInTwoSteps, &["simultaneous_ends_of_the_others_leave_one"]),

@@ -184,7 +184,9 @@ linearizability_tests! {
 
 #[test]
 fn operation_in_two_steps_is_detected() {
-    for fault in [Fault::EnforcesTheLimitInTwoSteps, Fault::EndsInTwoSteps] {
+    let faults =
+        [Fault::EnforcesTheLimitInTwoSteps, Fault::EndsInTwoSteps, Fault::TakesOverInTwoSteps];
+    for fault in faults {
         let (_, unexplained) = run_plans(500, block_on, || Box::new(Faulty::new(fault)));
         assert!(unexplained.is_some(), "{fault:?} was not detected");
     }

@@ -1,15 +1,17 @@
 //! Reference registry: the rules of the trait on plain lists behind one lock.
 
+mod logins;
+
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard},
 };
 
 use session_expire::{
-    PublicId, Reason,
+    Reason,
     clock::Timestamp,
     registry::{
-        EndSessions, EndTarget, Ended, KeyRotation, LoginOutcome, NewLogin, OpenSession, Query,
+        EndSessions, EndTarget, Ended, KeyRotation, LoginOutcome, LoginTicket, NewLogin, Query,
         RecordKey, Registry, RegistryFuture, Reservation, ReserveOutcome, RotationOutcome,
         SessionData, SessionLimit, SessionRecord, SessionRef, SessionUpdate, StoredSession,
         UpdateOutcome, UserExport,
@@ -27,6 +29,7 @@ struct State {
     /// The records that rotated keys load.
     renewed: Vec<(RecordKey, SessionRecord)>,
     reservations: Vec<Reservation>,
+    tickets: Vec<LoginTicket>,
     adoption_closed: HashMap<Arc<str>, Timestamp>,
     generation: u64,
 }
@@ -93,127 +96,25 @@ impl State {
         Some(StoredSession::new(Arc::new(record.clone()), Arc::new(data), open))
     }
 
-    fn others(&self, user: &str, but: Option<PublicId>, now: Timestamp) -> Vec<OpenSession> {
-        let own = self.sessions.iter().filter(|session| *session.record.user == *user);
-        let others = own.filter(|session| Some(session.record.id) != but);
-        others.filter_map(|other| OpenSession::from_record(other.key, &other.record, now)).collect()
-    }
-
-    fn active(&self, open: &[OpenSession]) -> Vec<SessionRecord> {
-        let active = open.iter().filter(|session| session.expired.is_none());
-        let mut records: Vec<_> =
-            active.filter_map(|session| Some(self.find(session.key())?.0.clone())).collect();
-        records.sort_by_key(|record| record.logged_in_at);
-        records
-    }
-
-    fn reserved_by_others(&self, user: &str, key: RecordKey, now: Timestamp) -> usize {
-        let active = self.reservations.iter().filter(|other| now < other.until);
-        active.filter(|other| *other.user == *user && other.key() != key).count()
-    }
-
-    fn reserve(&mut self, reservation: Reservation) -> ReserveOutcome {
-        let key = &reservation.key();
-        let Reservation { user, at, replaces, limit, .. } = &reservation;
-        if self.find(*key).is_some() {
-            return ReserveOutcome::Reserved { generation: self.generation };
-        }
-        let others = self.others(user, *replaces, *at);
-        if limit.refuses(&others, self.reserved_by_others(user, *key, *at)) {
-            return ReserveOutcome::Refused { active: self.active(&others) };
-        }
-        self.release(*key);
-        self.reservations.push(reservation);
-        ReserveOutcome::Reserved { generation: self.generation }
-    }
-
-    fn release(&mut self, key: RecordKey) {
-        self.reservations.retain(|other| other.key() != key);
-    }
-
-    fn commit(&mut self, login: NewLogin) -> LoginOutcome {
-        self.end_unused(&login.user, login.at);
-        if let Some((record, _)) = self.find(login.key()) {
-            return LoginOutcome::Committed { record: record.clone(), ended: vec![] };
-        }
-        if login.reserved_in.is_some_and(|generation| generation < self.generation) {
-            return LoginOutcome::Voided;
-        }
-        if login.adopted_until.is_some() && self.is_adoption_closed(&login) {
-            return LoginOutcome::AdoptionClosed;
-        }
-        let replaced = login.replaces.map(|(id, _)| id);
-        let others = self.others(&login.user, replaced, login.at);
-        if !login.uncounted && !self.is_reserved(&login) && self.refuses(&login, &others) {
-            return LoginOutcome::Refused { active: self.active(&others) };
-        }
-        let mut ended = self.replace(&login);
-        if !login.uncounted {
-            ended.extend(self.evict(login.limit, others, &login.eviction()));
-        }
-        self.release(login.key());
-        let mut record = SessionRecord::new(&login);
-        record.generation = self.generation;
-        self.sessions.push(Session { key: login.key(), record: record.clone(), data: login.data });
-        LoginOutcome::Committed { record, ended }
-    }
-
-    /// Ends the sessions of `user` that no policy accepts any more.
-    fn end_unused(&mut self, user: &str, now: Timestamp) {
-        let own = self.sessions.iter_mut().filter(|session| *session.record.user == *user);
-        for session in own.filter(|session| session.record.leaves_at() <= now) {
-            let end = session.record.final_end();
-            session.end(&end);
-        }
-    }
-
-    fn is_adoption_closed(&self, login: &NewLogin) -> bool {
-        self.generation > 0
-            || self.adoption_closed.get(&login.user).is_some_and(|until| login.at < *until)
-    }
-
-    fn is_reserved(&self, login: &NewLogin) -> bool {
-        self.reservations.iter().any(|own| own.key() == login.key() && login.at < own.until)
-    }
-
-    fn refuses(&self, login: &NewLogin, others: &[OpenSession]) -> bool {
-        let reserved = self.reserved_by_others(&login.user, login.key(), login.at);
-        login.limit.refuses(others, reserved)
-    }
-
-    fn replace(&mut self, login: &NewLogin) -> Vec<SessionRecord> {
-        let Some((id, reason)) = login.replaces else { return vec![] };
-        let replaced = self.open(&SessionRef::new(Arc::clone(&login.user), id));
-        replaced.and_then(|old| old.end(&Ended::new(reason, login.at))).into_iter().collect()
-    }
-
-    fn evict(
-        &mut self,
-        limit: SessionLimit,
-        others: Vec<OpenSession>,
-        evicted: &Ended,
-    ) -> Vec<SessionRecord> {
-        let victims = limit.select_victims(others).into_iter();
-        victims
-            .filter_map(|victim| {
-                let mut sessions = self.sessions.iter_mut();
-                sessions.find(|session| session.key == victim.key())?.end(&victim.end(evicted))
-            })
-            .collect()
-    }
-
-    fn cancel(&mut self, key: RecordKey, ended: &Ended) {
-        self.release(key);
-        let session = self.sessions.iter_mut().find(|session| session.key == key);
-        session.and_then(|session| session.end(ended));
-    }
-
     fn update(&mut self, session: &SessionRef, update: &SessionUpdate) -> UpdateOutcome {
         match self.open(session).map(|session| session.update(update)) {
             None => UpdateOutcome::Ended,
             Some(true) => UpdateOutcome::Updated,
             Some(false) => UpdateOutcome::TooLarge,
         }
+    }
+
+    fn count_failed_confirmation(
+        &mut self,
+        session: &SessionRef,
+        ended: &Ended,
+    ) -> Option<SessionRecord> {
+        let session = self.open(session)?;
+        session.record.count_failed_confirmation(ended.clone());
+        if !session.is_open() {
+            session.data = SessionData::default();
+        }
+        Some(session.record.clone())
     }
 
     fn rotate(&mut self, rotation: &KeyRotation) -> RotationOutcome {
@@ -243,6 +144,9 @@ impl State {
         if let Some(until) = end.close_adoption_until {
             self.close_adoption(end.target.user(), until);
         }
+        if let EndTarget::All(user) = &end.target {
+            self.void_tickets(user);
+        }
         let targets = self.sessions.iter_mut().filter(|other| end.target.covers(&other.record));
         targets.filter_map(|session| session.end(&end.ended)).collect()
     }
@@ -261,7 +165,7 @@ impl State {
         if self.open(session).is_none_or(|session| session.record.uncounted) {
             return vec![];
         }
-        let others = self.others(&session.user, Some(session.id), ended.at);
+        let others = self.others(&session.user, &[Some(session.id)], ended.at);
         self.evict(limit, others, ended)
     }
 
@@ -272,7 +176,7 @@ impl State {
 
     fn end_everyone(&mut self, ended: &Ended) -> u64 {
         self.generation += 1;
-        self.reservations = vec![];
+        (self.reservations, self.tickets) = (vec![], vec![]);
         let ended = self.sessions.iter_mut().filter_map(|session| session.end(ended));
         ended.count().try_into().unwrap()
     }
@@ -289,6 +193,7 @@ impl State {
         self.sessions.retain(|session| session.record.user != *user);
         self.renewed.retain(|(_, record)| record.user != *user);
         self.reservations.retain(|reservation| reservation.user != *user);
+        self.void_tickets(user);
         count.try_into().unwrap()
     }
 
@@ -318,6 +223,19 @@ impl Registry for Reference {
 
     fn commit(&self, login: NewLogin) -> RegistryFuture<'_, LoginOutcome> {
         ready(self.state().commit(login))
+    }
+
+    fn issue_ticket(&self, ticket: LoginTicket) -> RegistryFuture<'_, ()> {
+        self.state().issue_ticket(ticket);
+        ready(())
+    }
+
+    fn count_failed_confirmation(
+        &self,
+        session: SessionRef,
+        ended: Ended,
+    ) -> RegistryFuture<'_, Option<SessionRecord>> {
+        ready(self.state().count_failed_confirmation(&session, &ended))
     }
 
     fn cancel(&self, key: RecordKey, ended: Ended) -> RegistryFuture<'_, ()> {

@@ -21,6 +21,8 @@ fn simultaneous_logins_respect_the_limit_in_every_round() {
             "simultaneous_logins_leave_one_session",
             "simultaneous_logins_commit_one",
             "simultaneous_reservations_reserve_one_slot",
+            "simultaneous_takeovers_spend_a_ticket_once",
+            "simultaneous_takeovers_of_a_session_keep_the_limit",
         ];
         check(&MemoryRegistry::new(), &names);
     }
@@ -35,6 +37,8 @@ fn simultaneous_changes_are_consistent_in_every_round() {
             "activity_does_not_reopen_an_ended_session",
             "simultaneous_ends_of_the_others_leave_one",
             "simultaneous_rotations_have_one_winner",
+            "simultaneous_reauthentications_have_one_winner",
+            "simultaneous_failed_confirmations_are_counted",
         ];
         check(&registry, &names);
     }

@@ -10,4 +10,5 @@ mod refused;
 #[path = "../rounds.rs"]
 mod rounds;
 mod shared;
+mod takeovers;
 mod versions;

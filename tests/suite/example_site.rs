@@ -4,8 +4,13 @@ use std::{sync::mpsc, thread};
 
 use actix_web::{cookie::Key, rt::System};
 use example_site::{RegistryKind, Settings, Site};
-use session_expire::{Overflow, Policy, clock::ManualClock, days, hours, minutes, seconds};
+use session_expire::{
+    Overflow, Policy, clock::ManualClock, compliance::Standard, days, hours, minutes, seconds,
+};
 use session_expire_tests::{Browser, RedisServer, TestResponse};
+
+pub(crate) const FIREFOX: &str =
+    "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
 
 pub(crate) struct Example {
     pub(crate) address: String,
@@ -59,8 +64,9 @@ pub(crate) fn devices(page: &TestResponse) -> Vec<(String, String)> {
         .collect()
 }
 
+/// Returns the last message on the page. Notices of sign-ins in other browsers stand before it.
 pub(crate) fn message(page: &TestResponse) -> String {
-    let element = page.body.split("<p class=\"message ").nth(1);
+    let element = page.body.split("<p class=\"message ").skip(1).last();
     let text = element.and_then(|rest| rest.split_once('>')?.1.split("</p>").next());
     text.unwrap_or_default().to_owned()
 }
@@ -81,6 +87,8 @@ fn page_has_status_per_user_and_strict_content_policy() {
         ("/editor", 303, 200, 200),
         ("/vault", 303, 200, 200),
         ("/devices", 303, 200, 200),
+        ("/confirm", 303, 200, 200),
+        ("/settings", 303, 200, 200),
         ("/admin/", 303, 403, 200),
         ("/admin/users", 303, 403, 200),
         ("/admin/sessions", 303, 403, 200),
@@ -131,7 +139,10 @@ fn form_from_other_origin_is_refused() {
         "/editor",
         "/devices/end-others",
         "/devices/x/end",
+        "/confirm",
+        "/settings/password",
         "/admin/sessions/end",
+        "/admin/impersonate",
         "/session/keep-alive",
         "/session/logout",
         "/nowhere",
@@ -215,31 +226,64 @@ fn session_of_other_user_looks_like_unknown_one() {
     assert_eq!(bob.get("/api/me").status, 200);
 }
 
+/// Returns the form of a refused login: its fields and the sessions that can be ended.
+fn offered(page: &TestResponse) -> (String, Vec<String>) {
+    assert_eq!(page.status, 409, "{}", page.body);
+    let field = |tag: &str| {
+        let name = tag.split_once("name=\"")?.1.split('"').next()?;
+        let value = tag.split_once("value=\"")?.1.split('"').next()?;
+        Some(format!("{name}={value}"))
+    };
+    let hidden = page.body.split("<input type=\"hidden\" ").skip(1).filter_map(field);
+    let ids = devices(page).into_iter().map(|(id, _)| id);
+    (hidden.collect::<Vec<_>>().join("&"), ids.collect())
+}
+
+fn refusing() -> Policy {
+    usual().max_sessions(1).overflow(Overflow::Refuse)
+}
+
 #[test]
-fn refused_login_may_end_a_session_with_right_password() {
-    let site = start(usual().max_sessions(1).overflow(Overflow::Refuse));
+fn refused_login_continues_with_ticket_and_chosen_session() {
+    let site = start(refusing());
     let (holder, new) = (site.signed_in("alice"), site.browser());
     let page = sign_in(&new, "alice", "&next=/editor");
-    assert_eq!((page.status, page.cookies().len()), (409, 0));
+    let (fields, ids) = offered(&page);
+    assert_eq!(ids, [current(&holder)]);
+    assert!(page.body.contains(&format!("name=\"end\" value=\"{}\"", ids[0])));
     assert!(page.body.contains("<a href=\"/\">Cancel</a>"), "{}", page.body);
-    let (id, _) = devices(&page).remove(0);
-    assert_eq!(id, current(&holder));
-    assert!(page.body.contains(&format!("name=\"end\" value=\"{id}\"")));
-    assert!(
-        page.body.contains("name=\"next\" value=\"/editor\"")
-            && !page.body.contains("value=\"alice\" type=\"password\"")
-    );
-    let wrong = new.post("/login", &format!("username=alice&password=no&end={id}"));
-    assert_eq!((wrong.status, holder.get("/api/me").status), (401, 200));
-    let other = sign_in(&site.browser(), "bob", &format!("&end={id}"));
-    assert_eq!(
-        (other.status, holder.get("/api/me").status),
-        (303, 200),
-        "bob cannot end a session of alice"
-    );
-    let entered = sign_in(&new, "alice", &format!("&end={id}&next=/editor"));
-    assert_eq!(entered.redirect(), (303, "/editor"));
+    for absent in ["type=\"password\"", "127.0.0.1", "name=\"username\""] {
+        assert!(!page.body.contains(absent), "{absent}");
+    }
+    let form = format!("{fields}&end={}", ids[0]);
+    assert_eq!(site.browser().post("/login", &form).status, 409, "another browser");
+    assert_eq!(holder.get("/api/me").status, 200);
+    site.clock.advance(minutes(5) - seconds(1));
+    assert_eq!(new.post("/login", &form).redirect(), (303, "/editor"));
     assert_eq!((new.get("/api/me").status, holder.get("/api/me").status), (200, 401));
+    assert_eq!(new.post("/login", &form).status, 409, "a spent ticket");
+}
+
+#[test]
+fn late_choice_shows_login_form() {
+    let site = start(refusing());
+    let (holder, new) = (site.signed_in("alice"), site.browser());
+    let (fields, ids) = offered(&sign_in(&new, "alice", "&next=/editor"));
+    site.clock.advance(minutes(5));
+    let page = new.post("/login", &format!("{fields}&end={}", ids[0]));
+    assert_eq!(page.status, 409);
+    assert!(message(&page).starts_with("You were not signed in"), "{}", page.body);
+    assert!(page.body.contains("name=\"next\" value=\"/editor\""));
+    assert_eq!((new.get("/api/me").status, holder.get("/api/me").status), (401, 200));
+}
+
+#[test]
+fn kept_login_stays_kept_after_a_refusal() {
+    let site = start(refusing());
+    let (_holder, new) = (site.signed_in("alice"), site.browser());
+    let (fields, ids) = offered(&sign_in(&new, "alice", "&keep=yes"));
+    let entered = new.post("/login", &format!("{fields}&end={}", ids[0]));
+    assert!(entered.cookies().iter().any(|cookie| cookie.contains("Max-Age=2592000")));
 }
 
 #[test]
@@ -267,9 +311,78 @@ fn kept_login_has_longer_timeouts_except_in_vault() {
     assert_eq!((busy.get("/dashboard").status, busy.get("/editor").status), (200, 200));
     assert_eq!(busy.post("/editor", "title=t").cookies(), [""; 0]);
     assert_eq!(in_vault.get("/vault").status, 303);
-    assert!(busy.get("/dashboard").body.contains("after 7 days without activity"));
-    site.clock.advance(days(7));
+    assert!(busy.get("/dashboard").body.contains("after 30 days without activity"));
+    site.clock.advance(days(30));
     assert_eq!(idle.get("/dashboard").status, 303);
+}
+
+#[test]
+fn other_sessions_show_a_notice_of_a_login() {
+    let site = start(usual());
+    let (alice, bob) = (site.signed_in("alice"), site.signed_in("bob"));
+    let new = site.browser();
+    let login = new.request("POST", "/login").header("user-agent", FIREFOX);
+    assert_eq!(login.form("username=alice&password=alice").send().status, 303);
+    let notice = message(&alice.get("/dashboard"));
+    assert!(notice.starts_with("New sign-in from Firefox on Linux."), "{notice}");
+    for browser in [&alice, &bob, &new] {
+        assert_eq!(message(&browser.get("/dashboard")), "");
+    }
+    sign_in(&new, "alice", "");
+    assert_eq!(message(&new.get("/dashboard")), "", "a login that replaces its own session");
+}
+
+#[test]
+fn devices_page_marks_first_login_from_a_device() {
+    let site = start(usual());
+    let count = |browser: &Browser| browser.get("/devices").body.matches("New device").count();
+    let alice = site.signed_in("alice");
+    assert_eq!(count(&alice), 0, "the first login of all");
+    site.clock.advance(seconds(1));
+    site.signed_in("alice");
+    assert_eq!(count(&alice), 0);
+    site.clock.advance(seconds(1));
+    let new = site.browser();
+    let login = new.request("POST", "/login").header("user-agent", FIREFOX);
+    assert_eq!(login.form("username=alice&password=alice").send().status, 303);
+    assert_eq!(count(&alice), 1);
+}
+
+#[test]
+fn superuser_acts_as_member_with_banner_on_every_page() {
+    let site = start(usual());
+    let (alice, root) = (site.signed_in("alice"), site.signed_in("root"));
+    assert!(root.get("/admin/users").body.contains("aria-label=\"Act as alice\""));
+    assert_eq!(root.post("/admin/impersonate", "user=alice").redirect(), (303, "/dashboard"));
+    for path in ["/", "/login", "/dashboard", "/editor", "/devices", "/vault", "/nowhere"] {
+        let page = root.get(path).body;
+        assert!(page.contains("You are acting as <strong>alice</strong>"), "{path}");
+        assert!(!alice.get(path).body.contains("You are acting"), "{path}");
+    }
+    assert_eq!(root.get("/admin/").status, 403);
+    assert!(alice.get("/devices").body.contains("Used by root"));
+    assert_eq!(root.post("/logout", "").redirect(), (303, "/login"));
+    assert_eq!(alice.get("/api/me").status, 200);
+}
+
+#[test]
+fn impersonated_session_cannot_open_settings_or_confirm() {
+    let root = start(usual()).signed_in("root");
+    root.post("/admin/impersonate", "user=alice");
+    assert_eq!(root.get("/settings").redirect(), (303, "/confirm?next=/settings"));
+    assert_eq!(root.get("/confirm?next=/settings").status, 403);
+    assert_eq!(root.post("/confirm", "password=alice").status, 403);
+    assert_eq!(root.fetch("/api/me").body, r#"{"user":"alice"}"#);
+}
+
+#[test]
+fn only_superusers_impersonate_and_only_members() {
+    let site = start(usual());
+    let (alice, root) = (site.signed_in("alice"), site.signed_in("root"));
+    for (browser, user) in [(&alice, "bob"), (&root, "root"), (&root, "carol")] {
+        let response = browser.post("/admin/impersonate", &format!("user={user}"));
+        assert_eq!((response.status, response.cookies().len()), (403, 0), "{user}");
+    }
 }
 
 #[test]
@@ -355,6 +468,8 @@ fn head_has_the_status_of_get() {
         "/editor",
         "/vault",
         "/devices",
+        "/confirm",
+        "/settings",
         "/admin",
         "/admin/",
         "/admin/users",
@@ -380,4 +495,21 @@ fn lost_key_signs_no_user_out() {
     let (first, second) = (start_with(settings()), start_with(settings()));
     let alice = first.signed_in("alice").at(&second.address);
     assert_eq!(alice.get("/dashboard").status, 200);
+}
+
+#[test]
+fn declared_standard_offers_no_long_sessions() {
+    let standards = vec![Standard::AsvsL2];
+    let (usual, strict) = (start(usual()), start_with(Settings { standards, ..<_>::default() }));
+    for (site, is_offered) in [(&usual, true), (&strict, false)] {
+        let browser = site.browser();
+        let page = browser.get("/login").body;
+        assert_eq!(page.contains("name=\"keep\""), is_offered);
+        assert_eq!(page.contains("Keep me signed in"), is_offered);
+        sign_in(&browser, "alice", "&keep=yes");
+        site.clock.advance(hours(1));
+        assert_eq!(browser.get("/dashboard").status == 200, is_offered);
+        let wrong = sign_in(&browser, "alice", "-wrong&keep=yes").body;
+        assert_eq!(wrong.contains("name=\"keep\""), is_offered);
+    }
 }

@@ -5,12 +5,11 @@
 //!
 //! [`api_when`]: session_expire::SessionExpireBuilder::api_when
 
-use actix_identity::Identity;
 use actix_web::{Responder, Result, routes, web};
 use serde::Serialize;
 use session_expire::{SessionVars, page::RemainingSeconds, session_policy};
 
-use crate::users::User;
+use crate::users::SignedIn;
 
 #[derive(Serialize)]
 struct Me {
@@ -20,8 +19,8 @@ struct Me {
 #[routes]
 #[get("/api/me")]
 #[head("/api/me")]
-pub(super) async fn me(user: Identity) -> Result<impl Responder> {
-    Ok(web::Json(Me { user: User::from_identity(&user)?.name }))
+pub(super) async fn me(user: SignedIn) -> Result<impl Responder> {
+    Ok(web::Json(Me { user: user.name }))
 }
 
 #[derive(Serialize)]
@@ -35,7 +34,7 @@ struct Poll {
 #[routes]
 #[get("/api/poll")]
 #[head("/api/poll")]
-pub(super) async fn poll(user: Identity, session: SessionVars) -> Result<impl Responder> {
+pub(super) async fn poll(user: SignedIn, session: SessionVars) -> Result<impl Responder> {
     let seconds_until_idle_end = session.seconds_until_idle_end;
-    Ok(web::Json(Poll { user: User::from_identity(&user)?.name, seconds_until_idle_end }))
+    Ok(web::Json(Poll { user: user.name, seconds_until_idle_end }))
 }

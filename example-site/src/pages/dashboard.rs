@@ -1,17 +1,16 @@
 //! Dashboard with two countdowns.
 
-use actix_identity::Identity;
 use actix_web::{HttpResponse, Result, routes};
 use askama::Template;
 use session_expire::{FlashMessages, PublicId, SessionHandle, SessionVars};
 
 use super::html;
-use crate::{format::Limits, users::User};
+use crate::{format::Limits, users::SignedIn};
 
 #[derive(Template)]
 #[template(path = "dashboard.html")]
 struct Dashboard {
-    user: Option<&'static User>,
+    user: Option<SignedIn>,
     session: SessionVars,
     messages: FlashMessages,
     limits: Limits,
@@ -22,12 +21,11 @@ struct Dashboard {
 #[get("/dashboard")]
 #[head("/dashboard")]
 pub(super) async fn dashboard(
-    user: Identity,
+    user: SignedIn,
     session: SessionVars,
     messages: FlashMessages,
     limits: Limits,
     handle: SessionHandle,
 ) -> Result<HttpResponse> {
-    let user = Some(User::from_identity(&user)?);
-    html(&Dashboard { user, session, messages, limits, session_id: handle.id() })
+    html(&Dashboard { user: Some(user), session, messages, limits, session_id: handle.id() })
 }

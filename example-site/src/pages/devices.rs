@@ -1,30 +1,38 @@
 //! Devices page: lists and ends the sessions of a user.
 
-use actix_identity::Identity;
+use std::time::Duration;
+
 use actix_web::{Error, HttpRequest, HttpResponse, Result, Scope, http::StatusCode, web};
 use askama::Template;
 use session_expire::{
-    FlashMessages, PublicId, SessionHandle, SessionVars,
+    FlashMessages, Limit, PolicyPatch, PublicId, SessionHandle, SessionVars,
     registry::{Query, SessionRecord},
 };
 
 use super::{error_page, html, see_other};
-use crate::{device::Device, format::Limits, users::User};
+use crate::{
+    device::Device,
+    format::Limits,
+    users::{SignedIn, User},
+};
 
 /// Number of ended sessions on the page.
 const PAST_SHOWN: usize = 20;
 
-pub(super) fn service() -> Scope {
+/// Users who want to end sessions authenticate again if they have not done so within `fresh` (OWASP
+/// ASVS 5.0 7.5.2).
+pub(super) fn service(fresh: Limit<Duration>) -> Scope {
+    let patch = || PolicyPatch::new().fresh(fresh);
     web::scope("/devices")
         .service(web::resource("").get(list).head(list))
-        .service(web::resource("/end-others").post(end_others))
-        .service(web::resource("/{id}/end").post(end))
+        .service(web::resource("/end-others").post(end_others).wrap(patch()))
+        .service(web::resource("/{id}/end").post(end).wrap(patch()))
 }
 
 #[derive(Template)]
 #[template(path = "devices.html")]
 struct Devices {
-    user: Option<&'static User>,
+    user: Option<SignedIn>,
     session: SessionVars,
     messages: FlashMessages,
     limits: Limits,
@@ -33,16 +41,15 @@ struct Devices {
 }
 
 async fn list(
-    user: Identity,
+    user: SignedIn,
     session: SessionVars,
     messages: FlashMessages,
     limits: Limits,
     handle: SessionHandle,
 ) -> Result<HttpResponse> {
-    let user = User::from_identity(&user)?;
     let all = Query::all(user.name);
     let records = handle.sessions().list(all).await?;
-    let devices = records.iter().map(|record| Device::new(record, handle.now(), handle.id()));
+    let devices = Device::list(&records, handle.now(), handle.id()).into_iter();
     let (mut active, past): (Vec<_>, Vec<_>) = devices.partition(|device| device.end.is_none());
     active.sort_by_key(|device| !device.is_current);
     let past = past.into_iter().take(PAST_SHOWN).collect();
@@ -60,20 +67,19 @@ fn unknown_session(req: &HttpRequest) -> Error {
 }
 
 async fn end(
-    user: Identity,
+    user: SignedIn,
     id: web::Path<String>,
     handle: SessionHandle,
     messages: FlashMessages,
     req: HttpRequest,
 ) -> Result<HttpResponse> {
-    let user = User::from_identity(&user)?;
     let id = PublicId::parse(&id).ok_or_else(|| unknown_session(&req))?;
     if handle.id() == Some(id) {
         handle.sign_out();
         messages.success("You have signed out.");
         return Ok(see_other("/login"));
     }
-    let record = find(user, id, &handle).await?.ok_or_else(|| unknown_session(&req))?;
+    let record = find(&user, id, &handle).await?.ok_or_else(|| unknown_session(&req))?;
     let name = Device::new(&record, handle.now(), None).name;
     match handle.sessions().end(user.name, id).await? {
         true => messages.success(format!("You ended the session on {name}.")),
@@ -90,11 +96,10 @@ async fn find(user: &User, id: PublicId, handle: &SessionHandle) -> Result<Optio
 }
 
 async fn end_others(
-    user: Identity,
+    user: SignedIn,
     handle: SessionHandle,
     messages: FlashMessages,
 ) -> Result<HttpResponse> {
-    let user = User::from_identity(&user)?;
     let Some(own) = handle.id() else { return Ok(see_other("/devices")) };
     let ended = handle.sessions().end_others(user.name, own).await;
     match ended? {

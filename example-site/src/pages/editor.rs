@@ -6,14 +6,16 @@ use std::{
     time::Duration,
 };
 
-use actix_identity::Identity;
 use actix_web::{HttpResponse, Resource, Result, web};
 use askama::Template;
 use serde::Deserialize;
-use session_expire::{FlashMessages, Limit, PolicyPatch, SessionVars, session_policy};
+use session_expire::{FlashMessages, Limit, PolicyPatch, SessionVars, hours, session_policy};
 
 use super::{html, see_other};
-use crate::{format::Limits, users::User};
+use crate::{
+    format::Limits,
+    users::{SignedIn, User},
+};
 
 /// Draft of a user.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
@@ -56,14 +58,19 @@ fn resource() -> Resource {
 pub(super) fn configure(config: &mut web::ServiceConfig, idle: Option<Limit<Duration>>) {
     match idle {
         None => config.service(service()),
-        Some(idle) => config.service(resource().wrap(PolicyPatch::new().idle(idle))),
+        idle => config.service(resource().wrap(patch(idle))),
     };
+}
+
+/// Returns the patch of the attribute, with the idle timeout of the flag.
+pub(super) fn patch(idle: Option<Limit<Duration>>) -> PolicyPatch {
+    PolicyPatch::new().idle(idle.unwrap_or(Limit::At(hours(1))))
 }
 
 #[derive(Template)]
 #[template(path = "editor.html")]
 struct Editor {
-    user: Option<&'static User>,
+    user: Option<SignedIn>,
     session: SessionVars,
     messages: FlashMessages,
     limits: Limits,
@@ -74,24 +81,23 @@ struct Editor {
 const AUDIENCES: [&str; 3] = ["Everyone", "My team", "Only me"];
 
 async fn form(
-    user: Identity,
+    user: SignedIn,
     session: SessionVars,
     messages: FlashMessages,
     limits: Limits,
     drafts: web::Data<Drafts>,
 ) -> Result<HttpResponse> {
-    let user = User::from_identity(&user)?;
-    let draft = drafts.get(user);
+    let draft = drafts.get(&user);
     html(&Editor { user: Some(user), session, messages, limits, draft, audiences: AUDIENCES })
 }
 
 async fn save(
-    user: Identity,
+    user: SignedIn,
     form: web::Form<Draft>,
     messages: FlashMessages,
     drafts: web::Data<Drafts>,
 ) -> Result<HttpResponse> {
-    drafts.save(User::from_identity(&user)?, form.into_inner());
+    drafts.save(&user, form.into_inner());
     messages.success("Your draft is saved.");
     Ok(see_other("/editor"))
 }

@@ -1,6 +1,5 @@
 //! Error pages.
 
-use actix_identity::Identity;
 use actix_web::{
     Error, FromRequest, HttpRequest, HttpResponse, Result,
     body::{BoxBody, MessageBody},
@@ -16,12 +15,12 @@ use askama::Template;
 use session_expire::page::FlashMessage;
 
 use super::html_with;
-use crate::{format::Limits, users::User};
+use crate::{format::Limits, users::SignedIn};
 
 #[derive(Template)]
 #[template(path = "error_page.html")]
 struct ErrorPage<'a> {
-    user: Option<&'static User>,
+    user: Option<SignedIn>,
     /// Always empty: a response about a missing file must not consume messages meant for a page.
     messages: [FlashMessage; 0],
     status: StatusCode,
@@ -45,8 +44,7 @@ pub(crate) fn render(
     detail: &str,
     req: &HttpRequest,
 ) -> Result<HttpResponse> {
-    let identity = Identity::from_request(req, &mut Payload::None).into_inner().ok();
-    let user = User::from_visitor(identity.as_ref());
+    let user = SignedIn::from_request(req, &mut Payload::None).into_inner().ok();
     let limits = Limits::from_request(req, &mut Payload::None).into_inner()?;
     html_with(status, &ErrorPage { user, messages: [], status, title, detail, limits })
 }
@@ -54,7 +52,7 @@ pub(crate) fn render(
 #[derive(Template)]
 #[template(path = "unavailable.html")]
 struct Unavailable {
-    user: Option<&'static User>,
+    user: Option<SignedIn>,
     messages: [FlashMessage; 0],
 }
 

@@ -1,17 +1,16 @@
 //! Public home page.
 
-use actix_identity::Identity;
 use actix_web::{HttpResponse, Result, routes};
 use askama::Template;
 use session_expire::FlashMessages;
 
 use super::html;
-use crate::{format::Limits, users::User};
+use crate::{format::Limits, users::SignedIn};
 
 #[derive(Template)]
 #[template(path = "home.html")]
 struct Home {
-    user: Option<&'static User>,
+    user: Option<SignedIn>,
     messages: FlashMessages,
     limits: Limits,
 }
@@ -20,9 +19,9 @@ struct Home {
 #[get("/")]
 #[head("/")]
 pub(super) async fn home(
-    user: Option<Identity>,
+    user: Option<SignedIn>,
     messages: FlashMessages,
     limits: Limits,
 ) -> Result<HttpResponse> {
-    html(&Home { user: User::from_visitor(user.as_ref()), messages, limits })
+    html(&Home { user, messages, limits })
 }

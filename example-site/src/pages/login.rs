@@ -1,58 +1,69 @@
 //! Login page.
 
-use actix_identity::Identity;
 use actix_web::{
-    HttpRequest, HttpResponse, Result,
+    FromRequest, HttpRequest, HttpResponse, Result,
     http::{StatusCode, header},
     post, routes, web,
 };
 use askama::Template;
 use serde::Deserialize;
 use session_expire::{
-    FlashMessages, PolicyPatch, PublicId, SessionHandle, SignInError, days,
-    registry::SessionRecord, request::local_path,
+    FlashMessages, PublicId, SessionHandle, SignInError, days,
+    page::{FlashLevel, FlashMessage},
+    registry::SessionRecord,
+    request::device_name,
+    sign_in::{SignInOptions, TakeoverTicket},
 };
 
-use super::{html, html_with, see_other};
-use crate::{device::Device, format::Limits, users::User};
-
-/// Returns `next` if it is a path of this site that a user may return to after signing in.
-fn safe_next(next: &str) -> Option<&str> {
-    let not_pages = ["/login", "/logout", "/session/"];
-    local_path(next).filter(|path| !not_pages.iter().any(|start| path.starts_with(start)))
-}
+use super::{html, html_with, safe_next, see_other};
+use crate::{
+    compliance::Declared, device::Device, format::Limits, passwords::Passwords, users::SignedIn,
+};
 
 #[derive(Template)]
 #[template(path = "login.html")]
 struct Login<'a> {
-    user: Option<&'static User>,
+    user: Option<SignedIn>,
     messages: FlashMessages,
     limits: Limits,
     username: &'a str,
     next: Option<&'a str>,
-    keep: bool,
+    /// Whether "Keep me signed in" is checked; `None` if it is not offered.
+    keep: Option<bool>,
     failure: Option<Failure>,
 }
 
 /// Why the form is shown again.
 enum Failure {
     WrongPassword,
-    /// The session limit rejects the login. These sessions are active.
-    TooManySessions(Vec<Device>),
+    /// The session limit rejects the login. One of the active sessions can be ended with the ticket.
+    TooManySessions(Vec<Device>, Option<TakeoverTicket>),
+    /// The ticket is spent, or 5 minutes old, or from another browser.
+    TicketInvalid,
 }
 
 impl Failure {
     fn status(&self) -> StatusCode {
         match self {
             Self::WrongPassword => StatusCode::UNAUTHORIZED,
-            Self::TooManySessions(_) => StatusCode::CONFLICT,
+            Self::TooManySessions(..) | Self::TicketInvalid => StatusCode::CONFLICT,
         }
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Params {
-    next: Option<String>,
+    next: String,
+}
+
+/// Returns the page to open after the login. In place of the confirmation page it is the page that
+/// asked for a password, because the user has just entered one.
+fn after_login(next: &str) -> Option<String> {
+    let query = next.strip_prefix("/confirm?").unwrap_or_default();
+    let behind = web::Query::<Params>::from_query(query).unwrap_or(web::Query(Params::default()));
+    let page = if behind.next.is_empty() { next } else { &behind.next };
+    safe_next(page).map(str::to_owned)
 }
 
 #[routes]
@@ -60,13 +71,15 @@ struct Params {
 #[head("/login")]
 pub(super) async fn login_form(
     params: Option<web::Query<Params>>,
-    user: Option<Identity>,
+    user: Option<SignedIn>,
     messages: FlashMessages,
     limits: Limits,
+    declared: web::Data<Declared>,
 ) -> Result<HttpResponse> {
-    let next = params.as_ref().and_then(|params| params.next.as_deref()).and_then(safe_next);
-    let user = User::from_visitor(user.as_ref());
-    html(&Login { user, messages, limits, username: "", next, keep: false, failure: None })
+    let keep = declared.offers_long_sessions().then_some(false);
+    let next = params.and_then(|params| after_login(&params.next));
+    let next = next.as_deref();
+    html(&Login { user, messages, limits, username: "", next, keep, failure: None })
 }
 
 #[derive(Default, Deserialize)]
@@ -77,16 +90,20 @@ struct Credentials {
     next: String,
     /// Present if the user wants to stay signed in.
     keep: Option<String>,
-    /// Session to end before the login, if the session limit is reached.
-    end: Option<String>,
+    /// Ticket of a login that the session limit has rejected; replaces name and password.
+    ticket: String,
+    /// Session to end with the ticket.
+    end: String,
 }
 
 impl Credentials {
-    /// Returns longer limits for "Keep me signed in". Stricter pages keep their own.
-    fn login_policy(&self) -> PolicyPatch {
+    /// Returns the options of the login. Stricter pages keep their limits even if the user wants to
+    /// stay signed in.
+    fn options(&self, stamp: &str) -> SignInOptions {
+        let options = SignInOptions::new().stamp(stamp);
         match self.keep {
-            Some(_) => PolicyPatch::new().idle(days(7)).absolute(days(30)),
-            None => PolicyPatch::new(),
+            Some(_) => options.persistent(days(30)),
+            None => options,
         }
     }
 }
@@ -94,39 +111,78 @@ impl Credentials {
 #[post("/login")]
 pub(super) async fn sign_in(
     form: web::Form<Credentials>,
+    passwords: web::Data<Passwords>,
     req: HttpRequest,
-    user: Option<Identity>,
     handle: SessionHandle,
     messages: FlashMessages,
     limits: Limits,
+    declared: web::Data<Declared>,
 ) -> Result<HttpResponse> {
-    let next = safe_next(&form.next);
-    let username = form.username.trim();
-    let failure = match User::authenticate(username, &form.password) {
-        None => Failure::WrongPassword,
-        Some(account) => match sign_in_as(account, &form, &handle).await {
-            Ok(_) => return Ok(see_other(next.unwrap_or("/dashboard"))),
-            Err(SignInError::Refused { active, .. }) if accepts_html(&req) => {
-                Failure::TooManySessions(devices(&active, &handle))
-            }
-            Err(error) => return Err(error.into()),
-        },
+    let mut form = form.into_inner();
+    form.keep = form.keep.filter(|_| declared.offers_long_sessions());
+    let next = after_login(&form.next);
+    let next = next.as_deref();
+    let outcome = match form.ticket.is_empty() {
+        true => sign_in_with_password(&form, &passwords, &handle, &req).await?,
+        false => sign_in_with_ticket(&form, &handle, &req).await?,
     };
-    let (user, keep) = (User::from_visitor(user.as_ref()), form.keep.is_some());
-    let (status, failure) = (failure.status(), Some(failure));
+    let Some(failure) = outcome else { return Ok(see_other(next.unwrap_or("/dashboard"))) };
+    let user = SignedIn::extract(&req).await.ok();
+    let keep = declared.offers_long_sessions().then_some(form.keep.is_some());
+    let (username, status, failure) = (form.username.trim(), failure.status(), Some(failure));
     html_with(status, &Login { user, messages, limits, username, next, keep, failure })
 }
 
-/// Ends the session that the user has chosen, if any, and signs in.
-async fn sign_in_as(
-    user: &User,
+async fn sign_in_with_password(
+    form: &Credentials,
+    passwords: &Passwords,
+    handle: &SessionHandle,
+    req: &HttpRequest,
+) -> Result<Option<Failure>> {
+    let Some(account) = passwords.authenticate(form.username.trim(), &form.password) else {
+        return Ok(Some(Failure::WrongPassword));
+    };
+    let (name, options) = (account.user.name, form.options(&account.stamp));
+    match handle.sign_in_with(name, options.clone()).await {
+        Ok(id) => tell_others(name, id, handle, req).await,
+        Err(SignInError::Refused { active, .. }) if accepts_html(req) => {
+            let ticket = match active.is_empty() {
+                true => None,
+                false => Some(handle.takeover_ticket(name, options).await?),
+            };
+            return Ok(Some(Failure::TooManySessions(devices(&active, handle), ticket)));
+        }
+        Err(error) => return Err(error.into()),
+    }
+    Ok(None)
+}
+
+/// Ends the session that the user has chosen, and signs in.
+async fn sign_in_with_ticket(
     form: &Credentials,
     handle: &SessionHandle,
-) -> Result<PublicId, SignInError> {
-    if let Some(id) = form.end.as_deref().and_then(PublicId::parse) {
-        handle.sessions().end(user.name, id).await?;
+    req: &HttpRequest,
+) -> Result<Option<Failure>> {
+    let Some(end) = PublicId::parse(&form.end) else { return Ok(Some(Failure::TicketInvalid)) };
+    match handle.sign_in_taking_over(&form.ticket, end).await {
+        Ok(id) => tell_others(SignedIn::extract(req).await?.name, id, handle, req).await,
+        Err(SignInError::TicketInvalid) if accepts_html(req) => {
+            return Ok(Some(Failure::TicketInvalid));
+        }
+        Err(error) => return Err(error.into()),
     }
-    handle.sign_in_with(user.name, form.login_policy()).await
+    Ok(None)
+}
+
+/// Shows a message about the new session `id` in the other sessions of `user`. The login does not
+/// fail without it; the library logs the error.
+async fn tell_others(user: &str, id: PublicId, handle: &SessionHandle, req: &HttpRequest) {
+    let agent = req.headers().get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
+    let device = device_name(agent.unwrap_or_default());
+    let device = if device.is_empty() { "an unknown device" } else { &device };
+    let text = format!("New sign-in from {device}. If this was not you, change your password.");
+    let message = FlashMessage::new(FlashLevel::Info, text);
+    let _ = handle.sessions().notify_others(user, id, message).await;
 }
 
 fn devices(records: &[SessionRecord], handle: &SessionHandle) -> Vec<Device> {

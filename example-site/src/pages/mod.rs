@@ -2,6 +2,7 @@
 
 mod admin;
 mod api;
+mod confirm;
 mod dashboard;
 mod devices;
 pub(crate) mod editor;
@@ -9,7 +10,10 @@ pub(crate) mod error_page;
 mod home;
 mod login;
 mod logout;
+mod settings;
 mod vault;
+
+use std::time::Duration;
 
 use actix_web::{
     Error, HttpResponse, ResponseError,
@@ -21,25 +25,38 @@ use actix_web::{
     web,
 };
 use askama::Template;
+use session_expire::{Limit, PolicyPatch, request::local_path};
 
 pub(crate) use error_page::{not_found, unavailable};
 
 use crate::settings::PageIdles;
 
-/// Mounts the pages. An idle timeout from a flag replaces the attribute of its page.
-pub(crate) fn configure(config: &mut web::ServiceConfig, idles: PageIdles) {
+/// Mounts the pages. An idle timeout from a flag replaces the attribute of its page. `fresh` is how
+/// recently the user must have authenticated to change settings and to end sessions.
+pub(crate) fn configure(config: &mut web::ServiceConfig, idles: PageIdles, fresh: Limit<Duration>) {
     config
         .service(home::home)
         .service(login::login_form)
         .service(login::sign_in)
         .service(logout::logout)
         .service(dashboard::dashboard)
-        .service(devices::service())
+        .service(confirm::service())
+        .service(settings::service(fresh))
+        .service(devices::service(fresh))
         .service(api::me)
         .service(api::poll);
     editor::configure(config, idles.editor);
     vault::configure(config, idles.vault);
     admin::configure(config, idles.admin);
+}
+
+/// Returns the policy patches of the pages, with their paths.
+pub(crate) fn patches(idles: PageIdles) -> [(&'static str, PolicyPatch); 3] {
+    [
+        ("/editor", editor::patch(idles.editor)),
+        ("/vault", vault::patch(idles.vault)),
+        ("/admin", admin::patch(idles.admin)),
+    ]
 }
 
 /// Longest form in bytes: each character of the editor takes up to 12 bytes when percent-encoded.
@@ -68,4 +85,10 @@ fn html_with(status: StatusCode, page: &impl Template) -> Result<HttpResponse, E
 
 fn see_other(path: &str) -> HttpResponse {
     HttpResponse::SeeOther().insert_header((LOCATION, path)).finish()
+}
+
+/// Returns `next` if it is a path of this site that a user may return to after signing in.
+fn safe_next(next: &str) -> Option<&str> {
+    let not_pages = ["/login", "/logout", "/confirm", "/session/"];
+    local_path(next).filter(|path| !not_pages.iter().any(|start| path.starts_with(start)))
 }

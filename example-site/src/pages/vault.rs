@@ -2,18 +2,17 @@
 
 use std::time::Duration;
 
-use actix_identity::Identity;
 use actix_web::{HttpResponse, Result, routes, web};
 use askama::Template;
-use session_expire::{FlashMessages, Limit, PolicyPatch, SessionVars, session_policy};
+use session_expire::{FlashMessages, Limit, PolicyPatch, SessionVars, minutes, session_policy};
 
 use super::html;
-use crate::{format::Limits, users::User};
+use crate::{format::Limits, users::SignedIn};
 
 #[derive(Template)]
 #[template(path = "vault.html")]
 struct Vault {
-    user: Option<&'static User>,
+    user: Option<SignedIn>,
     session: SessionVars,
     messages: FlashMessages,
     limits: Limits,
@@ -25,7 +24,7 @@ struct Vault {
 #[get("/vault")]
 #[head("/vault")]
 async fn vault(
-    user: Identity,
+    user: SignedIn,
     session: SessionVars,
     messages: FlashMessages,
     limits: Limits,
@@ -34,20 +33,22 @@ async fn vault(
 }
 
 async fn show(
-    user: Identity,
+    user: SignedIn,
     session: SessionVars,
     messages: FlashMessages,
     limits: Limits,
 ) -> Result<HttpResponse> {
-    html(&Vault { user: Some(User::from_identity(&user)?), session, messages, limits })
+    html(&Vault { user: Some(user), session, messages, limits })
 }
 
 pub(super) fn configure(config: &mut web::ServiceConfig, idle: Option<Limit<Duration>>) {
     match idle {
         None => config.service(vault),
-        Some(idle) => {
-            let patch = PolicyPatch::new().idle(idle).max_sessions(1);
-            config.service(web::resource("/vault").get(show).head(show).wrap(patch))
-        }
+        idle => config.service(web::resource("/vault").get(show).head(show).wrap(patch(idle))),
     };
+}
+
+/// Returns the patch of the attribute, with the idle timeout of the flag.
+pub(super) fn patch(idle: Option<Limit<Duration>>) -> PolicyPatch {
+    PolicyPatch::new().idle(idle.unwrap_or(Limit::At(minutes(1)))).max_sessions(1)
 }

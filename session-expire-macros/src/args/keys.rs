@@ -26,6 +26,7 @@ pub(super) enum Kind {
 static KEYS: &[Key] = &[
     Key { name: "idle", kind: Kind::Duration, example: r#""10m""# },
     Key { name: "absolute", kind: Kind::Duration, example: r#""8h""# },
+    Key { name: "absolute_is_essential", kind: Kind::Text, example: r#""set by the bank""# },
     Key { name: "warn", kind: Kind::Duration, example: r#""30s""# },
     Key { name: "max_sessions", kind: Kind::Count, example: "3" },
     Key { name: "overflow", kind: Kind::Overflow, example: r#""evict""# },
@@ -33,6 +34,8 @@ static KEYS: &[Key] = &[
     Key { name: "message", kind: Kind::Text, example: r#""Please sign in again""# },
     Key { name: "login_url", kind: Kind::LocalPath, example: r#""/login""# },
     Key { name: "require_login", kind: Kind::Flag, example: "true" },
+    Key { name: "fresh", kind: Kind::Duration, example: r#""10m""# },
+    Key { name: "confirm_url", kind: Kind::LocalPath, example: r#""/confirm""# },
 ];
 
 impl Key {

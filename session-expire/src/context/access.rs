@@ -7,6 +7,7 @@ use crate::{
     messages::queue::MessageSource,
     policy::Policy,
     session::{
+        ended::Ended,
         reason::Reason,
         verdict::{Deadlines, Verdict, judge},
     },
@@ -65,7 +66,7 @@ impl RequestContext {
     pub(super) fn check_again(&self) {
         let before = *self.access.borrow();
         let is_final = matches!(before, AccessState::Anonymous | AccessState::Unavailable);
-        if is_final || self.has_ended.get() {
+        if is_final || self.ended_now.get().is_some() {
             return;
         }
         let policies = self.layers.policies.borrow();
@@ -95,9 +96,9 @@ impl RequestContext {
     }
 
     /// Suspends a session that has ended during this request. No layer restores it.
-    pub(crate) fn end_during_request(&self, reason: Reason) {
-        self.has_ended.set(true);
-        self.set_inactive(AccessState::Expired(reason));
+    pub(crate) fn end_during_request(&self, ended: Ended) {
+        let ended = self.ended_now.get_or_init(|| Box::new(ended));
+        self.set_inactive(AccessState::Expired(ended.reason));
     }
 
     /// Records that the registry became unavailable during this request.

@@ -6,7 +6,7 @@
 use super::RequestContext;
 use crate::{
     config::write_interval,
-    session::{limit::SessionLimit, record::SessionRecord},
+    session::{freshness::is_remembered, limit::SessionLimit, record::SessionRecord},
     time::Timestamp,
 };
 
@@ -27,6 +27,12 @@ impl RequestContext {
             true => Some(self.progress.completed_at()),
             false => is_ahead.then_some(record.last_seen),
         }
+    }
+
+    /// Returns `true` if a user who is active at `at` comes back to a kept session: see
+    /// [`is_remembered`].
+    pub(crate) fn is_remembered_at(&self, record: &SessionRecord, at: Timestamp) -> bool {
+        is_remembered(record, self.config().policy.idle, at)
     }
 
     /// Returns the write interval for the strictest idle timeout that can apply to this session.

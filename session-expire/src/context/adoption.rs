@@ -13,9 +13,12 @@ use crate::{
     error::RegistryError,
     event::Event,
     migration::{Migration, OldSession},
-    policy::{PolicyPatch, limit::Limit},
+    policy::limit::Limit,
     registry::StoredSession,
-    session::login::{LoginOutcome, NewLogin},
+    session::{
+        login::{LoginOutcome, NewLogin},
+        sign_in_options::SignInOptions,
+    },
 };
 
 /// Returns `true` if the request carries an old cookie and adoption is still open.
@@ -54,12 +57,13 @@ async fn try_adopt(
     }
     let login = new_login(config, migration, &old, req).await?;
     let (id, data) = (login.id, Arc::new(login.data.clone()));
+    let earlier = config.earlier_logins(&login.user).await;
     match config.registry.commit(login).await? {
         LoginOutcome::Committed { record, ended } => {
-            config.emit_ended(&ended);
+            config.emit_ended(&ended, Some(&record.client));
             // The id differs if a parallel request has committed the record first.
             if record.id == id {
-                config.emit(&Event::LoggedIn { user: &record.user, id });
+                config.emit(&Event::from_login(&record, earlier.as_deref()));
             }
             if record.ended.is_some() {
                 migration.delete(&old).await;
@@ -67,9 +71,10 @@ async fn try_adopt(
             let stored = StoredSession::new(Arc::new(record), data, None);
             Ok(LoadedSession::Record(LoadedRecord::new(key, stored)))
         }
-        LoginOutcome::Refused { .. } | LoginOutcome::AdoptionClosed | LoginOutcome::Voided => {
-            Ok(LoadedSession::Anonymous)
-        }
+        LoginOutcome::Refused { .. }
+        | LoginOutcome::AdoptionClosed
+        | LoginOutcome::Voided
+        | LoginOutcome::TicketInvalid => Ok(LoadedSession::Anonymous),
     }
 }
 
@@ -80,7 +85,7 @@ async fn new_login(
     req: &HttpRequest,
 ) -> Result<NewLogin, RegistryError> {
     let user = old.user.clone();
-    let mut login = config.new_login(user, PolicyPatch::new(), &config.policy).await?;
+    let mut login = config.new_login(user, &SignInOptions::new(), &config.policy).await?;
     login.key = old.key;
     login.logged_in_at = old.logged_in_at;
     login.client = config.client(req);

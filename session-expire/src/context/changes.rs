@@ -4,9 +4,12 @@
 
 use super::{RequestContext, access::AccessState, load::LoadedRecord, session_data::NamedUser};
 use crate::{
-    cookies::anonymous::AnonymousState,
+    cookies::{anonymous::AnonymousState, takeover_offer::StoredOffer},
     messages::queue::{MessageQueue, warn_discarded_messages},
-    session::data::{DataChanges, DataTooLarge, SessionData},
+    session::{
+        data::{DataChanges, DataTooLarge, SessionData},
+        reason::Reason,
+    },
 };
 
 /// Change of a session's user.
@@ -15,6 +18,8 @@ pub(crate) enum UserChange {
     Unchanged,
     /// The same user, with a request to renew the session key.
     Renewed,
+    /// The same user, who has authenticated again.
+    Confirmed,
     /// Another user, a user after an anonymous visitor, or a login by `SessionHandle::sign_in`.
     SignedIn(String),
     SignedOut,
@@ -34,6 +39,7 @@ impl RequestContext {
                 if !has_pending_login && self.is_same_user(&user) =>
             {
                 match self.session.is_renewed() {
+                    _ if self.intent.get().confirms => UserChange::Confirmed,
                     true => UserChange::Renewed,
                     false => UserChange::Unchanged,
                 }
@@ -136,7 +142,23 @@ impl RequestContext {
         }
         self.record_shown_reason(&mut state, is_key_void);
         self.set_login_redirect(&mut state);
+        state.takeover = self.takeover_offer();
         Ok(state)
+    }
+
+    /// Returns the anonymous state of a browser with an active session, which only has an offer to
+    /// continue a login as another user.
+    pub(crate) fn offer_state(&self) -> AnonymousState {
+        AnonymousState { takeover: self.takeover_offer(), ..self.cookies.anonymous.clone() }
+    }
+
+    /// Returns the offer of this request, else that of the cookie until it expires.
+    fn takeover_offer(&self) -> Option<StoredOffer> {
+        let before = || {
+            let before = self.cookies.anonymous.takeover.as_ref();
+            before.filter(|offer| offer.read(self.now).is_some()).cloned()
+        };
+        self.login_page.takeover.borrow().clone().or_else(before)
     }
 
     fn set_login_redirect(&self, state: &mut AnonymousState) {
@@ -170,6 +192,11 @@ impl RequestContext {
 
     /// Records that the reason was shown, or copies the notice for the next page.
     fn record_shown_reason(&self, state: &mut AnonymousState, is_key_void: bool) {
+        if self.end_reason() == Reason::Renewed {
+            // The browser has the new key of the session, or is about to receive it.
+            state.reason.clone_from(&self.cookies.anonymous.reason);
+            return;
+        }
         let messages = self.messages.borrow();
         let has_shown_reason = messages.as_ref().is_some_and(MessageQueue::has_shown_reason);
         if has_shown_reason || self.login_page.is_reason_dismissed.get() {

@@ -10,8 +10,12 @@ use crate::request::RequestInfo;
 pub(crate) struct Intent {
     /// The request queries the state of the session and changes nothing.
     pub(crate) queries_status: bool,
+    /// The response offers to continue a refused login.
+    pub(crate) offers_takeover: bool,
     /// The user signs out.
     pub(crate) signs_out: bool,
+    /// The user has authenticated again.
+    pub(crate) confirms: bool,
     /// The response is sent unchanged, even if it is an empty 401.
     pub(crate) keeps_response: bool,
 }
@@ -36,6 +40,6 @@ impl RequestContext {
         if info.submits_to(&self.config().logout_url) && !is_refused {
             self.update_intent(|intent| intent.signs_out = true);
         }
-        self.login_page.is_reason_dismissed.set(info.submits_to(&self.policy().login_url));
+        self.login_page.is_reason_dismissed.set(self.submits_login(info));
     }
 }

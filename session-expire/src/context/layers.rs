@@ -5,6 +5,7 @@
 use std::{
     cell::{Cell, RefCell},
     sync::Arc,
+    time::Duration,
 };
 
 use actix_web::HttpRequest;
@@ -17,7 +18,8 @@ use super::{
 };
 use crate::{
     error::SetupError,
-    policy::{Policy, PolicyPatch, handler_policies::PolicyId},
+    policy::{Policy, PolicyPatch, handler_policies::PolicyId, limit::Limit},
+    session::freshness::fresh_for,
 };
 
 /// State of the policy layers that the request has reached.
@@ -29,6 +31,8 @@ pub(super) struct Layers {
     requires_login: Cell<bool>,
     /// `true` if a layer has refused the request because it lacks a login.
     is_refused_by_layer: Cell<bool>,
+    /// `true` if a layer has refused the request because the session is not fresh.
+    needs_confirmation: Cell<bool>,
 }
 
 impl Layers {
@@ -38,6 +42,7 @@ impl Layers {
             handler_policies: Cell::default(),
             requires_login: Cell::new(requires_login),
             is_refused_by_layer: Cell::new(false),
+            needs_confirmation: Cell::new(false),
         }
     }
 }
@@ -63,7 +68,7 @@ impl RequestContext {
             .handler_policies
             .set(self.mounted.add_handler(self.layers.handler_policies.get(), handler));
         let patch = handler.patch;
-        self.add_layer(patch, |below| MergedPolicy::new(patch, below), req)
+        self.add_layer(patch, |below| MergedPolicy::new(patch, below, self.config()), req)
     }
 
     pub(crate) fn handler_policies(&self) -> PolicyId {
@@ -98,8 +103,7 @@ impl RequestContext {
         Ok(())
     }
 
-    /// Returns `true`, and records the refusal, if a layer requires a login that the request lacks.
-    pub(crate) fn refuse_without_login(&self) -> bool {
+    fn refuses_without_login(&self) -> bool {
         if !self.layers.requires_login.get() {
             return false;
         }
@@ -110,7 +114,39 @@ impl RequestContext {
         is_missing
     }
 
+    /// Returns `true`, and records the refusal, if the policy requires a login that the request
+    /// lacks, or a session that is fresh.
+    pub(crate) fn refuses(&self, req: &HttpRequest) -> bool {
+        self.refuses_without_login() || self.refuses_stale(req)
+    }
+
+    fn refuses_stale(&self, req: &HttpRequest) -> bool {
+        let policies = self.layers.policies.borrow();
+        let policy = policies.effective();
+        let Limit::At(fresh) = policy.fresh else { return false };
+        let is_stale = self.acts_for_session()
+            && self.fresh_for(fresh).is_none()
+            && !self.config().is_never_stale(req.path(), policy);
+        drop(policies);
+        if is_stale {
+            self.read_facts(req);
+            self.layers.needs_confirmation.set(true);
+        }
+        is_stale
+    }
+
+    /// Returns how long the active session stays fresh; `None` if it is not fresh.
+    pub(crate) fn fresh_for(&self, fresh: Duration) -> Option<Duration> {
+        let record = &self.record().filter(|_| self.access.borrow().is_active())?.record;
+        fresh_for(record, fresh, self.config().policy.idle, self.now)
+    }
+
+    /// Returns `true` if a layer has refused the request because the session is not fresh.
+    pub(crate) fn needs_confirmation(&self) -> bool {
+        self.layers.needs_confirmation.get()
+    }
+
     pub(crate) fn is_refused_by_layer(&self) -> bool {
-        self.layers.is_refused_by_layer.get()
+        self.layers.is_refused_by_layer.get() || self.needs_confirmation()
     }
 }

@@ -7,10 +7,12 @@ use std::sync::Arc;
 use crate::{
     config::Config,
     error::RegistryError,
-    registry::{StoredSession, future::RegistryFuture},
+    registry::{StoredSession, future::RegistryFuture, query::Query},
     session::{
         data::SessionData,
+        ended::Ended,
         key::RecordKey,
+        reason::Reason,
         record::SessionRecord,
         sealed_data::{self, DataKey},
         verdict::Facts,
@@ -69,6 +71,39 @@ impl LoadedRecord {
     pub(crate) fn data_key(&self) -> Option<&DataKey> {
         self.sealed.as_ref()?.key.as_ref()
     }
+}
+
+/// Loads the record again. Returns its end if it has ended. If a parallel request has rotated the
+/// key, returns the record under its new key.
+pub(crate) async fn reload_open_record(
+    config: &Config,
+    loaded: &LoadedRecord,
+) -> Result<Result<Arc<SessionRecord>, Ended>, RegistryError> {
+    let ended = |reason| Ended::new(reason, config.now());
+    let Some(StoredSession { record, .. }) = config.registry.load(loaded.key, false).await? else {
+        return Ok(Err(ended(Reason::Unknown)));
+    };
+    match record.ended.clone() {
+        None => Ok(Ok(record)),
+        Some(Ended { reason: Reason::Renewed, .. }) => {
+            let rotated = find_rotated(config, &loaded.record).await?;
+            Ok(rotated.map(Arc::new).ok_or_else(|| ended(Reason::Revoked)))
+        }
+        Some(ended) => Ok(Err(ended)),
+    }
+}
+
+/// Returns the open record of a session whose key a parallel request has rotated.
+///
+/// A re-authentication changes the public id, and a refreshed policy the signing key.
+pub(crate) async fn find_rotated(
+    config: &Config,
+    before: &SessionRecord,
+) -> Result<Option<SessionRecord>, RegistryError> {
+    let open = config.registry.list(Query::open(Arc::clone(&before.user))).await?;
+    let is_same =
+        |open: &SessionRecord| open.id == before.id || open.signing_key() == before.signing_key();
+    Ok(open.into_iter().find(is_same))
 }
 
 impl LoadedSession {

@@ -3,12 +3,19 @@
 //! A challenge that ends no session redirects to the login page, which may redirect signed-in users
 //! back. The anonymous cookie records the redirect to prevent a loop.
 
-use std::cell::{Cell, RefCell};
+use std::{
+    cell::{Cell, RefCell},
+    sync::Arc,
+};
 
 use actix_web::HttpRequest;
 
 use super::RequestContext;
-use crate::{messages::flash::StoredFlash, request::return_path::is_at};
+use crate::{
+    cookies::takeover_offer::StoredOffer,
+    messages::flash::StoredFlash,
+    request::{RequestInfo, return_path::is_at},
+};
 
 /// Login-page state of a request.
 #[derive(Default)]
@@ -21,6 +28,8 @@ pub(super) struct LoginPage {
     pub(super) is_redirect_followed: Cell<bool>,
     /// Login page to which a challenge redirects this request without ending its session.
     pub(super) redirect: RefCell<Option<String>>,
+    /// New offer to continue a refused login.
+    pub(super) takeover: RefCell<Option<StoredOffer>>,
 }
 
 impl LoginPage {
@@ -30,6 +39,7 @@ impl LoginPage {
             || self.next_notice.borrow().is_some()
             || self.is_redirect_followed.get()
             || self.redirect.borrow().is_some()
+            || self.takeover.borrow().is_some()
     }
 }
 
@@ -47,6 +57,22 @@ impl RequestContext {
 
     /// Records that a challenge redirects to the login page without ending the session.
     pub(crate) fn record_login_redirect(&self) {
-        *self.login_page.redirect.borrow_mut() = Some(self.policy().login_url.to_string());
+        *self.login_page.redirect.borrow_mut() = Some(self.expired_url().to_string());
+    }
+
+    /// Returns the page for a request whose session has ended or expired. The login page of a layer
+    /// takes precedence over the application's `expired_url`.
+    pub(crate) fn expired_url(&self) -> Arc<str> {
+        let login_url = Arc::clone(&self.policy().login_url);
+        let expired = self.config().login_pages.expired.as_ref();
+        expired
+            .filter(|_| login_url == self.config().policy.login_url)
+            .map_or(login_url, Arc::clone)
+    }
+
+    /// Returns `true` if the request submits a form of the login page, or of the page for expired
+    /// sessions or refused logins.
+    pub(super) fn submits_login(&self, info: &RequestInfo) -> bool {
+        !info.is_safe_method && self.config().is_login_page(&info.path, &self.policy())
     }
 }

@@ -19,8 +19,7 @@ impl RequestContext {
     /// Returns `true` if the user needs to know why the session has ended. A user who signs out or
     /// posts the login form does not.
     pub(crate) fn is_reason_due(&self, info: &RequestInfo) -> bool {
-        let is_form =
-            info.submits_to(&self.policy().login_url) || info.submits_to(&self.config().logout_url);
+        let is_form = self.submits_login(info) || info.submits_to(&self.config().logout_url);
         !is_form && !self.intent().signs_out && !self.has_user()
     }
 
@@ -30,10 +29,14 @@ impl RequestContext {
 
     /// Returns the text about the end of this session. It is empty if the application wants none.
     pub(crate) fn ended_text(&self, reason: Reason, info: &RequestInfo) -> String {
-        let ended = self.record().and_then(|loaded| loaded.record.ended.as_ref());
+        let ended = self.ended();
+        let cause = ended.and_then(|ended| ended.cause.as_deref());
         let notice = Notice {
             reason,
-            cause: ended.and_then(|ended| ended.cause.as_deref()),
+            cause,
+            cause_text: cause
+                .and_then(|cause| self.config().cause_texts.get(cause))
+                .map(|text| &**text),
             languages: &info.languages,
             device: ended.and_then(|ended| ended.by.as_deref()),
             at: ended.map(|ended| ended.at),
@@ -43,7 +46,7 @@ impl RequestContext {
 
     /// Returns the cause of this session's end.
     pub(crate) fn cause(&self) -> Option<&str> {
-        self.record()?.record.ended.as_ref()?.cause.as_deref()
+        self.ended()?.cause.as_deref()
     }
 
     /// Returns all pending messages, with the notice that the session has ended.

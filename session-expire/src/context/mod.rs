@@ -17,11 +17,14 @@ pub(crate) mod mounted;
 pub(crate) mod pending_login;
 pub(crate) mod policy_stack;
 mod progress;
+pub(crate) mod security_stamp;
 pub(crate) mod session_data;
 pub(crate) mod slot;
+pub(crate) mod span;
+mod takeover;
 
 use std::{
-    cell::{Cell, Ref, RefCell},
+    cell::{Cell, OnceCell, Ref, RefCell},
     rc::Rc,
     sync::Arc,
 };
@@ -41,6 +44,7 @@ use self::{
     progress::Progress,
     session_data::AppSession,
     slot::ContextSlot,
+    span::record_session_id,
 };
 use crate::{
     config::Config,
@@ -49,7 +53,7 @@ use crate::{
     messages::queue::MessageQueue,
     policy::limit::Limits,
     request::RequestInfo,
-    session::{data::DataChanges, verdict::Verdict},
+    session::{data::DataChanges, ended::Ended, stamp::Stamp, verdict::Verdict},
     time::Timestamp,
 };
 
@@ -76,8 +80,10 @@ pub(crate) struct RequestContext {
     /// `true` if memory was allocated for the entries before the handler ran.
     is_allocated: Cell<bool>,
     progress: Progress,
-    /// `true` if the session has ended while the body arrived.
-    has_ended: Cell<bool>,
+    /// End of the session during this request; empty if it was open or had ended before.
+    ended_now: OnceCell<Box<Ended>>,
+    /// Security stamp that this request has stored.
+    new_stamp: Cell<Option<Stamp>>,
     /// Read before the handler runs if a failure may need it.
     facts: RefCell<Option<Box<RequestFacts>>>,
 }
@@ -135,8 +141,9 @@ impl RequestContext {
     ) -> Self {
         let now = mounted.config.now();
         let record = loaded.record().map(|loaded| &*loaded.record);
-        if record.is_some() {
+        if let Some(record) = record {
             mounted.config.diagnostics.record_user();
+            record_session_id(record.id);
         }
         let policies = PolicyStack::new(&mounted, record);
         let access = AccessState::check(&loaded, policies.effective(), now);
@@ -157,7 +164,8 @@ impl RequestContext {
             has_switched_user: Cell::new(false),
             is_allocated: Cell::new(false),
             progress: Progress::new(now),
-            has_ended: Cell::new(false),
+            ended_now: OnceCell::new(),
+            new_stamp: Cell::default(),
             facts: RefCell::default(),
         }
     }
@@ -200,6 +208,12 @@ impl RequestContext {
 
     pub(crate) fn record(&self) -> Option<&LoadedRecord> {
         self.loaded.record()
+    }
+
+    /// Returns the end of the session; `None` while it is open.
+    pub(crate) fn ended(&self) -> Option<&Ended> {
+        let before = || self.record()?.record.ended.as_ref();
+        self.ended_now.get().map(|ended| &**ended).or_else(before)
     }
 
     pub(crate) fn access(&self) -> Ref<'_, AccessState> {

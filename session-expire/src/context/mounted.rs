@@ -15,16 +15,25 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     config::{Config, write_interval},
+    event::Event,
     policy::{Policy, PolicyPatch, handler_policies::PolicyId, limit::Limit},
 };
 
 thread_local! {
-    static PATCHES: RefCell<Vec<PolicyPatch>> = const { RefCell::new(Vec::new()) };
+    static LAYERS: RefCell<Vec<Layer>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Registers a patch for the middleware that will be mounted around it.
-pub(crate) fn register_patch(patch: &PolicyPatch) {
-    PATCHES.with_borrow_mut(|patches| patches.push(patch.clone()));
+/// Mounted policy layer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Layer {
+    pub(crate) patch: PolicyPatch,
+    /// `true` if declared standards do not apply.
+    pub(crate) is_exempt: bool,
+}
+
+/// Registers a layer for the middleware that will be mounted around it.
+pub(crate) fn register_layer(layer: &Layer) {
+    LAYERS.with_borrow_mut(|layers| layers.push(layer.clone()));
 }
 
 /// Policy patch of a handler that an extractor checks. It is unknown until the first request.
@@ -54,9 +63,14 @@ pub(crate) struct MountedApp {
 }
 
 impl MountedApp {
-    /// Mounts `config` around the registered layers.
-    pub(crate) fn new(config: Arc<Config>) -> Self {
-        let patches = PATCHES.take();
+    /// Mounts `config` around the registered layers. Returns `None`, and logs an error, if a layer
+    /// does not meet a declared standard.
+    pub(crate) fn new(config: Arc<Config>) -> Option<Self> {
+        let layers = LAYERS.take();
+        if !meets_standards(&config, &layers) {
+            return None;
+        }
+        let patches: Vec<_> = layers.into_iter().map(|layer| layer.patch).collect();
         let interval = write_interval(config.policy.idle);
         let counts_sessions =
             config.policy.max_sessions != Limit::Off || config.user_policy.is_some();
@@ -70,7 +84,7 @@ impl MountedApp {
             config,
         };
         patches.iter().for_each(|patch| mounted.add(patch));
-        mounted
+        Some(mounted)
     }
 
     fn add(&self, patch: &PolicyPatch) {
@@ -117,6 +131,19 @@ impl MountedApp {
     pub(crate) fn counts_sessions(&self) -> bool {
         self.counts_sessions.get() || self.config.handler_policies.counts_sessions()
     }
+}
+
+fn meets_standards(config: &Config, layers: &[Layer]) -> bool {
+    let checked = layers.iter().filter(|layer| !layer.is_exempt).map(|layer| &layer.patch);
+    let layers: Vec<_> = checked.collect();
+    let breaches = config.standards.breaches_of_layers(&config.policy, &layers);
+    breaches.iter().for_each(|breach| config.emit(&Event::PolicyBreach { breach }));
+    let is_fresh = |fresh| matches!(fresh, Some(Limit::At(_)));
+    let asks = is_fresh(Some(config.policy.fresh)) || layers.iter().any(|l| is_fresh(l.fresh));
+    if config.standards.asks_for_fresh() && !asks {
+        config.diagnostics.warn_no_fresh();
+    }
+    breaches.is_empty()
 }
 
 fn policy_id(below: PolicyId, handler: HandlerPatch) -> PolicyId {

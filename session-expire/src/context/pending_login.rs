@@ -11,7 +11,6 @@ use crate::{
     config::Config,
     error::RegistryError,
     event::Event,
-    policy::PolicyPatch,
     session::{
         client::Client,
         ended::Ended,
@@ -20,6 +19,8 @@ use crate::{
         login::{NewLogin, ReserveOutcome},
         reason::Reason,
         record::SessionRecord,
+        sign_in_options::SignInOptions,
+        stamp::Stamp,
     },
     time::seconds,
 };
@@ -93,24 +94,24 @@ impl RequestContext {
     pub(crate) async fn reserve_login(
         &self,
         user: String,
-        login_policy: PolicyPatch,
+        options: &SignInOptions,
         req: &HttpRequest,
     ) -> Result<LoginReservation, RegistryError> {
         let client = self.config().client(req);
-        let mut login = self.new_login(user, login_policy, client).await?;
+        let mut login = self.new_login(user, options, client).await?;
         let mut guard = LoginGuard::new(self.config(), login.key);
         match self.reserve(&login).await? {
             ReserveOutcome::Refused { active } => {
                 guard.disarm();
-                self.config().emit(&Event::LoginRefused { user: &login.user });
+                let (actor, requester) = (login.actor.as_deref(), Some(&login.client));
+                self.config().emit(&Event::LoginRefused { user: &login.user, actor, requester });
                 Ok(LoginReservation::Refused(active))
             }
             ReserveOutcome::Reserved { generation } => {
                 let id = login.id;
                 login.reserved_in = Some(generation);
                 guard.is_reserved = true;
-                // A reservation made earlier in this request is cancelled by its guard.
-                drop(self.login.replace(Some(Box::new(PendingLogin { login, guard }))));
+                self.set_pending_login(login, guard);
                 Ok(LoginReservation::Reserved(id))
             }
         }
@@ -136,7 +137,7 @@ impl RequestContext {
                 Ok((login, guard))
             }
             None => {
-                let login = self.new_login(user, PolicyPatch::new(), client.clone()).await?;
+                let login = self.new_login(user, &SignInOptions::new(), client.clone()).await?;
                 let guard = LoginGuard::new(self.config(), login.key);
                 Ok((login, guard))
             }
@@ -155,19 +156,41 @@ impl RequestContext {
         self.login.borrow().is_some()
     }
 
-    /// Returns the login policy chosen in this request.
-    pub(crate) fn pending_login_policy(&self) -> Option<PolicyPatch> {
-        self.login.borrow().as_ref()?.login.login_policy.as_deref().cloned()
+    /// Reads the pending login.
+    pub(crate) fn pending_login<T>(&self, read: impl FnOnce(&NewLogin) -> T) -> Option<T> {
+        self.login.borrow().as_ref().map(|pending| read(&pending.login))
     }
 
-    async fn new_login(
+    /// Sets the security stamp of the pending login. Returns `false` if there is none.
+    pub(crate) fn set_pending_stamp(&self, stamp: Stamp) -> bool {
+        let mut pending = self.login.borrow_mut();
+        let login = pending.as_mut().map(|pending| &mut pending.login);
+        login.map(|login| login.stamp = Some(stamp)).is_some()
+    }
+
+    /// Returns the actor of the pending login, else that of the active session.
+    pub(crate) fn actor(&self) -> Option<Arc<str>> {
+        if self.intent().signs_out {
+            return None;
+        }
+        self.pending_login(|login| login.actor.clone()).unwrap_or_else(|| {
+            self.record().filter(|_| self.access().is_active())?.record.actor.clone()
+        })
+    }
+
+    /// Sets the login to commit. A login that was pending before is cancelled by its guard.
+    pub(super) fn set_pending_login(&self, login: NewLogin, guard: LoginGuard) {
+        drop(self.login.replace(Some(Box::new(PendingLogin { login, guard }))));
+    }
+
+    pub(super) async fn new_login(
         &self,
         user: String,
-        login_policy: PolicyPatch,
+        options: &SignInOptions,
         client: Client,
     ) -> Result<NewLogin, RegistryError> {
         let config = self.config();
-        let mut login = config.new_login(user, login_policy, &self.layered_policy()).await?;
+        let mut login = config.new_login(user, options, &self.layered_policy()).await?;
         login.limit = login.limit.or_higher(SessionLimit::from(&*config.policy));
         login.client = client;
         login.replaces = self.replaced_session(&login.user);

@@ -7,6 +7,7 @@ use std::{rc::Rc, sync::Arc};
 
 use super::mounted::MountedApp;
 use crate::{
+    config::Config,
     policy::{Policy, PolicyPatch},
     session::record::SessionRecord,
 };
@@ -20,6 +21,8 @@ pub(crate) struct PolicyStack {
     layers: Option<Box<PolicyPatch>>,
     /// Policy in force if the record has a login policy or a user policy.
     effective: Option<Arc<Policy>>,
+    /// `true` if declared standards do not apply.
+    is_exempt: bool,
 }
 
 /// Result of merging a layer's patch into the outer policy.
@@ -28,20 +31,33 @@ pub(crate) struct MergedPolicy {
     pub(crate) policy: Arc<Policy>,
     /// `true` if the timeouts equal those of the outer policy.
     pub(crate) keeps_limits: bool,
+    /// `true` if declared standards do not apply.
+    is_exempt: bool,
 }
 
 impl MergedPolicy {
-    pub(crate) fn new(patch: &PolicyPatch, below: &Policy) -> Self {
-        let policy = Arc::new(patch.over(below));
-        Self { keeps_limits: policy.limits() == below.limits(), policy }
+    /// Merges `patch` into `below`. The stricter of the result and the declared standards applies.
+    pub(crate) fn new(patch: &PolicyPatch, below: &Policy, config: &Config) -> Self {
+        Self::from_policy(config.within_standards(patch.over(below)), below)
+    }
+
+    /// Merges `patch` into `below`, whatever standards are declared.
+    pub(crate) fn exempt(patch: &PolicyPatch, below: &Policy) -> Self {
+        Self { is_exempt: true, ..Self::from_policy(patch.over(below), below) }
+    }
+
+    fn from_policy(policy: Policy, below: &Policy) -> Self {
+        let keeps_limits = policy.limits() == below.limits();
+        Self { policy: Arc::new(policy), keeps_limits, is_exempt: false }
     }
 }
 
 impl PolicyStack {
     pub(crate) fn new(mounted: &Rc<MountedApp>, record: Option<&SessionRecord>) -> Self {
-        let app = &mounted.config.policy;
-        let effective = own_policy(app, app, None, record);
-        Self { mounted: Rc::clone(mounted), layered: None, layers: None, effective }
+        let config = &mounted.config;
+        let effective = record.and_then(|record| own_app_policy(config, record));
+        let mounted = Rc::clone(mounted);
+        Self { mounted, layered: None, layers: None, effective, is_exempt: false }
     }
 
     /// Adds a layer. `merge` merges its patch into the outer policy. Returns `true` if the timeouts
@@ -55,6 +71,7 @@ impl PolicyStack {
     ) -> bool {
         let merged = merge(self.layered());
         self.layered = Some(merged.policy);
+        self.is_exempt = merged.is_exempt;
         match record {
             Some(record) if self.effective.is_some() => {
                 self.push_for_record(patch, record);
@@ -70,8 +87,12 @@ impl PolicyStack {
             let below = self.layers.take().unwrap_or_default();
             self.layers = Some(Box::new(patch.over_patch(&below)));
         }
-        let (app, layers) = (&self.mounted.config.policy, self.layers.as_deref());
-        self.effective = own_policy(app, self.layered(), layers, Some(record));
+        let (config, layers) = (&self.mounted.config, self.layers.as_deref());
+        let policy = own_policy(&config.policy, self.layered(), layers, record);
+        self.effective = match self.is_exempt {
+            true => policy.map(Arc::new),
+            false => policy.map(|policy| Arc::new(config.within_standards(policy))),
+        };
     }
 
     /// Returns the policy of application and layers, without those of login and user.
@@ -89,17 +110,24 @@ impl PolicyStack {
 /// a policy of its own.
 #[inline]
 fn own_policy(
-    app: &Arc<Policy>,
-    layered: &Arc<Policy>,
+    app: &Policy,
+    layered: &Policy,
     layers: Option<&PolicyPatch>,
-    record: Option<&SessionRecord>,
-) -> Option<Arc<Policy>> {
-    let record =
-        record.filter(|record| record.login_policy.is_some() || record.user_policy.is_some())?;
-    record.patches().on_page(app, layers, layered)
+    record: &SessionRecord,
+) -> Option<Policy> {
+    let is_own = record.login_policy.is_some() || record.user_policy.is_some();
+    is_own.then(|| record.patches().on_page(app, layers, layered)).flatten()
+}
+
+/// Returns the policy in force for `record` on a page without layers, if the record has a policy of
+/// its own.
+#[inline]
+fn own_app_policy(config: &Config, record: &SessionRecord) -> Option<Arc<Policy>> {
+    let policy = own_policy(&config.policy, &config.policy, None, record)?;
+    Some(Arc::new(config.within_standards(policy)))
 }
 
 /// Returns the policy in force for `record` on a page without layers.
-pub(crate) fn app_policy(app: &Arc<Policy>, record: &SessionRecord) -> Arc<Policy> {
-    own_policy(app, app, None, Some(record)).unwrap_or_else(|| Arc::clone(app))
+pub(crate) fn app_policy(config: &Config, record: &SessionRecord) -> Arc<Policy> {
+    own_app_policy(config, record).unwrap_or_else(|| Arc::clone(&config.policy))
 }

@@ -1,10 +1,12 @@
 //! State of anonymous visitors: the content of their cookie.
 //!
-//! A visitor can replay an old state, so it must not contain counters or one-time tickets.
+//! A visitor can replay an old state, so it must not contain counters or one-time tickets. The
+//! binding of a ticket may be replayed: the registry accepts the ticket once.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::takeover_offer::StoredOffer;
 use crate::{
     messages::flash::StoredFlash,
     session::{data::SessionData, key::RecordKey, reason::Reason},
@@ -32,6 +34,9 @@ pub(crate) struct AnonymousState {
     /// `true` if no request can use that key any more.
     #[serde(rename = "x", skip_serializing_if = "std::ops::Not::not")]
     pub(crate) is_key_void: bool,
+    /// Offer to continue a refused login.
+    #[serde(rename = "o", skip_serializing_if = "Option::is_none")]
+    pub(crate) takeover: Option<StoredOffer>,
 }
 
 impl AnonymousState {
@@ -41,6 +46,7 @@ impl AnonymousState {
             && self.reason.is_none()
             && self.login_redirect.is_none()
             && self.shown_reason.is_none()
+            && self.takeover.is_none()
     }
 
     /// Returns `true` if everything except the issue time is equal.
@@ -51,6 +57,7 @@ impl AnonymousState {
             && self.login_redirect == other.login_redirect
             && self.shown_reason == other.shown_reason
             && self.is_key_void == other.is_key_void
+            && self.takeover == other.takeover
     }
 
     /// Returns `true` if the user was notified that the session of `key` ended for `reason`.

@@ -4,6 +4,7 @@
 //! The anonymous cookie contains the encrypted state of an anonymous visitor with its issue time.
 
 pub(crate) mod anonymous;
+pub(crate) mod takeover_offer;
 
 use std::fmt;
 
@@ -193,6 +194,10 @@ impl CookieConfig {
 
     pub(crate) fn session_name(&self) -> &str {
         &self.session
+    }
+
+    pub(crate) fn anonymous_name(&self) -> &str {
+        &self.anonymous
     }
 
     fn cookie(&self, name: String, value: String) -> Cookie<'static> {

@@ -216,7 +216,7 @@
   };
 
   // Requests the status, or reports activity if there is a body. Returns `false` after a failure.
-  const queryServer = async (body, isClick) => {
+  const queryServer = async (body, isClick, isRepeated) => {
     const sentAt = (requestedAt = now());
     lastOffset = clockOffset();
     let status;
@@ -251,6 +251,12 @@
       restoreFocus();
       emit("active", { idle: seconds_until_idle_end, session: seconds_until_session_end });
       tick();
+    } else if (reason === "renewed" && !isRepeated) {
+      // A parallel request has changed the key of the session. The browser may have its new cookie
+      // only now, so the script asks once more.
+      await new Promise((resolve) => setTimeout(resolve, REQUEST_INTERVAL));
+      await queryServer(undefined, isClick, true);
+      return !body;
     } else if (ENDED_STATES.includes(state) && (covered || !isUncertain)) {
       leavePage(status, isUncertain);
     } else {

@@ -31,7 +31,8 @@ pub(super) fn asset_resource(asset: Asset) -> impl HttpServiceFactory + 'static 
                 .body(asset.content)
         }
     };
+    let policy = PolicyPatch::new().idle(Limit::Off).absolute(Limit::Off);
     web::resource(asset.path())
-        .wrap(PolicyPatch::new().idle(Limit::Off).absolute(Limit::Off))
+        .wrap(policy.exempt_from_standards("public file"))
         .route(web::get().to(send))
 }

@@ -92,7 +92,7 @@ pub(super) async fn keep_alive(
         return Ok(StatusBody::from_state(PageState::Replaced).respond(HttpResponse::Conflict()));
     }
     let recorded = match token {
-        PageToken::Valid => record_activity(&context, idle_for).await,
+        PageToken::Valid => record_activity(&context, idle_for, &req).await,
         // The limits of the page are unknown, so activity cannot be recorded.
         PageToken::Stale => Ok(context.verdict()),
     };
@@ -128,7 +128,7 @@ fn unreadable(error: &actix_web::Error) -> HttpResponse {
 }
 
 fn respond(context: &RequestContext, verdict: Verdict, token: PageToken) -> HttpResponse {
-    let status = StatusBody::new(verdict, context.cause(), &context.policy(), token);
+    let status = StatusBody::new(context, verdict, token);
     match verdict {
         Verdict::Active(_) => status.respond(HttpResponse::Ok()),
         _ => {
@@ -144,19 +144,25 @@ fn respond(context: &RequestContext, verdict: Verdict, token: PageToken) -> Http
 async fn record_activity(
     context: &RequestContext,
     idle_for: Duration,
+    req: &HttpRequest,
 ) -> Result<Verdict, RegistryError> {
     let (Verdict::Active(_), Some(loaded)) = (context.verdict(), context.record()) else {
         return Ok(context.verdict());
     };
     let (config, now) = (context.config(), context.config().now());
-    let mut update = SessionUpdate::new(now).active(context.now.minus(idle_for));
+    let active_at = context.now.minus(idle_for);
+    let client = config.client(req);
+    let mut update = SessionUpdate::new(now).active(active_at);
+    update.client = Some(client.clone());
+    update.remembered = context.is_remembered_at(&loaded.record, active_at);
     update.longest = config.longer_timeouts(&loaded.record);
     config.registry.update(loaded.record.session_ref(), update).await?;
     let reloaded = config.registry.load(loaded.key, false).await?;
     let facts = reloaded.map_or(Facts::Unknown, |loaded| loaded.record.facts());
     let verdict = judge(&facts, &context.policy(), now);
     if matches!(verdict, Verdict::Active(_)) {
-        config.emit(&Event::KeptAlive { user: &loaded.record.user, id: loaded.record.id });
+        let event = Event::kept_alive((&*loaded.record).into());
+        config.emit(&event.with_requester(&client));
     }
     Ok(verdict)
 }

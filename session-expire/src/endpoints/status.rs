@@ -2,7 +2,7 @@
 //!
 //! A status request ends no session and is not activity. The keep-alive endpoint shares its types.
 
-use std::rc::Rc;
+use std::{rc::Rc, sync::Arc};
 
 use actix_web::{
     HttpRequest, HttpResponse, HttpResponseBuilder,
@@ -73,24 +73,19 @@ pub(super) enum PageToken {
 }
 
 impl StatusBody {
-    pub(super) fn new(
-        verdict: Verdict,
-        cause: Option<&str>,
-        policy: &Policy,
-        token: PageToken,
-    ) -> Self {
+    pub(super) fn new(context: &RequestContext, verdict: Verdict, token: PageToken) -> Self {
         let state = match verdict {
             Verdict::Anonymous => PageState::Anonymous,
             Verdict::Expired(reason) => PageState::Expired {
                 reason: reason.as_str(),
-                cause: cause.map(str::to_owned),
-                login_url: policy.login_url.to_string(),
+                cause: context.cause().map(str::to_owned),
+                login_url: context.expired_url().to_string(),
             },
             Verdict::Active(deadlines) => PageState::Active {
                 seconds_until_idle_end: RemainingSeconds::from_limit(deadlines.idle_end),
                 seconds_until_session_end: RemainingSeconds::from_limit(deadlines.session_end),
                 warn_seconds: RemainingSeconds::from_limit(
-                    policy.warning().map_or(Limit::Off, Limit::At),
+                    context.policy().warning().map_or(Limit::Off, Limit::At),
                 ),
             },
         };
@@ -127,7 +122,7 @@ pub(super) async fn status(
     if belongs_to_other_user(&context, &page) {
         return Ok(StatusBody::from_state(PageState::Replaced).respond(HttpResponse::Ok()));
     }
-    let status = StatusBody::new(context.verdict(), context.cause(), &context.policy(), token);
+    let status = StatusBody::new(&context, context.verdict(), token);
     Ok(status.respond(HttpResponse::Ok()))
 }
 
@@ -159,7 +154,8 @@ pub(super) fn apply_page_policy(
     let page = page_token::verify(token, digest, loaded.record.signing_key());
     match page.filter(|page| is_in_force(context, page)) {
         Some(PageLimits { limits, .. }) => {
-            context.add_layer(&limits, |below| MergedPolicy::new(&limits, below), req)?;
+            let merge = |below: &Arc<Policy>| MergedPolicy::new(&limits, below, context.config());
+            context.add_layer(&limits, merge, req)?;
             Ok(PageToken::Valid)
         }
         None => Ok(PageToken::Stale),

@@ -2,10 +2,13 @@
 //!
 //! Each fails with 500 if the middleware is not mounted.
 
+mod confirm;
 pub(crate) mod flash_messages;
+pub(crate) mod security_stamp;
 pub(crate) mod session_handle;
 pub(crate) mod session_vars;
 pub(crate) mod sign_in;
+pub(crate) mod takeover;
 
 #[cfg(test)]
 mod tests {

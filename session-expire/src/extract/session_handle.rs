@@ -14,9 +14,15 @@ use actix_web::{Error, FromRequest, HttpRequest, dev::Payload};
 use crate::{
     context::{RequestContext, access::AccessState},
     error::RegistryError,
+    event::Event,
     policy::merge::SessionPatches,
     policy::{Policy, PolicyPatch},
-    session::{key::PublicId, signing_key::SigningKey, update::SessionUpdate, verdict::Verdict},
+    session::{
+        key::PublicId,
+        signing_key::SigningKey,
+        update::{SessionUpdate, UpdateOutcome},
+        verdict::Verdict,
+    },
     sessions::Sessions,
     time::Timestamp,
 };
@@ -92,10 +98,19 @@ impl SessionHandle {
         if self.context.intent().signs_out {
             return None;
         }
-        self.context.pending_login_policy().or_else(|| match self.context.verdict() {
+        let pending = self.context.pending_login(|login| login.login_policy.as_deref().cloned());
+        pending.flatten().or_else(|| match self.context.verdict() {
             Verdict::Active(_) => self.context.record()?.record.login_policy.as_deref().cloned(),
             Verdict::Anonymous | Verdict::Expired(_) => None,
         })
+    }
+
+    /// Returns the user who impersonates the user of the active session, including a login of this
+    /// request (see [`impersonated_by`](crate::sign_in::SignInOptions::impersonated_by)). Returns
+    /// `None` if the user has signed in, or if [`sign_out`](Self::sign_out) was called.
+    #[must_use]
+    pub fn actor(&self) -> Option<Arc<str>> {
+        self.context.actor()
     }
 
     /// Returns the time of the request, according to the middleware's
@@ -136,7 +151,12 @@ impl SessionHandle {
         update.longest = Some(config.longest(patches));
         update.user_policy = Some(user_policy);
         update.signing_key = Some(SigningKey::random());
-        config.registry.update(loaded.record.session_ref(), update).await.map(drop)
+        let updated = config.registry.update(loaded.record.session_ref(), update).await?;
+        if updated == UpdateOutcome::Updated {
+            let event = Event::policy_refreshed((&*loaded.record).into());
+            config.emit(&event.with_requester(&config.client(&self.req)));
+        }
+        Ok(())
     }
 
     /// Returns the [`Sessions`] of all users, for example for a sessions page.
@@ -154,7 +174,8 @@ impl SessionHandle {
     /// ```
     #[must_use]
     pub fn sessions(&self) -> Sessions {
-        self.context.config().sessions()
+        let config = self.context.config();
+        config.sessions(Some(config.client(&self.req)))
     }
 
     /// Sends the handler's response unchanged, even if it is an empty 401. Without this call, an

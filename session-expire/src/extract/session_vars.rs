@@ -86,6 +86,9 @@ pub struct SessionVars {
     pub seconds_until_session_end: RemainingSeconds,
     /// Seconds until the idle timeout if there is no further activity.
     pub seconds_until_idle_end: RemainingSeconds,
+    /// Seconds until the page asks the user to authenticate again; `null` if its policy does not
+    /// set [`fresh`](crate::Policy#structfield.fresh).
+    pub seconds_until_confirm: RemainingSeconds,
     /// `<script>` that opens the login page when the session ends. Until then it sends keep-alives
     /// while the user is active on the page. The [endpoints](crate::SessionExpire::endpoints) serve
     /// the script; none of it is inline.
@@ -95,6 +98,9 @@ pub struct SessionVars {
     /// [`dialog_texts`](crate::SessionExpireBuilder::dialog_texts). Styles: the custom properties
     /// in the [guide](crate::guide::dialog).
     pub warning_dialog: Markup,
+    /// User who impersonates the user of this session, for a banner on each page; `None` if the
+    /// user has signed in.
+    pub actor: Option<String>,
 }
 
 impl SessionVars {
@@ -125,9 +131,17 @@ impl SessionVars {
                 Limit::Off => Markup::default(),
             },
             warning_dialog: warning_dialog(context, req, deadlines),
+            seconds_until_confirm: seconds_until_confirm(context),
+            actor: context.actor().map(|actor| actor.to_string()),
             ..Self::new(deadlines)
         }
     }
+}
+
+fn seconds_until_confirm(context: &RequestContext) -> RemainingSeconds {
+    let fresh = context.policy().fresh.at();
+    let left = fresh.map(|fresh| context.fresh_for(fresh).unwrap_or_default());
+    RemainingSeconds::from_limit(left.into())
 }
 
 /// Returns the deadlines after the activity of this request is stored. Returns `None` if
@@ -164,7 +178,7 @@ fn script(context: &RequestContext, req: &HttpRequest, deadlines: Deadlines) -> 
     let token =
         page_token::issue(&policy, context.handler_policies(), digest, record.signing_key());
     let page = page_token::page_id(record.id, &record.user);
-    let (login, warn) = (escape(&policy.login_url), policy.warning().unwrap_or_default());
+    let (login, warn) = (escape(&context.expired_url()), policy.warning().unwrap_or_default());
     // A page that responds to POST cannot be requested by GET. The return path is the page with the
     // form.
     let next = match *req.method() {

@@ -9,9 +9,10 @@ use super::session_handle::SessionHandle;
 use crate::{
     context::pending_login::LoginReservation,
     error::RegistryError,
-    policy::PolicyPatch,
-    response::problem::{configuration_error, too_many_sessions, unavailable},
-    session::{key::PublicId, record::SessionRecord},
+    response::problem::{
+        bad_request, configuration_error, sign_in_expired, too_many_sessions, unavailable,
+    },
+    session::{key::PublicId, record::SessionRecord, sign_in_options::SignInOptions},
 };
 
 /// Error of [`SessionHandle::sign_in`].
@@ -52,6 +53,14 @@ pub enum SignInError {
         "cannot sign in after signing out in the same request; `sign_in` already replaces the current session"
     )]
     AfterSignOut,
+    /// The ticket of [`sign_in_taking_over`](SessionHandle::sign_in_taking_over) has expired, or was
+    /// not issued to this browser.
+    #[error("ticket is invalid")]
+    TicketInvalid,
+    /// The actor of [`impersonated_by`](crate::sign_in::SignInOptions::impersonated_by) is empty or
+    /// the user that signs in.
+    #[error("actor must be another user than the one that signs in")]
+    InvalidActor,
     /// The response was already sent, with its cookies.
     #[error("cannot sign in after the response was sent")]
     ResponseSent,
@@ -62,6 +71,8 @@ impl ResponseError for SignInError {
         match self {
             Self::Refused { active } => too_many_sessions(active),
             Self::Registry(_) => unavailable(),
+            Self::TicketInvalid => sign_in_expired(),
+            Self::InvalidActor => bad_request("You cannot impersonate yourself."),
             Self::Session(_) | Self::AfterSignOut | Self::ResponseSent => configuration_error(),
         }
     }
@@ -93,56 +104,63 @@ impl SessionHandle {
     ///
     /// The application must renew CSRF tokens among the entries that move.
     pub async fn sign_in(&self, user: impl Into<String>) -> Result<PublicId, SignInError> {
-        self.sign_in_with(user, PolicyPatch::new()).await
+        self.sign_in_with(user, SignInOptions::new()).await
     }
 
-    /// Signs `user` in with a login policy, such as longer limits for "keep me signed in".
-    ///
-    /// A login policy that is stricter than the application's applies to every page. A laxer one
-    /// replaces the application's limits, but not those of a stricter page. The
-    /// [user policy](crate::SessionExpireBuilder::user_policy) takes precedence over both.
+    /// Signs `user` in with [options](SignInOptions), such as "keep me signed in". A
+    /// [`PolicyPatch`](crate::PolicyPatch) is accepted, too: it is the login policy.
     ///
     /// If the login policy sets `absolute`, the browser keeps the cookie for that time. Otherwise
     /// it deletes the cookie when it is closed.
     ///
     /// # Errors
     ///
-    /// Returns the same errors as [`sign_in`](Self::sign_in). Returns [`SignInError::Registry`] if
-    /// `login_policy` is invalid.
+    /// Returns the same errors as [`sign_in`](Self::sign_in), and:
+    ///
+    /// - [`SignInError::Registry`] if the login policy is invalid.
+    /// - [`SignInError::InvalidActor`] if the actor is empty or `user`.
     ///
     /// # Cancel safety
     ///
     /// Same as [`sign_in`](Self::sign_in).
     ///
     /// ```
-    /// use session_expire::{PolicyPatch, PublicId, SessionHandle, SignInError, days};
+    /// use session_expire::{PublicId, SessionHandle, SignInError, days, sign_in::SignInOptions};
     ///
     /// async fn remember(session: SessionHandle, user: &str) -> Result<PublicId, SignInError> {
-    ///     let limits = PolicyPatch::new().idle(days(7)).absolute(days(30));
-    ///     session.sign_in_with(user, limits).await
+    ///     session.sign_in_with(user, SignInOptions::new().persistent(days(30))).await
     /// }
     /// ```
     pub async fn sign_in_with(
         &self,
         user: impl Into<String>,
-        login_policy: PolicyPatch,
+        options: impl Into<SignInOptions>,
     ) -> Result<PublicId, SignInError> {
-        if self.context.is_settled() {
-            return Err(SignInError::ResponseSent);
-        }
-        if self.context.session.is_purged() {
-            return Err(SignInError::AfterSignOut);
-        }
-        let user = user.into();
-        let reserved = self.context.reserve_login(user.clone(), login_policy, &self.req).await;
+        let (user, options) = (user.into(), options.into());
+        self.check_sign_in(&user, &options)?;
+        let reserved = self.context.reserve_login(user.clone(), &options, &self.req).await;
         match reserved.inspect_err(|error| self.context.config().emit_failure(error))? {
             LoginReservation::Refused(active) => Err(SignInError::Refused { active }),
             LoginReservation::Reserved(id) => self.write_user(user).await.map(|()| id),
         }
     }
 
+    /// Returns an error if no login with these options is possible in this request.
+    pub(super) fn check_sign_in(
+        &self,
+        user: &str,
+        options: &SignInOptions,
+    ) -> Result<(), SignInError> {
+        match () {
+            () if self.context.is_settled() => Err(SignInError::ResponseSent),
+            () if self.context.session.is_purged() => Err(SignInError::AfterSignOut),
+            () if !options.is_actor_valid(user) => Err(SignInError::InvalidActor),
+            () => Ok(()),
+        }
+    }
+
     /// Writes `user` into `Session`. Later code in this request reads the new user.
-    async fn write_user(&self, user: String) -> Result<(), SignInError> {
+    pub(super) async fn write_user(&self, user: String) -> Result<(), SignInError> {
         self.context.switch_user(&user);
         let written = Identity::login(&self.req.extensions(), user);
         if let Err(error) = written {

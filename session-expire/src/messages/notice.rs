@@ -2,7 +2,10 @@
 //!
 //! The default texts contain no user input. The device name is composed of fixed words.
 
-use crate::{session::reason::Reason, time::Timestamp};
+use crate::{
+    session::{ended::Ended, reason::Reason},
+    time::Timestamp,
+};
 
 /// Languages of a user, most preferred first, in lower case, such as `["de-at", "en"]`.
 ///
@@ -97,11 +100,13 @@ pub struct Notice<'a> {
     pub cause: Option<&'a str>,
     /// Preferred languages of the user.
     pub languages: &'a Languages,
-    /// The device whose login evicted the session, such as `Firefox on Linux`. `None` if it is
-    /// unknown, or no login evicted the session.
+    /// The device whose login evicted the session or took its slot, such as `Firefox on Linux`.
+    /// `None` if it is unknown, or no login did.
     pub device: Option<&'a str>,
     /// The time of the end, if it is known.
     pub at: Option<Timestamp>,
+    /// Text of the application for the cause.
+    pub(crate) cause_text: Option<&'a str>,
 }
 
 impl<'a> Notice<'a> {
@@ -109,17 +114,22 @@ impl<'a> Notice<'a> {
     /// [`ended_texts`](crate::SessionExpireBuilder::ended_texts). The fields can be set.
     #[must_use]
     pub fn new(reason: Reason, languages: &'a Languages) -> Self {
-        Self { reason, cause: None, languages, device: None, at: None }
+        Self { reason, cause: None, languages, device: None, at: None, cause_text: None }
     }
 
-    /// Returns the default text, an English sentence per reason. It does not name the cause.
+    /// Returns the default text: the application's
+    /// [`cause_text`](crate::SessionExpireBuilder::cause_text), else an English text for the cause,
+    /// else one for the reason.
+    ///
+    /// The causes `administrator`, `credential_changed`, `password_changed` and `too_many_attempts`
+    /// have texts.
     ///
     /// ```
     /// use session_expire::{Policy, SessionExpire, page::Notice};
     ///
     /// fn text(notice: &Notice<'_>) -> String {
     ///     match notice.cause {
-    ///         Some("administrator") => "An administrator has signed you out.".to_owned(),
+    ///         Some("account_closed") => "Your account was closed.".to_owned(),
     ///         _ => notice.default_text(),
     ///     }
     /// }
@@ -129,6 +139,9 @@ impl<'a> Notice<'a> {
     /// ```
     #[must_use]
     pub fn default_text(&self) -> String {
+        if let Some(text) = self.cause_text.or_else(|| text_of_cause(self.cause?)) {
+            return text.to_owned();
+        }
         let text = match self.reason {
             Reason::Idle => "You were signed out because you had not been active for a while.",
             Reason::Absolute => {
@@ -137,6 +150,8 @@ impl<'a> Notice<'a> {
             Reason::Evicted => return evicted_text(self),
             // Any device or administrator may have ended it: only the application knows.
             Reason::Revoked if self.cause.is_some() => "You were signed out. Please sign in again.",
+            // A login with a ticket has taken the slot.
+            Reason::Revoked if self.device.is_some() => return evicted_text(self),
             Reason::Revoked => "You were signed out from another device.",
             Reason::LoggedOut => "You have signed out.",
             Reason::Unknown | Reason::Renewed => {
@@ -145,6 +160,24 @@ impl<'a> Notice<'a> {
         };
         text.to_owned()
     }
+}
+
+/// Returns the English text for a cause that the library or most applications use.
+fn text_of_cause(cause: &str) -> Option<&'static str> {
+    Some(match cause {
+        "administrator" => "An administrator has signed you out. Please sign in again.",
+        Ended::CREDENTIAL_CHANGED => {
+            "You were signed out because your sign-in details have changed. Please sign in again."
+        }
+        "password_changed" => {
+            "You were signed out because your password was changed. Please sign in again."
+        }
+        "too_many_attempts" => {
+            "You were signed out after too many failed attempts to confirm that it is you. \
+             Please sign in again."
+        }
+        _ => return None,
+    })
 }
 
 /// Returns the text about an evicted session.
@@ -170,12 +203,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn default_text_of_a_cause_names_no_device() {
+    fn default_text_follows_the_cause() {
+        let languages = Languages::default();
+        for (cause, word) in [
+            (None, "another device"),
+            (Some("account_closed"), "You were signed out. Please sign in again."),
+            (Some("administrator"), "administrator"),
+            (Some("password_changed"), "password"),
+            (Some("credential_changed"), "sign-in details"),
+            (Some("too_many_attempts"), "too many failed attempts"),
+        ] {
+            let notice = Notice { cause, ..Notice::new(Reason::Revoked, &languages) };
+            let text = notice.default_text();
+            assert!(text.contains(word), "{cause:?}: {text}");
+            assert_eq!(text.contains("device"), cause.is_none(), "{cause:?}: {text}");
+        }
+    }
+
+    #[test]
+    fn text_of_the_application_takes_precedence() {
         let languages = Languages::default();
         let mut notice = Notice::new(Reason::Revoked, &languages);
-        assert_eq!(notice.default_text(), "You were signed out from another device.");
         notice.cause = Some("administrator");
-        assert_eq!(notice.default_text(), "You were signed out. Please sign in again.");
+        notice.cause_text = Some("Call us.");
+        assert_eq!(notice.default_text(), "Call us.");
     }
 
     #[test]

@@ -145,7 +145,8 @@ fn unshown(items: &[QueuedMessage]) -> impl Iterator<Item = &FlashMessage> {
     items.iter().filter(|item| !item.is_shown).map(|item| &item.message)
 }
 
-fn to_stored(message: &StoredFlash) -> Option<StoredMessage> {
+/// Returns a message with a new id, in its stored form.
+pub(crate) fn to_stored(message: &StoredFlash) -> Option<StoredMessage> {
     let content = serde_json::value::to_raw_value(message).ok()?;
     Some(StoredMessage::new(rand::rng().random(), content))
 }

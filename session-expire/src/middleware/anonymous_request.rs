@@ -14,7 +14,7 @@ use actix_web::{
 use crate::{
     context::{RequestContext, mounted::MountedApp, session_data::AppSession, slot::ContextSlot},
     policy::local_path::local_path,
-    request::{RequestInfo, kind::ResponseFormat, return_path::is_at},
+    request::{RequestInfo, kind::ResponseFormat},
     response::challenge::challenge,
     settle::failure::inspect_error,
 };
@@ -53,7 +53,7 @@ impl AnonymousRequest {
 pub(super) fn challenge_anonymous(anonymous: &AnonymousRequest, error: Error) -> Error {
     let policy = &anonymous.mounted.config.policy;
     let path = anonymous.page.as_ref().map_or("", PathAndQuery::path);
-    let is_at_login = is_at(path, &policy.login_url);
+    let is_at_login = anonymous.mounted.config.is_login_page(path, policy);
     let (error, is_unauthorized) = inspect_error(error);
     if is_at_login || !anonymous.mounted.config.challenge_anonymous || !is_unauthorized {
         return error;

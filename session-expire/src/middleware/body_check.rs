@@ -7,7 +7,6 @@ use std::{
     io,
     pin::Pin,
     rc::Rc,
-    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -21,12 +20,10 @@ use actix_web::{
 use futures_core::Stream;
 
 use crate::{
-    context::{RequestContext, load::LoadedRecord},
+    context::{RequestContext, load::reload_open_record},
     error::RegistryError,
-    registry::{StoredSession, query::Query},
     session::{
-        reason::Reason,
-        record::SessionRecord,
+        ended::Ended,
         verdict::{Facts, Verdict, judge},
     },
     time::{Timestamp, seconds},
@@ -116,10 +113,10 @@ impl Stream for CheckedBody {
 /// acts for the session.
 async fn check(context: Rc<RequestContext>) -> Result<(), BodyCheckError> {
     let acts = context.acts_for_session();
-    let failed = match reason_to_end(&context, acts).await {
+    let failed = match end_to_apply(&context, acts).await {
         Ok(None) => return Ok(()),
-        Ok(Some(reason)) => {
-            context.end_during_request(reason);
+        Ok(Some(ended)) => {
+            context.end_during_request(ended);
             BodyCheckError::Ended
         }
         Err(error) => {
@@ -135,17 +132,17 @@ async fn check(context: Rc<RequestContext>) -> Result<(), BodyCheckError> {
     Err(failed)
 }
 
-/// Returns why the session can no longer be used. An expired session that the request does not act
+/// Returns the end of a session that can no longer be used. An expired session that the request does not act
 /// for yields `None`: the policy layers decide about it.
-async fn reason_to_end(
+async fn end_to_apply(
     context: &RequestContext,
     acts: bool,
-) -> Result<Option<Reason>, RegistryError> {
+) -> Result<Option<Ended>, RegistryError> {
     let Some(loaded) = context.record() else { return Ok(None) };
     let config = context.config();
-    let record = match reload_open_record(context, loaded).await? {
+    let record = match reload_open_record(config, loaded).await? {
         Ok(record) => record,
-        Err(reason) => return Ok(Some(reason)),
+        Err(ended) => return Ok(Some(ended)),
     };
     let facts = Facts::Login {
         authenticated_at: record.authenticated_at,
@@ -153,29 +150,9 @@ async fn reason_to_end(
         last_seen: record.last_seen.max(context.now),
         ended: None,
     };
-    Ok(match judge(&facts, &context.policy(), config.now()) {
-        Verdict::Expired(reason) if acts => Some(reason),
+    let now = config.now();
+    Ok(match judge(&facts, &context.policy(), now) {
+        Verdict::Expired(reason) if acts => Some(Ended::new(reason, now)),
         _ => None,
     })
-}
-
-/// Loads the record again. Returns the reason if it has ended. If a parallel request has renewed
-/// the key, returns the record under its new key.
-async fn reload_open_record(
-    context: &RequestContext,
-    loaded: &LoadedRecord,
-) -> Result<Result<Arc<SessionRecord>, Reason>, RegistryError> {
-    let registry = &context.config().registry;
-    let Some(StoredSession { record, .. }) = registry.load(loaded.key, false).await? else {
-        return Ok(Err(Reason::Unknown));
-    };
-    match record.ended.as_ref().map(|ended| ended.reason) {
-        None => Ok(Ok(record)),
-        Some(Reason::Renewed) => {
-            let open = registry.list(Query::open(Arc::clone(&record.user))).await?;
-            let renewed = open.into_iter().find(|open| open.id == loaded.record.id);
-            Ok(renewed.map(Arc::new).ok_or(Reason::Revoked))
-        }
-        Some(reason) => Ok(Err(reason)),
-    }
 }

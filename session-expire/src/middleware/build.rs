@@ -8,9 +8,11 @@ use super::{SessionExpire, builder::SessionExpireBuilder, reporting_clock::Repor
 #[cfg(feature = "metrics")]
 use crate::registry::metrics::MeasuredRegistry;
 use crate::{
+    compliance::{BuilderFacts, DeclaredStandards},
     config::Config,
     cookies::CookieConfig,
     error::ConfigError,
+    event::{emitter::Emitter, queue::EventQueue},
     migration::Migration,
     policy::{limit::Limit, local_path::local_path, longest::LongestTimeouts},
     registry::{Registry, memory::MemoryRegistry},
@@ -32,6 +34,7 @@ impl SessionExpireBuilder {
     /// - a path is not local.
     /// - a cookie attribute is invalid.
     /// - the policy sets a session limit that the registry does not enforce.
+    /// - a [declared standard](Self::complies_with) is not met.
     ///
     /// ```
     /// use session_expire::{Policy, SessionExpire, error::ConfigError};
@@ -43,7 +46,12 @@ impl SessionExpireBuilder {
         self.policy.validate()?;
         check_path("endpoints_prefix", &self.prefix)?;
         check_path("logout_url", &self.logout_url)?;
+        for (key, url) in self.login_pages.all() {
+            local_path(url).ok_or_else(|| not_local(key, url))?;
+        }
         let cookies = self.cookies.build()?;
+        let standards = DeclaredStandards::new(&self.standards, &self.deviations)?;
+        standards.check(&self.policy, &builder_facts(&cookies, &self.allowed_origins))?;
         check_migration(self.migration.as_ref(), &cookies)?;
         let registry = self.registry.unwrap_or_else(|| Arc::new(MemoryRegistry::new()));
         if self.policy.max_sessions != Limit::Off && !registry.enforces_limits() {
@@ -54,31 +62,52 @@ impl SessionExpireBuilder {
         let clock = self.clock.unwrap_or_else(|| Arc::new(RegistryClock::new(&registry)));
         registry.on_start(clock.now());
         let clock = notify_of_steps_back(clock, &registry);
+        let queue = self.async_observer;
+        let events = Emitter {
+            observer: self.observer,
+            queue: queue.map(|observer| EventQueue::new(observer, self.event_queue_capacity)),
+            logs_users: self.privacy.logs_users,
+        };
+        standards.log_questions();
         Ok(SessionExpire::new(Config {
             longest: LongestTimeouts::new(self.policy.limits()),
             policy: Arc::new(self.policy),
             clock: Arc::new(MonotonicClock::new(clock, registry.is_shared())),
             registry,
             texts: self.texts,
+            cause_texts: self.cause_texts,
             dialog_texts: self.dialog_texts,
             passive_predicate: self.passive_predicate,
             api_predicate: self.api_predicate,
-            observer: self.observer,
+            events,
             identity_key: self.identity_key,
             prefix: self.prefix,
             logout_url: self.logout_url,
             challenge_anonymous: self.challenge_anonymous,
             user_policy: self.user_policy,
+            credential: self.credential,
+            sign_out: self.sign_out,
+            login_pages: self.login_pages,
             proxies: self.proxies,
             privacy: self.privacy,
             allowed_origins: AllowedOrigins::parse(&self.allowed_origins)?,
             cookies,
+            standards,
             login_keeps: self.login_keeps,
             migration: self.migration,
             handler_policies: <_>::default(),
             diagnostics: <_>::default(),
             cancellations: <_>::default(),
         }))
+    }
+}
+
+fn builder_facts<'a>(cookies: &'a CookieConfig, allowed_origins: &'a [String]) -> BuilderFacts<'a> {
+    BuilderFacts {
+        secure: cookies.secure,
+        cookie_names: [cookies.session_name(), cookies.anonymous_name()],
+        same_site: cookies.same_site,
+        allowed_origins,
     }
 }
 
@@ -120,8 +149,12 @@ fn check_path(key: &'static str, path: &str) -> Result<(), ConfigError> {
     let is_plain = !path.contains(['?', '#', '{', '}', '*']) && !path.ends_with('/');
     match local_path(path) {
         Some(_) if is_plain => Ok(()),
-        _ => Err(ConfigError::NotLocalPath { key, value: path.to_owned() }),
+        _ => Err(not_local(key, path)),
     }
+}
+
+fn not_local(key: &'static str, path: &str) -> ConfigError {
+    ConfigError::NotLocalPath { key, value: path.to_owned() }
 }
 
 /// Checks that the names of old cookie and session cookie differ. With one name for both, the new
@@ -147,6 +180,20 @@ fn check_migration(
 mod tests {
     use super::*;
     use crate::policy::Policy;
+
+    #[test]
+    fn login_pages_must_be_local() {
+        for (path, is_valid) in
+            [("/ended?from=here", true), ("//evil.example", false), ("ended", false)]
+        {
+            let expired = SessionExpire::builder(Policy::new()).expired_url(path).build();
+            let refused = SessionExpire::builder(Policy::new()).refused_url(path).build();
+            for built in [expired, refused] {
+                let is_refused = matches!(built, Err(ConfigError::NotLocalPath { .. }));
+                assert_eq!(is_refused, !is_valid, "{path}");
+            }
+        }
+    }
 
     #[test]
     fn prefix_must_be_plain_local_path() {

@@ -1,20 +1,25 @@
 //! Builder of the middleware.
 //!
-//! The module `callbacks` has the options that take a function, and `cookie_options` those for
-//! cookies. `build` validates all options.
+//! The module `callbacks` has the options that take a function, `cookie_options` those for cookies,
+//! and `standards` those for standards. `build` validates all options.
 
-use std::{fmt, sync::Arc};
+use std::{collections::HashMap, fmt, num::NonZeroUsize, sync::Arc};
 
 use super::SessionExpire;
 use crate::{
-    config::{DialogTextsFn, EndedTextFn, RequestPredicate, UserPolicyFn},
+    compliance::{Deviation, Standard},
+    config::{CredentialFn, DialogTextsFn, EndedTextFn, RequestPredicate, UserPolicyFn},
     context::session_data::IDENTITY_KEY,
     cookies::CookieConfig,
-    event::Observer,
+    event::{
+        Observer,
+        queue::{AsyncObserver, DEFAULT_CAPACITY},
+    },
     migration::Migration,
     policy::Policy,
     registry::Registry,
-    request::{client_ip::TrustedProxy, privacy::Privacy},
+    request::{client_ip::TrustedProxy, login_pages::LoginPages, privacy::Privacy},
+    response::sign_out::SignOutConfig,
     time::clock::Clock,
 };
 
@@ -47,11 +52,19 @@ pub struct SessionExpireBuilder {
     pub(super) login_keeps: Option<Vec<Box<str>>>,
     pub(super) migration: Option<Migration>,
     pub(super) texts: Option<EndedTextFn>,
+    pub(super) cause_texts: HashMap<Box<str>, Box<str>>,
     pub(super) dialog_texts: Option<DialogTextsFn>,
     pub(super) passive_predicate: Option<RequestPredicate>,
     pub(super) api_predicate: Option<RequestPredicate>,
     pub(super) observer: Option<Observer>,
+    pub(super) async_observer: Option<AsyncObserver>,
+    pub(super) event_queue_capacity: NonZeroUsize,
     pub(super) user_policy: Option<UserPolicyFn>,
+    pub(super) credential: Option<CredentialFn>,
+    pub(super) sign_out: SignOutConfig,
+    pub(super) login_pages: LoginPages,
+    pub(super) standards: Vec<Standard>,
+    pub(super) deviations: Vec<Deviation>,
 }
 
 impl SessionExpire {
@@ -86,11 +99,19 @@ impl SessionExpire {
             login_keeps: None,
             migration: None,
             texts: None,
+            cause_texts: HashMap::new(),
             dialog_texts: None,
             passive_predicate: None,
             api_predicate: None,
             observer: None,
+            async_observer: None,
+            event_queue_capacity: DEFAULT_CAPACITY,
             user_policy: None,
+            credential: None,
+            sign_out: SignOutConfig::default(),
+            login_pages: LoginPages::default(),
+            standards: vec![],
+            deviations: vec![],
         }
     }
 }

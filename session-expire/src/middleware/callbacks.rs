@@ -2,14 +2,13 @@
 //!
 //! The functions run in requests, so they must not block the thread.
 
-use std::sync::Arc;
+use std::{error::Error, sync::Arc};
 
 use actix_web::HttpRequest;
 
 use super::builder::SessionExpireBuilder;
 use crate::{
     dialog::texts::DialogTexts,
-    event::{Event, Observer},
     messages::notice::{Languages, Notice},
     policy::PolicyPatch,
 };
@@ -44,6 +43,49 @@ impl SessionExpireBuilder {
         self
     }
 
+    /// Sets the function that returns the current credential of a user, such as the stored password
+    /// hash. Default: none.
+    ///
+    /// Each login stores a digest of it, the security stamp, unless the login passes
+    /// [`stamp`](crate::sign_in::SignInOptions::stamp). Each request with an open session compares
+    /// the two. If they differ, the session ends as revoked with the cause `credential_changed`. A
+    /// change of the password by any route thus signs the user out everywhere, except for the
+    /// session that calls [`set_stamp`](crate::SessionHandle::set_stamp).
+    ///
+    /// - `Ok(None)` ends the session: the user is unknown or disabled. For a user without a password,
+    ///   return a constant.
+    /// - `Err` keeps the session. The request is treated as during an outage of the registry: it is
+    ///   anonymous, and a 401 becomes a 503.
+    /// - A session without a stamp ends. The first release with this option signs all users out.
+    ///
+    /// # Cost
+    ///
+    /// The function runs once for each request with an open session, before the handler. If it asks a
+    /// database, cache the credential for some seconds. A session then ends that much later.
+    /// [`require_stamp`](crate::SessionHandle::require_stamp) checks single handlers instead.
+    ///
+    /// ```
+    /// use session_expire::{Policy, SessionExpire};
+    ///
+    /// /// Returns the password hash of an active user.
+    /// async fn password_hash(user: &str) -> Result<Option<String>, std::io::Error> {
+    ///     Ok((user == "alice").then(|| "$argon2id$v=19$…".to_owned()))
+    /// }
+    ///
+    /// let expire = SessionExpire::builder(Policy::new())
+    ///     .stamp(|user| async move { Ok(password_hash(&user).await?) })
+    ///     .build()?;
+    /// # Ok::<(), session_expire::error::ConfigError>(())
+    /// ```
+    pub fn stamp<F, C>(mut self, credential: F) -> Self
+    where
+        F: Fn(String) -> C + Send + Sync + 'static,
+        C: Future<Output = Result<Option<String>, Box<dyn Error + Send + Sync>>> + 'static,
+    {
+        self.credential = Some(Arc::new(move |user| Box::pin(credential(user))));
+        self
+    }
+
     /// Sets the function that returns the text about an ended session, by reason, cause and language
     /// (`Accept-Language`). Default: [`Notice::default_text`], an English sentence per reason.
     ///
@@ -67,6 +109,31 @@ impl SessionExpireBuilder {
         F: Fn(&Notice<'_>) -> String + Send + Sync + 'static,
     {
         self.texts = Some(Arc::new(texts));
+        self
+    }
+
+    /// Sets the text about a session that ended with `cause`, such as `password_changed`. Default:
+    /// [`Notice::default_text`], which has texts for some causes.
+    ///
+    /// [`Notice::default_text`] returns this text. For several languages, set
+    /// [`ended_texts`](Self::ended_texts), which takes precedence and receives the cause. A policy's
+    /// [`message`](crate::Policy::message) takes precedence over both. If the text is empty, no
+    /// message is shown.
+    ///
+    /// ```
+    /// use session_expire::{Policy, SessionExpire, error::RegistryError};
+    ///
+    /// let expire = SessionExpire::builder(Policy::new())
+    ///     .cause_text("account_closed", "Your account was closed. Write to us to open it again.")
+    ///     .build()?;
+    ///
+    /// async fn close_account(expire: &SessionExpire, user: &str) -> Result<usize, RegistryError> {
+    ///     expire.sessions().with_cause("account_closed").end_all(user).await
+    /// }
+    /// # Ok::<(), session_expire::error::ConfigError>(())
+    /// ```
+    pub fn cause_text(mut self, cause: impl Into<Box<str>>, text: impl Into<Box<str>>) -> Self {
+        self.cause_texts.insert(cause.into(), text.into());
         self
     }
 
@@ -134,33 +201,6 @@ impl SessionExpireBuilder {
         F: Fn(&HttpRequest) -> bool + Send + Sync + 'static,
     {
         self.api_predicate = Some(Arc::new(is_api));
-        self
-    }
-
-    /// Sets a function that receives every [`Event`]. Default: none. Events also go to `tracing`.
-    ///
-    /// It runs on the thread of the request, which it must not block.
-    ///
-    /// ```
-    /// use std::sync::atomic::{AtomicU64, Ordering};
-    /// use session_expire::{Event, Policy, Reason, SessionExpire};
-    ///
-    /// static EVICTED: AtomicU64 = AtomicU64::new(0);
-    ///
-    /// let expire = SessionExpire::builder(Policy::new().max_sessions(1))
-    ///     .observer(|event| {
-    ///         if let Event::Ended { reason: Reason::Evicted, .. } = event {
-    ///             EVICTED.fetch_add(1, Ordering::Relaxed);
-    ///         }
-    ///     })
-    ///     .build()?;
-    /// # Ok::<(), session_expire::error::ConfigError>(())
-    /// ```
-    pub fn observer<F>(mut self, observer: F) -> Self
-    where
-        F: Fn(&Event<'_>) + Send + Sync + 'static,
-    {
-        self.observer = Some(Arc::new(observer) as Observer);
         self
     }
 }

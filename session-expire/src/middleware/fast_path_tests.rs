@@ -60,6 +60,7 @@ use crate::{
         login::{LoginOutcome, NewLogin, Reservation, ReserveOutcome},
         reason::Reason,
         record::{SessionRecord, SessionRef},
+        ticket::LoginTicket,
         update::{SessionUpdate, UpdateOutcome},
     },
     settle::{is_settled, respond::render_problem, settle},
@@ -89,6 +90,8 @@ impl Registry for CountingRegistry {
         load(key: RecordKey, count_open: bool) -> Option<StoredSession>;
         reserve(reservation: Reservation) -> ReserveOutcome;
         commit(login: NewLogin) -> LoginOutcome;
+        issue_ticket(ticket: LoginTicket) -> ();
+        count_failed_confirmation(session: SessionRef, ended: Ended) -> Option<SessionRecord>;
         cancel(key: RecordKey, ended: Ended) -> ();
         update(session: SessionRef, update: SessionUpdate) -> UpdateOutcome;
         rotate(rotation: KeyRotation) -> RotationOutcome;
@@ -168,6 +171,7 @@ enum HandlerStep {
     QueryStatus,
     SignOut,
     Reserve,
+    IssueTicket,
     Wait(u64),
     SetClockBack(u64),
     EndElsewhere,
@@ -221,6 +225,7 @@ fn steps() -> impl Strategy<Value = Vec<HandlerStep>> {
         QueryStatus,
         SignOut,
         Reserve,
+        IssueTicket,
         EndElsewhere,
         EndDuringRequest,
     ]);
@@ -467,7 +472,14 @@ impl TestApp {
                 session.purge();
             }
             HandlerStep::Reserve => {
-                drop(context().reserve_login("alice".to_owned(), PolicyPatch::new(), req).await);
+                drop(
+                    context()
+                        .reserve_login("alice".to_owned(), &PolicyPatch::new().into(), req)
+                        .await,
+                );
+            }
+            HandlerStep::IssueTicket => {
+                drop(context().issue_ticket("bob", PolicyPatch::new().into()).await);
             }
             HandlerStep::Wait(seconds) => {
                 self.clock.advance(std::time::Duration::from_secs(seconds));
@@ -483,7 +495,10 @@ impl TestApp {
                     self.end(loaded.record.session_ref()).await;
                 }
             }
-            HandlerStep::EndDuringRequest => context().end_during_request(Reason::Revoked),
+            HandlerStep::EndDuringRequest => {
+                let ended = Ended::new(Reason::Revoked, Timestamp::from_millis(0));
+                context().end_during_request(ended);
+            }
         }
     }
 }
@@ -552,7 +567,7 @@ impl FastPath {
 /// Returns the fast path of a request, if any. Checks that full settling has the same result.
 async fn fast_path(scenario: &Scenario) -> Option<FastPath> {
     let app = TestApp::new(scenario).await;
-    let mounted = Rc::new(MountedApp::new(Arc::clone(app.expire.config())));
+    let mounted = Rc::new(MountedApp::new(Arc::clone(app.expire.config())).unwrap());
     let req = app.request(scenario, &mounted);
     let session = AppSession::from_request(&req, IDENTITY_KEY);
     let is_anonymous = app.cookies(scenario).is_empty() && req.method().is_safe();
@@ -562,8 +577,12 @@ async fn fast_path(scenario: &Scenario) -> Option<FastPath> {
     }
     for layer in &scenario.layers {
         let (patch, context) = (layer.patch(), RequestContext::get(&req).unwrap());
-        let _ = context.add_layer(&patch, |below| MergedPolicy::new(&patch, below), &req);
-        context.refuse_without_login();
+        let _ = context.add_layer(
+            &patch,
+            |below| MergedPolicy::new(&patch, below, context.config()),
+            &req,
+        );
+        context.refuses(&req);
     }
     for step in &scenario.steps {
         app.step(*step, &req).await;

@@ -8,15 +8,20 @@ mod build;
 pub(crate) mod builder;
 pub(crate) mod callbacks;
 pub(crate) mod cookie_options;
+mod exempt_policy;
 #[cfg(test)]
 #[cfg(not(shuttle))]
 mod fast_path_tests;
 pub(crate) mod inner_service;
+mod login_pages;
+mod observers;
 pub(crate) mod policy_layer;
 mod privacy;
 mod reporting_clock;
 pub(crate) mod response_future;
 pub(crate) mod service;
+mod sign_out;
+mod standards;
 #[cfg(feature = "testing")]
 mod testing;
 
@@ -78,7 +83,7 @@ impl SessionExpire {
     /// ```
     #[must_use]
     pub fn sessions(&self) -> Sessions {
-        self.config.sessions()
+        self.config.sessions(None)
     }
 
     pub(crate) fn config(&self) -> &Arc<Config> {
@@ -100,7 +105,9 @@ impl<S: InnerService> Transform<S, ServiceRequest> for SessionExpire {
     type Future = Ready<Result<Self::Transform, ()>>;
 
     fn new_transform(&self, service: S) -> Self::Future {
-        let mounted = Rc::new(MountedApp::new(Arc::clone(&self.config)));
+        let Some(mounted) = MountedApp::new(Arc::clone(&self.config)).map(Rc::new) else {
+            return std::future::ready(Err(()));
+        };
         let mut extensions = Extensions::new();
         extensions.insert(Rc::clone(&mounted));
         let identity = IdentityMiddleware::builder().id_key(self.config.identity_key).build();

@@ -28,9 +28,10 @@ use pin_project_lite::pin_project;
 
 use super::inner_service::{InnerService, MiddlewareResult};
 use crate::{
+    config::Config,
     context::{
         RequestContext,
-        mounted::{HandlerPatch, register_patch},
+        mounted::{HandlerPatch, Layer, register_layer},
         policy_stack::MergedPolicy,
     },
     error::SetupError,
@@ -60,37 +61,45 @@ impl<S: InnerService> Transform<S, ServiceRequest> for PolicyPatch {
     type Future = Ready<Result<Self::Transform, ()>>;
 
     fn new_transform(&self, service: S) -> Self::Future {
-        if let Err(error) = self.validate() {
-            tracing::error!(event = "sys_invalid_policy", %error, "invalid policy of a layer");
-            return ready(Err(()));
-        }
-        register_patch(self);
-        ready(Ok(PolicyService { patch: self.clone(), last: RefCell::default(), inner: service }))
+        ready(PolicyService::mount(Layer { patch: self.clone(), is_exempt: false }, service))
     }
 }
 
 /// Service of a mounted [`PolicyPatch`].
 #[derive(Debug)]
 pub struct PolicyService<S> {
-    patch: PolicyPatch,
+    layer: Layer,
     /// Last outer policy with the merged result. Most requests have the same outer policy.
     last: RefCell<Option<(Arc<Policy>, MergedPolicy)>>,
     inner: S,
 }
 
 impl<S> PolicyService<S> {
+    /// Registers a layer. Fails, and logs an error, if its patch is invalid.
+    pub(super) fn mount(layer: Layer, inner: S) -> Result<Self, ()> {
+        if let Err(error) = layer.patch.validate() {
+            tracing::error!(event = "sys_invalid_policy", %error, "invalid policy of a layer");
+            return Err(());
+        }
+        register_layer(&layer);
+        Ok(Self { layer, last: RefCell::default(), inner })
+    }
+
     fn add_layer(&self, req: &HttpRequest) -> Result<Rc<RequestContext>, SetupError> {
         let context = RequestContext::get(req)?;
-        context.add_layer(&self.patch, |below| self.merge(below), req)?;
+        context.add_layer(&self.layer.patch, |below| self.merge(below, context.config()), req)?;
         Ok(context)
     }
 
-    fn merge(&self, below: &Arc<Policy>) -> MergedPolicy {
+    fn merge(&self, below: &Arc<Policy>, config: &Config) -> MergedPolicy {
         match &*self.last.borrow() {
             Some((known, merged)) if Arc::ptr_eq(known, below) => return merged.clone(),
             _ => {}
         }
-        let merged = MergedPolicy::new(&self.patch, below);
+        let merged = match self.layer.is_exempt {
+            true => MergedPolicy::exempt(&self.layer.patch, below),
+            false => MergedPolicy::new(&self.layer.patch, below, config),
+        };
         self.last.replace(Some((Arc::clone(below), merged.clone())));
         merged
     }
@@ -105,7 +114,7 @@ impl<S: InnerService> Service<ServiceRequest> for PolicyService<S> {
 
     fn call(&self, req: ServiceRequest) -> Self::Future {
         let response = match self.add_layer(req.request()) {
-            Ok(context) if context.refuse_without_login() => HttpResponse::Unauthorized().finish(),
+            Ok(context) if context.refuses(req.request()) => HttpResponse::Unauthorized().finish(),
             Ok(_) => return PolicyResponseFuture::Inner { inner: self.inner.call(req) },
             Err(error) => HttpResponse::from_error(error),
         };
@@ -169,8 +178,8 @@ impl<P: HandlerPolicy> FromRequest for PolicyExtractor<P> {
 fn add_handler_layer(handler: HandlerPatch, req: &HttpRequest) -> Result<(), Error> {
     let context = RequestContext::get(req)?;
     context.add_handler(handler, req)?;
-    match context.refuse_without_login() {
-        true => Err(InternalError::new("login required", StatusCode::UNAUTHORIZED).into()),
+    match context.refuses(req) {
+        true => Err(InternalError::new("refused by the policy", StatusCode::UNAUTHORIZED).into()),
         false => Ok(()),
     }
 }

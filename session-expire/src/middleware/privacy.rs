@@ -20,7 +20,8 @@ impl SessionExpireBuilder {
         self
     }
 
-    /// Sets whether the log events of this crate name the user. Default: `true`.
+    /// Sets whether the log events of this crate name the user, the actor of an impersonation, and
+    /// address and device of the request. Default: `true`.
     ///
     /// If `false`, they identify a session only by its public id. The observer's events always name
     /// the user.
@@ -40,7 +41,7 @@ impl SessionExpireBuilder {
     /// The option applies to new logins. Data of an adopted session is stored as it is if it would
     /// be too large. Encrypted sessions stay readable after it is switched off.
     /// [`Registry::export`](crate::registry::Registry::export) returns encrypted values as they are
-    /// stored.
+    /// stored. Messages of [`notify_others`](crate::Sessions::notify_others) are not encrypted.
     ///
     /// # Performance
     ///

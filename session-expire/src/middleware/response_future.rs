@@ -150,7 +150,7 @@ mod tests {
 
     fn context(req: &HttpRequest) -> Rc<RequestContext> {
         let expire = SessionExpire::builder(Policy::new()).build().unwrap();
-        let mounted = Rc::new(MountedApp::new(Arc::clone(expire.config())));
+        let mounted = Rc::new(MountedApp::new(Arc::clone(expire.config())).unwrap());
         let session = AppSession::from_request(req, mounted.config.identity_key);
         let cookies = RequestCookies::default();
         RequestContext::start(mounted, session, cookies, LoadedSession::Anonymous, req)

@@ -22,6 +22,7 @@ use crate::{
         adoption::{adopt, may_adopt},
         load::LoadedSession,
         mounted::MountedApp,
+        security_stamp::check_stamp,
         session_data::AppSession,
     },
     cookies::RequestCookies,
@@ -86,7 +87,10 @@ impl<S: InnerService> SessionExpireService<S> {
         match load.try_ready() {
             Ok(outcome) => {
                 let loaded = LoadedSession::new(config, key, outcome);
-                self.start(session, cookies, loaded, req)
+                match config.checks_stamps() {
+                    true => self.check_later(session, cookies, loaded, req),
+                    false => self.start(session, cookies, loaded, req),
+                }
             }
             // The future borrows from `self`. It cannot outlive this call, so load again.
             Err(_) => self.load_later(session, cookies, key, req),
@@ -102,7 +106,7 @@ impl<S: InnerService> SessionExpireService<S> {
     ) -> ResponseFuture<S> {
         let mounted = Rc::clone(&self.mounted);
         let context = RequestContext::start(mounted, session, cookies, loaded, req.request());
-        if context.refuse_without_login() {
+        if context.refuses(req.request()) {
             return ResponseFuture::challenge(context, req);
         }
         check_slow_body(&context, &mut req);
@@ -120,6 +124,7 @@ impl<S: InnerService> SessionExpireService<S> {
         ResponseFuture::Waiting {
             work: Box::pin(async move {
                 let loaded = adopt(&service.mounted.config, req.request()).await;
+                let loaded = check_stamp(&service.mounted.config, loaded, req.request()).await;
                 cookies.is_adopted = loaded.record().is_some();
                 service.start(session, cookies, loaded, req).await
             }),
@@ -140,6 +145,24 @@ impl<S: InnerService> SessionExpireService<S> {
                 let mounted = &service.mounted;
                 let load = LoadedSession::load(&mounted.config, key, mounted.counts_sessions());
                 let loaded = LoadedSession::new(&mounted.config, key, load.await);
+                let loaded = check_stamp(&mounted.config, loaded, req.request()).await;
+                service.start(session, cookies, loaded, req).await
+            }),
+        }
+    }
+
+    /// Checks the security stamp of a loaded session, then calls [`start`](Self::start).
+    fn check_later(
+        &self,
+        session: AppSession,
+        cookies: RequestCookies,
+        loaded: LoadedSession,
+        req: ServiceRequest,
+    ) -> ResponseFuture<S> {
+        let service = self.clone();
+        ResponseFuture::Waiting {
+            work: Box::pin(async move {
+                let loaded = check_stamp(&service.mounted.config, loaded, req.request()).await;
                 service.start(session, cookies, loaded, req).await
             }),
         }

@@ -7,10 +7,10 @@ use crate::{
     error::RegistryError,
     event::Event,
     extract::sign_in::SignInError,
-    policy::PolicyPatch,
     session::{
         limit::SessionLimit,
         login::{LoginOutcome, NewLogin},
+        sign_in_options::SignInOptions,
     },
 };
 
@@ -58,17 +58,18 @@ impl SessionExpire {
         let config = self.config();
         let login = self.new_login(user).await?;
         let key = login.key;
+        let earlier = config.earlier_logins(&login.user).await;
         match config.registry.commit(login).await? {
             LoginOutcome::Committed { record, ended } => {
-                config.emit_ended(&ended);
-                config.emit(&Event::LoggedIn { user: &record.user, id: record.id });
+                config.emit_ended(&ended, None);
+                config.emit(&Event::from_login(&record, earlier.as_deref()));
                 Ok(config.cookies.session_cookie(&key, None))
             }
             LoginOutcome::Refused { active } => {
-                config.emit(&Event::LoginRefused { user });
+                config.emit(&Event::login_refused(user));
                 Err(SignInError::Refused { active })
             }
-            LoginOutcome::AdoptionClosed | LoginOutcome::Voided => {
+            LoginOutcome::AdoptionClosed | LoginOutcome::Voided | LoginOutcome::TicketInvalid => {
                 Err(RegistryError::new("sign in a user", UnexpectedOutcome).into())
             }
         }
@@ -76,7 +77,7 @@ impl SessionExpire {
 
     async fn new_login(&self, user: &str) -> Result<NewLogin, RegistryError> {
         let config = self.config();
-        let mut login = config.new_login(user, PolicyPatch::new(), &config.policy).await?;
+        let mut login = config.new_login(user, &SignInOptions::new(), &config.policy).await?;
         login.limit = login.limit.or_higher(SessionLimit::from(&*config.policy));
         Ok(login)
     }

@@ -8,7 +8,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 use super::cookie::DecodedCookie;
-use crate::session::key::{LETTERS, RecordKey};
+use crate::session::key::{RecordKey, encode_base62};
 
 const LABEL: &[u8] = b"session-expire: record key of an adopted session";
 
@@ -51,19 +51,6 @@ fn hmac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
         mac.update(part);
     }
     mac.finalize().into_bytes().into()
-}
-
-/// Encodes each half of a digest as 11 letters and digits. All 22 have 130.9 bits, as many as a
-/// random key.
-///
-/// 62^11 is 2^65.5, so 128 bits modulo 62^11 are uniform except for one part in 2^62. Each byte
-/// modulo 62 would leave 125 bits of min-entropy, less than the 128 bits of ASVS 5.0 7.2.3.
-fn encode_base62(digest: [u8; 32]) -> String {
-    let (halves, _) = digest.as_chunks::<16>();
-    let numbers = halves.iter().map(|half| u128::from_be_bytes(*half));
-    let digits =
-        numbers.flat_map(|number| (0..11).map(move |index| number / 62_u128.pow(index) % 62));
-    digits.map(|digit| char::from(LETTERS[usize::try_from(digit).unwrap_or(0)])).collect()
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! A login policy ("keep me signed in") changes the timeouts of the application. It does not
 //! change pages that are stricter than the application.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use super::{
     Policy, PolicyPatch,
@@ -44,10 +44,12 @@ impl<T: Clone> MergeOption<Option<T>> for Option<T> {
 macro_rules! merge_options {
     ($($(#[doc = $doc:literal])+ $name:ident($argument:ty): $type:ty $(= $default:expr)?;)+) => {
         impl PolicyPatch {
-            /// Returns `below` with the options that this patch sets.
+            /// Returns `below` with the options that this patch sets. For `fresh`, the stricter
+            /// value applies.
             #[must_use]
             pub fn over(&self, below: &Policy) -> Policy {
-                Policy { $($name: self.$name.over(&below.$name),)+ }
+                let merged = Policy { $($name: self.$name.over(&below.$name),)+ };
+                Policy { fresh: merged.fresh.stricter(below.fresh), ..merged }
             }
 
             /// Returns `below` with the options that this patch sets. If the warning time of one
@@ -64,7 +66,11 @@ macro_rules! merge_options {
             #[must_use]
             pub fn over_patch(&self, below: &Self) -> Self {
                 let merged = Self { $($name: self.$name.over(&below.$name),)+ };
-                Self { warn: self.warn_on_top_of(below), ..merged }
+                Self {
+                    warn: self.warn_on_top_of(below),
+                    fresh: self.fresh_on_top_of(below),
+                    ..merged
+                }
             }
         }
 
@@ -80,6 +86,11 @@ macro_rules! merge_options {
 policy_options!(merge_options);
 
 impl PolicyPatch {
+    fn fresh_on_top_of(&self, below: &Self) -> Option<Limit<Duration>> {
+        let both = self.fresh.into_iter().chain(below.fresh);
+        both.reduce(Limit::stricter)
+    }
+
     fn warn_on_top_of(&self, below: &Self) -> Option<Limit<Duration>> {
         let (warn, idle, absolute) = match self.warn {
             None => (below.warn, self.idle, self.absolute),
@@ -120,12 +131,12 @@ impl SessionPatches<'_> {
         app: &Policy,
         layers: Option<&PolicyPatch>,
         layered: &Policy,
-    ) -> Option<Arc<Policy>> {
+    ) -> Option<Policy> {
         let none = PolicyPatch::new();
         let login = self.login.map(|login| with_login(app, login, layers.unwrap_or(&none)));
         match self.user {
-            Some(user) => Some(Arc::new(user.over(login.as_ref().unwrap_or(layered)))),
-            None => login.map(Arc::new),
+            Some(user) => Some(user.over(login.as_ref().unwrap_or(layered))),
+            None => login,
         }
     }
 
@@ -228,6 +239,33 @@ mod tests {
             assert_eq!(merged.require_login, expected, "{inner:?} {outer:?}");
             let policy = merged.over(&Policy::new());
             assert_eq!(policy.require_login, expected.unwrap_or(false), "{inner:?} {outer:?}");
+        }
+    }
+
+    #[test]
+    fn strictest_fresh_applies() {
+        let at = |limit| Some(Limit::At(minutes(limit)));
+        for (inner, outer, expected) in [
+            (None, None, None),
+            (at(5), None, at(5)),
+            (None, at(5), at(5)),
+            (at(5), at(10), at(5)),
+            (at(10), at(5), at(5)),
+            (Some(Limit::Off), at(5), at(5)),
+            (at(5), Some(Limit::Off), at(5)),
+        ] {
+            let patch = |fresh| PolicyPatch { fresh, ..PolicyPatch::new() };
+            let (inner, outer) = (patch(inner), patch(outer));
+            assert_eq!(inner.over_patch(&outer).fresh, expected, "{inner:?} {outer:?}");
+            let expected = expected.unwrap_or(Limit::Off);
+            for policy in [
+                inner.over(&outer.over(&Policy::new())),
+                inner.over_patch(&outer).over(&Policy::new()),
+                SessionPatches { login: Some(&outer), user: Some(&inner) }.at_login(&Policy::new()),
+                with_login(&Policy::new(), &outer, &inner),
+            ] {
+                assert_eq!(policy.fresh, expected, "{inner:?} {outer:?}");
+            }
         }
     }
 

@@ -125,9 +125,9 @@ impl Policy {
     ///
     /// # Errors
     ///
-    /// - [`ConfigError::Zero`] if a timeout is zero.
+    /// - [`ConfigError::Zero`] if a timeout or `fresh` is zero.
     /// - [`ConfigError::WarnTooEarly`] if `warn` is not shorter than a timeout.
-    /// - [`ConfigError::NotLocalPath`] if `login_url` is not a local path.
+    /// - [`ConfigError::NotLocalPath`] if `login_url` or `confirm_url` is not a local path.
     ///
     /// ```
     /// use session_expire::{Policy, error::ConfigError, seconds};
@@ -137,7 +137,7 @@ impl Policy {
     /// assert!(matches!(policy.validate(), Err(ConfigError::Zero { key: "idle", .. })));
     /// ```
     pub fn validate(&self) -> Result<(), ConfigError> {
-        check_options(Some(self.idle), Some(self.absolute), self.warn, Some(&self.login_url))
+        check_options(&PolicyPatch::from(self))
     }
 }
 

@@ -17,6 +17,11 @@ macro_rules! policy_options {
             /// activity; `Limit::Off` for none. Default: `12h` (ASVS 5.0 7.3.2; NIST SP 800-63B-4:
             /// at most 24 h at AAL2).
             absolute(impl Into<Limit<Duration>>): Limit<Duration> = Limit::At(hours(12));
+            /// Reason why the absolute timeout is essential, so that users cannot extend it (WCAG
+            /// 2.2.1). It has an effect only if the application
+            /// [declares](crate::SessionExpireBuilder::complies_with) WCAG. An empty reason removes
+            /// an inherited one. Default: none.
+            absolute_is_essential(impl Into<Arc<str>>): Arc<str>;
             /// Time before the end at which the user is warned; `Limit::Off` for no warning. WCAG
             /// 2.2.1 requires at least 20 seconds. Default: two minutes, or half of the shortest
             /// timeout if that is two minutes or less.
@@ -47,6 +52,19 @@ macro_rules! policy_options {
             /// cookies and are challenged, too: wrap the CORS middleware outside of
             /// `SessionExpire`.
             require_login(bool): bool = false;
+            /// Time after the last authentication during which requests are accepted;
+            /// `Limit::Off` for any time. Afterwards the session stays active, but the request is
+            /// sent to `confirm_url`, where the user authenticates again (ASVS 5.0 7.5.1 and
+            /// 7.5.3). Activity does not extend this time. Default: `never`.
+            ///
+            /// Of all layers, the strictest value applies. In the application's policy, it applies
+            /// to all paths except `login_url`, `confirm_url` and the
+            /// [endpoints](crate::SessionExpire::endpoints).
+            fresh(impl Into<Limit<Duration>>): Limit<Duration> = Limit::Off;
+            /// Local path of the page on which a signed-in user authenticates again, checked when
+            /// the middleware is built. Its handler calls
+            /// [`SessionHandle::confirm`](crate::SessionHandle::confirm). Default: `/confirm`.
+            confirm_url(impl Into<Arc<str>>): Arc<str> = Arc::from("/confirm");
         }
     };
 }

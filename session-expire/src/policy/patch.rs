@@ -82,6 +82,6 @@ impl PolicyPatch {
     /// assert!(PolicyPatch::new().warn(hours(1)).validate().is_ok());
     /// ```
     pub fn validate(&self) -> Result<(), ConfigError> {
-        check_options(self.idle, self.absolute, self.warn, self.login_url.as_ref())
+        check_options(self)
     }
 }

@@ -246,6 +246,8 @@ mod tests {
             message = "Bye."
             login_url = "/sign-in"
             require_login = true
+            fresh = "10m"
+            confirm_url = "/sudo"
             "#,
         )
         .unwrap();
@@ -258,7 +260,9 @@ mod tests {
             .passive(true)
             .message("Bye.")
             .login_url("/sign-in")
-            .require_login(true);
+            .require_login(true)
+            .fresh(minutes(10))
+            .confirm_url("/sudo");
         assert_eq!(policy, expected);
         let json = serde_json::to_string(&policy).unwrap();
         assert_eq!(serde_json::from_str::<Policy>(&json).unwrap(), expected, "{json}");

@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     error::ConfigError,
-    policy::{limit::Limit, local_path::local_path},
+    policy::{PolicyPatch, limit::Limit, local_path::local_path},
     time::format_duration,
 };
 
@@ -15,32 +15,49 @@ pub(super) fn capped_warning(wanted: Duration, shortest: Duration) -> Duration {
     if wanted < shortest { wanted } else { shortest / 2 }
 }
 
-/// Validates options. `None` is an option that is not set.
-pub(super) fn check_options(
-    idle: Option<Limit<Duration>>,
-    absolute: Option<Limit<Duration>>,
-    warn: Option<Limit<Duration>>,
-    login_url: Option<&Arc<str>>,
-) -> Result<(), ConfigError> {
-    for (key, limit) in [("idle", idle), ("absolute", absolute)] {
-        let Some(Limit::At(limit)) = limit else { continue };
-        if limit < Duration::from_millis(1) {
-            return Err(ConfigError::Zero { key });
-        }
-        match warn {
-            Some(Limit::At(warn)) if warn >= limit => {
-                return Err(ConfigError::WarnTooEarly {
-                    warn: format_duration(warn),
-                    limit_key: key,
-                    limit: format_duration(limit),
-                });
-            }
-            _ => {}
-        }
+/// Validates the options that `patch` sets.
+pub(super) fn check_options(patch: &PolicyPatch) -> Result<(), ConfigError> {
+    let limits = [("idle", patch.idle), ("absolute", patch.absolute)];
+    for (key, limit) in limits.into_iter().chain([("fresh", patch.fresh)]) {
+        check_not_zero(key, limit)?;
     }
-    match login_url {
+    for (key, limit) in limits {
+        check_warning(patch.warn, key, limit)?;
+    }
+    check_local_path("login_url", patch.login_url.as_ref())?;
+    check_local_path("confirm_url", patch.confirm_url.as_ref())
+}
+
+fn check_not_zero(key: &'static str, limit: Option<Limit<Duration>>) -> Result<(), ConfigError> {
+    match limit {
+        Some(Limit::At(limit)) if limit < Duration::from_millis(1) => {
+            Err(ConfigError::Zero { key })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_warning(
+    warn: Option<Limit<Duration>>,
+    limit_key: &'static str,
+    limit: Option<Limit<Duration>>,
+) -> Result<(), ConfigError> {
+    match (warn, limit) {
+        (Some(Limit::At(warn)), Some(Limit::At(limit))) if warn >= limit => {
+            Err(ConfigError::WarnTooEarly {
+                warn: format_duration(warn),
+                limit_key,
+                limit: format_duration(limit),
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_local_path(key: &'static str, url: Option<&Arc<str>>) -> Result<(), ConfigError> {
+    match url {
         Some(url) if local_path(url).is_none() => {
-            Err(ConfigError::NotLocalPath { key: "login_url", value: url.to_string() })
+            Err(ConfigError::NotLocalPath { key, value: url.to_string() })
         }
         _ => Ok(()),
     }

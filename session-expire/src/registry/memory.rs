@@ -25,6 +25,7 @@ use crate::{
         limit::SessionLimit,
         login::{LoginOutcome, NewLogin, Reservation, ReserveOutcome},
         record::{SessionRecord, SessionRef},
+        ticket::LoginTicket,
         update::{SessionUpdate, UpdateOutcome},
     },
     time::Timestamp,
@@ -110,6 +111,7 @@ impl MemoryRegistry {
             LoginDecision::Refuse { active } => LoginOutcome::Refused { active },
             LoginDecision::AdoptionClosed => LoginOutcome::AdoptionClosed,
             LoginDecision::Voided => LoginOutcome::Voided,
+            LoginDecision::TicketInvalid => LoginOutcome::TicketInvalid,
         }
     }
 
@@ -145,7 +147,7 @@ impl Registry for MemoryRegistry {
         let mut shard = self.0.shard(reservation.key.partition_key());
         ready(match shard.decide_reserve(&reservation) {
             ReserveDecision::Reserve(writes) => {
-                shard.apply(writes);
+                shard.apply(*writes);
                 ReserveOutcome::Reserved { generation: shard.generation() }
             }
             ReserveDecision::Refuse { active } => ReserveOutcome::Refused { active },
@@ -154,6 +156,22 @@ impl Registry for MemoryRegistry {
 
     fn commit(&self, login: NewLogin) -> RegistryFuture<'_, LoginOutcome> {
         ready(self.apply_login(login))
+    }
+
+    fn issue_ticket(&self, ticket: LoginTicket) -> RegistryFuture<'_, ()> {
+        self.0.shard(ticket.key.partition_key()).add_ticket(ticket);
+        ready(())
+    }
+
+    fn count_failed_confirmation(
+        &self,
+        session: SessionRef,
+        ended: Ended,
+    ) -> RegistryFuture<'_, Option<SessionRecord>> {
+        let mut shard = self.0.shard_of_user(&session.user);
+        let (record, writes) = shard.decide_failed_confirmation(&session, ended);
+        self.apply(&mut shard, writes);
+        ready(record)
     }
 
     fn cancel(&self, key: RecordKey, ended: Ended) -> RegistryFuture<'_, ()> {

@@ -17,6 +17,7 @@ use crate::{
         limit::SessionLimit,
         login::{LoginOutcome, NewLogin, Reservation, ReserveOutcome},
         record::{SessionRecord, SessionRef},
+        ticket::LoginTicket,
         update::{SessionUpdate, UpdateOutcome},
     },
     time::Timestamp,
@@ -64,6 +65,18 @@ impl Registry for MeasuredRegistry {
 
     fn commit(&self, login: NewLogin) -> RegistryFuture<'_, LoginOutcome> {
         measure("commit", || self.0.commit(login))
+    }
+
+    fn issue_ticket(&self, ticket: LoginTicket) -> RegistryFuture<'_, ()> {
+        measure("issue_ticket", || self.0.issue_ticket(ticket))
+    }
+
+    fn count_failed_confirmation(
+        &self,
+        session: SessionRef,
+        ended: Ended,
+    ) -> RegistryFuture<'_, Option<SessionRecord>> {
+        measure("count_failed_confirmation", || self.0.count_failed_confirmation(session, ended))
     }
 
     fn cancel(&self, key: RecordKey, ended: Ended) -> RegistryFuture<'_, ()> {
@@ -133,8 +146,9 @@ mod tests {
     use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 
     use super::*;
-    use crate::session::{key::PublicId, reason::Reason};
-    use crate::{event::Event, policy::Policy, registry::memory::MemoryRegistry};
+    use crate::event::{Event, EventSession};
+    use crate::session::{client::Client, key::PublicId, reason::Reason};
+    use crate::{policy::Policy, registry::memory::MemoryRegistry};
 
     #[test]
     fn operations_and_events_are_recorded_under_fixed_names() {
@@ -143,7 +157,9 @@ mod tests {
         metrics::with_local_recorder(&recorder, || {
             let login = NewLogin::new("alice", Timestamp::from_millis(0), &Policy::new());
             assert!(matches!(registry.commit(login).try_ready(), Ok(Ok(_))));
-            Event::Ended { user: "alice", id: PublicId::random(), reason: Reason::Idle }.count();
+            let client = Client::default();
+            let session = EventSession::new("alice", PublicId::random(), &client);
+            Event::ended(session, Reason::Idle).count();
         });
         let metrics = recorder.snapshotter().snapshot().into_vec().into_iter();
         let mut metrics: Vec<_> = metrics

@@ -52,6 +52,8 @@ pub use crate::session::{
     login::{LoginOutcome, NewLogin, Reservation, ReserveOutcome},
     record::{SessionRecord, SessionRef},
     signing_key::SigningKey,
+    stamp::Stamp,
+    ticket::{LoginTicket, Takeover},
     update::{SessionUpdate, UpdateOutcome},
 };
 use crate::time::Timestamp;
@@ -126,7 +128,29 @@ pub trait Registry: Send + Sync + 'static {
     /// the limit evicts, and releases the reservation. A login with an active reservation is not
     /// refused. If the key has a record, the login was committed before: `commit` returns that
     /// record and changes nothing.
+    ///
+    /// A login with a [`takeover`](NewLogin::takeover) spends its ticket, ends the session of the
+    /// takeover and takes its slot. If the login is refused, the ticket is not spent.
+    ///
+    /// An [uncounted](NewLogin::uncounted) login takes no slot and evicts no session. It is refused
+    /// if the user has [`SessionLimit::MAX_UNCOUNTED`] active uncounted sessions. If that many are
+    /// open, it ends the expired ones.
     fn commit(&self, login: NewLogin) -> RegistryFuture<'_, LoginOutcome>;
+
+    /// Stores a ticket for a login of its user until it expires or is spent.
+    ///
+    /// A user has at most [`LoginTicket::MAX_PER_USER`] tickets; the first to expire is deleted. A
+    /// commit with a [`takeover`](NewLogin::takeover) spends a ticket. Ending all sessions of the
+    /// user, or of all users, deletes the tickets, and so does [`erase`](Self::erase).
+    fn issue_ticket(&self, ticket: LoginTicket) -> RegistryFuture<'_, ()>;
+
+    /// Counts a failed re-authentication as [`SessionRecord::count_failed_confirmation`] does, and
+    /// returns the record afterwards; `None` if the session is not open.
+    fn count_failed_confirmation(
+        &self,
+        session: SessionRef,
+        ended: Ended,
+    ) -> RegistryFuture<'_, Option<SessionRecord>>;
 
     /// Cancels a login: releases its reservation, and ends its record if the login was committed.
     fn cancel(&self, key: RecordKey, ended: Ended) -> RegistryFuture<'_, ()>;

@@ -5,6 +5,7 @@
 pub(crate) mod client_ip;
 pub(crate) mod header_names;
 pub(crate) mod kind;
+pub(crate) mod login_pages;
 pub(crate) mod origin;
 pub(crate) mod privacy;
 pub(crate) mod return_path;

@@ -2,9 +2,9 @@
 //!
 //! The builder sets it. The default records the whole address and the device, and logs user ids.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
-use crate::session::client::Client;
+use crate::session::{client::Client, seen_before::network};
 
 /// Part of a client's address that is recorded.
 ///
@@ -55,15 +55,10 @@ impl Privacy {
     }
 
     fn reduce_address(self, address: IpAddr) -> Option<IpAddr> {
-        match (self.address, address) {
-            (RecordedAddress::Whole, address) => Some(address),
-            (RecordedAddress::Network, IpAddr::V4(address)) => {
-                Some(Ipv4Addr::from_bits(address.to_bits() & u32::MAX << 8).into())
-            }
-            (RecordedAddress::Network, IpAddr::V6(address)) => {
-                Some(Ipv6Addr::from_bits(address.to_bits() & u128::MAX << 80).into())
-            }
-            (RecordedAddress::None, _) => None,
+        match self.address {
+            RecordedAddress::Whole => Some(address),
+            RecordedAddress::Network => Some(network(address)),
+            RecordedAddress::None => None,
         }
     }
 }

@@ -50,6 +50,19 @@ pub(crate) fn login_location(login_url: &str, return_path: Option<&str>) -> Stri
         .unwrap_or_else(|| login_url.to_owned())
 }
 
+/// Returns the URL of the page on which the user authenticates again, with the return path as
+/// `next`.
+///
+/// Without a return path, or if the URL would be too long, `next` is the start page. It is never
+/// the page itself.
+pub(crate) fn confirm_location(confirm_url: &str, return_path: Option<&str>) -> String {
+    return_path
+        .filter(|path| !is_at(without_query(path), confirm_url))
+        .map(|path| with_next(confirm_url, path))
+        .filter(|location| location.len() <= MAX_PATH_LEN)
+        .unwrap_or_else(|| with_next(confirm_url, "/"))
+}
+
 fn with_next(login_url: &str, path: &str) -> String {
     let (page, fragment) = login_url.split_at(login_url.find('#').unwrap_or(login_url.len()));
     let separator = if page.contains('?') { '&' } else { '?' };

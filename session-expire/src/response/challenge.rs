@@ -80,7 +80,7 @@ pub(crate) fn hx_redirect(location: &str) -> HttpResponse {
 }
 
 /// Sets `HX-Redirect`, which htmx follows with any status.
-fn set_hx_redirect(headers: &mut HeaderMap, location: &str) {
+pub(super) fn set_hx_redirect(headers: &mut HeaderMap, location: &str) {
     if let Ok(location) = HeaderValue::from_str(location) {
         headers.insert(HX_REDIRECT, location);
     }

@@ -30,8 +30,13 @@ const SESSION_SCHEME: HeaderValue = HeaderValue::from_static("Session realm=\"ap
 pub(crate) enum ProblemType {
     SessionExpired,
     SignedOut,
+    /// The session is not fresh.
+    Confirm,
+    /// The user cannot authenticate again in this session.
+    ConfirmationRefused,
     Unavailable,
     TooManySessions,
+    SignInExpired,
     CrossSite,
     BadRequest,
     ContentTooLarge,
@@ -50,6 +55,14 @@ impl ProblemType {
             Self::SignedOut => {
                 ("urn:session-expire:signed-out", "You are not signed in", StatusCode::UNAUTHORIZED)
             }
+            Self::Confirm => {
+                ("urn:session-expire:confirm", "Confirm that it is you", StatusCode::UNAUTHORIZED)
+            }
+            Self::ConfirmationRefused => (
+                "urn:session-expire:confirmation-refused",
+                "You cannot confirm this session",
+                StatusCode::FORBIDDEN,
+            ),
             Self::Unavailable => (
                 "urn:session-expire:unavailable",
                 "Your session could not be checked",
@@ -57,6 +70,9 @@ impl ProblemType {
             ),
             Self::TooManySessions => {
                 ("urn:session-expire:too-many-sessions", "Too many sessions", StatusCode::CONFLICT)
+            }
+            Self::SignInExpired => {
+                ("urn:session-expire:sign-in-expired", "Sign-in expired", StatusCode::CONFLICT)
             }
             Self::CrossSite => ("urn:session-expire:cross-site", "Refused", StatusCode::FORBIDDEN),
             Self::BadRequest => {
@@ -82,11 +98,21 @@ pub(crate) struct Problem<'a> {
     reason: Option<Reason>,
     cause: Option<&'a str>,
     login_url: Option<&'a str>,
+    confirm_url: Option<&'a str>,
+    max_age: Option<u64>,
 }
 
 impl<'a> Problem<'a> {
     pub(crate) fn new(problem_type: ProblemType, detail: &'a str) -> Self {
-        Self { problem_type, detail, reason: None, cause: None, login_url: None }
+        Self {
+            problem_type,
+            detail,
+            reason: None,
+            cause: None,
+            login_url: None,
+            confirm_url: None,
+            max_age: None,
+        }
     }
 
     /// Sets the reason and the cause of the session's end.
@@ -101,6 +127,13 @@ impl<'a> Problem<'a> {
         self
     }
 
+    /// Sets the URL of the page on which the user authenticates again, and the longest time since
+    /// the last authentication, in seconds.
+    pub(super) fn confirm(mut self, url: &'a str, max_age: u64) -> Self {
+        (self.confirm_url, self.max_age) = (Some(url), Some(max_age));
+        self
+    }
+
     pub(crate) fn into_response(self) -> HttpResponse {
         let (r#type, title, status) = self.problem_type.parts();
         let body = ProblemBody {
@@ -111,6 +144,8 @@ impl<'a> Problem<'a> {
             reason: self.reason.map(Reason::as_str),
             cause: self.cause,
             login_url: self.login_url,
+            confirm_url: self.confirm_url,
+            max_age: self.max_age,
         };
         let body = serde_json::to_string(&body).unwrap_or_default();
         let mut response = HttpResponse::build(status).content_type(PROBLEM_JSON).body(body);
@@ -139,6 +174,10 @@ struct ProblemBody<'a> {
     cause: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     login_url: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    confirm_url: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_age: Option<u64>,
 }
 
 /// Sets `WWW-Authenticate`, which every 401 must have (RFC 9110 §11.6.1).
@@ -166,6 +205,11 @@ pub(crate) fn cross_site() -> HttpResponse {
     Problem::new(ProblemType::CrossSite, detail).into_response()
 }
 
+/// Returns a 403 for a re-authentication that is not possible in this session.
+pub(crate) fn confirmation_refused(detail: &str) -> HttpResponse {
+    Problem::new(ProblemType::ConfirmationRefused, detail).into_response()
+}
+
 /// Returns a 400. `detail` describes a valid request.
 pub(crate) fn bad_request(detail: &str) -> HttpResponse {
     Problem::new(ProblemType::BadRequest, detail).into_response()
@@ -186,13 +230,28 @@ pub(crate) fn configuration_error() -> HttpResponse {
 /// Returns a 409 for a login that the session limit refuses. It lists the devices of the active
 /// sessions.
 pub(crate) fn too_many_sessions(active: &[SessionRecord]) -> HttpResponse {
+    Problem::new(ProblemType::TooManySessions, &sessions_text(active)).into_response()
+}
+
+/// Returns [`too_many_sessions`] with the URL of the page for refused logins.
+pub(crate) fn too_many_sessions_at(active: &[SessionRecord], url: &str) -> HttpResponse {
+    let detail = sessions_text(active);
+    Problem::new(ProblemType::TooManySessions, &detail).login_url(url).into_response()
+}
+
+fn sessions_text(active: &[SessionRecord]) -> String {
     let sessions: Vec<_> = active.iter().map(session_text).collect();
-    let detail = format!(
+    format!(
         "You have reached the maximum number of sessions: {}. \
          Sign out of one, then sign in again.",
         sessions.join("; ")
-    );
-    Problem::new(ProblemType::TooManySessions, &detail).into_response()
+    )
+}
+
+/// Returns a 409 for the continuation of a login whose ticket is invalid.
+pub(crate) fn sign_in_expired() -> HttpResponse {
+    let detail = "That took too long. Please sign in again.";
+    Problem::new(ProblemType::SignInExpired, detail).into_response()
 }
 
 /// Describes a session without its address, because the reader has not signed in yet.
@@ -256,6 +315,7 @@ mod tests {
             (bad_request("x"), 400, "urn:session-expire:bad-request"),
             (content_too_large(), 413, "urn:session-expire:content-too-large"),
             (too_many_sessions(&[]), 409, "urn:session-expire:too-many-sessions"),
+            (sign_in_expired(), 409, "urn:session-expire:sign-in-expired"),
             (configuration_error(), 500, "about:blank"),
             (
                 Problem::new(ProblemType::SignedOut, "x").into_response(),

@@ -25,11 +25,15 @@ pub struct Ended {
     pub reason: Reason,
     /// Cause: the application's own word in addition to the reason, such as `password_changed`.
     pub cause: Option<Arc<str>>,
-    /// Device whose login evicted the session; `None` if it is not known.
+    /// Device whose login evicted the session or took its slot; `None` if it is not known.
     pub by: Option<Arc<str>>,
 }
 
 impl Ended {
+    /// Cause of the end of a session that was started with an earlier credential (see
+    /// [`require_stamp`](crate::SessionHandle::require_stamp)).
+    pub const CREDENTIAL_CHANGED: &str = "credential_changed";
+
     /// Returns an end for `reason` at `at`, without a cause.
     #[must_use]
     pub fn new(reason: Reason, at: Timestamp) -> Self {
@@ -43,7 +47,7 @@ impl Ended {
         self
     }
 
-    /// Sets the device whose login evicted the session. Default: none.
+    /// Sets the device whose login evicted the session or took its slot. Default: none.
     #[must_use]
     pub fn by(mut self, device: impl Into<Arc<str>>) -> Self {
         self.by = Some(device.into());

@@ -230,6 +230,29 @@ pub fn partition_key(user: &str) -> String {
     String::from_utf8_lossy(&partition_letters(user)).into_owned()
 }
 
+/// Returns 22 random letters and digits, as many as the random part of a key has.
+pub(crate) fn random_secret() -> String {
+    random_letters::<SECRET>().map(char::from).iter().collect()
+}
+
+/// Returns `true` if `text` may be a result of [`random_secret`].
+pub(crate) fn is_secret(text: &str) -> bool {
+    parse_letters::<SECRET>(text).is_some()
+}
+
+/// Encodes each half of a digest as 11 letters and digits. All 22 have 130.9 bits, as many as a
+/// random key.
+///
+/// 62^11 is 2^65.5, so 128 bits modulo 62^11 are uniform except for one part in 2^62. Each byte
+/// modulo 62 would leave 125 bits of min-entropy, less than the 128 bits of ASVS 5.0 7.2.3.
+pub(crate) fn encode_base62(digest: [u8; 32]) -> String {
+    let (halves, _) = digest.as_chunks::<16>();
+    let numbers = halves.iter().map(|half| u128::from_be_bytes(*half));
+    let digits =
+        numbers.flat_map(|number| (0..11).map(move |index| number / 62_u128.pow(index) % 62));
+    digits.map(|digit| char::from(LETTERS[usize::try_from(digit).unwrap_or(0)])).collect()
+}
+
 fn random_letters<const N: usize>() -> [u8; N] {
     let mut rng = rand::rng();
     std::array::from_fn(|_| rng.sample(Alphanumeric))

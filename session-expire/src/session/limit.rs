@@ -96,6 +96,9 @@ impl SessionLimit {
     /// The cap prevents one account from filling the memory with logins.
     pub const WITHOUT_LIMIT: usize = 1_000;
 
+    /// Largest number of active uncounted sessions of a user; a further one is refused.
+    pub const MAX_UNCOUNTED: usize = 100;
+
     /// Returns a session limit; `0` and `Limit::Off` set no limit.
     pub fn new(max_sessions: impl Into<Limit<u32>>, overflow: Overflow) -> Self {
         Self { max_sessions: max_sessions.into(), overflow }

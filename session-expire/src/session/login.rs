@@ -13,6 +13,8 @@ use super::{
     key::{PublicId, RecordKey},
     record::SessionRecord,
     signing_key::SigningKey,
+    stamp::Stamp,
+    ticket::Takeover,
 };
 use crate::{
     policy::{Policy, PolicyPatch, limit::Limit},
@@ -80,6 +82,11 @@ pub struct NewLogin {
     pub uncounted: bool,
     /// User who impersonates [`user`](Self::user) in this session.
     pub actor: Option<Arc<str>>,
+    /// Digest of the credential; see [`SessionRecord::stamp`].
+    pub stamp: Option<Stamp>,
+    /// Ticket that the login spends, and the session that it ends; `None` for a login without a
+    /// ticket.
+    pub takeover: Option<Takeover>,
     /// For a session that is adopted from another session layer, the time until which it may be
     /// adopted.
     pub adopted_until: Option<Timestamp>,
@@ -107,6 +114,9 @@ pub struct Reservation {
     pub replaces: Option<PublicId>,
     /// Session limit of the user; the new session counts toward it.
     pub limit: SessionLimit,
+    /// `true` if the session takes no slot. The reservation only checks
+    /// [`SessionLimit::MAX_UNCOUNTED`], and need not be stored.
+    pub uncounted: bool,
 }
 
 /// Outcome of [`Registry::reserve`](crate::registry::Registry::reserve).
@@ -147,6 +157,8 @@ pub enum LoginOutcome {
     AdoptionClosed,
     /// All sessions of all users were ended after the slot was reserved; nothing has changed.
     Voided,
+    /// The ticket of [`NewLogin::takeover`] is unknown, spent or expired; nothing has changed.
+    TicketInvalid,
 }
 
 impl Reservation {
@@ -200,6 +212,8 @@ impl NewLogin {
             user_policy: None,
             uncounted: false,
             actor: None,
+            stamp: None,
+            takeover: None,
             adopted_until: None,
             data: SessionData::default(),
         }
@@ -215,6 +229,7 @@ impl NewLogin {
             until,
             replaces: self.replaces.map(|(id, _)| id),
             limit: self.limit,
+            uncounted: self.uncounted,
         }
     }
 

@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     client::Client, ended::Ended, key::PublicId, login::NewLogin, signing_key::SigningKey,
-    update::SessionUpdate,
+    stamp::Stamp, update::SessionUpdate,
 };
 use crate::{
     policy::{
@@ -102,6 +102,13 @@ pub struct SessionRecord {
     pub user_policy: Option<Arc<PolicyPatch>>,
     /// `true` if the session takes no slot of the session limit.
     pub uncounted: bool,
+    /// `true` if the user came back after the application's idle timeout and has not authenticated
+    /// since. Only a session whose login policy has a longer idle timeout can be remembered.
+    pub remembered: bool,
+    /// Number of failed re-authentications since the last successful authentication.
+    pub failed_confirmations: u8,
+    /// Digest of the credential with which the user signed in; `None` if the application gave none.
+    pub stamp: Option<Stamp>,
     /// User who impersonates [`user`](Self::user) in this session.
     pub actor: Option<Arc<str>>,
     /// Number of calls of [`Registry::end_everyone`](crate::registry::Registry::end_everyone)
@@ -113,6 +120,9 @@ pub struct SessionRecord {
 }
 
 impl SessionRecord {
+    /// Number of failed re-authentications in a row that ends a session.
+    pub const MAX_FAILED_CONFIRMATIONS: u8 = 5;
+
     /// Returns the record that `login` creates.
     #[must_use]
     pub fn new(login: &NewLogin) -> Self {
@@ -134,6 +144,9 @@ impl SessionRecord {
             login_policy: login.login_policy.clone(),
             user_policy: login.user_policy.clone(),
             uncounted: login.uncounted,
+            remembered: false,
+            failed_confirmations: 0,
+            stamp: login.stamp,
             actor: login.actor.clone(),
             generation: 0,
             tombstone_until: login.adopted_until,
@@ -203,6 +216,8 @@ impl SessionRecord {
             self.last_seen = self.last_seen.max(active_at.min(now));
             self.set_last_client(update.client.as_ref());
         }
+        self.remembered |= update.remembered;
+        self.stamp = update.stamp.or(self.stamp);
         if let Some(policy) = &update.user_policy {
             self.user_policy.clone_from(policy);
         }
@@ -245,11 +260,25 @@ impl SessionRecord {
     }
 
     /// Resets both timeouts after a re-authentication at `at` (NIST SP 800-63B-4 §5.2), and sets
-    /// the new public id.
+    /// the new public id. Failed re-authentications before it no longer count.
     pub fn reauthenticate(&mut self, id: PublicId, at: Timestamp) {
         self.id = id;
+        (self.remembered, self.failed_confirmations) = (false, 0);
         self.authenticated_at = self.authenticated_at.max(at);
         self.last_seen = self.last_seen.max(at);
+    }
+
+    /// Counts a failed re-authentication, and returns `true` if the session was open. The last of
+    /// [`MAX_FAILED_CONFIRMATIONS`](Self::MAX_FAILED_CONFIRMATIONS) in a row ends the session.
+    pub fn count_failed_confirmation(&mut self, ended: Ended) -> bool {
+        if self.ended.is_some() {
+            return false;
+        }
+        self.failed_confirmations = self.failed_confirmations.saturating_add(1);
+        if self.failed_confirmations >= Self::MAX_FAILED_CONFIRMATIONS {
+            self.end(ended);
+        }
+        true
     }
 
     /// Returns `true` if the session is open and one of its times is after `now`.
@@ -325,6 +354,22 @@ mod tests {
         let longest = (Limit::At(minutes(5)), Limit::Off);
         record.update(&SessionUpdate { longest: Some(longest), ..SessionUpdate::new(NOON) });
         assert_eq!((record.longest_idle, record.longest_absolute), longest);
+    }
+
+    #[test]
+    fn fifth_failed_confirmation_in_a_row_ends_the_session() {
+        let mut record = record();
+        let ended = Ended::new(Reason::Revoked, NOON);
+        for _ in 1..SessionRecord::MAX_FAILED_CONFIRMATIONS {
+            assert!(record.count_failed_confirmation(ended.clone()) && record.ended.is_none());
+        }
+        record.reauthenticate(PublicId::random(), NOON);
+        for _ in 1..SessionRecord::MAX_FAILED_CONFIRMATIONS {
+            assert!(record.count_failed_confirmation(ended.clone()) && record.ended.is_none());
+        }
+        assert!(record.count_failed_confirmation(ended.clone()));
+        assert_eq!(record.ended, Some(ended.clone()));
+        assert!(!record.count_failed_confirmation(ended));
     }
 
     #[test]

@@ -131,7 +131,11 @@ pub(crate) fn open(data: &SessionData, key: &RecordKey) -> Option<(SessionData, 
     let values = || data.entries().filter(|(name, _)| !name.starts_with(KEY_ENTRY));
     let set = values().filter_map(|(name, json)| Some((name.into(), open(name, json)?)));
     let messages = data.messages().iter().filter_map(|message| {
-        Some(StoredMessage::new(message.id, open(&message_name(message.id), &message.content)?))
+        let content = match is_plain(message) {
+            true => message.content.clone(),
+            false => open(&message_name(message.id), &message.content)?,
+        };
+        Some(StoredMessage::new(message.id, content))
     });
     let changes = DataChanges {
         set: set.collect(),
@@ -145,6 +149,12 @@ pub(crate) fn open(data: &SessionData, key: &RecordKey) -> Option<(SessionData, 
     // The decrypted values are shorter than the encrypted ones.
     let _ = opened.apply(&changes);
     Some((opened, data_key))
+}
+
+/// Returns `true` for a message from outside the session, which is not encrypted: another session
+/// does not have the key. A message is a JSON object, and an encrypted one is a string.
+fn is_plain(message: &StoredMessage) -> bool {
+    message.content.get().starts_with('{')
 }
 
 /// Returns the name that is authenticated with a message. Two stored messages therefore cannot be
@@ -217,6 +227,17 @@ mod tests {
         let (opened, data_key) = open(&sealed, &other).unwrap();
         assert!(opened.is_empty() && data_key.is_none());
         assert!(open(&plain(), &key).is_none());
+    }
+
+    #[test]
+    fn message_from_outside_the_session_is_not_encrypted() {
+        let key = RecordKey::random("alice");
+        let mut sealed = seal_login(&plain(), &key).unwrap().0;
+        let notice = StoredMessage::new(8, to_raw_value(&serde_json::json!({"t": 1})).unwrap());
+        sealed.apply(&DataChanges { added_messages: vec![notice], ..<_>::default() }).unwrap();
+        let opened = open(&sealed, &key).unwrap().0;
+        assert_eq!(opened.messages().len(), 2);
+        assert_eq!(opened.messages()[1].content.get(), r#"{"t":1}"#);
     }
 
     #[test]

@@ -6,7 +6,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{client::Client, data::DataChanges, signing_key::SigningKey};
+use super::{client::Client, data::DataChanges, signing_key::SigningKey, stamp::Stamp};
 use crate::{
     policy::{PolicyPatch, limit::Limit},
     time::Timestamp,
@@ -37,6 +37,12 @@ pub struct SessionUpdate {
     /// New [`longest_idle`](crate::registry::SessionRecord::longest_idle) and
     /// [`longest_absolute`](crate::registry::SessionRecord::longest_absolute).
     pub longest: Option<(Limit<Duration>, Limit<Duration>)>,
+    /// `true` if the user came back after the application's idle timeout; see
+    /// [`SessionRecord::remembered`](crate::registry::SessionRecord::remembered). `false` changes
+    /// nothing.
+    pub remembered: bool,
+    /// New digest of the credential; `None` changes nothing.
+    pub stamp: Option<Stamp>,
     /// Changes of the session data.
     pub data: DataChanges,
 }
@@ -52,6 +58,8 @@ impl SessionUpdate {
             user_policy: None,
             signing_key: None,
             longest: None,
+            remembered: false,
+            stamp: None,
             data: DataChanges::default(),
         }
     }
@@ -83,6 +91,8 @@ impl SessionUpdate {
             && self.user_policy.is_none()
             && self.signing_key.is_none()
             && self.longest.is_none()
+            && !self.remembered
+            && self.stamp.is_none()
             && self.data.is_empty()
     }
 }

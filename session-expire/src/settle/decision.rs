@@ -10,6 +10,8 @@ use crate::{request::kind::RequestKind, response::caching::CachingRule};
 pub(crate) enum Access {
     Anonymous,
     Active,
+    /// Active, but a layer has refused the request because the session is not fresh.
+    NotFresh,
     Expired {
         /// `true` if it is also expired under the application's policy, and not only under an inner
         /// layer's.
@@ -23,6 +25,8 @@ pub(crate) enum Access {
 pub(crate) enum User {
     Unchanged,
     Renewed,
+    /// The same user has authenticated again.
+    Confirmed,
     SignedIn,
     SignedOut,
     Cleared,
@@ -93,6 +97,8 @@ pub(crate) enum Action {
     },
     /// The session key is renewed.
     RotateKey,
+    /// The session gets a new key and a new public id, and its timeouts start anew.
+    Reauthenticate,
     /// The login is committed, and its cookie is set.
     CommitLogin,
     /// A reserved login is cancelled.
@@ -116,6 +122,8 @@ pub(crate) enum ResponseChoice {
     Handler,
     /// A redirect to the login page, or a 401 with the reason.
     Challenge,
+    /// A redirect to the page on which the user authenticates again, or a 401 with its URL.
+    Confirm,
     /// A 503, because the registry is unavailable.
     Unavailable,
     /// A 500, because the user id in the session is neither a string nor a whole number.
@@ -143,7 +151,7 @@ fn action(input: Input) -> Action {
         (Access::Unavailable, _) => Action::WriteNothing,
         (_, User::SignedIn) if input.has_failed => Action::CancelLogin,
         (_, User::SignedIn) => Action::CommitLogin,
-        (Access::Active, user) => active(input, user),
+        (Access::Active | Access::NotFresh, user) => active(input, user),
         (Access::Expired { everywhere }, user) => expired(input, user, everywhere),
         (Access::Anonymous, _) if input.has_failed => Action::WriteNothing,
         (Access::Anonymous, User::SignedOut) if is_user_act(input.kind) => Action::End,
@@ -164,6 +172,7 @@ fn active(input: Input, user: User) -> Action {
         User::SignedOut | User::Cleared => Action::End,
         _ if input.intent == ResponseIntent::StatusQuery => Action::WriteNothing,
         User::Renewed => Action::RotateKey,
+        User::Confirmed => Action::Reauthenticate,
         _ => Action::RecordActivity { stores_data: true, enforces_limit: may_evict(input) },
     }
 }
@@ -206,13 +215,16 @@ fn response(input: Input) -> ResponseChoice {
         }
         (Access::Unavailable, _) if is_refused_in_outage(input) => ResponseChoice::Unavailable,
         // Browsers discard a speculative response with this status and load the page again.
-        (Access::Active, User::SignedOut)
+        (Access::Active | Access::NotFresh, User::SignedOut)
             if input.kind == RequestKind::Speculative && !input.has_failed =>
         {
             ResponseChoice::Unavailable
         }
         (Access::Anonymous | Access::Expired { .. }, _) if is_challenged(input) => {
             ResponseChoice::Challenge
+        }
+        (Access::NotFresh, User::Unchanged | User::Renewed) if is_unauthorized(input) => {
+            ResponseChoice::Confirm
         }
         _ => ResponseChoice::Handler,
     }
@@ -226,17 +238,21 @@ fn is_refused_in_outage(input: Input) -> bool {
 
 /// Returns `true` if the client is challenged. A user who signs in with this request is not.
 fn is_challenged(input: Input) -> bool {
+    is_unauthorized(input) && input.may_challenge && input.user != User::SignedIn
+}
+
+/// Returns `true` for a 401 that the middleware may replace.
+fn is_unauthorized(input: Input) -> bool {
     let is_final =
         matches!(input.intent, ResponseIntent::StatusQuery | ResponseIntent::KeptResponse);
-    input.outcome == HandlerOutcome::Unauthorized
-        && input.may_challenge
-        && !is_final
-        && input.user != User::SignedIn
+    input.outcome == HandlerOutcome::Unauthorized && !is_final
 }
 
 fn caching(input: Input, action: Action) -> CachingRule {
     match (action, input.access) {
-        (Action::CommitLogin | Action::RotateKey | Action::End, _) => CachingRule::NoStore,
+        (Action::CommitLogin | Action::RotateKey | Action::Reauthenticate | Action::End, _) => {
+            CachingRule::NoStore
+        }
         (_, Access::Anonymous) => CachingRule::VaryCookie,
         _ => CachingRule::PrivatePage,
     }
@@ -245,7 +261,8 @@ fn caching(input: Input, action: Action) -> CachingRule {
 /// Returns `true` if the request may end surplus sessions: an active request that the handler
 /// served.
 fn may_evict(input: Input) -> bool {
-    is_user_act(input.kind)
+    input.access == Access::Active
+        && is_user_act(input.kind)
         && !input.is_passive
         && input.origin == Origin::Same
         && input.outcome == HandlerOutcome::Success

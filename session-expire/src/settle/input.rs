@@ -34,7 +34,7 @@ pub(super) fn input(
     let policy = context.policy();
     let intent = context.intent();
     let access = access(context);
-    let is_at_login = facts.info.is_at(&policy.login_url);
+    let is_at_login = config.is_login_page(&facts.info.path, &policy);
     Input {
         access,
         user: user_event(user),
@@ -57,6 +57,7 @@ fn user_event(user: &UserChange) -> User {
     match user {
         UserChange::Unchanged => User::Unchanged,
         UserChange::Renewed => User::Renewed,
+        UserChange::Confirmed => User::Confirmed,
         UserChange::SignedIn(_) => User::SignedIn,
         UserChange::SignedOut => User::SignedOut,
         UserChange::Cleared => User::Cleared,
@@ -67,6 +68,7 @@ fn user_event(user: &UserChange) -> User {
 pub(super) fn access(context: &RequestContext) -> Access {
     match *context.access() {
         AccessState::Anonymous => Access::Anonymous,
+        AccessState::Active(_) if context.needs_confirmation() => Access::NotFresh,
         AccessState::Active(_) => Access::Active,
         AccessState::Unavailable => Access::Unavailable,
         AccessState::Expired(_) => Access::Expired { everywhere: is_expired_everywhere(context) },
@@ -76,6 +78,6 @@ pub(super) fn access(context: &RequestContext) -> Access {
 /// Returns `true` if the session is also expired under the application's policy.
 fn is_expired_everywhere(context: &RequestContext) -> bool {
     let Some(loaded) = context.record() else { return true };
-    let policy = app_policy(&context.config().policy, &loaded.record);
+    let policy = app_policy(context.config(), &loaded.record);
     matches!(judge(&loaded.record.facts(), &policy, context.now), Verdict::Expired(_))
 }

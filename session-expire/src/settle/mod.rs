@@ -20,13 +20,13 @@ use actix_web::{
 };
 
 use self::{
-    decision::{Decision, HandlerOutcome, decide},
+    decision::{Action, Decision, HandlerOutcome, decide},
     effects::{Effects, adoption::apply_and_adopt, apply_decision},
     input::{input, outcome_from_status},
     respond::{add_reason_header, prepare_messages, render_problem, response_for},
 };
 use crate::{
-    context::{RequestContext, facts::RequestFacts},
+    context::{RequestContext, changes::UserChange, facts::RequestFacts},
     response::{
         caching::CachingRule,
         problem::configuration_error,
@@ -47,6 +47,7 @@ pub(crate) fn is_settled(context: &RequestContext, req: &HttpRequest, status: St
         && context.is_session_unchanged()
         && context.exceeded_limit().is_none()
         && context.record().is_some_and(|loaded| has_no_activity(context, &loaded.record, req))
+        && (req.method().is_safe() || !context.config().diagnostics.awaits_confirmation())
 }
 
 fn has_no_activity(context: &RequestContext, record: &SessionRecord, req: &HttpRequest) -> bool {
@@ -68,7 +69,9 @@ pub(crate) async fn settle<B: MessageBody + 'static>(
         outcome_from_status(res.status()) == HandlerOutcome::Error,
     );
     let user = context.user_change();
-    let decision = decide(input(context, &user, outcome(context, &res), false, &facts));
+    let outcome = outcome(context, &res);
+    let decision = decide(input(context, &user, outcome, false, &facts));
+    record_freshness(context, &user, outcome, &facts);
     prepare_messages(context, &decision, &facts);
     let has_shown = context.has_shown_messages();
     let effects = match context.cookies.is_adopted {
@@ -76,6 +79,7 @@ pub(crate) async fn settle<B: MessageBody + 'static>(
         true => Box::pin(apply_and_adopt(&decision, user, context, &facts)).await,
         false => apply_decision(&decision, user, context, &facts).await,
     };
+    let has_signed_out = decision.action == Action::End && effects.response.is_none();
     let (mut res, sets_cookie) = apply_effects(context, &decision, effects, res, &facts);
     add_reason_header(context, &mut res);
     let caching = match has_shown || sets_cookie {
@@ -84,7 +88,36 @@ pub(crate) async fn settle<B: MessageBody + 'static>(
     };
     caching.apply(res.headers_mut());
     context.set_settled();
+    if has_signed_out {
+        change_sign_out(context, &mut res);
+    }
     render_problem(context.config(), res)
+}
+
+/// Records refusals of stale sessions and successes of the confirmation page.
+fn record_freshness(
+    context: &RequestContext,
+    user: &UserChange,
+    outcome: HandlerOutcome,
+    facts: &RequestFacts,
+) {
+    let Some(session) = context.record().map(|loaded| loaded.record.id) else { return };
+    let (diagnostics, now) = (&context.config().diagnostics, context.now);
+    if context.needs_confirmation() {
+        diagnostics.record_stale_session(session, &facts.info.path, now);
+    } else if outcome == HandlerOutcome::Success
+        && diagnostics.awaits_confirmation()
+        && facts.info.submits_to(&context.policy().confirm_url)
+    {
+        let is_confirmed = matches!(user, UserChange::Confirmed | UserChange::SignedIn(_));
+        diagnostics.record_confirm_page(session, is_confirmed, now);
+    }
+}
+
+/// Applies the application's options to the response of a sign-out.
+fn change_sign_out<B>(context: &RequestContext, res: &mut ServiceResponse<B>) {
+    let request = res.request().clone();
+    context.config().sign_out.apply(&request, res.headers_mut());
 }
 
 fn outcome<B: MessageBody + 'static>(

@@ -17,6 +17,7 @@ use crate::{
     },
     response::{
         challenge::{Expired, challenge, set_reason_header},
+        confirm::confirm,
         problem::{configuration_error, unavailable},
         problem_page::{as_html_page, retry_link},
         replace::replace,
@@ -70,18 +71,23 @@ pub(super) fn response_for(
             Some(configuration_error())
         }
         ResponseChoice::Challenge => Some(challenge_response(context, &facts.info)),
+        ResponseChoice::Confirm => Some(confirm_response(context, &facts.info)),
     }
 }
 
 fn challenge_response(context: &RequestContext, info: &RequestInfo) -> HttpResponse {
-    let policy = context.policy();
     let Some(reason) = context.access().expiry_reason().filter(|_| context.is_reason_due(info))
     else {
-        return challenge(info, &policy.login_url, None);
+        return challenge(info, &context.policy().login_url, None);
     };
     let text = context.ended_text(reason, info);
     let expired = Expired { reason, cause: context.cause(), text: &text };
-    challenge(info, &policy.login_url, Some(expired))
+    challenge(info, &context.expired_url(), Some(expired))
+}
+
+fn confirm_response(context: &RequestContext, info: &RequestInfo) -> HttpResponse {
+    let policy = context.policy();
+    confirm(info, &policy.confirm_url, policy.fresh.at().unwrap_or_default())
 }
 
 /// Adds `X-Session-Expired` to a 401, even if it is the handler's own.

@@ -42,7 +42,15 @@ fn is_unavailable(input: &Input) -> bool {
 }
 
 fn is_active(input: &Input) -> bool {
-    input.access == Access::Active
+    matches!(input.access, Access::Active | Access::NotFresh)
+}
+
+/// Returns `true` if a layer has refused a request of the user because the session is not fresh.
+fn wants_confirmation(input: &Input) -> bool {
+    input.access == Access::NotFresh
+        && matches!(input.user, User::Unchanged | User::Renewed)
+        && input.outcome == HandlerOutcome::Unauthorized
+        && !matches!(input.intent, ResponseIntent::StatusQuery | ResponseIntent::KeptResponse)
 }
 
 fn is_anonymous(input: &Input) -> bool {
@@ -102,6 +110,20 @@ const RULES: &[Rule] = &[
         ResponseChoice::Handler,
     ),
     ("login", |i| i.user == User::SignedIn, Action::CommitLogin, ResponseChoice::Handler),
+    // An active session that is not fresh.
+    (
+        "middleware fails, not fresh",
+        |i| wants_confirmation(i) && i.has_failed,
+        activity(false, false),
+        ResponseChoice::Confirm,
+    ),
+    (
+        "renewal, not fresh",
+        |i| wants_confirmation(i) && i.user == User::Renewed,
+        Action::RotateKey,
+        ResponseChoice::Confirm,
+    ),
+    ("not fresh", wants_confirmation, activity(true, false), ResponseChoice::Confirm),
     // An active session.
     (
         "middleware fails, active",
@@ -145,6 +167,12 @@ const RULES: &[Rule] = &[
         ResponseChoice::Handler,
     ),
     (
+        "re-authentication",
+        |i| is_active(i) && i.user == User::Confirmed,
+        Action::Reauthenticate,
+        ResponseChoice::Handler,
+    ),
+    (
         "background request, active",
         |i| is_active(i) && is_background(i),
         activity(true, false),
@@ -177,6 +205,12 @@ const RULES: &[Rule] = &[
     (
         "signing out, active",
         |i| is_active(i) && i.intent == ResponseIntent::SigningOut,
+        activity(true, false),
+        ResponseChoice::Handler,
+    ),
+    (
+        "refused by a layer and served, not fresh",
+        |i| i.access == Access::NotFresh,
         activity(true, false),
         ResponseChoice::Handler,
     ),
@@ -282,11 +316,14 @@ const RULES: &[Rule] = &[
 /// Returns why a combination cannot occur, or `None` if it can.
 fn impossible(input: &Input) -> Option<&'static str> {
     match (input.access, input.user) {
-        (Access::Active, User::Cleared) => {
+        (Access::Active | Access::NotFresh, User::Cleared) => {
             Some("a cleared session of a signed-in user is a sign-out")
         }
         (Access::Anonymous | Access::Expired { .. } | Access::Unavailable, User::Renewed) => {
             Some("only the key of a signed-in user is renewed")
+        }
+        (Access::Anonymous | Access::Expired { .. } | Access::Unavailable, User::Confirmed) => {
+            Some("only a signed-in user authenticates again")
         }
         _ => None,
     }
@@ -294,7 +331,9 @@ fn impossible(input: &Input) -> Option<&'static str> {
 
 fn caching(input: &Input, action: Action) -> CachingRule {
     match action {
-        Action::CommitLogin | Action::RotateKey | Action::End => CachingRule::NoStore,
+        Action::CommitLogin | Action::RotateKey | Action::Reauthenticate | Action::End => {
+            CachingRule::NoStore
+        }
         _ if is_anonymous(input) => CachingRule::VaryCookie,
         _ => CachingRule::PrivatePage,
     }
@@ -304,6 +343,7 @@ fn inputs() -> Vec<Input> {
     let access = [
         Access::Anonymous,
         Access::Active,
+        Access::NotFresh,
         Access::Expired { everywhere: true },
         Access::Expired { everywhere: false },
         Access::Unavailable,
@@ -311,6 +351,7 @@ fn inputs() -> Vec<Input> {
     let user = [
         User::Unchanged,
         User::Renewed,
+        User::Confirmed,
         User::SignedIn,
         User::SignedOut,
         User::Cleared,
@@ -394,7 +435,8 @@ fn impossible_combination_signs_no_user_in() {
     assert!(!inputs.is_empty());
     for input in inputs {
         let Decision { action, .. } = decide(input);
-        let is_safe = action != Action::CommitLogin && action != Action::RotateKey;
+        let is_safe =
+            !matches!(action, Action::CommitLogin | Action::RotateKey | Action::Reauthenticate);
         assert!(is_safe, "{input:?} {action:?}");
     }
 }
@@ -404,7 +446,7 @@ fn impossible_combination_signs_no_user_in() {
 #[test]
 fn fast_path_agrees_with_decision() {
     let is_fast = |input: &Input| {
-        is_active(input)
+        input.access == Access::Active
             && input.user == User::Unchanged
             && input.intent == ResponseIntent::Normal
             && !matches!(

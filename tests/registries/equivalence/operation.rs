@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use session_expire::registry::{
-    EndSessions, Ended, KeyRotation, LoginOutcome, NewLogin, Query, RecordKey, Registry,
-    Reservation, ReserveOutcome, RotationOutcome, SessionData, SessionLimit, SessionRecord,
-    SessionRef, SessionUpdate, StoredSession, UpdateOutcome,
+    EndSessions, Ended, KeyRotation, LoginOutcome, LoginTicket, NewLogin, Query, RecordKey,
+    Registry, Reservation, ReserveOutcome, RotationOutcome, SessionData, SessionLimit,
+    SessionRecord, SessionRef, SessionUpdate, StoredSession, UpdateOutcome,
 };
 
 #[derive(Debug, Clone)]
@@ -14,6 +14,8 @@ pub enum Operation {
     Reserve(Reservation),
     Commit(Box<NewLogin>),
     Cancel(RecordKey, Ended),
+    IssueTicket(LoginTicket),
+    FailConfirmation(SessionRef, Ended),
     Update(SessionRef, SessionUpdate),
     Rotate(KeyRotation),
     End(EndSessions),
@@ -33,7 +35,10 @@ pub enum Outcome {
     Refused(Vec<SessionRecord>),
     AdoptionClosed,
     Voided,
+    TicketInvalid,
     Cancelled,
+    TicketIssued,
+    Counted(Option<Box<SessionRecord>>),
     Updated(UpdateOutcome),
     Rotated(RotationOutcome),
     Ended(Vec<SessionRecord>),
@@ -56,6 +61,7 @@ impl From<LoginOutcome> for Outcome {
             LoginOutcome::Refused { active } => Self::Refused(active),
             LoginOutcome::AdoptionClosed => Self::AdoptionClosed,
             LoginOutcome::Voided => Self::Voided,
+            LoginOutcome::TicketInvalid => Self::TicketInvalid,
             other => panic!("unknown outcome: {other:?}"),
         }
     }
@@ -82,6 +88,14 @@ pub async fn call(registry: &dyn Registry, operation: &Operation) -> Outcome {
         Operation::Cancel(key, ended) => {
             registry.cancel(key, ended).await.unwrap();
             Outcome::Cancelled
+        }
+        Operation::IssueTicket(ticket) => {
+            registry.issue_ticket(ticket).await.unwrap();
+            Outcome::TicketIssued
+        }
+        Operation::FailConfirmation(session, ended) => {
+            let counted = registry.count_failed_confirmation(session, ended).await.unwrap();
+            Outcome::Counted(counted.map(Box::new))
         }
         Operation::Update(session, update) => {
             Outcome::Updated(registry.update(session, update).await.unwrap())

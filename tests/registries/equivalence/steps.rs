@@ -8,9 +8,9 @@ use session_expire::{
     clock::{Clock, ManualClock},
     hours, minutes,
     registry::{
-        Client, DataChanges, EndSessions, EndTarget, Ended, KeyRotation, NewLogin, Query,
-        RecordKey, SessionData, SessionLimit, SessionRecord, SessionRef, SessionUpdate,
-        StoredMessage,
+        Client, DataChanges, EndSessions, EndTarget, Ended, KeyRotation, LoginTicket, NewLogin,
+        Query, RecordKey, SessionData, SessionLimit, SessionRecord, SessionRef, SessionUpdate,
+        Stamp, StoredMessage, Takeover,
     },
     seconds,
 };
@@ -32,6 +32,21 @@ pub enum Step {
         user: usize,
         limit: SessionLimit,
         replaces: Option<usize>,
+    },
+    IssueTicket {
+        user: usize,
+    },
+    /// Signs in with a ticket: as its user, or as another one.
+    TakeOver {
+        ticket: usize,
+        user: Option<usize>,
+        session: usize,
+        limit: SessionLimit,
+        replaces: Option<usize>,
+        is_counted: bool,
+    },
+    FailConfirmation {
+        session: usize,
     },
     CommitAgain {
         login: usize,
@@ -100,6 +115,8 @@ pub enum Target {
 pub struct Change {
     seen_before: Option<i64>,
     user_policy: u8,
+    remembered: bool,
+    stamp: u8,
     entry: u8,
     message: u8,
 }
@@ -119,9 +136,17 @@ fn limits() -> impl Strategy<Value = SessionLimit> {
 
 fn changes() -> impl Strategy<Value = Change> {
     let seen = proptest::option::of(-400_i64..400);
-    (seen, 0_u8..3, 0_u8..12, 0_u8..6).prop_map(|(seen_before, user_policy, entry, message)| {
-        Change { seen_before, user_policy, entry, message }
-    })
+    let flags = (0_u8..3, proptest::bool::weighted(0.1), 0_u8..6);
+    (seen, flags, 0_u8..12, 0_u8..6).prop_map(
+        |(seen_before, (user_policy, remembered, stamp), entry, message)| Change {
+            seen_before,
+            user_policy,
+            remembered,
+            stamp,
+            entry,
+            message,
+        },
+    )
 }
 
 fn kinds() -> impl Strategy<Value = Kind> {
@@ -144,8 +169,11 @@ pub fn steps() -> impl Strategy<Value = Step> {
     prop_oneof![
         10 => (user.clone(), limits(), 1_u64..20, some.clone(), kinds()).prop_map(
             |(user, limit, idle, replaces, kind)| Step::Login { user, limit, idle, replaces, kind }),
-        4 => (user.clone(), limits(), some)
+        4 => (user.clone(), limits(), some.clone())
             .prop_map(|(user, limit, replaces)| Step::Reserve { user, limit, replaces }),
+        4 => user.clone().prop_map(|user| Step::IssueTicket { user }),
+        6 => take_over(),
+        8 => (0_usize..2).prop_map(|session| Step::FailConfirmation { session }),
         4 => number.clone().prop_map(|login| Step::CommitAgain { login }),
         2 => number.clone().prop_map(|login| Step::Cancel { login }),
         4 => (number.clone(), any::<bool>()).prop_map(|(key, count)| Step::Load { key, count }),
@@ -171,6 +199,23 @@ pub fn steps() -> impl Strategy<Value = Step> {
     ]
 }
 
+fn take_over() -> impl Strategy<Value = Step> {
+    let number = 0_usize..12;
+    let user = proptest::option::weighted(0.2, 0..USERS.len());
+    let replaces = proptest::option::weighted(0.2, number.clone());
+    let is_counted = proptest::bool::weighted(0.8);
+    (number.clone(), user, number, limits(), replaces, is_counted).prop_map(
+        |(ticket, user, session, limit, replaces, is_counted)| Step::TakeOver {
+            ticket,
+            user,
+            session,
+            limit,
+            replaces,
+            is_counted,
+        },
+    )
+}
+
 /// A sequence in progress: the clock, and all logins, keys and sessions so far.
 #[derive(Default)]
 pub struct Scenario {
@@ -178,6 +223,7 @@ pub struct Scenario {
     logins: Vec<NewLogin>,
     pub keys: Vec<RecordKey>,
     sessions: Vec<SessionRef>,
+    tickets: Vec<LoginTicket>,
     /// Number of ends of all sessions.
     generation: u64,
 }
@@ -208,6 +254,23 @@ impl Scenario {
                 login.reserved_in = Some(self.generation);
                 self.add(&login);
                 Operation::Reserve(login.reservation(login.at.plus(LONG)))
+            }
+            Step::IssueTicket { user } => {
+                let ticket = LoginTicket::new(USERS[*user], at, at.plus(LONG));
+                self.tickets.push(ticket.clone());
+                Operation::IssueTicket(ticket)
+            }
+            Step::TakeOver { ticket, user, session: number, limit, replaces, is_counted } => {
+                let (ticket, taken) = (pick(&self.tickets, *ticket)?, session(number)?);
+                let own = USERS.iter().position(|user| **user == *ticket.user);
+                let mut login = self.login(user.or(own)?, *limit, *replaces);
+                login.takeover = Some(Takeover::new(ticket.key(), taken.id, ended));
+                login.uncounted = !is_counted;
+                self.add(&login);
+                Operation::Commit(Box::new(login))
+            }
+            Step::FailConfirmation { session: number } => {
+                Operation::FailConfirmation(session(number)?, ended)
             }
             Step::CommitAgain { login } => {
                 let mut login = pick(&self.logins, *login)?;
@@ -278,6 +341,7 @@ impl Scenario {
         login.replaces = replaces
             .and_then(|number| pick(&self.sessions, number))
             .map(|session| (session.id, Reason::LoggedOut));
+        login.stamp = Stamp::from_number(self.logins.len().try_into().unwrap());
         login.data.apply(&set("login", "1")).unwrap();
         login
     }
@@ -307,6 +371,8 @@ impl Scenario {
             1 => Some(None),
             _ => Some(Some(Arc::new(PolicyPatch::new().idle(minutes(3))))),
         };
+        update.remembered = change.remembered;
+        update.stamp = Stamp::from_number(change.stamp.into());
         update.data = data_changes(change);
         update
     }

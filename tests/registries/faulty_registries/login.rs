@@ -36,6 +36,7 @@ impl Faulty {
             }
             Fault::ReservesForAllUsers => self.memory().reservations.push(reservation.clone()),
             Fault::ReservationReplacesNone => reservation.replaces = None,
+            Fault::CountsUncountedReservations => reservation.uncounted = false,
             Fault::ReservationCountsExpired if open.len() >= reservation.limit.max() => {
                 return ReserveOutcome::Refused { active: open };
             }
@@ -127,6 +128,7 @@ impl Faulty {
                 login.data = SessionData::default();
             }
             Fault::DropsTheActor => login.actor = None,
+            Fault::DropsTheStamp => login.stamp = None,
             Fault::TrimsUserNames => {
                 login.user = login.user.trim().into();
                 let key = RecordKey::with_secret(&login.user, login.key().secret()).unwrap();

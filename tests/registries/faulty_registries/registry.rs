@@ -12,9 +12,10 @@ use session_expire::{
     clock::Timestamp,
     error::RegistryError,
     registry::{
-        EndSessions, Ended, KeyRotation, LoginOutcome, NewLogin, Query, RecordKey, Registry,
-        RegistryFuture, Reservation, ReserveOutcome, RotationOutcome, SessionData, SessionLimit,
-        SessionRecord, SessionRef, SessionUpdate, StoredSession, UpdateOutcome, UserExport,
+        EndSessions, Ended, KeyRotation, LoginOutcome, LoginTicket, NewLogin, Query, RecordKey,
+        Registry, RegistryFuture, Reservation, ReserveOutcome, RotationOutcome, SessionData,
+        SessionLimit, SessionRecord, SessionRef, SessionUpdate, StoredSession, UpdateOutcome,
+        UserExport,
     },
 };
 
@@ -42,6 +43,10 @@ pub(super) struct Memory {
     pub(super) reservations: Vec<Reservation>,
     /// What rotated keys loaded before their user was erased.
     pub(super) erased: HashMap<RecordKey, StoredSession>,
+    /// Tickets that were issued.
+    pub(super) tickets: Vec<LoginTicket>,
+    /// Tickets that are invalid.
+    pub(super) spent: HashSet<RecordKey>,
 }
 
 /// Returns the outcome of an operation of the memory registry.
@@ -174,11 +179,24 @@ impl Registry for Faulty {
             return failed("commit");
         }
         self.memory().keys.insert(login.id, login.key());
-        let outcome = self.faulty_commit(login);
+        let outcome = self.commit_with_ticket(login);
         if self.is(Fault::KeepsTheDataOfEnded) {
             self.remember();
         }
         ready(outcome)
+    }
+
+    fn issue_ticket(&self, ticket: LoginTicket) -> RegistryFuture<'_, ()> {
+        self.faulty_issue_ticket(ticket);
+        ready(())
+    }
+
+    fn count_failed_confirmation(
+        &self,
+        session: SessionRef,
+        ended: Ended,
+    ) -> RegistryFuture<'_, Option<SessionRecord>> {
+        ready(self.faulty_count_failed_confirmation(session, ended))
     }
 
     fn cancel(&self, key: RecordKey, ended: Ended) -> RegistryFuture<'_, ()> {
@@ -204,6 +222,7 @@ impl Registry for Faulty {
 
     fn end(&self, end: EndSessions) -> RegistryFuture<'_, Vec<SessionRecord>> {
         let ended = self.faulty_end(end);
+        self.after_end();
         match self.is(Fault::FailsOnUnknownSessions) && ended.is_empty() {
             true => failed("end"),
             false => ready(ended),
@@ -224,11 +243,15 @@ impl Registry for Faulty {
     }
 
     fn end_everyone(&self, ended: Ended) -> RegistryFuture<'_, u64> {
-        ready(self.faulty_end_everyone(ended))
+        let count = self.faulty_end_everyone(ended);
+        self.after_end();
+        ready(count)
     }
 
     fn erase(&self, user: Arc<str>) -> RegistryFuture<'_, u64> {
-        ready(self.faulty_erase(user))
+        let count = self.faulty_erase(user);
+        self.after_end();
+        ready(count)
     }
 
     fn export(&self, user: Arc<str>) -> RegistryFuture<'_, UserExport> {

@@ -70,6 +70,8 @@ impl Faulty {
                 update.user_policy = update.user_policy.take().filter(Option::is_some);
             }
             Fault::DropsTheLastClient => update.client = None,
+            Fault::NeverRemembers => update.remembered = false,
+            Fault::KeepsTheStamp => update.stamp = None,
             Fault::KeepsTheSigningKey => *update = update.clone().with_signing_key(None),
             _ => {}
         }
@@ -148,6 +150,9 @@ impl Faulty {
             Fault::RenewalChangesTheId if rotation.reauthenticated_as.is_none() => {
                 rotation.reauthenticated_as = Some(PublicId::random());
             }
+            Fault::RenewalReauthenticates if rotation.reauthenticated_as.is_none() => {
+                rotation.reauthenticated_as = Some(session.id);
+            }
             Fault::RotatesOnce if self.memory().rotated.contains(&rotation.old_key()) => {
                 return RotationOutcome::Lost;
             }
@@ -161,9 +166,15 @@ impl Faulty {
             }
             _ => {}
         }
+        let before = self.record(&session);
         let outcome = now(self.below.rotate(rotation.clone()));
         if outcome == RotationOutcome::Rotated {
             self.after_rotation(&rotation);
+            if let (Some(id), Some(before), Fault::ReauthenticationKeepsFailures) =
+                (rotation.reauthenticated_as, before, self.fault)
+            {
+                self.fail_again(&before, id, rotation.update.now);
+            }
         }
         self.change_rotation_outcome(outcome, rotation)
     }

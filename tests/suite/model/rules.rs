@@ -307,6 +307,8 @@ impl Model {
         let data = self.data(browser, Page::Private, Kind::Navigation);
         let messages = std::mem::take(&mut data.messages);
         match access {
+            // The browser is about to receive the new key of a renewed session.
+            Access::Expired("renewed", _) => (messages, "renewed"),
             Access::Expired(reason, _) => {
                 self.shown[browser] = self.browsers[browser];
                 (messages, reason)

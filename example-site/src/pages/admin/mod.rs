@@ -5,9 +5,8 @@ mod sessions;
 
 use std::time::Duration;
 
-use actix_identity::Identity;
 use actix_web::{
-    Error, HttpResponse, Result, Scope,
+    Error, HttpRequest, HttpResponse, Result, Scope,
     body::{BoxBody, MessageBody},
     dev::{HttpServiceFactory, ServiceRequest, ServiceResponse},
     http::StatusCode,
@@ -15,16 +14,26 @@ use actix_web::{
     web,
 };
 use askama::Template;
-use session_expire::{FlashMessages, Limit, PolicyPatch, SessionVars, minutes, session_policy};
+use serde::Deserialize;
+use session_expire::{
+    FlashMessages, Limit, PolicyPatch, SessionHandle, SessionVars, minutes, session_policy,
+    sign_in::SignInOptions,
+};
 
-use super::{error_page, html};
+use super::{error_page, html, see_other};
 use crate::{
     format::Limits,
-    users::{USERS, User},
+    passwords::Passwords,
+    users::{SignedIn, USERS, User},
 };
 
 /// The attribute on this function sets a stricter policy for the whole scope.
-#[session_policy(idle = "2m", absolute = "30m", require_login)]
+#[session_policy(
+    idle = "2m",
+    absolute = "30m",
+    absolute_is_essential = "administrators work in short visits",
+    require_login
+)]
 fn service() -> Scope {
     scope()
 }
@@ -38,6 +47,7 @@ fn pages() -> impl HttpServiceFactory {
     web::scope("")
         .service(web::resource(["", "/"]).get(overview).head(overview))
         .service(web::resource("/users").get(users).head(users))
+        .service(web::resource("/impersonate").post(impersonate))
         .service(sessions::list())
         .service(sessions::end())
         .wrap(from_fn(refuse_members))
@@ -46,22 +56,28 @@ fn pages() -> impl HttpServiceFactory {
 pub(super) fn configure(config: &mut web::ServiceConfig, idle: Option<Limit<Duration>>) {
     match idle {
         None => config.service(service()),
-        Some(idle) => {
-            let patch = PolicyPatch::new().idle(idle).absolute(minutes(30));
-            config.service(scope().wrap(patch.require_login(true)))
-        }
+        idle => config.service(scope().wrap(patch(idle))),
     };
+}
+
+/// Returns the patch of the attribute, with the idle timeout of the flag.
+pub(super) fn patch(idle: Option<Limit<Duration>>) -> PolicyPatch {
+    PolicyPatch::new()
+        .idle(idle.unwrap_or(Limit::At(minutes(2))))
+        .absolute(minutes(30))
+        .absolute_is_essential("administrators work in short visits")
+        .require_login(true)
 }
 
 /// Middleware that responds with 403 to users who are not superusers.
 ///
 /// `require_login` has already challenged anonymous visitors.
 async fn refuse_members(
-    user: Identity,
+    user: SignedIn,
     req: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    if User::from_identity(&user)?.superuser {
+    if user.superuser {
         return next.call(req).await.map(ServiceResponse::map_into_boxed_body);
     }
     let page = error_page::render(
@@ -76,26 +92,25 @@ async fn refuse_members(
 #[derive(Template)]
 #[template(path = "admin/overview.html")]
 struct Overview {
-    user: Option<&'static User>,
+    user: Option<SignedIn>,
     session: SessionVars,
     messages: FlashMessages,
     limits: Limits,
 }
 
 async fn overview(
-    user: Identity,
+    user: SignedIn,
     session: SessionVars,
     messages: FlashMessages,
     limits: Limits,
 ) -> Result<HttpResponse> {
-    let user = Some(User::from_identity(&user)?);
-    html(&Overview { user, session, messages, limits })
+    html(&Overview { user: Some(user), session, messages, limits })
 }
 
 #[derive(Template)]
 #[template(path = "admin/users.html")]
 struct Users {
-    user: Option<&'static User>,
+    user: Option<SignedIn>,
     session: SessionVars,
     messages: FlashMessages,
     limits: Limits,
@@ -103,11 +118,33 @@ struct Users {
 }
 
 async fn users(
-    user: Identity,
+    user: SignedIn,
     session: SessionVars,
     messages: FlashMessages,
     limits: Limits,
 ) -> Result<HttpResponse> {
-    let user = Some(User::from_identity(&user)?);
-    html(&Users { user, session, messages, limits, users: &USERS })
+    html(&Users { user: Some(user), session, messages, limits, users: &USERS })
+}
+
+/// User to act as.
+#[derive(Deserialize)]
+struct Impersonation {
+    user: String,
+}
+
+/// Signs a superuser in as another user. Only `refuse_members` checks the permission.
+async fn impersonate(
+    actor: SignedIn,
+    form: web::Form<Impersonation>,
+    passwords: web::Data<Passwords>,
+    handle: SessionHandle,
+    req: HttpRequest,
+) -> Result<HttpResponse> {
+    let Some(user) = User::find(&form.user).filter(|user| user.may_be_impersonated()) else {
+        let (title, detail) = ("You cannot act as this user", "Choose a member from the list.");
+        return Err(error_page::error(StatusCode::FORBIDDEN, title, detail, &req));
+    };
+    let options = SignInOptions::new().impersonated_by(actor.name).stamp(passwords.stamp(user));
+    handle.sign_in_with(user.name, options).await?;
+    Ok(see_other("/dashboard"))
 }

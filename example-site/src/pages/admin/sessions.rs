@@ -2,7 +2,6 @@
 
 use std::future::{Ready, ready};
 
-use actix_identity::Identity;
 use actix_web::{
     Error, FromRequest, HttpRequest, HttpResponse, Resource, Result, dev::Payload,
     http::StatusCode, web,
@@ -21,7 +20,7 @@ use crate::{
     device::{ADMINISTRATOR, Device},
     format::Limits,
     pages::{error_page, html, see_other},
-    users::User,
+    users::SignedIn,
 };
 
 /// Number of sessions on a page.
@@ -97,7 +96,7 @@ impl Page {
 #[derive(Template)]
 #[template(path = "admin/sessions.html")]
 struct Sessions {
-    user: Option<&'static User>,
+    user: Option<SignedIn>,
     session: SessionVars,
     messages: FlashMessages,
     limits: Limits,
@@ -109,20 +108,28 @@ struct Sessions {
 }
 
 async fn list_sessions(
-    user: Identity,
+    user: SignedIn,
     page: Page,
     session: SessionVars,
     messages: FlashMessages,
     limits: Limits,
     handle: SessionHandle,
 ) -> Result<HttpResponse> {
-    let user = Some(User::from_identity(&user)?);
     let mut records = page.load(&handle).await?;
     let next = (records.len() > PAGE_LENGTH).then(|| last_on_page(&mut records)).flatten();
     let devices = records.iter().map(|record| Device::new(record, handle.now(), handle.id()));
     let (devices, is_first) = (devices.collect(), page.query.after.is_none());
     let filters = page.filters;
-    html(&Sessions { user, session, messages, limits, filters, devices, next, is_first })
+    html(&Sessions {
+        user: Some(user),
+        session,
+        messages,
+        limits,
+        filters,
+        devices,
+        next,
+        is_first,
+    })
 }
 
 fn last_on_page(records: &mut Vec<SessionRecord>) -> Option<(i64, PublicId)> {

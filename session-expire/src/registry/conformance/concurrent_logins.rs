@@ -41,6 +41,7 @@ fn commit_simultaneously(
                 LoginOutcome::Refused { active } => {
                     assert_eq!(active.len(), 1, "active sessions of a refused login");
                 }
+                LoginOutcome::TicketInvalid => panic!("ticket of a login without one"),
                 LoginOutcome::AdoptionClosed => panic!("adoption closed for an ordinary login"),
                 LoginOutcome::Voided => panic!("an ordinary login was voided"),
             }

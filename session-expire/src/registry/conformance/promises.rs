@@ -75,6 +75,22 @@ macro_rules! __promises {
                 uncounted_login_needs_no_slot
                 uncounted_session_is_outside_the_limit
                 uncounted_session_ends_with_the_others
+                uncounted_reservation_takes_no_slot
+                uncounted_sessions_are_limited
+                expired_uncounted_sessions_end_at_the_limit
+                takeover_takes_the_slot_of_the_session
+                ticket_is_valid_once
+                unknown_ticket_is_invalid
+                ticket_of_another_user_is_invalid
+                expired_ticket_is_invalid
+                refused_takeover_changes_nothing
+                repeated_takeover_returns_its_record
+                takeover_of_an_ended_session_needs_a_slot
+                takeover_ends_no_session_of_another_user
+                surplus_ticket_voids_the_first_to_expire
+                end_of_all_voids_tickets
+                end_everyone_voids_tickets
+                erase_deletes_tickets
                 activity_moves_last_seen_forward_only
                 passive_update_does_not_move_last_seen
                 activity_in_the_future_counts_as_now
@@ -85,6 +101,9 @@ macro_rules! __promises {
                 update_sets_and_clears_the_user_policy
                 activity_stores_the_last_client
                 update_replaces_the_signing_key
+                remembered_session_stays_remembered
+                stamp_round_trips
+                update_replaces_the_stamp
                 updates_of_different_entries_merge
                 removed_entries_are_deleted
                 consumed_message_is_removed_and_the_others_stay
@@ -106,6 +125,12 @@ macro_rules! __promises {
                 reauthenticated_session_has_its_new_id_only
                 lost_reauthentication_resets_nothing
                 rotation_changes_one_session_only
+                renewal_keeps_failed_confirmations
+                reauthentication_deletes_failed_confirmations
+                failed_confirmation_is_counted
+                fifth_failed_confirmation_ends_the_session
+                failed_confirmation_counts_for_one_session
+                failed_confirmation_needs_an_open_session
                 end_of_a_session_ends_one
                 id_of_another_users_session_ends_nothing
                 end_of_the_others_leaves_the_given_session
@@ -144,6 +169,10 @@ macro_rules! __promises {
                 activity_does_not_reopen_an_ended_session
                 simultaneous_updates_are_all_stored
                 simultaneous_rotations_have_one_winner
+                simultaneous_reauthentications_have_one_winner
+                simultaneous_takeovers_spend_a_ticket_once
+                simultaneous_takeovers_of_a_session_keep_the_limit
+                simultaneous_failed_confirmations_are_counted
                 mixed_operations_leave_a_consistent_state
             ]
         }

@@ -194,12 +194,16 @@ pub(super) async fn reauthenticated_session_has_its_new_id_only(registry: &dyn R
     let late = data_update(later, set([("late", "3")]));
     let updated = outcome("update", registry.update(session(&login), late)).await;
     assert_eq!(updated, UpdateOutcome::Ended, "an update of the old id");
+    let Some(id) = rotation.reauthenticated_as else { return };
+    let late = data_update(later, set([("late", "3")]));
+    let new = SessionRef { id, ..session(&login) };
+    let updated = outcome("update", registry.update(new.clone(), late)).await;
+    assert_eq!(updated, UpdateOutcome::Updated, "an update of the new id");
     let ended = Ended::new(Reason::Revoked, later);
     let old = EndTarget::Session(session(&login));
     assert_eq!(end(registry, old, &ended).await, [], "ended by the old id");
-    let Some(id) = rotation.reauthenticated_as else { return };
     assert_eq!(open_ids(registry, &login.user).await, [id].into(), "listed as open");
-    let new = EndTarget::Session(SessionRef { id, ..session(&login) });
+    let new = EndTarget::Session(new);
     assert_eq!(ids(&end(registry, new, &ended).await), [id].into(), "ended by the new id");
     assert_eq!(*load(registry, rotation.to).await.data, SessionData::default(), "the data");
 }

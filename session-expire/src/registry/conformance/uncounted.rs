@@ -4,13 +4,22 @@ use std::sync::Arc;
 
 use super::{
     enforce_limit::enforce,
-    fixtures::{OVERFLOWS, limit, limited, login, now, session, user},
-    operations::{assert_ended, commit, commit_many, count_open, end, ids, login_ids, open_ids},
+    fixtures::{IDLE, MILLISECOND, OVERFLOWS, limit, limited, login, now, session, user},
+    operations::{
+        assert_ended, commit, commit_many, commit_refused, count_open, end, ids, log_out,
+        login_ids, open_ids, outcome,
+    },
 };
 use crate::{
     policy::limit::Overflow,
     registry::{Registry, end::EndTarget},
-    session::{ended::Ended, login::NewLogin, reason::Reason, record::SessionRef},
+    session::{
+        ended::Ended,
+        limit::SessionLimit,
+        login::{NewLogin, ReserveOutcome},
+        reason::Reason,
+        record::{SessionRecord, SessionRef},
+    },
     time::{Timestamp, minutes},
 };
 
@@ -70,4 +79,69 @@ pub(super) async fn uncounted_session_ends_with_the_others(registry: &dyn Regist
         let ended = end(registry, target(session(&kept)), &Ended::new(Reason::Revoked, at)).await;
         assert!(ids(&ended).contains(&special.id), "not ended by {:?}", target(session(&kept)));
     }
+}
+
+/// A reservation of an uncounted login takes no slot and needs none.
+pub(super) async fn uncounted_reservation_takes_no_slot(registry: &dyn Registry) {
+    let (alice, at) = (user("alice"), now());
+    commit(registry, &login(&alice, at)).await;
+    let special = uncounted(&alice, at);
+    let reserved = outcome("reserve", registry.reserve(special.reservation(at.plus(minutes(1)))));
+    assert!(matches!(reserved.await, ReserveOutcome::Reserved { .. }), "reserved");
+    let new = limited(login(&alice, at), 2, Overflow::Refuse);
+    assert_eq!(commit(registry, &new).await.1, [], "ended by a counted login");
+    commit(registry, &special).await;
+}
+
+/// Commits as many uncounted logins as there may be active ones.
+async fn commit_most(registry: &dyn Registry, at: Timestamp) -> Vec<NewLogin> {
+    let alice = user("alice");
+    let mut logins = vec![];
+    for n in 0..SessionLimit::MAX_UNCOUNTED {
+        let at = at.plus(MILLISECOND * u32::try_from(n).unwrap_or(0));
+        logins.push(uncounted(&alice, at));
+        assert_eq!(commit(registry, &logins[n]).await.1, [], "ended by login {n}");
+    }
+    logins
+}
+
+/// A user has at most 100 active uncounted sessions. A further login or reservation is refused with
+/// the active sessions, oldest login first.
+pub(super) async fn uncounted_sessions_are_limited(registry: &dyn Registry) {
+    let logins = commit_most(registry, now()).await;
+    let (alice, later) = (&logins[0].user, logins[0].at.plus(minutes(1)));
+    let oldest_first = |records: &[SessionRecord]| {
+        let ids: Vec<_> = records.iter().map(|record| record.id).collect();
+        ids == logins.iter().map(|login| login.id).collect::<Vec<_>>()
+    };
+    let special = uncounted(alice, later);
+    assert!(oldest_first(&commit_refused(registry, &special).await), "refused by `commit`");
+    let reserved = registry.reserve(special.reservation(later.plus(minutes(1))));
+    match outcome("reserve", reserved).await {
+        ReserveOutcome::Refused { active } => {
+            assert!(oldest_first(&active), "refused by `reserve`");
+        }
+        ReserveOutcome::Reserved { .. } => panic!("reserved beyond the limit"),
+    }
+    commit(registry, &limited(login(alice, later), 1, Overflow::Refuse)).await;
+    log_out(registry, &logins[7], later).await;
+    commit(registry, &special).await;
+}
+
+/// Expired uncounted sessions do not count to the 100. A further login ends them.
+pub(super) async fn expired_uncounted_sessions_end_at_the_limit(registry: &dyn Registry) {
+    let at = now();
+    let logins = commit_most(registry, at).await;
+    let (alice, later) = (&logins[0].user, at.plus(IDLE));
+    let special = uncounted(alice, later);
+    let reservation = special.reservation(later.plus(minutes(1)));
+    let reserved = outcome("reserve", registry.reserve(reservation)).await;
+    assert!(matches!(reserved, ReserveOutcome::Reserved { .. }), "refused by `reserve`");
+    let (_, ended) = commit(registry, &special).await;
+    assert_ended(registry, &ended, &logins[..1], &Ended::new(Reason::Idle, later)).await;
+    let much_later = later.plus(IDLE);
+    let last = uncounted(alice, much_later);
+    let (_, ended) = commit(registry, &last).await;
+    assert_eq!(ids(&ended).len(), SessionLimit::MAX_UNCOUNTED, "ended by the last login");
+    assert_eq!(open_ids(registry, alice).await, login_ids([&last]), "left open");
 }

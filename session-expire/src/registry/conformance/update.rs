@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use super::{
     fixtures::{activity, data_update, login, now, session, set, user},
-    operations::{commit, commit_many, load, log_out, open_ids, outcome, try_load, update},
+    operations::{commit, commit_many, list, load, log_out, open_ids, outcome, try_load, update},
 };
 use crate::{
     policy::PolicyPatch,
-    registry::Registry,
+    registry::{Registry, query::Query},
     session::{
         client::Client,
         key::PublicId,
-        record::SessionRef,
+        record::{SessionRecord, SessionRef},
         signing_key::SigningKey,
         update::{SessionUpdate, UpdateOutcome},
     },
@@ -146,7 +146,8 @@ pub(super) async fn update_sets_and_clears_the_user_policy(registry: &dyn Regist
     }
 }
 
-/// Activity stores its client. Activity of the client of the login removes the stored one.
+/// Activity stores its client, and a list shows it. Activity of the client of the login removes the
+/// stored one.
 pub(super) async fn activity_stores_the_last_client(registry: &dyn Registry) {
     let at = now();
     let login = login(&user("alice"), at);
@@ -161,6 +162,8 @@ pub(super) async fn activity_stores_the_last_client(registry: &dyn Registry) {
         let record = load(registry, login.key).await.record;
         assert_eq!(record.last_client.as_deref(), expected.as_ref(), "{after}");
         assert_eq!(record.client, login.client, "{after}");
+        let listed = list(registry, Query::open(Arc::clone(&login.user))).await;
+        assert_eq!(listed, [SessionRecord::clone(&record)], "{after}, in a list");
     }
     let passive = SessionUpdate { client: Some(other), ..SessionUpdate::new(at) };
     update(registry, &login, passive).await;

@@ -109,4 +109,4 @@ pub(super) async fn users_with_one_partition_key_stay_separate(registry: &dyn Re
 }
 
 /// Two users with the same partition key, found among 45 million names.
-const USERS_WITH_ONE_PARTITION_KEY: [&str; 2] = ["user 18849435", "user 21413909"];
+pub(super) const USERS_WITH_ONE_PARTITION_KEY: [&str; 2] = ["user 18849435", "user 21413909"];

@@ -63,6 +63,26 @@ impl Shard {
         (RotationOutcome::Rotated, WriteSet { updates: Some(updated), ..WriteSet::default() })
     }
 
+    /// Decides
+    /// [`Registry::count_failed_confirmation`](crate::registry::Registry::count_failed_confirmation).
+    /// Also returns the record afterwards, if the session is open.
+    pub(crate) fn decide_failed_confirmation(
+        &self,
+        session: &SessionRef,
+        ended: Ended,
+    ) -> (Option<SessionRecord>, WriteSet) {
+        let Some((key, entry)) = self.open_entry(session) else {
+            return (None, WriteSet::default());
+        };
+        let mut record = SessionRecord::clone(&entry.record);
+        record.count_failed_confirmation(ended);
+        let mut open = record.clone();
+        let ends = open.ended.take().map(|ended| (key, ended)).into_iter().collect();
+        let update = EntryUpdate { key, record: open, data: None, rotates_to: None };
+        let updates = Some(Box::new(update));
+        (Some(record), WriteSet { ends, updates, ..WriteSet::default() })
+    }
+
     /// Decides [`Registry::end`](crate::registry::Registry::end).
     pub(crate) fn decide_end(&self, end: &EndSessions) -> WriteSet {
         let user = end.target.user();
@@ -78,8 +98,10 @@ impl Shard {
         };
         let targets = self.open_keys(user).into_iter().filter(|(_, id)| is_target(*id));
         let closing = end.close_adoption_until;
+        let voids_tickets = matches!(end.target, EndTarget::All(_)).then(|| Arc::clone(user));
         WriteSet {
             ends: targets.map(|(key, _)| (key, end.ended.clone())).collect(),
+            voids_tickets,
             closes_adoption: closing.map(|until| AdoptionClosing { user: Arc::clone(user), until }),
             ..WriteSet::default()
         }
@@ -94,7 +116,7 @@ impl Shard {
     ) -> WriteSet {
         match self.open_entry(session) {
             Some((_, entry)) if !entry.record.uncounted => {
-                let others = self.counted_sessions(&session.user, Some(session.id), ended.at);
+                let others = self.counted_sessions(&session.user, &[Some(session.id)], ended.at);
                 WriteSet { ends: evictions(limit, others, ended), ..WriteSet::default() }
             }
             _ => WriteSet::default(),

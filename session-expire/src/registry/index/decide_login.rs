@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::{
     decide::evictions,
+    entries::Slot,
     shard::Shard,
     write_set::{NewEntry, WriteSet},
 };
@@ -13,9 +14,10 @@ use crate::{
     session::{
         ended::Ended,
         key::{RecordKey, user_hash},
-        limit::OpenSession,
+        limit::{OpenSession, SessionLimit},
         login::{NewLogin, Reservation},
         record::{SessionRecord, SessionRef},
+        ticket::Takeover,
     },
     time::Timestamp,
 };
@@ -23,7 +25,7 @@ use crate::{
 /// Decision about a reservation.
 pub(crate) enum ReserveDecision {
     /// The slot is free; these changes reserve it.
-    Reserve(WriteSet),
+    Reserve(Box<WriteSet>),
     /// The session limit is reached.
     Refuse {
         /// Active sessions of the user, oldest login first.
@@ -46,21 +48,29 @@ pub(crate) enum LoginDecision {
     AdoptionClosed,
     /// All sessions were ended after the slot was reserved.
     Voided,
+    /// The ticket of the login is unknown, spent or expired.
+    TicketInvalid,
 }
 
 impl Shard {
     /// Decides [`Registry::reserve`](crate::registry::Registry::reserve).
     pub(crate) fn decide_reserve(&self, reservation: &Reservation) -> ReserveDecision {
-        let Reservation { key, user, at, replaces, limit, .. } = reservation;
+        let Reservation { key, user, at, replaces, limit, uncounted, .. } = reservation;
         if self.record(key).is_some() {
-            return ReserveDecision::Reserve(WriteSet::default());
+            return ReserveDecision::Reserve(Box::default());
         }
-        let others = self.counted_sessions(user, *replaces, *at);
+        if *uncounted {
+            return match self.refuses_uncounted(user, *at) {
+                Some(active) => ReserveDecision::Refuse { active },
+                None => ReserveDecision::Reserve(Box::default()),
+            };
+        }
+        let others = self.counted_sessions(user, &[*replaces], *at);
         if limit.refuses(&others, self.reserved_by_others(user, key, *at)) {
             return ReserveDecision::Refuse { active: self.active_records(&others) };
         }
         let reserves = Some(reservation.clone());
-        ReserveDecision::Reserve(WriteSet { reserves, ..WriteSet::default() })
+        ReserveDecision::Reserve(Box::new(WriteSet { reserves, ..WriteSet::default() }))
     }
 
     /// Decides [`Registry::commit`](crate::registry::Registry::commit).
@@ -74,9 +84,12 @@ impl Shard {
         if login.adopted_until.is_some() && self.is_adoption_closed(&login.user, login.at) {
             return LoginDecision::AdoptionClosed;
         }
+        if login.takeover.as_ref().is_some_and(|takeover| !self.has_ticket(&login, takeover)) {
+            return LoginDecision::TicketInvalid;
+        }
         let others = self.other_sessions(&login);
-        if self.refuses(&login, &others) {
-            return LoginDecision::Refuse { active: self.active_records(&others) };
+        if let Some(active) = self.refuses(&login, &others) {
+            return LoginDecision::Refuse { active };
         }
         login.client.device = self.intern(&login.client.device);
         LoginDecision::Commit(Box::new(self.commit_writes(login, others)))
@@ -94,24 +107,62 @@ impl Shard {
     }
 
     fn commit_writes(&self, login: NewLogin, others: Vec<OpenSession>) -> WriteSet {
-        let mut ends: Vec<_> = self.replaced_session(&login).into_iter().collect();
-        ends.extend(evictions(login.limit, others, &login.eviction()));
+        let mut ends = self.ended_by_choice(&login);
+        match login.uncounted {
+            true => ends.extend(self.expired_uncounted(&login)),
+            false => ends.extend(evictions(login.limit, others, &login.eviction())),
+        }
         let is_reserved = self.reservations.iter().any(|other| other.key == login.key);
         let (key, record) = (login.key, self.new_record(&login));
+        let spends_ticket = login.takeover.as_ref().map(|takeover| takeover.ticket);
         let entry = NewEntry::new(login, record);
         WriteSet {
             ends,
             releases: is_reserved.then_some(key),
             opens: Some(Box::new(entry)),
+            spends_ticket,
             ..WriteSet::default()
         }
     }
 
-    fn replaced_session(&self, login: &NewLogin) -> Option<(RecordKey, Ended)> {
-        let (id, reason) = login.replaces?;
-        let session = SessionRef { user: Arc::clone(&login.user), id };
-        let (key, _) = self.open_entry(&session)?;
-        Some((key, Ended::new(reason, login.at)))
+    /// Returns the replaced session and that of the takeover, with their ends.
+    fn ended_by_choice(&self, login: &NewLogin) -> Vec<(RecordKey, Ended)> {
+        let replaced = login.replaces.map(|(id, reason)| (id, Ended::new(reason, login.at)));
+        let taken = login.takeover.as_ref().map(|takeover| (takeover.session, &takeover.ended));
+        let chosen = replaced.into_iter().chain(taken.map(|(id, ended)| (id, ended.clone())));
+        let open = chosen.filter_map(|(id, ended)| {
+            let session = SessionRef { user: Arc::clone(&login.user), id };
+            self.open_entry(&session).map(|(key, _)| (key, ended))
+        });
+        open.collect()
+    }
+
+    fn has_ticket(&self, login: &NewLogin, takeover: &Takeover) -> bool {
+        self.tickets.iter().any(|ticket| {
+            ticket.key == takeover.ticket && ticket.user == login.user && login.at < ticket.until
+        })
+    }
+
+    /// Returns the active uncounted sessions of `user`, oldest login first, if they leave no room
+    /// for another.
+    fn refuses_uncounted(&self, user: &str, now: Timestamp) -> Option<Vec<SessionRecord>> {
+        let records = self.uncounted_slots(user).map(Slot::record);
+        let active = records.filter(|record| record.expiry_reason(now).is_none());
+        let mut active: Vec<_> = active.cloned().collect();
+        active.sort_by_key(|record| record.logged_in_at);
+        (active.len() >= SessionLimit::MAX_UNCOUNTED).then_some(active)
+    }
+
+    /// Returns the expired uncounted sessions if as many are open as there may be active ones.
+    fn expired_uncounted(&self, login: &NewLogin) -> Vec<(RecordKey, Ended)> {
+        if self.uncounted_slots(&login.user).count() < SessionLimit::MAX_UNCOUNTED {
+            return vec![];
+        }
+        let expired = self.uncounted_slots(&login.user).filter_map(|slot| {
+            let reason = slot.record().expiry_reason(login.at)?;
+            Some((slot.key, Ended::new(reason, login.at)))
+        });
+        expired.collect()
     }
 
     /// Returns the sessions that compete with `login` for slots. If a slot is free it returns none
@@ -122,14 +173,19 @@ impl Shard {
         if login.uncounted || taken < login.limit.max() {
             return vec![];
         }
-        self.counted_sessions(&login.user, login.replaces.map(|(id, _)| id), login.at)
+        let taken = login.takeover.as_ref().map(|takeover| takeover.session);
+        self.counted_sessions(&login.user, &[login.replaces.map(|(id, _)| id), taken], login.at)
     }
 
-    fn refuses(&self, login: &NewLogin, others: &[OpenSession]) -> bool {
+    /// Returns the active sessions of the user if the login is refused.
+    fn refuses(&self, login: &NewLogin, others: &[OpenSession]) -> Option<Vec<SessionRecord>> {
+        if login.uncounted {
+            return self.refuses_uncounted(&login.user, login.at);
+        }
         let reserved = self.reserved_by_others(&login.user, &login.key, login.at);
-        !login.uncounted
-            && !self.active_reservations(login.at).any(|own| own.key == login.key)
-            && login.limit.refuses(others, reserved)
+        let is_refused = !self.active_reservations(login.at).any(|own| own.key == login.key)
+            && login.limit.refuses(others, reserved);
+        is_refused.then(|| self.active_records(others))
     }
 
     fn active_reservations(&self, now: Timestamp) -> impl Iterator<Item = &Reservation> {
@@ -151,8 +207,11 @@ impl Shard {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::limit::Overflow;
-    use crate::{policy::Policy, time::seconds};
+    use crate::{
+        policy::{Policy, limit::Overflow},
+        session::{key::PublicId, reason::Reason, ticket::LoginTicket},
+        time::seconds,
+    };
 
     const NOON: Timestamp = Timestamp::from_millis(1_767_268_800_000);
 
@@ -166,7 +225,7 @@ mod tests {
         else {
             panic!("refused");
         };
-        shard.apply(writes);
+        shard.apply(*writes);
         let mut commit_at = |after| {
             let at = NOON.plus(after);
             matches!(
@@ -176,5 +235,58 @@ mod tests {
         };
         assert!(!commit_at(seconds(30) - std::time::Duration::from_millis(1)));
         assert!(commit_at(seconds(30)));
+    }
+
+    fn commit(shard: &mut Shard, login: NewLogin) -> Result<Vec<PublicId>, &'static str> {
+        match shard.decide_commit(login) {
+            LoginDecision::Commit(writes) => {
+                Ok(shard.apply(*writes).into_iter().map(|record| record.id).collect())
+            }
+            LoginDecision::Refuse { .. } => Err("refused"),
+            LoginDecision::TicketInvalid => Err("ticket"),
+            _ => Err("other"),
+        }
+    }
+
+    #[test]
+    fn ticket_is_spent_once_and_frees_the_slot_of_the_chosen_session() {
+        let policy = Policy::new().max_sessions(1).overflow(Overflow::Refuse);
+        let [first, second, third] = [(); 3].map(|()| NewLogin::new("alice", NOON, &policy));
+        let mut shard = Shard::default();
+        assert_eq!(commit(&mut shard, first.clone()), Ok(vec![]));
+        assert_eq!(commit(&mut shard, second.clone()), Err("refused"));
+        let ticket = LoginTicket::new("alice", NOON, NOON.plus(seconds(300)));
+        let ended = Ended::new(Reason::Revoked, NOON);
+        let taking = |login: NewLogin, session| NewLogin {
+            takeover: Some(Takeover::new(ticket.key, session, ended.clone())),
+            ..login
+        };
+        assert_eq!(commit(&mut shard, taking(second.clone(), first.id)), Err("ticket"));
+        shard.add_ticket(ticket.clone());
+        let late = NewLogin { at: ticket.until, ..second.clone() };
+        assert_eq!(commit(&mut shard, taking(late, first.id)), Err("ticket"));
+        // An unknown session frees no slot, and the ticket is not spent.
+        assert_eq!(commit(&mut shard, taking(second.clone(), third.id)), Err("refused"));
+        assert_eq!(commit(&mut shard, taking(second.clone(), first.id)), Ok(vec![first.id]));
+        assert_eq!(commit(&mut shard, taking(third, second.id)), Err("ticket"));
+    }
+
+    #[test]
+    fn uncounted_logins_are_refused_at_their_maximum() {
+        let login = || {
+            let login = NewLogin::new("alice", NOON, &Policy::new().max_sessions(1));
+            NewLogin { uncounted: true, ..login }
+        };
+        let mut shard = Shard::default();
+        for _ in 0..SessionLimit::MAX_UNCOUNTED {
+            assert_eq!(commit(&mut shard, login()), Ok(vec![]));
+        }
+        assert_eq!(commit(&mut shard, login()), Err("refused"));
+        let reservation = login().reservation(NOON.plus(seconds(30)));
+        assert!(matches!(shard.decide_reserve(&reservation), ReserveDecision::Refuse { .. }));
+        assert_eq!(commit(&mut shard, NewLogin { uncounted: false, ..login() }), Ok(vec![]));
+        let later = NewLogin { at: NOON.plus(crate::time::hours(1)), ..login() };
+        let ended = commit(&mut shard, later).map(|ended| ended.len());
+        assert_eq!(ended, Ok(SessionLimit::MAX_UNCOUNTED));
     }
 }

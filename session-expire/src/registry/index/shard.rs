@@ -18,6 +18,7 @@ use crate::{
         login::Reservation,
         reason::Reason,
         record::{SessionRecord, SessionRef},
+        ticket::LoginTicket,
     },
     time::Timestamp,
 };
@@ -30,6 +31,7 @@ const MAX_DEVICES: usize = 250;
 pub(crate) struct Shard {
     pub(super) entries: Entries,
     pub(super) reservations: Vec<Reservation>,
+    pub(super) tickets: Vec<LoginTicket>,
     /// Generation of the open records and of the reservations.
     pub(super) generation: u64,
     /// Number of open records.
@@ -88,14 +90,19 @@ impl Shard {
         keys
     }
 
-    /// Returns the open, counted sessions of `user` except `except`.
+    /// Returns the open uncounted sessions of `user`.
+    pub(super) fn uncounted_slots(&self, user: &str) -> impl Iterator<Item = &Slot> {
+        self.entries.in_class(user, Class::Uncounted).map(|(_, slot)| slot)
+    }
+
+    /// Returns the open, counted sessions of `user` except those in `except`.
     pub(super) fn counted_sessions(
         &self,
         user: &str,
-        except: Option<PublicId>,
+        except: &[Option<PublicId>],
         now: Timestamp,
     ) -> Vec<OpenSession> {
-        let others = self.open_slots(user).filter(|slot| Some(slot.record().id) != except);
+        let others = self.open_slots(user).filter(|slot| !except.contains(&Some(slot.record().id)));
         let mut sessions: Vec<_> = others
             .filter_map(|slot| OpenSession::from_record(slot.key, slot.record(), now))
             .collect();

@@ -19,6 +19,7 @@ use crate::{
         login::{NewLogin, Reservation},
         reason::Reason,
         record::SessionRecord,
+        ticket::LoginTicket,
     },
     time::Timestamp,
 };
@@ -36,6 +37,10 @@ pub(crate) struct WriteSet {
     pub(crate) reserves: Option<Reservation>,
     /// Login whose reservation is removed.
     pub(crate) releases: Option<RecordKey>,
+    /// Ticket that is deleted.
+    pub(crate) spends_ticket: Option<RecordKey>,
+    /// User whose tickets are deleted.
+    pub(crate) voids_tickets: Option<Arc<str>>,
     /// User whose sessions can no longer be adopted.
     pub(crate) closes_adoption: Option<AdoptionClosing>,
     /// User whose records are deleted.
@@ -78,6 +83,8 @@ impl WriteSet {
             && self.updates.is_none()
             && self.reserves.is_none()
             && self.releases.is_none()
+            && self.spends_ticket.is_none()
+            && self.voids_tickets.is_none()
             && self.closes_adoption.is_none()
             && self.erases.is_none()
     }
@@ -86,17 +93,36 @@ impl WriteSet {
 impl Shard {
     /// Applies a write set and returns the records that it has ended.
     pub(crate) fn apply(&mut self, writes: WriteSet) -> Vec<SessionRecord> {
-        let WriteSet { opens, ends, updates, reserves, releases, closes_adoption, erases } = writes;
-        let ended = ends.into_iter().filter_map(|(key, ended)| self.end(key, ended)).collect();
-        updates.into_iter().for_each(|update| self.replace(*update));
-        if let Some(key) = releases {
+        writes.updates.into_iter().for_each(|update| self.replace(*update));
+        let ends = writes.ends.into_iter();
+        let ended = ends.filter_map(|(key, ended)| self.end(key, ended)).collect();
+        if let Some(key) = writes.releases {
             self.reservations.retain(|reservation| reservation.key != key);
         }
-        reserves.into_iter().for_each(|reservation| self.reserve(reservation));
-        closes_adoption.into_iter().for_each(|closing| self.close_adoption(closing));
-        erases.into_iter().for_each(|user| self.erase(&user));
-        opens.into_iter().for_each(|entry| self.open(*entry));
+        if let Some(key) = writes.spends_ticket {
+            self.tickets.retain(|ticket| ticket.key != key);
+        }
+        writes.voids_tickets.into_iter().for_each(|user| self.void_tickets(&user));
+        writes.reserves.into_iter().for_each(|reservation| self.reserve(reservation));
+        writes.closes_adoption.into_iter().for_each(|closing| self.close_adoption(closing));
+        writes.erases.into_iter().for_each(|user| self.erase(&user));
+        writes.opens.into_iter().for_each(|entry| self.open(*entry));
         ended
+    }
+
+    /// Adds a ticket. Deletes expired tickets, and of a user with too many the first to expire.
+    pub(crate) fn add_ticket(&mut self, ticket: LoginTicket) {
+        self.tickets.retain(|other| ticket.at < other.until && other.key != ticket.key);
+        let own = self.tickets.iter().filter(|other| other.user == ticket.user);
+        if own.clone().count() >= LoginTicket::MAX_PER_USER {
+            let first = own.min_by_key(|other| other.until).map(|other| other.key);
+            self.tickets.retain(|other| Some(other.key) != first);
+        }
+        self.tickets.push(ticket);
+    }
+
+    fn void_tickets(&mut self, user: &str) {
+        self.tickets.retain(|ticket| *ticket.user != *user);
     }
 
     /// Returns the record that `login` creates in the current generation.
@@ -123,7 +149,7 @@ impl Shard {
         let ended: Vec<_> =
             keys.into_iter().filter_map(|key| self.end(key, ended.clone())).collect();
         self.prune_users_of(&ended, history_limit);
-        self.reservations = vec![];
+        (self.reservations, self.tickets) = (vec![], vec![]);
     }
 
     /// Ends an open record, and moves it into the history.
@@ -183,6 +209,7 @@ impl Shard {
         let erased = numbers.into_iter().filter_map(|number| self.entries.remove(number));
         self.open -= erased.filter(|slot| slot.class.is_open()).count();
         self.reservations.retain(|reservation| *reservation.user != *user);
+        self.void_tickets(user);
     }
 }
 

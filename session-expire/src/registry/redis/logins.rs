@@ -5,9 +5,12 @@
 use super::{
     error::OperationError,
     operations::{Operations, read_records},
-    script::{CANCEL, COMMIT, END, ENFORCE_LIMIT, RESERVE, ROTATE, UPDATE},
+    script::{
+        CANCEL, COMMIT, COUNT_FAILED_CONFIRMATION, END, ENFORCE_LIMIT, ISSUE_TICKET, RESERVE,
+        ROTATE, UPDATE,
+    },
     stored::{
-        as_string::{AsString, time},
+        as_string::{AsString, flag, time},
         names::{record_name, short_hash},
         record::{StoredFields, to_stored},
         script_args::ScriptArgs,
@@ -20,10 +23,11 @@ use crate::{
     },
     session::{
         ended::Ended,
-        key::{RecordKey, partition_key},
+        key::{PublicId, RecordKey, partition_key},
         limit::SessionLimit,
         login::{LoginOutcome, NewLogin, Reservation, ReserveOutcome},
         record::{SessionRecord, SessionRef},
+        ticket::LoginTicket,
         update::{SessionUpdate, UpdateOutcome},
     },
 };
@@ -38,6 +42,7 @@ impl Operations {
             user: Some(short_hash(&reservation.user)),
             replaces: reservation.replaces.map(AsString),
             deadline: Some(time(reservation.until)),
+            uncounted: flag(reservation.uncounted),
             ..self.args(reservation.at).limit(reservation.limit)
         };
         let response = self.write(&RESERVE, reservation.key.partition_key(), &args).await?;
@@ -64,7 +69,8 @@ impl Operations {
             replaces_for: replaces_for.map(AsString),
             reserved_in: login.reserved_in.map(AsString),
             ..self.args(login.at).ended(&login.eviction()).limit(login.limit).data(&login.data)
-        };
+        }
+        .takeover(login.takeover.as_ref());
         let response = self.write(&COMMIT, login.key.partition_key(), &args).await?;
         match split_outcome(&response)? {
             ("committed", [own, ended @ ..]) => Ok(LoginOutcome::Committed {
@@ -76,8 +82,32 @@ impl Operations {
             }
             ("adoption_closed", _) => Ok(LoginOutcome::AdoptionClosed),
             ("voided", _) => Ok(LoginOutcome::Voided),
+            ("ticket_invalid", _) => Ok(LoginOutcome::TicketInvalid),
             _ => Err(OperationError::Response),
         }
+    }
+
+    pub(super) async fn issue_ticket(&self, ticket: LoginTicket) -> Result<(), OperationError> {
+        let args = ScriptArgs {
+            name: Some(record_name(&ticket.key)),
+            user: Some(short_hash(&ticket.user)),
+            deadline: Some(time(ticket.until)),
+            ..self.args(ticket.at)
+        };
+        self.write(&ISSUE_TICKET, ticket.key.partition_key(), &args).await.map(drop)
+    }
+
+    pub(super) async fn count_failed_confirmation(
+        &self,
+        session: SessionRef,
+        ended: Ended,
+    ) -> Result<Option<SessionRecord>, OperationError> {
+        let call = Some(AsString(PublicId::random()));
+        let args = ScriptArgs { call, ..self.args(ended.at).session(&session).ended(&ended) };
+        let partition_key = partition_key(&session.user);
+        let response = self.write(&COUNT_FAILED_CONFIRMATION, &partition_key, &args).await?;
+        let record = response.first().map(|text| StoredFields::parse(text.as_bytes())?.record());
+        record.transpose()
     }
 
     pub(super) async fn cancel(&self, key: RecordKey, ended: Ended) -> Result<(), OperationError> {

@@ -25,7 +25,7 @@
 //!
 //! An entry is the first three letters of a public id, followed by the name of the record. The
 //! letters give simultaneous logins the order of lists. The set `due` also contains `r:name`
-//! (reservation) and `a:user` (closed adoption). Scripts keep the fields, classes and due entries of
+//! (reservation), `a:user` (closed adoption) and `k:user` (tickets). Scripts keep the fields, classes and due entries of
 //! a newer version.
 //!
 //! A user index combines several orders in one set. The first letter of a member is its class, and
@@ -42,6 +42,8 @@
 //! | `R` | reservation, with its name | deadline |
 //! | `H` | session in the history | time of login |
 //! | `T` | tombstone | counter |
+//! | `X` | open uncounted session | time at which it expires under its own timeouts |
+//! | `K` | ticket, with its name | time at which it expires |
 //! | `G` | none | generation of the open sessions |
 //!
 //! `end_everyone` increments the generation of every tag. Open records of an earlier generation are
@@ -85,6 +87,7 @@ use crate::{
         limit::SessionLimit,
         login::{LoginOutcome, NewLogin, Reservation, ReserveOutcome},
         record::{SessionRecord, SessionRef},
+        ticket::LoginTicket,
         update::{SessionUpdate, UpdateOutcome},
     },
     time::Timestamp,
@@ -113,6 +116,19 @@ impl Registry for RedisRegistry {
 
     fn commit(&self, login: NewLogin) -> RegistryFuture<'_, LoginOutcome> {
         run_operation("commit a login", self.0.commit(login))
+    }
+
+    fn issue_ticket(&self, ticket: LoginTicket) -> RegistryFuture<'_, ()> {
+        run_operation("issue a ticket", self.0.issue_ticket(ticket))
+    }
+
+    fn count_failed_confirmation(
+        &self,
+        session: SessionRef,
+        ended: Ended,
+    ) -> RegistryFuture<'_, Option<SessionRecord>> {
+        let counted = self.0.count_failed_confirmation(session, ended);
+        run_operation("count a failed confirmation", counted)
     }
 
     fn cancel(&self, key: RecordKey, ended: Ended) -> RegistryFuture<'_, ()> {

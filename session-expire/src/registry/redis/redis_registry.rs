@@ -202,8 +202,8 @@ impl RedisRegistry {
         self
     }
 
-    /// Sets how many replicas must acknowledge a login, the end of a session or the rotation of a
-    /// key. Default: 0.
+    /// Sets how many replicas must acknowledge a login, the end of a session, the rotation of a key
+    /// or a failed re-authentication. Default: 0.
     ///
     /// Replication is asynchronous. Without acknowledgement, a primary that fails can lose a login.
     /// An ended session can also be open again on the replica that takes over. Set it to the number

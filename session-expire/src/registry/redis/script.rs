@@ -41,6 +41,8 @@ pub(super) static LOAD: LazyLock<Script> =
     LazyLock::new(|| Script::new(&[include_str!("lua/load.lua")]));
 script!(LIST, "list.lua");
 script!(RECORDS, "records.lua");
+script!(ISSUE_TICKET, "issue_ticket.lua");
+script!(COUNT_FAILED_CONFIRMATION, "count_failed_confirmation.lua", RETRY);
 script!(RESERVE, "reserve.lua", LIMIT);
 script!(COMMIT, "commit.lua", RETRY, LIMIT);
 script!(CANCEL, "cancel.lua");

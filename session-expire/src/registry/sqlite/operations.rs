@@ -40,6 +40,7 @@ use crate::{
         limit::SessionLimit,
         login::{LoginOutcome, NewLogin, Reservation, ReserveOutcome},
         record::{SessionRecord, SessionRef},
+        ticket::LoginTicket,
         update::{SessionUpdate, UpdateOutcome},
     },
     time::Timestamp,
@@ -135,7 +136,28 @@ impl Registry for SqliteRegistry {
 
     fn commit(&self, mut login: NewLogin) -> RegistryFuture<'_, LoginOutcome> {
         login.key = hashed(login.key);
+        if let Some(takeover) = &mut login.takeover {
+            takeover.ticket = hashed(takeover.ticket);
+        }
         self.write_durably("commit a login", move |tx| logins::commit(tx, &login))
+    }
+
+    fn issue_ticket(&self, mut ticket: LoginTicket) -> RegistryFuture<'_, ()> {
+        ticket.key = hashed(ticket.key);
+        self.write("issue a ticket", VOLATILE, Priority::High, move |tx| {
+            logins::issue_ticket(tx, &ticket)
+        })
+    }
+
+    fn count_failed_confirmation(
+        &self,
+        session: SessionRef,
+        ended: Ended,
+    ) -> RegistryFuture<'_, Option<SessionRecord>> {
+        // It may end the session, and a failure that is not counted is one more guess.
+        self.write("count a failed confirmation", ENDING, Priority::High, move |tx| {
+            changes::count_failed_confirmation(tx, &session, &ended)
+        })
     }
 
     fn cancel(&self, key: RecordKey, ended: Ended) -> RegistryFuture<'_, ()> {

@@ -1,5 +1,7 @@
 //! Tests of [`SqliteRegistry`] with files.
 
+mod confirmations;
+
 use std::{
     fs,
     path::PathBuf,
@@ -47,6 +49,7 @@ use crate::{
         reason::Reason,
         record::{SessionRecord, SessionRef},
         signing_key::SigningKey,
+        ticket::LoginTicket,
         update::{SessionUpdate, UpdateOutcome},
     },
     time::{Timestamp, hours, minutes, seconds},
@@ -410,6 +413,7 @@ fn no_file_contains_an_erased_user() {
         let reservation =
             NewLogin::new(ERASED, at, &Policy::new()).reservation(at.plus(seconds(30)));
         wait(registry.reserve(reservation)).unwrap();
+        wait(registry.issue_ticket(LoginTicket::new(ERASED, at, at.plus(minutes(5))))).unwrap();
         let rotation = KeyRotation::new(session(&login), login.key, SessionUpdate::new(at));
         wait(registry.rotate(rotation)).unwrap();
         load(registry, login.key);

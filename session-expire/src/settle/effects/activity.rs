@@ -6,14 +6,23 @@ use actix_web::HttpResponse;
 
 use super::{Effects, with_session_cookie};
 use crate::{
-    context::{RequestContext, access::AccessState, facts::RequestFacts, load::LoadedRecord},
+    context::{
+        RequestContext,
+        access::AccessState,
+        facts::RequestFacts,
+        load::{LoadedRecord, reload_open_record},
+        span::record_session_id,
+    },
     error::RegistryError,
+    event::Event,
     policy::limit::Limit,
     registry::rotation::{KeyRotation, RotationOutcome},
     response::problem::{configuration_error, unavailable},
     session::{
         ended::Ended,
+        key::{PublicId, RecordKey},
         reason::Reason,
+        record::SessionRecord,
         update::{SessionUpdate, UpdateOutcome},
     },
 };
@@ -25,18 +34,42 @@ pub(super) async fn record_activity(
     enforces_limit: bool,
 ) -> Effects {
     let Some(loaded) = context.record() else { return Effects::default() };
+    let registry = &context.config().registry;
     let update = session_update(context, loaded, facts, stores_data);
     let has_data = !update.data.is_empty();
     if !update.is_empty() {
-        let updated = context.config().registry.update(loaded.record.session_ref(), update).await;
+        let mut updated = registry.update(loaded.record.session_ref(), update).await;
+        if has_data && matches!(updated, Ok(UpdateOutcome::Ended)) {
+            // Boxed to limit the size of the future for all other requests.
+            let repeated = update_rotated(context, loaded, facts, stores_data);
+            updated = Box::pin(repeated).await;
+        }
         if let Some(response) = failed_update(context, updated, has_data) {
             return Effects::response(response);
         }
     }
     if enforces_limit {
-        enforce_limit(context, loaded).await;
+        enforce_limit(context, loaded, facts).await;
     }
     Effects::default()
+}
+
+/// Stores the data of an update whose session was not open. If a parallel request has authenticated
+/// the user again, the session is open under another public id.
+async fn update_rotated(
+    context: &RequestContext,
+    loaded: &LoadedRecord,
+    facts: &RequestFacts,
+    stores_data: bool,
+) -> Result<UpdateOutcome, RegistryError> {
+    let config = context.config();
+    match reload_open_record(config, loaded).await? {
+        Ok(record) if record.id != loaded.record.id => {
+            let update = session_update(context, loaded, facts, stores_data);
+            config.registry.update(record.session_ref(), update).await
+        }
+        _ => Ok(UpdateOutcome::Ended),
+    }
 }
 
 /// Returns the update of this request: activity that is due, and changes.
@@ -52,6 +85,7 @@ fn session_update(
         update = update.active(active_at);
         update.longest = context.config().longer_timeouts(&loaded.record);
         update.client = Some(facts.client.clone());
+        update.remembered = context.is_remembered_at(&loaded.record, context.now);
     }
     if stores_data && (context.has_messages() || !context.is_session_unchanged()) {
         update.data = context.record_changes();
@@ -79,13 +113,13 @@ pub(super) fn failed_update(
     }
 }
 
-async fn enforce_limit(context: &RequestContext, loaded: &LoadedRecord) {
+async fn enforce_limit(context: &RequestContext, loaded: &LoadedRecord, facts: &RequestFacts) {
     let Some(limit) = context.exceeded_limit() else { return };
     // No login has evicted these sessions, so `ended` names no device.
     let ended = Ended::new(Reason::Evicted, context.config().now());
     let session = loaded.record.session_ref();
     match context.config().registry.enforce_limit(session, limit, ended).await {
-        Ok(ended) => context.config().emit_ended(&ended),
+        Ok(ended) => context.config().emit_ended(&ended, Some(&facts.client)),
         Err(error) => context.config().emit_failure(&error),
     }
 }
@@ -93,22 +127,61 @@ async fn enforce_limit(context: &RequestContext, loaded: &LoadedRecord) {
 pub(super) async fn rotate_key(context: &RequestContext, facts: &RequestFacts) -> Effects {
     let Some(loaded) = context.record() else { return Effects::default() };
     warn_if_near_end(context);
+    match rotate(context, loaded, facts, None).await {
+        Ok(Some(key)) => with_session_cookie(context, &key, &loaded.record),
+        Ok(None) => Effects::default(),
+        Err(response) => Effects::response(response),
+    }
+}
+
+/// Gives the session a new key and a new public id, and starts its timeouts anew. If a parallel
+/// request has rotated the key, no cookie is set and the timeouts do not change.
+pub(super) async fn reauthenticate(context: &RequestContext, facts: &RequestFacts) -> Effects {
+    let Some(loaded) = context.record() else { return Effects::default() };
+    let mut record = SessionRecord::clone(&loaded.record);
+    record.reauthenticate(PublicId::random(), context.config().now());
+    match rotate(context, loaded, facts, Some(record.id)).await {
+        Ok(Some(key)) => {
+            let event = Event::reauthenticated((&record).into());
+            context.config().emit(&event.with_requester(&facts.client));
+            record_session_id(record.id);
+            with_session_cookie(context, &key, &record)
+        }
+        Ok(None) => Effects::default(),
+        Err(response) => Effects::response(response),
+    }
+}
+
+/// Rotates the session key, and stores the changes of this request. Returns the new key, or `None`
+/// if a parallel request was faster or the session has ended.
+async fn rotate(
+    context: &RequestContext,
+    loaded: &LoadedRecord,
+    facts: &RequestFacts,
+    reauthenticated_as: Option<PublicId>,
+) -> Result<Option<RecordKey>, HttpResponse> {
     let update = session_update(context, loaded, facts, true);
+    let has_data = !update.data.is_empty();
     let mut rotation = KeyRotation::new(loaded.record.session_ref(), loaded.key, update);
+    rotation.reauthenticated_as = reauthenticated_as;
     let to = rotation.to;
     if let Some(data_key) = loaded.data_key() {
         data_key.rewrap(&mut rotation.update.data, &loaded.key, &to);
     }
     match context.config().registry.rotate(rotation).await {
-        Ok(RotationOutcome::Rotated) => with_session_cookie(context, &to, &loaded.record),
-        Ok(RotationOutcome::Lost | RotationOutcome::Ended) => Effects::default(),
+        Ok(RotationOutcome::Rotated) => Ok(Some(to)),
+        Ok(RotationOutcome::Lost) => Ok(None),
+        Ok(RotationOutcome::Ended) => {
+            let updated = update_rotated(context, loaded, facts, true).await;
+            failed_update(context, updated, has_data).map_or(Ok(None), Err)
+        }
         Ok(RotationOutcome::TooLarge) => {
             tracing::error!(event = "sys_session_too_large", "session data over the size limit");
-            Effects::response(configuration_error())
+            Err(configuration_error())
         }
         Err(error) => {
             context.config().emit_failure(&error);
-            Effects::response(unavailable())
+            Err(unavailable())
         }
     }
 }

@@ -16,6 +16,15 @@ pub(super) fn write_anonymous(context: &RequestContext) -> Effects {
     anonymous_effects(context, is_key_void(context))
 }
 
+/// Adds the anonymous cookie with the offer to continue a login, if this request has made one.
+pub(super) fn with_offer(context: &RequestContext, mut effects: Effects) -> Effects {
+    if context.intent().offers_takeover && effects.response.is_none() {
+        let cookies = &context.config().cookies;
+        effects.cookies.extend(cookies.anonymous_cookie(context.offer_state(), context.now).ok());
+    }
+    effects
+}
+
 /// Stores the writes of a request that could not use its session. The session stays open.
 pub(super) async fn restore(context: &RequestContext, stores_data: bool) -> Effects {
     if stores_data && let Some(response) = store_writes_before_suspension(context).await {

@@ -4,28 +4,49 @@
 
 use super::{Effects, anonymous::anonymous_effects, is_key_void, registry_failed};
 use crate::{
-    context::{RequestContext, load::LoadedRecord},
+    context::{
+        RequestContext,
+        facts::RequestFacts,
+        load::{LoadedRecord, find_rotated},
+    },
     error::RegistryError,
     registry::end::{EndSessions, EndTarget},
-    session::{ended::Ended, reason::Reason},
+    session::{ended::Ended, reason::Reason, record::SessionRef},
 };
 
 /// Ends a session. Returns `false` if it had already ended.
 pub(super) async fn end(
     context: &RequestContext,
     loaded: &LoadedRecord,
+    facts: &RequestFacts,
     reason: Reason,
     closes_adoption: bool,
 ) -> Result<bool, RegistryError> {
     let config = context.config();
     let ended = Ended::new(reason, config.now());
-    let mut request = EndSessions::new(EndTarget::Session(loaded.record.session_ref()), ended);
+    let session = open_session(context, loaded).await?;
+    let mut request = EndSessions::new(EndTarget::Session(session), ended);
     if closes_adoption {
         request.close_adoption_until = config.close_adoption_until();
     }
     let ended = config.registry.end(request).await?;
-    config.emit_ended(&ended);
+    config.emit_ended(&ended, Some(&facts.client));
     Ok(!ended.is_empty())
+}
+
+/// Returns the reference of the session. If a parallel request has authenticated the user again, the
+/// session has another public id.
+async fn open_session(
+    context: &RequestContext,
+    loaded: &LoadedRecord,
+) -> Result<SessionRef, RegistryError> {
+    let record = &loaded.record;
+    let is_rotated = record.ended.as_ref().is_some_and(|ended| ended.reason == Reason::Renewed);
+    let rotated = match is_rotated {
+        true => find_rotated(context.config(), record).await?,
+        false => None,
+    };
+    Ok(rotated.map_or_else(|| record.session_ref(), |rotated| rotated.session_ref()))
 }
 
 /// Signs the user out. If the registry fails, the response is 503 and not a success, because copies
@@ -33,7 +54,7 @@ pub(super) async fn end(
 ///
 /// The cookie is deleted only if this request has ended the session. Otherwise the browser may have
 /// the cookie of a newer login.
-pub(super) async fn sign_out(context: &RequestContext) -> Effects {
+pub(super) async fn sign_out(context: &RequestContext, facts: &RequestFacts) -> Effects {
     let reason = match context.end_reason() {
         // The session is still open under its new key, and the sign-out ends it.
         Reason::Renewed => Reason::LoggedOut,
@@ -41,7 +62,7 @@ pub(super) async fn sign_out(context: &RequestContext) -> Effects {
     };
     let ended = match context.record() {
         None => Ok(false),
-        Some(loaded) => end(context, loaded, reason, true).await,
+        Some(loaded) => end(context, loaded, facts, reason, true).await,
     };
     let was_open = context.record().is_some_and(|loaded| loaded.record.ended.is_none());
     let ends_now = match ended {
@@ -64,9 +85,9 @@ pub(super) async fn sign_out(context: &RequestContext) -> Effects {
 }
 
 /// Ends an expired session. Writes of this request go to the anonymous cookie.
-pub(super) async fn end_expired(context: &RequestContext) -> Effects {
+pub(super) async fn end_expired(context: &RequestContext, facts: &RequestFacts) -> Effects {
     if let Some(loaded) = context.record().filter(|_| !is_key_void(context))
-        && let Err(error) = end(context, loaded, context.end_reason(), false).await
+        && let Err(error) = end(context, loaded, facts, context.end_reason(), false).await
     {
         return Effects::response(registry_failed(context, &error));
     }

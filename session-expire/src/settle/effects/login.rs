@@ -2,15 +2,21 @@
 //!
 //! A login that fails ends no session of its user and is cancelled.
 
+use std::sync::Arc;
+
 use actix_web::HttpResponse;
 
 use super::{Effects, activity::record_activity, end::end, registry_failed, with_session_cookie};
 use crate::{
     context::{
-        RequestContext, changes::UserChange, facts::RequestFacts, pending_login::LoginGuard,
+        RequestContext, changes::UserChange, facts::RequestFacts, load::LoadedRecord,
+        pending_login::LoginGuard, span::record_session_id,
     },
     event::Event,
-    response::problem::{configuration_error, too_many_sessions, unavailable},
+    response::{
+        problem::{configuration_error, sign_in_expired, unavailable},
+        refused_login::refused_login,
+    },
     session::{
         key::RecordKey,
         login::{LoginOutcome, NewLogin, ReserveOutcome},
@@ -35,12 +41,13 @@ pub(super) async fn commit_login(
 ) -> Effects {
     let UserChange::SignedIn(user) = user else { return Effects::default() };
     let committed = match context.login_to_commit(user, &facts.client).await {
-        Ok((login, guard)) => commit(context, login, guard).await,
+        Ok((login, guard)) => commit(context, login, guard, facts).await,
         Err(error) => Err(registry_failed(context, &error)),
     };
     match committed {
         Ok((key, record)) => {
             context.config().diagnostics.record_user();
+            record_session_id(record.id);
             with_session_cookie(context, &key, &record)
         }
         Err(response) => {
@@ -54,6 +61,7 @@ async fn commit(
     context: &RequestContext,
     mut login: NewLogin,
     mut guard: LoginGuard,
+    facts: &RequestFacts,
 ) -> Result<(RecordKey, SessionRecord), HttpResponse> {
     let key = login.key;
     let data = context.login_data(&login.user);
@@ -69,20 +77,34 @@ async fn commit(
             return Err(configuration_error());
         }
     }
-    if let Err(response) = end_other_user(context, &mut login, &guard).await {
+    // A takeover reserves no slot and may fail. The session of another user then continues.
+    let takes_over = login.takeover.is_some();
+    if !takes_over && let Err(response) = end_other_user(context, &mut login, &guard, facts).await {
         guard.cancel().await;
         return Err(response);
     }
+    let earlier = context.config().earlier_logins(&login.user).await;
+    let (user, actor) = (Arc::clone(&login.user), login.actor.clone());
     match context.config().registry.commit(login).await {
         Ok(LoginOutcome::Committed { record, ended }) => {
+            context.config().emit_ended(&ended, Some(&facts.client));
+            if takes_over
+                && let Err(response) = end_session_of_other(context, &record.user, facts).await
+            {
+                guard.cancel().await;
+                return Err(response);
+            }
             guard.disarm();
-            context.config().emit_ended(&ended);
-            context.config().emit(&Event::LoggedIn { user: &record.user, id: record.id });
+            context.config().emit(&Event::from_login(&record, earlier.as_deref()));
             Ok((key, record))
         }
         Ok(LoginOutcome::Refused { active }) => {
             guard.disarm();
-            Err(refuse_login(context, &active))
+            Err(refuse_login(context, (&user, actor.as_deref()), &active, facts))
+        }
+        Ok(LoginOutcome::TicketInvalid) => {
+            guard.disarm();
+            Err(sign_in_expired())
         }
         Ok(LoginOutcome::AdoptionClosed | LoginOutcome::Voided) => Err(unavailable()),
         Err(error) => {
@@ -93,10 +115,17 @@ async fn commit(
 }
 
 /// Emits the refusal, and returns the response that lists the active sessions.
-fn refuse_login(context: &RequestContext, active: &[SessionRecord]) -> HttpResponse {
-    let user = active.first().map_or("", |record| &record.user);
-    context.config().emit(&Event::LoginRefused { user });
-    too_many_sessions(active)
+fn refuse_login(
+    context: &RequestContext,
+    (user, actor): (&str, Option<&str>),
+    active: &[SessionRecord],
+    facts: &RequestFacts,
+) -> HttpResponse {
+    let requester = Some(&facts.client);
+    context.config().emit(&Event::LoginRefused { user, actor, requester });
+    let (config, policy) = (context.config(), context.policy());
+    let refused_url = config.login_pages.refused.as_deref();
+    refused_login(&facts.info, refused_url, &policy.login_url, active)
 }
 
 /// Ends this browser's session of another user.
@@ -107,16 +136,36 @@ async fn end_other_user(
     context: &RequestContext,
     login: &mut NewLogin,
     guard: &LoginGuard,
+    facts: &RequestFacts,
 ) -> Result<(), HttpResponse> {
-    let other = context.record().filter(|loaded| loaded.record.user != login.user);
-    let Some(loaded) = other.filter(|loaded| loaded.record.ended.is_none()) else { return Ok(()) };
+    if other_session(context, &login.user).is_none() {
+        return Ok(());
+    }
     if !guard.is_reserved() {
         match context.reserve(login).await {
             Ok(ReserveOutcome::Reserved { generation }) => login.reserved_in = Some(generation),
-            Ok(ReserveOutcome::Refused { active }) => return Err(refuse_login(context, &active)),
+            Ok(ReserveOutcome::Refused { active }) => {
+                let who = (&*login.user, login.actor.as_deref());
+                return Err(refuse_login(context, who, &active, facts));
+            }
             Err(error) => return Err(registry_failed(context, &error)),
         }
     }
-    let ended = end(context, loaded, context.end_reason(), false).await;
+    end_session_of_other(context, &login.user, facts).await
+}
+
+async fn end_session_of_other(
+    context: &RequestContext,
+    user: &str,
+    facts: &RequestFacts,
+) -> Result<(), HttpResponse> {
+    let Some(loaded) = other_session(context, user) else { return Ok(()) };
+    let ended = end(context, loaded, facts, context.end_reason(), false).await;
     ended.map(drop).map_err(|error| registry_failed(context, &error))
+}
+
+/// Returns this browser's open session if it is that of another user than `user`.
+fn other_session<'a>(context: &'a RequestContext, user: &str) -> Option<&'a LoadedRecord> {
+    let is_other = |record: &SessionRecord| *record.user != *user && record.ended.is_none();
+    context.record().filter(|loaded| is_other(&loaded.record))
 }

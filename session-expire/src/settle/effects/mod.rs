@@ -13,8 +13,8 @@ use std::rc::Rc;
 use actix_web::{HttpResponse, cookie::Cookie};
 
 use self::{
-    activity::{record_activity, rotate_key},
-    anonymous::{restore, write_anonymous},
+    activity::{reauthenticate, record_activity, rotate_key},
+    anonymous::{restore, with_offer, write_anonymous},
     end::{end_expired, sign_out},
     login::{cancel, commit_login},
 };
@@ -52,29 +52,33 @@ pub(crate) async fn apply_decision(
     if decision.action != Action::CommitLogin {
         context.cancel_login().await;
     }
-    emit_refused(context);
+    emit_refused(context, facts);
     match decision.action {
         Action::WriteNothing => Effects::default(),
         Action::WriteAnonymous => write_anonymous(context),
         Action::Restore { stores_data } => restore(context, stores_data).await,
         Action::RecordActivity { stores_data, enforces_limit } => {
-            record_activity(context, facts, stores_data, enforces_limit).await
+            let effects = record_activity(context, facts, stores_data, enforces_limit).await;
+            with_offer(context, effects)
         }
-        Action::RotateKey => rotate_key(context, facts).await,
-        // Boxed to limit the size of the future for all other actions.
+        // The rare actions are boxed to limit the size of the future for all others.
+        Action::RotateKey => Box::pin(rotate_key(context, facts)).await,
+        Action::Reauthenticate => Box::pin(reauthenticate(context, facts)).await,
         Action::CommitLogin => Box::pin(commit_login(user, context, facts)).await,
         Action::CancelLogin => cancel(context, facts).await,
-        Action::End => sign_out(context).await,
-        Action::EndWithoutCookie => end_expired(context).await,
+        Action::End => sign_out(context, facts).await,
+        Action::EndWithoutCookie => end_expired(context, facts).await,
     }
 }
 
 /// Emits an event if the request carries the key of an ended or unknown session.
-fn emit_refused(context: &RequestContext) {
+fn emit_refused(context: &RequestContext, facts: &RequestFacts) {
     if let AccessState::Expired(reason) = *context.access()
         && is_key_void(context)
     {
-        context.config().emit(&Event::Refused { reason });
+        let record = context.record().map(|loaded| &*loaded.record);
+        let event = Event::from_refused(record, reason);
+        context.config().emit(&event.with_requester(&facts.client));
     }
 }
 

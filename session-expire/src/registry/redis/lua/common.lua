@@ -21,9 +21,12 @@ local REMEMBERED_ENDS = 16
 local CLASS_SIZE = 2 ^ 43
 local COUNTED, SEEN, EXPIRY, UNCOUNTED, ID = 'C', 'S', 'E', 'U', 'I'
 local RESERVED, HISTORY, TOMBSTONE, GENERATION = 'R', 'H', 'T', 'G'
-local CLASS_NUMBERS = { C = 1, S = 2, E = 3, U = 4, I = 5, R = 6, H = 7, T = 8, G = 9 }
+local UNCOUNTED_EXPIRY, TICKET = 'X', 'K'
+local CLASS_NUMBERS = {
+  C = 1, S = 2, E = 3, U = 4, I = 5, R = 6, H = 7, T = 8, G = 9, X = 10, K = 11,
+}
 local ALL_LISTS = { open_list, ended_list, due_list, former_list }
-local OPEN_CLASSES = { COUNTED, SEEN, EXPIRY, UNCOUNTED, ID }
+local OPEN_CLASSES = { COUNTED, SEEN, EXPIRY, UNCOUNTED, UNCOUNTED_EXPIRY, ID }
 
 -- Number of calls of `end_everyone`.
 local generation = tonumber(redis.call('HGET', ends, 'generation') or 0)

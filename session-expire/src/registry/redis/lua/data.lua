@@ -139,6 +139,8 @@ local function update(record)
   if args.user_policy then
     record.user_policy = args.user_policy ~= '' and args.user_policy or nil
   end
+  record.remembered = args.remembered or record.remembered
+  record.stamp = args.stamp or record.stamp
   record.key = args.signing_key or record.key
   record.longest_idle = longest_to_store(record, 'idle')
   record.longest_absolute = longest_to_store(record, 'absolute')

@@ -93,6 +93,12 @@ local function release(name)
   if reservation.hash then redis.call('ZREM', index_key(reservation.hash), RESERVED .. name) end
 end
 
+local function delete_tickets(user, names)
+  local found = {}
+  for i, name in ipairs(names) do found[i] = TICKET .. name end
+  call_with_all('ZREM', index_key(user), found)
+end
+
 -- Closes adoption for a user. The name of the field is a hash, because it remains after an erasure.
 local function close_adoption(user, deadline)
   local name = 'a:' .. user

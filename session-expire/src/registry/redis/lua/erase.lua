@@ -16,5 +16,6 @@ end
 if adopted_until > 0 then close_adoption(args.user, text_of(adopted_until)) end
 for _, name in ipairs(members(args.user, RESERVED)) do release(name) end
 for _, entry in ipairs(erased) do delete(args.user, entry) end
+redis.call('ZREM', due_list, 'k:' .. args.user)
 redis.call('DEL', index_key(args.user))
 return { text_of(count_of_records) }

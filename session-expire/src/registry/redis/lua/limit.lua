@@ -2,6 +2,9 @@
 local limit = tonumber(args.limit)
 local LAST = 9223372036854775807
 
+-- `SessionLimit::MAX_UNCOUNTED`.
+local MAX_UNCOUNTED = 100
+
 -- Number of expired sessions to compare by age when the oldest are selected.
 local COMPARED = 200
 
@@ -19,11 +22,12 @@ local function expiry_reason(record)
   return session and 'absolute' or idle and 'idle' or nil
 end
 
--- Returns up to `count` expired sessions of `user` except `except`, first expired first.
+-- Returns up to `count` expired sessions of `user` except `except`, first expired first. A set
+-- `except` has at most two entries as keys.
 local function expired_sessions(user, except, count)
   local found = {}
-  for _, entry in ipairs(members(user, EXPIRY, 0, now, count + 1)) do
-    if entry ~= except and #found < count then found[#found + 1] = entry end
+  for _, entry in ipairs(members(user, EXPIRY, 0, now, count + 2)) do
+    if not except[entry] and #found < count then found[#found + 1] = entry end
   end
   return found
 end
@@ -34,12 +38,13 @@ local function count_reservations(user, except)
   return read_reservation(except) and reserved - 1 or reserved
 end
 
--- Returns the texts of the active sessions of `user` except `except`, oldest login first.
-local function active_sessions(user, except)
+-- Returns the texts of the active sessions of a class except `except`, oldest login first.
+local function active_sessions(user, class, except)
   local is_expired, active = {}, {}
-  for _, entry in ipairs(members(user, EXPIRY, 0, now)) do is_expired[entry] = true end
-  for _, entry in ipairs(members(user, COUNTED)) do
-    if entry ~= except and not is_expired[entry] then
+  local expiry_class = class == UNCOUNTED and UNCOUNTED_EXPIRY or EXPIRY
+  for _, entry in ipairs(members(user, expiry_class, 0, now)) do is_expired[entry] = true end
+  for _, entry in ipairs(members(user, class)) do
+    if not except[entry] and not is_expired[entry] then
       local text = redis.call('HGET', tag, name_of(entry))
       if text and is_readable(parse(text)) then active[#active + 1] = text end
     end
@@ -53,10 +58,26 @@ local function refused_outcome(user, except)
   if args.overflow ~= 'refuse' then return end
   local reserved = count_reservations(user, args.name)
   if count(user, COUNTED) + reserved < limit then return end
-  local active = active_sessions(user, except)
+  local active = active_sessions(user, COUNTED, except)
   if #active + reserved < limit then return end
   table.insert(active, 1, 'refused')
   return active
+end
+
+-- Returns `refused` and the active uncounted sessions if they leave no room for another. Reads
+-- records only in that case.
+local function refused_uncounted(user)
+  local without_expiry = count(user, UNCOUNTED) - count(user, UNCOUNTED_EXPIRY)
+  if without_expiry + count(user, UNCOUNTED_EXPIRY, now + 1) < MAX_UNCOUNTED then return end
+  local active = active_sessions(user, UNCOUNTED, {})
+  table.insert(active, 1, 'refused')
+  return active
+end
+
+-- Returns the expired uncounted sessions if as many are open as there may be active ones.
+local function expired_uncounted(user)
+  if count(user, UNCOUNTED) < MAX_UNCOUNTED then return {} end
+  return members(user, UNCOUNTED_EXPIRY, 0, now)
 end
 
 -- Sorts expired sessions by age, and truncates the list to `count` entries.
@@ -81,8 +102,8 @@ local function select_victims(user, except, surplus)
   sort_by_age(user, class, victims, surplus)
   if #victims == surplus then return victims end
   for _, entry in ipairs(victims) do is_chosen[entry] = true end
-  for _, entry in ipairs(members(user, class, 0, CLASS_SIZE, surplus + 1)) do
-    local is_victim = entry ~= except and not is_chosen[entry] and #victims < surplus
+  for _, entry in ipairs(members(user, class, 0, CLASS_SIZE, surplus + 2)) do
+    local is_victim = not except[entry] and not is_chosen[entry] and #victims < surplus
     if is_victim then victims[#victims + 1] = entry end
   end
   return victims

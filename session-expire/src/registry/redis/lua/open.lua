@@ -43,10 +43,9 @@ local function index_open(entry, record)
     scores[#scores + 1] = score(other, value)
     scores[#scores + 1] = other .. entry
   end
-  if class == COUNTED then
-    add(SEEN, record.seen)
-    if expiry(record) then add(EXPIRY, expiry(record)) end
-  end
+  if class == COUNTED then add(SEEN, record.seen) end
+  local expiry_class = record.uncounted and UNCOUNTED_EXPIRY or EXPIRY
+  if expiry(record) then add(expiry_class, expiry(record)) end
   if generation > 0 then
     scores[#scores + 1], scores[#scores + 2] = score(GENERATION, generation), GENERATION
   end

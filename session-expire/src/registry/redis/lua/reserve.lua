@@ -1,14 +1,15 @@
--- Reserves a slot for a login, unless the session limit refuses it. Returns the generation.
+-- Reserves a slot for a login, unless the session limit refuses it. Returns the generation. An
+-- uncounted session needs no slot.
 local reserved = { 'reserved', text_of(generation) }
 if read(args.name) then return reserved end
 settle(args.user)
-local refused = refused_outcome(args.user, (find_open(args.user, args.replaces)))
+if args.uncounted then return refused_uncounted(args.user) or reserved end
+local replaced = find_open(args.user, args.replaces)
+local refused = refused_outcome(args.user, replaced and { [replaced] = true } or {})
 if refused then return refused end
 write(args.name, { hash = args.user, deadline = args.deadline })
 redis.call('ZADD', index_key(args.user), score(RESERVED, args.deadline), RESERVED .. args.name)
-if generation > 0 then
-  redis.call('ZADD', index_key(args.user), score(GENERATION, generation), GENERATION)
-end
+mark_generation(args.user)
 schedule(args.user, 'r:' .. args.name, tonumber(args.deadline))
 purge()
 extend_expiry()

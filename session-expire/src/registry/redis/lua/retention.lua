@@ -11,6 +11,13 @@ local function is_settled(user)
   return index_generation(user) >= generation or redis.call('EXISTS', index_key(user)) == 0
 end
 
+-- Sets the generation of an index to which something is added.
+local function mark_generation(user)
+  if generation > 0 then
+    redis.call('ZADD', index_key(user), score(GENERATION, generation), GENERATION)
+  end
+end
+
 -- Stores the end of a session that `end_everyone` has ended. Otherwise its end would change when
 -- the end of that call is no longer remembered.
 local function store_end(entry)
@@ -20,8 +27,8 @@ local function store_end(entry)
   redis.call('HDEL', tag, 'd:' .. name)
 end
 
--- Moves the sessions that `end_everyone` has ended into the history, and deletes the reservations,
--- whose logins are void.
+-- Moves the sessions that `end_everyone` has ended into the history, and deletes the reservations
+-- and tickets, which are void.
 local function settle(user)
   if is_settled(user) then return end
   local key, ended_at = index_key(user), tonumber(end_after(index_generation(user)).ended)
@@ -48,6 +55,7 @@ local function settle(user)
     release(name)
     redis.call('ZREM', key, RESERVED .. name)
   end
+  delete_tickets(user, members(user, TICKET))
   keep(user, ended_at + history_age - now)
   prune_history(user)
 end
@@ -83,6 +91,18 @@ local function purge_record(entry)
   end
 end
 
+-- Deletes the expired tickets of a user, and schedules the purge of the others.
+local function purge_tickets(user)
+  delete_tickets(user, members(user, TICKET, 0, now))
+  local key, from, to = index_key(user), score(TICKET, 0), score(TICKET, CLASS_SIZE)
+  local first = redis.call('ZRANGEBYSCORE', key, from, to, 'WITHSCORES', 'LIMIT', 0, 1)
+  if first[2] then
+    schedule(user, 'k:' .. user, tonumber(first[2]) - from)
+  else
+    redis.call('ZREM', due_list, 'k:' .. user)
+  end
+end
+
 local function purge_due(entry)
   local kind = string.match(entry, '^(.):')
   if not kind then
@@ -90,6 +110,8 @@ local function purge_due(entry)
   elseif kind == 'r' then
     release(string.sub(entry, 3))
     redis.call('ZREM', due_list, entry)
+  elseif kind == 'k' then
+    purge_tickets(string.sub(entry, 3))
   elseif kind == 'a' then
     redis.call('HDEL', tag, entry)
     redis.call('ZREM', due_list, entry)

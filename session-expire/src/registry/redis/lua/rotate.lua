@@ -28,7 +28,7 @@ local function move_data()
 end
 
 local function reauthenticate(id)
-  record.id = id
+  record.id, record.remembered, record.failed = id, nil, nil
   record.auth = most(record.auth or record.login, args.at)
   record.seen = most(record.seen, args.at)
 end

@@ -15,7 +15,10 @@ use tokio::time::Instant;
 use super::{connection::Connection, pipeline::convert, retry::Retry};
 use crate::registry::redis::{
     error::OperationError,
-    script::{CANCEL, COMMIT, END, END_EVERYONE, ENFORCE_LIMIT, ERASE, ROTATE, Script},
+    script::{
+        CANCEL, COMMIT, COUNT_FAILED_CONFIRMATION, END, END_EVERYONE, ENFORCE_LIMIT, ERASE, ROTATE,
+        Script,
+    },
 };
 
 impl Connection {
@@ -26,9 +29,11 @@ impl Connection {
 
     /// Returns how many replicas must acknowledge this script; `None` if it does not wait for any.
     pub(crate) fn replicas(&self, script: &Script) -> Option<u32> {
-        let acknowledged = [&COMMIT, &CANCEL, &ROTATE, &END, &ENFORCE_LIMIT, &END_EVERYONE, &ERASE];
+        let ends = [&CANCEL, &END, &ENFORCE_LIMIT, &END_EVERYONE, &ERASE];
+        let others = [&COMMIT, &ROTATE, &COUNT_FAILED_CONFIRMATION];
+        let mut acknowledged = ends.iter().chain(&others);
         let replicas = self.replicas.load(Ordering::Relaxed);
-        let is_acknowledged = |_: &u32| acknowledged.iter().any(|one| one.hash == script.hash);
+        let is_acknowledged = |_: &u32| acknowledged.any(|one| one.hash == script.hash);
         (replicas > 0).then_some(replicas).filter(is_acknowledged)
     }
 

@@ -1,9 +1,10 @@
 //! Stored form of a session record: a line `name=value` for each field.
 //!
-//! An absent field means `None`, `false` or `Limit::Off`. In values, `%` and line breaks are
-//! [escaped](escape). Scripts compare times as floating-point numbers, which are exact until the
-//! year 287396, and store the texts, which are always exact. Scripts keep the fields that a newer
-//! version has written, and readers ignore them.
+//! An absent field means `None`, `false`, `Limit::Off`, or no failed re-authentication. The field
+//! `failed` contains an id of each one, so a repeated call counts once. In values, `%` and line
+//! breaks are [escaped](escape). Scripts compare times as floating-point numbers, which are exact
+//! until the year 287396, and store the texts, which are always exact. Scripts keep the fields that
+//! a newer version has written, and readers ignore them.
 
 use std::{borrow::Cow, fmt::Display, net::IpAddr, str::FromStr, sync::Arc, time::Duration};
 
@@ -13,7 +14,7 @@ use crate::{
     policy::{PolicyPatch, from_stored, limit::Limit, to_text},
     session::{
         client::Client, ended::Ended, key::PublicId, reason::Reason, record::SessionRecord,
-        signing_key::SigningKey,
+        signing_key::SigningKey, stamp::Stamp,
     },
     time::Timestamp,
 };
@@ -74,6 +75,12 @@ impl<'a> StoredFields<'a> {
         }
     }
 
+    /// Returns the number of ids in a list that is separated by commas.
+    fn failed_confirmations(&self) -> u8 {
+        let count = self.get("failed").map_or(0, |calls| calls.split(',').count());
+        u8::try_from(count).unwrap_or(u8::MAX)
+    }
+
     fn policy(&self, name: &str) -> Result<Option<Arc<PolicyPatch>>, OperationError> {
         let policy = self.get(name).map(|value| from_stored(&unescape(value)));
         Ok(policy.transpose().map_err(OperationError::Json)?.map(Arc::new))
@@ -118,6 +125,9 @@ impl<'a> StoredFields<'a> {
         let logged_in_at = required(self.time("login")?)?;
         let has_last_client = self.get("last_device").is_some();
         Ok(SessionRecord {
+            failed_confirmations: self.failed_confirmations(),
+            remembered: self.get("remembered").is_some(),
+            stamp: self.number("stamp")?.and_then(Stamp::from_number),
             id: self.get("id").and_then(PublicId::parse).ok_or(OperationError::Response)?,
             signing_key: self
                 .get("key")
@@ -146,7 +156,7 @@ impl<'a> StoredFields<'a> {
     }
 }
 
-/// Returns the stored form of an open record. The scripts find its user by `user_hash`.
+/// Returns the stored form of a record without failed re-authentications. The scripts find its user by `user_hash`.
 pub(crate) fn to_stored(record: &SessionRecord, user_hash: &str) -> Result<String, OperationError> {
     let mut text = StoredText::default();
     text.push("id", record.id);
@@ -171,6 +181,8 @@ pub(crate) fn to_stored(record: &SessionRecord, user_hash: &str) -> Result<Strin
     text.push_some("login_policy", policy_text(record.login_policy.as_deref())?);
     text.push_some("user_policy", policy_text(record.user_policy.as_deref())?);
     text.push_some("uncounted", record.uncounted.then_some(1));
+    text.push_some("remembered", record.remembered.then_some(1));
+    text.push_some("stamp", record.stamp.map(Stamp::to_number));
     text.push_some("actor", record.actor.as_deref().map(escape));
     text.push_some("generation", Some(record.generation).filter(|number| *number > 0));
     text.push_some("tombstone_until", record.tombstone_until.map(Timestamp::as_millis));
@@ -234,12 +246,13 @@ mod tests {
         login.login_policy = Some(Arc::new(PolicyPatch::new().absolute(hours(24))));
         login.uncounted = true;
         login.actor = Some("admin".into());
+        login.stamp = Stamp::from_number(u64::MAX);
         login.adopted_until = Some(at.plus(hours(240)));
         let mut record = SessionRecord::new(&login);
         record.last_client = Some(Client::new(None, "").into());
         record.authenticated_at = at.plus(hours(1));
         (record.longest_idle, record.longest_absolute) = (Limit::Off, Limit::At(hours(48)));
-        record.generation = 3;
+        (record.generation, record.remembered) = (3, true);
         record
     }
 
@@ -272,6 +285,25 @@ mod tests {
     fn field_of_a_newer_version_is_ignored() {
         let text = stored();
         assert_eq!(read(&(text.clone() + "colour=red\n")).unwrap(), read(&text).unwrap());
+    }
+
+    /// Adding `fresh` to a running application must sign out no user.
+    #[test]
+    fn record_of_an_earlier_version_counts_as_authenticated_at_its_login() {
+        let added = ["auth", "remembered", "failed", "stamp", "uncounted", "last_device"];
+        let text = stored();
+        let is_known = |line: &&str| added.iter().all(|name| !line.starts_with(name));
+        let lines = text.lines().filter(is_known).flat_map(|line| [line, "\n"]);
+        let record = read(&lines.collect::<String>()).unwrap();
+        assert_eq!(record.authenticated_at, record.logged_in_at);
+        assert_eq!((record.remembered, record.failed_confirmations), (false, 0));
+        assert_eq!((record.stamp, record.uncounted, record.last_client), (None, false, None));
+    }
+
+    #[test]
+    fn failed_confirmations_are_counted_by_their_ids() {
+        let read = |failed| read(&(stored() + failed)).unwrap().failed_confirmations;
+        assert_eq!((read(""), read("failed=a\n"), read("failed=a,b,c\n")), (0, 1, 3));
     }
 
     #[test]

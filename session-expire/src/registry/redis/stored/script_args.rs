@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::{
     as_string::{AsString, flag, time},
     data::{changes_to_text, to_text},
-    names::short_hash,
+    names::{record_name, short_hash},
     record::{escape, policy_text, timeout_text},
 };
 use crate::registry::redis::error::OperationError;
@@ -18,7 +18,7 @@ use crate::{
     policy::limit::Overflow,
     session::{
         data::SessionData, ended::Ended, key::PublicId, limit::SessionLimit, reason::Reason,
-        record::SessionRef, update::SessionUpdate,
+        record::SessionRef, ticket::Takeover, update::SessionUpdate,
     },
 };
 
@@ -50,6 +50,23 @@ pub(crate) struct ScriptArgs {
     pub(crate) replaces: Option<AsString<PublicId>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) replaces_for: Option<AsString<Reason>>,
+    /// Name of the ticket that a login spends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) ticket: Option<String>,
+    /// Public id of the session that a login takes over, and its end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) takes: Option<AsString<PublicId>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) takes_at: Option<AsString<i64>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) takes_for: Option<AsString<Reason>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) takes_cause: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) takes_by: Option<String>,
+    /// Set if a reserved session takes no slot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) uncounted: Option<AsString<u8>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) limit: Option<AsString<usize>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -57,7 +74,7 @@ pub(crate) struct ScriptArgs {
     /// Generation in which the slot of a login was reserved.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) reserved_in: Option<AsString<u64>>,
-    /// Deadline of a reservation.
+    /// Deadline of a reservation or a ticket.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) deadline: Option<AsString<i64>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -83,6 +100,12 @@ pub(crate) struct ScriptArgs {
     /// New user policy; an empty text removes it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) user_policy: Option<String>,
+    /// Set if the user came back after the application's idle timeout.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) remembered: Option<AsString<u8>>,
+    /// New digest of the credential.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) stamp: Option<AsString<u64>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) signing_key: Option<String>,
     /// Session data, or changes to it.
@@ -103,7 +126,7 @@ pub(crate) struct ScriptArgs {
     pub(crate) to: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) reauthenticated_as: Option<AsString<PublicId>>,
-    /// Id of a call of `end_everyone`, by which a retry detects that the call has run before.
+    /// Id of a call, by which a retry detects that the call has run before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) call: Option<AsString<PublicId>>,
     /// Entries of the records to read.
@@ -140,6 +163,19 @@ impl ScriptArgs {
         }
     }
 
+    pub(crate) fn takeover(self, takeover: Option<&Takeover>) -> Self {
+        let Some(Takeover { ticket, session, ended }) = takeover else { return self };
+        Self {
+            ticket: Some(record_name(ticket)),
+            takes: Some(AsString(*session)),
+            takes_at: Some(time(ended.at)),
+            takes_for: Some(AsString(ended.reason)),
+            takes_cause: ended.cause.as_deref().map(escaped),
+            takes_by: ended.by.as_deref().map(escaped),
+            ..self
+        }
+    }
+
     pub(crate) fn limit(self, limit: SessionLimit) -> Self {
         let overflow = match limit.overflow {
             Overflow::Refuse if !limit.may_refuse() => Overflow::Evict,
@@ -163,6 +199,8 @@ impl ScriptArgs {
             longest_idle: longest_idle.map(timeout_text),
             longest_absolute: longest_absolute.map(timeout_text),
             user_policy: policy.transpose()?.map(Option::unwrap_or_default),
+            remembered: flag(update.remembered),
+            stamp: update.stamp.map(|stamp| AsString(stamp.to_number())),
             signing_key: update.signing_key.map(|key| key.expose()),
             data: changes_to_text(changes),
             is_growing: flag(!changes.set.is_empty() || !changes.added_messages.is_empty()),

@@ -23,6 +23,7 @@ use crate::{
         reason::Reason,
         record::SessionRecord,
         signing_key::SigningKey,
+        stamp::Stamp,
         verdict::{Facts, Verdict, judge_limits},
     },
     time::Timestamp,
@@ -34,7 +35,7 @@ macro_rules! record_columns {
         "key_hash, id, signing_key, user, logged_in_at, authenticated_at, last_seen, ip, device, \
          last_ip, last_device, idle_ms, absolute_ms, login_policy, user_policy, uncounted, actor, \
          generation, tombstone_until, ended_at, ended_reason, ended_cause, ended_by, seq, \
-         longest_idle_ms, longest_absolute_ms"
+         longest_idle_ms, longest_absolute_ms, remembered, failed_confirmations, stamp"
     };
 }
 
@@ -48,9 +49,9 @@ macro_rules! columns {
 pub(crate) use {columns, record_columns};
 
 /// Number of [`columns`].
-pub(crate) const COLUMN_COUNT: usize = 27;
+pub(crate) const COLUMN_COUNT: usize = 30;
 
-const DATA: usize = 26;
+const DATA: usize = 29;
 
 /// Returns the key under which a record is stored: the same partition key, then letters and digits
 /// of the SHA-256 of `key`. A stolen file thus contains no key.
@@ -98,6 +99,9 @@ pub(crate) fn read_record(row: &Row<'_>) -> rusqlite::Result<SessionRecord> {
         login_policy: policy(row, 13)?,
         user_policy: policy(row, 14)?,
         uncounted: row.get(15)?,
+        remembered: row.get(26)?,
+        failed_confirmations: row.get(27)?,
+        stamp: row.get::<_, Option<i64>>(28)?.and_then(stamp_from_column),
         actor: row.get(16)?,
         generation: u64::try_from(row.get::<_, i64>(17)?).unwrap_or(0),
         tombstone_until: row.get::<_, Option<i64>>(18)?.map(Timestamp::from_millis),
@@ -197,6 +201,15 @@ pub(crate) fn data_text(data: &SessionData) -> rusqlite::Result<Option<String>> 
 
 pub(crate) fn ip(client: &Client) -> Option<String> {
     client.ip.map(|ip| ip.to_string())
+}
+
+/// Returns the bits of the stamp as a signed number, because SQLite has no unsigned ones.
+pub(crate) fn stamp_column(record: &SessionRecord) -> Option<i64> {
+    record.stamp.map(|stamp| stamp.to_number().cast_signed())
+}
+
+fn stamp_from_column(number: i64) -> Option<Stamp> {
+    Stamp::from_number(number.cast_unsigned())
 }
 
 pub(crate) fn millis(limit: Limit<Duration>) -> Option<i64> {

@@ -5,13 +5,13 @@
 use rusqlite::{Connection, named_params};
 
 use super::{
-    rows::{data_text, ip, millis, policy_text},
+    rows::{data_text, ip, millis, policy_text, stamp_column},
     schema::user_hash,
 };
 use crate::{
     session::{
         data::SessionData, ended::Ended, key::RecordKey, login::Reservation, reason::Reason,
-        record::SessionRecord,
+        record::SessionRecord, ticket::LoginTicket,
     },
     time::Timestamp,
 };
@@ -29,11 +29,12 @@ pub(crate) fn insert(
     let mut insert = db.prepare_cached(
         "INSERT INTO sessions (key_hash, id, signing_key, user, logged_in_at, authenticated_at,
              last_seen, ip, device, idle_ms, absolute_ms, longest_idle_ms, longest_absolute_ms,
-             check_at, login_policy, user_policy, uncounted, actor, generation, tombstone_until,
-             data)
+             check_at, login_policy, user_policy, uncounted, remembered, failed_confirmations,
+             stamp, actor, generation, tombstone_until, data)
          VALUES (:key, :id, :signing_key, :user, :logged_in_at, :authenticated_at, :last_seen, :ip,
              :device, :idle, :absolute, :longest_idle, :longest_absolute, :check_at, :login_policy,
-             :user_policy, :uncounted, :actor, :generation, :tombstone_until, :data)",
+             :user_policy, :uncounted, :remembered, :failed_confirmations, :stamp, :actor,
+             :generation, :tombstone_until, :data)",
     )?;
     insert.execute(named_params! {
         ":key": key.expose(),
@@ -53,6 +54,9 @@ pub(crate) fn insert(
         ":login_policy": policy_text(record.login_policy.as_deref())?,
         ":user_policy": policy_text(record.user_policy.as_deref())?,
         ":uncounted": record.uncounted,
+        ":remembered": record.remembered,
+        ":failed_confirmations": record.failed_confirmations,
+        ":stamp": stamp_column(record),
         ":actor": record.actor.as_deref(),
         ":generation": i64::try_from(record.generation).unwrap_or(i64::MAX),
         ":tombstone_until": record.tombstone_until.map(Timestamp::as_millis),
@@ -95,7 +99,8 @@ fn update_record(db: &Connection, seq: i64, record: &SessionRecord) -> rusqlite:
         "UPDATE sessions SET id = :id, signing_key = :signing_key, logged_in_at = :logged_in_at,
              authenticated_at = :authenticated_at, longest_idle_ms = :longest_idle,
              longest_absolute_ms = :longest_absolute, check_at = min(check_at, :leaves_at),
-             user_policy = :user_policy
+             user_policy = :user_policy, remembered = :remembered,
+             failed_confirmations = :failed_confirmations, stamp = :stamp
          WHERE seq = :seq",
     )?;
     update.execute(named_params! {
@@ -108,6 +113,9 @@ fn update_record(db: &Connection, seq: i64, record: &SessionRecord) -> rusqlite:
         ":longest_absolute": millis(record.longest_absolute),
         ":leaves_at": record.leaves_at().as_millis(),
         ":user_policy": policy_text(record.user_policy.as_deref())?,
+        ":remembered": record.remembered,
+        ":failed_confirmations": record.failed_confirmations,
+        ":stamp": stamp_column(record),
     })?;
     Ok(())
 }
@@ -146,12 +154,13 @@ pub(crate) fn rotate(
     let mut insert = db.prepare_cached(
         "INSERT INTO sessions (key_hash, id, signing_key, user, logged_in_at, authenticated_at,
              last_seen, ip, device, last_ip, last_device, idle_ms, absolute_ms, longest_idle_ms,
-             longest_absolute_ms, login_policy, user_policy, uncounted, actor, generation,
-             tombstone_until, ended_at, ended_reason, in_history)
+             longest_absolute_ms, login_policy, user_policy, uncounted, remembered,
+             failed_confirmations, stamp, actor, generation, tombstone_until, ended_at,
+             ended_reason, in_history)
          SELECT ?2, id, signing_key, user, logged_in_at, authenticated_at,
              last_seen, ip, device, last_ip, last_device, idle_ms, absolute_ms, longest_idle_ms,
-             longest_absolute_ms, login_policy, user_policy, uncounted, actor, generation,
-             tombstone_until, ?3, ?4, 0
+             longest_absolute_ms, login_policy, user_policy, uncounted, remembered,
+             failed_confirmations, stamp, actor, generation, tombstone_until, ?3, ?4, 0
          FROM sessions WHERE seq = ?1",
     )?;
     insert.execute((seq, from.expose(), at.as_millis(), Reason::Renewed.as_str()))?;
@@ -188,10 +197,37 @@ pub(crate) fn release(db: &Connection, key: &RecordKey) -> rusqlite::Result<usiz
     db.prepare_cached(sql)?.execute([key.expose()])
 }
 
+/// Adds a ticket. Deletes the tickets of its user that expire first if there are too many.
+pub(crate) fn add_ticket(db: &Connection, ticket: &LoginTicket) -> rusqlite::Result<()> {
+    let (user_hash, until) = (user_hash(&ticket.user), ticket.until.as_millis());
+    let mut delete = db.prepare_cached(
+        "DELETE FROM tickets WHERE key_hash IN (
+             SELECT key_hash FROM tickets WHERE user_hash = ?1 AND key_hash <> ?3
+             ORDER BY until DESC LIMIT -1 OFFSET ?2)",
+    )?;
+    let rest = i64::try_from(LoginTicket::MAX_PER_USER - 1).unwrap_or(0);
+    delete.execute((&user_hash, rest, ticket.key.expose()))?;
+    let sql = "INSERT OR REPLACE INTO tickets (key_hash, user_hash, until) VALUES (?1, ?2, ?3)";
+    db.prepare_cached(sql)?.execute((ticket.key.expose(), user_hash, until))?;
+    Ok(())
+}
+
+/// Deletes a ticket.
+pub(crate) fn spend_ticket(db: &Connection, key: &RecordKey) -> rusqlite::Result<()> {
+    db.prepare_cached("DELETE FROM tickets WHERE key_hash = ?1")?.execute([key.expose()])?;
+    Ok(())
+}
+
+/// Deletes the tickets of `user`, and returns their number.
+pub(crate) fn void_tickets(db: &Connection, user: &str) -> rusqlite::Result<usize> {
+    db.prepare_cached("DELETE FROM tickets WHERE user_hash = ?1")?.execute([user_hash(user)])
+}
+
 /// Deletes all rows of `user`, and returns the number of its records. The tombstone of a rotated
 /// key does not count.
 pub(crate) fn erase(db: &Connection, user: &str) -> rusqlite::Result<u64> {
     db.execute("DELETE FROM reservations WHERE user_hash = ?1", [user_hash(user)])?;
+    void_tickets(db, user)?;
     let mut count = 0;
     for part in PARTS {
         let condition = format!("user = ?1 AND {part}");

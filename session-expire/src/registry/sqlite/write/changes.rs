@@ -41,11 +41,25 @@ pub(crate) fn update(
 }
 
 /// Returns `true` if the update only records activity. A crash that loses it can only end the
-/// session early.
+/// session early. A lost `remembered` would make the session fresher than it is.
 pub(crate) fn is_activity(update: &SessionUpdate) -> bool {
-    let SessionUpdate { now: _, active_at, client: _, longest: _, user_policy, signing_key, data } =
-        update;
-    active_at.is_some() && user_policy.is_none() && signing_key.is_none() && data.is_empty()
+    let SessionUpdate {
+        now: _,
+        active_at,
+        client: _,
+        longest: _,
+        user_policy,
+        signing_key,
+        data,
+        remembered,
+        stamp,
+    } = update;
+    let has_others = *remembered
+        || stamp.is_some()
+        || user_policy.is_some()
+        || signing_key.is_some()
+        || !data.is_empty();
+    active_at.is_some() && !has_others
 }
 
 /// Starts to correct times that are ahead of `now`, if there may be any.
@@ -84,6 +98,25 @@ pub(crate) fn rotate(tx: &mut Tx<'_>, rotation: &KeyRotation) -> rusqlite::Resul
     Ok(RotationOutcome::Rotated)
 }
 
+/// Executes
+/// [`Registry::count_failed_confirmation`](crate::registry::Registry::count_failed_confirmation).
+pub(crate) fn count_failed_confirmation(
+    tx: &mut Tx<'_>,
+    session: &SessionRef,
+    ended: &Ended,
+) -> rusqlite::Result<Option<SessionRecord>> {
+    tx.at(ended.at);
+    let Some(stored) = tx.find_open(session)? else { return Ok(None) };
+    let mut record = stored.record.clone();
+    record.count_failed_confirmation(ended.clone());
+    let open = SessionRecord { ended: None, ..record.clone() };
+    tx.write(&stored, &open, None)?;
+    if let Some(ended) = &record.ended {
+        tx.end_sessions(vec![stored.seq], ended)?;
+    }
+    Ok(Some(record))
+}
+
 /// Returns the record and its data after `update`; the data is `None` if it does not change. `None`
 /// if the data would exceed its maximum size.
 fn updated(
@@ -115,6 +148,9 @@ pub(crate) fn end(tx: &mut Tx<'_>, end: &EndSessions) -> rusqlite::Result<Vec<Se
         statements::close_adoption(tx.db, &user_hash(user), until.as_millis())?;
         tx.has_changed = true;
     }
+    if matches!(end.target, EndTarget::All(_)) {
+        tx.has_changed |= statements::void_tickets(tx.db, user)? > 0;
+    }
     tx.end_sessions(sessions, &end.ended)
 }
 
@@ -130,7 +166,7 @@ pub(crate) fn enforce_limit(
         Some(kept) if !kept.record.uncounted => {}
         _ => return Ok(vec![]),
     }
-    let others = tx.counted_sessions(&session.user, Some(session.id), evicted.at)?;
+    let others = tx.other_counted(&session.user, &[Some(session.id)], evicted.at)?;
     let ended = tx.evict(limit, others, evicted)?;
     tx.prune(&ended)?;
     Ok(ended)
@@ -144,6 +180,7 @@ pub(crate) fn end_everyone(tx: &mut Tx<'_>, ended: &Ended) -> rusqlite::Result<u
                WHERE ended_at IS NULL AND generation >= ?1";
     let count: i64 = tx.db.query_row(sql, [tx.current_generation()], |row| row.get(0))?;
     tx.db.execute("DELETE FROM reservations", [])?;
+    tx.db.execute("DELETE FROM tickets", [])?;
     tx.head.generations.end_current(tx.db, ended)?;
     tx.has_changed = true;
     tx.changes.all = true;

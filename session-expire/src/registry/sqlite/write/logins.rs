@@ -1,16 +1,15 @@
 //! Logins: reservation, commit and cancellation.
 
-use rusqlite::Row;
-
 use super::Tx;
 use crate::{
-    registry::sqlite::file::{loads, rows::read_open, schema::user_hash, statements},
+    registry::sqlite::file::{loads, schema::user_hash, statements},
     session::{
         ended::Ended,
-        key::{PublicId, RecordKey},
+        key::RecordKey,
         limit::{OpenSession, SessionLimit},
         login::{LoginOutcome, NewLogin, Reservation, ReserveOutcome},
         record::{SessionRecord, SessionRef},
+        ticket::LoginTicket,
     },
     time::Timestamp,
 };
@@ -20,20 +19,19 @@ pub(crate) fn reserve(
     tx: &mut Tx<'_>,
     reservation: &Reservation,
 ) -> rusqlite::Result<ReserveOutcome> {
-    let Reservation { key, user, at, replaces, limit, .. } = reservation;
-    tx.at(*at);
-    if tx.committed(key)?.is_some() {
-        return Ok(ReserveOutcome::Reserved { generation: tx.head.generations.current });
+    tx.at(reservation.at);
+    let reserved = ReserveOutcome::Reserved { generation: tx.head.generations.current };
+    if tx.committed(&reservation.key)?.is_some() {
+        return Ok(reserved);
     }
-    if limit.may_refuse() {
-        let others = tx.counted_sessions(user, *replaces, *at)?;
-        if limit.refuses(&others, tx.reserved_by_others(user, key, *at)?) {
-            return Ok(ReserveOutcome::Refused { active: tx.active_records(&others)? });
-        }
+    if let Some(active) = tx.refuses_reservation(reservation)? {
+        return Ok(ReserveOutcome::Refused { active });
     }
-    statements::reserve(tx.db, reservation)?;
-    tx.has_changed = true;
-    Ok(ReserveOutcome::Reserved { generation: tx.head.generations.current })
+    if !reservation.uncounted {
+        statements::reserve(tx.db, reservation)?;
+        tx.has_changed = true;
+    }
+    Ok(reserved)
 }
 
 /// Executes [`Registry::commit`](crate::registry::Registry::commit).
@@ -48,16 +46,24 @@ pub(crate) fn commit(tx: &mut Tx<'_>, login: &NewLogin) -> rusqlite::Result<Logi
     if login.adopted_until.is_some() && tx.is_adoption_closed(&login.user, login.at)? {
         return Ok(LoginOutcome::AdoptionClosed);
     }
-    let reserved = tx.reserved_by_others(&login.user, &login.key, login.at)?;
-    let others = tx.other_sessions(login, reserved)?;
-    let needs_slot = !login.uncounted && !tx.is_reserved(&login.key, login.at)?;
-    if needs_slot && login.limit.refuses(&others, reserved) {
-        return Ok(LoginOutcome::Refused { active: tx.active_records(&others)? });
+    if !tx.has_ticket(login)? {
+        return Ok(LoginOutcome::TicketInvalid);
     }
-    let ended = tx.enforce_limit_of_login(login, others)?;
+    let others = tx.other_sessions(login)?;
+    if let Some(active) = tx.refuses_login(login, &others)? {
+        return Ok(LoginOutcome::Refused { active });
+    }
+    let ended = tx.end_for_login(login, others)?;
     let record = tx.insert(login)?;
     tx.prune(&ended)?;
     Ok(LoginOutcome::Committed { record, ended })
+}
+
+/// Executes [`Registry::issue_ticket`](crate::registry::Registry::issue_ticket).
+pub(crate) fn issue_ticket(tx: &mut Tx<'_>, ticket: &LoginTicket) -> rusqlite::Result<()> {
+    tx.at(ticket.at);
+    tx.has_changed = true;
+    statements::add_ticket(tx.db, ticket)
 }
 
 /// Executes [`Registry::cancel`](crate::registry::Registry::cancel).
@@ -79,80 +85,12 @@ impl Tx<'_> {
         Ok(committed.map(|committed| SessionRecord::clone(&committed.session.record)))
     }
 
-    /// Returns the sessions that compete with `login` for slots. If a slot is free, it returns none
-    /// without reading the rows, because a user may have many.
-    fn other_sessions(
-        &self,
-        login: &NewLogin,
-        reserved: usize,
-    ) -> rusqlite::Result<Vec<OpenSession>> {
-        if login.uncounted || self.counted_open(&login.user)? + reserved < login.limit.max() {
-            return Ok(vec![]);
-        }
-        self.counted_sessions(&login.user, login.replaces.map(|(id, _)| id), login.at)
-    }
-
-    fn counted_open(&self, user: &str) -> rusqlite::Result<usize> {
-        let mut count = self.db.prepare_cached(
-            "SELECT count(*) FROM sessions INDEXED BY open_of_user
-             WHERE user = ?1 AND ended_at IS NULL AND uncounted = 0 AND generation >= ?2",
-        )?;
-        count.query_row((user, self.current_generation()), read_count)
-    }
-
-    /// Returns the open, counted sessions of `user` except `except`, in the order of their logins.
-    pub(super) fn counted_sessions(
-        &self,
-        user: &str,
-        except: Option<PublicId>,
-        now: Timestamp,
-    ) -> rusqlite::Result<Vec<OpenSession>> {
-        // An order by `seq` in SQL would copy all columns, which is twice as slow.
-        let mut select = self.db.prepare_cached(
-            "SELECT key_hash, logged_in_at, authenticated_at, last_seen, idle_ms, absolute_ms, seq
-             FROM sessions INDEXED BY open_of_user
-             WHERE user = ?1 AND ended_at IS NULL AND uncounted = 0 AND generation >= ?2
-                 AND id IS NOT ?3",
-        )?;
-        let except = except.as_ref().map(PublicId::as_str);
-        let rows = select.query_map((user, self.current_generation(), except), |row| {
-            Ok((row.get::<_, i64>(6)?, read_open(row, now)?))
-        })?;
-        let mut sessions: Vec<_> = rows.collect::<Result<_, _>>()?;
-        sessions.sort_unstable_by_key(|(seq, _)| *seq);
-        Ok(sessions.into_iter().map(|(_, session)| session).collect())
-    }
-
-    /// Returns the active records among `open`, oldest login first. It sorts them, because the
-    /// login times may differ from the order in which the logins arrived.
-    fn active_records(&self, open: &[OpenSession]) -> rusqlite::Result<Vec<SessionRecord>> {
-        let mut records = vec![];
-        for session in open.iter().filter(|session| session.expired.is_none()) {
-            let stored = loads::find_key(self.db, &session.key)?;
-            records.extend(stored.map(|stored| stored.record));
-        }
-        records.sort_by_key(|record| record.logged_in_at);
-        Ok(records)
-    }
-
-    /// Returns how many slots of `user` are reserved for other logins than `key`.
-    fn reserved_by_others(
-        &self,
-        user: &str,
-        key: &RecordKey,
-        now: Timestamp,
-    ) -> rusqlite::Result<usize> {
-        let mut count = self.db.prepare_cached(
-            "SELECT count(*) FROM reservations
-             WHERE user_hash = ?1 AND until > ?2 AND key_hash <> ?3",
-        )?;
-        count.query_row((user_hash(user), now.as_millis(), key.expose()), read_count)
-    }
-
-    /// Returns `true` if there is an active reservation for the login with this key.
-    fn is_reserved(&self, key: &RecordKey, now: Timestamp) -> rusqlite::Result<bool> {
-        let sql = "SELECT 1 FROM reservations WHERE key_hash = ?1 AND until > ?2";
-        self.db.prepare_cached(sql)?.exists((key.expose(), now.as_millis()))
+    /// Returns `true` if the login has no takeover, or a ticket for it.
+    fn has_ticket(&self, login: &NewLogin) -> rusqlite::Result<bool> {
+        let Some(takeover) = &login.takeover else { return Ok(true) };
+        let sql = "SELECT 1 FROM tickets WHERE key_hash = ?1 AND user_hash = ?2 AND until > ?3";
+        let parameters = (takeover.ticket.expose(), user_hash(&login.user), login.at.as_millis());
+        self.db.prepare_cached(sql)?.exists(parameters)
     }
 
     fn is_adoption_closed(&self, user: &str, now: Timestamp) -> rusqlite::Result<bool> {
@@ -163,20 +101,26 @@ impl Tx<'_> {
         self.db.prepare_cached(sql)?.exists((user_hash(user), now.as_millis()))
     }
 
-    /// Ends the session that the login replaces and those that the limit evicts.
-    fn enforce_limit_of_login(
+    /// Ends the replaced session, that of the takeover, and those that must end for the login.
+    fn end_for_login(
         &mut self,
         login: &NewLogin,
         others: Vec<OpenSession>,
     ) -> rusqlite::Result<Vec<SessionRecord>> {
+        let replaced = login.replaces.map(|(id, reason)| (id, Ended::new(reason, login.at)));
+        let taken = login.takeover.as_ref().map(|taken| (taken.session, taken.ended.clone()));
+        let victims = match login.uncounted {
+            true => self.expired_uncounted(login)?,
+            false => login.limit.select_victims(others),
+        };
         let mut ended = vec![];
-        if let Some((id, reason)) = login.replaces {
+        for (id, how) in replaced.into_iter().chain(taken) {
             let session = SessionRef { user: login.user.clone(), id };
             if let Some(stored) = loads::find_open(self.db, &self.head.generations, &session)? {
-                ended.extend(self.end_session(stored, &Ended::new(reason, login.at))?);
+                ended.extend(self.end_session(stored, &how)?);
             }
         }
-        ended.extend(self.evict(login.limit, others, &login.eviction())?);
+        ended.extend(self.end_victims(victims, &login.eviction())?);
         Ok(ended)
     }
 
@@ -187,8 +131,16 @@ impl Tx<'_> {
         others: Vec<OpenSession>,
         evicted: &Ended,
     ) -> rusqlite::Result<Vec<SessionRecord>> {
+        self.end_victims(limit.select_victims(others), evicted)
+    }
+
+    fn end_victims(
+        &mut self,
+        victims: Vec<OpenSession>,
+        evicted: &Ended,
+    ) -> rusqlite::Result<Vec<SessionRecord>> {
         let mut ended = vec![];
-        for session in limit.select_victims(others) {
+        for session in victims {
             let Some(stored) = loads::find_key(self.db, &session.key)? else { continue };
             ended.extend(self.end_session(stored, &session.end(evicted))?);
         }
@@ -199,12 +151,11 @@ impl Tx<'_> {
         let mut record = SessionRecord::new(login);
         record.generation = self.head.generations.current;
         statements::release(self.db, &login.key)?;
+        if let Some(takeover) = &login.takeover {
+            statements::spend_ticket(self.db, &takeover.ticket)?;
+        }
         statements::insert(self.db, &login.key, &record, &login.data)?;
         self.change(&record.user);
         Ok(record)
     }
-}
-
-fn read_count(row: &Row<'_>) -> rusqlite::Result<usize> {
-    Ok(usize::try_from(row.get::<_, i64>(0)?).unwrap_or(0))
 }

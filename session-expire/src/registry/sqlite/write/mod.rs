@@ -8,6 +8,7 @@
 pub(crate) mod changes;
 pub(crate) mod logins;
 pub(crate) mod retention;
+mod slots;
 
 use std::{sync::Arc, time::Duration};
 

@@ -201,19 +201,22 @@ const HAS_DUE_ROWS: &str = "SELECT
     OR EXISTS (SELECT 1 FROM sessions
         WHERE in_history = 0 AND max(ended_at + 86400000, coalesce(tombstone_until, 0)) <= ?1)
     OR EXISTS (SELECT 1 FROM reservations WHERE until <= ?1)
+    OR EXISTS (SELECT 1 FROM tickets WHERE until <= ?1)
     OR EXISTS (SELECT 1 FROM closed_adoptions WHERE until <= ?1)";
 
 /// Removes records from the history.
 const LEAVE_HISTORY: &str = "UPDATE sessions SET in_history = 0 WHERE seq IN (
     SELECT seq FROM sessions WHERE in_history = 1 AND ended_at <= ?1 LIMIT ?2)";
 
-/// Delete tombstones, reservations and closed adoptions.
-const DELETIONS: [&str; 3] = [
+/// Delete tombstones, reservations, tickets and closed adoptions.
+const DELETIONS: [&str; 4] = [
     "DELETE FROM sessions WHERE seq IN (
          SELECT seq FROM sessions WHERE in_history = 0
              AND max(ended_at + 86400000, coalesce(tombstone_until, 0)) <= ?1 LIMIT ?2)",
     "DELETE FROM reservations WHERE key_hash IN (
          SELECT key_hash FROM reservations WHERE until <= ?1 LIMIT ?2)",
+    "DELETE FROM tickets WHERE key_hash IN (
+         SELECT key_hash FROM tickets WHERE until <= ?1 LIMIT ?2)",
     "DELETE FROM closed_adoptions WHERE user_hash IN (
          SELECT user_hash FROM closed_adoptions WHERE until <= ?1 LIMIT ?2)",
 ];
@@ -233,8 +236,16 @@ const AHEAD: &str = "SELECT seq FROM sessions
 
 /// Statements of a step.
 #[cfg(test)]
-pub(crate) const STATEMENTS: [&str; 7] =
-    [HAS_DUE_ROWS, LEAVE_HISTORY, DELETIONS[0], DELETIONS[1], DELETIONS[2], EARLIER, DUE];
+pub(crate) const STATEMENTS: [&str; 8] = [
+    HAS_DUE_ROWS,
+    LEAVE_HISTORY,
+    DELETIONS[0],
+    DELETIONS[1],
+    DELETIONS[2],
+    DELETIONS[3],
+    EARLIER,
+    DUE,
+];
 
 fn select(db: &Connection, sql: &str, parameters: impl Params) -> rusqlite::Result<Vec<i64>> {
     db.prepare_cached(sql)?.query_map(parameters, |row| row.get(0))?.collect()

@@ -2,6 +2,8 @@
 //!
 //! Nothing here checks permissions.
 
+mod notify;
+
 use std::{fmt, sync::Arc};
 
 use crate::{
@@ -13,6 +15,7 @@ use crate::{
         query::Query,
     },
     session::{
+        client::Client,
         ended::Ended,
         key::PublicId,
         reason::Reason,
@@ -53,6 +56,8 @@ pub struct Sessions {
     pub(crate) clock: Arc<MonotonicClock>,
     pub(crate) close_adoption_until: Option<Timestamp>,
     pub(crate) cause: Option<Arc<str>>,
+    /// Client of the request that uses this value.
+    pub(crate) requester: Option<Arc<Client>>,
     pub(crate) emit: Arc<dyn Fn(&Event<'_>) + Send + Sync>,
 }
 
@@ -136,7 +141,8 @@ impl Sessions {
         self.end_target(EndTarget::Others(current)).await
     }
 
-    /// Ends all sessions of `user`, and returns how many ended.
+    /// Ends all sessions of `user`, and returns how many ended. Tickets for a
+    /// [refused login](crate::SessionHandle::takeover_ticket) become void.
     ///
     /// # Errors
     ///
@@ -166,7 +172,8 @@ impl Sessions {
     pub async fn end_everyone(&self) -> Result<u64, RegistryError> {
         let ended = self.registry.end_everyone(self.ended()).await;
         let count = ended.inspect_err(|error| self.emit_failure(error))?;
-        (self.emit)(&Event::EveryoneEnded { count });
+        let cause = self.cause.as_deref();
+        (self.emit)(&Event::EveryoneEnded { count, cause, requester: self.requester() });
         Ok(count)
     }
 
@@ -194,7 +201,14 @@ impl Sessions {
     ///
     /// If the future is dropped, either all records are deleted or none are.
     pub async fn erase(&self, user: &str) -> Result<u64, RegistryError> {
-        self.registry.erase(user.into()).await.inspect_err(|error| self.emit_failure(error))
+        let erased = self.registry.erase(user.into()).await;
+        let count = erased.inspect_err(|error| self.emit_failure(error))?;
+        (self.emit)(&Event::Erased { user, count, requester: self.requester() });
+        Ok(count)
+    }
+
+    fn requester(&self) -> Option<&Client> {
+        self.requester.as_deref()
     }
 
     fn emit_failure(&self, error: &RegistryError) {
@@ -210,7 +224,7 @@ impl Sessions {
         request.close_adoption_until = self.close_adoption_until;
         let ended =
             self.registry.end(request).await.inspect_err(|error| self.emit_failure(error))?;
-        ended.iter().for_each(|record| (self.emit)(&Event::from_ended(record)));
+        ended.iter().for_each(|record| (self.emit)(&Event::from_ended(record, self.requester())));
         Ok(ended.len())
     }
 }

@@ -2,9 +2,14 @@
 //!
 //! Each is logged once per application, even with several workers.
 
+mod confirm_page;
+
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use actix_web::HttpRequest;
+
+use self::confirm_page::ConfirmPage;
+use crate::{session::key::PublicId, time::Timestamp};
 
 /// Number of stored sessions without any user after which a warning is logged.
 const SESSIONS_WITHOUT_USER: u32 = 100;
@@ -18,7 +23,9 @@ pub(crate) struct Diagnostics {
     other_session_layer: OnceFlag,
     same_user_login: OnceFlag,
     no_user: OnceFlag,
+    no_fresh: OnceFlag,
     sessions_without_user: AtomicU32,
+    confirm_page: ConfirmPage,
 }
 
 /// Flag that is set once.
@@ -72,6 +79,36 @@ impl Diagnostics {
         }
     }
 
+    /// Returns `true` if a session was refused because it is not fresh, and has not been confirmed
+    /// since.
+    pub(crate) fn awaits_confirmation(&self) -> bool {
+        self.confirm_page.is_awaited()
+    }
+
+    /// Records that the confirmation page has responded without an error. `is_confirmed` is `true`
+    /// if the user has authenticated.
+    pub(crate) fn record_confirm_page(
+        &self,
+        session: PublicId,
+        is_confirmed: bool,
+        now: Timestamp,
+    ) {
+        self.confirm_page.record_success(session, is_confirmed, now);
+    }
+
+    /// Records that a session was refused at `path` because it is not fresh. Logs an error if the
+    /// confirmation page has just responded without confirming the session.
+    pub(crate) fn record_stale_session(&self, session: PublicId, path: &str, now: Timestamp) {
+        if self.confirm_page.record_refusal(session, path, now) {
+            tracing::error!(
+                event = "sys_not_confirmed",
+                path,
+                "confirmation page has not confirmed the session; call SessionHandle::confirm after \
+                 the credentials were checked (Identity::login does not make a session fresh)"
+            );
+        }
+    }
+
     /// Warns that `Identity::login` was called for the signed-in user shortly before the session
     /// ends.
     pub(crate) fn warn_same_user_login(&self) {
@@ -80,6 +117,17 @@ impl Diagnostics {
                 event = "sys_same_user_login",
                 "Identity::login of the signed-in user renews the session key but not the \
                  timeouts; call SessionHandle::sign_in to start a new session"
+            );
+        }
+    }
+
+    /// Warns that a declared standard requires re-authentication, which no mounted policy asks for.
+    pub(crate) fn warn_no_fresh(&self) {
+        if self.no_fresh.is_first() {
+            tracing::warn!(
+                event = "sys_no_fresh",
+                requirement = "ASVS 5.0 7.5.1",
+                "no mounted policy sets `fresh`; a handler whose policy is an argument may set it"
             );
         }
     }
@@ -129,7 +177,9 @@ mod tests {
     };
 
     use super::{Ordering, SESSIONS_WITHOUT_USER};
-    use crate::{Policy, SessionExpire, SessionVars, clock::ManualClock, minutes};
+    use crate::{
+        Policy, PolicyPatch, SessionExpire, SessionHandle, SessionVars, clock::ManualClock, minutes,
+    };
 
     /// Collects warnings and errors, with level, `event` and `position`.
     #[derive(Clone, Default)]
@@ -324,5 +374,47 @@ mod tests {
             send!(app, Method::GET, path, "");
         }
         assert!(log.take().is_empty());
+    }
+
+    /// Confirms the session, or makes the usual mistake.
+    async fn confirm(
+        req: HttpRequest,
+        session: SessionHandle,
+        path: web::Path<String>,
+    ) -> HttpResponse {
+        match path.as_str() {
+            "right" => session.confirm("alice").unwrap(),
+            "renew" => drop(Identity::login(&req.extensions(), "alice".to_owned()).unwrap()),
+            _ => {}
+        }
+        HttpResponse::Ok().finish()
+    }
+
+    #[actix_web::test]
+    async fn confirmation_page_that_confirms_nothing_is_logged() {
+        for (how, is_logged) in [("right", false), ("renew", true), ("nothing", true)] {
+            let (log, _guard) = EventLog::start();
+            let clock = ManualClock::default();
+            let policy = Policy::new().confirm_url(format!("/confirm/{how}"));
+            let builder = SessionExpire::builder(policy).plain_http(true).clock(clock.clone());
+            let fresh = PolicyPatch::new().fresh(minutes(1));
+            let app = App::new()
+                .configure(routes)
+                .route("/confirm/{how}", web::post().to(confirm))
+                .service(web::resource("/settings").wrap(fresh).to(HttpResponse::Ok))
+                .wrap(builder.build().unwrap());
+            let app = init_service(app).await;
+            let mut cookie = send!(app, Method::POST, "/login", "");
+            clock.advance(minutes(2));
+            send!(app, Method::GET, "/settings", cookie.clone());
+            let renewed = send!(app, Method::POST, &format!("/confirm/{how}"), cookie.clone());
+            if !renewed.is_empty() {
+                cookie = renewed;
+            }
+            assert_eq!(log.take(), [""; 0]);
+            send!(app, Method::GET, "/settings", cookie);
+            let expected: &[&str] = if is_logged { &["ERROR sys_not_confirmed"] } else { &[] };
+            assert_eq!(log.take(), expected, "{how}");
+        }
     }
 }

@@ -1,0 +1,116 @@
+//! Confirmation page: asks signed-in users for their password again.
+//!
+//! A page with `fresh` in its policy redirects to it if the user has not authenticated recently
+//! enough.
+
+use actix_web::{
+    Error, HttpResponse, Result,
+    body::{BoxBody, MessageBody},
+    dev::{HttpServiceFactory, ServiceRequest, ServiceResponse},
+    http::StatusCode,
+    middleware::{Next, from_fn},
+    web,
+};
+use askama::Template;
+use serde::Deserialize;
+use session_expire::{FlashMessages, SessionHandle, SessionVars};
+
+use super::{error_page, html, html_with, safe_next, see_other};
+use crate::{format::Limits, passwords::Passwords, users::SignedIn};
+
+pub(super) fn service() -> impl HttpServiceFactory {
+    let page = web::resource("/confirm").get(form).head(form).post(confirm);
+    page.wrap(from_fn(refuse_actor))
+}
+
+/// Middleware that responds with 403 if another user acts as this one: only the user can confirm.
+async fn refuse_actor(
+    user: Option<SignedIn>,
+    req: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let Some(user) = user.filter(|user| user.actor().is_some()) else {
+        return next.call(req).await.map(ServiceResponse::map_into_boxed_body);
+    };
+    let (title, name) = ("You cannot open this page", user.name);
+    let detail = format!("It asks for the password of {name}. Only {name} can continue.");
+    let page = error_page::render(StatusCode::FORBIDDEN, title, &detail, req.request())?;
+    Ok(req.into_response(page))
+}
+
+#[derive(Template)]
+#[template(path = "confirm.html")]
+struct Confirm<'a> {
+    user: Option<SignedIn>,
+    session: SessionVars,
+    messages: FlashMessages,
+    limits: Limits,
+    /// Page that the user returns to.
+    next: &'a str,
+    /// Number of further attempts, after a wrong password.
+    attempts_left: Option<u32>,
+}
+
+impl Confirm<'_> {
+    /// Returns what the user is about to do.
+    fn purpose(&self) -> &'static str {
+        match self.next.split(['?', '/']).nth(1) {
+            Some("devices") => {
+                "You are about to sign out a device. You will return to the list of your devices. \
+                 Choose the device again there."
+            }
+            Some("settings") => "You are about to open your settings.",
+            _ => "You are about to open a protected page.",
+        }
+    }
+}
+
+/// Returns the page that the user returns to.
+fn return_to(next: &str) -> &str {
+    safe_next(next).unwrap_or("/dashboard")
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Params {
+    next: String,
+}
+
+async fn form(
+    params: web::Query<Params>,
+    user: SignedIn,
+    session: SessionVars,
+    messages: FlashMessages,
+    limits: Limits,
+) -> Result<HttpResponse> {
+    let (user, next) = (Some(user), return_to(&params.next));
+    html(&Confirm { user, session, messages, limits, next, attempts_left: None })
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Answer {
+    password: String,
+    next: String,
+}
+
+/// Confirms the session of its user. The form names no user.
+async fn confirm(
+    user: SignedIn,
+    answer: web::Form<Answer>,
+    passwords: web::Data<Passwords>,
+    handle: SessionHandle,
+    session: SessionVars,
+    messages: FlashMessages,
+    limits: Limits,
+) -> Result<HttpResponse> {
+    let next = return_to(&answer.next);
+    if passwords.authenticate(user.name, &answer.password).is_some() {
+        handle.confirm(user.name)?;
+        return Ok(see_other(next));
+    }
+    // The fifth wrong password ends the session. The response to that error leads to the login page.
+    let attempts_left = Some(handle.confirm_failed().await?);
+    let page = Confirm { user: Some(user), session, messages, limits, next, attempts_left };
+    html_with(StatusCode::UNAUTHORIZED, &page)
+}

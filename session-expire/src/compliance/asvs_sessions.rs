@@ -1,0 +1,167 @@
+//! OWASP ASVS 5.0, chapter 7: session management.
+
+use super::{Check, Requirement, Rule, Standard, asvs};
+
+pub(super) static REQUIREMENTS: &[Requirement] = &[
+    asvs(
+        Standard::AsvsL2,
+        "7.1.1",
+        "idle and absolute timeout are documented and fit the other controls; deviations from the \
+         re-authentication limits of NIST SP 800-63B are justified",
+        Check::Declared("`deviates_from`, `absolute_is_essential`"),
+        "a `Policy` is one value; the two options record the reason of each deviation",
+    ),
+    asvs(
+        Standard::AsvsL2,
+        "7.1.2",
+        "the documentation states how many sessions an account may have at a time, and what \
+         happens at the limit",
+        Check::Declared("`max_sessions`, `overflow`"),
+        "the registry enforces both in the login",
+    ),
+    asvs(
+        Standard::AsvsL2,
+        "7.1.3",
+        "systems of a federation that manage sessions are documented, with the coordination of \
+         lifetimes, ends and re-authentication",
+        Check::Question("Which identity providers sign users in, and how do their sessions end?"),
+        "not covered: the session at the identity provider is separate",
+    ),
+    asvs(
+        Standard::AsvsL1,
+        "7.2.1",
+        "a trusted backend verifies session tokens",
+        Check::ByTest("revocation"),
+        "the registry decides on each request",
+    ),
+    asvs(
+        Standard::AsvsL1,
+        "7.2.2",
+        "session tokens are generated dynamically and are not static API secrets",
+        Check::ByTest("isolation"),
+        "each login and each renewal generates a key",
+    ),
+    asvs(
+        Standard::AsvsL1,
+        "7.2.3",
+        "reference tokens are unique and random, with 128 bits of entropy or more",
+        Check::ByTest("session/key.rs"),
+        "a key has 131 bits from a cryptographic generator",
+    ),
+    asvs(
+        Standard::AsvsL1,
+        "7.2.4",
+        "an authentication, including a re-authentication, generates a new token and ends the \
+         current one",
+        Check::ByTest("isolation, step_up"),
+        "`sign_in` ends the record that it replaces, and `confirm` renews its key",
+    ),
+    asvs(
+        Standard::AsvsL2,
+        "7.3.1",
+        "an inactivity timeout enforces re-authentication",
+        Check::AtStart(Rule::HasIdle),
+        "`idle`",
+    ),
+    asvs(
+        Standard::AsvsL2,
+        "7.3.1",
+        "the inactivity timeout follows from a risk analysis and documented decisions",
+        Check::Question("Which risk analysis sets `idle` of the application and of each page?"),
+        "the standard gives no figure",
+    ),
+    asvs(
+        Standard::AsvsL2,
+        "7.3.2",
+        "an absolute session lifetime enforces re-authentication",
+        Check::AtStart(Rule::HasAbsolute),
+        "`absolute`",
+    ),
+    asvs(
+        Standard::AsvsL2,
+        "7.3.2",
+        "the absolute lifetime follows from a risk analysis and documented decisions",
+        Check::Question("Which risk analysis sets `absolute` of the application and of each page?"),
+        "the standard gives no figure",
+    ),
+    asvs(
+        Standard::AsvsL1,
+        "7.4.1",
+        "a session that has ended or expired cannot be used again; stateful sessions are \
+         invalidated at the backend",
+        Check::ByTest("sign_out"),
+        "an ended record stays ended",
+    ),
+    asvs(
+        Standard::AsvsL1,
+        "7.4.2",
+        "all sessions of an account end when it is disabled or deleted",
+        Check::Question("Does each way to disable or delete an account call `Sessions::end_all`?"),
+        "`Sessions::end_all`; `Sessions::erase` also deletes the history",
+    ),
+    asvs(
+        Standard::AsvsL2,
+        "7.4.3",
+        "after a change or removal of any authentication factor, users can end all other sessions; \
+         this includes a password reset, recovery and multi-factor settings",
+        Check::Question(
+            "Does each change of a factor offer `Sessions::end_others`, and does a reset call \
+             `Sessions::end_all`?",
+        ),
+        "`Sessions::end_others`, and `Sessions::end_all` for a reset without a session; `stamp` ends \
+         sessions that began before the change",
+    ),
+    asvs(
+        Standard::AsvsL2,
+        "7.4.4",
+        "all pages that require authentication give easy and visible access to the logout",
+        Check::Question("Does each page for signed-in users show a way to sign out?"),
+        "the logout endpoint; the dialog has a button",
+    ),
+    asvs(
+        Standard::AsvsL2,
+        "7.4.5",
+        "administrators can end the sessions of one user and of all users",
+        Check::Question("Where do administrators end the sessions of a user, and of all users?"),
+        "`Sessions::list`, `end`, `end_all` and `end_everyone`",
+    ),
+    asvs(
+        Standard::AsvsL2,
+        "7.5.1",
+        "full re-authentication before a change of attributes that affect authentication: email \
+         address, phone number, multi-factor settings, recovery data",
+        Check::Question("Do these pages set `fresh`, and does `confirm` follow all factors?"),
+        "`fresh`; a warning is logged if no mounted policy sets it",
+    ),
+    asvs(
+        Standard::AsvsL2,
+        "7.5.2",
+        "users can view their sessions, and end them after they have authenticated again with at \
+         least one factor",
+        Check::Question("Does the page that ends sessions set `fresh`? Viewing needs none."),
+        "`Sessions::list_active`, `list_history` and `end`; `fresh`",
+    ),
+    asvs(
+        Standard::AsvsL3,
+        "7.5.3",
+        "further authentication with at least one factor, or a second verification, before highly \
+         sensitive transactions",
+        Check::Question("Which transactions are highly sensitive, and do they set `fresh`?"),
+        "`fresh`; a warning is logged if no mounted policy sets it",
+    ),
+    asvs(
+        Standard::AsvsL2,
+        "7.6.1",
+        "lifetime and end of sessions at relying party and identity provider are as documented, \
+         with re-authentication where it is due",
+        Check::Question("Does a new login require a recent authentication at the provider?"),
+        "not covered: the session at the identity provider is separate",
+    ),
+    asvs(
+        Standard::AsvsL2,
+        "7.6.2",
+        "a new session needs consent or an explicit action of the user",
+        Check::Question("Can a redirect to the identity provider sign a user in without a click?"),
+        "only the application's call of `sign_in` creates a session",
+    ),
+];

@@ -1,0 +1,176 @@
+//! NIST SP 800-63B-4 and NIST SP 800-53.
+
+use super::{Check, Requirement, Rule, Standard, row};
+use crate::time::{days, hours, minutes};
+
+const fn nist(
+    standard: Standard,
+    (section, level): (&'static str, &'static str),
+    text: &'static str,
+    check: Check,
+    here: &'static str,
+) -> Requirement {
+    row(("NIST SP 800-63B-4", section, level), Some(standard), text, check, here)
+}
+
+const fn nist_53(
+    section: &'static str,
+    text: &'static str,
+    check: Check,
+    here: &'static str,
+) -> Requirement {
+    row(("NIST SP 800-53", section, ""), None, text, check, here)
+}
+
+pub(super) static REQUIREMENTS: &[Requirement] = &[
+    nist(
+        Standard::NistAal1,
+        ("2.1.3", "AAL1, shall"),
+        "there is an overall timeout; an inactivity timeout is optional at AAL1",
+        Check::AtStart(Rule::HasAbsolute),
+        "`absolute`",
+    ),
+    nist(
+        Standard::NistAal1,
+        ("2.1.3", "AAL1, should"),
+        "the overall timeout is at most 30 days",
+        Check::AtStart(Rule::AbsoluteAtMost(days(30))),
+        "`absolute`",
+    ),
+    nist(
+        Standard::NistAal2,
+        ("2.2.3", "AAL2, should"),
+        "the overall timeout is at most 24 hours",
+        Check::AtStart(Rule::AbsoluteAtMost(hours(24))),
+        "`absolute`",
+    ),
+    nist(
+        Standard::NistAal2,
+        ("2.2.3", "AAL2, should"),
+        "the inactivity timeout is at most 1 hour",
+        Check::AtStart(Rule::IdleAtMost(hours(1))),
+        "`idle`",
+    ),
+    nist(
+        Standard::NistAal3,
+        ("2.3.3", "AAL3, shall"),
+        "the overall timeout is at most 12 hours",
+        Check::AtStart(Rule::AbsoluteAtMost(hours(12))),
+        "`absolute`",
+    ),
+    nist(
+        Standard::NistAal3,
+        ("2.3.3", "AAL3, should"),
+        "the inactivity timeout is at most 15 minutes",
+        Check::AtStart(Rule::IdleAtMost(minutes(15))),
+        "`idle`",
+    ),
+    nist(
+        Standard::NistAal1,
+        ("5.1", "all, shall"),
+        "session secrets come from a random bit generator, with 64 bits or more, and time out",
+        Check::ByTest("session/key.rs"),
+        "a key has 131 bits and is void when the session has ended",
+    ),
+    nist(
+        Standard::NistAal1,
+        ("5.1", "all, shall"),
+        "the content of POST and PUT requests contains a session identifier, which is verified \
+         against cross-site request forgery",
+        Check::Question("Do the application's forms contain a token that is bound to the session?"),
+        "not literally met: endpoints and `is_cross_site` check `Sec-Fetch-Site` and `Origin`, not \
+         the content",
+    ),
+    nist(
+        Standard::NistAal1,
+        ("5.1", "all, should"),
+        "session secrets do not survive a restart of the browser",
+        Check::Question("Is \"keep me signed in\" offered, and does its risk permit it?"),
+        "a cookie ends with the browser unless the login policy sets `absolute`",
+    ),
+    nist(
+        Standard::NistAal1,
+        ("5.1", "all, should"),
+        "users can easily log off",
+        Check::Question("Does each page for signed-in users show a way to sign out?"),
+        "the logout endpoint; the dialog has a button",
+    ),
+    nist(
+        Standard::NistAal1,
+        ("5.1.1 (1)", "all, shall"),
+        "session cookies are sent over HTTPS only",
+        Check::AtStart(Rule::SecureCookies),
+        "`Secure` by default",
+    ),
+    nist(
+        Standard::NistAal1,
+        ("5.1.1 (2)", "all, shall"),
+        "session cookies are limited to the fewest host names and paths",
+        Check::Declared("`cookie_domain`, `cookie_path`"),
+        "this host only, by default",
+    ),
+    nist(
+        Standard::NistAal1,
+        ("5.1.1 (3)", "all, should"),
+        "scripts cannot read session cookies",
+        Check::ByTest("cookies"),
+        "both cookies are `HttpOnly`",
+    ),
+    nist(
+        Standard::NistAal1,
+        ("5.1.1 (4)", "all, should"),
+        "session cookies expire with the session; the timeout does not rely on that",
+        Check::ByTest("timeouts"),
+        "the registry enforces the timeouts; a cookie ends with the browser or with `absolute`",
+    ),
+    nist(
+        Standard::NistAal1,
+        ("5.1.1 (5)", "all, should"),
+        "session cookies have the prefix `__Host-` and the path `/`",
+        Check::AtStart(Rule::HostCookies),
+        "the default",
+    ),
+    nist(
+        Standard::NistAal1,
+        ("5.1.1 (6)", "all, should"),
+        "`SameSite` of session cookies is `Lax` or `Strict`",
+        Check::AtStart(Rule::SameSite),
+        "`Lax` by default",
+    ),
+    nist(
+        Standard::NistAal1,
+        ("5.1.1 (7)", "all, shall"),
+        "session cookies contain no personal information in plain text; they should contain an \
+         opaque string only",
+        Check::ByTest("cookies"),
+        "the session cookie contains a random key; the anonymous cookie is encrypted",
+    ),
+    nist(
+        Standard::NistAal1,
+        ("5.2", "all, shall"),
+        "a timeout ends the session, activity resets the inactivity timeout, and a \
+         re-authentication resets both",
+        Check::ByTest("timeouts, step_up"),
+        "`idle` counts from the last activity, `absolute` from the last authentication; `confirm` \
+         resets both",
+    ),
+    nist(
+        Standard::NistAal1,
+        ("5.2", "all, shall"),
+        "both limits are documented in the system security plan",
+        Check::Question("Does the security plan state `idle` and `absolute` of each policy?"),
+        "a `Policy` is one value, and serializes",
+    ),
+    nist_53(
+        "AC-12(2)",
+        "a message tells the user that the session has ended",
+        Check::ByTest("reasons"),
+        "the login page shows the reason",
+    ),
+    nist_53(
+        "AC-12(3)",
+        "a message tells the user that the session is about to end",
+        Check::ByTest("warning.test.mjs"),
+        "`warn` and the dialog",
+    ),
+];

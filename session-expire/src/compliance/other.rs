@@ -1,0 +1,76 @@
+//! WCAG 2.2, PCI DSS, the standards under PSD2, and HIPAA.
+
+use super::{Check, Requirement, Rule, Standard, row};
+use crate::time::minutes;
+
+const fn wcag(
+    (section, level): (&'static str, &'static str),
+    text: &'static str,
+    check: Check,
+    here: &'static str,
+) -> Requirement {
+    row(("WCAG", section, level), Some(Standard::Wcag22), text, check, here)
+}
+
+pub(super) static REQUIREMENTS: &[Requirement] = &[
+    wcag(
+        ("2.2.1", "A"),
+        "users can extend a time limit ten times, are warned, and have 20 seconds for it; or the \
+         limit is essential or longer than 20 hours",
+        Check::AtStart(Rule::Extensible),
+        "`warn` and the dialog; each activity extends `idle`",
+    ),
+    wcag(
+        ("2.2.1", "A"),
+        "a limit that users cannot extend is essential",
+        Check::Declared("`absolute_is_essential`"),
+        "the policy records the reason",
+    ),
+    wcag(
+        ("2.2.5", "AAA"),
+        "after re-authentication, users continue without losing data",
+        Check::Question("Is an unsent form there again after the sign-in?"),
+        "users return to their page; the example site restores the draft of its editor",
+    ),
+    wcag(
+        ("2.2.6", "AAA"),
+        "users are told how long an inactivity may last before data is lost, unless data is kept \
+         for more than 20 hours",
+        Check::Question("Does each page with a form state the idle timeout?"),
+        "`SessionHandle::policy`; the footer of the example site states the limits",
+    ),
+    wcag(
+        ("4.1.3", "AA"),
+        "assistive technology can announce status messages without a change of focus",
+        Check::ByTest("warning.test.mjs"),
+        "the dialog announces the remaining time; `role` of flash messages is the application's",
+    ),
+    row(
+        ("PCI DSS 4.0.1", "8.2.8", ""),
+        Some(Standard::PciDss4),
+        "after more than 15 minutes of inactivity, the user authenticates again",
+        Check::AtStart(Rule::IdleAtMost(minutes(15))),
+        "`idle`",
+    ),
+    row(
+        ("RTS (EU) 2018/389", "Art. 4(3)(d)", ""),
+        Some(Standard::Psd2),
+        "after access to a payment account, inactivity lasts at most 5 minutes",
+        Check::AtStart(Rule::IdleAtMost(minutes(5))),
+        "`idle`",
+    ),
+    row(
+        ("HIPAA", "164.312(a)(2)(iii)", "addressable"),
+        Some(Standard::Hipaa),
+        "a session ends after a predetermined time of inactivity",
+        Check::AtStart(Rule::HasIdle),
+        "`idle`",
+    ),
+    row(
+        ("HIPAA", "164.312(a)(2)(iii)", "addressable"),
+        Some(Standard::Hipaa),
+        "the time of inactivity is reasonable and appropriate",
+        Check::Question("Which risk analysis sets `idle` where health data is shown?"),
+        "the rule gives no figure",
+    ),
+];

@@ -1,0 +1,213 @@
+//! Rules that are checked at start. They are pure functions of a policy and of the builder's options.
+
+use std::{fmt, time::Duration};
+
+use actix_web::cookie::SameSite;
+
+use super::words;
+use crate::{
+    error::Breach,
+    policy::{Policy, limit::Limit},
+    time::{hours, seconds},
+};
+
+/// Shortest time in which a user can extend the session (WCAG 2.2.1).
+const MIN_WARNING: Duration = seconds(20);
+
+/// Time limits that are longer need no extension (WCAG 2.2.1).
+const LONG: Duration = hours(20);
+
+/// Idle timeouts that fit into the absolute timeout if the user can extend ten times.
+const EXTENSIONS: u32 = 11;
+
+/// Rule that a requirement sets for the configuration. Its display is the text in the guide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Rule {
+    /// The idle timeout is at most this long.
+    IdleAtMost(Duration),
+    /// The absolute timeout is at most this long.
+    AbsoluteAtMost(Duration),
+    /// There is an idle timeout.
+    HasIdle,
+    /// There is an absolute timeout.
+    HasAbsolute,
+    /// Users can extend the session ten times, or a time limit needs no extension.
+    Extensible,
+    /// Cookies are `Secure`.
+    SecureCookies,
+    /// Cookies are `Secure`, and their names start with `__Host-` or `__Secure-`.
+    PrefixedCookies,
+    /// The names of cookies start with `__Host-`.
+    HostCookies,
+    /// `SameSite` of cookies is `Lax` or `Strict`.
+    SameSite,
+    /// Pages that may use the endpoints come over HTTPS.
+    SecureOrigins,
+}
+
+/// Options of the builder that rules read.
+#[derive(Debug)]
+pub(crate) struct BuilderFacts<'a> {
+    pub(crate) secure: bool,
+    pub(crate) cookie_names: [&'a str; 2],
+    pub(crate) same_site: SameSite,
+    pub(crate) allowed_origins: &'a [String],
+}
+
+/// Value that breaks a rule.
+pub(super) struct Fault {
+    key: &'static str,
+    value: String,
+    text: String,
+}
+
+impl Fault {
+    fn new(key: &'static str, value: impl Into<String>, text: impl Into<String>) -> Self {
+        Self { key, value: value.into(), text: text.into() }
+    }
+
+    pub(super) fn into_breach(self, requirement: String) -> Breach {
+        Breach { key: self.key, value: self.value, fault: self.text, requirement }
+    }
+}
+
+impl Rule {
+    /// Returns `true` if the rule reads a policy, and `false` if it reads the builder's options.
+    pub(super) fn reads_policy(self) -> bool {
+        !self.keys().is_empty()
+    }
+
+    /// Returns the keys of a policy that the rule reads.
+    pub(super) fn keys(self) -> &'static [&'static str] {
+        match self {
+            Self::IdleAtMost(_) | Self::HasIdle => &["idle"],
+            Self::AbsoluteAtMost(_) | Self::HasAbsolute => &["absolute"],
+            Self::Extensible => &["idle", "absolute", "absolute_is_essential", "warn"],
+            _ => &[],
+        }
+    }
+
+    /// Checks a policy.
+    pub(super) fn check_policy(self, policy: &Policy) -> Vec<Fault> {
+        let has = |key, limit: Limit<Duration>| match limit {
+            Limit::Off => vec![Fault::new(key, "never", "is no limit, but one is required")],
+            Limit::At(_) => vec![],
+        };
+        match self {
+            Self::IdleAtMost(most) => at_most("idle", policy.idle, most),
+            Self::AbsoluteAtMost(most) => at_most("absolute", policy.absolute, most),
+            Self::HasIdle => has("idle", policy.idle),
+            Self::HasAbsolute => has("absolute", policy.absolute),
+            Self::Extensible => check_extensible(policy),
+            _ => vec![],
+        }
+    }
+
+    /// Checks the options of the builder.
+    pub(super) fn check_builder(self, facts: &BuilderFacts<'_>) -> Vec<Fault> {
+        match self {
+            Self::SecureCookies | Self::PrefixedCookies if !facts.secure => {
+                vec![Fault::new("plain_http", "true", "sends cookies that are not `Secure`")]
+            }
+            Self::PrefixedCookies => check_names(facts, &["__Host-", "__Secure-"]),
+            Self::HostCookies => check_names(facts, &["__Host-"]),
+            Self::SameSite if facts.same_site == SameSite::None => {
+                vec![Fault::new("cookie_same_site", "None", "is neither `Lax` nor `Strict`")]
+            }
+            Self::SecureOrigins => check_origins(facts),
+            _ => vec![],
+        }
+    }
+}
+
+fn at_most(key: &'static str, limit: Limit<Duration>, most: Duration) -> Vec<Fault> {
+    match limit {
+        Limit::At(limit) if limit <= most => vec![],
+        limit => {
+            let text = format!("is longer than {}", words::duration(most));
+            vec![Fault::new(key, words::limit(limit), text)]
+        }
+    }
+}
+
+/// Checks WCAG 2.2.1 for both timeouts.
+fn check_extensible(policy: &Policy) -> Vec<Fault> {
+    let mut faults = vec![];
+    let reason = policy.absolute_is_essential.as_deref().unwrap_or_default();
+    if let Limit::At(absolute) = policy.absolute
+        && absolute <= LONG
+        && reason.trim().is_empty()
+    {
+        let text = "is neither longer than 20h nor declared essential";
+        faults.push(Fault::new("absolute", words::duration(absolute), text));
+    }
+    match policy.idle {
+        Limit::At(idle) if idle <= LONG => {
+            faults.extend(check_warning(policy));
+            faults.extend(check_extensions(idle, policy.absolute));
+        }
+        _ => {}
+    }
+    faults
+}
+
+fn check_warning(policy: &Policy) -> Option<Fault> {
+    let warning = policy.warning();
+    if warning.is_some_and(|warning| warning >= MIN_WARNING) {
+        return None;
+    }
+    Some(Fault::new("warn", words::limit(warning.into()), "is shorter than 20s"))
+}
+
+fn check_extensions(idle: Duration, absolute: Limit<Duration>) -> Option<Fault> {
+    let least = idle.saturating_mul(EXTENSIONS);
+    let absolute = absolute.at().filter(|absolute| *absolute < least)?;
+    let text = format!(
+        "is shorter than {}, which is {EXTENSIONS} times `idle`: users can extend the session less \
+         than ten times",
+        words::duration(least)
+    );
+    Some(Fault::new("absolute", words::duration(absolute), text))
+}
+
+fn check_names(facts: &BuilderFacts<'_>, prefixes: &[&str]) -> Vec<Fault> {
+    let has_prefix = |name: &str| prefixes.iter().any(|prefix| name.starts_with(prefix));
+    let expected = prefixes.join("` or `");
+    let fault = |name: &&str| {
+        Fault::new("cookie_names", *name, format!("does not start with `{expected}`"))
+    };
+    facts.cookie_names.iter().filter(|name| !has_prefix(name)).map(fault).collect()
+}
+
+fn check_origins(facts: &BuilderFacts<'_>) -> Vec<Fault> {
+    let is_secure = |origin: &str| {
+        origin.get(..8).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https://"))
+    };
+    let origins = facts.allowed_origins.iter().filter(|origin| !is_secure(origin));
+    origins.map(|origin| Fault::new("allowed_origins", origin, "does not use https")).collect()
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::IdleAtMost(most) => write!(f, "`idle` is at most {}", words::duration(*most)),
+            Self::AbsoluteAtMost(most) => {
+                write!(f, "`absolute` is at most {}", words::duration(*most))
+            }
+            Self::HasIdle => f.write_str("`idle` is not `never`"),
+            Self::HasAbsolute => f.write_str("`absolute` is not `never`"),
+            Self::Extensible => f.write_str(
+                "`absolute` is `never`, longer than 20h or `absolute_is_essential`; and `idle` is \
+                 longer than 20h, or `warn` is at least 20s and `absolute` at least 11 times `idle`",
+            ),
+            Self::SecureCookies => f.write_str("`plain_http` is `false`"),
+            Self::PrefixedCookies => f.write_str(
+                "`plain_http` is `false`, and `cookie_names` start with `__Host-` or `__Secure-`",
+            ),
+            Self::HostCookies => f.write_str("`cookie_names` start with `__Host-`"),
+            Self::SameSite => f.write_str("`cookie_same_site` is `Lax` or `Strict`"),
+            Self::SecureOrigins => f.write_str("`allowed_origins` use https"),
+        }
+    }
+}

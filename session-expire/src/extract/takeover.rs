@@ -1,0 +1,147 @@
+//! Continuation of a refused login: "sign out there and continue here".
+//!
+//! The page between the two requests contains a one-time ticket instead of the password.
+
+use std::fmt;
+
+use super::{session_handle::SessionHandle, sign_in::SignInError};
+use crate::session::{key::PublicId, sign_in_options::SignInOptions, ticket::TicketSecret};
+
+/// One-time ticket for a refused login, as the value of a hidden form field.
+///
+/// It is valid for 5 minutes, in the browser to which it was issued. `Display` writes the text: 22
+/// letters and digits. `Debug` does not show it.
+#[derive(Clone)]
+pub struct TakeoverTicket(TicketSecret);
+
+impl fmt::Display for TakeoverTicket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.as_str())
+    }
+}
+
+impl fmt::Debug for TakeoverTicket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TakeoverTicket(…)")
+    }
+}
+
+impl SessionHandle {
+    /// Issues a ticket with which `user` can continue a login that the session limit has refused:
+    /// on the next page, the user selects a session to end.
+    ///
+    /// Call it after the application has checked the credentials. `user` and `options` are those of
+    /// the refused [`sign_in_with`](Self::sign_in_with). The response must show a form with the
+    /// ticket in a hidden field, and the active sessions as choices: their device and time, but no
+    /// address, because the reader has not signed in yet. The form's handler calls
+    /// [`sign_in_taking_over`](Self::sign_in_taking_over).
+    ///
+    /// The response also sets the anonymous cookie, which binds the ticket to this browser and
+    /// contains user and options. A user has at most 16 tickets; the oldest becomes void.
+    ///
+    /// # Errors
+    ///
+    /// - [`SignInError::Registry`] if the registry is unavailable.
+    /// - [`SignInError::InvalidActor`] if the actor is empty or `user`.
+    /// - [`SignInError::ResponseSent`] if the response was already sent.
+    /// - [`SignInError::AfterSignOut`] if the user signed out in the same request.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, a ticket may have been stored that no page contains.
+    ///
+    /// ```
+    /// use actix_web::{HttpResponse, web};
+    /// use serde::Deserialize;
+    /// use session_expire::{PublicId, SessionHandle, SignInError, sign_in::SignInOptions};
+    ///
+    /// async fn login(session: SessionHandle) -> Result<HttpResponse, SignInError> {
+    ///     let (user, options) = ("alice", SignInOptions::new()); // the password was checked
+    ///     match session.sign_in_with(user, options.clone()).await {
+    ///         Ok(_) => Ok(HttpResponse::SeeOther().insert_header(("location", "/")).finish()),
+    ///         Err(SignInError::Refused { active, .. }) => {
+    ///             let ticket = session.takeover_ticket(user, options).await?;
+    ///             let choices = active.iter().map(|record| {
+    ///                 let (id, device) = (record.id, &record.client.device);
+    ///                 format!("<label><input type=radio name=end value={id}>{device}</label>")
+    ///             });
+    ///             let page = format!(
+    ///                 "<form method=post action=/continue><input type=hidden name=ticket \
+    ///                  value={ticket}>{}<button>Sign out there and continue here</button></form>",
+    ///                 choices.collect::<String>()
+    ///             );
+    ///             Ok(HttpResponse::Conflict().content_type("text/html").body(page))
+    ///         }
+    ///         Err(error) => Err(error),
+    ///     }
+    /// }
+    ///
+    /// #[derive(Deserialize)]
+    /// struct Choice {
+    ///     ticket: String,
+    ///     end: PublicId,
+    /// }
+    ///
+    /// async fn continue_here(
+    ///     form: web::Form<Choice>,
+    ///     session: SessionHandle,
+    /// ) -> Result<web::Redirect, SignInError> {
+    ///     session.sign_in_taking_over(&form.ticket, form.end).await?;
+    ///     Ok(web::Redirect::to("/").see_other())
+    /// }
+    /// # let _ = (web::resource("/login").to(login), web::resource("/").to(continue_here));
+    /// ```
+    pub async fn takeover_ticket(
+        &self,
+        user: impl Into<String>,
+        options: impl Into<SignInOptions>,
+    ) -> Result<TakeoverTicket, SignInError> {
+        let (user, options) = (user.into(), options.into());
+        self.check_sign_in(&user, &options)?;
+        let ticket = self.context.issue_ticket(&user, options).await;
+        let ticket = ticket.inspect_err(|error| self.context.config().emit_failure(error))?;
+        Ok(TakeoverTicket(ticket))
+    }
+
+    /// Signs in the user to whom `ticket` was issued, and ends the session `end` of that user, whose
+    /// slot the login takes.
+    ///
+    /// The login takes effect with the response, in one operation of the registry: the ticket is
+    /// spent, the session ends as revoked by the device of this login, and the user is signed in.
+    /// Other logins neither lose nor gain a slot in between. If the chosen session has ended
+    /// already, the login only needs a free slot. If the operation fails, the response is the
+    /// corresponding problem instead of the handler's: 409 if the ticket was spent, or if the limit
+    /// still refuses. Nothing changes then.
+    ///
+    /// Each login in this browser voids its tickets, and so does
+    /// [`end_all`](crate::Sessions::end_all).
+    ///
+    /// # Errors
+    ///
+    /// - [`SignInError::TicketInvalid`] if the ticket has expired or was not issued to this browser.
+    /// - [`SignInError::Registry`], [`Session`](SignInError::Session),
+    ///   [`AfterSignOut`](SignInError::AfterSignOut) and
+    ///   [`ResponseSent`](SignInError::ResponseSent) as for [`sign_in`](Self::sign_in).
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, no session changes.
+    pub async fn sign_in_taking_over(
+        &self,
+        ticket: &str,
+        end: PublicId,
+    ) -> Result<PublicId, SignInError> {
+        let context = &self.context;
+        let Some((offer, key)) = context.offered_login(ticket) else {
+            return Err(SignInError::TicketInvalid);
+        };
+        self.check_sign_in(&offer.user, &offer.options())?;
+        let is_current = context.is_offer_current(&offer).await;
+        if !is_current.inspect_err(|error| context.config().emit_failure(error))? {
+            return Err(SignInError::TicketInvalid);
+        }
+        let prepared = context.prepare_takeover(&offer, key, end, &self.req).await;
+        let id = prepared.inspect_err(|error| context.config().emit_failure(error))?;
+        self.write_user(offer.user).await.map(|()| id)
+    }
+}

@@ -1,0 +1,39 @@
+-- Counts a failed re-authentication, and returns the record afterwards; nothing if the session is
+-- not open. The field `failed` contains the ids of the counted calls: a retry counts once.
+local MAX_FAILED = 5
+allow_when_full()
+settle(args.user)
+
+-- Returns the number of counted calls, and true if this call is one of them.
+local function counted_calls(record)
+  local number, is_counted = 0, false
+  for call in string.gmatch(record.failed or '', '[^,]+') do
+    number, is_counted = number + 1, is_counted or call == args.call
+  end
+  return number, is_counted
+end
+
+local function was_ended_by_this_call(record)
+  local _, is_counted = counted_calls(record)
+  return record.id == args.id and is_counted
+end
+
+local counted = {}
+local entry, record = find_open(args.user, args.id)
+if not record then
+  add_ended_by_first_attempt(counted, args.user, was_ended_by_this_call)
+  return counted
+end
+local number, is_counted = counted_calls(record)
+if is_counted then return { render(record) } end
+record.failed = record.failed and record.failed .. ',' .. args.call or args.call
+local text = write(name_of(entry), record)
+if number + 1 < MAX_FAILED then
+  counted[1] = text
+else
+  end_record(counted, args.user, entry, args)
+  prune_history(args.user)
+end
+purge()
+extend_expiry()
+return counted

@@ -1,0 +1,197 @@
+// Re-authentication: the confirmation page, parallel tabs and requests, pages without JavaScript.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { at, isCovered, path, signIn, visit } from "./site.mjs";
+
+const FLAGS = ["--registry", "memory", "--idle", "10m"];
+// Short enough to wait for, and long enough for the page after the confirmation to load.
+const SHORT = [...FLAGS, "--settings-fresh", "4s"];
+const STALE = 4200;
+
+const confirm = async (page, password = "alice") => {
+  await page.fill("#password", password);
+  await page.press("#password", "Enter");
+};
+
+// Signs in, stays active, and waits until the session is no longer fresh.
+const becomeStale = async (page, user) => {
+  await signIn(page, user);
+  for (let waited = 0; waited < STALE; waited += STALE / 3) {
+    await page.waitForTimeout(STALE / 3);
+    await page.goto("/dashboard");
+  }
+};
+
+test("page asks for the password again and opens", at(SHORT, async (page) => {
+  await becomeStale(page);
+  await page.goto("/settings?tab=2");
+  assert.equal(path(page), "/confirm?next=/settings%3Ftab%3D2");
+  await confirm(page);
+  await page.waitForURL("**/settings?tab=2");
+  assert.equal(await page.textContent("[data-user]"), "alice");
+}));
+
+test("form that was not fresh returns to its page, where it works", at(SHORT, async (page, site) => {
+  const other = await visit(page.context().browser(), site);
+  await signIn(other);
+  await becomeStale(page);
+  await page.goto("/devices");
+  await page.click("text=Sign out other devices");
+  await page.waitForURL("**/confirm?next=/devices");
+  assert.match(await page.textContent("#why"), /Choose the device again/);
+  await confirm(page);
+  await page.waitForURL("**/devices");
+  assert.equal((await other.goto("/dashboard")).status(), 200);
+  assert.equal(path(other), "/dashboard");
+  await page.click("text=Sign out other devices");
+  await page.waitForURL("**/devices");
+  assert.match(await page.textContent("#messages"), /You ended one other session/);
+  await other.goto("/dashboard");
+  assert.equal(path(other), "/login?next=/dashboard");
+}));
+
+test("wrong password is announced and the field stays usable", at(FLAGS, async (page) => {
+  await signIn(page);
+  await page.goto("/confirm?next=/settings");
+  const field = page.locator("#password");
+  assert.equal(await field.evaluate((element) => element === document.activeElement), true);
+  await confirm(page, "wrong");
+  const alert = page.getByRole("alert").filter({ hasText: "The password is wrong" });
+  await alert.waitFor();
+  assert.match(await alert.textContent(), /4 more times/);
+  assert.equal(await field.getAttribute("aria-describedby"), await alert.getAttribute("id"));
+  assert.equal(await field.evaluate((element) => element === document.activeElement), true);
+  await page.keyboard.type("alice");
+  await page.keyboard.press("Enter");
+  await page.waitForURL("**/settings");
+}));
+
+test("fifth wrong password leads to the login page with the cause", at(FLAGS, async (page) => {
+  await signIn(page);
+  await page.goto("/confirm?next=/settings");
+  for (const left of ["4 more times", "3 more times", "2 more times", "once more"]) {
+    await confirm(page, "wrong");
+    await page.waitForSelector(`#failure:has-text("${left}")`);
+  }
+  await confirm(page, "wrong");
+  await page.waitForURL("**/login?next=*");
+  assert.match(await page.textContent("#messages"), /too many failed attempts/);
+}));
+
+test("second tab and its polls survive a confirmation", at(FLAGS, async (page) => {
+  await signIn(page);
+  const tab = await page.context().newPage();
+  tab.on("pageerror", (error) => page.complaints.push(String(error)));
+  await tab.goto("/dashboard");
+  await tab.evaluate(() => {
+    window.polls = [];
+    const poll = async () => {
+      const response = await fetch("/api/poll").catch(() => undefined);
+      if (response) window.polls.push(response.status);
+      dispatchEvent(new Event("online")); // the script queries the status
+      setTimeout(poll, 20);
+    };
+    poll();
+  });
+  for (let round = 0; round < 3; round += 1) {
+    await page.goto("/confirm?next=/settings");
+    await confirm(page);
+    await page.waitForURL("**/settings");
+  }
+  await tab.waitForTimeout(2500); // the script asks once more after a second
+  assert.deepEqual([path(page), path(tab)], ["/settings", "/dashboard"]);
+  assert.equal(await isCovered(tab), false);
+  const last = await tab.evaluate(() => window.polls.length);
+  await tab.waitForFunction((count) => window.polls.length > count + 2, last);
+  assert.equal(await tab.evaluate(() => window.polls.at(-1)), 200);
+}));
+
+// A status request that was on the way while the key changed.
+test("script asks once more before it believes in a renewed key", at(FLAGS, async (page) => {
+  await signIn(page);
+  const tab = await page.context().newPage();
+  let confirmed;
+  const isConfirmed = new Promise((resolve) => { confirmed = resolve; });
+  const states = [];
+  await tab.goto("/dashboard");
+  await tab.waitForTimeout(1200); // the script has settled
+  await tab.route("**/session/status?*", async (route) => {
+    const headers = await route.request().allHeaders();
+    if (states.length === 0) await isConfirmed;
+    // The context has the new cookie by now, so the first request carries its old one.
+    const response = await fetch(route.request().url(), { headers: states.length ? { ...headers, cookie: await cookie() } : headers });
+    const body = await response.json();
+    states.push(body.reason ?? body.state);
+    return route.fulfill({ status: response.status, json: body });
+  });
+  const cookie = async () => (await page.context().cookies()).map(({ name, value }) => `${name}=${value}`).join("; ");
+  const old = await cookie();
+  await tab.evaluate(() => dispatchEvent(new Event("online")));
+  await page.goto("/confirm?next=/settings");
+  await confirm(page);
+  await page.waitForURL("**/settings");
+  assert.notEqual(await cookie(), old);
+  confirmed();
+  for (let waited = 0; states.length < 2 && waited < 100; waited += 1) await tab.waitForTimeout(100);
+  assert.deepEqual(states.slice(0, 2), ["renewed", "active"]);
+  await tab.waitForTimeout(300);
+  assert.deepEqual([path(tab), await isCovered(tab)], ["/dashboard", false]);
+}));
+
+test("confirmation and change of password work without JavaScript", at(SHORT, async (page, site) => {
+  const browser = page.context().browser();
+  const context = await browser.newContext({ baseURL: site.address, javaScriptEnabled: false });
+  const plain = await context.newPage();
+  await becomeStale(plain);
+  await plain.click("nav a[href='/settings']");
+  await plain.waitForURL("**/confirm?next=/settings");
+  await confirm(plain);
+  await plain.waitForURL("**/settings");
+  await plain.fill("#new_password", "s3cret");
+  await plain.press("#new_password", "Enter");
+  await plain.waitForSelector(".message.success");
+  assert.match(await plain.textContent("#messages"), /Your password was changed/);
+}));
+
+test("changed password signs an open page out with its cause", at(FLAGS, async (page, site) => {
+  const other = await visit(page.context().browser(), site);
+  await signIn(other);
+  await signIn(page);
+  await page.goto("/settings");
+  await page.fill("#new_password", "s3cret");
+  await page.press("#new_password", "Enter");
+  await page.waitForSelector(".message.success");
+  await other.waitForTimeout(1200);
+  await other.evaluate(() => dispatchEvent(new Event("online")));
+  await other.waitForURL("**/login?next=*", { timeout: 3000 });
+  assert.match(await other.textContent("#messages"), /your password was changed/);
+}));
+
+test("refused login continues with a chosen session", at([...FLAGS, "--max-sessions", "1", "--overflow", "refuse"], async (page, site) => {
+  const holder = await visit(page.context().browser(), site);
+  await signIn(holder);
+  await page.goto("/login?next=/editor");
+  await page.fill("[name=username]", "alice");
+  await page.fill("[name=password]", "alice");
+  await page.press("[name=password]", "Enter");
+  await page.waitForSelector("[name=end]");
+  assert.equal(await page.locator("[type=password]").count(), 0);
+  assert.equal(await page.locator("[name=end]").first().evaluate((element) => element === document.activeElement), true);
+  await page.click("text=End session and sign in");
+  await page.waitForURL("**/editor");
+  await holder.goto("/dashboard");
+  assert.equal(path(holder), "/login?next=/dashboard");
+}));
+
+test("impersonation shows a banner until the sign-out", at(FLAGS, async (page) => {
+  await signIn(page, "root");
+  await page.goto("/admin/users");
+  await page.getByRole("button", { name: "Act as alice" }).click();
+  await page.waitForURL("**/dashboard");
+  const banner = page.getByRole("complementary", { name: "Impersonation" });
+  assert.match(await banner.textContent(), /You are acting as alice/);
+  await page.goto("/");
+  await banner.getByRole("button").click();
+  await page.waitForURL("**/login");
+  assert.equal(await banner.count(), 0);
+}));

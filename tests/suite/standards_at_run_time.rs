@@ -1,0 +1,239 @@
+//! Declared standards and the policies of layers, logins and users.
+
+use actix_identity::Identity;
+use actix_web::{App, HttpResponse, HttpServer, get, rt::System, web};
+use session_expire::{
+    Limit, Policy, PolicyPatch, SessionExpire, SessionExpireBuilder, SessionHandle, SignInError,
+    compliance::Standard, error::RegistryError, hours, minutes, seconds, session_policy,
+};
+use session_expire_tests::Site;
+
+/// Idle timeouts are at most 1 h, absolute timeouts at most 24 h.
+fn declare(builder: SessionExpireBuilder) -> SessionExpireBuilder {
+    let reason = "the tests use plain HTTP";
+    let builder = builder.complies_with([Standard::NistAal2, Standard::AsvsL1]);
+    let builder = builder.deviates_from("NIST SP 800-63B-4 5.1.1 (1)", reason);
+    builder
+        .deviates_from("NIST SP 800-63B-4 5.1.1 (5)", reason)
+        .deviates_from("ASVS 5.0 3.3.1", reason)
+}
+
+const TOO_IDLE: &str = "breach: `idle` (3601s) is longer than 1h (NIST SP 800-63B-4 2.2.3, should)";
+
+/// Starts a server with a layer. Returns `true` if it started.
+fn starts(standard: Standard, app: Policy, layers: [PolicyPatch; 2]) -> bool {
+    let expire = SessionExpire::builder(app).complies_with([standard]).build().unwrap();
+    let app = move || {
+        let [scope, page] = layers.clone();
+        let page = web::resource("/page").wrap(page).to(HttpResponse::Ok);
+        App::new().service(web::scope("/scope").wrap(scope).service(page)).wrap(expire.clone())
+    };
+    System::new().block_on(async {
+        let server = HttpServer::new(app).workers(1).disable_signals();
+        let server = server.bind(("127.0.0.1", 0)).unwrap().run();
+        let handle = server.handle();
+        let (result, ()) = tokio::join!(server, handle.stop(false));
+        result.is_ok()
+    })
+}
+
+#[test]
+fn application_with_noncompliant_layer_does_not_start() {
+    let (none, app) = (PolicyPatch::new, Policy::new().idle(minutes(15)));
+    let at = |idle| none().idle(idle);
+    for (scope, page, expected) in [
+        (none(), none(), true),
+        (none(), at(minutes(15)), true),
+        (none(), at(minutes(15) + seconds(1)), false),
+        (at(minutes(15) + seconds(1)), none(), false),
+        (at(minutes(15) + seconds(1)), at(minutes(1)), false),
+    ] {
+        let shown = format!("{scope:?} {page:?}");
+        assert_eq!(starts(Standard::PciDss4, app.clone(), [scope, page]), expected, "{shown}");
+    }
+}
+
+#[test]
+fn layer_around_a_layer_may_make_it_compliant() {
+    let app = Policy::new().idle(minutes(10)).absolute(hours(21));
+    let (scope, page) = (PolicyPatch::new(), PolicyPatch::new().idle(hours(2)));
+    assert!(!starts(Standard::Wcag22, app.clone(), [scope.clone(), page.clone()]));
+    let scope = scope.absolute(hours(22));
+    assert!(starts(Standard::Wcag22, app, [scope, page]));
+}
+
+async fn whoami(user: Identity) -> actix_web::Result<String> {
+    Ok(user.id()?)
+}
+
+#[get("/handler")]
+#[session_policy(idle = "3601s", absolute = "never")]
+async fn handler(user: Identity) -> actix_web::Result<String> {
+    whoami(user).await
+}
+
+#[test]
+fn first_request_reports_noncompliant_handler_and_stricter_limit_applies() {
+    let site = Site::builder()
+        .routes(|cfg| {
+            cfg.service(handler);
+        })
+        .customise(declare)
+        .start();
+    let alice = site.signed_in("alice");
+    site.take_events();
+    site.advance(hours(1) - seconds(1));
+    assert_eq!(alice.user_at("/handler").as_deref(), Some("alice"));
+    let never =
+        "breach: `absolute` (never) is no limit, but one is required (NIST SP 800-63B-4 2.1.3)";
+    let events = site.take_events();
+    assert!(
+        [TOO_IDLE, never].iter().all(|event| events.contains(&(*event).to_owned())),
+        "{events:?}"
+    );
+    site.advance(hours(1));
+    assert_eq!(alice.fetch("/handler").header("x-session-expired"), "idle");
+    let repeated = site.take_events().into_iter().filter(|event| event.starts_with("breach"));
+    assert_eq!(repeated.count(), 0, "each breach is reported once");
+}
+
+#[test]
+fn handler_without_absolute_timeout_gets_that_of_the_application() {
+    let site = Site::builder()
+        .routes(|cfg| {
+            cfg.service(handler);
+        })
+        .customise(declare)
+        .start();
+    let alice = site.signed_in("alice");
+    for _ in 0..9 {
+        site.advance(minutes(48));
+        assert_eq!(alice.user_at("/handler").as_deref(), Some("alice"));
+    }
+    site.advance(minutes(48));
+    assert_eq!(alice.fetch("/handler").header("x-session-expired"), "absolute");
+}
+
+#[test]
+fn first_request_reports_noncompliant_combination_of_layers() {
+    let site = Site::builder()
+        .policy(Policy::new().idle(minutes(10)).absolute(Limit::Off))
+        .routes(|cfg| {
+            let scope = PolicyPatch::new().absolute(hours(2)).absolute_is_essential("an exam");
+            let page = PolicyPatch::new().idle(minutes(11));
+            let page = web::resource("/page").wrap(page).to(HttpResponse::Ok);
+            cfg.service(web::scope("/scope").wrap(scope).service(page));
+        })
+        .customise(|builder| builder.complies_with([Standard::Wcag22]))
+        .start();
+    for _ in 0..2 {
+        site.browser().get("/scope/page");
+    }
+    let breaches = site.take_events().into_iter().filter(|event| event.starts_with("breach"));
+    let breaches: Vec<_> = breaches.collect();
+    let expected = "breach: `absolute` (2h) is shorter than 121m, which is 11 times `idle`";
+    assert!(breaches.len() == 1 && breaches[0].starts_with(expected), "{breaches:?}");
+}
+
+#[test]
+fn exempt_layer_has_the_limits_of_its_patch() {
+    let site = Site::builder()
+        .routes(|cfg| {
+            let patch = PolicyPatch::new().idle(Limit::Off).absolute(Limit::Off);
+            let layer = patch.exempt_from_standards("public file");
+            cfg.service(web::resource("/file").wrap(layer).to(whoami));
+        })
+        .customise(declare)
+        .start();
+    let alice = site.signed_in("alice");
+    site.take_events();
+    site.advance(hours(48));
+    assert_eq!(alice.user_at("/file").as_deref(), Some("alice"));
+    assert!(site.take_events().is_empty());
+}
+
+async fn sign_in_for(
+    session: SessionHandle,
+    idle: web::Path<u64>,
+) -> Result<HttpResponse, SignInError> {
+    session.sign_in_with("alice", PolicyPatch::new().idle(seconds(*idle))).await?;
+    Ok(HttpResponse::Ok().finish())
+}
+
+#[test]
+fn noncompliant_login_policy_is_503_and_no_login() {
+    let site = Site::builder()
+        .routes(|cfg| {
+            cfg.route("/sign-in-for/{idle}", web::post().to(sign_in_for));
+        })
+        .customise(declare)
+        .start();
+    let browser = site.browser();
+    assert_eq!(browser.post("/sign-in-for/3601", "").status, 503);
+    assert_eq!(browser.user_at("/private"), None);
+    assert_eq!(browser.post("/sign-in-for/3600", "").status, 200);
+    assert_eq!(browser.user_at("/private").as_deref(), Some("alice"));
+}
+
+#[test]
+fn noncompliant_user_policy_is_503_and_no_login() {
+    let site = Site::builder()
+        .customise(|builder| {
+            declare(builder).user_policy(|user| async move {
+                match user.as_str() {
+                    "root" => PolicyPatch::new().absolute(Limit::Off),
+                    _ => PolicyPatch::new().absolute(hours(24)),
+                }
+            })
+        })
+        .start();
+    assert_eq!(site.browser().post("/login", "user=root").status, 503);
+    assert_eq!(site.registry.record_count(), 0);
+    assert_eq!(site.signed_in("alice").user_at("/private").as_deref(), Some("alice"));
+}
+
+async fn refresh(session: SessionHandle) -> Result<HttpResponse, RegistryError> {
+    session.refresh_policy().await?;
+    Ok(HttpResponse::Ok().finish())
+}
+
+/// Returns a user policy of 25 hours from the second evaluation on.
+fn changing_policy(builder: SessionExpireBuilder) -> SessionExpireBuilder {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let is_changed = AtomicBool::new(false);
+    builder.user_policy(move |_| {
+        let limit = if is_changed.swap(true, Ordering::Relaxed) { hours(25) } else { hours(1) };
+        async move { PolicyPatch::new().absolute(limit) }
+    })
+}
+
+#[test]
+fn noncompliant_policy_is_not_refreshed() {
+    let site = Site::builder()
+        .routes(|cfg| {
+            cfg.route("/refresh", web::post().to(refresh));
+        })
+        .customise(|builder| changing_policy(declare(builder)))
+        .start();
+    let alice = site.signed_in("alice");
+    assert_eq!(alice.post("/refresh", "").status, 503);
+    site.advance(minutes(9));
+    assert_eq!(alice.user_at("/private").as_deref(), Some("alice"), "the old policy applies");
+}
+
+#[test]
+fn session_from_before_the_declaration_gets_the_stricter_limit() {
+    let routes: fn(&mut web::ServiceConfig) = |cfg| {
+        cfg.route("/sign-in-for/{idle}", web::post().to(sign_in_for));
+    };
+    let before = Site::builder().routes(routes).start();
+    let alice = before.browser();
+    assert_eq!(alice.post("/sign-in-for/3601", "").status, 200);
+    let after = Site::builder().registry(before.registry.clone()).customise(declare).start();
+    let alice = alice.moved_to(&after);
+    after.advance(hours(1) - seconds(1));
+    assert_eq!(alice.user_at("/private").as_deref(), Some("alice"));
+    assert!(after.take_events().contains(&TOO_IDLE.to_owned()));
+    after.advance(hours(1));
+    assert_eq!(alice.user_at("/private"), None);
+}
