@@ -161,7 +161,7 @@ pub mod page {
 
 /// Options of logins, and tickets to continue a refused one.
 pub mod sign_in {
-    pub use crate::{extract::takeover::TakeoverTicket, session::sign_in_options::SignInOptions};
+    pub use crate::{extract::takeover::TakeoverTicket, session::login::options::SignInOptions};
 }
 
 /// Types of the options for a sign-out.

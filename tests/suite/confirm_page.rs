@@ -135,6 +135,7 @@ fn wrong_password_shows_form_with_attempts_left() {
         assert!(text.starts_with("The password is wrong.") && text.contains(left), "{text}");
         assert!(page.body.contains("autocomplete=\"current-password\""));
         assert!(page.body.contains("name=\"next\" value=\"/settings\""));
+        assert!(page.body.contains("action=\"/confirm?next=%2Fsettings\""), "{}", page.body);
     }
     assert_eq!(confirm(&alice, "alice").redirect(), (303, "/settings"));
     assert!(message(&confirm(&alice, "")).contains("4 more times"));
@@ -149,7 +150,7 @@ fn fifth_wrong_password_ends_session_with_its_cause() {
         confirm(&alice, "wrong");
     }
     let response = confirm(&alice, "wrong");
-    assert_eq!(response.redirect(), (303, "/login?next=/confirm%3Fnext%3D/settings"));
+    assert_eq!(response.redirect(), (303, "/login?next=/settings"));
     let text = message(&alice.get("/login"));
     assert!(text.contains("too many failed attempts"), "{text}");
     let listed = devices(&site.signed_in("alice").get("/devices"));
@@ -189,8 +190,12 @@ fn password_of_other_user_confirms_nothing() {
 fn stranger_at_confirm_page_is_sent_to_sign_in() {
     let site = start(usual());
     let visitor = site.browser();
-    for path in ["/confirm", "/settings"] {
-        assert_eq!(visitor.get(path).redirect(), (303, &*format!("/login?next={path}")));
+    for (path, login) in [
+        ("/confirm", "/login"),
+        ("/confirm?next=/settings", "/login?next=/settings"),
+        ("/settings", "/login?next=/settings"),
+    ] {
+        assert_eq!(visitor.get(path).redirect(), (303, login));
     }
     let posted = confirm(&visitor, "alice");
     assert!(posted.status == 303 && posted.header("location").starts_with("/login"));

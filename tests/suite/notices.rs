@@ -5,6 +5,7 @@ use actix_web::{Result, web};
 use session_expire::{
     SessionHandle, SignInError,
     page::{FlashLevel, FlashMessage},
+    seconds,
     sign_in::SignInOptions,
 };
 use session_expire_tests::{Site, SiteBuilder};
@@ -41,6 +42,22 @@ fn other_sessions_of_the_user_show_the_message_once() {
     for browser in [&here, &bob, &agent] {
         assert_eq!(browser.read_messages(), "");
     }
+}
+
+#[test]
+fn most_recently_used_sessions_show_the_message() {
+    let site = site().start();
+    let first = site.signed_in("alice");
+    let others = [(); 20].map(|()| {
+        site.advance(seconds(1));
+        site.signed_in("alice")
+    });
+    site.advance(seconds(60));
+    first.get("/private");
+    assert_eq!(site.signed_in("alice").post("/notify", "").body, "20");
+    assert_eq!(first.read_messages(), "[info] new sign-in");
+    assert_eq!(others[0].read_messages(), "");
+    assert_eq!(others[1].read_messages(), "[info] new sign-in");
 }
 
 #[test]

@@ -52,6 +52,13 @@ struct Confirm<'a> {
 }
 
 impl Confirm<'_> {
+    /// Returns the URL that the form is sent to. It contains `next`, because the browser then shows
+    /// that URL, from which a login returns to this page.
+    fn action(&self) -> String {
+        let query = serde_urlencoded::to_string([("next", self.next)]);
+        format!("/confirm?{}", query.unwrap_or_default())
+    }
+
     /// Returns what the user is about to do.
     fn purpose(&self) -> &'static str {
         match self.next.split(['?', '/']).nth(1) {

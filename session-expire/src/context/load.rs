@@ -10,11 +10,11 @@ use crate::{
     registry::{StoredSession, future::RegistryFuture, query::Query},
     session::{
         data::SessionData,
+        data::sealed::{self, DataKey},
         ended::Ended,
         key::RecordKey,
         reason::Reason,
         record::SessionRecord,
-        sealed_data::{self, DataKey},
         verdict::Facts,
     },
 };
@@ -53,7 +53,7 @@ impl LoadedRecord {
     /// Returns a stored record that was loaded by `key`, with decrypted data.
     pub(crate) fn new(key: RecordKey, stored: StoredSession) -> Self {
         let StoredSession { record, data: stored, open } = stored;
-        match sealed_data::open(&stored, &key) {
+        match sealed::open(&stored, &key) {
             None => Self { key, record, data: stored, sealed: None, open },
             Some((data, data_key)) => {
                 let sealed = Some(Box::new(SealedData { stored, key: data_key }));

@@ -5,23 +5,19 @@
 
 pub(crate) mod access;
 pub(crate) mod activity;
-pub(crate) mod adoption;
 pub(crate) mod changes;
 pub(crate) mod facts;
 pub(crate) mod intent;
 mod layers;
 pub(crate) mod load;
-mod login_page;
+pub(crate) mod login;
 pub(crate) mod messages;
 pub(crate) mod mounted;
-pub(crate) mod pending_login;
 pub(crate) mod policy_stack;
 mod progress;
-pub(crate) mod security_stamp;
 pub(crate) mod session_data;
 pub(crate) mod slot;
 pub(crate) mod span;
-mod takeover;
 
 use std::{
     cell::{Cell, OnceCell, Ref, RefCell},
@@ -37,9 +33,8 @@ use self::{
     intent::Intent,
     layers::Layers,
     load::{LoadedRecord, LoadedSession},
-    login_page::LoginPage,
+    login::{page::LoginPage, pending::PendingLogin},
     mounted::MountedApp,
-    pending_login::PendingLogin,
     policy_stack::PolicyStack,
     progress::Progress,
     session_data::AppSession,
@@ -53,7 +48,7 @@ use crate::{
     messages::queue::MessageQueue,
     policy::limit::Limits,
     request::RequestInfo,
-    session::{data::DataChanges, ended::Ended, stamp::Stamp, verdict::Verdict},
+    session::{data::DataChanges, ended::Ended, login::stamp::Stamp, verdict::Verdict},
     time::Timestamp,
 };
 

@@ -2,7 +2,7 @@
 //!
 //! Log lines of the application then name the session.
 
-use tracing::{Span, dispatcher, field};
+use tracing::{Span, field, level_filters::LevelFilter};
 
 use crate::session::key::PublicId;
 
@@ -12,7 +12,7 @@ const FIELD: &str = "session_id";
 /// Records the public session id on the current span, if the span declares the field.
 pub(crate) fn record_session_id(id: PublicId) {
     // Without any subscriber, this is one load.
-    if dispatcher::has_been_set() {
+    if LevelFilter::current() != LevelFilter::OFF {
         Span::current().record(FIELD, field::display(id));
     }
 }

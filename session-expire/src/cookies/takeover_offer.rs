@@ -12,9 +12,9 @@ use crate::{
     policy::PolicyPatch,
     session::{
         key::RecordKey,
-        sign_in_options::SignInOptions,
-        stamp::Stamp,
-        ticket::{TicketSecret, ticket_key},
+        login::options::SignInOptions,
+        login::stamp::Stamp,
+        login::ticket::{TicketSecret, ticket_key},
     },
     time::Timestamp,
 };

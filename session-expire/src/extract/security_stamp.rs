@@ -8,7 +8,7 @@ use super::session_handle::SessionHandle;
 use crate::{
     error::{RegistryError, StampError},
     response::problem::unavailable,
-    session::{stamp::Stamp, update::SessionUpdate},
+    session::{login::stamp::Stamp, update::SessionUpdate},
 };
 
 impl ResponseError for StampError {

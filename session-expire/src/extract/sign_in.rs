@@ -7,12 +7,12 @@ use actix_web::{HttpMessage, HttpResponse, ResponseError};
 
 use super::session_handle::SessionHandle;
 use crate::{
-    context::pending_login::LoginReservation,
+    context::login::pending::LoginReservation,
     error::RegistryError,
     response::problem::{
         bad_request, configuration_error, sign_in_expired, too_many_sessions, unavailable,
     },
-    session::{key::PublicId, record::SessionRecord, sign_in_options::SignInOptions},
+    session::{key::PublicId, login::options::SignInOptions, record::SessionRecord},
 };
 
 /// Error of [`SessionHandle::sign_in`].

@@ -5,7 +5,7 @@
 use std::fmt;
 
 use super::{session_handle::SessionHandle, sign_in::SignInError};
-use crate::session::{key::PublicId, sign_in_options::SignInOptions, ticket::TicketSecret};
+use crate::session::{key::PublicId, login::options::SignInOptions, login::ticket::TicketSecret};
 
 /// One-time ticket for a refused login, as the value of a hidden form field.
 ///

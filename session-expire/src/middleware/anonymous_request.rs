@@ -60,6 +60,6 @@ pub(super) fn challenge_anonymous(anonymous: &AnonymousRequest, error: Error) ->
     }
     let return_path = anonymous.page.as_ref().and_then(|page| local_path(page.as_str()));
     let info = RequestInfo::for_challenge(anonymous.format, return_path);
-    let response = challenge(&info, &policy.login_url, None);
+    let response = challenge(&info, &policy.login_url, &policy.confirm_url, None);
     InternalError::from_response(error, response).into()
 }

@@ -4,24 +4,16 @@
 
 mod anonymous_request;
 pub(crate) mod body_check;
-mod build;
 pub(crate) mod builder;
-pub(crate) mod callbacks;
-pub(crate) mod cookie_options;
 mod exempt_policy;
 #[cfg(test)]
 #[cfg(not(shuttle))]
 mod fast_path_tests;
 pub(crate) mod inner_service;
-mod login_pages;
-mod observers;
 pub(crate) mod policy_layer;
-mod privacy;
 mod reporting_clock;
 pub(crate) mod response_future;
 pub(crate) mod service;
-mod sign_out;
-mod standards;
 #[cfg(feature = "testing")]
 mod testing;
 

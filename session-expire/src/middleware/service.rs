@@ -19,10 +19,10 @@ use super::{
 use crate::{
     context::{
         RequestContext,
-        adoption::{adopt, may_adopt},
         load::LoadedSession,
+        login::adoption::{adopt, may_adopt},
+        login::security_stamp::check_stamp,
         mounted::MountedApp,
-        security_stamp::check_stamp,
         session_data::AppSession,
     },
     cookies::RequestCookies,

@@ -9,8 +9,8 @@ use crate::{
     extract::sign_in::SignInError,
     session::{
         limit::SessionLimit,
+        login::options::SignInOptions,
         login::{LoginOutcome, NewLogin},
-        sign_in_options::SignInOptions,
     },
 };
 

@@ -58,7 +58,7 @@ macro_rules! policy_options {
             /// 7.5.3). Activity does not extend this time. Default: `never`.
             ///
             /// Of all layers, the strictest value applies. In the application's policy, it applies
-            /// to all paths except `login_url`, `confirm_url` and the
+            /// to all paths except `login_url`, `confirm_url`, the paths below `confirm_url`, and the
             /// [endpoints](crate::SessionExpire::endpoints).
             fresh(impl Into<Limit<Duration>>): Limit<Duration> = Limit::Off;
             /// Local path of the page on which a signed-in user authenticates again, checked when

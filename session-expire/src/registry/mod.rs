@@ -49,11 +49,11 @@ pub use crate::session::{
     ended::Ended,
     key::{RecordKey, partition_key},
     limit::{OpenSession, SessionLimit},
+    login::stamp::Stamp,
+    login::ticket::{LoginTicket, Takeover},
     login::{LoginOutcome, NewLogin, Reservation, ReserveOutcome},
     record::{SessionRecord, SessionRef},
     signing_key::SigningKey,
-    stamp::Stamp,
-    ticket::{LoginTicket, Takeover},
     update::{SessionUpdate, UpdateOutcome},
 };
 use crate::time::Timestamp;

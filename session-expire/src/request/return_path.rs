@@ -5,8 +5,10 @@
 use actix_web::{
     HttpRequest,
     http::{Uri, header},
+    web::Query,
 };
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Deserialize;
 
 use super::{header_names::HX_CURRENT_URL, header_text, kind::ResponseFormat, origin::is_own_url};
 use crate::policy::local_path::{MAX_PATH_LEN, local_path};
@@ -63,6 +65,22 @@ pub(crate) fn confirm_location(confirm_url: &str, return_path: Option<&str>) -> 
         .unwrap_or_else(|| with_next(confirm_url, "/"))
 }
 
+/// Query of a page that leads on after a login or a confirmation.
+#[derive(Deserialize)]
+struct NextQuery {
+    next: Option<String>,
+}
+
+/// Returns `page`, or the page to which it leads if it is the one at `url`.
+pub(crate) fn page_after(page: &str, url: &str) -> Option<String> {
+    let (path, query) = page.split_once('?').unwrap_or((page, ""));
+    if !is_at(path, url) {
+        return Some(page.to_owned());
+    }
+    let next = Query::<NextQuery>::from_query(query).ok()?.into_inner().next?;
+    local_path(&next).map(str::to_owned)
+}
+
 fn with_next(login_url: &str, path: &str) -> String {
     let (page, fragment) = login_url.split_at(login_url.find('#').unwrap_or(login_url.len()));
     let separator = if page.contains('?') { '&' } else { '?' };
@@ -74,6 +92,13 @@ pub(crate) fn is_at(path: &str, login_url: &str) -> bool {
     path == without_query(login_url)
 }
 
+/// Returns `true` if `path` is the path of `url` or below it.
+pub(crate) fn is_at_or_below(path: &str, url: &str) -> bool {
+    let base = without_query(url).trim_end_matches('/');
+    let below = path.strip_prefix(base).filter(|_| !base.is_empty());
+    is_at(path, url) || below.is_some_and(|below| below.starts_with('/'))
+}
+
 fn without_query(url: &str) -> &str {
     url.split(['?', '#']).next().unwrap_or(url)
 }
@@ -83,6 +108,21 @@ mod tests {
     use actix_web::{http::Method, test::TestRequest};
 
     use super::*;
+
+    #[test]
+    fn paths_below_a_page_start_with_its_path_and_a_slash() {
+        for (path, url, expected) in [
+            ("/confirm", "/confirm?x=1", true),
+            ("/confirm/passkey", "/confirm?x=1", true),
+            ("/confirm/", "/confirm", true),
+            ("/confirmed", "/confirm", false),
+            ("/settings", "/confirm", false),
+            ("/settings", "/", false),
+            ("/", "/", true),
+        ] {
+            assert_eq!(is_at_or_below(path, url), expected, "{path} {url}");
+        }
+    }
 
     #[test]
     fn return_path_is_local_page_for_get() {

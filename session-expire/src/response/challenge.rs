@@ -9,7 +9,11 @@ use actix_web::{
 
 use super::problem::{Problem, ProblemType};
 use crate::{
-    request::{RequestInfo, kind::ResponseFormat, return_path::login_location},
+    request::{
+        RequestInfo,
+        kind::ResponseFormat,
+        return_path::{login_location, page_after},
+    },
     session::reason::Reason,
 };
 
@@ -32,9 +36,12 @@ pub(crate) struct Expired<'a> {
 pub(crate) fn challenge(
     info: &RequestInfo,
     login_url: &str,
+    confirm_url: &str,
     expired: Option<Expired<'_>>,
 ) -> HttpResponse {
-    let location = login_location(login_url, info.return_path.as_deref());
+    // A user who has just signed in need not confirm the session.
+    let page = info.return_path.as_deref().and_then(|page| page_after(page, confirm_url));
+    let location = login_location(login_url, page.as_deref());
     let mut response = match info.format {
         ResponseFormat::Page => see_other(&location),
         ResponseFormat::Htmx | ResponseFormat::Api => unauthorized(&location, expired),
@@ -126,7 +133,7 @@ mod tests {
             (API, None, 401, "", "", ""),
             (API, expired(), 401, "", "", "revoked"),
         ] {
-            let response = challenge(&info(header), "/login", why);
+            let response = challenge(&info(header), "/login", "/confirm", why);
             let header_text =
                 |name| response.headers().get(name).map_or("", |v| v.to_str().unwrap());
             assert_eq!(response.status(), status, "{header:?}");
@@ -139,8 +146,19 @@ mod tests {
     }
 
     #[test]
+    fn return_path_skips_the_confirmation_page() {
+        let request = TestRequest::with_uri("/confirm?next=/settings%3Ftab%3D2")
+            .insert_header(("host", "site.example"))
+            .insert_header(PAGE);
+        let info = RequestInfo::new(&request.to_http_request(), false);
+        let response = challenge(&info, "/login", "/confirm", None);
+        let location = response.headers().get("location").unwrap();
+        assert_eq!(location, "/login?next=/settings%3Ftab%3D2");
+    }
+
+    #[test]
     fn api_problem_names_reason_cause_and_login_url() {
-        let body = body_of(challenge(&info(API), "/login", expired()));
+        let body = body_of(challenge(&info(API), "/login", "/confirm", expired()));
         assert_eq!(body["type"], "urn:session-expire:session-expired");
         assert_eq!(
             (&body["reason"], &body["cause"]),
@@ -152,7 +170,7 @@ mod tests {
 
     #[test]
     fn anonymous_problem_names_no_reason() {
-        let body = body_of(challenge(&info(API), "/login", None));
+        let body = body_of(challenge(&info(API), "/login", "/confirm", None));
         assert_eq!(body["type"], "urn:session-expire:signed-out");
         assert_eq!(body["title"], "You are not signed in");
         assert!(body.get("reason").is_none() && body.get("cause").is_none(), "{body}");

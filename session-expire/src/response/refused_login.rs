@@ -1,18 +1,16 @@
 //! Response to a login that the session limit refuses.
 
-use actix_web::{HttpResponse, web::Query};
-use serde::Deserialize;
+use actix_web::HttpResponse;
 
 use super::{
     challenge::{see_other, set_hx_redirect},
     problem::{too_many_sessions, too_many_sessions_at},
 };
 use crate::{
-    policy::local_path::local_path,
     request::{
         RequestInfo,
         kind::ResponseFormat,
-        return_path::{is_at, login_location},
+        return_path::{login_location, page_after},
     },
     session::record::SessionRecord,
 };
@@ -37,24 +35,13 @@ pub(crate) fn refused_login(
     response
 }
 
-/// Query of a login page.
-#[derive(Deserialize)]
-struct LoginQuery {
-    next: Option<String>,
-}
-
 /// Returns the page to which the login would have led: the return path of the login page, or the
 /// page with another form.
 ///
 /// A safe request has none: the URL of a callback may contain a code that works only once.
 fn return_path(info: &RequestInfo, login_url: &str) -> Option<String> {
     let page = info.return_path.as_deref().filter(|_| !info.is_safe_method)?;
-    let (path, query) = page.split_once('?').unwrap_or((page, ""));
-    if !is_at(path, login_url) {
-        return Some(page.to_owned());
-    }
-    let next = Query::<LoginQuery>::from_query(query).ok()?.into_inner().next?;
-    local_path(&next).map(str::to_owned)
+    page_after(page, login_url)
 }
 
 #[cfg(test)]

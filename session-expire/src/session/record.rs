@@ -6,8 +6,8 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    client::Client, ended::Ended, key::PublicId, login::NewLogin, signing_key::SigningKey,
-    stamp::Stamp, update::SessionUpdate,
+    client::Client, ended::Ended, key::PublicId, login::NewLogin, login::stamp::Stamp,
+    signing_key::SigningKey, update::SessionUpdate,
 };
 use crate::{
     policy::{

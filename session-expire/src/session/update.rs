@@ -6,7 +6,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{client::Client, data::DataChanges, signing_key::SigningKey, stamp::Stamp};
+use super::{client::Client, data::DataChanges, login::stamp::Stamp, signing_key::SigningKey};
 use crate::{
     policy::{PolicyPatch, limit::Limit},
     time::Timestamp,

@@ -1,5 +1,7 @@
 //! Messages to the other sessions of a user, such as a notice of a new sign-in.
 
+use std::cmp::Reverse;
+
 use super::Sessions;
 use crate::{
     error::RegistryError,
@@ -12,13 +14,16 @@ use crate::{
     },
 };
 
+/// Largest number of sessions that one call notifies. It limits the time of a login.
+const MAX_NOTIFIED: usize = 20;
+
 impl Sessions {
     /// Adds a flash message to the open sessions of `user` except `current`, such as a notice of a
     /// new sign-in, and returns how many got it.
     ///
-    /// The next page that shows messages in such a session shows this one. Sessions in which
-    /// another user impersonates `user` are left out. A session whose data is full, or whose update
-    /// fails, gets no message; a failure is logged.
+    /// The next page that shows messages in such a session shows this one. Only the 20 most
+    /// recently used sessions get it, and none in which another user impersonates `user`. A session
+    /// whose data is full, or whose update fails, gets no message; a failure is logged.
     ///
     /// # Cost
     ///
@@ -53,10 +58,11 @@ impl Sessions {
         current: PublicId,
         message: FlashMessage,
     ) -> Result<usize, RegistryError> {
-        let open = self.list(Query::open(user)).await?;
-        let others = open.iter().filter(|other| other.id != current && other.actor.is_none());
+        let mut others = self.list(Query::open(user)).await?;
+        others.retain(|other| other.id != current && other.actor.is_none());
+        others.sort_by_key(|other| Reverse(other.last_seen));
         let mut notified = 0;
-        for other in others {
+        for other in others.iter().take(MAX_NOTIFIED) {
             notified += usize::from(self.add_message(other, &message).await);
         }
         Ok(notified)

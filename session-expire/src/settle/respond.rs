@@ -76,13 +76,14 @@ pub(super) fn response_for(
 }
 
 fn challenge_response(context: &RequestContext, info: &RequestInfo) -> HttpResponse {
+    let policy = context.policy();
     let Some(reason) = context.access().expiry_reason().filter(|_| context.is_reason_due(info))
     else {
-        return challenge(info, &context.policy().login_url, None);
+        return challenge(info, &policy.login_url, &policy.confirm_url, None);
     };
     let text = context.ended_text(reason, info);
     let expired = Expired { reason, cause: context.cause(), text: &text };
-    challenge(info, &context.expired_url(), Some(expired))
+    challenge(info, &context.expired_url(), &policy.confirm_url, Some(expired))
 }
 
 fn confirm_response(context: &RequestContext, info: &RequestInfo) -> HttpResponse {

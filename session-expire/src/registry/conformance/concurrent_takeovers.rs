@@ -24,8 +24,8 @@ use crate::{
 
 const LOGINS: usize = 50;
 
-/// Commits logins at the same time. Each takes over the session `taken` with its ticket. Returns the
-/// records, the ended ones, and the number of refused logins.
+/// Commits logins at the same time. Each takes over the session `taken` with its ticket. Returns
+/// the records, the ended ones, and the number of refused logins.
 fn take_over_simultaneously(
     registry: &dyn Registry,
     run: Runner,

@@ -13,9 +13,9 @@ use crate::{
         ended::Ended,
         key::{PublicId, RecordKey},
         login::NewLogin,
+        login::stamp::Stamp,
         reason::Reason,
         record::{SessionRecord, SessionRef},
-        stamp::Stamp,
         update::SessionUpdate,
     },
     time::{Timestamp, minutes},
@@ -56,7 +56,7 @@ async fn load_record(registry: &dyn Registry, key: RecordKey) -> SessionRecord {
     SessionRecord::clone(&load(registry, key).await.record)
 }
 
-/// A failed re-authentication is counted on the record and returned with it. The session stays open.
+/// A failed re-authentication is counted on the record, which is returned. The session stays open.
 pub(super) async fn failed_confirmation_is_counted(registry: &dyn Registry) {
     let login = login(&user("alice"), now());
     commit(registry, &login).await;

@@ -16,9 +16,9 @@ use crate::{
     session::{
         ended::Ended,
         key::{PublicId, RecordKey},
+        login::ticket::{LoginTicket, Takeover},
         login::{LoginOutcome, NewLogin},
         reason::Reason,
-        ticket::{LoginTicket, Takeover},
     },
     time::{Timestamp, minutes},
 };
@@ -86,8 +86,8 @@ pub(super) async fn unknown_ticket_is_invalid(registry: &dyn Registry) {
     assert_invalid(registry, &unknown, "unknown").await;
 }
 
-/// A ticket is valid for its user only, even among users with the same partition key. The end of all
-/// sessions of another user does not void it.
+/// A ticket is valid for its user only, even among users with the same partition key. The end of
+/// all sessions of another user does not void it.
 pub(super) async fn ticket_of_another_user_is_invalid(registry: &dyn Registry) {
     let (logins, _, new) = full(registry, 1).await;
     let ticket = issue(registry, &user("bob"), new.at).await;

@@ -15,9 +15,9 @@ use crate::{
         ended::Ended,
         key::{RecordKey, user_hash},
         limit::{OpenSession, SessionLimit},
+        login::ticket::Takeover,
         login::{NewLogin, Reservation},
         record::{SessionRecord, SessionRef},
-        ticket::Takeover,
     },
     time::Timestamp,
 };
@@ -209,7 +209,7 @@ mod tests {
     use super::*;
     use crate::{
         policy::{Policy, limit::Overflow},
-        session::{key::PublicId, reason::Reason, ticket::LoginTicket},
+        session::{key::PublicId, login::ticket::LoginTicket, reason::Reason},
         time::seconds,
     };
 

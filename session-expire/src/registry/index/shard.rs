@@ -16,9 +16,9 @@ use crate::{
         key::{PublicId, RecordKey},
         limit::OpenSession,
         login::Reservation,
+        login::ticket::LoginTicket,
         reason::Reason,
         record::{SessionRecord, SessionRef},
-        ticket::LoginTicket,
     },
     time::Timestamp,
 };

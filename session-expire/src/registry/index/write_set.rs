@@ -16,10 +16,10 @@ use crate::{
         data::SessionData,
         ended::Ended,
         key::{RecordKey, user_hash},
+        login::ticket::LoginTicket,
         login::{NewLogin, Reservation},
         reason::Reason,
         record::SessionRecord,
-        ticket::LoginTicket,
     },
     time::Timestamp,
 };

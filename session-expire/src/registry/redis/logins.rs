@@ -25,9 +25,9 @@ use crate::{
         ended::Ended,
         key::{PublicId, RecordKey, partition_key},
         limit::SessionLimit,
+        login::ticket::LoginTicket,
         login::{LoginOutcome, NewLogin, Reservation, ReserveOutcome},
         record::{SessionRecord, SessionRef},
-        ticket::LoginTicket,
         update::{SessionUpdate, UpdateOutcome},
     },
 };

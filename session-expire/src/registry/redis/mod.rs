@@ -25,8 +25,8 @@
 //!
 //! An entry is the first three letters of a public id, followed by the name of the record. The
 //! letters give simultaneous logins the order of lists. The set `due` also contains `r:name`
-//! (reservation), `a:user` (closed adoption) and `k:user` (tickets). Scripts keep the fields, classes and due entries of
-//! a newer version.
+//! (reservation), `a:user` (closed adoption) and `k:user` (tickets). Scripts keep the fields,
+//! classes and due entries of a newer version.
 //!
 //! A user index combines several orders in one set. The first letter of a member is its class, and
 //! each class has its own range of scores. A script counts or selects sessions by a range of
@@ -85,9 +85,9 @@ use crate::{
         ended::Ended,
         key::RecordKey,
         limit::SessionLimit,
+        login::ticket::LoginTicket,
         login::{LoginOutcome, NewLogin, Reservation, ReserveOutcome},
         record::{SessionRecord, SessionRef},
-        ticket::LoginTicket,
         update::{SessionUpdate, UpdateOutcome},
     },
     time::Timestamp,

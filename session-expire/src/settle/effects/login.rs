@@ -10,7 +10,7 @@ use super::{Effects, activity::record_activity, end::end, registry_failed, with_
 use crate::{
     context::{
         RequestContext, changes::UserChange, facts::RequestFacts, load::LoadedRecord,
-        pending_login::LoginGuard, span::record_session_id,
+        login::pending::LoginGuard, span::record_session_id,
     },
     event::Event,
     response::{

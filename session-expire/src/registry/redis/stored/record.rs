@@ -13,8 +13,8 @@ use crate::registry::redis::error::OperationError;
 use crate::{
     policy::{PolicyPatch, from_stored, limit::Limit, to_text},
     session::{
-        client::Client, ended::Ended, key::PublicId, reason::Reason, record::SessionRecord,
-        signing_key::SigningKey, stamp::Stamp,
+        client::Client, ended::Ended, key::PublicId, login::stamp::Stamp, reason::Reason,
+        record::SessionRecord, signing_key::SigningKey,
     },
     time::Timestamp,
 };
@@ -156,7 +156,8 @@ impl<'a> StoredFields<'a> {
     }
 }
 
-/// Returns the stored form of a record without failed re-authentications. The scripts find its user by `user_hash`.
+/// Returns the stored form of a record without failed re-authentications. The scripts find its user
+/// by `user_hash`.
 pub(crate) fn to_stored(record: &SessionRecord, user_hash: &str) -> Result<String, OperationError> {
     let mut text = StoredText::default();
     text.push("id", record.id);

@@ -17,8 +17,8 @@ use crate::registry::redis::error::OperationError;
 use crate::{
     policy::limit::Overflow,
     session::{
-        data::SessionData, ended::Ended, key::PublicId, limit::SessionLimit, reason::Reason,
-        record::SessionRef, ticket::Takeover, update::SessionUpdate,
+        data::SessionData, ended::Ended, key::PublicId, limit::SessionLimit,
+        login::ticket::Takeover, reason::Reason, record::SessionRef, update::SessionUpdate,
     },
 };
 

@@ -10,8 +10,8 @@ use super::{
 };
 use crate::{
     session::{
-        data::SessionData, ended::Ended, key::RecordKey, login::Reservation, reason::Reason,
-        record::SessionRecord, ticket::LoginTicket,
+        data::SessionData, ended::Ended, key::RecordKey, login::Reservation,
+        login::ticket::LoginTicket, reason::Reason, record::SessionRecord,
     },
     time::Timestamp,
 };

@@ -1,7 +1,7 @@
 //! Tests of tickets, stamps and failed confirmations.
 
 use super::*;
-use crate::session::{stamp::Stamp, ticket::Takeover};
+use crate::session::{login::stamp::Stamp, login::ticket::Takeover};
 
 /// Issues a ticket that is valid for five minutes.
 fn issue_ticket(registry: &SqliteRegistry, user: &str, at: Timestamp) -> LoginTicket {

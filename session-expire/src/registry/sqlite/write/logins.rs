@@ -7,9 +7,9 @@ use crate::{
         ended::Ended,
         key::RecordKey,
         limit::{OpenSession, SessionLimit},
+        login::ticket::LoginTicket,
         login::{LoginOutcome, NewLogin, Reservation, ReserveOutcome},
         record::{SessionRecord, SessionRef},
-        ticket::LoginTicket,
     },
     time::Timestamp,
 };

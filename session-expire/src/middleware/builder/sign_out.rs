@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::builder::SessionExpireBuilder;
+use super::SessionExpireBuilder;
 use crate::response::sign_out::{SignOut, SiteData, clear_site_data};
 
 impl SessionExpireBuilder {

@@ -5,7 +5,7 @@
 
 use actix_web::HttpRequest;
 
-use super::{
+use super::super::{
     RequestContext,
     load::{LoadedRecord, LoadedSession},
 };
@@ -13,7 +13,7 @@ use crate::{
     config::Config,
     error::RegistryError,
     registry::end::{EndSessions, EndTarget},
-    session::{ended::Ended, reason::Reason, record::SessionRecord, stamp::Stamp},
+    session::{ended::Ended, login::stamp::Stamp, reason::Reason, record::SessionRecord},
 };
 
 /// Returns the session as it is after the check: open, ended by it, or unavailable if the credential

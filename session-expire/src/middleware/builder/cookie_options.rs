@@ -7,7 +7,7 @@ use std::time::Duration;
 use actix_session::storage::SessionStore;
 use actix_web::cookie::{Key, SameSite};
 
-use super::builder::SessionExpireBuilder;
+use super::SessionExpireBuilder;
 use crate::{migration::Migration, time::Timestamp};
 
 impl SessionExpireBuilder {

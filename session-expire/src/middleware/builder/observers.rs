@@ -2,7 +2,7 @@
 
 use std::{num::NonZeroUsize, sync::Arc};
 
-use super::{SessionExpire, builder::SessionExpireBuilder};
+use super::{SessionExpire, SessionExpireBuilder};
 use crate::event::{Event, Observer, OwnedEvent, queue::EventQueue};
 
 impl SessionExpireBuilder {

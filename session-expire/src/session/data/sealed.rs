@@ -16,8 +16,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use sha2::Sha256;
 
 use super::{
-    data::{DataChanges, DataEntry, DataTooLarge, SessionData, StoredMessage},
-    key::RecordKey,
+    super::key::RecordKey, DataChanges, DataEntry, DataTooLarge, SessionData, StoredMessage,
 };
 
 /// First characters of the name of a wrapped key. They sort before other names.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use actix_web::HttpRequest;
 
-use super::load::{LoadedRecord, LoadedSession};
+use super::super::load::{LoadedRecord, LoadedSession};
 use crate::{
     config::Config,
     error::RegistryError,
@@ -16,8 +16,8 @@ use crate::{
     policy::limit::Limit,
     registry::StoredSession,
     session::{
+        login::options::SignInOptions,
         login::{LoginOutcome, NewLogin},
-        sign_in_options::SignInOptions,
     },
 };
 

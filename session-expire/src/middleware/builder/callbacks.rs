@@ -6,7 +6,7 @@ use std::{error::Error, sync::Arc};
 
 use actix_web::HttpRequest;
 
-use super::builder::SessionExpireBuilder;
+use super::SessionExpireBuilder;
 use crate::{
     dialog::texts::DialogTexts,
     messages::notice::{Languages, Notice},

@@ -10,7 +10,7 @@ use std::{
 
 use actix_web::HttpRequest;
 
-use super::RequestContext;
+use super::super::RequestContext;
 use crate::{
     cookies::takeover_offer::StoredOffer,
     messages::flash::StoredFlash,
@@ -19,22 +19,22 @@ use crate::{
 
 /// Login-page state of a request.
 #[derive(Default)]
-pub(super) struct LoginPage {
+pub(in crate::context) struct LoginPage {
     /// Notice that the next page shows.
-    pub(super) next_notice: RefCell<Option<StoredFlash>>,
+    pub(in crate::context) next_notice: RefCell<Option<StoredFlash>>,
     /// `true` if the user posts the login form and needs no notice about the old session.
-    pub(super) is_reason_dismissed: Cell<bool>,
+    pub(in crate::context) is_reason_dismissed: Cell<bool>,
     /// `true` if the request follows a redirect of a challenge that ended no session.
-    pub(super) is_redirect_followed: Cell<bool>,
+    pub(in crate::context) is_redirect_followed: Cell<bool>,
     /// Login page to which a challenge redirects this request without ending its session.
-    pub(super) redirect: RefCell<Option<String>>,
+    pub(in crate::context) redirect: RefCell<Option<String>>,
     /// New offer to continue a refused login.
-    pub(super) takeover: RefCell<Option<StoredOffer>>,
+    pub(in crate::context) takeover: RefCell<Option<StoredOffer>>,
 }
 
 impl LoginPage {
     /// Returns `true` if the anonymous cookie may need a change.
-    pub(super) fn may_change_cookie(&self) -> bool {
+    pub(in crate::context) fn may_change_cookie(&self) -> bool {
         self.is_reason_dismissed.get()
             || self.next_notice.borrow().is_some()
             || self.is_redirect_followed.get()
@@ -48,7 +48,7 @@ impl RequestContext {
     ///
     /// A login page may redirect signed-in users to the page they came from, which would challenge
     /// them again. The login page therefore sees an anonymous visitor once.
-    pub(super) fn is_redirected_to_login(&self, req: &HttpRequest) -> bool {
+    pub(in crate::context) fn is_redirected_to_login(&self, req: &HttpRequest) -> bool {
         let login = self.cookies.anonymous.login_redirect.as_deref();
         self.access().is_active()
             && req.method().is_safe()
@@ -72,7 +72,7 @@ impl RequestContext {
 
     /// Returns `true` if the request submits a form of the login page, or of the page for expired
     /// sessions or refused logins.
-    pub(super) fn submits_login(&self, info: &RequestInfo) -> bool {
+    pub(in crate::context) fn submits_login(&self, info: &RequestInfo) -> bool {
         !info.is_safe_method && self.config().is_login_page(&info.path, &self.policy())
     }
 }

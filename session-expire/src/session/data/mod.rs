@@ -3,6 +3,8 @@
 //! Writes merge per entry. A request stores only its own changes, and two requests that change
 //! different entries lose nothing. Every registry applies [`SessionData::apply`] or its equivalent.
 
+pub(crate) mod sealed;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::builder::SessionExpireBuilder;
+use super::SessionExpireBuilder;
 
 impl SessionExpireBuilder {
     /// Sets the page for requests whose session has ended or expired, a path of this site. Default:

@@ -9,7 +9,7 @@ use std::{fmt, sync::Arc};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{
+use super::super::{
     ended::Ended,
     key::{PublicId, RecordKey, encode_base62, is_secret, random_secret},
 };

@@ -5,16 +5,16 @@
 
 use actix_web::HttpRequest;
 
-use super::{RequestContext, pending_login::LoginGuard};
+use super::{super::RequestContext, pending::LoginGuard};
 use crate::{
     cookies::takeover_offer::TakeoverOffer,
     error::RegistryError,
     session::{
         ended::Ended,
         key::{PublicId, RecordKey},
+        login::options::SignInOptions,
+        login::ticket::{LoginTicket, Takeover, TicketSecret},
         reason::Reason,
-        sign_in_options::SignInOptions,
-        ticket::{LoginTicket, Takeover, TicketSecret},
     },
     time::minutes,
 };

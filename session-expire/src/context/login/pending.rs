@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use actix_web::HttpRequest;
 
-use super::{RequestContext, access::AccessState};
+use super::super::{RequestContext, access::AccessState};
 use crate::{
     config::Config,
     error::RegistryError,
@@ -16,11 +16,11 @@ use crate::{
         ended::Ended,
         key::{PublicId, RecordKey},
         limit::SessionLimit,
+        login::options::SignInOptions,
+        login::stamp::Stamp,
         login::{NewLogin, ReserveOutcome},
         reason::Reason,
         record::SessionRecord,
-        sign_in_options::SignInOptions,
-        stamp::Stamp,
     },
     time::seconds,
 };

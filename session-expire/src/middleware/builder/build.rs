@@ -4,7 +4,10 @@
 
 use std::{fmt, sync::Arc};
 
-use super::{SessionExpire, builder::SessionExpireBuilder, reporting_clock::ReportingClock};
+use super::{
+    super::{SessionExpire, reporting_clock::ReportingClock},
+    SessionExpireBuilder,
+};
 #[cfg(feature = "metrics")]
 use crate::registry::metrics::MeasuredRegistry;
 use crate::{

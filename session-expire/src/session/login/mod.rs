@@ -4,8 +4,13 @@
 //! The key identifies a login: a login that is committed twice creates one record. The middleware
 //! builds these values.
 
+pub(crate) mod options;
+pub(crate) mod stamp;
+pub(crate) mod ticket;
+
 use std::{sync::Arc, time::Duration};
 
+use self::{stamp::Stamp, ticket::Takeover};
 use super::{
     client::Client,
     data::SessionData,
@@ -13,8 +18,6 @@ use super::{
     key::{PublicId, RecordKey},
     record::SessionRecord,
     signing_key::SigningKey,
-    stamp::Stamp,
-    ticket::Takeover,
 };
 use crate::{
     policy::{Policy, PolicyPatch, limit::Limit},

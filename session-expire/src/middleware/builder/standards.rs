@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::builder::SessionExpireBuilder;
+use super::SessionExpireBuilder;
 use crate::compliance::Standard;
 
 impl SessionExpireBuilder {

@@ -1,6 +1,6 @@
 //! Builder options for personal data.
 
-use super::builder::SessionExpireBuilder;
+use super::SessionExpireBuilder;
 use crate::request::privacy::RecordedAddress;
 
 impl SessionExpireBuilder {

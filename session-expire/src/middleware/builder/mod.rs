@@ -3,6 +3,15 @@
 //! The module `callbacks` has the options that take a function, `cookie_options` those for cookies,
 //! and `standards` those for standards. `build` validates all options.
 
+mod build;
+mod callbacks;
+mod cookie_options;
+mod login_pages;
+mod observers;
+mod privacy;
+mod sign_out;
+mod standards;
+
 use std::{collections::HashMap, fmt, num::NonZeroUsize, sync::Arc};
 
 use super::SessionExpire;
@@ -38,33 +47,33 @@ use crate::{
 /// ```
 #[must_use]
 pub struct SessionExpireBuilder {
-    pub(super) policy: Policy,
-    pub(super) registry: Option<Arc<dyn Registry>>,
-    pub(super) clock: Option<Arc<dyn Clock>>,
-    pub(super) identity_key: &'static str,
-    pub(super) prefix: Arc<str>,
-    pub(super) logout_url: Arc<str>,
-    pub(super) challenge_anonymous: bool,
-    pub(super) proxies: Vec<TrustedProxy>,
-    pub(super) privacy: Privacy,
-    pub(super) allowed_origins: Vec<String>,
-    pub(super) cookies: CookieConfig,
-    pub(super) login_keeps: Option<Vec<Box<str>>>,
-    pub(super) migration: Option<Migration>,
-    pub(super) texts: Option<EndedTextFn>,
-    pub(super) cause_texts: HashMap<Box<str>, Box<str>>,
-    pub(super) dialog_texts: Option<DialogTextsFn>,
-    pub(super) passive_predicate: Option<RequestPredicate>,
-    pub(super) api_predicate: Option<RequestPredicate>,
-    pub(super) observer: Option<Observer>,
-    pub(super) async_observer: Option<AsyncObserver>,
-    pub(super) event_queue_capacity: NonZeroUsize,
-    pub(super) user_policy: Option<UserPolicyFn>,
-    pub(super) credential: Option<CredentialFn>,
-    pub(super) sign_out: SignOutConfig,
-    pub(super) login_pages: LoginPages,
-    pub(super) standards: Vec<Standard>,
-    pub(super) deviations: Vec<Deviation>,
+    policy: Policy,
+    registry: Option<Arc<dyn Registry>>,
+    clock: Option<Arc<dyn Clock>>,
+    identity_key: &'static str,
+    prefix: Arc<str>,
+    logout_url: Arc<str>,
+    challenge_anonymous: bool,
+    proxies: Vec<TrustedProxy>,
+    privacy: Privacy,
+    allowed_origins: Vec<String>,
+    cookies: CookieConfig,
+    login_keeps: Option<Vec<Box<str>>>,
+    migration: Option<Migration>,
+    texts: Option<EndedTextFn>,
+    cause_texts: HashMap<Box<str>, Box<str>>,
+    dialog_texts: Option<DialogTextsFn>,
+    passive_predicate: Option<RequestPredicate>,
+    api_predicate: Option<RequestPredicate>,
+    observer: Option<Observer>,
+    async_observer: Option<AsyncObserver>,
+    event_queue_capacity: NonZeroUsize,
+    user_policy: Option<UserPolicyFn>,
+    credential: Option<CredentialFn>,
+    sign_out: SignOutConfig,
+    login_pages: LoginPages,
+    standards: Vec<Standard>,
+    deviations: Vec<Deviation>,
 }
 
 impl SessionExpire {

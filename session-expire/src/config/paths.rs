@@ -1,0 +1,42 @@
+//! Paths with a meaning of their own: the login page, the confirmation page and the endpoints.
+
+use super::{Config, KEEP_ALIVE, LOGOUT, STATUS};
+use crate::{
+    dialog::assets::{SCRIPT, STYLE},
+    policy::Policy,
+    request::return_path::{is_at, is_at_or_below},
+};
+
+impl Config {
+    /// Returns `true` if the application's policy requires a login for `path`. The login page and
+    /// the endpoints never require one.
+    pub(crate) fn requires_login(&self, path: &str) -> bool {
+        let is_open = || self.is_login_page(path, &self.policy) || self.is_endpoint(path);
+        self.policy.require_login && !is_open()
+    }
+
+    /// Returns `true` for the paths that accept sessions that are not fresh: the login page, the
+    /// confirmation page of `policy` and the paths below it, and the endpoints.
+    pub(crate) fn is_never_stale(&self, path: &str, policy: &Policy) -> bool {
+        is_at_or_below(path, &policy.confirm_url)
+            || self.is_login_page(path, policy)
+            || is_at(path, &self.policy.login_url)
+            || self.is_endpoint(path)
+    }
+
+    /// Returns `true` for the login page of `policy`, and for the pages for expired sessions and
+    /// refused logins. They are never challenged.
+    pub(crate) fn is_login_page(&self, path: &str, policy: &Policy) -> bool {
+        is_at(path, &policy.login_url) || self.login_pages.contains(path)
+    }
+
+    fn is_endpoint(&self, path: &str) -> bool {
+        path.strip_prefix(&*self.prefix).is_some_and(is_endpoint)
+    }
+}
+
+/// Returns `true` for the path of an endpoint under the prefix.
+fn is_endpoint(path: &str) -> bool {
+    let is_asset = |name| [SCRIPT, STYLE].iter().any(|asset| asset.path() == name);
+    [STATUS, KEEP_ALIVE, LOGOUT].contains(&path) || path.strip_prefix('/').is_some_and(is_asset)
+}
