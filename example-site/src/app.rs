@@ -12,16 +12,19 @@ use actix_web::{
     middleware::{DefaultHeaders, from_fn},
     web,
 };
-use session_expire::{Limit, SessionExpire};
+use session_expire::{Limit, SessionExpire, SessionExpireBuilder};
 
 use crate::{
     assets,
+    audit::AuditLog,
     compliance::Declared,
     csrf,
+    device::LOST_DEVICE,
     error::SiteError,
     pages::{self, editor::Drafts},
     passwords::{self, Passwords},
     settings::{PageIdles, Settings},
+    text_size::TextSize,
     users::User,
 };
 
@@ -29,8 +32,10 @@ use crate::{
 #[derive(Clone)]
 pub struct Shared {
     expire: SessionExpire,
+    audit: AuditLog,
     idles: PageIdles,
     settings_fresh: Limit<Duration>,
+    has_expired_url: bool,
     drafts: web::Data<Drafts>,
     passwords: web::Data<Passwords>,
     declared: web::Data<Declared>,
@@ -41,19 +46,14 @@ impl Shared {
     ///
     /// # Errors
     ///
-    /// Returns [`SiteError`] if the policy is contradictory, a policy does not meet a declared
-    /// standard, or the registry cannot be opened.
+    /// Returns [`SiteError`] if the policy is contradictory, if a policy does not meet a declared
+    /// standard, or if the registry cannot be opened.
     pub async fn new(settings: Settings) -> Result<Self, SiteError> {
         let declared = Declared::check(&settings)?;
-        let mut builder = SessionExpire::builder(settings.policy)
-            .plain_http(true) // the site has no TLS
-            .cookie_key(settings.key)
-            .trusted_proxies(settings.proxies)
-            .api_when(|req| req.path().starts_with("/api/"))
-            .user_policy(|user| async move { User::policy_for(&user) });
-        builder = settings
+        let audit = AuditLog::default();
+        let mut builder = settings
             .registry
-            .open(settings.log_limit, settings.redis_ca.as_deref(), builder)
+            .open(settings.log_limit, settings.redis_ca.as_deref(), options(&settings, &audit))
             .await?;
         builder = declared.declare(builder);
         if let Some(clock) = settings.clock {
@@ -61,12 +61,32 @@ impl Shared {
         }
         Ok(Self {
             expire: builder.build()?,
+            audit,
             idles: settings.idles,
             settings_fresh: settings.settings_fresh,
+            has_expired_url: settings.expired_url.is_some(),
             drafts: web::Data::default(),
             passwords: web::Data::default(),
             declared: web::Data::new(declared),
         })
+    }
+}
+
+/// Returns the builder of the middleware, without registry, standards and clock.
+fn options(settings: &Settings, audit: &AuditLog) -> SessionExpireBuilder {
+    let builder = SessionExpire::builder(settings.policy.clone())
+        .plain_http(true) // the site has no TLS
+        .cookie_key(settings.key.clone())
+        .trusted_proxies(settings.proxies.iter().cloned())
+        .api_when(|req| req.path().starts_with("/api/"))
+        .user_policy(|user| async move { User::policy_for(&user) })
+        .cause_text(LOST_DEVICE, "You were signed out because this device was reported as lost.")
+        .clear_site_data(settings.clear_site_data.iter().copied())
+        .on_sign_out(TextSize::delete)
+        .async_observer(audit.observer());
+    match &settings.expired_url {
+        Some(path) => builder.expired_url(path.as_str()),
+        None => builder,
     }
 }
 
@@ -82,19 +102,22 @@ pub fn app(
         InitError = (),
     >,
 > {
-    let Shared { expire, idles, settings_fresh, drafts, passwords: known, declared } = shared;
+    let Shared { expire, audit, idles, settings_fresh, has_expired_url, drafts, .. } = shared;
     App::new()
-        .app_data(declared)
+        .app_data(shared.declared)
         .app_data(drafts)
-        .app_data(known)
+        .app_data(shared.passwords)
+        .app_data(web::Data::new(audit))
+        .app_data(web::Data::new(expire.clone()))
         .app_data(pages::form_config())
-        .configure(|config| pages::configure(config, idles, settings_fresh))
+        .configure(|config| pages::configure(config, idles, settings_fresh, has_expired_url))
         .service(assets::service())
         .service(expire.endpoints())
         .default_service(web::to(pages::not_found))
         .wrap(from_fn(passwords::end_outdated))
         .wrap(from_fn(csrf::refuse_cross_site))
         .wrap(expire.clone())
+        .wrap(from_fn(pages::notify_others))
         .wrap(from_fn(pages::unavailable))
         .wrap(security_headers())
 }

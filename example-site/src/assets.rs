@@ -1,4 +1,4 @@
-//! Static files: a style sheet, two scripts and an icon.
+//! Static files: a style sheet, three scripts and an icon.
 //!
 //! Nothing is inline, because the content security policy allows only files of the site's origin.
 
@@ -37,6 +37,12 @@ pub(crate) const DRAFT: Asset = Asset {
     content: include_str!("../static/draft.js"),
 };
 
+pub(crate) const SUBMIT_ONCE: Asset = Asset {
+    name: "submit_once.js",
+    kind: "text/javascript; charset=utf-8",
+    content: include_str!("../static/submit_once.js"),
+};
+
 pub(crate) const ICON: Asset =
     Asset { name: "icon.svg", kind: "image/svg+xml", content: include_str!("../static/icon.svg") };
 
@@ -55,8 +61,8 @@ fn fnv1a(bytes: &[u8]) -> u64 {
 
 /// Returns the service of the files. Loading one is not activity and ends no session.
 pub(crate) fn service() -> impl HttpServiceFactory + 'static {
-    let files = [STYLE, COUNTDOWN, DRAFT, ICON].into_iter();
-    let policy = PolicyPatch::new().passive(true).idle(Limit::Off).absolute(Limit::Off);
+    let files = [STYLE, COUNTDOWN, DRAFT, SUBMIT_ONCE, ICON].into_iter();
+    let policy = PolicyPatch::new().idle(Limit::Off).absolute(Limit::Off);
     files
         .fold(web::scope("/static"), |scope, file| {
             let Asset { name, kind, content } = file;

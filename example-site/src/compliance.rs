@@ -1,4 +1,4 @@
-//! Standards of the flag `--comply`, and the check of all policies before the site starts.
+//! Standards of the flag `--comply`. All policies are checked before the site starts.
 
 use session_expire::{
     Policy, SessionExpireBuilder,
@@ -33,12 +33,11 @@ impl Declared {
         }
     }
 
-    /// Declares the standards to the middleware. The site has no TLS, which it declares as a
-    /// deviation.
+    /// Declares the standards to the middleware. The site has no TLS, so it declares deviations.
     pub(crate) fn declare(&self, builder: SessionExpireBuilder) -> SessionExpireBuilder {
         const REASON: &str = "a demonstration on this machine, without TLS";
         let about_cookies = [
-            "ASVS 5.0 3.3.1",
+            "ASVS 5.0 3.3.1 plain_http",
             "ASVS 5.0 3.3.3",
             "NIST SP 800-63B-4 5.1.1 (1)",
             "NIST SP 800-63B-4 5.1.1 (5)",
@@ -47,7 +46,7 @@ impl Declared {
         about_cookies.into_iter().fold(builder, |builder, name| builder.deviates_from(name, REASON))
     }
 
-    /// Returns `true` if users may stay signed in for longer than the policies allow.
+    /// Returns `true` if users may choose to stay signed in for longer than the policies allow.
     pub(crate) fn offers_long_sessions(&self) -> bool {
         self.0.is_empty()
     }

@@ -12,9 +12,11 @@ use crate::format::{ago, as_date};
 
 /// Cause of an end by an administrator.
 pub(crate) const ADMINISTRATOR: &str = "administrator";
-/// Cause of an end after a change of the user's password.
+/// Cause of an end because a device was reported as lost.
+pub(crate) const LOST_DEVICE: &str = "lost_device";
+/// Cause of an end because the user changed the password.
 pub(crate) const PASSWORD_CHANGED: &str = "password_changed";
-/// Cause of an end because of an outdated security stamp. The library sets it.
+/// Cause of an end because the security stamp is outdated. The library sets it.
 const CREDENTIAL_CHANGED: &str = "credential_changed";
 /// Cause of an end after too many wrong passwords on the confirmation page. The library sets it.
 const TOO_MANY_ATTEMPTS: &str = "too_many_attempts";
@@ -28,7 +30,7 @@ pub(crate) struct Device {
     pub(crate) ip: Option<String>,
     /// Client of the last activity, if it differs from that of the login.
     pub(crate) last: Option<String>,
-    /// Superuser who acts as the user in this session, if any.
+    /// Superuser who impersonates the user in this session, if any.
     pub(crate) actor: Option<String>,
     pub(crate) signed_in: Moment,
     pub(crate) last_seen: Moment,
@@ -36,7 +38,7 @@ pub(crate) struct Device {
     pub(crate) ago: String,
     /// `true` for the session of the request.
     pub(crate) is_current: bool,
-    /// `true` if earlier logins were from other devices or networks. It is a hint for the user.
+    /// `true` if all earlier logins came from other devices or networks. It is a hint for the user.
     pub(crate) is_new: bool,
     pub(crate) end: Option<End>,
 }
@@ -52,7 +54,7 @@ pub(crate) struct End {
 }
 
 /// Time. Displays a date for users.
-pub(crate) struct Moment(Timestamp);
+pub(crate) struct Moment(pub(crate) Timestamp);
 
 impl Moment {
     /// Returns the value of the attribute `datetime`.
@@ -68,7 +70,7 @@ impl fmt::Display for Moment {
 }
 
 impl Device {
-    /// Describes all sessions of a user, for a request of the session `current`.
+    /// Returns all sessions of a user, for a request of the session `current`.
     pub(crate) fn list(
         all: &[SessionRecord],
         now: Timestamp,
@@ -98,20 +100,21 @@ impl Device {
     }
 }
 
-/// Returns `true` if the user has signed in before `record`, and only from other devices or networks.
+/// Returns `true` if the user has signed in before `record`, and only from other devices or
+/// networks.
 fn is_new(record: &SessionRecord, all: &[SessionRecord]) -> bool {
     let is_earlier = |other: &&SessionRecord| other.logged_in_at < record.logged_in_at;
     all.iter().any(|other| is_earlier(&other)) && !record.seen_before(all.iter().filter(is_earlier))
 }
 
-fn device_name(client: &Client) -> String {
+pub(crate) fn device_name(client: &Client) -> String {
     match &*client.device {
         "" => "Unknown device".to_owned(),
         name => name.to_owned(),
     }
 }
 
-/// Returns device and address of the last activity where they differ from those of the login.
+/// Returns device and address of the last activity, as far as they differ from the login.
 fn last_client(record: &SessionRecord) -> Option<String> {
     let last = record.last_client.as_deref()?;
     let device = (last.device != record.client.device).then(|| device_name(last));
@@ -155,6 +158,7 @@ impl End {
     fn revoked_text(&self) -> &'static str {
         match self.cause.as_deref() {
             Some(ADMINISTRATOR) => "Ended by an administrator",
+            Some(LOST_DEVICE) => "Device reported as lost",
             Some(PASSWORD_CHANGED) => "Password changed",
             Some(CREDENTIAL_CHANGED) => "Password changed",
             Some(TOO_MANY_ATTEMPTS) => "Too many wrong passwords",

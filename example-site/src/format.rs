@@ -116,6 +116,11 @@ pub(crate) fn as_date(at: Timestamp) -> String {
     at.to_utc().format("%-d %b %Y, %H:%M UTC").to_string()
 }
 
+/// Returns text such as `21 Nov 2026, 03:12:45 UTC`.
+pub(crate) fn as_time(at: Timestamp) -> String {
+    at.to_utc().format("%-d %b %Y, %H:%M:%S UTC").to_string()
+}
+
 /// Returns text such as `3 minutes ago` in the largest unit that fits.
 pub(crate) fn ago(age: Duration) -> String {
     let age = age.as_millis();

@@ -21,16 +21,20 @@
 
 mod app;
 mod assets;
+mod audit;
 mod backends;
 mod compliance;
 mod csrf;
 mod device;
 mod error;
+mod flag_values;
 mod format;
 mod key_file;
+mod layout;
 mod pages;
 mod passwords;
 mod settings;
+mod text_size;
 mod users;
 
 use std::net::SocketAddr;

@@ -1,6 +1,6 @@
 //! Passwords of the demo accounts, in memory of this process.
 //!
-//! Each account starts with the password that the login page shows. A changed one is forgotten when
+//! Each account starts with the password that the login page shows. Changed passwords are lost when
 //! the site stops.
 
 use std::{
@@ -19,22 +19,22 @@ use session_expire::{PublicId, SessionHandle, error::StampError};
 
 use crate::users::{SignedIn, USERS, User};
 
-/// Security stamp of a password that was not changed.
+/// Security stamp of an unchanged password.
 const FIRST_STAMP: &str = "first";
 
 /// Changed passwords by user.
 #[derive(Default)]
 pub(crate) struct Passwords(Mutex<HashMap<&'static str, Changed>>);
 
-/// Changed password. It is in plain text, because only this process reads it. Other sites store an
-/// Argon2 hash, which is the stamp as well.
+/// Changed password. It is in plain text, because only this process reads it. A real site stores an
+/// Argon2 hash, and uses it as the credential of the stamp.
 struct Changed {
     password: String,
-    /// Random text, new with each password.
+    /// Random text that changes with the password.
     stamp: String,
 }
 
-/// Account whose password was right.
+/// Account whose password was correct.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Authenticated {
     pub(crate) user: &'static User,
@@ -74,7 +74,7 @@ impl Passwords {
         self.changed_stamp(user).unwrap_or_else(|| FIRST_STAMP.to_owned())
     }
 
-    /// Returns the security stamp of `user`, if this process has changed the password.
+    /// Returns the security stamp of `user` if the password was changed in this process.
     fn changed_stamp(&self, user: &User) -> Option<String> {
         self.with(|passwords| passwords.get(user.name).map(|changed| changed.stamp.clone()))
     }
@@ -84,12 +84,12 @@ impl Passwords {
     }
 }
 
-/// Middleware that ends sessions which were started with an earlier password. The request then
-/// continues as that of an expired session.
+/// Middleware that ends sessions that were started with an earlier password. The request then
+/// continues with an ended session.
 ///
-/// A site with one database of passwords passes its hashes to
-/// [`stamp`](session_expire::SessionExpireBuilder::stamp) of the builder instead. Here, other
-/// processes do not know the new password, so only changed ones are checked.
+/// A site with a database of passwords instead passes the hashes to the builder's
+/// [`stamp`](session_expire::SessionExpireBuilder::stamp). Here, only changed passwords are
+/// checked, because other processes do not know them.
 pub(crate) async fn end_outdated(
     user: Option<SignedIn>,
     handle: SessionHandle,
@@ -103,7 +103,7 @@ pub(crate) async fn end_outdated(
     {
         return Err(error.into());
     }
-    // It holds the request, which only routing may hold from here on.
+    // The handle holds the request. From here on, only the router may hold it.
     drop(handle);
     next.call(req).await
 }

@@ -5,11 +5,16 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use actix_web::cookie::Key;
 use clap::Parser;
 use session_expire::{
-    Limit, Overflow, Policy, clock::ManualClock, compliance::Standard, error::DurationError, hours,
-    minutes, request::TrustedProxy,
+    Limit, Overflow, Policy, clock::ManualClock, compliance::Standard, hours, minutes,
+    request::TrustedProxy, sign_out::SiteData,
 };
 
-use crate::{backends::RegistryKind, error::SiteError, key_file};
+use crate::{
+    backends::RegistryKind,
+    error::SiteError,
+    flag_values::{duration, expired_url, log_limit, overflow, session_limit, site_data},
+    key_file,
+};
 
 /// Default number of ended sessions that the registry keeps per user.
 const LOG_LIMIT: u32 = 20;
@@ -71,8 +76,7 @@ pub struct Flags {
     )]
     pub admin_idle: Option<Limit<Duration>>,
 
-    /// Ask for the password on /settings, and before sessions are ended on /devices, if the user
-    /// entered it longer ago
+    /// Time after which /settings, and the end of a session on /devices, ask for the password again
     #[arg(
         long,
         env = "SESSION_EXPIRE_SETTINGS_FRESH",
@@ -104,10 +108,31 @@ pub struct Flags {
     )]
     pub log_limit: Limit<u32>,
 
-    /// Standard that all policies must meet, otherwise the site does not start: asvs-l1, asvs-l2,
+    /// Standard that all policies must meet; otherwise the site does not start: asvs-l1, asvs-l2,
     /// asvs-l3, nist-aal1, nist-aal2, nist-aal3, pci-dss-4, psd2, hipaa or wcag-2.2
     #[arg(long, env = "SESSION_EXPIRE_COMPLY", value_delimiter = ',', value_name = "STANDARD")]
     pub comply: Vec<Standard>,
+
+    /// Page for users whose session has ended, such as /session-ended, which shows the reason
+    /// [default: the login page]
+    #[arg(
+        long,
+        env = "SESSION_EXPIRE_EXPIRED_URL",
+        value_name = "PATH",
+        value_parser = expired_url
+    )]
+    pub expired_url: Option<String>,
+
+    /// Data that the browser deletes at a sign-out: storage, cache or cookies. It has an effect
+    /// only on https and on localhost
+    #[arg(
+        long,
+        env = "SESSION_EXPIRE_CLEAR_SITE_DATA",
+        value_delimiter = ',',
+        value_name = "DATA",
+        value_parser = site_data
+    )]
+    pub clear_site_data: Vec<SiteData>,
 
     /// Proxy whose X-Forwarded-For is trusted: an address, or a network such as 10.0.0.0/8
     #[arg(long, env = "SESSION_EXPIRE_TRUSTED_PROXY", value_delimiter = ',')]
@@ -160,6 +185,8 @@ impl Flags {
             policy: self.policy(),
             idles: self.page_idles(),
             settings_fresh: self.settings_fresh,
+            expired_url: self.expired_url,
+            clear_site_data: self.clear_site_data,
             key: key_file::read_or_create(&self.key_file)?,
             registry: self.registry,
             redis_ca: self.redis_ca,
@@ -186,31 +213,6 @@ impl Flags {
     }
 }
 
-fn duration(text: &str) -> Result<Limit<Duration>, String> {
-    text.parse().map_err(|problem: DurationError| {
-        format!("{problem}; write a duration such as 90s, 10m, 1h30m or never")
-    })
-}
-
-const EXPECTED_NUMBER: &str = "expected a number, such as 3, or unlimited";
-
-/// Parses a session limit. Zero sets no limit, as in the library.
-fn session_limit(text: &str) -> Result<Limit<u32>, &'static str> {
-    text.parse().map_err(|_| EXPECTED_NUMBER)
-}
-
-/// Parses the number of ended sessions to keep. Zero keeps none.
-fn log_limit(text: &str) -> Result<Limit<u32>, &'static str> {
-    match text {
-        "unlimited" => Ok(Limit::Off),
-        _ => text.parse().map(Limit::At).map_err(|_| EXPECTED_NUMBER),
-    }
-}
-
-fn overflow(text: &str) -> Result<Overflow, &'static str> {
-    text.parse().map_err(|_| "expected evict, least-recent or refuse")
-}
-
 /// Idle timeouts that replace those in the attributes of the pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct PageIdles {
@@ -230,8 +232,12 @@ pub struct Settings {
     pub policy: Policy,
     /// Idle timeouts of pages.
     pub idles: PageIdles,
-    /// How recently the user must have authenticated for `/settings` and to end sessions.
+    /// Policy key `fresh` of `/settings` and of the handlers that end sessions.
     pub settings_fresh: Limit<Duration>,
+    /// Page for users whose session has ended; `None` for the login page.
+    pub expired_url: Option<String>,
+    /// Data that the browser deletes at a sign-out.
+    pub clear_site_data: Vec<SiteData>,
     /// Key that encrypts the cookie of anonymous visitors.
     pub key: Key,
     /// Registry to store sessions in.
@@ -257,6 +263,8 @@ impl Default for Settings {
             policy: Policy::new().idle(minutes(10)).absolute(hours(8)).max_sessions(3),
             idles: PageIdles::default(),
             settings_fresh: Limit::At(minutes(10)),
+            expired_url: None,
+            clear_site_data: vec![],
             key: Key::generate(),
             registry: RegistryKind::Memory,
             redis_ca: None,
@@ -282,6 +290,7 @@ mod tests {
         assert_eq!(flags.log_limit, Limit::At(LOG_LIMIT));
         assert_eq!(flags.warn, None);
         assert_eq!(flags.settings_fresh, Limit::At(minutes(10)));
+        assert_eq!((flags.expired_url, flags.clear_site_data), (None, vec![]));
         assert_eq!(flags.registry, RegistryKind::Sqlite("example-site.sqlite".into()));
         assert_eq!(flags.redis_ca, None);
         assert_eq!(flags.sessions, None);
@@ -357,6 +366,11 @@ mod tests {
             ("--trusted-proxy", "localhost", false),
             ("--comply", "asvs-l2,wcag-2.2", true),
             ("--comply", "asvs", false),
+            ("--expired-url", "/session-ended", true),
+            ("--expired-url", "//evil.example", false),
+            ("--expired-url", "session-ended", false),
+            ("--clear-site-data", "storage,cache,cookies", true),
+            ("--clear-site-data", "all", false),
         ] {
             let given = format!("{flag}={value}");
             assert_eq!(Flags::try_parse_from(["example-site", &given]).is_ok(), fine, "{given}");

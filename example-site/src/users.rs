@@ -15,7 +15,7 @@ use session_expire::{Limit, PolicyPatch, SessionHandle};
 pub struct User {
     /// Name, which is also the user id of the session.
     pub name: &'static str,
-    /// First password in plain text, because the login page shows it.
+    /// Initial password in plain text, because the login page shows it.
     pub password: &'static str,
     /// `true` if the user may open the pages under `/admin/`.
     pub superuser: bool,
@@ -35,7 +35,7 @@ impl User {
         if self.superuser { " (superuser)" } else { "" }
     }
 
-    /// Returns `true` if superusers may act as this user.
+    /// Returns `true` if superusers may impersonate this user.
     #[must_use]
     pub fn may_be_impersonated(&self) -> bool {
         !self.superuser
@@ -74,7 +74,7 @@ impl SignedIn {
         self.account
     }
 
-    /// Returns the name of the superuser who acts as this user, if any.
+    /// Returns the name of the superuser who impersonates this user, if any.
     pub(crate) fn actor(&self) -> Option<&str> {
         self.actor.as_deref()
     }

@@ -76,6 +76,18 @@ pub enum ConfigError {
         "max_sessions: the registry enforces no session limit; remove `max_sessions` or use another registry"
     )]
     LimitNotEnforced,
+    /// A [deviation](crate::SessionExpireBuilder::deviates_from) must name one requirement.
+    #[error(
+        "deviates_from: {name:?} is not the name of one requirement; write {}",
+        list_names(possible)
+    )]
+    #[non_exhaustive]
+    DeviationName {
+        /// The name in the deviation.
+        name: String,
+        /// Names of the requirements of this section that are checked.
+        possible: Vec<String>,
+    },
     /// The configuration does not meet a standard that
     /// [`complies_with`](crate::SessionExpireBuilder::complies_with) declares.
     #[error("{}", list_breaches(breaches))]
@@ -101,12 +113,17 @@ pub enum ConfigError {
 pub struct Breach {
     /// The option.
     pub key: &'static str,
-    /// The value of the option, in the words of policies: `901s`, `30m`, `never`.
+    /// The value of the option as policies write it: `901s`, `30m`, `never`.
     pub value: String,
     /// The fault, with the limit, such as `is longer than 15m`.
     pub fault: String,
-    /// The standard with its section. It ends with `should` if the standard only recommends it.
+    /// The standard with its section. It ends with `should` for a recommendation.
     pub requirement: String,
+}
+
+fn list_names(names: &[String]) -> String {
+    let quoted: Vec<_> = names.iter().map(|name| format!("{name:?}")).collect();
+    quoted.join(" or ")
 }
 
 fn list_breaches(breaches: &[Breach]) -> String {
@@ -185,8 +202,9 @@ pub struct InvalidPublicId;
 
 /// Error of a registry, such as an unreachable server or a full disk.
 ///
-/// With `?` in a handler, it becomes a 503 response. The response does not contain the message,
-/// which is for the log.
+/// With `?` in a handler, it becomes a 503 response. If a login policy or a user policy is invalid
+/// or breaks a declared standard, it becomes a 500 response. The response does not contain the
+/// message, which is for the log.
 ///
 /// ```
 /// use std::{error::Error, io::{self, ErrorKind}};
@@ -211,22 +229,34 @@ impl RegistryError {
     ) -> Self {
         Self { operation, source: source.into() }
     }
+
+    /// Returns the error of a login policy or a user policy that was refused before the registry
+    /// was asked.
+    pub(crate) fn from_policy(error: ConfigError) -> Self {
+        Self::new("store a policy patch", error)
+    }
+
+    /// Returns the error in the application's configuration that is the source, if there is one.
+    pub(crate) fn config_error(&self) -> Option<&ConfigError> {
+        self.source.downcast_ref()
+    }
 }
 
 /// Error of [`SessionHandle::confirm`](crate::SessionHandle::confirm) and
 /// [`confirm_failed`](crate::SessionHandle::confirm_failed).
 ///
-/// With `?` in a handler, it becomes a challenge if the user has to sign in, or a problem response.
+/// With `?` in a handler, it becomes a challenge if the user must sign in, and a problem response
+/// otherwise.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfirmError {
     /// The request has no active session.
     #[error("no user is signed in")]
     NotSignedIn,
-    /// The user that was checked is not the user of the session.
+    /// The user whose credentials were checked is not the user of the session.
     #[error("the session belongs to another user")]
     OtherUser,
-    /// Another user acts in this session, which therefore cannot be confirmed.
+    /// The session is impersonated, so it cannot be confirmed.
     #[error("an impersonated session cannot be confirmed")]
     Impersonated,
     /// Too many attempts have failed, or the session has ended in the meantime.
@@ -240,8 +270,10 @@ pub enum ConfirmError {
     ResponseSent,
 }
 
-/// Error of [`SessionHandle::require_stamp`](crate::SessionHandle::require_stamp). Its response is the challenge of an ended session, or
-/// a 503 if the registry is unavailable.
+/// Error of [`SessionHandle::require_stamp`](crate::SessionHandle::require_stamp).
+///
+/// With `?` in a handler, it becomes the challenge for an ended session, or a 503 if the registry
+/// is unavailable.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StampError {

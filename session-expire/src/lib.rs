@@ -71,6 +71,18 @@
 //! - A **passive** request is checked and does not count as activity of the user.
 //! - An expired session is **suspended** for inner layers, and **restored** for a layer with a laxer
 //!   policy.
+//! - A signed-in user **re-authenticates** by proving their identity again, for example with the
+//!   password. The application then **confirms** the session ([`SessionHandle::confirm`]).
+//! - A session is **fresh** for the time of [`fresh`](Policy#structfield.fresh) after its login or
+//!   its last confirmation.
+//! - A **kept session** has a longer idle timeout and a persistent cookie ("keep me signed in"). If
+//!   the user comes back after the application's idle timeout, the session is **remembered** until
+//!   the user re-authenticates. A remembered session is not fresh.
+//! - In an **impersonation**, one user acts in a session of another user. The acting user is the
+//!   **actor**.
+//! - A **security stamp** is a digest of the credential with which the user signed in.
+//! - A **ticket** replaces the password when a user continues a login that the session limit has
+//!   refused. It is accepted once.
 //!
 //! # Features
 //!
@@ -159,12 +171,12 @@ pub mod page {
     };
 }
 
-/// Options of logins, and tickets to continue a refused one.
+/// Options of logins, and tickets for refused logins.
 pub mod sign_in {
     pub use crate::{extract::takeover::TakeoverTicket, session::login::options::SignInOptions};
 }
 
-/// Types of the options for a sign-out.
+/// Types for the response to a sign-out.
 pub mod sign_out {
     pub use crate::response::sign_out::{SignOut, SiteData};
 }

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { test } from "node:test";
-import { at, dialog, inPageTime, isOpen, signIn, visit } from "./site.mjs";
+import { at, dialog, inPageTime, isOpen, path, signIn, visit } from "./site.mjs";
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
@@ -69,6 +69,14 @@ const pages = {
     await page.press("#password", "Enter");
     await page.waitForSelector("#failure");
   },
+  "settings page with large text": async (page) => {
+    await signIn(page);
+    await page.goto("/settings");
+    await page.getByRole("radio", { name: "Large" }).check();
+    await page.getByRole("button", { name: "Save text size" }).click();
+    await page.waitForSelector("body.large");
+  },
+  "audit log": async (page) => { await signIn(page, "root"); await page.goto("/admin/audit"); },
   "list of users": async (page) => { await signIn(page, "root"); await page.goto("/admin/users"); },
   "page during an impersonation": async (page) => {
     await signIn(page, "root");
@@ -86,6 +94,17 @@ for (const [name, open] of Object.entries(pages)) {
     await check(page);
   }));
 }
+
+test("page for ended sessions passes axe and fits small screens", at(["--registry", "memory", "--expired-url", "/session-ended", "--max-sessions", "1"], async (page, site) => {
+  await signIn(page);
+  await signIn(await visit(page.context().browser(), site));
+  await page.goto("/dashboard");
+  assert.equal(path(page), "/session-ended?next=/dashboard");
+  assert.match(await page.locator(".message").textContent(), /you signed in on another device/);
+  await check(page);
+  await page.getByRole("link", { name: "Sign in again" }).click();
+  await page.waitForURL("**/login?next=%2Fdashboard*");
+}));
 
 test("refused login passes axe and fits small screens", at(["--registry", "memory", "--max-sessions", "1", "--overflow", "refuse"], async (page, site) => {
   await signIn(await visit(page.context().browser(), site));

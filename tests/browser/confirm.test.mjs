@@ -50,6 +50,26 @@ test("form that was not fresh returns to its page, where it works", at(SHORT, as
   assert.equal(path(other), "/login?next=/dashboard");
 }));
 
+test("form is sent once", at(FLAGS, async (page) => {
+  await signIn(page);
+  await page.goto("/confirm?next=/settings");
+  let release;
+  const released = new Promise((resolve) => (release = resolve));
+  await page.route("**/confirm?*", async (route) => {
+    await released;
+    await route.continue();
+  });
+  const button = page.getByRole("button", { name: "Continue" });
+  assert.equal(await button.isDisabled(), false);
+  await page.fill("#password", "alice");
+  await button.click({ noWaitAfter: true });
+  assert.equal(await button.isDisabled(), true);
+  release();
+  await page.waitForURL((url) => url.pathname === "/settings");
+  await page.goBack();
+  assert.equal(await button.isDisabled(), false);
+}));
+
 test("wrong password is announced and the field stays usable", at(FLAGS, async (page) => {
   await signIn(page);
   await page.goto("/confirm?next=/settings");
@@ -101,7 +121,7 @@ test("second tab and its polls survive a confirmation", at(FLAGS, async (page) =
     await confirm(page);
     await page.waitForURL("**/settings");
   }
-  await tab.waitForTimeout(2500); // the script asks once more after a second
+  await tab.waitForTimeout(2500); // the script queries once more after a second
   assert.deepEqual([path(page), path(tab)], ["/settings", "/dashboard"]);
   assert.equal(await isCovered(tab), false);
   const last = await tab.evaluate(() => window.polls.length);
@@ -109,8 +129,8 @@ test("second tab and its polls survive a confirmation", at(FLAGS, async (page) =
   assert.equal(await tab.evaluate(() => window.polls.at(-1)), 200);
 }));
 
-// A status request that was on the way while the key changed.
-test("script asks once more before it believes in a renewed key", at(FLAGS, async (page) => {
+// The key changes during a status request.
+test("script queries once more before it treats a renewed key as an end", at(FLAGS, async (page) => {
   await signIn(page);
   const tab = await page.context().newPage();
   let confirmed;

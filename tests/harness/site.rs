@@ -218,6 +218,9 @@ pub fn describe_event(event: &Event<'_>) -> String {
         Event::KeptAlive { session, .. } => format!("{} renewed", session.user),
         Event::Refused { reason, .. } => format!("refused: {reason}"),
         Event::LoginRefused { user, .. } => format!("{user} refused"),
+        Event::TicketRefused { user, .. } => {
+            format!("{} ticket refused", user.unwrap_or("unknown"))
+        }
         Event::EveryoneEnded { count, .. } => format!("{count} sessions of all users ended"),
         Event::RegistryFailed { .. } => "registry failed".to_owned(),
         Event::PolicyBreach { breach, .. } => format!("breach: {breach}"),

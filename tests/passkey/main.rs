@@ -1,7 +1,7 @@
-//! Site on which users confirm with a passkey. `passkeys.rs` is the recipe.
+//! Site on which users confirm sessions with a passkey. `passkeys.rs` has the code of the guide.
 //!
-//! `cargo run` starts it and prints its address. With `--test-clock`, time stands still: a test
-//! writes a number of seconds to standard input, and the clock moves forward by that.
+//! `cargo run` starts it and prints its address. With `--test-clock`, only the test moves the
+//! clock: it writes a number of seconds to standard input, and the clock advances by that number.
 
 mod pages;
 mod passkeys;
@@ -73,7 +73,7 @@ fn advance(clock: &ManualClock) {
     }
 }
 
-/// Middleware that responds with 403 to unsafe requests from other origins. Without it, another site
+/// Middleware that responds with 403 to unsafe requests from other origins. Otherwise, another site
 /// could use up the attempts of a user.
 async fn refuse_cross_site(
     req: ServiceRequest,

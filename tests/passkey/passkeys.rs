@@ -32,14 +32,14 @@ const CONFIRMATION: &str = "passkey_confirmation";
 /// Time for which a challenge is valid.
 const CHALLENGE_TIMEOUT: Duration = minutes(5);
 
-/// Passkeys of all users. Other sites keep them in the database of their users.
+/// Passkeys of all users. A real site stores them in its user database.
 pub(crate) struct Passkeys {
     webauthn: Webauthn,
     accounts: Mutex<HashMap<String, Account>>,
 }
 
 struct Account {
-    /// Random id, which the authenticator stores with the passkey.
+    /// Random id that the authenticator stores with the passkey.
     id: Uuid,
     passkeys: Vec<Passkey>,
 }
@@ -65,7 +65,7 @@ impl Passkeys {
         (account.id, account.passkeys.clone())
     }
 
-    /// Adds a passkey of `user`. Returns `false` if it is registered already, for any user.
+    /// Adds a passkey of `user`. Returns `false` if any user has already registered it.
     fn add(&self, user: &str, passkey: Passkey) -> bool {
         let mut accounts = self.lock();
         let is_known = accounts.values().any(|account| account.passkeys.contains(&passkey));

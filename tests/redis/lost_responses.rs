@@ -226,7 +226,7 @@ async fn rotation_succeeds_although_its_response_was_lost() {
     }
 }
 
-/// The login has ended another session at the time of its takeover, not at its own.
+/// The end of the chosen session has the time of the takeover, not of the login.
 #[tokio::test]
 async fn takeover_succeeds_although_its_response_was_lost() {
     let server = RedisServer::start();

@@ -22,6 +22,7 @@ mod rounds;
 mod same_as_memory;
 mod storage;
 mod tls;
+mod tombstones;
 mod versions;
 
 use std::time::{Duration, Instant};

@@ -28,7 +28,7 @@ fn user(round: u32) -> String {
     format!("user {round}")
 }
 
-/// Commits logins at once, and returns how many were committed.
+/// Commits logins at the same time, and returns the number of committed logins.
 async fn commit_at_once(registry: &Arc<RedisRegistry>, logins: Vec<NewLogin>) -> u32 {
     let mut commits = JoinSet::new();
     for login in logins {
@@ -41,7 +41,7 @@ async fn commit_at_once(registry: &Arc<RedisRegistry>, logins: Vec<NewLogin>) ->
 }
 
 /// Commits the logins of each round when both processes are ready. `logins` gets the number of the
-/// round, and that of the process, which may differ in each round.
+/// round and the number of the process, which may differ in each round.
 async fn race(logins: impl AsyncFn(&RedisRegistry, u32, usize) -> Vec<NewLogin>) {
     let Ok(url) = env::var(URL) else { return };
     let registry = RedisRegistry::connect(&url).await.unwrap().timeout(Duration::from_secs(30));
@@ -104,7 +104,7 @@ fn tickets(round: u32) -> [RecordKey; 2] {
     [0, 1].map(|n| key(n).unwrap())
 }
 
-/// In even rounds, both processes have the same ticket; in the others, each has its own.
+/// In even rounds, both processes use the same ticket; in odd rounds, each uses its own.
 #[tokio::test]
 #[ignore = "run by `takeovers_in_two_processes_leave_one_session`"]
 async fn taking_over() {

@@ -323,7 +323,7 @@ async fn expired_tickets_are_deleted() {
     assert_eq!(reserve(minutes(7)).await, 0);
 }
 
-/// Fields with their usual value need no memory.
+/// Fields with their default value need no memory.
 #[tokio::test]
 async fn usual_record_has_no_field_for_confirmations() {
     let server = RedisServer::start();

@@ -127,9 +127,8 @@ impl State {
             return RotationOutcome::Lost;
         }
         session.key = rotation.new_key();
-        if let Some(id) = rotation.reauthenticated_as {
-            session.record.reauthenticate(id, rotation.update.now);
-        }
+        session.record.rotate_key(rotation.reauthenticated_as, rotation.update.now);
+        renewed.id = session.record.id;
         renewed.end(Ended::new(Reason::Renewed, rotation.update.now));
         self.renewed.push((rotation.old_key(), renewed));
         RotationOutcome::Rotated
@@ -144,8 +143,8 @@ impl State {
         if let Some(until) = end.close_adoption_until {
             self.close_adoption(end.target.user(), until);
         }
-        if let EndTarget::All(user) = &end.target {
-            self.void_tickets(user);
+        if !matches!(end.target, EndTarget::Session(_)) {
+            self.void_tickets(end.target.user());
         }
         let targets = self.sessions.iter_mut().filter(|other| end.target.covers(&other.record));
         targets.filter_map(|session| session.end(&end.ended)).collect()
@@ -184,9 +183,12 @@ impl State {
     /// Closes adoption: the cookie of an adopted session must not be adopted again without its
     /// tombstone.
     fn erase(&mut self, user: &Arc<str>) -> u64 {
-        let own = self.sessions.iter().filter(|session| session.record.user == *user);
-        let (count, adopted_until) =
-            (own.clone().count(), own.filter_map(|session| session.record.tombstone_until).max());
+        let own = self.sessions.iter().map(|session| &session.record);
+        let own = own.filter(|record| record.user == *user);
+        let count = own.clone().count();
+        let renewed = self.renewed.iter().map(|(_, record)| record);
+        let all = own.chain(renewed.filter(|record| record.user == *user));
+        let adopted_until = all.filter_map(|record| record.tombstone_until).max();
         if let Some(until) = adopted_until {
             self.close_adoption(user, until);
         }

@@ -5,8 +5,8 @@ use session_expire::{
     clock::{Clock, ManualClock},
     hours, minutes,
     registry::{
-        EndSessions, EndTarget, Ended, NewLogin, RecordKey, Registry, SessionRecord, SessionRef,
-        conformance::block_on,
+        EndSessions, EndTarget, Ended, KeyRotation, NewLogin, RecordKey, Registry, SessionRecord,
+        SessionRef, SessionUpdate, conformance::block_on,
     },
 };
 
@@ -45,6 +45,28 @@ impl Fixture {
         block_on(Box::pin(async { has = self.registry.load(key, false).await.unwrap().is_some() }));
         has
     }
+}
+
+/// Only the tombstone of the first key is kept until the end of adoption.
+#[test]
+fn rotated_keys_of_an_adopted_session_are_limited() {
+    let fixture = Fixture::new();
+    let mut login = NewLogin::new(ALICE, fixture.clock.now(), &Policy::new());
+    login.adopted_until = Some(login.at.plus(hours(24 * 90)));
+    let (first, session) = (login.key(), SessionRecord::new(&login).session_ref());
+    let mut key = first;
+    block_on(Box::pin(async {
+        fixture.registry.commit(login).await.unwrap();
+        for _ in 0..3_000 {
+            fixture.clock.advance(minutes(1));
+            let update = SessionUpdate::new(fixture.clock.now());
+            let rotation = KeyRotation::new(session.clone(), key, update);
+            key = rotation.new_key();
+            fixture.registry.rotate(rotation).await.unwrap();
+        }
+    }));
+    assert!(fixture.registry.len() <= 1_010, "{} records", fixture.registry.len());
+    assert!(fixture.has(first) && fixture.has(key));
 }
 
 #[test]

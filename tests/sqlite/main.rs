@@ -5,6 +5,7 @@ mod child;
 mod full;
 mod kill;
 mod locked;
+mod migration;
 mod moved;
 mod refused;
 #[path = "../rounds.rs"]

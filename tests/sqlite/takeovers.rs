@@ -20,9 +20,9 @@ fn tickets(user: &str) -> [RecordKey; 2] {
     [1, 2].map(|n| RecordKey::with_secret(user, &format!("{n:0>22}")).unwrap())
 }
 
-/// Takes over the session of each user that the parent sends, in many threads, and reports how many
-/// logins were committed. The first line is the number of this process. An empty line after each
-/// user starts the threads.
+/// Takes over the session of each user that the parent sends, in many threads, and reports the
+/// number of committed logins. The first line is the number of this process. An empty line after
+/// each user starts the threads.
 #[test]
 #[ignore = "run by `takeovers_in_two_processes_leave_one_session`"]
 fn taking_over() {
@@ -34,7 +34,7 @@ fn taking_over() {
     for round in 0_usize.. {
         let Some(user) = lines.next() else { return };
         let open = wait(registry.list(Query::open(user.as_str()))).unwrap();
-        // In even rounds, both processes have the same ticket; in the others, each has its own.
+        // In even rounds, both processes use the same ticket; in odd rounds, each uses its own.
         let ticket = tickets(&user)[if round.is_multiple_of(2) { 0 } else { process }];
         let commit = || {
             let mut login = NewLogin::new(user.as_str(), NOON, &policy);

@@ -2,10 +2,11 @@
 
 use example_site::{RegistryKind, Settings};
 use session_expire::{hours, minutes, seconds};
-use session_expire_tests::{Browser, RedisServer, TestResponse};
-use tempfile::TempDir;
+use session_expire_tests::{Browser, TestResponse};
 
-use crate::example_site::{Example, current, devices, message, start, start_with, usual};
+use crate::example_site::{
+    Example, current, devices, message, start, start_with, usual, with_registries,
+};
 
 /// Returns the names of the users in the list, one for each session.
 fn users(page: &TestResponse) -> Vec<&str> {
@@ -33,15 +34,6 @@ fn signed_in_from(site: &Example, user: &str, address: &str) -> Browser {
     let login = browser.request("POST", "/login").header("x-forwarded-for", address);
     assert_eq!(login.form(&form).send().status, 303);
     browser
-}
-
-/// Runs `test` with each registry.
-fn with_registries(test: impl Fn(RegistryKind)) {
-    test(RegistryKind::Memory);
-    let directory = TempDir::new().unwrap();
-    test(RegistryKind::Sqlite(directory.path().join("sessions.sqlite")));
-    let server = RedisServer::start();
-    test(RegistryKind::Redis(server.url()));
 }
 
 #[test]
@@ -246,6 +238,44 @@ fn end_by_administrator_is_named_so() {
     for text in [problem.json()["detail"].as_str().unwrap(), &message(&alice.get("/login"))] {
         assert!(text.contains("administrator") && !text.contains("device"), "{text}");
     }
+}
+
+#[test]
+fn administrator_chooses_the_cause_of_an_end() {
+    let site = start(usual());
+    let root = site.signed_in("root");
+    for (field, cause, text) in [
+        ("", "administrator", "An administrator has signed you out. Please sign in again."),
+        (
+            "&cause=administrator",
+            "administrator",
+            "An administrator has signed you out. Please sign in again.",
+        ),
+        (
+            "&cause=lost_device",
+            "lost_device",
+            "You were signed out because this device was reported as lost.",
+        ),
+    ] {
+        let alice = site.signed_in("alice");
+        let id = current(&alice);
+        root.post("/admin/sessions/end", &format!("user=alice&id={id}{field}"));
+        assert_eq!(alice.fetch("/session/status").json()["cause"], cause, "{field}");
+        assert_eq!(alice.get("/dashboard").status, 303);
+        assert_eq!(message(&alice.get("/login")), text, "{field}");
+        let tag = format!("data-ended-reason=\"revoked\" data-ended-cause=\"{cause}\"");
+        for page in [root.get("/admin/sessions"), site.signed_in("alice").get("/devices")] {
+            assert!(devices(&page).contains(&(id.clone(), tag.clone())), "{}", page.body);
+        }
+    }
+    assert_eq!(
+        root.get("/admin/sessions").body.matches("Device reported as lost</span>").count(),
+        1
+    );
+    let alice = site.signed_in("alice");
+    let unknown = format!("user=alice&id={}&cause=boredom", current(&alice));
+    assert_eq!(root.post("/admin/sessions/end", &unknown).status, 400);
+    assert_eq!(alice.get("/api/me").status, 200);
 }
 
 #[test]

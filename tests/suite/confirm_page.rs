@@ -3,10 +3,9 @@
 use example_site::{RegistryKind, Settings};
 use session_expire::{Limit, days, minutes};
 use session_expire_tests::{Browser, RedisServer, TestResponse};
-use tempfile::TempDir;
 
 use crate::example_site::{
-    Example, FIREFOX, current, devices, message, sign_in, start, start_with, usual,
+    Example, FIREFOX, current, devices, message, sign_in, start, start_with, usual, with_registries,
 };
 
 /// Submits a form of the page `page`.
@@ -20,7 +19,7 @@ fn confirm(browser: &Browser, password: &str) -> TestResponse {
     post_from(browser, "/confirm?next=/settings", "/confirm", &form)
 }
 
-/// Lets eleven minutes pass in which `browser` is active.
+/// Moves the clock by eleven minutes, in which `browser` is active.
 fn stay_active(site: &Example, browser: &Browser) {
     for _ in 0..11 {
         site.clock.advance(minutes(1));
@@ -29,19 +28,14 @@ fn stay_active(site: &Example, browser: &Browser) {
 }
 
 fn stale(user: &str) -> (Example, Browser) {
-    let site = start(usual());
+    stale_with(RegistryKind::Memory, user)
+}
+
+fn stale_with(registry: RegistryKind, user: &str) -> (Example, Browser) {
+    let site = start_with(Settings { registry, ..Settings::default() });
     let browser = site.signed_in(user);
     stay_active(&site, &browser);
     (site, browser)
-}
-
-/// Runs `test` with each registry.
-fn with_registries(test: impl Fn(RegistryKind)) {
-    test(RegistryKind::Memory);
-    let directory = TempDir::new().unwrap();
-    test(RegistryKind::Sqlite(directory.path().join("sessions.sqlite")));
-    let server = RedisServer::start();
-    test(RegistryKind::Redis(server.url()));
 }
 
 #[test]
@@ -97,18 +91,56 @@ fn never_fresh_flag_asks_for_nothing() {
 
 #[test]
 fn post_that_was_not_fresh_returns_to_its_page() {
-    let (site, alice) = stale("alice");
-    let other = site.signed_in("alice");
-    let path = format!("/devices/{}/end", current(&other));
-    let asked = post_from(&alice, "/devices", &path, "");
-    assert_eq!(asked.redirect(), (303, "/confirm?next=/devices"));
-    assert_eq!(other.get("/api/me").status, 200);
-    let without_page = alice.request("POST", &path).send();
-    assert_eq!(without_page.redirect(), (303, "/confirm?next=/"));
-    let done = alice.post("/confirm", "password=alice&next=/devices");
-    assert_eq!(done.redirect(), (303, "/devices"));
-    assert_eq!(post_from(&alice, "/devices", &path, "").redirect(), (303, "/devices"));
-    assert_eq!(other.get("/api/me").status, 401);
+    with_registries(|registry| {
+        let (site, alice) = stale_with(registry, "alice");
+        let other = site.signed_in("alice");
+        let path = format!("/devices/{}/end", current(&other));
+        let asked = post_from(&alice, "/devices", &path, "");
+        assert_eq!(asked.redirect(), (303, "/confirm?next=/devices"));
+        assert_eq!(other.get("/api/me").status, 200);
+        let without_page = alice.request("POST", &path).send();
+        assert_eq!(without_page.redirect(), (303, "/confirm?next=/"));
+        let done = alice.post("/confirm", "password=alice&next=/devices");
+        assert_eq!(done.redirect(), (303, "/devices"));
+        assert_eq!(post_from(&alice, "/devices", &path, "").redirect(), (303, "/devices"));
+        assert_eq!(other.get("/api/me").status, 401);
+    });
+}
+
+#[test]
+fn other_tab_stays_signed_in_and_is_fresh() {
+    with_registries(|registry| {
+        let (_site, alice) = stale_with(registry, "alice");
+        let tab = alice.clone();
+        assert_eq!(tab.get("/settings").status, 303);
+        assert_eq!(confirm(&alice, "alice").status, 303);
+        assert_eq!(tab.get("/settings").status, 200);
+        assert_eq!(confirm(&tab, "alice").status, 303);
+        assert_eq!(alice.get("/settings").status, 200);
+    });
+}
+
+#[test]
+fn fresh_pages_of_a_new_version_sign_no_user_out() {
+    with_registries(|registry| {
+        let settings = |settings_fresh| {
+            let registry = registry.clone();
+            Settings { registry, settings_fresh, ..Settings::default() }
+        };
+        if registry == RegistryKind::Memory {
+            return; // it does not survive the restart
+        }
+        let before = start_with(settings(Limit::Off));
+        let alice = before.signed_in("alice");
+        stay_active(&before, &alice);
+        let after = start_with(Settings {
+            clock: Some(before.clock.clone()),
+            ..settings(Limit::At(minutes(10)))
+        });
+        let alice = alice.at(after.browser().base());
+        assert_eq!(alice.get("/dashboard").status, 200);
+        assert_eq!(alice.get("/settings").redirect(), (303, "/confirm?next=/settings"));
+    });
 }
 
 #[test]
@@ -160,21 +192,23 @@ fn fifth_wrong_password_ends_session_with_its_cause() {
 
 #[test]
 fn confirmed_session_has_one_new_cookie_and_old_one_is_renewed() {
-    let site = start(usual());
-    let alice = site.signed_in("alice");
-    let old = alice.copy();
-    let response = confirm(&alice, "alice");
-    assert_eq!(response.cookies().len(), 1);
-    assert!(response.header("cache-control").contains("no-store"));
-    assert_ne!(alice.cookie(), old.cookie());
-    let status = old.fetch("/session/status");
-    assert_eq!(
-        (&status.json()["state"], &status.json()["reason"]),
-        (&"expired".into(), &"renewed".into())
-    );
-    assert_eq!(old.get("/dashboard").cookies(), [""; 0]);
-    let listed = devices(&alice.get("/devices"));
-    assert_eq!(listed, [(current(&alice), "data-current".to_owned())]);
+    with_registries(|registry| {
+        let site = start_with(Settings { registry, ..Settings::default() });
+        let alice = site.signed_in("alice");
+        let old = alice.copy();
+        let response = confirm(&alice, "alice");
+        assert_eq!(response.cookies().len(), 1);
+        assert!(response.header("cache-control").contains("no-store"));
+        assert_ne!(alice.cookie(), old.cookie());
+        let status = old.fetch("/session/status");
+        assert_eq!(
+            (&status.json()["state"], &status.json()["reason"]),
+            (&"expired".into(), &"renewed".into())
+        );
+        assert_eq!(old.get("/dashboard").cookies(), [""; 0]);
+        let listed = devices(&alice.get("/devices"));
+        assert_eq!(listed, [(current(&alice), "data-current".to_owned())]);
+    });
 }
 
 #[test]
@@ -309,4 +343,21 @@ fn devices_page_shows_last_client_where_it_differs() {
     assert_eq!(moved.header("user-agent", FIREFOX).send().status, 200);
     let page = alice.get("/devices");
     assert!(page.body.contains("Last used from Firefox on Linux, 192.0.2.7"), "{}", page.body);
+}
+
+#[test]
+fn superuser_cannot_change_the_password_of_an_impersonated_user() {
+    for settings_fresh in [Limit::Off, Settings::default().settings_fresh] {
+        let site = start_with(Settings { settings_fresh, ..Settings::default() });
+        let root = site.signed_in("root");
+        let response = root.post("/admin/impersonate", "user=alice");
+        assert_eq!(response.redirect(), (303, "/dashboard"), "{response:?}");
+        let status = root.post("/settings/password", "new_password=stolen").status;
+        assert_eq!(status, if settings_fresh == Limit::Off { 403 } else { 303 });
+        assert_eq!(
+            sign_in(&site.browser(), "alice", "").status,
+            303,
+            "the password is the old one"
+        );
+    }
 }

@@ -190,6 +190,35 @@ fn login_cookie_ends_with_the_browser() {
     assert!(!cookie.contains("Max-Age") && !cookie.contains("Expires"), "{cookie}");
 }
 
+/// Sites over plain HTTP have no other protection against scripts.
+#[test]
+fn both_cookies_are_http_only() {
+    let site = Site::start();
+    for response in [site.browser().get("/visits"), site.browser().sign_in("alice")] {
+        let [cookie] = response.cookies()[..] else { panic!("expected one cookie: {response:?}") };
+        let mut attributes = cookie.split("; ").skip(1);
+        assert!(attributes.any(|attribute| attribute == "HttpOnly"), "{cookie}");
+    }
+}
+
+#[test]
+fn cookies_contain_no_data_in_plain_text() {
+    let site = Site::start();
+    let browser = site.browser();
+    let visit = browser.get("/visits");
+    let login = browser.sign_in("alice@example.com");
+    for response in [&visit, &login] {
+        let cookies = response.cookies().join("\n");
+        assert!(!cookies.is_empty());
+        // Each text is followed by its three forms in Base64.
+        for text in
+            ["visits", "dmlzaXRz", "Zpc2l0c", "2aXNpdH", "alice", "YWxpY2", "FsaWNl", "hbGljZ"]
+        {
+            assert!(!cookies.contains(text), "{text}: {cookies}");
+        }
+    }
+}
+
 async fn store(session: Session, size: web::Path<usize>) -> &'static str {
     session.insert("large", "x".repeat(*size)).unwrap();
     "stored"

@@ -1,4 +1,4 @@
-//! Events: what each one names, and the asynchronous observer.
+//! Content of events, and the asynchronous observer.
 
 use std::{
     num::NonZeroUsize,
@@ -272,7 +272,7 @@ fn impersonation_makes_no_device_known() {
     assert_eq!((login.seen_before, login.previous_login), (Some(false), None));
 }
 
-/// Blocks observers until the test opens it.
+/// Blocks observers until the test calls `open`.
 #[derive(Clone, Default)]
 struct Gate(Arc<(Mutex<bool>, Condvar)>);
 
@@ -317,7 +317,7 @@ fn blocked_observer_delays_no_response() {
     users.iter().for_each(|user| drop(site.signed_in(user)));
     assert!(observed.lock().is_empty());
     gate.open();
-    block_on(expire.flush_events());
+    assert!(block_on(expire.flush_events(minutes(5))));
     let names: Vec<_> = observed.take().into_iter().map(|event| event.user.unwrap()).collect();
     assert_eq!(names.iter().map(|name| &**name).collect::<Vec<_>>(), users, "in their order");
 }
@@ -330,7 +330,7 @@ fn dropped_events_are_counted() {
     // The thread may hold one event besides the queue.
     assert!((7..=8).contains(&dropped), "{dropped}");
     gate.open();
-    block_on(expire.flush_events());
+    assert!(block_on(expire.flush_events(minutes(5))));
     let observed = observed.take();
     assert_eq!(observed.len() as u64 + dropped, 10);
     assert_eq!(observed[0].user.as_deref(), Some("user0"), "the newest are dropped");
@@ -343,7 +343,7 @@ fn events_survive_the_end_of_their_worker() {
     drop(site); // stops the server and its workers
     assert!(observed.lock().is_empty());
     gate.open();
-    block_on(expire.flush_events());
+    assert!(block_on(expire.flush_events(minutes(5))));
     assert_eq!(observed.take()[0].user.as_deref(), Some("alice"));
 }
 
@@ -363,6 +363,6 @@ fn observer_may_use_timers_of_its_runtime() {
     });
     let site = site.start();
     drop(site.signed_in("alice"));
-    block_on(site.expire.flush_events());
+    assert!(block_on(site.expire.flush_events(minutes(5))));
     assert_eq!(observed.take()[0].kind, EventKind::LoggedIn);
 }

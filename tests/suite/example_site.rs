@@ -8,6 +8,7 @@ use session_expire::{
     Overflow, Policy, clock::ManualClock, compliance::Standard, days, hours, minutes, seconds,
 };
 use session_expire_tests::{Browser, RedisServer, TestResponse};
+use tempfile::TempDir;
 
 pub(crate) const FIREFOX: &str =
     "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
@@ -17,12 +18,21 @@ pub(crate) struct Example {
     pub(crate) clock: ManualClock,
 }
 
+/// Runs `test` with each registry.
+pub(crate) fn with_registries(test: impl Fn(RegistryKind)) {
+    test(RegistryKind::Memory);
+    let directory = TempDir::new().unwrap();
+    test(RegistryKind::Sqlite(directory.path().join("sessions.sqlite")));
+    let server = RedisServer::start();
+    test(RegistryKind::Redis(server.url()));
+}
+
 pub(crate) fn start(policy: Policy) -> Example {
     start_with(Settings { policy, ..Settings::default() })
 }
 
 pub(crate) fn start_with(settings: Settings) -> Example {
-    let clock = ManualClock::default();
+    let clock = settings.clock.clone().unwrap_or_default();
     let settings = Settings { clock: Some(clock.clone()), ..settings };
     let (sender, address) = mpsc::channel();
     thread::spawn(move || {
@@ -92,6 +102,7 @@ fn page_has_status_per_user_and_strict_content_policy() {
         ("/admin/", 303, 403, 200),
         ("/admin/users", 303, 403, 200),
         ("/admin/sessions", 303, 403, 200),
+        ("/admin/audit", 303, 403, 200),
         ("/admin", 303, 403, 200),
         ("/admin/nowhere", 303, 403, 404),
         ("/admin/sessions/end", 303, 403, 405),
@@ -99,6 +110,7 @@ fn page_has_status_per_user_and_strict_content_policy() {
         ("/nowhere", 404, 404, 404),
         ("/devices/x/end", 405, 405, 405),
         ("/devices/end-others", 405, 405, 405),
+        ("/settings/display", 405, 405, 405),
     ] {
         for (browser, status) in [(&visitor, anonymous), (&alice, member), (&root, superuser)] {
             let page = browser.get(path);
@@ -141,6 +153,7 @@ fn form_from_other_origin_is_refused() {
         "/devices/x/end",
         "/confirm",
         "/settings/password",
+        "/settings/display",
         "/admin/sessions/end",
         "/admin/impersonate",
         "/session/keep-alive",
@@ -333,6 +346,23 @@ fn other_sessions_show_a_notice_of_a_login() {
 }
 
 #[test]
+fn refused_ticket_shows_no_notice() {
+    let site = start(usual().max_sessions(2).overflow(Overflow::Refuse));
+    let (_first, _second, new) = (site.signed_in("alice"), site.signed_in("alice"), site.browser());
+    let page = sign_in(&new, "alice", "");
+    assert_eq!(page.status, 409);
+    let value = |name: &str| {
+        let field = page.body.split(&format!("name=\"{name}\"")).nth(1).unwrap();
+        field.split("value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned()
+    };
+    let form = format!("ticket={}&end={}", value("ticket"), value("end"));
+    let replay = new.copy();
+    assert_eq!(new.post("/login", &form).status, 303);
+    assert_eq!(replay.post("/login", &form).status, 409);
+    assert_eq!(message(&new.get("/dashboard")), "");
+}
+
+#[test]
 fn devices_page_marks_first_login_from_a_device() {
     let site = start(usual());
     let count = |browser: &Browser| browser.get("/devices").body.matches("New device").count();
@@ -472,6 +502,7 @@ fn head_has_the_status_of_get() {
         "/settings",
         "/admin",
         "/admin/",
+        "/admin/audit",
         "/admin/users",
         "/admin/sessions",
         "/api/me",

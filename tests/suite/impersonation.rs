@@ -54,6 +54,12 @@ async fn end_all(session: SessionHandle, user: String) -> HttpResponse {
     HttpResponse::Ok().body(ended.to_string())
 }
 
+async fn end_impersonations(session: SessionHandle, actor: String) -> HttpResponse {
+    let sessions = session.sessions().with_cause("dismissed");
+    let ended = sessions.end_impersonations(&actor).await.unwrap();
+    HttpResponse::Ok().body(ended.to_string())
+}
+
 async fn whoami(user: Identity) -> actix_web::Result<String> {
     Ok(user.id()?)
 }
@@ -67,6 +73,7 @@ fn routes(cfg: &mut web::ServiceConfig) {
         .route("/login-again", web::post().to(login_again))
         .route("/end-others", web::post().to(end_others))
         .route("/end-all", web::post().to(end_all))
+        .route("/end-impersonations", web::post().to(end_impersonations))
         .service(vault.route(web::get().to(whoami)));
 }
 
@@ -79,7 +86,7 @@ fn is_signed_in(browser: &Browser) -> bool {
     browser.user_at("/private").is_some()
 }
 
-/// Lets `actor` impersonate alice in the browser.
+/// Signs `actor` in as alice in the browser.
 fn impersonate_alice(browser: &Browser, actor: &str) {
     let response = browser.post(&format!("/impersonate/{actor}"), "alice");
     assert_eq!((response.status, response.body.as_str()), (200, actor), "{response:?}");
@@ -116,6 +123,39 @@ fn page_with_a_session_limit_neither_counts_nor_evicts_uncounted() {
     assert!(is_signed_in(&alice), "the page of the impersonated session evicts none");
     assert_eq!(alice.user_at("/vault").as_deref(), Some("alice"));
     assert!(is_signed_in(&agent) && is_signed_in(&alice));
+}
+
+/// `end_all` of the agent does not end them.
+#[test]
+fn end_of_impersonations_ends_those_of_the_actor() {
+    let site = limited(0, Overflow::Evict).start();
+    let (alice, agent, other) = (site.signed_in("alice"), impersonated(&site), site.browser());
+    impersonate_alice(&other, "auditor");
+    let of_bob = site.browser();
+    assert_eq!(of_bob.post("/impersonate/root", "bob").status, 200);
+    assert_eq!(site.browser().post("/end-all", "root").body, "0");
+    assert!(is_signed_in(&agent) && is_signed_in(&of_bob));
+    site.take_events();
+    assert_eq!(site.browser().post("/end-impersonations", "root").body, "2");
+    let mut events = site.take_events();
+    events.sort_unstable();
+    assert_eq!(events, ["alice ended: revoked", "bob ended: revoked"]);
+    let ended = records(&site, "bob").remove(0).ended;
+    assert_eq!(ended.and_then(|ended| ended.cause).as_deref(), Some("dismissed"));
+    assert!(!is_signed_in(&agent) && !is_signed_in(&of_bob));
+    assert!(is_signed_in(&alice) && is_signed_in(&other));
+    assert_eq!(site.browser().post("/end-impersonations", "root").body, "0");
+}
+
+/// More of them than a page of the list.
+#[test]
+fn end_of_impersonations_reads_all_pages() {
+    let site = limited(0, Overflow::Evict).start();
+    for n in 0..105 {
+        let user = format!("user {n}");
+        assert_eq!(site.browser().post("/impersonate/root", &user).status, 200);
+    }
+    assert_eq!(site.browser().post("/end-impersonations", "root").body, "105");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Isolation of users who share a browser.
 
+use std::collections::HashSet;
+
 use actix_identity::Identity;
 use actix_session::Session;
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
@@ -62,6 +64,31 @@ fn same_user_signing_in_again_keeps_the_data() {
     browser.sign_in("alice");
     assert_eq!(browser.get("/visits").body, "4");
     assert_eq!(browser.read_messages(), "[success] for alice");
+}
+
+async fn renew(session: Session) -> &'static str {
+    session.renew();
+    "renewed"
+}
+
+#[test]
+fn each_login_and_each_renewal_has_a_key_of_its_own() {
+    let site = Site::builder()
+        .routes(|cfg| {
+            cfg.route("/renew", web::post().to(renew));
+        })
+        .start();
+    let browser = site.browser();
+    let mut cookies = HashSet::new();
+    for (path, body) in
+        [("/login", "user=alice"), ("/login", "user=alice"), ("/login", "user=bob"), ("/renew", "")]
+    {
+        let old = browser.copy();
+        browser.post(path, body);
+        assert!(cookies.insert(browser.cookie()), "{path} {body}: a key twice");
+        assert_eq!(old.user_at("/private"), None, "{path} {body}: the old key is void");
+        assert!(browser.user_at("/private").is_some(), "{path} {body}");
+    }
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Address and device of the last activity, beside those of the login.
+//! Address and device of the last activity, in addition to those of the login.
 
 use session_expire::{
     minutes,

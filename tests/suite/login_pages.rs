@@ -1,4 +1,4 @@
-//! Pages for expired sessions and refused logins, apart from the login page.
+//! Pages for expired sessions and refused logins.
 
 use actix_identity::Identity;
 use actix_web::{HttpResponse, web};
@@ -51,7 +51,7 @@ fn expired_session_leads_to_its_own_page() {
     let alice = expired(&site);
     assert_eq!(alice.get("/private?a=1").redirect(), (303, "/ended?next=/private%3Fa%3D1"));
     assert!(alice.get("/ended?next=/private").body.contains("not been active"));
-    assert_eq!(alice.get("/private").redirect(), (303, "/login?next=/private"), "told already");
+    assert_eq!(alice.get("/private").redirect(), (303, "/login?next=/private"), "already notified");
 }
 
 #[test]
@@ -106,7 +106,7 @@ fn stricter_page_does_not_loop_through_the_page_for_expired_sessions() {
     let follow =
         |path: &str| alice.request("GET", path).header("sec-fetch-site", "cross-site").send();
     assert_eq!(follow("/stricter").redirect(), (303, "/ended?next=/stricter"));
-    assert_eq!(follow("/ended?next=/stricter").body, "", "a visitor, who is not redirected back");
+    assert_eq!(follow("/ended?next=/stricter").body, "", "a visitor is not redirected back");
     assert_eq!(alice.user_at("/private").as_deref(), Some("alice"), "the session is still open");
 }
 

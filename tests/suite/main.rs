@@ -1,6 +1,7 @@
 //! HTTP tests of the middleware, one file per feature, with a manual clock.
 
 mod activity;
+mod admin_audit;
 mod admin_sessions;
 mod application_middleware;
 mod caching;
@@ -44,11 +45,13 @@ mod privacy;
 mod reasons;
 mod renewal;
 mod request_kinds;
+mod requests_during_confirm;
 mod require_login;
 mod restart;
 mod retention;
 mod return_path;
 mod revocation;
+mod session_ended;
 mod session_vars;
 mod sign_out;
 mod sign_out_response;
@@ -62,6 +65,7 @@ mod step_up;
 mod suspension;
 mod takeover;
 mod testing;
+mod text_size;
 mod timeouts;
 mod upgrades;
 mod user_agent;

@@ -14,7 +14,7 @@ use actix_web::{
     web,
 };
 use session_expire::{
-    Policy, Reason,
+    Policy, PolicyPatch, Reason, SessionHandle,
     clock::{Clock, Timestamp},
     days, hours, minutes,
     registry::{EndSessions, EndTarget, Ended, Registry},
@@ -98,7 +98,12 @@ fn routes(cfg: &mut web::ServiceConfig) {
         session.renew();
         "renewed"
     };
-    cfg.route("/renew", web::post().to(renew));
+    let confirm =
+        |session: SessionHandle| async move { session.confirm("alice").map(|()| "confirmed") };
+    let fresh = PolicyPatch::new().fresh(minutes(10));
+    cfg.route("/renew", web::post().to(renew))
+        .route("/confirm", web::post().to(confirm))
+        .service(web::resource("/settings").wrap(fresh).to(HttpResponse::Ok));
 }
 
 /// Returns a site that adopts sessions for 30 days, and the cookie of an old session.
@@ -330,4 +335,13 @@ fn adopted_session_keeps_data_that_is_too_large_to_encrypt() {
     });
     let site = site.start();
     assert_eq!(browser_with(&site, &cookie).get("/visits").body, "8");
+}
+
+#[test]
+fn session_without_a_known_login_time_is_not_fresh() {
+    let (site, cookie) = with_cookie_store();
+    let alice = browser_with(&site, &cookie);
+    assert_eq!(alice.get("/settings").redirect(), (303, "/confirm?next=/settings"));
+    assert_eq!(alice.post("/confirm", "").status, 200);
+    assert_eq!(alice.get("/settings").status, 200);
 }

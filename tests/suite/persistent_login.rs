@@ -155,15 +155,19 @@ fn passive_request_does_not_mark_a_session_as_remembered() {
 
 #[test]
 fn keep_alive_marks_a_session_as_remembered() {
-    let site = site();
-    let alice = kept(&site);
-    site.advance(minutes(10));
-    // The user was last active a second before the timeout.
-    assert_eq!(alice.post("/session/keep-alive", "idle_for=1").status, 200);
-    assert!(!is_remembered(&site));
-    site.advance(minutes(10));
-    assert_eq!(alice.post("/session/keep-alive", "idle_for=0").status, 200);
-    assert!(is_remembered(&site));
+    // The time that a keep-alive reports does not hide the absence.
+    for (after, form, remembered) in [
+        (minutes(10) - seconds(1), "idle_for=0", false),
+        (minutes(10), "idle_for=0", true),
+        (minutes(10), "idle_for=1", true),
+        (minutes(50), "idle_for=2460", true),
+    ] {
+        let site = site();
+        let alice = kept(&site);
+        site.advance(after);
+        assert_eq!(alice.post("/session/keep-alive", form).status, 200);
+        assert_eq!(is_remembered(&site), remembered, "{after:?} {form}");
+    }
 }
 
 #[test]

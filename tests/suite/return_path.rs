@@ -1,6 +1,6 @@
 //! Return paths, to which a user returns after signing in again.
 
-use session_expire::minutes;
+use session_expire::{Policy, PolicyPatch, SessionExpire, error::ConfigError, minutes};
 use session_expire_tests::{Browser, Site, TestResponse};
 
 fn expired(site: &Site) -> Browser {
@@ -41,6 +41,19 @@ fn path_of_another_host_is_no_return_path() {
     for path in ["//evil.example/private", "/private//evil.example"] {
         let response = site.browser().get(path);
         assert!(!response.header("location").contains("evil"), "{path}: {response:?}");
+    }
+}
+
+#[test]
+fn login_and_confirm_url_of_another_host_are_refused() {
+    for url in ["https://evil.example/login", "//evil.example", "/\\evil.example", "login"] {
+        for policy in [Policy::new().login_url(url), Policy::new().confirm_url(url)] {
+            let built = SessionExpire::builder(policy).build();
+            assert!(matches!(built, Err(ConfigError::NotLocalPath { .. })), "{url}");
+        }
+        for patch in [PolicyPatch::new().login_url(url), PolicyPatch::new().confirm_url(url)] {
+            assert!(matches!(patch.validate(), Err(ConfigError::NotLocalPath { .. })), "{url}");
+        }
     }
 }
 

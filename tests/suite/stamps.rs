@@ -40,7 +40,7 @@ async fn sign_in(session: SessionHandle, credential: String) -> Result<HttpRespo
     Ok(HttpResponse::Ok().finish())
 }
 
-/// Requires the credential of the path.
+/// Requires the stamp of the credential in the path.
 async fn require(
     session: SessionHandle,
     current: web::Path<String>,
@@ -51,7 +51,7 @@ async fn require(
 
 async fn set_stamp(session: SessionHandle, credential: String) -> Result<HttpResponse> {
     session.set_stamp(&credential).await?;
-    // The new stamp holds within the same request, too.
+    // The new stamp also applies within the same request.
     session.require_stamp(&credential).await?;
     Ok(HttpResponse::Ok().finish())
 }
@@ -68,7 +68,7 @@ async fn whoami_and_require(user: Identity, session: SessionHandle) -> Result<St
     Ok(format!("{before} {failed} {:?}", session.verdict()))
 }
 
-/// Waits at the barrier, then requires the stamp of a credential that was changed meanwhile.
+/// Waits at the barrier, and then requires the stamp of a credential that has changed in between.
 async fn require_later(session: SessionHandle, barrier: web::Data<Barrier>) -> Result<String> {
     barrier.wait().await;
     session.require_stamp("second").await?;
@@ -236,7 +236,7 @@ async fn change_password(
     Ok(HttpResponse::Ok().finish())
 }
 
-/// The site of this test has its passwords in a static, because routes are a function pointer.
+/// The passwords of this test are in a static, because routes are a function pointer.
 #[test]
 fn session_that_changes_the_password_stays_signed_in() {
     static PASSWORDS: Mutex<Option<Passwords>> = Mutex::new(None);

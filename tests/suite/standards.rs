@@ -1,9 +1,9 @@
 //! Declared standards: the table of requirements, and its rules.
 
-use std::{env, fs, path::Path, time::Duration};
+use std::{collections::BTreeSet, env, fs, path::Path, time::Duration};
 
 use session_expire::{
-    Limit, Policy, SessionExpire, SessionExpireBuilder,
+    Limit, Policy, PolicyPatch, SessionExpire, SessionExpireBuilder,
     compliance::{Check, Requirement, Standard, breaches, requirements},
     days,
     error::{Breach, ConfigError},
@@ -224,80 +224,183 @@ fn cookies_that_are_not_secure_breach_asvs_and_nist() {
 #[test]
 fn deviation_turns_one_requirement_off() {
     let builder = || declare(policy(hours(2), hours(25)), Standard::NistAal3);
-    let deviates = builder().deviates_from("NIST SP 800-63B-4 2.2.3", "managed devices");
+    let deviates = builder().deviates_from("NIST SP 800-63B-4 2.2.3 idle", "managed devices");
     assert_eq!(build(builder()).len(), 4);
-    assert_eq!(build(deviates).len(), 2);
+    assert_eq!(build(deviates).len(), 3);
+    let without_key = builder().deviates_from("PCI DSS 4.0.1 8.2.8", "managed devices");
+    assert_eq!(build(without_key).len(), 4, "a section with one rule needs no key");
     let invalid = |requirement: &str, reason: &str| {
         builder().deviates_from(requirement, reason).build().unwrap_err().to_string()
     };
     assert_eq!(invalid("ASVS 5.0 7.3.1", ""), "deviates_from: \"\" is not a reason");
-    for unknown in ["ASVS 7.3.1", "ASVS 5.0 7.1.1"] {
+    for unknown in ["ASVS 7.3.1", "ASVS 5.0 7.1.1", "ASVS 5.0 7.3.10 idle"] {
         let text = invalid(unknown, "none");
         assert!(text.starts_with(&format!("deviates_from: {unknown:?} is not a requirement")));
     }
 }
 
-/// Rows that the table must have, with their levels.
-const ROWS: &[(&str, &str, &str)] = &[
-    ("ASVS 5.0", "L1", "7.2.1 7.2.2 7.2.3 7.2.4 7.4.1 7.4.2 3.3.1 3.5.1 3.5.3 14.3.1"),
-    (
-        "ASVS 5.0",
-        "L2",
-        "7.1.1 7.1.2 7.1.3 7.3.1 7.3.2 7.4.3 7.4.4 7.4.5 7.5.1 7.5.2 7.6.1 7.6.2 2.3.4 3.3.2 3.3.3 \
-         3.3.4 3.7.2 14.3.2 16.2.5 16.3.1",
-    ),
-    ("ASVS 5.0", "L3", "7.5.3 6.3.5"),
-    ("NIST SP 800-63B-4", "AAL1", "2.1.3"),
-    ("NIST SP 800-63B-4", "AAL2", "2.2.3"),
-    ("NIST SP 800-63B-4", "AAL3", "2.3.3"),
-    ("NIST SP 800-63B-4", "all", "5.1 5.2"),
-    ("NIST SP 800-53", "", "AC-12(2) AC-12(3)"),
-    ("WCAG", "A", "2.2.1 2.2.5 2.2.6 4.1.3"),
-    ("PCI DSS 4.0.1", "", "8.2.8"),
-    ("HIPAA", "addressable", "164.312(a)(2)(iii)"),
-];
-
 #[test]
-fn table_has_all_sections_with_their_levels() {
-    for (document, level, sections) in ROWS {
-        for section in sections.split_whitespace() {
-            let mut rows = requirements().filter(|row| {
-                row.document == *document && row.section == section && row.level.starts_with(level)
-            });
-            assert!(rows.next().is_some(), "{document} {section} {level}");
-        }
+fn deviation_from_several_rules_lists_their_names() {
+    for (name, expected) in [
+        (
+            "NIST SP 800-63B-4 2.2.3",
+            "\"NIST SP 800-63B-4 2.2.3 absolute\" or \"NIST SP 800-63B-4 2.2.3 idle\"",
+        ),
+        (
+            "NIST SP 800-63B-4 2.1.3 absolute",
+            "\"NIST SP 800-63B-4 2.1.3 absolute, shall\" or \
+             \"NIST SP 800-63B-4 2.1.3 absolute, should\"",
+        ),
+        (
+            "WCAG 2.2.1 absolute",
+            "\"WCAG 2.2.1 absolute_is_essential\" or \"WCAG 2.2.1 warn\" or \"WCAG 2.2.1 idle\"",
+        ),
+        ("PCI DSS 4.0.1 8.2.8 absolute", "\"PCI DSS 4.0.1 8.2.8 idle\""),
+    ] {
+        let builder = SessionExpire::builder(Policy::new()).deviates_from(name, "none");
+        let error = builder.build().unwrap_err().to_string();
+        let start = format!("deviates_from: {name:?} is not the name of one requirement; write ");
+        assert_eq!(error, format!("{start}{expected}"));
     }
 }
 
 #[test]
-fn requirement_is_checked_or_declared_or_a_question() {
+fn deviation_keeps_the_other_rules_of_its_section() {
+    let reason = "managed devices lock after 10 minutes";
+    for (standard, policy, name, expected) in [
+        (
+            Standard::NistAal2,
+            policy(hours(2), days(30)),
+            "NIST SP 800-63B-4 2.2.3 idle",
+            "`absolute` (30d) is longer than 24h (NIST SP 800-63B-4 2.2.3, should)",
+        ),
+        (
+            Standard::NistAal1,
+            policy(hours(1), Limit::Off),
+            "NIST SP 800-63B-4 2.1.3 absolute, should",
+            "`absolute` (never) is no limit, but one is required (NIST SP 800-63B-4 2.1.3)",
+        ),
+        (
+            Standard::NistAal3,
+            policy(hours(1), hours(24)),
+            "NIST SP 800-63B-4 2.3.3 idle",
+            "`absolute` (24h) is longer than 12h (NIST SP 800-63B-4 2.3.3)",
+        ),
+        (
+            Standard::Wcag22,
+            policy(minutes(10), minutes(110) - SECOND),
+            "WCAG 2.2.1 idle",
+            "`absolute` (6599s) is neither longer than 20h nor declared essential (WCAG 2.2.1)",
+        ),
+    ] {
+        let builder = declare(policy, standard).deviates_from(name, reason);
+        assert_eq!(build(builder), [expected], "{name}");
+    }
+}
+
+#[test]
+fn reason_of_a_timeout_does_not_cover_a_shorter_one() {
+    let app = policy(minutes(1), hours(3)).absolute_is_essential("exam of 3 h");
+    let page = || PolicyPatch::new().absolute(minutes(11));
+    let is_met = |page: PolicyPatch| breaches([Standard::Wcag22], &page.over(&app)).is_empty();
+    assert!(!is_met(page()), "11 minutes are not essential for an exam of 3 h");
+    assert!(!is_met(page().over_patch(&PolicyPatch::new().absolute_is_essential("exam"))));
+    assert!(!is_met(PolicyPatch::new().idle(seconds(50)).over_patch(&page())));
+    assert!(is_met(page().absolute_is_essential("test of 11 min")));
+    assert!(is_met(PolicyPatch::new().idle(seconds(50))));
+}
+
+/// Sections of the table with their levels. Sections are separated by commas.
+const ROWS: &[(&str, &str, &str)] = &[
+    ("ASVS 5.0", "L1", "7.2.1, 7.2.2, 7.2.3, 7.2.4, 7.4.1, 7.4.2, 3.3.1, 3.5.1, 3.5.3, 14.3.1"),
+    (
+        "ASVS 5.0",
+        "L2",
+        "7.1.1, 7.1.2, 7.1.3, 7.3.1, 7.3.2, 7.4.3, 7.4.4, 7.4.5, 7.5.1, 7.5.2, 7.6.1, 7.6.2, 2.3.4, \
+         3.3.2, 3.3.3, 3.3.4, 3.7.2, 14.3.2, 16.2.5, 16.3.1",
+    ),
+    ("ASVS 5.0", "L3", "7.5.3, 6.3.5, 3.3.5"),
+    ("NIST SP 800-63B-4", "AAL1, shall", "2.1.3"),
+    ("NIST SP 800-63B-4", "AAL1, should", "2.1.3"),
+    ("NIST SP 800-63B-4", "AAL2, should", "2.2.3"),
+    ("NIST SP 800-63B-4", "AAL3, shall", "2.3.3"),
+    ("NIST SP 800-63B-4", "AAL3, should", "2.3.3"),
+    ("NIST SP 800-63B-4", "all, shall", "5.1, 5.1.1 (1), 5.1.1 (2), 5.1.1 (7), 5.2"),
+    ("NIST SP 800-63B-4", "all, should", "5.1, 5.1.1 (3), 5.1.1 (4), 5.1.1 (5), 5.1.1 (6)"),
+    ("NIST SP 800-53", "", "AC-12(2), AC-12(3)"),
+    ("WCAG", "A", "2.2.1"),
+    ("WCAG", "AAA", "2.2.5, 2.2.6"),
+    ("WCAG", "AA", "4.1.3"),
+    ("PCI DSS 4.0.1", "", "8.2.8"),
+    ("RTS (EU) 2018/389", "", "Art. 4(3)(d)"),
+    ("HIPAA", "addressable", "164.312(a)(2)(iii)"),
+];
+
+#[test]
+fn table_has_exactly_these_sections_and_levels() {
+    let sections = |(document, level, sections): &'static (&str, &str, &'static str)| {
+        sections.split(", ").map(|section| (*document, section, *level))
+    };
+    let expected: BTreeSet<_> = ROWS.iter().flat_map(sections).collect();
+    let rows = requirements().map(|row| (row.document, row.section, row.level));
+    assert_eq!(rows.collect::<BTreeSet<_>>(), expected);
+    for row in requirements() {
+        let standard = row.standard.map_or("", Standard::as_str);
+        let level = row.level.split(", ").next().unwrap_or_default().to_lowercase();
+        let has_level = ["l1", "l2", "l3", "aal1", "aal2", "aal3"].contains(&&*level);
+        assert!(!has_level || standard.ends_with(&format!("-{level}")), "{row}: {standard}");
+    }
+}
+
+/// Returns `true` if the file of `test`, such as `cookies.rs::name`, has a test with this name.
+fn exists(test: &str) -> bool {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let options = ["deviates_from", "absolute_is_essential", "max_sessions", "cookie_"];
+    let (file, name) = test.split_once("::").unwrap();
+    let declaration = match file.ends_with(".mjs") {
+        true => format!("test(\"{name}\","),
+        false => format!("#[test]\nfn {name}() {{"),
+    };
+    let folders = ["tests/suite", "tests/browser", "session-expire/src"];
+    let texts = folders.iter().filter_map(|folder| {
+        let path = root.join(folder).join(file);
+        fs::read_to_string(path).ok()
+    });
+    // Tests of a module are indented.
+    let lines = |text: String| text.lines().map(|line| format!("{}\n", line.trim())).collect();
+    texts.map(lines).any(|text: String| text.contains(&declaration))
+}
+
+#[test]
+fn requirement_is_checked_or_declared_or_a_question() {
     for row in requirements() {
         assert!(!row.text.is_empty() && !row.here.is_empty(), "{row}");
         match row.check {
             Check::AtStart(rule) => assert!(!rule.to_string().is_empty()),
-            Check::ByTest(names) => {
-                for name in names.split(", ") {
-                    let files = ["tests/suite/{}.rs", "tests/browser/{}", "session-expire/src/{}"];
-                    let exists = |file: &&str| root.join(file.replace("{}", name)).is_file();
-                    assert!(files.iter().any(exists), "{row}: no test {name}");
-                }
+            Check::ByTest(tests) => {
+                assert!(!tests.is_empty(), "{row}");
+                tests.iter().for_each(|test| assert!(exists(test), "{row}: no test {test}"));
             }
-            Check::Declared(declared) => {
-                assert!(options.iter().any(|option| declared.contains(option)), "{row}");
+            Check::Declared { options, question, .. } => {
+                assert!(!options.is_empty() && question.ends_with('?'), "{row}: {question}");
             }
             Check::Question(question) => assert!(question.contains('?'), "{row}: {question}"),
             other => panic!("{row}: {other:?}"),
         }
     }
+    assert!(!exists("cookies.rs::no_such_test") && !exists("ending.test.mjs::page"));
+}
+
+fn code(names: &[&str]) -> String {
+    format!("`{}`", names.join("`, `"))
 }
 
 fn table_row(row: &Requirement) -> String {
     let check = match row.check {
         Check::AtStart(rule) => rule.to_string(),
-        Check::ByTest(names) => format!("test: `{}`", names.replace(", ", "`, `")),
-        Check::Declared(options) => format!("declared: {options}"),
+        Check::ByTest(tests) => format!("test: {}", code(tests)),
+        Check::Declared { options, question, .. } => {
+            format!("declared: {}; else ask: {question}", code(options))
+        }
         Check::Question(question) => format!("ask: {question}"),
         other => format!("{other:?}"),
     };

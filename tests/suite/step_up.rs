@@ -1,5 +1,4 @@
-//! Step-up: pages that need a recent authentication, and the page on which the user authenticates
-//! again.
+//! Step-up: pages that need a fresh session, and the confirmation page.
 
 use std::time::Duration;
 
@@ -20,7 +19,7 @@ async fn settings(user: Identity) -> actix_web::Result<String> {
     Ok(user.id()?)
 }
 
-/// A handler below its route attribute, whose policy is checked by an extractor.
+/// Handler with the policy below the route attribute, so that an extractor checks the policy.
 #[actix_web::get("/extracted")]
 #[session_policy(fresh = "10m")]
 async fn extracted() -> &'static str {
@@ -98,7 +97,7 @@ fn site() -> Site {
     Site::builder().routes(routes).start()
 }
 
-/// Lets minutes pass in which the user is active.
+/// Moves the clock by some minutes, in which the user is active.
 fn be_active(site: &Site, browser: &Browser, minutes: u64) {
     for _ in 0..minutes {
         site.advance(seconds(60));
@@ -255,7 +254,7 @@ fn fifth_failure_in_a_row_ends_the_session() {
     assert_eq!(problem["reason"], "revoked");
     assert_eq!(problem["cause"], "too_many_attempts");
     let body = alice.get("/login").body;
-    assert!(body.contains("revoked"), "the login page tells the reason: {body}");
+    assert!(body.contains("revoked"), "the login page shows the reason: {body}");
 }
 
 #[test]
@@ -341,6 +340,25 @@ fn login_page_confirm_page_and_endpoints_are_never_refused() {
     assert_eq!(site.browser().get("/public").status, 200, "a visitor has nothing to confirm");
     assert_eq!(alice.post("/session/logout", "").status, 303);
     assert_eq!(alice.get("/public").body, "anonymous");
+}
+
+#[test]
+fn sign_out_of_the_application_is_never_refused() {
+    let fresh_user = |_| async { PolicyPatch::new().fresh(minutes(1)) };
+    for is_of_user in [false, true] {
+        let policy = Policy::new().idle(minutes(10));
+        let site = Site::builder().routes(routes);
+        let site = match is_of_user {
+            true => site.policy(policy).customise(move |builder| builder.user_policy(fresh_user)),
+            false => site.policy(policy.fresh(minutes(1))),
+        };
+        let site = site.start();
+        let alice = site.signed_in("alice");
+        site.advance(minutes(2));
+        assert_eq!(alice.get("/logout").redirect(), (303, "/confirm?next=/logout"));
+        assert_eq!(alice.post("/logout", "").redirect(), (303, "/login"));
+        assert_eq!(alice.get("/public").body, "anonymous", "{is_of_user}");
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::{collections::HashSet, sync::Barrier, thread};
 
+use actix_identity::Identity;
 use actix_session::Session;
 use actix_web::{HttpResponse, Result, web};
 use serde::Deserialize;
@@ -16,7 +17,7 @@ use session_expire_tests::{
     Browser, Site, SiteBuilder, TestResponse, block_on, seal_anonymous_cookie,
 };
 
-/// Signs the user of the body in, or offers to continue.
+/// Signs the user of the body in, or responds with a ticket.
 async fn login(session: SessionHandle, user: String) -> Result<HttpResponse, SignInError> {
     let options = SignInOptions::new().persistent(days(30)).stamp("hash");
     match session.sign_in_with(&user, options.clone()).await {
@@ -54,6 +55,13 @@ async fn end_all(session: SessionHandle, user: String) -> Result<HttpResponse> {
     Ok(HttpResponse::Ok().finish())
 }
 
+/// Ends the other sessions of the user, as after a change of the password.
+async fn end_others(session: SessionHandle, user: Identity) -> Result<HttpResponse> {
+    let id = session.id().unwrap();
+    session.sessions().end_others(&user.id()?, id).await?;
+    Ok(HttpResponse::Ok().finish())
+}
+
 async fn end_everyone(session: SessionHandle) -> Result<HttpResponse> {
     session.sessions().end_everyone().await?;
     Ok(HttpResponse::Ok().finish())
@@ -73,6 +81,7 @@ fn routes(cfg: &mut web::ServiceConfig) {
         .route("/continue", web::post().to(continue_here))
         .route("/require-stamp", web::get().to(require_stamp))
         .route("/end-all", web::post().to(end_all))
+        .route("/end-others", web::post().to(end_others))
         .route("/end-everyone", web::post().to(end_everyone))
         .route("/cart", web::post().to(set_entry))
         .route("/cart", web::get().to(entry));
@@ -140,7 +149,7 @@ fn takeover_is_one_operation_of_the_registry() {
     let offer = refused_login(&browser, "alice");
     assert_eq!(site.registry.take_operations(), ["reserve", "issue_ticket"]);
     take_over(&browser, &offer.ticket, &offer.ids[0]);
-    // The list is that of earlier logins, for the event.
+    // The list of earlier logins is for the event.
     assert_eq!(site.registry.take_operations(), ["list", "commit"]);
 }
 
@@ -286,6 +295,17 @@ fn end_all_and_end_everyone_void_tickets() {
         assert_invalid(&take_over(&browser, &offer.ticket, &offer.ids[0]));
         assert!(!is_signed_in(&browser), "{path}");
     }
+}
+
+/// The holder of the ticket proved the old password.
+#[test]
+fn end_of_the_others_after_a_password_change_voids_tickets() {
+    let site = limited(1).start();
+    let (alice, browser) = (site.signed_in("alice"), site.browser());
+    let offer = refused_login(&browser, "alice");
+    assert_eq!(alice.post("/end-others", "").status, 200);
+    assert_invalid(&take_over(&browser, &offer.ticket, &offer.ids[0]));
+    assert!(is_signed_in(&alice) && !is_signed_in(&browser));
 }
 
 #[test]
@@ -476,5 +496,98 @@ fn takeovers_at_once_neither_lose_nor_double_a_slot() {
         assert!(open.iter().all(|open| !old.contains(&open.id)));
         assert_eq!(browsers.iter().filter(|browser| is_signed_in(browser)).count(), 3);
         assert!(!before.iter().any(is_signed_in));
+    }
+}
+
+async fn fill_cart(session: Session, size: web::Path<usize>) -> Result<HttpResponse> {
+    session.insert("cart", "x".repeat(*size))?;
+    Ok(HttpResponse::Ok().finish())
+}
+
+/// Writes an entry of the size in the path after the ticket was issued.
+async fn fill_cart_after_offer(
+    handle: SessionHandle,
+    session: Session,
+    size: web::Path<usize>,
+) -> Result<HttpResponse> {
+    let ticket = handle.takeover_ticket("alice", SignInOptions::new()).await?;
+    session.insert("cart", "x".repeat(*size))?;
+    Ok(HttpResponse::Conflict().body(ticket.to_string()))
+}
+
+fn with_carts() -> Site {
+    let carts = |cfg: &mut web::ServiceConfig| {
+        routes(cfg);
+        cfg.route("/fill-cart/{size}", web::post().to(fill_cart))
+            .route("/fill-cart-after-offer/{size}", web::post().to(fill_cart_after_offer));
+    };
+    limited(1).routes(carts).start()
+}
+
+#[test]
+fn offer_that_does_not_fit_is_a_refused_login() {
+    let site = with_carts();
+    let _alice = site.signed_in("alice");
+    let (mut offered, mut refused) = (0, 0);
+    for size in (2_000..2_900).step_by(50) {
+        let browser = site.browser();
+        if browser.post(&format!("/fill-cart/{size}"), "").status != 200 {
+            break;
+        }
+        let response = browser.post("/limited-login", "alice");
+        assert_eq!(response.status, 409, "{size}: {response:?}");
+        match response.body.contains("\"ticket\"") {
+            true => offered += 1,
+            false => refused += 1,
+        }
+    }
+    assert!(offered > 0 && refused > 0, "{offered} {refused}");
+}
+
+#[test]
+fn offer_gives_way_to_entries_that_are_written_later() {
+    let site = with_carts();
+    let alice = site.signed_in("alice");
+    let id = open_sessions(&site, "alice")[0].id.to_string();
+    for (size, status) in [(10, 303), (2_800, 409)] {
+        let browser = site.browser();
+        let response = browser.post(&format!("/fill-cart-after-offer/{size}"), "");
+        assert_eq!(response.status, 409, "{size}: {response:?}");
+        let id = if size == 10 { id.clone() } else { "a".repeat(16) };
+        assert_eq!(take_over(&browser, &response.body, &id).status, status, "{size}");
+    }
+    assert!(!is_signed_in(&alice));
+}
+
+#[test]
+fn failed_end_of_another_users_session_keeps_the_login() {
+    let site = limited(1).start();
+    let (alice, browser) = (site.signed_in("alice"), site.signed_in("bob"));
+    let offer = refused_login(&browser, "alice");
+    site.take_events();
+    site.registry.fail_next("end");
+    assert_eq!(take_over(&browser, &offer.ticket, &offer.ids[0]).status, 303);
+    let events = ["alice ended: revoked", "registry failed", "alice signed in"];
+    assert_eq!(site.take_events(), events);
+    assert_eq!(browser.user_at("/private").as_deref(), Some("alice"));
+    assert!(!is_signed_in(&alice));
+    assert_eq!(open_sessions(&site, "bob").len(), 1, "until it expires");
+}
+
+#[test]
+fn refused_ticket_is_an_event() {
+    let site = limited(1).start();
+    let (_, browser) = (site.signed_in("alice"), site.browser());
+    let offer = refused_login(&browser, "alice");
+    let replay = browser.copy();
+    take_over(&browser, &offer.ticket, &offer.ids[0]);
+    site.take_events();
+    for (browser, ticket, event) in [
+        (&replay, offer.ticket.as_str(), "alice ticket refused"),
+        (&replay, "malformed", "alice ticket refused"),
+        (&site.browser(), offer.ticket.as_str(), "unknown ticket refused"),
+    ] {
+        assert_invalid(&take_over(browser, ticket, &offer.ids[0]));
+        assert_eq!(site.take_events(), [event]);
     }
 }

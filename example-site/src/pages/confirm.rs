@@ -1,7 +1,7 @@
 //! Confirmation page: asks signed-in users for their password again.
 //!
-//! A page with `fresh` in its policy redirects to it if the user has not authenticated recently
-//! enough.
+//! The middleware redirects to it from pages with `fresh` in their policy, if the session is not
+//! fresh.
 
 use actix_web::{
     Error, HttpResponse, Result,
@@ -16,15 +16,16 @@ use serde::Deserialize;
 use session_expire::{FlashMessages, SessionHandle, SessionVars};
 
 use super::{error_page, html, html_with, safe_next, see_other};
-use crate::{format::Limits, passwords::Passwords, users::SignedIn};
+use crate::{layout::Layout, passwords::Passwords, users::SignedIn};
 
 pub(super) fn service() -> impl HttpServiceFactory {
     let page = web::resource("/confirm").get(form).head(form).post(confirm);
     page.wrap(from_fn(refuse_actor))
 }
 
-/// Middleware that responds with 403 if another user acts as this one: only the user can confirm.
-async fn refuse_actor(
+/// Middleware that responds with 403 if another user acts as this one: only the user can confirm,
+/// or change the password.
+pub(super) async fn refuse_actor(
     user: Option<SignedIn>,
     req: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -33,7 +34,7 @@ async fn refuse_actor(
         return next.call(req).await.map(ServiceResponse::map_into_boxed_body);
     };
     let (title, name) = ("You cannot open this page", user.name);
-    let detail = format!("It asks for the password of {name}. Only {name} can continue.");
+    let detail = format!("It is about the password of {name}. Only {name} can continue.");
     let page = error_page::render(StatusCode::FORBIDDEN, title, &detail, req.request())?;
     Ok(req.into_response(page))
 }
@@ -44,16 +45,16 @@ struct Confirm<'a> {
     user: Option<SignedIn>,
     session: SessionVars,
     messages: FlashMessages,
-    limits: Limits,
-    /// Page that the user returns to.
+    layout: Layout,
+    /// Page to which the user returns.
     next: &'a str,
-    /// Number of further attempts, after a wrong password.
+    /// Number of attempts that are left after a wrong password.
     attempts_left: Option<u32>,
 }
 
 impl Confirm<'_> {
-    /// Returns the URL that the form is sent to. It contains `next`, because the browser then shows
-    /// that URL, from which a login returns to this page.
+    /// Returns the URL to which the form is sent. It contains `next`, because the browser then
+    /// shows this URL. If the session ends, the login returns to it.
     fn action(&self) -> String {
         let query = serde_urlencoded::to_string([("next", self.next)]);
         format!("/confirm?{}", query.unwrap_or_default())
@@ -72,7 +73,7 @@ impl Confirm<'_> {
     }
 }
 
-/// Returns the page that the user returns to.
+/// Returns the page to which the user returns.
 fn return_to(next: &str) -> &str {
     safe_next(next).unwrap_or("/dashboard")
 }
@@ -88,10 +89,10 @@ async fn form(
     user: SignedIn,
     session: SessionVars,
     messages: FlashMessages,
-    limits: Limits,
+    layout: Layout,
 ) -> Result<HttpResponse> {
     let (user, next) = (Some(user), return_to(&params.next));
-    html(&Confirm { user, session, messages, limits, next, attempts_left: None })
+    html(&Confirm { user, session, messages, layout, next, attempts_left: None })
 }
 
 #[derive(Default, Deserialize)]
@@ -109,15 +110,15 @@ async fn confirm(
     handle: SessionHandle,
     session: SessionVars,
     messages: FlashMessages,
-    limits: Limits,
+    layout: Layout,
 ) -> Result<HttpResponse> {
     let next = return_to(&answer.next);
     if passwords.authenticate(user.name, &answer.password).is_some() {
         handle.confirm(user.name)?;
         return Ok(see_other(next));
     }
-    // The fifth wrong password ends the session. The response to that error leads to the login page.
+    // The fifth wrong password ends the session. The response to the error leads to the login page.
     let attempts_left = Some(handle.confirm_failed().await?);
-    let page = Confirm { user: Some(user), session, messages, limits, next, attempts_left };
+    let page = Confirm { user: Some(user), session, messages, layout, next, attempts_left };
     html_with(StatusCode::UNAUTHORIZED, &page)
 }

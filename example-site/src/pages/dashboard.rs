@@ -5,7 +5,7 @@ use askama::Template;
 use session_expire::{FlashMessages, PublicId, SessionHandle, SessionVars};
 
 use super::html;
-use crate::{format::Limits, users::SignedIn};
+use crate::{layout::Layout, users::SignedIn};
 
 #[derive(Template)]
 #[template(path = "dashboard.html")]
@@ -13,7 +13,7 @@ struct Dashboard {
     user: Option<SignedIn>,
     session: SessionVars,
     messages: FlashMessages,
-    limits: Limits,
+    layout: Layout,
     session_id: Option<PublicId>,
 }
 
@@ -24,8 +24,8 @@ pub(super) async fn dashboard(
     user: SignedIn,
     session: SessionVars,
     messages: FlashMessages,
-    limits: Limits,
+    layout: Layout,
     handle: SessionHandle,
 ) -> Result<HttpResponse> {
-    html(&Dashboard { user: Some(user), session, messages, limits, session_id: handle.id() })
+    html(&Dashboard { user: Some(user), session, messages, layout, session_id: handle.id() })
 }

@@ -12,15 +12,14 @@ use session_expire::{
 use super::{error_page, html, see_other};
 use crate::{
     device::Device,
-    format::Limits,
+    layout::Layout,
     users::{SignedIn, User},
 };
 
 /// Number of ended sessions on the page.
 const PAST_SHOWN: usize = 20;
 
-/// Users who want to end sessions authenticate again if they have not done so within `fresh` (OWASP
-/// ASVS 5.0 7.5.2).
+/// The handlers that end sessions require a fresh session (OWASP ASVS 5.0 7.5.2).
 pub(super) fn service(fresh: Limit<Duration>) -> Scope {
     let patch = || PolicyPatch::new().fresh(fresh);
     web::scope("/devices")
@@ -35,7 +34,7 @@ struct Devices {
     user: Option<SignedIn>,
     session: SessionVars,
     messages: FlashMessages,
-    limits: Limits,
+    layout: Layout,
     active: Vec<Device>,
     past: Vec<Device>,
 }
@@ -44,7 +43,7 @@ async fn list(
     user: SignedIn,
     session: SessionVars,
     messages: FlashMessages,
-    limits: Limits,
+    layout: Layout,
     handle: SessionHandle,
 ) -> Result<HttpResponse> {
     let all = Query::all(user.name);
@@ -53,7 +52,7 @@ async fn list(
     let (mut active, past): (Vec<_>, Vec<_>) = devices.partition(|device| device.end.is_none());
     active.sort_by_key(|device| !device.is_current);
     let past = past.into_iter().take(PAST_SHOWN).collect();
-    html(&Devices { user: Some(user), session, messages, limits, active, past })
+    html(&Devices { user: Some(user), session, messages, layout, active, past })
 }
 
 /// Returns the error for an unknown session. The error is the same for a session of another user.

@@ -13,7 +13,7 @@ use session_expire::{FlashMessages, Limit, PolicyPatch, SessionVars, hours, sess
 
 use super::{html, see_other};
 use crate::{
-    format::Limits,
+    layout::Layout,
     users::{SignedIn, User},
 };
 
@@ -62,7 +62,7 @@ pub(super) fn configure(config: &mut web::ServiceConfig, idle: Option<Limit<Dura
     };
 }
 
-/// Returns the patch of the attribute, with the idle timeout of the flag.
+/// Returns the patch of the attribute, with the idle timeout from the flag.
 pub(super) fn patch(idle: Option<Limit<Duration>>) -> PolicyPatch {
     PolicyPatch::new().idle(idle.unwrap_or(Limit::At(hours(1))))
 }
@@ -73,7 +73,7 @@ struct Editor {
     user: Option<SignedIn>,
     session: SessionVars,
     messages: FlashMessages,
-    limits: Limits,
+    layout: Layout,
     draft: Draft,
     audiences: [&'static str; 3],
 }
@@ -84,11 +84,11 @@ async fn form(
     user: SignedIn,
     session: SessionVars,
     messages: FlashMessages,
-    limits: Limits,
+    layout: Layout,
     drafts: web::Data<Drafts>,
 ) -> Result<HttpResponse> {
     let draft = drafts.get(&user);
-    html(&Editor { user: Some(user), session, messages, limits, draft, audiences: AUDIENCES })
+    html(&Editor { user: Some(user), session, messages, layout, draft, audiences: AUDIENCES })
 }
 
 async fn save(

@@ -15,7 +15,7 @@ use askama::Template;
 use session_expire::page::FlashMessage;
 
 use super::html_with;
-use crate::{format::Limits, users::SignedIn};
+use crate::{layout::Layout, text_size::TextSize, users::SignedIn};
 
 #[derive(Template)]
 #[template(path = "error_page.html")]
@@ -26,7 +26,7 @@ struct ErrorPage<'a> {
     status: StatusCode,
     title: &'a str,
     detail: &'a str,
-    limits: Limits,
+    layout: Layout,
 }
 
 /// Returns an error whose response is an error page.
@@ -45,14 +45,15 @@ pub(crate) fn render(
     req: &HttpRequest,
 ) -> Result<HttpResponse> {
     let user = SignedIn::from_request(req, &mut Payload::None).into_inner().ok();
-    let limits = Limits::from_request(req, &mut Payload::None).into_inner()?;
-    html_with(status, &ErrorPage { user, messages: [], status, title, detail, limits })
+    let layout = Layout::from_request(req, &mut Payload::None).into_inner()?;
+    html_with(status, &ErrorPage { user, messages: [], status, title, detail, layout })
 }
 
 #[derive(Template)]
 #[template(path = "unavailable.html")]
 struct Unavailable {
     user: Option<SignedIn>,
+    text_size: TextSize,
     messages: [FlashMessage; 0],
 }
 
@@ -65,7 +66,7 @@ pub(crate) async fn unavailable(
     if res.status() != StatusCode::SERVICE_UNAVAILABLE || !is_html(res.headers()) {
         return Ok(res.map_into_boxed_body());
     }
-    let page = Unavailable { user: None, messages: [] };
+    let page = Unavailable { user: None, text_size: TextSize::new(res.request()), messages: [] };
     let mut response = html_with(StatusCode::SERVICE_UNAVAILABLE, &page)?;
     for name in [RETRY_AFTER, CACHE_CONTROL] {
         if let Some(value) = res.headers().get(&name) {

@@ -5,14 +5,14 @@ use askama::Template;
 use session_expire::FlashMessages;
 
 use super::html;
-use crate::{format::Limits, users::SignedIn};
+use crate::{layout::Layout, users::SignedIn};
 
 #[derive(Template)]
 #[template(path = "home.html")]
 struct Home {
     user: Option<SignedIn>,
     messages: FlashMessages,
-    limits: Limits,
+    layout: Layout,
 }
 
 #[routes]
@@ -21,7 +21,7 @@ struct Home {
 pub(super) async fn home(
     user: Option<SignedIn>,
     messages: FlashMessages,
-    limits: Limits,
+    layout: Layout,
 ) -> Result<HttpResponse> {
-    html(&Home { user, messages, limits })
+    html(&Home { user, messages, layout })
 }

@@ -1,14 +1,17 @@
 //! Login page.
 
 use actix_web::{
-    FromRequest, HttpRequest, HttpResponse, Result,
+    Error, FromRequest, HttpMessage, HttpRequest, HttpResponse, Result,
+    body::MessageBody,
+    dev::{ServiceRequest, ServiceResponse},
     http::{StatusCode, header},
+    middleware::Next,
     post, routes, web,
 };
 use askama::Template;
 use serde::Deserialize;
 use session_expire::{
-    FlashMessages, PublicId, SessionHandle, SignInError, days,
+    FlashMessages, PublicId, SessionHandle, Sessions, SignInError, days,
     page::{FlashLevel, FlashMessage},
     registry::SessionRecord,
     request::device_name,
@@ -17,7 +20,7 @@ use session_expire::{
 
 use super::{html, html_with, safe_next, see_other};
 use crate::{
-    compliance::Declared, device::Device, format::Limits, passwords::Passwords, users::SignedIn,
+    compliance::Declared, device::Device, layout::Layout, passwords::Passwords, users::SignedIn,
 };
 
 #[derive(Template)]
@@ -25,7 +28,7 @@ use crate::{
 struct Login<'a> {
     user: Option<SignedIn>,
     messages: FlashMessages,
-    limits: Limits,
+    layout: Layout,
     username: &'a str,
     next: Option<&'a str>,
     /// Whether "Keep me signed in" is checked; `None` if it is not offered.
@@ -36,9 +39,9 @@ struct Login<'a> {
 /// Why the form is shown again.
 enum Failure {
     WrongPassword,
-    /// The session limit rejects the login. One of the active sessions can be ended with the ticket.
+    /// The session limit refuses the login. With the ticket, the user can end an active session.
     TooManySessions(Vec<Device>, Option<TakeoverTicket>),
-    /// The ticket is spent, or 5 minutes old, or from another browser.
+    /// The ticket was already used, is older than 5 minutes, or belongs to another browser.
     TicketInvalid,
 }
 
@@ -57,9 +60,9 @@ struct Params {
     next: String,
 }
 
-/// Returns the page to open after the login. In place of the confirmation page it is the page that
-/// asked for a password, because the user has just entered one.
-fn after_login(next: &str) -> Option<String> {
+/// Returns the page to open after the login. If it is the confirmation page, returns the page
+/// behind it, because the user has just entered the password.
+pub(super) fn after_login(next: &str) -> Option<String> {
     let query = next.strip_prefix("/confirm?").unwrap_or_default();
     let behind = web::Query::<Params>::from_query(query).unwrap_or(web::Query(Params::default()));
     let page = if behind.next.is_empty() { next } else { &behind.next };
@@ -73,13 +76,13 @@ pub(super) async fn login_form(
     params: Option<web::Query<Params>>,
     user: Option<SignedIn>,
     messages: FlashMessages,
-    limits: Limits,
+    layout: Layout,
     declared: web::Data<Declared>,
 ) -> Result<HttpResponse> {
     let keep = declared.offers_long_sessions().then_some(false);
     let next = params.and_then(|params| after_login(&params.next));
     let next = next.as_deref();
-    html(&Login { user, messages, limits, username: "", next, keep, failure: None })
+    html(&Login { user, messages, layout, username: "", next, keep, failure: None })
 }
 
 #[derive(Default, Deserialize)]
@@ -90,15 +93,15 @@ struct Credentials {
     next: String,
     /// Present if the user wants to stay signed in.
     keep: Option<String>,
-    /// Ticket of a login that the session limit has rejected; replaces name and password.
+    /// Ticket of a login that the session limit has refused; replaces name and password.
     ticket: String,
     /// Session to end with the ticket.
     end: String,
 }
 
 impl Credentials {
-    /// Returns the options of the login. Stricter pages keep their limits even if the user wants to
-    /// stay signed in.
+    /// Returns the options of the login. Stricter pages keep their limits even for "Keep me signed
+    /// in".
     fn options(&self, stamp: &str) -> SignInOptions {
         let options = SignInOptions::new().stamp(stamp);
         match self.keep {
@@ -115,7 +118,7 @@ pub(super) async fn sign_in(
     req: HttpRequest,
     handle: SessionHandle,
     messages: FlashMessages,
-    limits: Limits,
+    layout: Layout,
     declared: web::Data<Declared>,
 ) -> Result<HttpResponse> {
     let mut form = form.into_inner();
@@ -130,7 +133,7 @@ pub(super) async fn sign_in(
     let user = SignedIn::extract(&req).await.ok();
     let keep = declared.offers_long_sessions().then_some(form.keep.is_some());
     let (username, status, failure) = (form.username.trim(), failure.status(), Some(failure));
-    html_with(status, &Login { user, messages, limits, username, next, keep, failure })
+    html_with(status, &Login { user, messages, layout, username, next, keep, failure })
 }
 
 async fn sign_in_with_password(
@@ -144,17 +147,31 @@ async fn sign_in_with_password(
     };
     let (name, options) = (account.user.name, form.options(&account.stamp));
     match handle.sign_in_with(name, options.clone()).await {
-        Ok(id) => tell_others(name, id, handle, req).await,
+        Ok(id) => announce(name, id, handle, req),
         Err(SignInError::Refused { active, .. }) if accepts_html(req) => {
             let ticket = match active.is_empty() {
                 true => None,
-                false => Some(handle.takeover_ticket(name, options).await?),
+                false => issue_ticket(name, options, handle).await?,
             };
             return Ok(Some(Failure::TooManySessions(devices(&active, handle), ticket)));
         }
         Err(error) => return Err(error.into()),
     }
     Ok(None)
+}
+
+/// Issues a ticket. Returns `None` if the browser cannot store the offer. The page then has no
+/// form.
+async fn issue_ticket(
+    name: &str,
+    options: SignInOptions,
+    handle: &SessionHandle,
+) -> Result<Option<TakeoverTicket>> {
+    match handle.takeover_ticket(name, options).await {
+        Ok(ticket) => Ok(Some(ticket)),
+        Err(SignInError::OfferTooLarge) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Ends the session that the user has chosen, and signs in.
@@ -165,7 +182,7 @@ async fn sign_in_with_ticket(
 ) -> Result<Option<Failure>> {
     let Some(end) = PublicId::parse(&form.end) else { return Ok(Some(Failure::TicketInvalid)) };
     match handle.sign_in_taking_over(&form.ticket, end).await {
-        Ok(id) => tell_others(SignedIn::extract(req).await?.name, id, handle, req).await,
+        Ok(id) => announce(SignedIn::extract(req).await?.name, id, handle, req),
         Err(SignInError::TicketInvalid) if accepts_html(req) => {
             return Ok(Some(Failure::TicketInvalid));
         }
@@ -174,15 +191,42 @@ async fn sign_in_with_ticket(
     Ok(None)
 }
 
-/// Shows a message about the new session `id` in the other sessions of `user`. The login does not
-/// fail without it; the library logs the error.
-async fn tell_others(user: &str, id: PublicId, handle: &SessionHandle, req: &HttpRequest) {
+/// Login of a request, for [`notify_others`].
+struct Announcement {
+    sessions: Sessions,
+    user: &'static str,
+    session: PublicId,
+    message: FlashMessage,
+}
+
+/// Prepares a message about the new session `id` for the other sessions of `user`.
+fn announce(user: &'static str, id: PublicId, handle: &SessionHandle, req: &HttpRequest) {
     let agent = req.headers().get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
     let device = device_name(agent.unwrap_or_default());
     let device = if device.is_empty() { "an unknown device" } else { &device };
     let text = format!("New sign-in from {device}. If this was not you, change your password.");
-    let message = FlashMessage::new(FlashLevel::Info, text);
-    let _ = handle.sessions().notify_others(user, id, message).await;
+    req.extensions_mut().insert(Announcement {
+        sessions: handle.sessions(),
+        user,
+        session: id,
+        message: FlashMessage::new(FlashLevel::Info, text),
+    });
+}
+
+/// Middleware around the sessions that shows the message of a login in the other sessions of the
+/// user, before the response is sent. The login is committed by then, or its response is an error.
+/// It does not fail without the message; the library logs the error.
+pub(crate) async fn notify_others<B: MessageBody>(
+    req: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<B>, Error> {
+    let res = next.call(req).await?;
+    let announcement = res.request().extensions_mut().remove::<Announcement>();
+    let is_signed_in = !res.status().is_client_error() && !res.status().is_server_error();
+    if let Some(login) = announcement.filter(|_| is_signed_in) {
+        let _ = login.sessions.notify_others(login.user, login.session, login.message).await;
+    }
+    Ok(res)
 }
 
 fn devices(records: &[SessionRecord], handle: &SessionHandle) -> Vec<Device> {

@@ -10,6 +10,7 @@ pub(crate) mod error_page;
 mod home;
 mod login;
 mod logout;
+mod session_ended;
 mod settings;
 mod vault;
 
@@ -28,12 +29,23 @@ use askama::Template;
 use session_expire::{Limit, PolicyPatch, request::local_path};
 
 pub(crate) use error_page::{not_found, unavailable};
+pub(crate) use login::notify_others;
 
 use crate::settings::PageIdles;
 
-/// Mounts the pages. An idle timeout from a flag replaces the attribute of its page. `fresh` is how
-/// recently the user must have authenticated to change settings and to end sessions.
-pub(crate) fn configure(config: &mut web::ServiceConfig, idles: PageIdles, fresh: Limit<Duration>) {
+/// Mounts the pages. An idle timeout from a flag replaces the attribute of its page. `fresh`
+/// applies to the settings and to the end of sessions.
+///
+/// `has_expired_url` adds the page `/session-ended`.
+pub(crate) fn configure(
+    config: &mut web::ServiceConfig,
+    idles: PageIdles,
+    fresh: Limit<Duration>,
+    has_expired_url: bool,
+) {
+    if has_expired_url {
+        config.service(session_ended::page());
+    }
     config
         .service(home::home)
         .service(login::login_form)
@@ -87,8 +99,8 @@ fn see_other(path: &str) -> HttpResponse {
     HttpResponse::SeeOther().insert_header((LOCATION, path)).finish()
 }
 
-/// Returns `next` if it is a path of this site that a user may return to after signing in.
+/// Returns `next` if it is a path of this site to which a user may return after signing in.
 fn safe_next(next: &str) -> Option<&str> {
-    let not_pages = ["/login", "/logout", "/confirm", "/session/"];
+    let not_pages = ["/login", "/logout", "/confirm", "/session/", "/session-ended"];
     local_path(next).filter(|path| !not_pages.iter().any(|start| path.starts_with(start)))
 }

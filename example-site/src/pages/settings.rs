@@ -1,32 +1,35 @@
-//! Settings: a change of password, which signs the user out elsewhere.
+//! Settings: a change of the password, which signs the user out on all other devices, and the text
+//! size.
 
 use std::time::Duration;
 
-use actix_web::{HttpResponse, Result, Scope, dev::HttpServiceFactory, http::StatusCode, web};
+use actix_web::{HttpResponse, Result, Scope, http::StatusCode, middleware::from_fn, web};
 use askama::Template;
 use serde::Deserialize;
 use session_expire::{FlashMessages, Limit, PolicyPatch, SessionHandle, SessionVars};
 
-use super::{html, html_with, see_other};
+use super::{confirm::refuse_actor, html, html_with, see_other};
 use crate::{
     device::PASSWORD_CHANGED,
-    format::{Limits, within},
+    format::within,
+    layout::Layout,
     passwords::Passwords,
+    text_size::TextSize,
     users::{SignedIn, User},
 };
 
 /// Longest password in characters.
 const MAX_PASSWORD_LEN: usize = 128;
 
-/// The policy asks users to authenticate again who have not done so within `fresh`.
-pub(super) fn service(fresh: Limit<Duration>) -> impl HttpServiceFactory {
-    scope().wrap(PolicyPatch::new().fresh(fresh))
-}
-
-fn scope() -> Scope {
+/// The page requires a fresh session. A change of the text size does not.
+pub(super) fn service(fresh: Limit<Duration>) -> Scope {
+    let patch = || PolicyPatch::new().fresh(fresh);
+    // `fresh` alone would accept an actor if the flag turns it off.
+    let password = web::resource("/password").post(change_password).wrap(from_fn(refuse_actor));
     web::scope("/settings")
-        .service(web::resource("").get(form).head(form))
-        .service(web::resource("/password").post(change_password))
+        .service(web::resource("").get(form).head(form).wrap(patch()))
+        .service(password.wrap(patch()))
+        .service(web::resource("/display").post(change_display))
 }
 
 #[derive(Template)]
@@ -35,13 +38,13 @@ struct Settings {
     user: Option<SignedIn>,
     session: SessionVars,
     messages: FlashMessages,
-    limits: Limits,
-    /// Why the password was not changed.
+    layout: Layout,
+    /// Reason why the password was not changed.
     failure: Option<&'static str>,
 }
 
 impl Settings {
-    /// Returns when the page asks for the password again, such as `in 10 minutes`.
+    /// Returns the time until the page asks for the password again, such as `in 10 minutes`.
     fn asks_again(&self) -> Option<String> {
         self.session.seconds_until_confirm.0.map(|seconds| within(Duration::from_secs(seconds)))
     }
@@ -51,9 +54,9 @@ async fn form(
     user: SignedIn,
     session: SessionVars,
     messages: FlashMessages,
-    limits: Limits,
+    layout: Layout,
 ) -> Result<HttpResponse> {
-    html(&Settings { user: Some(user), session, messages, limits, failure: None })
+    html(&Settings { user: Some(user), session, messages, layout, failure: None })
 }
 
 #[derive(Default, Deserialize)]
@@ -63,7 +66,8 @@ struct NewPassword {
 }
 
 impl NewPassword {
-    /// Returns why the password cannot be used. Other sites also require eight characters or more.
+    /// Returns the reason why the password cannot be used. A real site also requires a minimum
+    /// length.
     fn failure(&self) -> Option<&'static str> {
         match self.new_password.chars().count() {
             0 => Some("Enter a new password. The password was not changed."),
@@ -80,15 +84,16 @@ async fn change_password(
     handle: SessionHandle,
     session: SessionVars,
     messages: FlashMessages,
-    limits: Limits,
+    layout: Layout,
 ) -> Result<HttpResponse> {
     if let Some(failure) = input.failure() {
         let (user, failure) = (Some(user), Some(failure));
-        let page = Settings { user, session, messages, limits, failure };
+        let page = Settings { user, session, messages, layout, failure };
         return html_with(StatusCode::BAD_REQUEST, &page);
     }
     let stamp = Passwords::new_stamp();
-    // This session stays signed in. An outage leaves the password unchanged.
+    // Keeps this session signed in. It comes first, so that an outage leaves the password
+    // unchanged.
     handle.set_stamp(&stamp).await?;
     passwords.change(user.account(), input.into_inner().new_password, stamp);
     messages.success(match end_others(&user, &handle).await? {
@@ -99,7 +104,23 @@ async fn change_password(
     Ok(see_other("/settings"))
 }
 
-/// Ends the other sessions of `user`, and returns how many ended.
+#[derive(Deserialize)]
+struct Display {
+    text_size: TextSize,
+}
+
+async fn change_display(
+    _user: SignedIn,
+    input: web::Form<Display>,
+    messages: FlashMessages,
+) -> Result<HttpResponse> {
+    messages.success("Your text size was changed.");
+    let mut response = see_other("/settings");
+    response.add_cookie(&input.text_size.to_cookie())?;
+    Ok(response)
+}
+
+/// Ends the other sessions of `user`, and returns their number.
 async fn end_others(user: &User, handle: &SessionHandle) -> Result<usize> {
     let Some(own) = handle.id() else { return Ok(0) };
     let sessions = handle.sessions().with_cause(PASSWORD_CHANGED);

@@ -7,7 +7,7 @@ use askama::Template;
 use session_expire::{FlashMessages, Limit, PolicyPatch, SessionVars, minutes, session_policy};
 
 use super::html;
-use crate::{format::Limits, users::SignedIn};
+use crate::{layout::Layout, users::SignedIn};
 
 #[derive(Template)]
 #[template(path = "vault.html")]
@@ -15,7 +15,7 @@ struct Vault {
     user: Option<SignedIn>,
     session: SessionVars,
     messages: FlashMessages,
-    limits: Limits,
+    layout: Layout,
 }
 
 /// The attribute sets a stricter policy for this handler.
@@ -27,18 +27,18 @@ async fn vault(
     user: SignedIn,
     session: SessionVars,
     messages: FlashMessages,
-    limits: Limits,
+    layout: Layout,
 ) -> Result<HttpResponse> {
-    show(user, session, messages, limits).await
+    show(user, session, messages, layout).await
 }
 
 async fn show(
     user: SignedIn,
     session: SessionVars,
     messages: FlashMessages,
-    limits: Limits,
+    layout: Layout,
 ) -> Result<HttpResponse> {
-    html(&Vault { user: Some(user), session, messages, limits })
+    html(&Vault { user: Some(user), session, messages, layout })
 }
 
 pub(super) fn configure(config: &mut web::ServiceConfig, idle: Option<Limit<Duration>>) {
@@ -48,7 +48,7 @@ pub(super) fn configure(config: &mut web::ServiceConfig, idle: Option<Limit<Dura
     };
 }
 
-/// Returns the patch of the attribute, with the idle timeout of the flag.
+/// Returns the patch of the attribute, with the idle timeout from the flag.
 pub(super) fn patch(idle: Option<Limit<Duration>>) -> PolicyPatch {
     PolicyPatch::new().idle(idle.unwrap_or(Limit::At(minutes(1)))).max_sessions(1)
 }

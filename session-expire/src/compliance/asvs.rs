@@ -1,4 +1,4 @@
-//! OWASP ASVS 5.0, requirements on sessions in other chapters.
+//! OWASP ASVS 5.0: requirements on sessions outside of chapter 7.
 
 use super::{Check, Requirement, Rule, Standard, asvs};
 
@@ -7,27 +7,35 @@ pub(super) static REQUIREMENTS: &[Requirement] = &[
         Standard::AsvsL2,
         "2.3.4",
         "limited quantities cannot be booked twice",
-        Check::ByTest("limits"),
+        Check::ByTest(&["limits.rs::fifty_logins_at_once_leave_one_session"]),
         "of simultaneous logins, as many succeed as `max_sessions` allows",
     ),
     asvs(
         Standard::AsvsL1,
         "3.3.1",
-        "cookies are `Secure`, and their names start with `__Host-` or `__Secure-`",
+        "cookies are `Secure`",
+        Check::AtStart(Rule::SecureCookies),
+        "the default, unless `plain_http` is set",
+    ),
+    asvs(
+        Standard::AsvsL1,
+        "3.3.1",
+        "names of cookies start with `__Host-` or `__Secure-`",
         Check::AtStart(Rule::PrefixedCookies),
-        "the default, unless `plain_http`, `cookie_domain`, `cookie_path` or `cookie_names` is set",
+        "the default, unless `cookie_domain`, `cookie_path` or `cookie_names` is set",
     ),
     asvs(
         Standard::AsvsL2,
         "3.3.2",
-        "`SameSite` of each cookie fits its purpose, against cross-site request forgery",
+        "the `SameSite` attribute of each cookie fits its purpose, to limit cross-site request \
+         forgery",
         Check::AtStart(Rule::SameSite),
         "`Lax` by default",
     ),
     asvs(
         Standard::AsvsL2,
         "3.3.3",
-        "names of cookies start with `__Host-`, unless the cookies are designed to be shared with \
+        "cookie names start with `__Host-`, unless the cookies are designed to be shared with \
          other hosts",
         Check::AtStart(Rule::HostCookies),
         "the default; declare a shared cookie with `deviates_from`",
@@ -37,35 +45,55 @@ pub(super) static REQUIREMENTS: &[Requirement] = &[
         "3.3.4",
         "a cookie that scripts need not read is `HttpOnly`, and its value is sent in `Set-Cookie` \
          only",
-        Check::ByTest("cookies"),
+        Check::ByTest(&[
+            "cookies.rs::both_cookies_are_http_only",
+            "cookies.rs::key_appears_in_login_cookie_only",
+        ]),
         "both cookies are `HttpOnly`; no page contains the key",
+    ),
+    asvs(
+        Standard::AsvsL3,
+        "3.3.5",
+        "name and value of a cookie have at most 4,096 bytes together",
+        Check::ByTest(&[
+            "cookies/mod.rs::large_anonymous_cookie_discards_messages",
+            "cookies.rs::too_large_anonymous_entries_are_an_error",
+        ]),
+        "a larger anonymous cookie is never sent; the session cookie contains a key only",
     ),
     asvs(
         Standard::AsvsL1,
         "3.5.1",
-        "requests to sensitive functionality come from the application itself: the endpoints",
+        "requests to the endpoints are verified to come from the application itself",
         Check::AtStart(Rule::SecureOrigins),
         "the endpoints check `Sec-Fetch-Site` and `Origin`; `allowed_origins` adds trusted origins",
     ),
     asvs(
         Standard::AsvsL1,
         "3.5.1",
-        "requests to sensitive functionality come from the application itself: its own forms",
-        Check::Question("Does each form, the login form included, refuse requests of other sites?"),
+        "requests to other sensitive functionality are verified to come from the application \
+         itself",
+        Check::Question(
+            "Does each form, the login form included, reject requests from other \
+             sites?",
+        ),
         "`is_cross_site`, and `SameSite` of the session cookie",
     ),
     asvs(
         Standard::AsvsL1,
         "3.5.3",
         "sensitive functionality uses methods such as POST, and no safe methods",
-        Check::ByTest("endpoints"),
+        Check::ByTest(&["endpoints.rs::get_request_changes_nothing"]),
         "keep-alive and logout accept POST only; the application's own routes are not checked",
     ),
     asvs(
         Standard::AsvsL2,
         "3.7.2",
         "automatic redirects to other hosts lead to allowed destinations only",
-        Check::ByTest("return_path"),
+        Check::ByTest(&[
+            "return_path.rs::path_of_another_host_is_no_return_path",
+            "return_path.rs::login_and_confirm_url_of_another_host_are_refused",
+        ]),
         "return paths, `login_url` and `confirm_url` are local; `local_path` checks your own",
     ),
     asvs(
@@ -73,15 +101,19 @@ pub(super) static REQUIREMENTS: &[Requirement] = &[
         "6.3.5",
         "users are notified of suspicious authentication attempts",
         Check::Question("Which sign-ins does the application report to the user, and how?"),
-        "`Event::LoggedIn` says whether the device is known; `Event::ConfirmationFailed`",
+        "`Event::LoggedIn` says whether the device is known; `Event::ConfirmationFailed` reports \
+         failed attempts",
     ),
-    // A rule that forbids a page which stays in the DOM after the end belongs here.
     asvs(
         Standard::AsvsL1,
         "14.3.1",
         "data of the user is cleared from the client, such as the DOM, when the session ends, even \
          without a connection",
-        Check::ByTest("ending.test.mjs"),
+        Check::ByTest(&[
+            "ending.test.mjs::expired page is covered before the redirect",
+            "ending.test.mjs::Back shows no private content after a sign-out",
+            "faults.test.mjs::covered page recovers when the network is back",
+        ]),
         "the script hides the page at the end and then leaves it; `clear_site_data` clears storage at \
          a sign-out",
     ),
@@ -89,16 +121,20 @@ pub(super) static REQUIREMENTS: &[Requirement] = &[
         Standard::AsvsL2,
         "14.3.2",
         "responses with sensitive data are not cached in browsers",
-        Check::ByTest("caching"),
+        Check::ByTest(&[
+            "caching.rs::response_for_a_signed_in_user_is_private",
+            "caching.rs::response_for_an_expired_session_is_no_store",
+        ]),
         "`Cache-Control: no-store` for signed-in users, unless the handler sets another value",
     ),
     asvs(
         Standard::AsvsL2,
         "16.2.5",
-        "the log treats sensitive data by its protection level: no credentials, and no session \
-         tokens in plain text",
+        "the log handles sensitive data according to its protection level: no credentials, and no \
+         session tokens in plain text",
         Check::Question("May the log name users, or is `log_users(false)` needed?"),
-        "the log has public ids and no keys; `log_users(false)` leaves out user ids",
+        "the log has public ids and no keys; `log_users(false)` leaves out user, actor, address \
+         and device",
     ),
     asvs(
         Standard::AsvsL2,

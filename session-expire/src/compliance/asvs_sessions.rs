@@ -8,22 +8,29 @@ pub(super) static REQUIREMENTS: &[Requirement] = &[
         "7.1.1",
         "idle and absolute timeout are documented and fit the other controls; deviations from the \
          re-authentication limits of NIST SP 800-63B are justified",
-        Check::Declared("`deviates_from`, `absolute_is_essential`"),
-        "a `Policy` is one value; the two options record the reason of each deviation",
+        Check::Declared {
+            options: &["deviates_from", "absolute_is_essential"],
+            question: "Where are `idle` and `absolute` documented, with the reasons of deviations?",
+        },
+        "a `Policy` is one value; the two options record reasons; a limit beyond AAL1 without \
+         `deviates_from` is a question of its own",
     ),
     asvs(
         Standard::AsvsL2,
         "7.1.2",
         "the documentation states how many sessions an account may have at a time, and what \
          happens at the limit",
-        Check::Declared("`max_sessions`, `overflow`"),
+        Check::Declared {
+            options: &["max_sessions", "overflow"],
+            question: "How many sessions may an account have, and what happens at the limit?",
+        },
         "the registry enforces both in the login",
     ),
     asvs(
         Standard::AsvsL2,
         "7.1.3",
-        "systems of a federation that manage sessions are documented, with the coordination of \
-         lifetimes, ends and re-authentication",
+        "the documentation lists the systems that manage sessions in a federation, and how they \
+         coordinate lifetimes, ends and re-authentication",
         Check::Question("Which identity providers sign users in, and how do their sessions end?"),
         "not covered: the session at the identity provider is separate",
     ),
@@ -31,21 +38,24 @@ pub(super) static REQUIREMENTS: &[Requirement] = &[
         Standard::AsvsL1,
         "7.2.1",
         "a trusted backend verifies session tokens",
-        Check::ByTest("revocation"),
+        Check::ByTest(&[
+            "cookies.rs::unknown_keys_cost_one_load_and_store_nothing",
+            "revocation.rs::end_everyone_ends_every_session",
+        ]),
         "the registry decides on each request",
     ),
     asvs(
         Standard::AsvsL1,
         "7.2.2",
         "session tokens are generated dynamically and are not static API secrets",
-        Check::ByTest("isolation"),
+        Check::ByTest(&["isolation.rs::each_login_and_each_renewal_has_a_key_of_its_own"]),
         "each login and each renewal generates a key",
     ),
     asvs(
         Standard::AsvsL1,
         "7.2.3",
         "reference tokens are unique and random, with 128 bits of entropy or more",
-        Check::ByTest("session/key.rs"),
+        Check::ByTest(&["session/key.rs::keys_are_unique_and_use_the_whole_alphabet"]),
         "a key has 131 bits from a cryptographic generator",
     ),
     asvs(
@@ -53,7 +63,10 @@ pub(super) static REQUIREMENTS: &[Requirement] = &[
         "7.2.4",
         "an authentication, including a re-authentication, generates a new token and ends the \
          current one",
-        Check::ByTest("isolation, step_up"),
+        Check::ByTest(&[
+            "isolation.rs::each_login_and_each_renewal_has_a_key_of_its_own",
+            "step_up.rs::old_key_is_refused_as_renewed_and_touches_no_cookie",
+        ]),
         "`sign_in` ends the record that it replaces, and `confirm` renews its key",
     ),
     asvs(
@@ -89,7 +102,10 @@ pub(super) static REQUIREMENTS: &[Requirement] = &[
         "7.4.1",
         "a session that has ended or expired cannot be used again; stateful sessions are \
          invalidated at the backend",
-        Check::ByTest("sign_out"),
+        Check::ByTest(&[
+            "sign_out.rs::sign_out_ends_the_session_and_deletes_its_cookie",
+            "timeouts.rs::idle_session_expires_exactly_at_the_limit",
+        ]),
         "an ended record stays ended",
     ),
     asvs(
@@ -103,7 +119,7 @@ pub(super) static REQUIREMENTS: &[Requirement] = &[
         Standard::AsvsL2,
         "7.4.3",
         "after a change or removal of any authentication factor, users can end all other sessions; \
-         this includes a password reset, recovery and multi-factor settings",
+         this includes a password reset, account recovery and multi-factor settings",
         Check::Question(
             "Does each change of a factor offer `Sessions::end_others`, and does a reset call \
              `Sessions::end_all`?",
@@ -130,15 +146,18 @@ pub(super) static REQUIREMENTS: &[Requirement] = &[
         "7.5.1",
         "full re-authentication before a change of attributes that affect authentication: email \
          address, phone number, multi-factor settings, recovery data",
-        Check::Question("Do these pages set `fresh`, and does `confirm` follow all factors?"),
+        Check::Question(
+            "Do these pages set `fresh`, and does the confirmation page check all \
+             factors?",
+        ),
         "`fresh`; a warning is logged if no mounted policy sets it",
     ),
     asvs(
         Standard::AsvsL2,
         "7.5.2",
-        "users can view their sessions, and end them after they have authenticated again with at \
+        "users can view their sessions, and end them after they have re-authenticated with at \
          least one factor",
-        Check::Question("Does the page that ends sessions set `fresh`? Viewing needs none."),
+        Check::Question("Does the handler that ends sessions set `fresh`?"),
         "`Sessions::list_active`, `list_history` and `end`; `fresh`",
     ),
     asvs(
@@ -152,15 +171,15 @@ pub(super) static REQUIREMENTS: &[Requirement] = &[
     asvs(
         Standard::AsvsL2,
         "7.6.1",
-        "lifetime and end of sessions at relying party and identity provider are as documented, \
-         with re-authentication where it is due",
+        "sessions of the relying party and the identity provider last and end as documented, and \
+         require re-authentication when it is due",
         Check::Question("Does a new login require a recent authentication at the provider?"),
         "not covered: the session at the identity provider is separate",
     ),
     asvs(
         Standard::AsvsL2,
         "7.6.2",
-        "a new session needs consent or an explicit action of the user",
+        "a new session needs the user's consent or explicit action",
         Check::Question("Can a redirect to the identity provider sign a user in without a click?"),
         "only the application's call of `sign_in` creates a session",
     ),

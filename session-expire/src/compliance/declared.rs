@@ -1,14 +1,16 @@
-//! Standards that the application has declared.
+//! Declared standards of an application.
 //!
 //! The builder checks its policy and its options. The middleware checks the policies of layers,
 //! logins and users.
 
-use std::{
-    collections::HashSet,
-    sync::{Mutex, PoisonError},
+use super::{
+    BuilderFacts, Deviation, Requirement, Rule, Standard,
+    deviation::requirement_of,
+    policy_breaches,
+    questions::{Question, questions},
+    reported::ReportedBreaches,
+    requirements,
 };
-
-use super::{BuilderFacts, Requirement, Rule, Standard, policy_breaches, requirements};
 use crate::{
     error::{Breach, ConfigError},
     policy::{
@@ -17,44 +19,38 @@ use crate::{
     },
 };
 
-/// Declared standards, without the requirements from which the application deviates.
+/// Requirements of the declared standards, without those from which the application deviates.
 #[derive(Debug, Default)]
 pub(crate) struct DeclaredStandards {
     /// Requirements that apply, with or without a rule.
     required: Vec<&'static Requirement>,
     /// Those of them with a rule on policies.
     on_policies: Vec<&'static Requirement>,
-    /// Breaches that were reported.
-    reported: Mutex<HashSet<Breach>>,
+    /// Requirements from which the application deviates.
+    deviations: Vec<&'static Requirement>,
+    reported: ReportedBreaches,
 }
-
-/// Number of breaches that are reported. User policies can have any number of values.
-const MAX_REPORTED: usize = 100;
-
-/// Deviation from a requirement: its citation and the reason.
-pub(crate) type Deviation = (String, String);
 
 impl DeclaredStandards {
     /// Returns the requirements of `standards`, without `deviations`.
     ///
     /// # Errors
     ///
-    /// Returns [`ConfigError::Value`] if a deviation has no reason, or names no requirement that is
-    /// checked at start.
+    /// Returns [`ConfigError`] if a deviation has no reason, or names not exactly one requirement
+    /// that is checked at start.
     pub(crate) fn new(
         standards: &[Standard],
         deviations: &[Deviation],
     ) -> Result<Self, ConfigError> {
-        deviations.iter().try_for_each(check_deviation)?;
+        let deviations =
+            deviations.iter().map(requirement_of).collect::<Result<Vec<_>, ConfigError>>()?;
         let applies = |row: &Requirement| standards.iter().any(|own| row.applies_to(*own));
-        let deviates = |row: &Requirement| {
-            row.rule().is_some() && deviations.iter().any(|(name, _)| *name == row.to_string())
-        };
+        let deviates = |row: &Requirement| deviations.iter().any(|own| std::ptr::eq(*own, row));
         let required: Vec<_> =
             requirements().filter(|row| applies(row) && !deviates(row)).collect();
         let reads_policy = |row: &&&Requirement| row.rule().is_some_and(Rule::reads_policy);
         let on_policies = required.iter().filter(reads_policy).copied().collect();
-        Ok(Self { required, on_policies, reported: Mutex::default() })
+        Ok(Self { required, on_policies, deviations, reported: <_>::default() })
     }
 
     /// Checks the application's policy and the builder's options.
@@ -62,14 +58,10 @@ impl DeclaredStandards {
     /// # Errors
     ///
     /// Returns [`ConfigError::NotCompliant`] with all breaches.
-    pub(crate) fn check(
-        &self,
-        policy: &Policy,
-        facts: &BuilderFacts<'_>,
-    ) -> Result<(), ConfigError> {
+    pub(crate) fn check(&self, facts: &BuilderFacts<'_>) -> Result<(), ConfigError> {
         let mut breaches = vec![];
         for requirement in &self.required {
-            breaches.extend(policy_breaches(requirement, policy));
+            breaches.extend(policy_breaches(requirement, facts.policy));
             let faults = requirement.rule().map(|rule| rule.check_builder(facts));
             let faults = faults.into_iter().flatten();
             breaches.extend(faults.map(|fault| fault.into_breach(requirement.citation())));
@@ -86,8 +78,13 @@ impl DeclaredStandards {
         or_error(self.breaches(policy))
     }
 
-    /// Returns the breaches by mounted layers that are certain, whatever layers are around them.
-    pub(crate) fn breaches_of_layers(&self, app: &Policy, layers: &[&PolicyPatch]) -> Vec<Breach> {
+    /// Returns the breaches by mounted layers that are certain, whatever layers are around them,
+    /// each with its layer.
+    pub(crate) fn breaches_of_layers<'a>(
+        &self,
+        app: &Policy,
+        layers: &[&'a PolicyPatch],
+    ) -> Vec<(&'a PolicyPatch, Breach)> {
         let mut breaches = vec![];
         for (index, layer) in layers.iter().enumerate() {
             let policy = layer.over(app);
@@ -97,58 +94,46 @@ impl DeclaredStandards {
             };
             let is_certain = |rule: Rule| rule.keys().iter().all(is_known);
             let certain = self.on_policies.iter().filter(|row| row.rule().is_some_and(is_certain));
-            breaches.extend(certain.flat_map(|row| policy_breaches(row, &policy)));
+            let certain = certain.flat_map(|row| policy_breaches(row, &policy));
+            breaches.extend(certain.map(|breach| (*layer, breach)));
         }
-        breaches.sort_by_key(Breach::to_string);
-        breaches.dedup();
         breaches
     }
 
+    /// Returns the breaches by a policy that is only known at run time.
+    pub(crate) fn breaches(&self, policy: &Policy) -> Vec<Breach> {
+        self.on_policies.iter().flat_map(|row| policy_breaches(row, policy)).collect()
+    }
+
+    /// Returns `true` if `breach` was not reported before, and records it. `layer` is `None` for
+    /// the policies of a session.
+    pub(crate) fn is_unreported(&self, breach: &Breach, layer: Option<&str>) -> bool {
+        self.reported.insert(breach, layer)
+    }
+
     /// Returns `policy` with the stricter of its limits and those of the standards. If a standard
-    /// requires a limit without a figure, `app` provides it. Passes each breach to `report` once.
-    pub(crate) fn enforce(
-        &self,
-        policy: Policy,
-        app: &Policy,
-        report: impl FnMut(&Breach),
-    ) -> Policy {
-        let breaches = self.breaches(&policy);
-        if breaches.is_empty() {
-            return policy;
-        }
-        self.unreported(breaches).iter().for_each(report);
+    /// requires a limit without a figure, `app` provides it.
+    pub(crate) fn cap(&self, policy: Policy, app: &Policy) -> Policy {
         let Limits { idle, absolute } = self.stricter(policy.limits(), app.limits());
         Policy { idle, absolute, ..policy }
     }
 
     /// Logs the questions that code cannot answer.
-    pub(crate) fn log_questions(&self) {
-        for requirement in &self.required {
-            if let super::Check::Question(question) = requirement.check {
-                tracing::info!(
-                    event = "sys_compliance_question",
-                    %requirement,
-                    question,
-                    "question to the operator"
-                );
-            }
+    pub(crate) fn log_questions(&self, facts: &BuilderFacts<'_>) {
+        for Question { requirement, text } in questions(&self.required, &self.deviations, facts) {
+            tracing::info!(
+                event = "sys_compliance_question",
+                %requirement,
+                question = text,
+                "question to the operator"
+            );
         }
     }
 
-    /// Returns `true` if a declared standard requires that users authenticate again, which is the
-    /// use of `fresh`.
+    /// Returns `true` if a declared standard requires re-authentication, for which policies set
+    /// `fresh`.
     pub(crate) fn asks_for_fresh(&self) -> bool {
         self.required.iter().any(|row| row.to_string() == "ASVS 5.0 7.5.1")
-    }
-
-    fn breaches(&self, policy: &Policy) -> Vec<Breach> {
-        self.on_policies.iter().flat_map(|row| policy_breaches(row, policy)).collect()
-    }
-
-    fn unreported(&self, mut breaches: Vec<Breach>) -> Vec<Breach> {
-        let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
-        breaches.retain(|breach| reported.len() < MAX_REPORTED && reported.insert(breach.clone()));
-        breaches
     }
 
     fn stricter(&self, limits: Limits, app: Limits) -> Limits {
@@ -165,22 +150,6 @@ impl DeclaredStandards {
     }
 }
 
-fn check_deviation((name, reason): &Deviation) -> Result<(), ConfigError> {
-    let invalid = |value: &str, expected| ConfigError::Value {
-        key: "deviates_from",
-        value: format!("{value:?}"),
-        expected,
-    };
-    if reason.trim().is_empty() {
-        return Err(invalid(reason, "a reason"));
-    }
-    let is_checked = |row: &Requirement| row.rule().is_some() && row.to_string() == *name;
-    match requirements().any(is_checked) {
-        true => Ok(()),
-        false => Err(invalid(name, "a requirement that is checked, such as \"ASVS 5.0 7.3.1\"")),
-    }
-}
-
 fn or_error(breaches: Vec<Breach>) -> Result<(), ConfigError> {
     match breaches.is_empty() {
         true => Ok(()),
@@ -188,13 +157,85 @@ fn or_error(breaches: Vec<Breach>) -> Result<(), ConfigError> {
     }
 }
 
-/// Returns `true` if `patch` sets a key that a rule reads.
+/// Returns `true` if `patch` sets a key that a rule reads, or removes its inherited value.
 fn sets(patch: &PolicyPatch, key: &str) -> bool {
     match key {
         "idle" => patch.idle.is_some(),
         "absolute" => patch.absolute.is_some(),
-        "absolute_is_essential" => patch.absolute_is_essential.is_some(),
+        // A timeout does not inherit the reason for another one.
+        "absolute_is_essential" => {
+            patch.absolute.is_some() || patch.absolute_is_essential.is_some()
+        }
         "warn" => patch.warn.is_some(),
         _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::cookie::SameSite;
+
+    use super::*;
+    use crate::time::{days, hours};
+
+    /// Returns the questions about a policy, as requirement and text.
+    fn asked(standard: Standard, policy: &Policy, deviations: &[Deviation]) -> Vec<String> {
+        let facts = BuilderFacts {
+            policy,
+            secure: true,
+            cookie_names: ["__Host-a", "__Host-b"],
+            same_site: SameSite::Lax,
+            allowed_origins: &[],
+            has_cookie_scope: false,
+        };
+        let declared = DeclaredStandards::new(&[standard], deviations).unwrap();
+        let questions = questions(&declared.required, &declared.deviations, &facts).into_iter();
+        questions.map(|question| format!("{}: {}", question.requirement, question.text)).collect()
+    }
+
+    fn has(questions: &[String], start: &str) -> bool {
+        questions.iter().any(|question| question.starts_with(start))
+    }
+
+    #[test]
+    fn limit_beyond_nist_under_asvs_is_a_question() {
+        let long = Policy::new().idle(days(400)).absolute(days(400));
+        let question = "ASVS 5.0 7.1.1: `absolute` (400d) is longer than 30d";
+        assert!(has(&asked(Standard::AsvsL2, &long, &[]), question));
+        assert!(!has(&asked(Standard::AsvsL1, &long, &[]), question));
+        let within = long.clone().absolute(days(30));
+        assert!(!has(&asked(Standard::AsvsL2, &within, &[]), "ASVS 5.0 7.1.1: `absolute`"));
+        let name = "NIST SP 800-63B-4 2.1.3 absolute, should".to_owned();
+        let deviation = [(name, "low risk".to_owned())];
+        assert!(!has(&asked(Standard::AsvsL2, &long, &deviation), "ASVS 5.0 7.1.1"));
+        let never = long.absolute(Limit::Off);
+        assert!(has(&asked(Standard::AsvsL2, &never, &[]), "ASVS 5.0 7.1.1: `absolute` (never)"));
+    }
+
+    #[test]
+    fn declared_option_that_is_not_set_is_a_question() {
+        let unset = Policy::new();
+        let deviation = |name: &str| [(name.to_owned(), "a reason".to_owned())];
+        let of_cookies = asked(Standard::AsvsL2, &unset, &deviation("ASVS 5.0 3.3.3"));
+        assert!(has(&of_cookies, "ASVS 5.0 7.1.1: "), "a deviation that concerns no timeout");
+        for (standard, set, deviations, start) in [
+            (
+                Standard::AsvsL2,
+                unset.clone(),
+                &deviation("PCI DSS 4.0.1 8.2.8")[..],
+                "ASVS 5.0 7.1.1: ",
+            ),
+            (Standard::AsvsL2, unset.clone().max_sessions(3), &[], "ASVS 5.0 7.1.2: "),
+            (
+                Standard::Wcag22,
+                unset.clone().absolute(hours(8)).absolute_is_essential("exam"),
+                &[],
+                "WCAG 2.2.1: ",
+            ),
+        ] {
+            assert!(has(&asked(standard, &unset, &[]), start), "{start}");
+            assert!(!has(&asked(standard, &set, deviations), start), "{start}");
+        }
+        assert!(has(&asked(Standard::NistAal1, &unset, &[]), "NIST SP 800-63B-4 5.1.1 (2): "));
     }
 }

@@ -1,7 +1,8 @@
-//! Standards that an application can declare, requirement by requirement.
+//! Standards that an application can declare, and their requirements.
 //!
-//! [`requirements`] is the table. [`complies_with`](crate::SessionExpireBuilder::complies_with)
-//! checks its rules when the middleware is built, and the [guide](crate::guide::standards) shows it.
+//! [`requirements`] returns the table, which the [guide](crate::guide::standards) shows.
+//! [`complies_with`](crate::SessionExpireBuilder::complies_with) checks its rules when the
+//! middleware is built.
 //!
 //! ```
 //! use session_expire::{Policy, compliance::{Standard, breaches}, minutes};
@@ -14,17 +15,17 @@
 mod asvs;
 mod asvs_sessions;
 mod declared;
+mod deviation;
 mod nist;
 mod other;
+mod questions;
+mod reported;
 mod requirement;
 mod rule;
 mod standard;
 mod words;
 
-pub(crate) use self::{
-    declared::{DeclaredStandards, Deviation},
-    rule::BuilderFacts,
-};
+pub(crate) use self::{declared::DeclaredStandards, deviation::Deviation, rule::BuilderFacts};
 pub use self::{
     requirement::{Check, Requirement},
     rule::Rule,
@@ -38,8 +39,8 @@ pub fn requirements() -> impl Iterator<Item = &'static Requirement> {
     tables.into_iter().flatten().chain(other::REQUIREMENTS)
 }
 
-/// Returns the breaches of `standards` by `policy`, for a test of an application's
-/// policies. Rules on other options of the builder are not checked.
+/// Returns the breaches of `standards` by `policy`, for a test of the application's policies. It
+/// does not check the rules on other options of the builder.
 ///
 /// The policy of a page is its patch [over](crate::PolicyPatch::over) the application's policy.
 #[must_use]

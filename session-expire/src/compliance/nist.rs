@@ -69,7 +69,10 @@ pub(super) static REQUIREMENTS: &[Requirement] = &[
         Standard::NistAal1,
         ("5.1", "all, shall"),
         "session secrets come from a random bit generator, with 64 bits or more, and time out",
-        Check::ByTest("session/key.rs"),
+        Check::ByTest(&[
+            "session/key.rs::keys_are_unique_and_use_the_whole_alphabet",
+            "timeouts.rs::active_session_ends_at_the_absolute_timeout",
+        ]),
         "a key has 131 bits and is void when the session has ended",
     ),
     nist(
@@ -78,20 +81,43 @@ pub(super) static REQUIREMENTS: &[Requirement] = &[
         "the content of POST and PUT requests contains a session identifier, which is verified \
          against cross-site request forgery",
         Check::Question("Do the application's forms contain a token that is bound to the session?"),
-        "not literally met: endpoints and `is_cross_site` check `Sec-Fetch-Site` and `Origin`, not \
-         the content",
+        "not met literally: the endpoints and `is_cross_site` check `Sec-Fetch-Site` and `Origin`, \
+         not the content",
+    ),
+    nist(
+        Standard::NistAal1,
+        ("5.1", "all, shall"),
+        "a session never falls back from HTTPS to HTTP",
+        Check::Question("Do all pages use HTTPS only, with HSTS?"),
+        "browsers send `Secure` cookies over HTTPS only",
+    ),
+    nist(
+        Standard::NistAal1,
+        ("5.1", "all, shall"),
+        "logging off erases or invalidates the session secret",
+        Check::ByTest(&["sign_out.rs::sign_out_ends_the_session_and_deletes_its_cookie"]),
+        "the record ends in the registry, and the cookie is deleted",
+    ),
+    nist(
+        Standard::NistAal1,
+        ("5.1", "all, shall"),
+        "\"remember my browser\" does not replace an authentication",
+        Check::Question("Does the absolute timeout of a kept login meet the declared level?"),
+        "`persistent` prolongs a session that began with an authentication, within the limits of \
+         the declared level, and signs no user in; a session that comes back after `idle` is \
+         remembered, and `fresh` pages ask the user to confirm",
     ),
     nist(
         Standard::NistAal1,
         ("5.1", "all, should"),
         "session secrets do not survive a restart of the browser",
-        Check::Question("Is \"keep me signed in\" offered, and does its risk permit it?"),
-        "a cookie ends with the browser unless the login policy sets `absolute`",
+        Check::Question("If \"keep me signed in\" is offered, does the risk analysis permit it?"),
+        "the browser deletes the cookie when it closes, unless the login policy sets `absolute`",
     ),
     nist(
         Standard::NistAal1,
         ("5.1", "all, should"),
-        "users can easily log off",
+        "users can easily sign out",
         Check::Question("Does each page for signed-in users show a way to sign out?"),
         "the logout endpoint; the dialog has a button",
     ),
@@ -106,21 +132,27 @@ pub(super) static REQUIREMENTS: &[Requirement] = &[
         Standard::NistAal1,
         ("5.1.1 (2)", "all, shall"),
         "session cookies are limited to the fewest host names and paths",
-        Check::Declared("`cookie_domain`, `cookie_path`"),
+        Check::Declared {
+            options: &["cookie_domain", "cookie_path"],
+            question: "Does every path of this host need the session cookie?",
+        },
         "this host only, by default",
     ),
     nist(
         Standard::NistAal1,
         ("5.1.1 (3)", "all, should"),
         "scripts cannot read session cookies",
-        Check::ByTest("cookies"),
+        Check::ByTest(&["cookies.rs::both_cookies_are_http_only"]),
         "both cookies are `HttpOnly`",
     ),
     nist(
         Standard::NistAal1,
         ("5.1.1 (4)", "all, should"),
         "session cookies expire with the session; the timeout does not rely on that",
-        Check::ByTest("timeouts"),
+        Check::ByTest(&[
+            "timeouts.rs::idle_session_expires_exactly_at_the_limit",
+            "cookies.rs::login_cookie_ends_with_the_browser",
+        ]),
         "the registry enforces the timeouts; a cookie ends with the browser or with `absolute`",
     ),
     nist(
@@ -142,7 +174,7 @@ pub(super) static REQUIREMENTS: &[Requirement] = &[
         ("5.1.1 (7)", "all, shall"),
         "session cookies contain no personal information in plain text; they should contain an \
          opaque string only",
-        Check::ByTest("cookies"),
+        Check::ByTest(&["cookies.rs::cookies_contain_no_data_in_plain_text"]),
         "the session cookie contains a random key; the anonymous cookie is encrypted",
     ),
     nist(
@@ -150,7 +182,11 @@ pub(super) static REQUIREMENTS: &[Requirement] = &[
         ("5.2", "all, shall"),
         "a timeout ends the session, activity resets the inactivity timeout, and a \
          re-authentication resets both",
-        Check::ByTest("timeouts, step_up"),
+        Check::ByTest(&[
+            "timeouts.rs::idle_session_expires_exactly_at_the_limit",
+            "timeouts.rs::active_session_ends_at_the_absolute_timeout",
+            "step_up.rs::confirmation_restarts_both_timeouts_and_keeps_the_session",
+        ]),
         "`idle` counts from the last activity, `absolute` from the last authentication; `confirm` \
          resets both",
     ),
@@ -159,18 +195,18 @@ pub(super) static REQUIREMENTS: &[Requirement] = &[
         ("5.2", "all, shall"),
         "both limits are documented in the system security plan",
         Check::Question("Does the security plan state `idle` and `absolute` of each policy?"),
-        "a `Policy` is one value, and serializes",
+        "a `Policy` is one value, and can be serialized",
     ),
     nist_53(
         "AC-12(2)",
         "a message tells the user that the session has ended",
-        Check::ByTest("reasons"),
+        Check::ByTest(&["reasons.rs::reason_is_shown_once_on_the_login_page"]),
         "the login page shows the reason",
     ),
     nist_53(
         "AC-12(3)",
         "a message tells the user that the session is about to end",
-        Check::ByTest("warning.test.mjs"),
+        Check::ByTest(&["warning.test.mjs::warning opens at the warning time"]),
         "`warn` and the dialog",
     ),
 ];

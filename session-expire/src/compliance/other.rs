@@ -15,26 +15,40 @@ const fn wcag(
 pub(super) static REQUIREMENTS: &[Requirement] = &[
     wcag(
         ("2.2.1", "A"),
-        "users can extend a time limit ten times, are warned, and have 20 seconds for it; or the \
-         limit is essential or longer than 20 hours",
+        "a time limit that users cannot extend is longer than 20 hours, or essential",
+        Check::AtStart(Rule::LongOrEssential),
+        "`absolute`, `absolute_is_essential`",
+    ),
+    wcag(
+        ("2.2.1", "A"),
+        "users are warned of a time limit of up to 20 hours, and have 20 seconds to extend it",
+        Check::AtStart(Rule::Warned),
+        "`warn` and the dialog",
+    ),
+    wcag(
+        ("2.2.1", "A"),
+        "users can extend a time limit of up to 20 hours ten times",
         Check::AtStart(Rule::Extensible),
-        "`warn` and the dialog; each activity extends `idle`",
+        "each activity extends `idle`",
     ),
     wcag(
         ("2.2.1", "A"),
         "a limit that users cannot extend is essential",
-        Check::Declared("`absolute_is_essential`"),
+        Check::Declared {
+            options: &["absolute_is_essential"],
+            question: "Is a time limit that users cannot extend essential, and for which reason?",
+        },
         "the policy records the reason",
     ),
     wcag(
         ("2.2.5", "AAA"),
-        "after re-authentication, users continue without losing data",
-        Check::Question("Is an unsent form there again after the sign-in?"),
+        "after re-authenticating, users continue without losing data",
+        Check::Question("Does the application restore an unsent form after the sign-in?"),
         "users return to their page; the example site restores the draft of its editor",
     ),
     wcag(
         ("2.2.6", "AAA"),
-        "users are told how long an inactivity may last before data is lost, unless data is kept \
+        "users are warned how long they may be inactive before data is lost, unless data is kept \
          for more than 20 hours",
         Check::Question("Does each page with a form state the idle timeout?"),
         "`SessionHandle::policy`; the footer of the example site states the limits",
@@ -42,20 +56,20 @@ pub(super) static REQUIREMENTS: &[Requirement] = &[
     wcag(
         ("4.1.3", "AA"),
         "assistive technology can announce status messages without a change of focus",
-        Check::ByTest("warning.test.mjs"),
+        Check::ByTest(&["warning.test.mjs::screen reader gets five sentences in two minutes"]),
         "the dialog announces the remaining time; `role` of flash messages is the application's",
     ),
     row(
         ("PCI DSS 4.0.1", "8.2.8", ""),
         Some(Standard::PciDss4),
-        "after more than 15 minutes of inactivity, the user authenticates again",
+        "after more than 15 minutes of inactivity, the user must re-authenticate",
         Check::AtStart(Rule::IdleAtMost(minutes(15))),
         "`idle`",
     ),
     row(
         ("RTS (EU) 2018/389", "Art. 4(3)(d)", ""),
         Some(Standard::Psd2),
-        "after access to a payment account, inactivity lasts at most 5 minutes",
+        "after access to a payment account, the time without activity is at most 5 minutes",
         Check::AtStart(Rule::IdleAtMost(minutes(5))),
         "`idle`",
     ),

@@ -1,10 +1,10 @@
-//! Requirement of a standard: a row of the table.
+//! Requirement of a standard, which is a row of the table.
 
 use std::fmt;
 
 use super::{Standard, rule::Rule};
 
-/// Requirement of a standard, in the words of this crate.
+/// Requirement of a standard, summarised by this crate.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct Requirement {
@@ -12,16 +12,15 @@ pub struct Requirement {
     pub document: &'static str,
     /// The section, such as `7.3.1`.
     pub section: &'static str,
-    /// The level in the words of the document, such as `L2` or `AAL2, should`; empty if it has none.
+    /// The level as the document names it, such as `L2` or `AAL2, should`; empty if it has none.
     pub level: &'static str,
-    /// The standard that an application declares to meet; `None` for a requirement that is listed
-    /// for reference only.
+    /// The standard to which it belongs; `None` if it is listed for reference only.
     pub standard: Option<Standard>,
     /// The requirement.
     pub text: &'static str,
     /// How it is checked.
     pub check: Check,
-    /// The part of this crate that meets it, or helps to.
+    /// The part of this crate that meets it, or helps to meet it.
     pub here: &'static str,
 }
 
@@ -31,11 +30,18 @@ pub struct Requirement {
 pub enum Check {
     /// [`build`](crate::SessionExpireBuilder::build) checks the rule.
     AtStart(Rule),
-    /// It holds for every configuration. Test files of this crate with these names, separated by
-    /// commas, check it.
-    ByTest(&'static str),
-    /// The application declares it by the named option.
-    Declared(&'static str),
+    /// It holds for every configuration. These tests of this crate check it, each as file and
+    /// function, such as `tests/suite/cookies.rs::login_cookie_ends_with_the_browser`.
+    ByTest(&'static [&'static str]),
+    /// The application declares it by one of the options. Otherwise, the operator has to answer the
+    /// question.
+    #[non_exhaustive]
+    Declared {
+        /// Names of the options.
+        options: &'static [&'static str],
+        /// The question.
+        question: &'static str,
+    },
     /// Code cannot check it. The operator has to answer the question.
     Question(&'static str),
 }
@@ -56,7 +62,7 @@ impl Requirement {
         }
     }
 
-    /// Returns the citation in messages, which names a recommendation as such.
+    /// Returns the citation for messages. It ends with `should` for a recommendation.
     pub(super) fn citation(&self) -> String {
         let should = if self.level.ends_with("should") { ", should" } else { "" };
         format!("{self}{should}")

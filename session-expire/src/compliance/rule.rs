@@ -1,4 +1,4 @@
-//! Rules that are checked at start. They are pure functions of a policy and of the builder's options.
+//! Rules that `build` checks: pure functions of a policy and of the builder's options.
 
 use std::{fmt, time::Duration};
 
@@ -11,16 +11,17 @@ use crate::{
     time::{hours, seconds},
 };
 
-/// Shortest time in which a user can extend the session (WCAG 2.2.1).
+/// Shortest time that a user must have to extend the session (WCAG 2.2.1).
 const MIN_WARNING: Duration = seconds(20);
 
-/// Time limits that are longer need no extension (WCAG 2.2.1).
+/// Time limit above which users need no extension (WCAG 2.2.1).
 const LONG: Duration = hours(20);
 
-/// Idle timeouts that fit into the absolute timeout if the user can extend ten times.
+/// Smallest ratio of the absolute timeout to the idle timeout with which users can extend the
+/// session ten times.
 const EXTENSIONS: u32 = 11;
 
-/// Rule that a requirement sets for the configuration. Its display is the text in the guide.
+/// Rule of a requirement for the configuration. `Display` writes the text of the guide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Rule {
@@ -32,27 +33,34 @@ pub enum Rule {
     HasIdle,
     /// There is an absolute timeout.
     HasAbsolute,
-    /// Users can extend the session ten times, or a time limit needs no extension.
+    /// The absolute timeout is long, or declared essential.
+    LongOrEssential,
+    /// The user is warned in time if the idle timeout needs an extension.
+    Warned,
+    /// The user can extend the session ten times if the idle timeout needs an extension.
     Extensible,
     /// Cookies are `Secure`.
     SecureCookies,
-    /// Cookies are `Secure`, and their names start with `__Host-` or `__Secure-`.
+    /// The names of secure cookies start with `__Host-` or `__Secure-`.
     PrefixedCookies,
     /// The names of cookies start with `__Host-`.
     HostCookies,
     /// `SameSite` of cookies is `Lax` or `Strict`.
     SameSite,
-    /// Pages that may use the endpoints come over HTTPS.
+    /// Allowed origins use HTTPS.
     SecureOrigins,
 }
 
 /// Options of the builder that rules read.
 #[derive(Debug)]
 pub(crate) struct BuilderFacts<'a> {
+    pub(crate) policy: &'a Policy,
     pub(crate) secure: bool,
     pub(crate) cookie_names: [&'a str; 2],
     pub(crate) same_site: SameSite,
     pub(crate) allowed_origins: &'a [String],
+    /// `true` if `cookie_domain` or `cookie_path` is set.
+    pub(crate) has_cookie_scope: bool,
 }
 
 /// Value that breaks a rule.
@@ -73,6 +81,20 @@ impl Fault {
 }
 
 impl Rule {
+    /// Returns the key or option that names the rule in a deviation.
+    pub(super) fn key(self) -> &'static str {
+        match self {
+            Self::IdleAtMost(_) | Self::HasIdle | Self::Extensible => "idle",
+            Self::AbsoluteAtMost(_) | Self::HasAbsolute => "absolute",
+            Self::LongOrEssential => "absolute_is_essential",
+            Self::Warned => "warn",
+            Self::SecureCookies => "plain_http",
+            Self::PrefixedCookies | Self::HostCookies => "cookie_names",
+            Self::SameSite => "cookie_same_site",
+            Self::SecureOrigins => "allowed_origins",
+        }
+    }
+
     /// Returns `true` if the rule reads a policy, and `false` if it reads the builder's options.
     pub(super) fn reads_policy(self) -> bool {
         !self.keys().is_empty()
@@ -83,7 +105,9 @@ impl Rule {
         match self {
             Self::IdleAtMost(_) | Self::HasIdle => &["idle"],
             Self::AbsoluteAtMost(_) | Self::HasAbsolute => &["absolute"],
-            Self::Extensible => &["idle", "absolute", "absolute_is_essential", "warn"],
+            Self::LongOrEssential => &["absolute", "absolute_is_essential"],
+            Self::Warned => &["idle", "absolute", "warn"],
+            Self::Extensible => &["idle", "absolute"],
             _ => &[],
         }
     }
@@ -99,7 +123,14 @@ impl Rule {
             Self::AbsoluteAtMost(most) => at_most("absolute", policy.absolute, most),
             Self::HasIdle => has("idle", policy.idle),
             Self::HasAbsolute => has("absolute", policy.absolute),
-            Self::Extensible => check_extensible(policy),
+            Self::LongOrEssential => check_essential(policy),
+            Self::Warned => {
+                short_idle(policy).and_then(|_| check_warning(policy)).into_iter().collect()
+            }
+            Self::Extensible => {
+                let idle = short_idle(policy);
+                idle.and_then(|idle| check_extensions(idle, policy.absolute)).into_iter().collect()
+            }
             _ => vec![],
         }
     }
@@ -107,10 +138,11 @@ impl Rule {
     /// Checks the options of the builder.
     pub(super) fn check_builder(self, facts: &BuilderFacts<'_>) -> Vec<Fault> {
         match self {
-            Self::SecureCookies | Self::PrefixedCookies if !facts.secure => {
+            Self::SecureCookies if !facts.secure => {
                 vec![Fault::new("plain_http", "true", "sends cookies that are not `Secure`")]
             }
-            Self::PrefixedCookies => check_names(facts, &["__Host-", "__Secure-"]),
+            // Browsers refuse a prefix without `Secure`.
+            Self::PrefixedCookies if facts.secure => check_names(facts, &["__Host-", "__Secure-"]),
             Self::HostCookies => check_names(facts, &["__Host-"]),
             Self::SameSite if facts.same_site == SameSite::None => {
                 vec![Fault::new("cookie_same_site", "None", "is neither `Lax` nor `Strict`")]
@@ -131,25 +163,20 @@ fn at_most(key: &'static str, limit: Limit<Duration>, most: Duration) -> Vec<Fau
     }
 }
 
-/// Checks WCAG 2.2.1 for both timeouts.
-fn check_extensible(policy: &Policy) -> Vec<Fault> {
-    let mut faults = vec![];
+fn check_essential(policy: &Policy) -> Vec<Fault> {
     let reason = policy.absolute_is_essential.as_deref().unwrap_or_default();
-    if let Limit::At(absolute) = policy.absolute
-        && absolute <= LONG
-        && reason.trim().is_empty()
-    {
-        let text = "is neither longer than 20h nor declared essential";
-        faults.push(Fault::new("absolute", words::duration(absolute), text));
-    }
-    match policy.idle {
-        Limit::At(idle) if idle <= LONG => {
-            faults.extend(check_warning(policy));
-            faults.extend(check_extensions(idle, policy.absolute));
+    match policy.absolute {
+        Limit::At(absolute) if absolute <= LONG && reason.trim().is_empty() => {
+            let text = "is neither longer than 20h nor declared essential";
+            vec![Fault::new("absolute", words::duration(absolute), text)]
         }
-        _ => {}
+        _ => vec![],
     }
-    faults
+}
+
+/// Returns the idle timeout if users must be able to extend it.
+fn short_idle(policy: &Policy) -> Option<Duration> {
+    policy.idle.at().filter(|idle| *idle <= LONG)
 }
 
 fn check_warning(policy: &Policy) -> Option<Fault> {
@@ -197,14 +224,17 @@ impl fmt::Display for Rule {
             }
             Self::HasIdle => f.write_str("`idle` is not `never`"),
             Self::HasAbsolute => f.write_str("`absolute` is not `never`"),
-            Self::Extensible => f.write_str(
-                "`absolute` is `never`, longer than 20h or `absolute_is_essential`; and `idle` is \
-                 longer than 20h, or `warn` is at least 20s and `absolute` at least 11 times `idle`",
+            Self::LongOrEssential => f.write_str(
+                "`absolute` is `never` or longer than 20h, or `absolute_is_essential` is set",
             ),
+            Self::Warned => f.write_str("`warn` is at least 20s, or `idle` is longer than 20h"),
+            Self::Extensible => {
+                f.write_str("`absolute` is at least 11 times `idle`, or `idle` is longer than 20h")
+            }
             Self::SecureCookies => f.write_str("`plain_http` is `false`"),
-            Self::PrefixedCookies => f.write_str(
-                "`plain_http` is `false`, and `cookie_names` start with `__Host-` or `__Secure-`",
-            ),
+            Self::PrefixedCookies => {
+                f.write_str("`cookie_names` start with `__Host-` or `__Secure-`")
+            }
             Self::HostCookies => f.write_str("`cookie_names` start with `__Host-`"),
             Self::SameSite => f.write_str("`cookie_same_site` is `Lax` or `Strict`"),
             Self::SecureOrigins => f.write_str("`allowed_origins` use https"),

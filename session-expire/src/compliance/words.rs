@@ -1,11 +1,11 @@
-//! Values in messages.
+//! Text of the values in messages.
 
 use std::time::Duration;
 
 use crate::{policy::limit::Limit, time::format_duration};
 
-/// Returns a duration in one unit: `901s` and `90m`, not `15m1s` and `1h30m`. Days are used from two
-/// on.
+/// Returns a duration in one unit: `901s` and `90m`, not `15m1s` and `1h30m`. The unit is days only
+/// for two days or more.
 pub(super) fn duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
     let unit = [("d", 86_400, 2), ("h", 3_600, 1), ("m", 60, 1), ("s", 1, 1)]

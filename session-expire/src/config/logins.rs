@@ -16,16 +16,27 @@ use crate::{
     },
 };
 
-/// Number of a user's newest records with which a login is compared.
+/// Largest number of a user's newest records with which a login is compared.
 const MAX_COMPARED_LOGINS: usize = 100;
 
 impl Config {
     /// Evaluates the user policy of `user`.
-    pub(crate) async fn user_policy(&self, user: &str) -> StoredPatch {
+    async fn user_policy(&self, user: &str) -> StoredPatch {
         match &self.user_policy {
             Some(user_policy) => self.validated_patch(user_policy(user.to_owned()).await),
             None => Ok(None),
         }
+    }
+
+    /// Evaluates the user policy of an open session again, and checks it with the login policy.
+    /// Reports a policy that is refused.
+    pub(crate) async fn refreshed_user_policy(&self, record: &SessionRecord) -> StoredPatch {
+        let user_policy = self.user_policy(&record.user).await.and_then(|user_policy| {
+            let user = user_policy.as_deref();
+            self.check_standards(SessionPatches { user, ..record.patches() })?;
+            Ok(user_policy)
+        });
+        user_policy.inspect_err(|error| self.emit_failure(error))
     }
 
     /// Returns `true` if open sessions need a current stamp.
@@ -33,8 +44,8 @@ impl Config {
         self.credential.is_some()
     }
 
-    /// Returns the stamp of the current credential of `user`; `None` if the user has none, or
-    /// without a function that returns it.
+    /// Returns the stamp of the current credential of `user`; `None` if the user has no credential,
+    /// or if no function returns it.
     pub(crate) async fn current_stamp(&self, user: &str) -> Result<Option<Stamp>, RegistryError> {
         let Some(credential) = &self.credential else { return Ok(None) };
         let current = credential(user.to_owned()).await;
@@ -42,8 +53,8 @@ impl Config {
         Ok(current.map(Stamp::new))
     }
 
-    /// Returns a login of `user` on a page with the policy `layered`, under the login policy of
-    /// `options` and the user policy. The session limit is that of these policies.
+    /// Returns a login of `user` on a page with the policy `layered`. The session limit follows
+    /// from `layered`, the login policy of `options`, and the user policy.
     pub(crate) async fn new_login(
         &self,
         user: impl Into<Arc<str>>,
@@ -55,6 +66,7 @@ impl Config {
         let login_policy = self.validated_patch(options.login_policy())?;
         let patches =
             SessionPatches { login: login_policy.as_deref(), user: user_policy.as_deref() };
+        self.check_standards(patches)?;
         let mut login = NewLogin::new(user, self.now(), &patches.at_login(layered));
         let longest = patches.longest(self.longest.get().longer(layered.limits()));
         (login.longest_idle, login.longest_absolute) = (longest.idle, longest.absolute);
@@ -70,7 +82,7 @@ impl Config {
     /// Returns the newest records of `user` if an observer needs them for the event of a login.
     ///
     /// Call it before the commit: a request that is dropped afterwards must not lose its event. If
-    /// the list fails, the login continues without it.
+    /// the registry cannot list the records, the login continues without them.
     pub(crate) async fn earlier_logins(&self, user: &Arc<str>) -> Option<Vec<SessionRecord>> {
         if !self.events.has_observer() {
             return None;

@@ -15,7 +15,7 @@ use crate::{
     cookies::CookieConfig,
     diagnostics::Diagnostics,
     dialog::texts::DialogTexts,
-    error::{RegistryError, Source},
+    error::{ConfigError, RegistryError, Source},
     event::{Event, emitter::Emitter},
     messages::notice::{Languages, Notice},
     migration::Migration,
@@ -47,7 +47,7 @@ pub(crate) type DialogTextsFn = Arc<dyn Fn(&Languages) -> DialogTexts + Send + S
 pub(crate) type UserPolicyFn = Arc<dyn Fn(String) -> PatchFuture + Send + Sync>;
 pub(crate) type PatchFuture = Pin<Box<dyn Future<Output = PolicyPatch>>>;
 
-/// Function that returns the current credential of a user, of which a digest is the security stamp.
+/// Function that returns the current credential of a user, from which security stamps are derived.
 pub(crate) type CredentialFn = Arc<dyn Fn(String) -> CredentialFuture + Send + Sync>;
 pub(crate) type CredentialFuture = Pin<Box<dyn Future<Output = Result<Option<String>, Source>>>>;
 
@@ -112,11 +112,22 @@ impl Config {
         ended.iter().for_each(|record| self.emit(&Event::from_ended(record, requester)));
     }
 
+    /// Emits the failure of an operation. A policy that was refused is no failure of the registry.
     pub(crate) fn emit_failure(&self, error: &RegistryError) {
-        self.emit(&Event::RegistryFailed { error });
+        match error.config_error() {
+            None => self.emit(&Event::RegistryFailed { error }),
+            Some(ConfigError::NotCompliant { breaches }) => {
+                let events = breaches.iter().map(Event::policy_breach);
+                events.for_each(|event| self.emit(&event));
+            }
+            Some(error) => {
+                tracing::error!(event = "sys_invalid_policy", %error, "invalid policy of a login");
+            }
+        }
     }
 
-    /// Returns the sessions of all users. `requester` is the client of the request that uses them.
+    /// Returns a value that lists and ends sessions. `requester` is the client of the request that
+    /// uses it.
     pub(crate) fn sessions(self: &Arc<Self>, requester: Option<Client>) -> Sessions {
         let config = Arc::clone(self);
         let emit = Arc::new(move |event: &Event<'_>| config.emit(event));
@@ -126,6 +137,7 @@ impl Config {
             close_adoption_until: self.close_adoption_until(),
             cause: None,
             requester: requester.map(Arc::new),
+            key: None,
             emit,
         }
     }

@@ -1,5 +1,7 @@
 //! Paths with a meaning of their own: the login page, the confirmation page and the endpoints.
 
+use actix_web::HttpRequest;
+
 use super::{Config, KEEP_ALIVE, LOGOUT, STATUS};
 use crate::{
     dialog::assets::{SCRIPT, STYLE},
@@ -15,13 +17,17 @@ impl Config {
         self.policy.require_login && !is_open()
     }
 
-    /// Returns `true` for the paths that accept sessions that are not fresh: the login page, the
-    /// confirmation page of `policy` and the paths below it, and the endpoints.
-    pub(crate) fn is_never_stale(&self, path: &str, policy: &Policy) -> bool {
+    /// Returns `true` for the requests that accept sessions that are not fresh: the login page, the
+    /// confirmation page of `policy` and the paths below it, the endpoints, and a sign-out at
+    /// `logout_url`.
+    pub(crate) fn is_never_stale(&self, req: &HttpRequest, policy: &Policy) -> bool {
+        let path = req.path();
+        let is_sign_out = || !req.method().is_safe() && is_at(path, &self.logout_url);
         is_at_or_below(path, &policy.confirm_url)
             || self.is_login_page(path, policy)
             || is_at(path, &self.policy.login_url)
             || self.is_endpoint(path)
+            || is_sign_out()
     }
 
     /// Returns `true` for the login page of `policy`, and for the pages for expired sessions and

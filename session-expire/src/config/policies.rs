@@ -44,22 +44,53 @@ impl Config {
         matches!(patch.max_sessions, Some(Limit::At(_))) && !self.registry.enforces_limits()
     }
 
-    /// Validates a patch that is only known at run time. With an invalid patch, the login fails.
-    pub(crate) fn validated_patch(&self, patch: PolicyPatch) -> StoredPatch {
-        const OPERATION: &str = "store a policy patch";
-        if self.cannot_enforce(&patch) {
-            return Err(RegistryError::new(OPERATION, ConfigError::LimitNotEnforced));
-        }
-        let checked = patch.validate();
-        checked
-            .and_then(|()| self.standards.check_policy(&patch.over(&self.policy)))
-            .map_err(|error| RegistryError::new(OPERATION, error))?;
+    /// Validates a patch that is only known at run time.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error with a [`ConfigError`] as its source if the patch is invalid.
+    pub(super) fn validated_patch(&self, patch: PolicyPatch) -> StoredPatch {
+        let checked = match self.cannot_enforce(&patch) {
+            true => Err(ConfigError::LimitNotEnforced),
+            false => patch.validate(),
+        };
+        checked.map_err(RegistryError::from_policy)?;
         Ok((patch != PolicyPatch::new()).then(|| Arc::new(patch)))
     }
 
-    /// Returns `policy` with the limits of the declared standards. Reports each breach once.
-    pub(crate) fn within_standards(&self, policy: Policy) -> Policy {
-        let report = |breach: &Breach| self.emit(&Event::PolicyBreach { breach });
-        self.standards.enforce(policy, &self.policy, report)
+    /// Checks login policy and user policy together, over the application's policy.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error with a [`ConfigError`] as its source if they do not meet a declared
+    /// standard.
+    pub(crate) fn check_standards(&self, patches: SessionPatches<'_>) -> Result<(), RegistryError> {
+        let policy = patches.on_page(&self.policy, None, &self.policy);
+        let checked = policy.map_or(Ok(()), |policy| self.standards.check_policy(&policy));
+        checked.map_err(RegistryError::from_policy)
+    }
+
+    /// Returns `policy` with the limits of the declared standards. Reports each breach once, with
+    /// the layer to which it is due; `None` for a policy of a session.
+    pub(crate) fn within_standards(&self, policy: Policy, layer: Option<&PolicyPatch>) -> Policy {
+        let breaches = self.standards.breaches(&policy);
+        if breaches.is_empty() {
+            return policy;
+        }
+        breaches.iter().for_each(|breach| self.report_breach(breach, layer));
+        self.capped_by_standards(policy)
+    }
+
+    /// Returns `policy` with the limits of the declared standards, and reports nothing.
+    pub(crate) fn capped_by_standards(&self, policy: Policy) -> Policy {
+        self.standards.cap(policy, &self.policy)
+    }
+
+    /// Reports a breach by a layer or by a policy of a session, unless it was reported before.
+    pub(crate) fn report_breach(&self, breach: &Breach, layer: Option<&PolicyPatch>) {
+        let layer = layer.map(|patch| serde_json::to_string(patch).unwrap_or_default());
+        if self.standards.is_unreported(breach, layer.as_deref()) {
+            self.emit(&Event::PolicyBreach { breach, layer: layer.as_deref() });
+        }
     }
 }

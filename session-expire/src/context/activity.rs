@@ -12,8 +12,8 @@ use crate::{
 
 impl RequestContext {
     /// Returns the time to write to `last_seen`. It is due if `last_seen` is older than the write
-    /// interval, or in the future, or if a page has revealed a laxer policy. A passive request is not activity, but corrects a time in the
-    /// future.
+    /// interval, or in the future, or if a page has revealed a laxer policy. A passive request is
+    /// not activity, but corrects a time in the future.
     pub(crate) fn due_activity(
         &self,
         record: &SessionRecord,
@@ -29,10 +29,10 @@ impl RequestContext {
         }
     }
 
-    /// Returns `true` if a user who is active at `at` comes back to a kept session: see
+    /// Returns `true` if a user who is active in this request comes back to a kept session: see
     /// [`is_remembered`].
-    pub(crate) fn is_remembered_at(&self, record: &SessionRecord, at: Timestamp) -> bool {
-        is_remembered(record, self.config().policy.idle, at)
+    pub(crate) fn is_remembered(&self, record: &SessionRecord) -> bool {
+        is_remembered(record, self.config().policy.idle, self.now)
     }
 
     /// Returns the write interval for the strictest idle timeout that can apply to this session.

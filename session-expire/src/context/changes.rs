@@ -18,7 +18,7 @@ pub(crate) enum UserChange {
     Unchanged,
     /// The same user, with a request to renew the session key.
     Renewed,
-    /// The same user, who has authenticated again.
+    /// The same user, who has re-authenticated.
     Confirmed,
     /// Another user, a user after an anonymous visitor, or a login by `SessionHandle::sign_in`.
     SignedIn(String),
@@ -146,13 +146,13 @@ impl RequestContext {
         Ok(state)
     }
 
-    /// Returns the anonymous state of a browser with an active session, which only has an offer to
-    /// continue a login as another user.
+    /// Returns the anonymous state of a browser with an active session. It contains only the offer
+    /// to continue a login of another user.
     pub(crate) fn offer_state(&self) -> AnonymousState {
         AnonymousState { takeover: self.takeover_offer(), ..self.cookies.anonymous.clone() }
     }
 
-    /// Returns the offer of this request, else that of the cookie until it expires.
+    /// Returns the offer of this request, else the unexpired offer of the cookie.
     fn takeover_offer(&self) -> Option<StoredOffer> {
         let before = || {
             let before = self.cookies.anonymous.takeover.as_ref();

@@ -14,8 +14,10 @@ pub(crate) struct Intent {
     pub(crate) offers_takeover: bool,
     /// The user signs out.
     pub(crate) signs_out: bool,
-    /// The user has authenticated again.
+    /// The user has re-authenticated.
     pub(crate) confirms: bool,
+    /// The user has failed to authenticate again.
+    pub(crate) fails_to_confirm: bool,
     /// The response is sent unchanged, even if it is an empty 401.
     pub(crate) keeps_response: bool,
 }

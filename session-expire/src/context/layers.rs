@@ -53,6 +53,11 @@ impl RequestContext {
         Arc::clone(self.layers.policies.borrow().effective())
     }
 
+    /// Returns `true` if declared standards do not apply to the innermost layer.
+    pub(crate) fn is_exempt(&self) -> bool {
+        self.layers.policies.borrow().is_exempt()
+    }
+
     /// Returns the policy of application and layers, for a user who signs in.
     pub(crate) fn layered_policy(&self) -> Arc<Policy> {
         Arc::clone(self.layers.policies.borrow().layered())
@@ -114,8 +119,8 @@ impl RequestContext {
         is_missing
     }
 
-    /// Returns `true`, and records the refusal, if the policy requires a login that the request
-    /// lacks, or a session that is fresh.
+    /// Returns `true`, and records the refusal, if the policy requires a login or a fresh session
+    /// and the request has none.
     pub(crate) fn refuses(&self, req: &HttpRequest) -> bool {
         self.refuses_without_login() || self.refuses_stale(req)
     }
@@ -126,7 +131,7 @@ impl RequestContext {
         let Limit::At(fresh) = policy.fresh else { return false };
         let is_stale = self.acts_for_session()
             && self.fresh_for(fresh).is_none()
-            && !self.config().is_never_stale(req.path(), policy);
+            && !self.config().is_never_stale(req, policy);
         drop(policies);
         if is_stale {
             self.read_facts(req);

@@ -15,6 +15,7 @@ use crate::{
         key::RecordKey,
         reason::Reason,
         record::SessionRecord,
+        update::{SessionUpdate, UpdateOutcome},
         verdict::Facts,
     },
 };
@@ -73,9 +74,12 @@ impl LoadedRecord {
     }
 }
 
-/// Loads the record again. Returns its end if it has ended. If a parallel request has rotated the
-/// key, returns the record under its new key.
-pub(crate) async fn reload_open_record(
+/// Loads the record again, and returns it as it is now, or its end if it has ended. If a parallel
+/// request has rotated the key, returns the record under its new key.
+///
+/// A re-authentication changes the public id. An operation that finds no open session under the
+/// loaded id is repeated once with the reference of this record.
+pub(crate) async fn current_record(
     config: &Config,
     loaded: &LoadedRecord,
 ) -> Result<Result<Arc<SessionRecord>, Ended>, RegistryError> {
@@ -86,24 +90,53 @@ pub(crate) async fn reload_open_record(
     match record.ended.clone() {
         None => Ok(Ok(record)),
         Some(Ended { reason: Reason::Renewed, .. }) => {
-            let rotated = find_rotated(config, &loaded.record).await?;
+            let rotated = find_rotated(config, &record).await?;
             Ok(rotated.map(Arc::new).ok_or_else(|| ended(Reason::Revoked)))
         }
         Some(ended) => Ok(Err(ended)),
     }
 }
 
-/// Returns the open record of a session whose key a parallel request has rotated.
+/// Returns the open record of the session whose key the request of `tombstone` has rotated.
 ///
-/// A re-authentication changes the public id, and a refreshed policy the signing key.
-pub(crate) async fn find_rotated(
+/// The tombstone has the public id of that time. After a further re-authentication, only the
+/// signing key is the same.
+async fn find_rotated(
     config: &Config,
-    before: &SessionRecord,
+    tombstone: &SessionRecord,
 ) -> Result<Option<SessionRecord>, RegistryError> {
-    let open = config.registry.list(Query::open(Arc::clone(&before.user))).await?;
-    let is_same =
-        |open: &SessionRecord| open.id == before.id || open.signing_key() == before.signing_key();
-    Ok(open.into_iter().find(is_same))
+    let open = config.registry.list(Query::open(Arc::clone(&tombstone.user))).await?;
+    let same_id = open.iter().position(|open| open.id == tombstone.id);
+    let same_session =
+        || open.iter().position(|open| open.signing_key() == tombstone.signing_key());
+    Ok(same_id.or_else(same_session).and_then(|index| open.into_iter().nth(index)))
+}
+
+/// Updates the session, also if a parallel request has authenticated the user again.
+pub(crate) async fn update_current(
+    config: &Config,
+    loaded: &LoadedRecord,
+    update: SessionUpdate,
+) -> Result<UpdateOutcome, RegistryError> {
+    let updated = config.registry.update(loaded.record.session_ref(), update.clone()).await?;
+    match updated {
+        UpdateOutcome::Ended => update_rotated(config, loaded, update).await,
+        updated => Ok(updated),
+    }
+}
+
+/// Repeats an update whose session was not open under the loaded public id.
+pub(crate) async fn update_rotated(
+    config: &Config,
+    loaded: &LoadedRecord,
+    update: SessionUpdate,
+) -> Result<UpdateOutcome, RegistryError> {
+    match current_record(config, loaded).await? {
+        Ok(record) if record.id != loaded.record.id => {
+            config.registry.update(record.session_ref(), update).await
+        }
+        _ => Ok(UpdateOutcome::Ended),
+    }
 }
 
 impl LoadedSession {

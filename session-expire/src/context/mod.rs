@@ -75,7 +75,7 @@ pub(crate) struct RequestContext {
     /// `true` if memory was allocated for the entries before the handler ran.
     is_allocated: Cell<bool>,
     progress: Progress,
-    /// End of the session during this request; empty if it was open or had ended before.
+    /// End of the session, if it has ended during this request.
     ended_now: OnceCell<Box<Ended>>,
     /// Security stamp that this request has stored.
     new_stamp: Cell<Option<Stamp>>,

@@ -15,7 +15,6 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     config::{Config, write_interval},
-    event::Event,
     policy::{Policy, PolicyPatch, handler_policies::PolicyId, limit::Limit},
 };
 
@@ -31,7 +30,7 @@ pub(crate) struct Layer {
     pub(crate) is_exempt: bool,
 }
 
-/// Registers a layer for the middleware that will be mounted around it.
+/// Registers a layer with the middleware that will be mounted around it.
 pub(crate) fn register_layer(layer: &Layer) {
     LAYERS.with_borrow_mut(|layers| layers.push(layer.clone()));
 }
@@ -56,7 +55,7 @@ pub(crate) struct MountedApp {
     counts_sessions: Cell<bool>,
     /// `true` if a layer sets `login_url`.
     pub(crate) has_layer_login_url: bool,
-    /// Digest of the application's policy and of the mounted patches.
+    /// Digest of the application's policy and of the mounted layers.
     pub(crate) policy_digest: [u8; 8],
     /// Id of the combined handler policies, by the id of the outer ones and the handler.
     handlers: RefCell<HashMap<(PolicyId, TypeId), PolicyId>>,
@@ -70,6 +69,7 @@ impl MountedApp {
         if !meets_standards(&config, &layers) {
             return None;
         }
+        let policy_digest = digest(&config.policy, &layers);
         let patches: Vec<_> = layers.into_iter().map(|layer| layer.patch).collect();
         let interval = write_interval(config.policy.idle);
         let counts_sessions =
@@ -79,7 +79,7 @@ impl MountedApp {
             is_only_layer: Cell::new(false),
             counts_sessions: Cell::new(counts_sessions),
             has_layer_login_url: patches.iter().any(|patch| patch.login_url.is_some()),
-            policy_digest: digest(&config.policy, &patches),
+            policy_digest,
             handlers: RefCell::default(),
             config,
         };
@@ -137,7 +137,7 @@ fn meets_standards(config: &Config, layers: &[Layer]) -> bool {
     let checked = layers.iter().filter(|layer| !layer.is_exempt).map(|layer| &layer.patch);
     let layers: Vec<_> = checked.collect();
     let breaches = config.standards.breaches_of_layers(&config.policy, &layers);
-    breaches.iter().for_each(|breach| config.emit(&Event::PolicyBreach { breach }));
+    breaches.iter().for_each(|(layer, breach)| config.report_breach(breach, Some(layer)));
     let is_fresh = |fresh| matches!(fresh, Some(Limit::At(_)));
     let asks = is_fresh(Some(config.policy.fresh)) || layers.iter().any(|l| is_fresh(l.fresh));
     if config.standards.asks_for_fresh() && !asks {
@@ -152,9 +152,9 @@ fn policy_id(below: PolicyId, handler: HandlerPatch) -> PolicyId {
     PolicyId::from_be_bytes(first_bytes(hasher))
 }
 
-/// Returns a digest that does not depend on the order of the patches.
-fn digest(policy: &Policy, patches: &[PolicyPatch]) -> [u8; 8] {
-    let mut texts: Vec<_> = patches.iter().map(|patch| format!("{patch:?}")).collect();
+/// Returns a digest that does not depend on the order of the layers.
+fn digest(policy: &Policy, layers: &[Layer]) -> [u8; 8] {
+    let mut texts: Vec<_> = layers.iter().map(|layer| format!("{layer:?}")).collect();
     texts.sort();
     texts.dedup();
     let mut hasher = Sha256::new().chain_update(format!("{policy:?}"));
@@ -177,11 +177,14 @@ mod tests {
     use crate::time::minutes;
 
     #[test]
-    fn digest_ignores_order_of_patches() {
+    fn digest_ignores_order_of_layers() {
         let app = Policy::new();
-        let (one, two) = (PolicyPatch::new().idle(minutes(1)), PolicyPatch::new().idle(minutes(2)));
+        let layer = |idle| Layer { patch: PolicyPatch::new().idle(idle), is_exempt: false };
+        let (one, two) = (layer(minutes(1)), layer(minutes(2)));
         let both = digest(&app, &[one.clone(), two.clone()]);
         assert_eq!(both, digest(&app, &[two.clone(), one.clone(), two.clone()]));
+        let exempt = Layer { is_exempt: true, ..one.clone() };
+        assert_ne!(both, digest(&app, &[exempt, two.clone()]));
         assert_ne!(both, digest(&app, &[one]));
         assert_ne!(both, digest(&app.idle(minutes(3)), &[two]));
     }

@@ -9,7 +9,7 @@ use super::mounted::MountedApp;
 use crate::{
     config::Config,
     policy::{Policy, PolicyPatch},
-    session::record::SessionRecord,
+    session::{page_token::PageLimits, record::SessionRecord},
 };
 
 /// Policies of a request. A policy that equals the outer one is not stored.
@@ -21,8 +21,20 @@ pub(crate) struct PolicyStack {
     layers: Option<Box<PolicyPatch>>,
     /// Policy in force if the record has a login policy or a user policy.
     effective: Option<Arc<Policy>>,
-    /// `true` if declared standards do not apply.
-    is_exempt: bool,
+    /// Effect of declared standards on the innermost layer.
+    standards: StandardsEffect,
+}
+
+/// Effect of declared standards on a layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum StandardsEffect {
+    /// Their limits apply, and breaches are reported.
+    Reported,
+    /// Their limits apply. A page token has no reasons, so its breaches are not reported: the page
+    /// has reported its own.
+    Capped,
+    /// None. Requests are not activity.
+    Exempt,
 }
 
 /// Result of merging a layer's patch into the outer policy.
@@ -31,24 +43,36 @@ pub(crate) struct MergedPolicy {
     pub(crate) policy: Arc<Policy>,
     /// `true` if the timeouts equal those of the outer policy.
     pub(crate) keeps_limits: bool,
-    /// `true` if declared standards do not apply.
-    is_exempt: bool,
+    standards: StandardsEffect,
 }
 
 impl MergedPolicy {
     /// Merges `patch` into `below`. The stricter of the result and the declared standards applies.
     pub(crate) fn new(patch: &PolicyPatch, below: &Policy, config: &Config) -> Self {
-        Self::from_policy(config.within_standards(patch.over(below)), below)
+        let policy = config.within_standards(patch.over(below), Some(patch));
+        Self::from_policy(policy, below, StandardsEffect::Reported)
     }
 
-    /// Merges `patch` into `below`, whatever standards are declared.
+    /// Merges `patch` into `below`. Declared standards do not apply.
     pub(crate) fn exempt(patch: &PolicyPatch, below: &Policy) -> Self {
-        Self { is_exempt: true, ..Self::from_policy(patch.over(below), below) }
+        Self::from_policy(patch.over(below), below, StandardsEffect::Exempt)
     }
 
-    fn from_policy(policy: Policy, below: &Policy) -> Self {
+    /// Merges the limits of a page token into `below`.
+    pub(crate) fn from_token(page: &PageLimits, below: &Policy, config: &Config) -> Self {
+        let policy = page.limits.over(below);
+        match page.is_exempt {
+            true => Self::from_policy(policy, below, StandardsEffect::Exempt),
+            false => {
+                let policy = config.capped_by_standards(policy);
+                Self::from_policy(policy, below, StandardsEffect::Capped)
+            }
+        }
+    }
+
+    fn from_policy(policy: Policy, below: &Policy, standards: StandardsEffect) -> Self {
         let keeps_limits = policy.limits() == below.limits();
-        Self { policy: Arc::new(policy), keeps_limits, is_exempt: false }
+        Self { policy: Arc::new(policy), keeps_limits, standards }
     }
 }
 
@@ -57,7 +81,8 @@ impl PolicyStack {
         let config = &mounted.config;
         let effective = record.and_then(|record| own_app_policy(config, record));
         let mounted = Rc::clone(mounted);
-        Self { mounted, layered: None, layers: None, effective, is_exempt: false }
+        let standards = StandardsEffect::Reported;
+        Self { mounted, layered: None, layers: None, effective, standards }
     }
 
     /// Adds a layer. `merge` merges its patch into the outer policy. Returns `true` if the timeouts
@@ -71,7 +96,7 @@ impl PolicyStack {
     ) -> bool {
         let merged = merge(self.layered());
         self.layered = Some(merged.policy);
-        self.is_exempt = merged.is_exempt;
+        self.standards = merged.standards;
         match record {
             Some(record) if self.effective.is_some() => {
                 self.push_for_record(patch, record);
@@ -89,10 +114,18 @@ impl PolicyStack {
         }
         let (config, layers) = (&self.mounted.config, self.layers.as_deref());
         let policy = own_policy(&config.policy, self.layered(), layers, record);
-        self.effective = match self.is_exempt {
-            true => policy.map(Arc::new),
-            false => policy.map(|policy| Arc::new(config.within_standards(policy))),
-        };
+        let effective = policy.map(|policy| match self.standards {
+            StandardsEffect::Reported => config.within_standards(policy, None),
+            StandardsEffect::Capped => config.capped_by_standards(policy),
+            // The user policy takes precedence over the layer, but must not make it active.
+            StandardsEffect::Exempt => policy.passive(true),
+        });
+        self.effective = effective.map(Arc::new);
+    }
+
+    /// Returns `true` if declared standards do not apply to the innermost layer.
+    pub(crate) fn is_exempt(&self) -> bool {
+        self.standards == StandardsEffect::Exempt
     }
 
     /// Returns the policy of application and layers, without those of login and user.
@@ -124,7 +157,7 @@ fn own_policy(
 #[inline]
 fn own_app_policy(config: &Config, record: &SessionRecord) -> Option<Arc<Policy>> {
     let policy = own_policy(&config.policy, &config.policy, None, record)?;
-    Some(Arc::new(config.within_standards(policy)))
+    Some(Arc::new(config.within_standards(policy, None)))
 }
 
 /// Returns the policy in force for `record` on a page without layers.

@@ -1,6 +1,6 @@
 //! Public session id on the span of a request.
 //!
-//! Log lines of the application then name the session.
+//! The log lines of the application then contain it.
 
 use tracing::{Span, field, level_filters::LevelFilter};
 
@@ -11,7 +11,7 @@ const FIELD: &str = "session_id";
 
 /// Records the public session id on the current span, if the span declares the field.
 pub(crate) fn record_session_id(id: PublicId) {
-    // Without any subscriber, this is one load.
+    // Without a subscriber, this costs one atomic load.
     if LevelFilter::current() != LevelFilter::OFF {
         Span::current().record(FIELD, field::display(id));
     }
@@ -62,8 +62,8 @@ mod tests {
         HttpResponse::Ok().insert_header(("x-id", id.to_string())).finish()
     }
 
-    /// Returns what a login and a page of its session record on a span that has `session_id` only if
-    /// `declares_field` is set.
+    /// Returns what a login and a page of its session record on a span that has `session_id` only
+    /// if `declares_field` is set.
     async fn recorded(declares_field: bool) -> (String, Vec<String>) {
         let records = Records::default();
         let subscriber = Registry::default().with(records.clone());

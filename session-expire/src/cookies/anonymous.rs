@@ -1,7 +1,7 @@
 //! State of anonymous visitors: the content of their cookie.
 //!
-//! A visitor can replay an old state, so it must not contain counters or one-time tickets. The
-//! binding of a ticket may be replayed: the registry accepts the ticket once.
+//! A visitor can replay an old state, so it must not contain counters or one-time tickets. It may
+//! contain the binding of a ticket, because the registry accepts the ticket only once.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};

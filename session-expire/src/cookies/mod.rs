@@ -153,11 +153,11 @@ impl CookieConfig {
     }
 
     /// Returns the cookie with `state`, issued at `now`. If it is too large for a browser, discards
-    /// messages, oldest first.
+    /// messages, oldest first, and then the offer to continue a login.
     ///
     /// # Errors
     ///
-    /// Returns [`AnonymousTooLarge`] if it is too large without messages.
+    /// Returns [`AnonymousTooLarge`] if it is too large without them.
     pub(crate) fn anonymous_cookie(
         &self,
         mut state: AnonymousState,
@@ -166,14 +166,21 @@ impl CookieConfig {
         state.issued_at = now.as_millis();
         loop {
             let cookie = self.encrypt(&state).ok_or(AnonymousTooLarge)?;
-            if cookie.name().len() + cookie.value().len() <= MAX_BYTES {
+            if is_storable(&cookie) {
                 return Ok(cookie);
             }
-            if state.messages.is_empty() {
-                return Err(AnonymousTooLarge);
+            match state.messages.is_empty() {
+                false => drop(state.messages.remove(0)),
+                true if state.takeover.take().is_some() => warn_discarded_offer(),
+                true => return Err(AnonymousTooLarge),
             }
-            state.messages.remove(0);
         }
+    }
+
+    /// Returns `true` if the cookie with `state`, issued at `now`, is small enough for a browser.
+    pub(crate) fn has_room_for(&self, mut state: AnonymousState, now: Timestamp) -> bool {
+        state.issued_at = now.as_millis();
+        self.encrypt(&state).is_some_and(|cookie| is_storable(&cookie))
     }
 
     fn encrypt(&self, state: &AnonymousState) -> Option<Cookie<'static>> {
@@ -213,6 +220,18 @@ impl CookieConfig {
         }
         cookie
     }
+}
+
+/// Returns `true` if browsers store the cookie.
+fn is_storable(cookie: &Cookie<'_>) -> bool {
+    cookie.name().len() + cookie.value().len() <= MAX_BYTES
+}
+
+fn warn_discarded_offer() {
+    tracing::warn!(
+        event = "sys_offer_too_large",
+        "no room in the anonymous cookie: offer to continue a login discarded"
+    );
 }
 
 /// Returns the value of `pair` if its name is `name`. A value that is not UTF-8 is empty.

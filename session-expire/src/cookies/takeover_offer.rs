@@ -1,8 +1,8 @@
 //! Offer to continue a login that the session limit has refused.
 //!
-//! The anonymous cookie contains it. It is worth nothing without the ticket of the page, and the
-//! ticket nothing without it: the registry stores a key that is derived from both. A copy of the
-//! cookie is useless once the ticket is spent. An offer that cannot be read is none.
+//! The anonymous cookie contains it. The offer and the ticket of the page are valid only together,
+//! because the registry stores a key that is derived from both. Once the ticket is spent, a copy of
+//! the cookie is useless. An unreadable offer is ignored.
 
 use std::fmt;
 
@@ -38,8 +38,8 @@ pub(crate) struct TakeoverOffer {
     stamp: Option<u64>,
 }
 
-/// Text of an offer in the anonymous cookie. It is read only when it is used, so that an offer of
-/// another version of the crate does not void the rest of the cookie.
+/// Text of an offer in the anonymous cookie. It is parsed only when it is used: an offer of another
+/// version of the crate must not invalidate the rest of the cookie.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct StoredOffer(Box<str>);

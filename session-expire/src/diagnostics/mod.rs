@@ -104,7 +104,7 @@ impl Diagnostics {
                 event = "sys_not_confirmed",
                 path,
                 "confirmation page has not confirmed the session; call SessionHandle::confirm after \
-                 the credentials were checked (Identity::login does not make a session fresh)"
+                 checking the credentials (Identity::login does not make a session fresh)"
             );
         }
     }
@@ -121,7 +121,8 @@ impl Diagnostics {
         }
     }
 
-    /// Warns that a declared standard requires re-authentication, which no mounted policy asks for.
+    /// Warns that a declared standard requires re-authentication, but no mounted policy sets
+    /// `fresh`.
     pub(crate) fn warn_no_fresh(&self) {
         if self.no_fresh.is_first() {
             tracing::warn!(
@@ -384,6 +385,8 @@ mod tests {
     ) -> HttpResponse {
         match path.as_str() {
             "right" => session.confirm("alice").unwrap(),
+            // A page that responds to a wrong password with 200 or a redirect.
+            "fail" => drop(session.confirm_failed().await.unwrap()),
             "renew" => drop(Identity::login(&req.extensions(), "alice".to_owned()).unwrap()),
             _ => {}
         }
@@ -392,7 +395,9 @@ mod tests {
 
     #[actix_web::test]
     async fn confirmation_page_that_confirms_nothing_is_logged() {
-        for (how, is_logged) in [("right", false), ("renew", true), ("nothing", true)] {
+        for (how, is_logged) in
+            [("right", false), ("fail", false), ("renew", true), ("nothing", true)]
+        {
             let (log, _guard) = EventLog::start();
             let clock = ManualClock::default();
             let policy = Policy::new().confirm_url(format!("/confirm/{how}"));
@@ -411,7 +416,8 @@ mod tests {
             if !renewed.is_empty() {
                 cookie = renewed;
             }
-            assert_eq!(log.take(), [""; 0]);
+            let failed = log.take();
+            assert!(failed.iter().all(|line| line.contains("authn_login_fail")), "{failed:?}");
             send!(app, Method::GET, "/settings", cookie);
             let expected: &[&str] = if is_logged { &["ERROR sys_not_confirmed"] } else { &[] };
             assert_eq!(log.take(), expected, "{how}");

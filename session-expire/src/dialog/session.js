@@ -252,8 +252,8 @@
       emit("active", { idle: seconds_until_idle_end, session: seconds_until_session_end });
       tick();
     } else if (reason === "renewed" && !isRepeated) {
-      // A parallel request has changed the key of the session. The browser may have its new cookie
-      // only now, so the script asks once more.
+      // A parallel request has changed the session key. The browser may not have received the new
+      // cookie in time, so the script queries once more.
       await new Promise((resolve) => setTimeout(resolve, REQUEST_INTERVAL));
       await queryServer(undefined, isClick, true);
       return !body;

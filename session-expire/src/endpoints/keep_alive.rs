@@ -92,6 +92,8 @@ pub(super) async fn keep_alive(
         return Ok(StatusBody::from_state(PageState::Replaced).respond(HttpResponse::Conflict()));
     }
     let recorded = match token {
+        // A layer to which no standard applies does not extend the session.
+        PageToken::Valid if context.is_exempt() => Ok(context.verdict()),
         PageToken::Valid => record_activity(&context, idle_for, &req).await,
         // The limits of the page are unknown, so activity cannot be recorded.
         PageToken::Stale => Ok(context.verdict()),
@@ -154,7 +156,8 @@ async fn record_activity(
     let client = config.client(req);
     let mut update = SessionUpdate::new(now).active(active_at);
     update.client = Some(client.clone());
-    update.remembered = context.is_remembered_at(&loaded.record, active_at);
+    // The reported time would hide the absence before it.
+    update.remembered = context.is_remembered(&loaded.record);
     update.longest = config.longer_timeouts(&loaded.record);
     config.registry.update(loaded.record.session_ref(), update).await?;
     let reloaded = config.registry.load(loaded.key, false).await?;

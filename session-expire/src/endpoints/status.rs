@@ -153,9 +153,10 @@ pub(super) fn apply_page_policy(
     let digest = &context.mounted.policy_digest;
     let page = page_token::verify(token, digest, loaded.record.signing_key());
     match page.filter(|page| is_in_force(context, page)) {
-        Some(PageLimits { limits, .. }) => {
-            let merge = |below: &Arc<Policy>| MergedPolicy::new(&limits, below, context.config());
-            context.add_layer(&limits, merge, req)?;
+        Some(page) => {
+            let merge =
+                |below: &Arc<Policy>| MergedPolicy::from_token(&page, below, context.config());
+            context.add_layer(&page.limits, merge, req)?;
             Ok(PageToken::Valid)
         }
         None => Ok(PageToken::Stale),

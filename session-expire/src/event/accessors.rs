@@ -1,4 +1,4 @@
-//! Data that events of several kinds have.
+//! Accessors for data that events of several kinds contain.
 
 use super::{Event, EventKind, EventSession};
 use crate::session::{client::Client, reason::Reason};
@@ -16,6 +16,7 @@ impl<'a> Event<'a> {
             Self::PolicyRefreshed { .. } => EventKind::PolicyRefreshed,
             Self::Refused { .. } => EventKind::Refused,
             Self::LoginRefused { .. } => EventKind::LoginRefused,
+            Self::TicketRefused { .. } => EventKind::TicketRefused,
             Self::EveryoneEnded { .. } => EventKind::EveryoneEnded,
             Self::Erased { .. } => EventKind::Erased,
             Self::RegistryFailed { .. } => EventKind::RegistryFailed,
@@ -23,8 +24,7 @@ impl<'a> Event<'a> {
         }
     }
 
-    /// Returns the word for the event in OWASP's logging vocabulary, or a word of this crate; see
-    /// [`EventKind`].
+    /// Returns the word of the event's kind; see [`EventKind`].
     #[must_use]
     pub fn word(&self) -> &'static str {
         self.kind().word()
@@ -42,6 +42,7 @@ impl<'a> Event<'a> {
             | Self::PolicyRefreshed { session, .. } => Some(*session),
             Self::Refused { session, .. } => *session,
             Self::LoginRefused { .. }
+            | Self::TicketRefused { .. }
             | Self::EveryoneEnded { .. }
             | Self::Erased { .. }
             | Self::RegistryFailed { .. }
@@ -54,6 +55,7 @@ impl<'a> Event<'a> {
     pub fn user(&self) -> Option<&'a str> {
         match self {
             Self::LoginRefused { user, .. } | Self::Erased { user, .. } => Some(user),
+            Self::TicketRefused { user, .. } => *user,
             other => other.session().map(|session| session.user),
         }
     }
@@ -80,6 +82,7 @@ impl<'a> Event<'a> {
             | Self::PolicyRefreshed { requester, .. }
             | Self::Refused { requester, .. }
             | Self::LoginRefused { requester, .. }
+            | Self::TicketRefused { requester, .. }
             | Self::EveryoneEnded { requester, .. }
             | Self::Erased { requester, .. } => *requester,
             Self::RegistryFailed { .. } | Self::PolicyBreach { .. } => None,

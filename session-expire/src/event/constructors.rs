@@ -1,4 +1,4 @@
-//! Constructors of events, for the middleware and for tests of an observer.
+//! Constructors of events, for the middleware and for tests of observers.
 
 use super::{Event, EventSession};
 use crate::{
@@ -57,6 +57,12 @@ impl<'a> Event<'a> {
         Self::LoginRefused { user, actor: None, requester: None }
     }
 
+    /// Returns [`TicketRefused`](Self::TicketRefused).
+    #[must_use]
+    pub fn ticket_refused(user: impl Into<Option<&'a str>>) -> Self {
+        Self::TicketRefused { user: user.into(), requester: None }
+    }
+
     /// Returns [`EveryoneEnded`](Self::EveryoneEnded), without a cause.
     #[must_use]
     pub fn everyone_ended(count: u64) -> Self {
@@ -75,14 +81,15 @@ impl<'a> Event<'a> {
         Self::RegistryFailed { error }
     }
 
-    /// Returns [`PolicyBreach`](Self::PolicyBreach).
+    /// Returns [`PolicyBreach`](Self::PolicyBreach), without a layer.
     #[must_use]
     pub fn policy_breach(breach: &'a Breach) -> Self {
-        Self::PolicyBreach { breach }
+        Self::PolicyBreach { breach, layer: None }
     }
 
-    /// Sets the client of the request. It has no effect on [`LoggedIn`](Self::LoggedIn), whose
-    /// requester is the client of the login, and on [`RegistryFailed`](Self::RegistryFailed).
+    /// Sets the client of the request. It has no effect on
+    /// [`RegistryFailed`](Self::RegistryFailed), or on [`LoggedIn`](Self::LoggedIn), whose
+    /// requester is the client of the login.
     #[must_use]
     pub fn with_requester(mut self, client: impl Into<Option<&'a Client>>) -> Self {
         match &mut self {
@@ -93,6 +100,7 @@ impl<'a> Event<'a> {
             | Self::PolicyRefreshed { requester, .. }
             | Self::Refused { requester, .. }
             | Self::LoginRefused { requester, .. }
+            | Self::TicketRefused { requester, .. }
             | Self::EveryoneEnded { requester, .. }
             | Self::Erased { requester, .. } => *requester = client.into(),
             Self::LoggedIn { .. } | Self::RegistryFailed { .. } | Self::PolicyBreach { .. } => {}
@@ -102,7 +110,7 @@ impl<'a> Event<'a> {
 }
 
 impl<'a> Event<'a> {
-    /// Returns the event of an ended record.
+    /// Returns the event of the end of a record.
     pub(crate) fn from_ended(record: &'a SessionRecord, requester: Option<&'a Client>) -> Self {
         let ended = record.ended.as_ref();
         Self::Ended {

@@ -4,8 +4,8 @@ use std::fmt;
 
 /// Kind of an [`Event`](super::Event).
 ///
-/// Its word is that of OWASP's [logging vocabulary]. For kinds that the vocabulary lacks, this crate
-/// defines its own words:
+/// Each kind has a word from OWASP's [logging vocabulary], or from this crate if the vocabulary has
+/// none:
 ///
 /// | kind | word | level |
 /// |---|---|---|
@@ -17,6 +17,7 @@ use std::fmt;
 /// | [`Ended`](Self::Ended) | `session_expired` | info |
 /// | [`Refused`](Self::Refused) | `session_use_after_expire` | warn |
 /// | [`LoginRefused`](Self::LoginRefused) | `excess_sessions_exceeded` | warn |
+/// | [`TicketRefused`](Self::TicketRefused) | `authn_login_fail` | warn |
 /// | [`EveryoneEnded`](Self::EveryoneEnded) | `session_expired_all` | warn |
 /// | [`Erased`](Self::Erased) | `sensitive_delete` | warn |
 /// | [`RegistryFailed`](Self::RegistryFailed) | `session_registry_failed` | error |
@@ -28,9 +29,9 @@ use std::fmt;
 pub enum EventKind {
     /// A user signed in.
     LoggedIn,
-    /// A user has authenticated again in an active session.
+    /// A user has re-authenticated in an active session.
     Reauthenticated,
-    /// A user has failed to authenticate again in an active session.
+    /// A user has failed to re-authenticate in an active session.
     ConfirmationFailed,
     /// A keep-alive has reported activity of the user.
     KeptAlive,
@@ -42,6 +43,8 @@ pub enum EventKind {
     Refused,
     /// A login was refused because the session limit was reached.
     LoginRefused,
+    /// The ticket to continue a refused login was refused.
+    TicketRefused,
     /// All sessions of all users were ended.
     EveryoneEnded,
     /// All records of a user were deleted.
@@ -59,7 +62,7 @@ impl EventKind {
         match self {
             Self::LoggedIn => "session_created",
             Self::Reauthenticated => "session_reauthenticated",
-            Self::ConfirmationFailed => "authn_login_fail",
+            Self::ConfirmationFailed | Self::TicketRefused => "authn_login_fail",
             Self::KeptAlive => "session_renewed",
             Self::PolicyRefreshed => "session_policy_refreshed",
             Self::Ended => "session_expired",

@@ -1,6 +1,6 @@
 //! Log lines and metrics of events.
 //!
-//! User ids are quoted: otherwise a user id could forge a log line.
+//! User ids are quoted, so that a user id cannot forge a log line.
 
 use tracing::field;
 
@@ -9,8 +9,8 @@ use super::Event;
 use crate::session::reason::Reason;
 
 impl Event<'_> {
-    /// Writes the event to the log. User, actor, address and device are left out unless `logs_users`
-    /// is set.
+    /// Writes the event to the log. User, actor, address and device are left out unless
+    /// `logs_users` is set.
     pub(crate) fn trace(&self, logs_users: bool) {
         let event = self.word();
         let user = self.user().filter(|_| logs_users).map(field::debug);
@@ -43,6 +43,7 @@ impl Event<'_> {
             Self::Ended { .. } => log!(info, "session ended"),
             Self::Refused { .. } => log!(warn, "session refused"),
             Self::LoginRefused { .. } => log!(warn, "login refused: too many sessions"),
+            Self::TicketRefused { .. } => log!(warn, "ticket to continue a login refused"),
             Self::EveryoneEnded { count, .. } => {
                 log!(warn, count, "all sessions of all users ended");
             }
@@ -51,8 +52,8 @@ impl Event<'_> {
                 let error: &(dyn std::error::Error + 'static) = *error;
                 tracing::error!(event, error, "session registry error");
             }
-            Self::PolicyBreach { breach } => {
-                tracing::error!(event, %breach, "policy does not meet a declared standard");
+            Self::PolicyBreach { breach, layer } => {
+                tracing::error!(event, %breach, layer, "policy does not meet a declared standard");
             }
         }
     }
@@ -140,6 +141,7 @@ mod tests {
             Event::policy_refreshed(session),
             Event::ended(session, Reason::Idle),
             Event::login_refused("alice"),
+            Event::ticket_refused("alice"),
             Event::erased("alice", 1),
         ];
         for event in events {

@@ -27,9 +27,10 @@ use crate::{
 
 /// Event of a session. Each is also a `tracing` event.
 ///
-/// Its [session](Self::session) names user, public id, client and device, and the actor of an
-/// impersonation. The [requester](Self::requester) is the client of the request that caused the
-/// event. For a request with an unknown key, only the requester is known.
+/// Its [session](Self::session) names the user, the public id, the clients of the login and of the
+/// last activity, and the actor of an impersonation. The [requester](Self::requester) is the client
+/// of the request that caused the event. For a request with an unknown key, only the requester is
+/// known.
 ///
 /// ```
 /// use session_expire::{Event, Policy, SessionExpire};
@@ -54,27 +55,27 @@ pub enum Event<'a> {
         /// The session.
         session: EventSession<'a>,
         /// `true` if the user has signed in before with a device of this name from this network;
-        /// see [`SessionRecord::seen_before`](crate::registry::SessionRecord::seen_before). A hint,
-        /// never an authorisation. `None` if it is not known: without an observer, or if the
-        /// registry could not list the user's records.
+        /// see [`SessionRecord::seen_before`](crate::registry::SessionRecord::seen_before). It is a
+        /// hint, never an authorisation. `None` without an observer, or if the registry could not
+        /// list the user's records.
         seen_before: Option<bool>,
         /// Time of the previous login, if the registry still has its record.
         previous_login: Option<Timestamp>,
     },
-    /// The user has authenticated again in an active session.
+    /// The user has re-authenticated in an active session.
     #[non_exhaustive]
     Reauthenticated {
-        /// The session, with its new public id.
+        /// The session with its new public id.
         session: EventSession<'a>,
         /// Client of the request.
         requester: Option<&'a Client>,
     },
-    /// The user has failed to authenticate again in an active session.
+    /// The user has failed to re-authenticate in an active session.
     #[non_exhaustive]
     ConfirmationFailed {
         /// The session.
         session: EventSession<'a>,
-        /// Number of attempts that are left before the session ends. 0: the session has ended.
+        /// Number of attempts that are left; 0 if the session has ended.
         attempts_left: u32,
         /// Client of the request.
         requester: Option<&'a Client>,
@@ -99,8 +100,8 @@ pub enum Event<'a> {
         /// Client of the request.
         requester: Option<&'a Client>,
     },
-    /// [`SessionHandle::refresh_policy`](crate::SessionHandle::refresh_policy) has stored a new user
-    /// policy.
+    /// [`SessionHandle::refresh_policy`](crate::SessionHandle::refresh_policy) has stored a new
+    /// user policy.
     #[non_exhaustive]
     PolicyRefreshed {
         /// The session.
@@ -130,6 +131,15 @@ pub enum Event<'a> {
         /// Client of the request.
         requester: Option<&'a Client>,
     },
+    /// The ticket to continue a refused login was refused: it is unknown, spent or expired, it
+    /// belongs to another browser, or the credential has changed since.
+    #[non_exhaustive]
+    TicketRefused {
+        /// The user of the refused login; `None` if this browser has no offer to continue one.
+        user: Option<&'a str>,
+        /// Client of the request.
+        requester: Option<&'a Client>,
+    },
     /// All sessions of all users were ended.
     #[non_exhaustive]
     EveryoneEnded {
@@ -150,19 +160,26 @@ pub enum Event<'a> {
         /// Client of the request.
         requester: Option<&'a Client>,
     },
-    /// An operation of the registry has failed. If it loads a session, the request continues as
-    /// that of an anonymous visitor.
+    /// An operation of the registry has failed. If the session could not be loaded, the request
+    /// continues as an anonymous one.
     #[non_exhaustive]
     RegistryFailed {
         /// The error, which names the operation and has a source.
         error: &'a RegistryError,
     },
-    /// The policy of a layer or of a session does not meet a declared
-    /// [standard](crate::compliance). It is emitted once per breach; the stricter limit applies.
+    /// The policy of a layer, a login or a user does not meet a declared
+    /// [standard](crate::compliance).
+    ///
+    /// It is emitted each time that a login or
+    /// [`refresh_policy`](crate::SessionHandle::refresh_policy) fails for it, and once per
+    /// application for a breach that fails the mounting. In requests it is emitted once per breach
+    /// and layer, for 20 values of a key at most; the stricter limit applies.
     #[non_exhaustive]
     PolicyBreach {
         /// The breach.
         breach: &'a Breach,
+        /// The patch of the layer, as JSON; `None` for the policy of a login or a user.
+        layer: Option<&'a str>,
     },
 }
 

@@ -49,7 +49,7 @@ pub struct OwnedEvent {
     pub attempts_left: Option<u32>,
     /// Number of sessions that ended, or of records that were deleted.
     pub count: Option<u64>,
-    /// The error with its sources, or the breach of a standard, as text.
+    /// Text of the error with its sources, or of the breach of a standard.
     pub error: Option<String>,
 }
 
@@ -91,7 +91,10 @@ impl OwnedEvent {
                 self.count = Some(*count);
             }
             Event::RegistryFailed { error } => self.error = Some(with_sources(*error)),
-            Event::PolicyBreach { breach } => self.error = Some(breach.to_string()),
+            Event::PolicyBreach { breach, layer } => {
+                let layer = layer.map(|layer| format!(", in the layer {layer}"));
+                self.error = Some(format!("{breach}{}", layer.unwrap_or_default()));
+            }
             _ => {}
         }
     }

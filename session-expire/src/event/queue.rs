@@ -1,8 +1,8 @@
 //! Queue between the requests and an asynchronous observer.
 //!
 //! A request never waits for the observer: if the queue is full, the event is dropped and counted.
-//! The observer runs in a thread with a runtime of its own, which starts with the first event. It
-//! therefore depends neither on the runtime of a request nor on the one in which the middleware was
+//! The observer runs on its own thread and runtime, which start with the first event. It therefore
+//! depends neither on the runtime of a request nor on the runtime in which the middleware was
 //! built. `Config` owns the queue.
 
 use std::{
@@ -13,6 +13,7 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
     thread,
+    time::Duration,
 };
 
 use actix_web::rt::{self, Runtime};
@@ -24,13 +25,13 @@ use tokio::sync::{
 use super::OwnedEvent;
 use crate::time::{Timestamp, minutes};
 
-/// Future of an observer. It runs in the thread of the queue, so it needs not be `Send`.
+/// Future of an observer. It runs on the thread of the queue, so it need not be `Send`.
 type ObserverFuture = Pin<Box<dyn Future<Output = ()>>>;
 
 /// Asynchronous observer.
 pub(crate) type AsyncObserver = Arc<dyn Fn(OwnedEvent) -> ObserverFuture + Send + Sync>;
 
-/// Default number of events that wait for the observer.
+/// Default capacity of the queue, in events.
 pub(crate) const DEFAULT_CAPACITY: NonZeroUsize = NonZeroUsize::new(1_024).unwrap();
 
 /// Bounded queue of events for an asynchronous observer.
@@ -46,7 +47,7 @@ pub(crate) struct EventQueue {
 
 enum Message {
     Event(Box<OwnedEvent>),
-    /// Answered once all earlier events were observed.
+    /// Request for a signal when all earlier events were observed.
     Flush(oneshot::Sender<()>),
 }
 
@@ -75,14 +76,16 @@ impl EventQueue {
         self.dropped.load(Ordering::Relaxed)
     }
 
-    /// Waits until the observer has received all events that were added before.
-    pub(crate) async fn flush(&self) {
-        let Some(sender) = self.sender.get().and_then(Option::as_ref) else { return };
+    /// Waits until the observer has received all events that were added before, for at most
+    /// `longest`. Returns `true` if it has.
+    pub(crate) async fn flush(&self, longest: Duration) -> bool {
+        let Some(sender) = self.sender.get().and_then(Option::as_ref) else { return true };
         let (observed, is_observed) = oneshot::channel();
-        if sender.send(Message::Flush(observed)).await.is_ok() {
-            // An error means that the thread has ended.
-            let _ = is_observed.await;
-        }
+        // A full queue does not take the message before the observer has received an event.
+        let flushed = async {
+            sender.send(Message::Flush(observed)).await.is_ok() && is_observed.await.is_ok()
+        };
+        rt::time::timeout(longest, flushed).await.unwrap_or(false)
     }
 
     fn sender(&self) -> Option<&Sender<Message>> {
@@ -117,10 +120,10 @@ fn run(observer: AsyncObserver, receiver: Receiver<Message>) {
 }
 
 fn no_thread(error: &std::io::Error) {
-    tracing::error!(event = "sys_no_observer", %error, "no thread for the observer");
+    tracing::error!(event = "sys_no_observer", %error, "cannot start the observer thread");
 }
 
-/// Passes one event after the other to the observer.
+/// Passes the events to the observer, one at a time.
 async fn observe(observer: AsyncObserver, mut receiver: Receiver<Message>) {
     while let Some(message) = receiver.recv().await {
         match message {
@@ -130,7 +133,7 @@ async fn observe(observer: AsyncObserver, mut receiver: Receiver<Message>) {
     }
 }
 
-/// Runs the observer in a task of its own. If it panics, the next event is still observed.
+/// Runs the observer in its own task. If it panics, the observer still receives the next event.
 async fn observe_event(observer: AsyncObserver, event: OwnedEvent) {
     let word = event.kind.word();
     if rt::spawn(async move { observer(event).await }).await.is_err() {
@@ -156,7 +159,7 @@ mod tests {
     }
 
     /// Returns a queue whose observer sends the counts of its events. It waits for a permit before
-    /// each.
+    /// each event.
     fn queue(capacity: usize) -> (EventQueue, Receiver<u64>, mpsc::Sender<()>) {
         let ((sender, observed), (permits, permitted)) = (mpsc::channel(), mpsc::channel());
         let permitted = Mutex::new(permitted);
@@ -169,14 +172,14 @@ mod tests {
     }
 
     fn flush(queue: &EventQueue) {
-        Runtime::new().unwrap().block_on(queue.flush());
+        assert!(Runtime::new().unwrap().block_on(queue.flush(minutes(5))));
     }
 
     #[test]
     fn newest_event_is_dropped_and_counted() {
         let (queue, observed, permits) = queue(2);
         (0..10).for_each(|count| queue.push(event(count)));
-        // The thread may already hold the first event: then the queue has one more slot.
+        // If the thread has already taken the first event, the queue has one more slot.
         let dropped = queue.dropped();
         assert!((7..=8).contains(&dropped), "{dropped}");
         drop(permits);
@@ -227,6 +230,16 @@ mod tests {
         (0..2).for_each(|count| queue.push(event(count)));
         flush(&queue);
         assert_eq!(observed.try_iter().collect::<Vec<_>>(), [Some(1)]);
+    }
+
+    #[test]
+    fn flush_returns_although_the_observer_hangs() {
+        for capacity in [1, 8] {
+            let (queue, _observed, _permits) = queue(capacity);
+            (0..3).for_each(|count| queue.push(event(count)));
+            let flushed = queue.flush(Duration::from_millis(1));
+            assert!(!Runtime::new().unwrap().block_on(flushed), "{capacity}");
+        }
     }
 
     #[test]

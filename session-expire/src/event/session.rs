@@ -2,7 +2,7 @@
 
 use crate::session::{client::Client, key::PublicId, record::SessionRecord};
 
-/// Session of an [`Event`](super::Event), as far as its record is known.
+/// Session of an [`Event`](super::Event).
 ///
 /// ```
 /// use session_expire::{PublicId, event::{Event, EventSession}, registry::Client};

@@ -1,4 +1,4 @@
-//! Security stamp of a session, from a handler.
+//! Check and change of a session's security stamp in a handler.
 //!
 //! A changed credential ends the sessions that were started with the earlier one.
 
@@ -6,9 +6,13 @@ use actix_web::{HttpResponse, ResponseError, http::StatusCode};
 
 use super::session_handle::SessionHandle;
 use crate::{
+    context::load::update_current,
     error::{RegistryError, StampError},
     response::problem::unavailable,
-    session::{login::stamp::Stamp, update::SessionUpdate},
+    session::{
+        login::stamp::Stamp,
+        update::{SessionUpdate, UpdateOutcome},
+    },
 };
 
 impl ResponseError for StampError {
@@ -30,17 +34,16 @@ impl ResponseError for StampError {
 struct ResponseSent;
 
 impl SessionHandle {
-    /// Returns an error, and ends the session, if the user's credential has changed since it was
-    /// stored with the session.
+    /// Ends the session and returns an error if the user's credential has changed since the login.
     ///
-    /// `current` is the current value of that which the login passed to
-    /// [`stamp`](crate::sign_in::SignInOptions::stamp), such as the stored password hash. The
-    /// session ends as revoked with the cause `credential_changed`, and the response to the error is
-    /// the challenge with the text of this cause.
+    /// `current` is the current credential, such as the stored password hash. The login must pass
+    /// the same value to [`stamp`](crate::sign_in::SignInOptions::stamp). The session ends as
+    /// revoked with the cause `credential_changed`. The error becomes a challenge with the text of
+    /// this cause.
     ///
-    /// A session without a stamp ends, too, as in Django and ASP.NET Core: otherwise sessions from
-    /// before the first use of stamps would outlive each change. The check costs no operation of the
-    /// registry while the stamp is current.
+    /// A session without a stamp also ends, as in Django and ASP.NET Core. Otherwise, sessions from
+    /// before the first use of stamps would outlive each change. While the stamp is current, the
+    /// check costs no operation of the registry.
     ///
     /// The builder's [`stamp`](crate::SessionExpireBuilder::stamp) checks all requests.
     ///
@@ -75,11 +78,12 @@ impl SessionHandle {
         }
     }
 
-    /// Stores the digest of a new credential with this session, so that the session that changed the
-    /// credential stays signed in. Without an active session, the call does nothing.
+    /// Stores the stamp of a new credential with this session, so that the session stays signed in
+    /// after it has changed the credential. The call does nothing without an active session, or if
+    /// the session has ended in the meantime.
     ///
-    /// Call it directly after the change. Between the two, another request of this session may fail
-    /// the check and end the session.
+    /// Call it directly after the change. Before the call, a parallel request of this session may
+    /// fail the check and end the session.
     ///
     /// # Errors
     ///
@@ -107,11 +111,12 @@ impl SessionHandle {
             return Ok(());
         }
         let Some(loaded) = context.record() else { return Ok(()) };
-        let (session, now) = (loaded.record.session_ref(), context.config().now());
-        let update = SessionUpdate { stamp: Some(stamp), ..SessionUpdate::new(now) };
-        let updated = context.config().registry.update(session, update).await;
-        updated.inspect_err(|error| context.config().emit_failure(error))?;
-        context.set_new_stamp(stamp);
+        let config = context.config();
+        let update = SessionUpdate { stamp: Some(stamp), ..SessionUpdate::new(config.now()) };
+        let updated = update_current(config, loaded, update).await;
+        if updated.inspect_err(|error| config.emit_failure(error))? != UpdateOutcome::Ended {
+            context.set_new_stamp(stamp);
+        }
         Ok(())
     }
 }

@@ -12,7 +12,7 @@ use std::{
 use actix_web::{Error, FromRequest, HttpRequest, dev::Payload};
 
 use crate::{
-    context::{RequestContext, access::AccessState},
+    context::{RequestContext, access::AccessState, load::update_current},
     error::RegistryError,
     event::Event,
     policy::merge::SessionPatches,
@@ -105,9 +105,9 @@ impl SessionHandle {
         })
     }
 
-    /// Returns the user who impersonates the user of the active session, including a login of this
-    /// request (see [`impersonated_by`](crate::sign_in::SignInOptions::impersonated_by)). Returns
-    /// `None` if the user has signed in, or if [`sign_out`](Self::sign_out) was called.
+    /// Returns the [actor](crate::sign_in::SignInOptions::impersonated_by) of the active session,
+    /// including one that this request has signed in. Returns `None` if the session is not
+    /// impersonated, or if [`sign_out`](Self::sign_out) was called.
     #[must_use]
     pub fn actor(&self) -> Option<Arc<str>> {
         self.context.actor()
@@ -129,7 +129,9 @@ impl SessionHandle {
     /// Returns [`RegistryError`] if:
     ///
     /// - the registry is unavailable.
-    /// - the new policy is invalid.
+    /// - the new policy is invalid, or breaks a [declared
+    ///   standard](crate::SessionExpireBuilder::complies_with) together with the login policy. With
+    ///   `?` in a handler, this error is a 500, and the old policy still applies.
     /// - the response was already sent.
     ///
     /// # Cancel safety
@@ -146,12 +148,12 @@ impl SessionHandle {
         let Some(loaded) = self.context.record() else { return Ok(()) };
         let config = self.context.config();
         let mut update = SessionUpdate::new(config.now());
-        let user_policy = config.user_policy(&loaded.record.user).await?;
+        let user_policy = config.refreshed_user_policy(&loaded.record).await?;
         let patches = SessionPatches { user: user_policy.as_deref(), ..loaded.record.patches() };
         update.longest = Some(config.longest(patches));
         update.user_policy = Some(user_policy);
         update.signing_key = Some(SigningKey::random());
-        let updated = config.registry.update(loaded.record.session_ref(), update).await?;
+        let updated = update_current(config, loaded, update).await?;
         if updated == UpdateOutcome::Updated {
             let event = Event::policy_refreshed((&*loaded.record).into());
             config.emit(&event.with_requester(&config.client(&self.req)));
@@ -175,7 +177,8 @@ impl SessionHandle {
     #[must_use]
     pub fn sessions(&self) -> Sessions {
         let config = self.context.config();
-        config.sessions(Some(config.client(&self.req)))
+        let key = self.context.record().map(|loaded| loaded.key);
+        Sessions { key, ..config.sessions(Some(config.client(&self.req))) }
     }
 
     /// Sends the handler's response unchanged, even if it is an empty 401. Without this call, an

@@ -86,8 +86,8 @@ pub struct SessionVars {
     pub seconds_until_session_end: RemainingSeconds,
     /// Seconds until the idle timeout if there is no further activity.
     pub seconds_until_idle_end: RemainingSeconds,
-    /// Seconds until the page asks the user to authenticate again; `null` if its policy does not
-    /// set [`fresh`](crate::Policy#structfield.fresh).
+    /// Seconds until the page asks the user to re-authenticate; `null` if its policy does not set
+    /// [`fresh`](crate::Policy#structfield.fresh).
     pub seconds_until_confirm: RemainingSeconds,
     /// `<script>` that opens the login page when the session ends. Until then it sends keep-alives
     /// while the user is active on the page. The [endpoints](crate::SessionExpire::endpoints) serve
@@ -98,8 +98,8 @@ pub struct SessionVars {
     /// [`dialog_texts`](crate::SessionExpireBuilder::dialog_texts). Styles: the custom properties
     /// in the [guide](crate::guide::dialog).
     pub warning_dialog: Markup,
-    /// User who impersonates the user of this session, for a banner on each page; `None` if the
-    /// user has signed in.
+    /// Actor of an impersonation, for a banner on each page; `None` if the session is not
+    /// impersonated.
     pub actor: Option<String>,
 }
 
@@ -175,8 +175,11 @@ fn script(context: &RequestContext, req: &HttpRequest, deadlines: Deadlines) -> 
     let (policy, prefix, source) =
         (context.policy(), escape(&context.config().prefix), SCRIPT.path());
     let digest = &context.mounted.policy_digest;
-    let token =
-        page_token::issue(&policy, context.handler_policies(), digest, record.signing_key());
+    let layers = page_token::PageLayers {
+        handler: context.handler_policies(),
+        is_exempt: context.is_exempt(),
+    };
+    let token = page_token::issue(&policy, layers, digest, record.signing_key());
     let page = page_token::page_id(record.id, &record.user);
     let (login, warn) = (escape(&context.expired_url()), policy.warning().unwrap_or_default());
     // A page that responds to POST cannot be requested by GET. The return path is the page with the

@@ -10,7 +10,7 @@ use crate::{
     context::login::pending::LoginReservation,
     error::RegistryError,
     response::problem::{
-        bad_request, configuration_error, sign_in_expired, too_many_sessions, unavailable,
+        bad_request, configuration_error, no_further_session, sign_in_expired, too_many_sessions,
     },
     session::{key::PublicId, login::options::SignInOptions, record::SessionRecord},
 };
@@ -42,7 +42,7 @@ pub enum SignInError {
         /// Active sessions, oldest login first.
         active: Vec<SessionRecord>,
     },
-    /// The registry is unavailable.
+    /// The registry is unavailable (503), or the login policy or the user policy is invalid (500).
     #[error(transparent)]
     Registry(#[from] RegistryError),
     /// The user could not be written into `Session`.
@@ -53,13 +53,18 @@ pub enum SignInError {
         "cannot sign in after signing out in the same request; `sign_in` already replaces the current session"
     )]
     AfterSignOut,
-    /// The ticket of [`sign_in_taking_over`](SessionHandle::sign_in_taking_over) has expired, or was
-    /// not issued to this browser.
+    /// The ticket of [`sign_in_taking_over`](SessionHandle::sign_in_taking_over) has expired, or
+    /// was not issued to this browser.
     #[error("ticket is invalid")]
     TicketInvalid,
-    /// The actor of [`impersonated_by`](crate::sign_in::SignInOptions::impersonated_by) is empty or
-    /// the user that signs in.
-    #[error("actor must be another user than the one that signs in")]
+    /// The anonymous cookie has no room for the offer of
+    /// [`takeover_ticket`](SessionHandle::takeover_ticket). The response is a 409 that lists no
+    /// sessions. A handler that lists them must not show a form.
+    #[error("offer to continue the login does not fit into the anonymous cookie")]
+    OfferTooLarge,
+    /// The actor of [`impersonated_by`](crate::sign_in::SignInOptions::impersonated_by) is empty,
+    /// or is the user who signs in.
+    #[error("actor must differ from the user who signs in")]
     InvalidActor,
     /// The response was already sent, with its cookies.
     #[error("cannot sign in after the response was sent")]
@@ -70,8 +75,9 @@ impl ResponseError for SignInError {
     fn error_response(&self) -> HttpResponse {
         match self {
             Self::Refused { active } => too_many_sessions(active),
-            Self::Registry(_) => unavailable(),
+            Self::Registry(error) => error.error_response(),
             Self::TicketInvalid => sign_in_expired(),
+            Self::OfferTooLarge => no_further_session(),
             Self::InvalidActor => bad_request("You cannot impersonate yourself."),
             Self::Session(_) | Self::AfterSignOut | Self::ResponseSent => configuration_error(),
         }
@@ -91,7 +97,9 @@ impl SessionHandle {
     /// # Errors
     ///
     /// - [`SignInError::Refused`] if the session limit is reached and `overflow` is `refuse`.
-    /// - [`SignInError::Registry`] if the registry is unavailable or the user policy is invalid.
+    /// - [`SignInError::Registry`] if the registry is unavailable, or if the user policy is invalid
+    ///   or breaks a [declared standard](crate::SessionExpireBuilder::complies_with). The response
+    ///   is a 503 in the first case and a 500 in the others.
     /// - [`SignInError::AfterSignOut`] if the user signed out in the same request.
     /// - [`SignInError::Session`] if the user could not be written into `Session`.
     /// - [`SignInError::ResponseSent`] if the response was already sent.
@@ -108,7 +116,7 @@ impl SessionHandle {
     }
 
     /// Signs `user` in with [options](SignInOptions), such as "keep me signed in". A
-    /// [`PolicyPatch`](crate::PolicyPatch) is accepted, too: it is the login policy.
+    /// [`PolicyPatch`](crate::PolicyPatch) converts into options with that login policy.
     ///
     /// If the login policy sets `absolute`, the browser keeps the cookie for that time. Otherwise
     /// it deletes the cookie when it is closed.
@@ -117,7 +125,9 @@ impl SessionHandle {
     ///
     /// Returns the same errors as [`sign_in`](Self::sign_in), and:
     ///
-    /// - [`SignInError::Registry`] if the login policy is invalid.
+    /// - [`SignInError::Registry`] if the login policy is invalid, or breaks a [declared
+    ///   standard](crate::SessionExpireBuilder::complies_with) together with the user policy. The
+    ///   response is a 500, and each breach is an [event](crate::Event::PolicyBreach).
     /// - [`SignInError::InvalidActor`] if the actor is empty or `user`.
     ///
     /// # Cancel safety
@@ -127,7 +137,7 @@ impl SessionHandle {
     /// ```
     /// use session_expire::{PublicId, SessionHandle, SignInError, days, sign_in::SignInOptions};
     ///
-    /// async fn remember(session: SessionHandle, user: &str) -> Result<PublicId, SignInError> {
+    /// async fn keep_signed_in(session: SessionHandle, user: &str) -> Result<PublicId, SignInError> {
     ///     session.sign_in_with(user, SignInOptions::new().persistent(days(30))).await
     /// }
     /// ```
@@ -145,7 +155,7 @@ impl SessionHandle {
         }
     }
 
-    /// Returns an error if no login with these options is possible in this request.
+    /// Returns an error if this request cannot sign in with these options.
     pub(super) fn check_sign_in(
         &self,
         user: &str,

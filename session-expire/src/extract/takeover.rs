@@ -5,7 +5,10 @@
 use std::fmt;
 
 use super::{session_handle::SessionHandle, sign_in::SignInError};
-use crate::session::{key::PublicId, login::options::SignInOptions, login::ticket::TicketSecret};
+use crate::{
+    event::Event,
+    session::{key::PublicId, login::options::SignInOptions, login::ticket::TicketSecret},
+};
 
 /// One-time ticket for a refused login, as the value of a hidden form field.
 ///
@@ -27,28 +30,32 @@ impl fmt::Debug for TakeoverTicket {
 }
 
 impl SessionHandle {
-    /// Issues a ticket with which `user` can continue a login that the session limit has refused:
-    /// on the next page, the user selects a session to end.
+    /// Issues a ticket with which `user` can continue a login that the session limit has refused.
+    /// On the next page, the user selects a session to end.
     ///
     /// Call it after the application has checked the credentials. `user` and `options` are those of
     /// the refused [`sign_in_with`](Self::sign_in_with). The response must show a form with the
-    /// ticket in a hidden field, and the active sessions as choices: their device and time, but no
-    /// address, because the reader has not signed in yet. The form's handler calls
+    /// ticket in a hidden field, and the active sessions as choices. Show their devices and times,
+    /// but no addresses, because the user has not signed in yet. The form's handler calls
     /// [`sign_in_taking_over`](Self::sign_in_taking_over).
     ///
-    /// The response also sets the anonymous cookie, which binds the ticket to this browser and
-    /// contains user and options. A user has at most 16 tickets; the oldest becomes void.
+    /// The response also sets the anonymous cookie, which binds the ticket to this browser. The
+    /// cookie contains the user and the options, encrypted. If entries that are written later in this
+    /// request leave no room for them, they are not stored, and a warning is logged
+    /// (`sys_offer_too_large`). A user has at most 16 tickets; the first to expire becomes void.
     ///
     /// # Errors
     ///
+    /// - [`SignInError::OfferTooLarge`] if the anonymous cookie has no room for the offer, because
+    ///   of the visitor's entries or a long login policy. No ticket is issued.
     /// - [`SignInError::Registry`] if the registry is unavailable.
-    /// - [`SignInError::InvalidActor`] if the actor is empty or `user`.
+    /// - [`SignInError::InvalidActor`] if the actor is empty, or is `user`.
     /// - [`SignInError::ResponseSent`] if the response was already sent.
     /// - [`SignInError::AfterSignOut`] if the user signed out in the same request.
     ///
     /// # Cancel safety
     ///
-    /// If the future is dropped, a ticket may have been stored that no page contains.
+    /// If the future is dropped, the registry may have stored a ticket that no page contains.
     ///
     /// ```
     /// use actix_web::{HttpResponse, web};
@@ -100,25 +107,31 @@ impl SessionHandle {
         self.check_sign_in(&user, &options)?;
         let ticket = self.context.issue_ticket(&user, options).await;
         let ticket = ticket.inspect_err(|error| self.context.config().emit_failure(error))?;
-        Ok(TakeoverTicket(ticket))
+        ticket.map(TakeoverTicket).ok_or(SignInError::OfferTooLarge)
     }
 
-    /// Signs in the user to whom `ticket` was issued, and ends the session `end` of that user, whose
-    /// slot the login takes.
+    /// Signs in the user to whom `ticket` was issued. The session `end` of that user ends, and the
+    /// login takes its slot.
     ///
-    /// The login takes effect with the response, in one operation of the registry: the ticket is
-    /// spent, the session ends as revoked by the device of this login, and the user is signed in.
-    /// Other logins neither lose nor gain a slot in between. If the chosen session has ended
-    /// already, the login only needs a free slot. If the operation fails, the response is the
-    /// corresponding problem instead of the handler's: 409 if the ticket was spent, or if the limit
-    /// still refuses. Nothing changes then.
+    /// The login takes effect with the response. One operation of the registry spends the ticket,
+    /// ends the session as revoked, and signs the user in. No other login can take the slot in
+    /// between. If the chosen session has already ended, the login only needs a free slot.
     ///
-    /// Each login in this browser voids its tickets, and so does
-    /// [`end_all`](crate::Sessions::end_all).
+    /// If the operation fails, a problem replaces the response of the handler: 409 if the ticket was
+    /// spent or if the session limit still refuses the login, and 503 if the registry is unavailable.
+    /// Nothing changes then, unless the response of the registry was lost.
+    ///
+    /// A session of another user in this browser ends afterwards. If that fails, the login continues
+    /// and the failure is logged; the browser no longer has the key of that session.
+    ///
+    /// Each login in this browser voids the browser's tickets.
+    /// [`end_others`](crate::Sessions::end_others) and [`end_all`](crate::Sessions::end_all) void all
+    /// tickets of the user.
     ///
     /// # Errors
     ///
-    /// - [`SignInError::TicketInvalid`] if the ticket has expired or was not issued to this browser.
+    /// - [`SignInError::TicketInvalid`] if the ticket has expired or was not issued to this
+    ///   browser.
     /// - [`SignInError::Registry`], [`Session`](SignInError::Session),
     ///   [`AfterSignOut`](SignInError::AfterSignOut) and
     ///   [`ResponseSent`](SignInError::ResponseSent) as for [`sign_in`](Self::sign_in).
@@ -132,16 +145,24 @@ impl SessionHandle {
         end: PublicId,
     ) -> Result<PublicId, SignInError> {
         let context = &self.context;
-        let Some((offer, key)) = context.offered_login(ticket) else {
-            return Err(SignInError::TicketInvalid);
-        };
+        let Some(offer) = context.offered_login() else { return Err(self.refuse_ticket(None)) };
+        // The registry checks whether the ticket is unspent.
+        let ticket = TicketSecret::parse(ticket).and_then(|ticket| offer.ticket_key(&ticket));
+        let Some(key) = ticket else { return Err(self.refuse_ticket(Some(&offer.user))) };
         self.check_sign_in(&offer.user, &offer.options())?;
         let is_current = context.is_offer_current(&offer).await;
         if !is_current.inspect_err(|error| context.config().emit_failure(error))? {
-            return Err(SignInError::TicketInvalid);
+            return Err(self.refuse_ticket(Some(&offer.user)));
         }
         let prepared = context.prepare_takeover(&offer, key, end, &self.req).await;
         let id = prepared.inspect_err(|error| context.config().emit_failure(error))?;
         self.write_user(offer.user).await.map(|()| id)
+    }
+
+    fn refuse_ticket(&self, user: Option<&str>) -> SignInError {
+        let config = self.context.config();
+        let requester = config.client(&self.req);
+        config.emit(&Event::ticket_refused(user).with_requester(&requester));
+        SignInError::TicketInvalid
     }
 }

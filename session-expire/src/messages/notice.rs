@@ -100,8 +100,8 @@ pub struct Notice<'a> {
     pub cause: Option<&'a str>,
     /// Preferred languages of the user.
     pub languages: &'a Languages,
-    /// The device whose login evicted the session or took its slot, such as `Firefox on Linux`.
-    /// `None` if it is unknown, or no login did.
+    /// Device whose login evicted the session or took its slot, such as `Firefox on Linux`. `None`
+    /// if it is unknown, or if no login ended the session.
     pub device: Option<&'a str>,
     /// The time of the end, if it is known.
     pub at: Option<Timestamp>,
@@ -118,11 +118,11 @@ impl<'a> Notice<'a> {
     }
 
     /// Returns the default text: the application's
-    /// [`cause_text`](crate::SessionExpireBuilder::cause_text), else an English text for the cause,
-    /// else one for the reason.
+    /// [`cause_text`](crate::SessionExpireBuilder::cause_text), else the English text for the
+    /// cause, else the English text for the reason.
     ///
     /// The causes `administrator`, `credential_changed`, `password_changed` and `too_many_attempts`
-    /// have texts.
+    /// have English texts.
     ///
     /// ```
     /// use session_expire::{Policy, SessionExpire, page::Notice};
@@ -150,7 +150,7 @@ impl<'a> Notice<'a> {
             Reason::Evicted => return evicted_text(self),
             // Any device or administrator may have ended it: only the application knows.
             Reason::Revoked if self.cause.is_some() => "You were signed out. Please sign in again.",
-            // A login with a ticket has taken the slot.
+            // A login with a ticket took the slot.
             Reason::Revoked if self.device.is_some() => return evicted_text(self),
             Reason::Revoked => "You were signed out from another device.",
             Reason::LoggedOut => "You have signed out.",
@@ -173,7 +173,7 @@ fn text_of_cause(cause: &str) -> Option<&'static str> {
             "You were signed out because your password was changed. Please sign in again."
         }
         "too_many_attempts" => {
-            "You were signed out after too many failed attempts to confirm that it is you. \
+            "You were signed out after too many failed attempts to confirm your identity. \
              Please sign in again."
         }
         _ => return None,

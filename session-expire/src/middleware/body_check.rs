@@ -20,7 +20,7 @@ use actix_web::{
 use futures_core::Stream;
 
 use crate::{
-    context::{RequestContext, load::reload_open_record},
+    context::{RequestContext, load::current_record},
     error::RegistryError,
     session::{
         ended::Ended,
@@ -132,15 +132,15 @@ async fn check(context: Rc<RequestContext>) -> Result<(), BodyCheckError> {
     Err(failed)
 }
 
-/// Returns the end of a session that can no longer be used. An expired session that the request does not act
-/// for yields `None`: the policy layers decide about it.
+/// Returns the end of a session that can no longer be used. Returns `None` for an expired session
+/// for which the request does not act: the policy layers decide about it.
 async fn end_to_apply(
     context: &RequestContext,
     acts: bool,
 ) -> Result<Option<Ended>, RegistryError> {
     let Some(loaded) = context.record() else { return Ok(None) };
     let config = context.config();
-    let record = match reload_open_record(config, loaded).await? {
+    let record = match current_record(config, loaded).await? {
         Ok(record) => record,
         Err(ended) => return Ok(Some(ended)),
     };

@@ -22,21 +22,24 @@ pub struct ExemptPolicy {
 }
 
 impl PolicyPatch {
-    /// Returns a middleware like the patch, to which
-    /// [declared standards](crate::SessionExpireBuilder::complies_with) do not apply, with the
-    /// reason. Mounting it fails if the reason is empty.
+    /// Returns a middleware that applies the patch, but to which
+    /// [declared standards](crate::SessionExpireBuilder::complies_with) do not apply. `reason` says
+    /// why. Mounting fails if it is empty.
     ///
-    /// It is for public resources, such as static files that must not end a session.
+    /// It is for public resources, such as static files that must not end a session. The layer is
+    /// always [passive](PolicyPatch::passive): neither its requests nor the keep-alives of its
+    /// pages are activity, so they do not extend the session elsewhere. An inner layer is not
+    /// exempt.
     ///
     /// # Security
     ///
-    /// Inside it, a session may be active for longer than a standard allows.
+    /// Inside this layer, a session may be active for longer than a standard allows.
     ///
     /// ```
     /// use actix_web::web;
     /// use session_expire::{Limit, PolicyPatch};
     ///
-    /// let patch = PolicyPatch::new().passive(true).idle(Limit::Off).absolute(Limit::Off);
+    /// let patch = PolicyPatch::new().idle(Limit::Off).absolute(Limit::Off);
     /// let files = web::scope("/static").wrap(patch.exempt_from_standards("public files"));
     /// # let _ = files.service(web::resource("/").to(actix_web::HttpResponse::Ok));
     /// ```
@@ -55,9 +58,13 @@ impl<S: InnerService> Transform<S, ServiceRequest> for ExemptPolicy {
 
     fn new_transform(&self, service: S) -> Self::Future {
         if self.reason.trim().is_empty() {
-            tracing::error!(event = "sys_invalid_policy", "exemption of a layer without a reason");
+            tracing::error!(
+                event = "sys_invalid_policy",
+                "layer exempted from standards without a reason"
+            );
             return ready(Err(()));
         }
-        ready(PolicyService::mount(Layer { patch: self.patch.clone(), is_exempt: true }, service))
+        let patch = self.patch.clone().passive(true);
+        ready(PolicyService::mount(Layer { patch, is_exempt: true }, service))
     }
 }

@@ -78,7 +78,7 @@ impl<S> PolicyService<S> {
     /// Registers a layer. Fails, and logs an error, if its patch is invalid.
     pub(super) fn mount(layer: Layer, inner: S) -> Result<Self, ()> {
         if let Err(error) = layer.patch.validate() {
-            tracing::error!(event = "sys_invalid_policy", %error, "invalid policy of a layer");
+            tracing::error!(event = "sys_invalid_policy", %error, "invalid layer policy");
             return Err(());
         }
         register_layer(&layer);

@@ -3,7 +3,7 @@
 //! A login policy ("keep me signed in") changes the timeouts of the application. It does not
 //! change pages that are stricter than the application.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use super::{
     Policy, PolicyPatch,
@@ -45,11 +45,16 @@ macro_rules! merge_options {
     ($($(#[doc = $doc:literal])+ $name:ident($argument:ty): $type:ty $(= $default:expr)?;)+) => {
         impl PolicyPatch {
             /// Returns `below` with the options that this patch sets. For `fresh`, the stricter
-            /// value applies.
+            /// value applies. A patch that sets `absolute` without `absolute_is_essential` removes
+            /// an inherited reason.
             #[must_use]
             pub fn over(&self, below: &Policy) -> Policy {
-                let merged = Policy { $($name: self.$name.over(&below.$name),)+ };
-                Policy { fresh: merged.fresh.stricter(below.fresh), ..merged }
+                let mut merged = Policy { $($name: self.$name.over(&below.$name),)+ };
+                merged.fresh = merged.fresh.stricter(below.fresh);
+                if self.absolute.is_some() {
+                    merged.absolute_is_essential.clone_from(&self.absolute_is_essential);
+                }
+                merged
             }
 
             /// Returns `below` with the options that this patch sets. If the warning time of one
@@ -69,6 +74,7 @@ macro_rules! merge_options {
                 Self {
                     warn: self.warn_on_top_of(below),
                     fresh: self.fresh_on_top_of(below),
+                    absolute_is_essential: self.reason_on_top_of(below),
                     ..merged
                 }
             }
@@ -89,6 +95,17 @@ impl PolicyPatch {
     fn fresh_on_top_of(&self, below: &Self) -> Option<Limit<Duration>> {
         let both = self.fresh.into_iter().chain(below.fresh);
         both.reduce(Limit::stricter)
+    }
+
+    /// Returns the reason for the absolute timeout. A new timeout does not inherit a reason: an
+    /// empty one removes it.
+    fn reason_on_top_of(&self, below: &Self) -> Option<Arc<str>> {
+        let inherited = below.absolute_is_essential.clone();
+        let inherited = match self.absolute {
+            None => inherited,
+            Some(_) => inherited.map(|_| Arc::from("")),
+        };
+        self.absolute_is_essential.clone().or(inherited)
     }
 
     fn warn_on_top_of(&self, below: &Self) -> Option<Limit<Duration>> {
@@ -164,6 +181,10 @@ fn with_login(app: &Policy, login: &PolicyPatch, layers: &PolicyPatch) -> Policy
     policy.idle = merge_login_timeout(app.idle, login.idle, layers.idle, policy.idle);
     policy.absolute =
         merge_login_timeout(app.absolute, login.absolute, layers.absolute, policy.absolute);
+    if layers.absolute.is_some_and(|absolute| absolute != policy.absolute) {
+        // The timeout is that of the login policy, and so is the reason for it.
+        policy.absolute_is_essential.clone_from(&login.absolute_is_essential);
+    }
     policy
 }
 
@@ -267,6 +288,25 @@ mod tests {
                 assert_eq!(policy.fresh, expected, "{inner:?} {outer:?}");
             }
         }
+    }
+
+    #[test]
+    fn reason_belongs_to_the_timeout_that_applies() {
+        let absolute = |limit| PolicyPatch::new().absolute(limit);
+        let page = absolute(hours(2)).absolute_is_essential("page");
+        let app = Policy::new().absolute(hours(8)).absolute_is_essential("app");
+        for (login, expected) in [
+            (PolicyPatch::new(), Some("page")),
+            (absolute(hours(1)), None),
+            (absolute(hours(1)).absolute_is_essential("login"), Some("login")),
+            (absolute(hours(9)), Some("page")),
+        ] {
+            let policy = with_login(&app, &login, &page);
+            assert_eq!(policy.absolute_is_essential.as_deref(), expected, "{login:?}");
+        }
+        let idle = PolicyPatch::new().idle(minutes(1));
+        assert_eq!(with_login(&app, &absolute(hours(9)), &idle).absolute_is_essential, None);
+        assert_eq!(idle.over(&app).absolute_is_essential, app.absolute_is_essential);
     }
 
     #[test]

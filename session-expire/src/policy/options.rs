@@ -13,14 +13,15 @@ macro_rules! policy_options {
             /// `Limit::Off` for none. Default: `30m` (OWASP ASVS 5.0 7.3.1; NIST SP 800-63B-4: at
             /// most 1 h at AAL2).
             idle(impl Into<Limit<Duration>>): Limit<Duration> = Limit::At(minutes(30));
-            /// Absolute timeout: time after the login at which the session expires, regardless of
-            /// activity; `Limit::Off` for none. Default: `12h` (ASVS 5.0 7.3.2; NIST SP 800-63B-4:
-            /// at most 24 h at AAL2).
+            /// Absolute timeout: time after the login, or the last confirmation, at which the
+            /// session expires, regardless of activity; `Limit::Off` for none. Default: `12h` (ASVS
+            /// 5.0 7.3.2; NIST SP 800-63B-4: at most 24 h at AAL2).
             absolute(impl Into<Limit<Duration>>): Limit<Duration> = Limit::At(hours(12));
-            /// Reason why the absolute timeout is essential, so that users cannot extend it (WCAG
+            /// Reason why the absolute timeout is essential, and users cannot extend it (WCAG
             /// 2.2.1). It has an effect only if the application
-            /// [declares](crate::SessionExpireBuilder::complies_with) WCAG. An empty reason removes
-            /// an inherited one. Default: none.
+            /// [declares](crate::SessionExpireBuilder::complies_with) WCAG. A patch that sets
+            /// `absolute` does not inherit the reason for another timeout, and an empty reason
+            /// removes an inherited one. Default: none.
             absolute_is_essential(impl Into<Arc<str>>): Arc<str>;
             /// Time before the end at which the user is warned; `Limit::Off` for no warning. WCAG
             /// 2.2.1 requires at least 20 seconds. Default: two minutes, or half of the shortest
@@ -52,17 +53,19 @@ macro_rules! policy_options {
             /// cookies and are challenged, too: wrap the CORS middleware outside of
             /// `SessionExpire`.
             require_login(bool): bool = false;
-            /// Time after the last authentication during which requests are accepted;
-            /// `Limit::Off` for any time. Afterwards the session stays active, but the request is
-            /// sent to `confirm_url`, where the user authenticates again (ASVS 5.0 7.5.1 and
-            /// 7.5.3). Activity does not extend this time. Default: `never`.
+            /// Time after the login or the last confirmation for which a session is fresh;
+            /// `Limit::Off` for any time. Afterwards the session stays active, but the user must
+            /// re-authenticate at `confirm_url` (ASVS 5.0 7.5.1 and 7.5.3). Activity does not
+            /// extend this time. Default: `never`.
             ///
-            /// Of all layers, the strictest value applies. In the application's policy, it applies
-            /// to all paths except `login_url`, `confirm_url`, the paths below `confirm_url`, and the
-            /// [endpoints](crate::SessionExpire::endpoints).
+            /// Of all layers, the strictest value applies. Set it on handlers and scopes. In the
+            /// policy of the application or of a user, it applies to all paths, static files
+            /// included, except `login_url`, `confirm_url`, the paths below `confirm_url`, the
+            /// [endpoints](crate::SessionExpire::endpoints), and sign-outs: unsafe requests to
+            /// [`logout_url`](crate::SessionExpireBuilder::logout_url).
             fresh(impl Into<Limit<Duration>>): Limit<Duration> = Limit::Off;
-            /// Local path of the page on which a signed-in user authenticates again, checked when
-            /// the middleware is built. Its handler calls
+            /// Local path of the page on which a signed-in user re-authenticates, checked when the
+            /// middleware is built. Its handler calls
             /// [`SessionHandle::confirm`](crate::SessionHandle::confirm). Default: `/confirm`.
             confirm_url(impl Into<Arc<str>>): Arc<str> = Arc::from("/confirm");
         }

@@ -27,11 +27,12 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EndTarget {
-    /// One session.
+    /// One session. The user's [tickets](crate::registry::LoginTicket) stay valid.
     Session(SessionRef),
-    /// All other sessions of the user. If this session itself is not open, no session ends.
+    /// All other sessions of the user, whose tickets become void. If this session itself is not
+    /// open, nothing changes.
     Others(SessionRef),
-    /// All sessions of one user.
+    /// All sessions of one user, whose tickets become void.
     All(Arc<str>),
 }
 
@@ -69,6 +70,12 @@ impl EndTarget {
     /// Returns the partition key of the user.
     pub(crate) fn partition_key(&self) -> String {
         partition_key(self.user())
+    }
+
+    /// Returns `true` if the end voids the user's tickets. A user who ends all other sessions, as
+    /// after a change of password, also means the logins in progress.
+    pub(crate) fn voids_tickets(&self) -> bool {
+        !matches!(self, Self::Session(_))
     }
 
     /// Returns `true` if the target includes `record`.

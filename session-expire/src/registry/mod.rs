@@ -112,7 +112,8 @@ pub struct UserExport {
 pub trait Registry: Send + Sync + 'static {
     /// Loads the record of `key`, open or ended, with its data; `None` if the key is unknown.
     ///
-    /// A rotated key loads its record as ended for [`Reason::Renewed`](crate::Reason::Renewed).
+    /// A rotated key loads its record as ended for [`Reason::Renewed`](crate::Reason::Renewed), with
+    /// the public id that the session has after this rotation. Lists do not contain this record.
     /// `count_open` sets whether the open records of the user are counted, which may cost more.
     fn load(&self, key: RecordKey, count_open: bool) -> RegistryFuture<'_, Option<StoredSession>>;
 
@@ -133,19 +134,20 @@ pub trait Registry: Send + Sync + 'static {
     /// takeover and takes its slot. If the login is refused, the ticket is not spent.
     ///
     /// An [uncounted](NewLogin::uncounted) login takes no slot and evicts no session. It is refused
-    /// if the user has [`SessionLimit::MAX_UNCOUNTED`] active uncounted sessions. If that many are
-    /// open, it ends the expired ones.
+    /// if the user has [`SessionLimit::MAX_UNCOUNTED`] active uncounted sessions besides the
+    /// replaced one and that of the takeover. If that many are open, it ends the expired ones.
     fn commit(&self, login: NewLogin) -> RegistryFuture<'_, LoginOutcome>;
 
     /// Stores a ticket for a login of its user until it expires or is spent.
     ///
     /// A user has at most [`LoginTicket::MAX_PER_USER`] tickets; the first to expire is deleted. A
     /// commit with a [`takeover`](NewLogin::takeover) spends a ticket. Ending all sessions of the
-    /// user, or of all users, deletes the tickets, and so does [`erase`](Self::erase).
+    /// user, all except one, or those of all users deletes the tickets, and so does
+    /// [`erase`](Self::erase).
     fn issue_ticket(&self, ticket: LoginTicket) -> RegistryFuture<'_, ()>;
 
-    /// Counts a failed re-authentication as [`SessionRecord::count_failed_confirmation`] does, and
-    /// returns the record afterwards; `None` if the session is not open.
+    /// Counts a failed re-authentication as [`SessionRecord::count_failed_confirmation`] does.
+    /// Returns the resulting record; `None` if the session is not open.
     fn count_failed_confirmation(
         &self,
         session: SessionRef,
@@ -163,11 +165,12 @@ pub trait Registry: Send + Sync + 'static {
         update: SessionUpdate,
     ) -> RegistryFuture<'_, UpdateOutcome>;
 
-    /// Replaces the key of a session and applies an update.
+    /// Replaces the key of a session, applies an update, and then changes the record as
+    /// [`SessionRecord::rotate_key`] does.
     fn rotate(&self, rotation: KeyRotation) -> RegistryFuture<'_, RotationOutcome>;
 
     /// Ends sessions as [`SessionRecord::end`] does, deletes their data, and returns the records
-    /// that this call has ended.
+    /// that this call has ended. [`EndTarget`] says when it also deletes the user's tickets.
     fn end(&self, end: EndSessions) -> RegistryFuture<'_, Vec<SessionRecord>>;
 
     /// Ends the user's other counted sessions until at most `limit` remain, and returns the ended

@@ -40,6 +40,8 @@ pub struct Query {
     pub reason: Option<Reason>,
     /// Cause of the end; `None` for all records.
     pub cause: Option<Arc<str>>,
+    /// User who acts for another one in the session; `None` for all records.
+    pub actor: Option<Arc<str>>,
     /// Earliest time of the login; `None` for any.
     pub from: Option<Timestamp>,
     /// Latest time of the login, exclusive; `None` for any.
@@ -96,6 +98,16 @@ impl Query {
         self
     }
 
+    /// Sets the field `actor`: only sessions in which this user acts for another one. Default:
+    /// `None`, all.
+    ///
+    /// No registry has an index for it, so a list reads all records that match the other fields.
+    #[must_use]
+    pub fn actor(mut self, actor: impl Into<Arc<str>>) -> Self {
+        self.actor = Some(actor.into());
+        self
+    }
+
     /// Sets the field `from`, the earliest time of the login. Default: `None`, any.
     #[must_use]
     pub fn from(mut self, earliest: impl Into<Option<Timestamp>>) -> Self {
@@ -138,6 +150,7 @@ impl Query {
     pub fn matches(&self, record: &SessionRecord) -> bool {
         self.user.as_ref().is_none_or(|user| *user == record.user)
             && self.ended.is_none_or(|ended| ended == record.ended.is_some())
+            && self.actor.as_ref().is_none_or(|actor| record.actor.as_ref() == Some(actor))
             && self.after.is_none_or(|after| Self::cursor(record) < after)
             && self.from.is_none_or(|from| from <= record.logged_in_at)
             && self.before.is_none_or(|before| record.logged_in_at < before)
@@ -184,6 +197,7 @@ mod tests {
         let mut record = SessionRecord::new(&NewLogin::new("alice", noon, &Policy::new()));
         record.client.ip = "::ffff:192.0.2.7".parse().ok();
         record.last_client = Some(Client::new("2001:db8::7".parse().ok(), "").into());
+        record.actor = Some("root".into());
         record.end(Ended::new(Reason::Revoked, noon).with_cause("incident"));
         let network = |text: &str| Query::new().network(text.parse::<IpNet>().ok());
         for (query, expected) in [
@@ -191,6 +205,8 @@ mod tests {
             (Query::new().reason(Reason::Idle), false),
             (Query::new().cause("incident"), true),
             (Query::new().cause("other"), false),
+            (Query::new().actor("root"), true),
+            (Query::new().actor("alice"), false),
             (Query::new().from(noon), true),
             (Query::new().from(noon.plus(seconds(1))), false),
             (Query::new().before(noon), false),
@@ -203,5 +219,7 @@ mod tests {
         }
         record.ended = None;
         assert!(!Query::new().reason(Reason::Revoked).matches(&record));
+        record.actor = None;
+        assert!(!Query::new().actor("root").matches(&record));
     }
 }

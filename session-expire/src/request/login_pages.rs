@@ -1,4 +1,4 @@
-//! Pages of the application's own for expired sessions and refused logins.
+//! Pages for expired sessions and refused logins.
 //!
 //! Like the login page, they are never challenged. The configuration owns them.
 
@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::return_path::is_at;
 
-/// Pages for requests without a valid login. `None` is the login page, or the usual response.
+/// Pages of the application other than the login page. `None` stands for the default response.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct LoginPages {
     /// Page for a request whose session has ended or expired.
@@ -21,7 +21,7 @@ impl LoginPages {
         self.all().any(|(_, url)| is_at(path, url))
     }
 
-    /// Returns the pages with the names of their options.
+    /// Returns the pages with the names of their builder options.
     pub(crate) fn all(&self) -> impl Iterator<Item = (&'static str, &Arc<str>)> {
         let pages = [("expired_url", &self.expired), ("refused_url", &self.refused)];
         pages.into_iter().filter_map(|(key, url)| url.as_ref().map(|url| (key, url)))

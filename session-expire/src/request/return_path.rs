@@ -52,11 +52,10 @@ pub(crate) fn login_location(login_url: &str, return_path: Option<&str>) -> Stri
         .unwrap_or_else(|| login_url.to_owned())
 }
 
-/// Returns the URL of the page on which the user authenticates again, with the return path as
-/// `next`.
+/// Returns the URL of the confirmation page, with the return path as `next`.
 ///
 /// Without a return path, or if the URL would be too long, `next` is the start page. It is never
-/// the page itself.
+/// the confirmation page itself.
 pub(crate) fn confirm_location(confirm_url: &str, return_path: Option<&str>) -> String {
     return_path
         .filter(|path| !is_at(without_query(path), confirm_url))
@@ -65,13 +64,13 @@ pub(crate) fn confirm_location(confirm_url: &str, return_path: Option<&str>) -> 
         .unwrap_or_else(|| with_next(confirm_url, "/"))
 }
 
-/// Query of a page that leads on after a login or a confirmation.
+/// Query of a login page or a confirmation page.
 #[derive(Deserialize)]
 struct NextQuery {
     next: Option<String>,
 }
 
-/// Returns `page`, or the page to which it leads if it is the one at `url`.
+/// Returns `page`, or its `next` if `page` is the page at `url`.
 pub(crate) fn page_after(page: &str, url: &str) -> Option<String> {
     let (path, query) = page.split_once('?').unwrap_or((page, ""));
     if !is_at(path, url) {

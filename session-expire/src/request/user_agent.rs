@@ -3,13 +3,13 @@
 //! A name contains only words of two tables and no part of the header.
 //!
 //! The tables are short because browsers have frozen the header: a new browser sends the tokens of
-//! an old one. Crates with more words were compared in 2026 and are not used:
+//! an old one. Crates with larger tables were compared in 2026 and are not used:
 //!
-//! - `ua-parser` is maintained, but reads a word list of 210 KB that the application must install.
-//!   Loading it takes 0.5 s and 27 MB for each process, and a name 18 µs. Its names depend on the
-//!   list that is installed, and the processes of one site may have different ones.
+//! - `ua-parser` is maintained, but reads a list of 210 KB that the application must install. Each
+//!   process needs 0.5 s and 27 MB to load it, and 18 µs per name. The processes of one site may
+//!   have different lists, and then report different names.
 //! - `uaparser`, `fast_uaparser` and `user-agent-parser` use the same list.
-//! - `woothee` contains its words and takes 2.5 µs, but its last release is from 2021.
+//! - `woothee` contains its list and needs 2.5 µs per name, but its last release is from 2021.
 
 /// Tokens and names of browsers. A browser is listed after all browsers that also send its token.
 const BROWSERS: [(&str, &str); 16] = [

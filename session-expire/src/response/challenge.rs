@@ -39,7 +39,7 @@ pub(crate) fn challenge(
     confirm_url: &str,
     expired: Option<Expired<'_>>,
 ) -> HttpResponse {
-    // A user who has just signed in need not confirm the session.
+    // A user who has just signed in does not need to confirm the session.
     let page = info.return_path.as_deref().and_then(|page| page_after(page, confirm_url));
     let location = login_location(login_url, page.as_deref());
     let mut response = match info.format {

@@ -1,7 +1,7 @@
 //! Responses to requests whose session is not fresh.
 //!
-//! Browsers are redirected to the page on which the user authenticates again. Other clients receive
-//! a 401 with its URL and the scheme of RFC 9470 §3.
+//! Browsers are redirected to the confirmation page. Other clients receive a 401 with its URL and
+//! the challenge of RFC 9470 §3.
 
 use std::time::Duration;
 
@@ -16,8 +16,8 @@ use super::{
 };
 use crate::request::{RequestInfo, kind::ResponseFormat, return_path::confirm_location};
 
-/// Returns the response to a request whose session is not fresh. `fresh` is the longest time since
-/// the last authentication.
+/// Returns the response to a request whose session is not fresh. `fresh` is the longest accepted
+/// time since the last authentication.
 pub(crate) fn confirm(info: &RequestInfo, confirm_url: &str, fresh: Duration) -> HttpResponse {
     let location = confirm_location(confirm_url, info.return_path.as_deref());
     let mut response = match info.format {

@@ -32,7 +32,7 @@ pub(crate) enum ProblemType {
     SignedOut,
     /// The session is not fresh.
     Confirm,
-    /// The user cannot authenticate again in this session.
+    /// The user cannot confirm this session.
     ConfirmationRefused,
     Unavailable,
     TooManySessions,
@@ -127,8 +127,8 @@ impl<'a> Problem<'a> {
         self
     }
 
-    /// Sets the URL of the page on which the user authenticates again, and the longest time since
-    /// the last authentication, in seconds.
+    /// Sets the URL of the confirmation page, and the longest accepted time since the last
+    /// authentication, in seconds.
     pub(super) fn confirm(mut self, url: &'a str, max_age: u64) -> Self {
         (self.confirm_url, self.max_age) = (Some(url), Some(max_age));
         self
@@ -205,7 +205,7 @@ pub(crate) fn cross_site() -> HttpResponse {
     Problem::new(ProblemType::CrossSite, detail).into_response()
 }
 
-/// Returns a 403 for a re-authentication that is not possible in this session.
+/// Returns a 403 for a session that cannot be confirmed.
 pub(crate) fn confirmation_refused(detail: &str) -> HttpResponse {
     Problem::new(ProblemType::ConfirmationRefused, detail).into_response()
 }
@@ -239,6 +239,13 @@ pub(crate) fn too_many_sessions_at(active: &[SessionRecord], url: &str) -> HttpR
     Problem::new(ProblemType::TooManySessions, &detail).login_url(url).into_response()
 }
 
+/// Returns a 409 for a login that the session limit refuses, without the active sessions.
+pub(crate) fn no_further_session() -> HttpResponse {
+    let detail = "You have reached the maximum number of sessions. Sign out of one, then sign in \
+                  again.";
+    Problem::new(ProblemType::TooManySessions, detail).into_response()
+}
+
 fn sessions_text(active: &[SessionRecord]) -> String {
     let sessions: Vec<_> = active.iter().map(session_text).collect();
     format!(
@@ -248,7 +255,7 @@ fn sessions_text(active: &[SessionRecord]) -> String {
     )
 }
 
-/// Returns a 409 for the continuation of a login whose ticket is invalid.
+/// Returns a 409 for a login with an invalid ticket.
 pub(crate) fn sign_in_expired() -> HttpResponse {
     let detail = "That took too long. Please sign in again.";
     Problem::new(ProblemType::SignInExpired, detail).into_response()
@@ -264,12 +271,18 @@ fn session_text(record: &SessionRecord) -> String {
 
 impl ResponseError for RegistryError {
     fn status_code(&self) -> StatusCode {
-        StatusCode::SERVICE_UNAVAILABLE
+        match self.config_error() {
+            Some(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            None => StatusCode::SERVICE_UNAVAILABLE,
+        }
     }
 
-    /// Returns a 503 without details.
+    /// Returns a 503 without details, or a 500 for an error in the application's configuration.
     fn error_response(&self) -> HttpResponse {
-        unavailable()
+        match self.config_error() {
+            Some(_) => configuration_error(),
+            None => unavailable(),
+        }
     }
 }
 

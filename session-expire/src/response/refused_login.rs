@@ -15,8 +15,8 @@ use crate::{
     session::record::SessionRecord,
 };
 
-/// Returns the response to a refused login: a redirect to `refused_url` for browsers, a problem that
-/// names it for other clients, or only the problem without a `refused_url`.
+/// Returns the response to a refused login: a redirect to `refused_url` for browsers, and a problem
+/// with this URL for other clients. Without a `refused_url`, it is a problem for all clients.
 pub(crate) fn refused_login(
     info: &RequestInfo,
     refused_url: Option<&str>,
@@ -36,9 +36,9 @@ pub(crate) fn refused_login(
 }
 
 /// Returns the page to which the login would have led: the return path of the login page, or the
-/// page with another form.
+/// page that contains another login form.
 ///
-/// A safe request has none: the URL of a callback may contain a code that works only once.
+/// Returns `None` for a safe request, because the URL of a callback may contain a one-time code.
 fn return_path(info: &RequestInfo, login_url: &str) -> Option<String> {
     let page = info.return_path.as_deref().filter(|_| !info.is_safe_method)?;
     page_after(page, login_url)

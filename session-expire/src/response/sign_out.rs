@@ -1,6 +1,6 @@
 //! Response to a sign-out: `Clear-Site-Data`, and the application's own changes.
 //!
-//! Settling applies both once, to a request that has signed the user out.
+//! The middleware applies both once, to the response to a request that has signed its user out.
 
 use std::{fmt, sync::Arc};
 
@@ -22,8 +22,8 @@ pub(crate) type SignOutFn = Arc<dyn Fn(&mut SignOut<'_>) + Send + Sync>;
 pub enum SiteData {
     /// Responses in the browser's cache. Chrome may delay the response by many seconds.
     Cache,
-    /// All cookies of the registrable domain, including those of other applications and the cookie
-    /// with the message of the sign-out.
+    /// All cookies of the registrable domain. They include the cookies of other applications, and
+    /// the cookie with the message about the sign-out.
     Cookies,
     /// Storage of the origin: `localStorage`, `sessionStorage`, IndexedDB, service workers.
     Storage,
@@ -69,7 +69,7 @@ impl SignOut<'_> {
         self.headers
     }
 
-    /// Deletes a cookie of the application. Its name, domain and path must be those with which the
+    /// Deletes a cookie of the application. Name, domain and path must be the same as when the
     /// cookie was set. A cookie with the prefix `__Host-` or `__Secure-` must also be `Secure`.
     pub fn remove_cookie(&mut self, cookie: Cookie<'_>) {
         let mut removal = cookie.into_owned();

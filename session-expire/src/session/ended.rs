@@ -30,7 +30,7 @@ pub struct Ended {
 }
 
 impl Ended {
-    /// Cause of the end of a session that was started with an earlier credential (see
+    /// Cause of the end of a session whose credential has changed (see
     /// [`require_stamp`](crate::SessionHandle::require_stamp)).
     pub const CREDENTIAL_CHANGED: &str = "credential_changed";
 

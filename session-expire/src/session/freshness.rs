@@ -1,20 +1,20 @@
-//! Freshness of a session: how much its last authentication still proves.
+//! Freshness of a session.
 //!
 //! A kept session ("keep me signed in") outlives the application's idle timeout. After a longer
-//! absence the browser has proved only that it has the cookie, so the session is *remembered* until
-//! the user authenticates again. The middleware records this with the activity of the request.
+//! absence, the cookie proves only that it is the same browser. The session is then *remembered*
+//! until the user re-authenticates. The middleware records this with the activity of the request.
 
 use std::time::Duration;
 
 use super::record::SessionRecord;
 use crate::{policy::limit::Limit, time::Timestamp};
 
-/// Returns `true` if the session is remembered: it was recorded as such, or the user comes back at
-/// `now` after `app_idle`, the idle timeout of the application's policy.
+/// Returns `true` if the session is remembered: the record says so, or the user comes back at `now`
+/// after `app_idle`, the idle timeout of the application's policy.
 ///
-/// Only a session whose login policy has a longer idle timeout can be remembered. Other sessions
-/// that are active after `app_idle` are used on pages with a laxer policy, where they prove as much
-/// as before.
+/// Only a session whose login policy has a longer idle timeout can be remembered. If another
+/// session is active after `app_idle`, a page with a laxer policy has accepted it, and it stays
+/// fresh.
 pub(crate) fn is_remembered(
     record: &SessionRecord,
     app_idle: Limit<Duration>,
@@ -23,8 +23,8 @@ pub(crate) fn is_remembered(
     record.remembered || is_back_late(record, app_idle, now)
 }
 
-/// Returns how long the session stays fresh under the policy option `fresh`; `None` if it is not
-/// fresh. A session is no longer fresh at exactly its limit.
+/// Returns the time for which the session stays fresh under the policy option `fresh`; `None` if it
+/// is not fresh. At exactly the limit, a session is no longer fresh.
 ///
 /// An impersonated session is never fresh, because the impersonated user has not authenticated. A
 /// remembered session is not fresh either.

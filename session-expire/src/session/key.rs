@@ -230,7 +230,7 @@ pub fn partition_key(user: &str) -> String {
     String::from_utf8_lossy(&partition_letters(user)).into_owned()
 }
 
-/// Returns 22 random letters and digits, as many as the random part of a key has.
+/// Returns 22 random letters and digits, the length of the random part of a key.
 pub(crate) fn random_secret() -> String {
     random_letters::<SECRET>().map(char::from).iter().collect()
 }
@@ -240,8 +240,8 @@ pub(crate) fn is_secret(text: &str) -> bool {
     parse_letters::<SECRET>(text).is_some()
 }
 
-/// Encodes each half of a digest as 11 letters and digits. All 22 have 130.9 bits, as many as a
-/// random key.
+/// Encodes each half of a digest as 11 letters and digits. All 22 characters have 130.9 bits, as
+/// many as a random key.
 ///
 /// 62^11 is 2^65.5, so 128 bits modulo 62^11 are uniform except for one part in 2^62. Each byte
 /// modulo 62 would leave 125 bits of min-entropy, less than the 128 bits of ASVS 5.0 7.2.3.
@@ -284,6 +284,21 @@ mod tests {
             "ééééééééééééééé",
         ] {
             assert_eq!(RecordKey::parse(invalid), None, "{invalid:?}");
+        }
+    }
+
+    /// 62 letters at each of 22 positions are 131 bits. With 4,000 keys, a letter is missing at a
+    /// position with a probability of less than 1 in 10²⁴.
+    #[test]
+    fn keys_are_unique_and_use_the_whole_alphabet() {
+        use std::collections::HashSet;
+        let keys: Vec<_> = (0..4_000).map(|_| RecordKey::random("alice")).collect();
+        let secrets: HashSet<_> = keys.iter().map(RecordKey::secret).collect();
+        assert_eq!(secrets.len(), keys.len());
+        for position in 0..SECRET {
+            let letters: HashSet<_> =
+                secrets.iter().map(|secret| secret.as_bytes()[position]).collect();
+            assert_eq!(letters, LETTERS.iter().copied().collect(), "position {position}");
         }
     }
 

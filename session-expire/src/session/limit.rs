@@ -96,7 +96,7 @@ impl SessionLimit {
     /// The cap prevents one account from filling the memory with logins.
     pub const WITHOUT_LIMIT: usize = 1_000;
 
-    /// Largest number of active uncounted sessions of a user; a further one is refused.
+    /// Largest number of active uncounted sessions of a user; a further login is refused.
     pub const MAX_UNCOUNTED: usize = 100;
 
     /// Returns a session limit; `0` and `Limit::Off` set no limit.

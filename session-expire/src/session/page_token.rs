@@ -16,11 +16,25 @@ use crate::{
     session::{key::PublicId, signing_key::SigningKey},
 };
 
+/// Start of the token of a page to which declared standards do not apply.
+const EXEMPT: &str = "x.";
+
 /// Limits and handler policy that a token names.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct PageLimits {
     pub(crate) limits: PolicyPatch,
     pub(crate) handler: PolicyId,
+    /// `true` if declared standards do not apply to the page.
+    pub(crate) is_exempt: bool,
+}
+
+/// Layers of the page for which a token is issued.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct PageLayers {
+    /// Handler policy that was merged into the policy.
+    pub(crate) handler: PolicyId,
+    /// `true` if declared standards do not apply to the page.
+    pub(crate) is_exempt: bool,
 }
 
 impl PageLimits {
@@ -34,19 +48,20 @@ impl PageLimits {
 }
 
 /// Returns a token with the limits of `policy`, signed with the signing key of the session.
-/// `handler` is the handler policy that was merged into `policy`.
 ///
 /// Only the registry has the signing key. A client cannot sign a laxer policy, and a token of one
 /// session is void for another. Every process that shares the registry accepts the token, even
 /// after a restart.
 pub(crate) fn issue(
     policy: &Policy,
-    handler: PolicyId,
+    page: PageLayers,
     digest: &[u8],
     signing_key: &SigningKey,
 ) -> String {
+    let PageLayers { handler, is_exempt } = page;
     let limits = format!(
-        "{}.{}.{}.{handler:x}",
+        "{}{}.{}.{}.{handler:x}",
+        if is_exempt { EXEMPT } else { "" },
         format_limit(policy.idle),
         format_limit(policy.absolute),
         policy.warning().map_or_else(|| "-".to_owned(), |warn| warn.as_millis().to_string()),
@@ -61,11 +76,13 @@ pub(crate) fn verify(token: &str, digest: &[u8], signing_key: &SigningKey) -> Op
     let (limits, signature) = token.rsplit_once('.')?;
     let signature = hex::decode(signature).ok()?;
     sign(limits, digest, signing_key).verify_slice(&signature).ok()?;
-    let (limits, handler) = limits.rsplit_once('.')?;
+    let exempt = limits.strip_prefix(EXEMPT);
+    let (limits, handler) = exempt.unwrap_or(limits).rsplit_once('.')?;
     let mut fields = limits.split('.').map(parse_limit);
     let limits = PolicyPatch::new().idle(fields.next()??).absolute(fields.next()??);
     let handler = PolicyId::from_str_radix(handler, 16).ok()?;
-    Some(PageLimits { limits: limits.warn(fields.next()??), handler })
+    let limits = limits.warn(fields.next()??);
+    Some(PageLimits { limits, handler, is_exempt: exempt.is_some() })
 }
 
 /// Returns the page id: the public id of the session, and a hash of the id and the user.
@@ -111,9 +128,14 @@ mod tests {
     fn verified_token_contains_the_issued_limits() {
         let signing_key = SigningKey::random();
         let policy = Policy::new().idle(hours(1)).absolute(Limit::Off);
-        let page = verify(&issue(&policy, 0xfe, b"1", &signing_key), b"1", &signing_key).unwrap();
         let limits = PolicyPatch::new().idle(hours(1)).absolute(Limit::Off).warn(minutes(2));
-        assert_eq!(page, PageLimits { limits, handler: 0xfe });
+        for is_exempt in [false, true] {
+            let layers = PageLayers { handler: 0xfe, is_exempt };
+            let token = issue(&policy, layers, b"1", &signing_key);
+            let page = verify(&token, b"1", &signing_key);
+            let limits = limits.clone();
+            assert_eq!(page, Some(PageLimits { limits, handler: 0xfe, is_exempt }));
+        }
     }
 
     #[test]
@@ -121,6 +143,7 @@ mod tests {
         let page = |idle, absolute| PageLimits {
             limits: PolicyPatch::new().idle(idle).absolute(absolute),
             handler: 0,
+            is_exempt: false,
         };
         let (hour, two, off) = (Limit::At(hours(1)), Limit::At(hours(2)), Limit::Off);
         for (idle, absolute, is_within) in
@@ -135,7 +158,7 @@ mod tests {
     #[test]
     fn forged_token_is_refused() {
         let (signing_key, other) = (SigningKey::random(), SigningKey::random());
-        let token = issue(&Policy::new(), 0, b"1", &signing_key);
+        let token = issue(&Policy::new(), PageLayers::default(), b"1", &signing_key);
         let (_, signature) = token.rsplit_once('.').unwrap();
         assert_eq!(verify(&token, b"2", &signing_key), None, "other policies");
         assert_eq!(verify(&token, b"1", &other), None, "other signing key");
@@ -152,6 +175,7 @@ mod tests {
             &format!("-.-.-.0.{}", "0".repeat(64)),
             &format!("{token}0"),
             &token[1..],
+            &format!("x.{token}"),
             &token[..token.len() - 1],
             &token.to_uppercase().replace('.', ".."),
         ] {

@@ -102,12 +102,14 @@ pub struct SessionRecord {
     pub user_policy: Option<Arc<PolicyPatch>>,
     /// `true` if the session takes no slot of the session limit.
     pub uncounted: bool,
-    /// `true` if the user came back after the application's idle timeout and has not authenticated
-    /// since. Only a session whose login policy has a longer idle timeout can be remembered.
+    /// `true` if the user came back after the application's idle timeout, and has not
+    /// re-authenticated since. Only a session whose login policy has a longer idle timeout can be
+    /// remembered, or one that was adopted from another session layer without a known login time.
     pub remembered: bool,
     /// Number of failed re-authentications since the last successful authentication.
     pub failed_confirmations: u8,
-    /// Digest of the credential with which the user signed in; `None` if the application gave none.
+    /// Security stamp: digest of the credential with which the user signed in; `None` if the
+    /// application passed no credential.
     pub stamp: Option<Stamp>,
     /// User who impersonates [`user`](Self::user) in this session.
     pub actor: Option<Arc<str>>,
@@ -115,7 +117,8 @@ pub struct SessionRecord {
     /// before the login.
     pub generation: u64,
     /// For an adopted session, the time until which its tombstone must be kept; `None` for the
-    /// usual day.
+    /// usual day. A key rotation sets it to `None`: only the tombstone of the first key, by which
+    /// the session could be adopted again, is kept longer.
     pub tombstone_until: Option<Timestamp>,
 }
 
@@ -144,7 +147,7 @@ impl SessionRecord {
             login_policy: login.login_policy.clone(),
             user_policy: login.user_policy.clone(),
             uncounted: login.uncounted,
-            remembered: false,
+            remembered: login.remembered,
             failed_confirmations: 0,
             stamp: login.stamp,
             actor: login.actor.clone(),
@@ -260,12 +263,24 @@ impl SessionRecord {
     }
 
     /// Resets both timeouts after a re-authentication at `at` (NIST SP 800-63B-4 §5.2), and sets
-    /// the new public id. Failed re-authentications before it no longer count.
+    /// the new public id. Resets the number of failed re-authentications.
     pub fn reauthenticate(&mut self, id: PublicId, at: Timestamp) {
         self.id = id;
         (self.remembered, self.failed_confirmations) = (false, 0);
         self.authenticated_at = self.authenticated_at.max(at);
         self.last_seen = self.last_seen.max(at);
+    }
+
+    /// Applies a key rotation at `at`, which is a re-authentication if it has a new public id. Call
+    /// it after [`update`](Self::update).
+    ///
+    /// The old key loads the record before the update, ended as
+    /// [`Renewed`](crate::Reason::Renewed), with the public id that the session has afterwards.
+    pub fn rotate_key(&mut self, reauthenticated_as: Option<PublicId>, at: Timestamp) {
+        self.tombstone_until = None;
+        if let Some(id) = reauthenticated_as {
+            self.reauthenticate(id, at);
+        }
     }
 
     /// Counts a failed re-authentication, and returns `true` if the session was open. The last of

@@ -1,6 +1,6 @@
 //! Comparison of a login's client with earlier logins of the user.
 //!
-//! It is pure. Login events and sessions pages use it.
+//! It is a pure function. Login events and sessions pages use it.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -10,15 +10,15 @@ impl SessionRecord {
     /// Returns `true` if an earlier login among `others` had the same device name and came from the
     /// same network: /24 for IPv4, /48 for IPv6.
     ///
-    /// `others` are records of the same user, open or ended; other records are ignored, and so are
-    /// sessions in which another user impersonated this one. Without a recorded address or device
-    /// name, the result is `false`.
+    /// `others` are records of the same user, open or ended. Records of other users and
+    /// impersonated sessions are ignored. Without a recorded address or device name, the result is
+    /// `false`.
     ///
     /// # Security
     ///
     /// The result is a hint for the user, such as "new device" on a sessions page. Device names and
-    /// networks are shared by many clients, and a client chooses its device name. Never grant access
-    /// because of it.
+    /// networks are shared by many clients, and a client chooses its device name. Never grant
+    /// access because of it.
     ///
     /// ```
     /// use session_expire::{Policy, clock::Timestamp, registry::{Client, NewLogin, SessionRecord}};
@@ -45,8 +45,8 @@ impl SessionRecord {
             && other.logged_in_at <= self.logged_in_at
     }
 
-    /// Compares the clients of the logins only. The last client of a session may be that of a thief
-    /// who has copied its cookie.
+    /// Compares only the clients of the logins. The last client of a session may belong to a thief
+    /// who has copied the cookie.
     fn has_same_client(&self, other: &Self) -> bool {
         let has_same_network = match (self.client.ip, other.client.ip) {
             (Some(ip), Some(other)) => network(ip) == network(other),

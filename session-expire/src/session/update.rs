@@ -37,11 +37,10 @@ pub struct SessionUpdate {
     /// New [`longest_idle`](crate::registry::SessionRecord::longest_idle) and
     /// [`longest_absolute`](crate::registry::SessionRecord::longest_absolute).
     pub longest: Option<(Limit<Duration>, Limit<Duration>)>,
-    /// `true` if the user came back after the application's idle timeout; see
-    /// [`SessionRecord::remembered`](crate::registry::SessionRecord::remembered). `false` changes
-    /// nothing.
+    /// `true` marks the session as
+    /// [remembered](crate::registry::SessionRecord::remembered). `false` changes nothing.
     pub remembered: bool,
-    /// New digest of the credential; `None` changes nothing.
+    /// New security stamp; `None` changes nothing.
     pub stamp: Option<Stamp>,
     /// Changes of the session data.
     pub data: DataChanges,

@@ -2,6 +2,7 @@
 //!
 //! Nothing here checks permissions.
 
+mod impersonations;
 mod notify;
 
 use std::{fmt, sync::Arc};
@@ -17,7 +18,7 @@ use crate::{
     session::{
         client::Client,
         ended::Ended,
-        key::PublicId,
+        key::{PublicId, RecordKey},
         reason::Reason,
         record::{SessionRecord, SessionRef},
     },
@@ -58,6 +59,8 @@ pub struct Sessions {
     pub(crate) cause: Option<Arc<str>>,
     /// Client of the request that uses this value.
     pub(crate) requester: Option<Arc<Client>>,
+    /// Session key of that request.
+    pub(crate) key: Option<RecordKey>,
     pub(crate) emit: Arc<dyn Fn(&Event<'_>) + Send + Sync>,
 }
 
@@ -126,8 +129,9 @@ impl Sessions {
         Ok(self.end_target(EndTarget::Session(session)).await? > 0)
     }
 
-    /// Ends all sessions of `user` except `current`, and returns how many ended. If `current` is
-    /// not open, no session ends.
+    /// Ends all sessions of `user` except `current`, and returns how many ended. Tickets for a
+    /// [refused login](crate::SessionHandle::takeover_ticket) become void. If `current` is not
+    /// open, nothing changes.
     ///
     /// # Errors
     ///
@@ -138,11 +142,34 @@ impl Sessions {
     /// If the future is dropped, the sessions either have ended or are unchanged.
     pub async fn end_others(&self, user: &str, current: PublicId) -> Result<usize, RegistryError> {
         let current = SessionRef { user: user.into(), id: current };
-        self.end_target(EndTarget::Others(current)).await
+        let ended = self.end_target(EndTarget::Others(current.clone())).await?;
+        if ended > 0 {
+            return Ok(ended);
+        }
+        match self.confirmed_as(&current).await? {
+            Some(current) => self.end_target(EndTarget::Others(current)).await,
+            None => Ok(0),
+        }
+    }
+
+    /// Returns the reference of the request's session if a parallel request has confirmed it, which
+    /// changes its public id.
+    async fn confirmed_as(
+        &self,
+        session: &SessionRef,
+    ) -> Result<Option<SessionRef>, RegistryError> {
+        let Some(key) = self.key else { return Ok(None) };
+        let loaded = self.registry.load(key, false).await;
+        let loaded = loaded.inspect_err(|error| self.emit_failure(error))?;
+        let confirmed = loaded.map(|loaded| loaded.record.session_ref());
+        Ok(confirmed.filter(|confirmed| confirmed.user == session.user && confirmed != session))
     }
 
     /// Ends all sessions of `user`, and returns how many ended. Tickets for a
     /// [refused login](crate::SessionHandle::takeover_ticket) become void.
+    ///
+    /// Sessions in which `user` acts for another user go on. After the dismissal of an agent, or a
+    /// change of the agent's password, also call [`end_impersonations`](Self::end_impersonations).
     ///
     /// # Errors
     ///
@@ -222,6 +249,10 @@ impl Sessions {
     async fn end_target(&self, target: EndTarget) -> Result<usize, RegistryError> {
         let mut request = EndSessions::new(target, self.ended());
         request.close_adoption_until = self.close_adoption_until;
+        self.end_sessions(request).await
+    }
+
+    async fn end_sessions(&self, request: EndSessions) -> Result<usize, RegistryError> {
         let ended =
             self.registry.end(request).await.inspect_err(|error| self.emit_failure(error))?;
         ended.iter().for_each(|record| (self.emit)(&Event::from_ended(record, self.requester())));

@@ -18,16 +18,17 @@ use crate::{
 const MAX_NOTIFIED: usize = 20;
 
 impl Sessions {
-    /// Adds a flash message to the open sessions of `user` except `current`, such as a notice of a
-    /// new sign-in, and returns how many got it.
+    /// Adds a flash message, such as a notice of a new sign-in, to the open sessions of `user`
+    /// except `current`. Returns the number of sessions that got the message.
     ///
-    /// The next page that shows messages in such a session shows this one. Only the 20 most
-    /// recently used sessions get it, and none in which another user impersonates `user`. A session
-    /// whose data is full, or whose update fails, gets no message; a failure is logged.
+    /// The next page that shows flash messages in such a session shows it. Only the 20 most
+    /// recently used sessions get the message. Impersonated sessions get none, and neither do
+    /// sessions whose data is full. If an update fails, the error is logged and the session gets no
+    /// message.
     ///
     /// # Cost
     ///
-    /// One list of the open sessions, and one update for each of the others.
+    /// One list of the open sessions, and one update for each session that gets the message.
     ///
     /// # Errors
     ///
@@ -35,13 +36,13 @@ impl Sessions {
     ///
     /// # Cancel safety
     ///
-    /// If the future is dropped, some sessions may have got the message.
+    /// If the future is dropped, some of the sessions may have got the message.
     ///
     /// # Security
     ///
-    /// The message is stored as it is, even with
-    /// [`seal_data`](crate::SessionExpireBuilder::seal_data): the keys of the other sessions are in
-    /// their cookies only.
+    /// The message is not encrypted, even with
+    /// [`seal_data`](crate::SessionExpireBuilder::seal_data), because only the cookies of the other
+    /// sessions contain their keys.
     ///
     /// ```
     /// use session_expire::{PublicId, Sessions, error::RegistryError};

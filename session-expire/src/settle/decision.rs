@@ -25,7 +25,7 @@ pub(crate) enum Access {
 pub(crate) enum User {
     Unchanged,
     Renewed,
-    /// The same user has authenticated again.
+    /// The same user has re-authenticated.
     Confirmed,
     SignedIn,
     SignedOut,
@@ -97,7 +97,7 @@ pub(crate) enum Action {
     },
     /// The session key is renewed.
     RotateKey,
-    /// The session gets a new key and a new public id, and its timeouts start anew.
+    /// The session gets a new key and a new public id, and its timeouts restart.
     Reauthenticate,
     /// The login is committed, and its cookie is set.
     CommitLogin,
@@ -122,7 +122,7 @@ pub(crate) enum ResponseChoice {
     Handler,
     /// A redirect to the login page, or a 401 with the reason.
     Challenge,
-    /// A redirect to the page on which the user authenticates again, or a 401 with its URL.
+    /// A redirect to the confirmation page, or a 401 with its URL.
     Confirm,
     /// A 503, because the registry is unavailable.
     Unavailable,

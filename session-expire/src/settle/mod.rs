@@ -94,7 +94,7 @@ pub(crate) async fn settle<B: MessageBody + 'static>(
     render_problem(context.config(), res)
 }
 
-/// Records refusals of stale sessions and successes of the confirmation page.
+/// Records refusals of sessions that are not fresh, and successes of the confirmation page.
 fn record_freshness(
     context: &RequestContext,
     user: &UserChange,
@@ -106,6 +106,7 @@ fn record_freshness(
     if context.needs_confirmation() {
         diagnostics.record_stale_session(session, &facts.info.path, now);
     } else if outcome == HandlerOutcome::Success
+        && !context.intent().fails_to_confirm
         && diagnostics.awaits_confirmation()
         && facts.info.submits_to(&context.policy().confirm_url)
     {
@@ -114,7 +115,7 @@ fn record_freshness(
     }
 }
 
-/// Applies the application's options to the response of a sign-out.
+/// Applies the options for the response to a sign-out.
 fn change_sign_out<B>(context: &RequestContext, res: &mut ServiceResponse<B>) {
     let request = res.request().clone();
     context.config().sign_out.apply(&request, res.headers_mut());

@@ -46,6 +46,15 @@ pub(super) fn prepare_messages(
     }
 }
 
+/// Prepares the challenge of a session that has ended during the request: the user does not see the
+/// messages of this page.
+pub(super) fn prepare_challenge(context: &RequestContext, info: &RequestInfo) {
+    context.mark_unread();
+    if info.format != ResponseFormat::Api {
+        context.set_challenge_notice(info);
+    }
+}
+
 /// Returns `true` if the login page may redirect back to the challenged page, because it sees a
 /// signed-in user.
 fn may_redirect_back(context: &RequestContext, decision: &Decision, facts: &RequestFacts) -> bool {
@@ -75,7 +84,7 @@ pub(super) fn response_for(
     }
 }
 
-fn challenge_response(context: &RequestContext, info: &RequestInfo) -> HttpResponse {
+pub(super) fn challenge_response(context: &RequestContext, info: &RequestInfo) -> HttpResponse {
     let policy = context.policy();
     let Some(reason) = context.access().expiry_reason().filter(|_| context.is_reason_due(info))
     else {

@@ -129,6 +129,7 @@ impl Faulty {
             }
             Fault::DropsTheActor => login.actor = None,
             Fault::DropsTheStamp => login.stamp = None,
+            Fault::NeverRemembers => login.remembered = false,
             Fault::TrimsUserNames => {
                 login.user = login.user.trim().into();
                 let key = RecordKey::with_secret(&login.user, login.key().secret()).unwrap();

@@ -53,6 +53,11 @@ impl Faulty {
                 let open = self.records(&user, Some(false));
                 self.end_sessions(open.get(1..).unwrap_or_default(), &how)
             }
+            (_, Fault::EndsAllInTwoSteps) => {
+                let open = self.records(&user, Some(false));
+                pause(20);
+                self.end_sessions(&open, &how)
+            }
             (_, Fault::NeverEndsUncounted) => {
                 let mut open = self.records(&user, Some(false));
                 open.retain(|record| !record.uncounted);

@@ -34,6 +34,10 @@ pub(super) struct Memory {
     pub(super) keys: HashMap<PublicId, RecordKey>,
     /// Keys that were rotated.
     pub(super) rotated: Vec<RecordKey>,
+    /// The public id before the rotation of each rotated key.
+    pub(super) old_ids: HashMap<RecordKey, PublicId>,
+    /// The end of adoption of each session, by its key after a rotation.
+    pub(super) adopted: HashMap<RecordKey, Timestamp>,
     /// Ends that overwrite the first ones.
     pub(super) last_ends: HashMap<RecordKey, Ended>,
     /// The last data of each record.
@@ -145,6 +149,13 @@ impl Faulty {
             Fault::SharesTheData if record.ended.is_none() => {
                 let all = now(self.below.export(Arc::clone(&record.user))).data;
                 loaded.data = Arc::new(all[0].1.clone());
+            }
+            Fault::RotatedKeysNameTheOldId => {
+                record.id = memory.old_ids.get(&key).copied().unwrap_or(record.id);
+            }
+            Fault::RotationKeepsAdoption => {
+                record.tombstone_until =
+                    memory.adopted.get(&key).copied().or(record.tombstone_until);
             }
             Fault::DropsTheEvictingDevice => {
                 let evicted = record.ended.iter_mut().filter(|e| e.reason == Reason::Evicted);

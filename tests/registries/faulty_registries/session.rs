@@ -3,8 +3,8 @@
 use session_expire::{
     Policy, PublicId,
     registry::{
-        KeyRotation, NewLogin, Query, Registry, RotationOutcome, SessionData, SessionRef,
-        SessionUpdate, UpdateOutcome,
+        KeyRotation, NewLogin, Query, Registry, RotationOutcome, SessionData, SessionRecord,
+        SessionRef, SessionUpdate, UpdateOutcome,
     },
 };
 
@@ -169,7 +169,7 @@ impl Faulty {
         let before = self.record(&session);
         let outcome = now(self.below.rotate(rotation.clone()));
         if outcome == RotationOutcome::Rotated {
-            self.after_rotation(&rotation);
+            self.after_rotation(&rotation, before.as_ref());
             if let (Some(id), Some(before), Fault::ReauthenticationKeepsFailures) =
                 (rotation.reauthenticated_as, before, self.fault)
             {
@@ -179,12 +179,16 @@ impl Faulty {
         self.change_rotation_outcome(outcome, rotation)
     }
 
-    fn after_rotation(&self, rotation: &KeyRotation) {
+    fn after_rotation(&self, rotation: &KeyRotation, before: Option<&SessionRecord>) {
         let session = &rotation.session;
         let mut memory = self.memory();
         let id = rotation.reauthenticated_as.unwrap_or(session.id);
         memory.keys.insert(id, rotation.new_key());
         memory.rotated.push(rotation.old_key());
+        if let Some(adopted_until) = before.and_then(|before| before.tombstone_until) {
+            memory.adopted.insert(rotation.new_key(), adopted_until);
+        }
+        memory.old_ids.insert(rotation.old_key(), session.id);
         if self.is(Fault::RotatesOnce) {
             memory.rotated.push(rotation.new_key());
         }

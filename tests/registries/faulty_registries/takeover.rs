@@ -1,4 +1,4 @@
-//! Faults of tickets, of logins with one, of uncounted logins, and of failed re-authentications.
+//! Faults of tickets, of takeovers, of uncounted logins, and of failed re-authentications.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use session_expire::{
     hours,
     registry::{
         EndSessions, EndTarget, Ended, LoginOutcome, LoginTicket, NewLogin, Query, RecordKey,
-        Registry, SessionRecord, SessionRef, SessionUpdate, Takeover,
+        Registry, ReserveOutcome, SessionRecord, SessionRef, SessionUpdate, Takeover,
     },
     seconds,
 };
@@ -75,6 +75,14 @@ impl Faulty {
 
     fn commit_uncounted(&self, login: NewLogin) -> LoginOutcome {
         let (is_uncounted, how) = (login.uncounted, login.eviction());
+        if is_uncounted && self.is(Fault::CountsChosenUncounted) {
+            let mut unchosen = login.clone();
+            (unchosen.replaces, unchosen.takeover) = (None, None);
+            let reservation = unchosen.reservation(login.at.plus(seconds(30)));
+            if let ReserveOutcome::Refused { active } = now(self.below.reserve(reservation)) {
+                return LoginOutcome::Refused { active };
+            }
+        }
         let outcome = self.faulty_commit(login.clone());
         match (self.fault, outcome) {
             (Fault::EvictsUncounted, LoginOutcome::Refused { active }) if is_uncounted => {

@@ -51,7 +51,7 @@ impl State {
             return reserved;
         }
         if *uncounted {
-            let refused = self.refuses_uncounted(user, *at);
+            let refused = self.refuses_uncounted(user, &[*replaces], *at);
             return refused.map_or(reserved, |active| ReserveOutcome::Refused { active });
         }
         let others = self.others(user, &[*replaces], *at);
@@ -98,9 +98,7 @@ impl State {
         if !self.has_ticket(&login) {
             return LoginOutcome::TicketInvalid;
         }
-        let taken = login.takeover.as_ref().map(|takeover| takeover.session);
-        let except = [login.replaces.map(|(id, _)| id), taken];
-        let others = self.others(&login.user, &except, login.at);
+        let others = self.others(&login.user, &chosen(&login), login.at);
         if let Some(active) = self.refuses(&login, &others) {
             return LoginOutcome::Refused { active };
         }
@@ -114,7 +112,7 @@ impl State {
         LoginOutcome::Committed { record, ended }
     }
 
-    /// Ends the sessions of `user` that no policy accepts any more.
+    /// Ends the sessions of `user` that no policy accepts.
     fn end_unused(&mut self, user: &str, now: Timestamp) {
         let own = self.sessions.iter_mut().filter(|session| *session.record.user == *user);
         for session in own.filter(|session| session.record.leaves_at() <= now) {
@@ -144,17 +142,23 @@ impl State {
 
     fn refuses(&self, login: &NewLogin, others: &[OpenSession]) -> Option<Vec<SessionRecord>> {
         if login.uncounted {
-            return self.refuses_uncounted(&login.user, login.at);
+            return self.refuses_uncounted(&login.user, &chosen(login), login.at);
         }
         let reserved = self.reserved_by_others(&login.user, login.key(), login.at);
         let is_refused = !self.is_reserved(login) && login.limit.refuses(others, reserved);
         is_refused.then(|| self.active(others))
     }
 
-    fn refuses_uncounted(&self, user: &str, now: Timestamp) -> Option<Vec<SessionRecord>> {
+    fn refuses_uncounted(
+        &self,
+        user: &str,
+        except: &[Option<PublicId>],
+        now: Timestamp,
+    ) -> Option<Vec<SessionRecord>> {
         let records = self.uncounted(user).into_iter().map(|session| session.record);
+        let others = records.filter(|record| !except.contains(&Some(record.id)));
         let mut active: Vec<_> =
-            records.filter(|record| record.expiry_reason(now).is_none()).collect();
+            others.filter(|record| record.expiry_reason(now).is_none()).collect();
         active.sort_by_key(|record| record.logged_in_at);
         (active.len() >= SessionLimit::MAX_UNCOUNTED).then_some(active)
     }
@@ -212,4 +216,10 @@ impl State {
         let session = self.sessions.iter_mut().find(|session| session.key == key);
         session.and_then(|session| session.end(ended));
     }
+}
+
+/// Returns the sessions that the login ends by choice, which take no slot.
+fn chosen(login: &NewLogin) -> [Option<PublicId>; 2] {
+    let taken = login.takeover.as_ref().map(|takeover| takeover.session);
+    [login.replaces.map(|(id, _)| id), taken]
 }

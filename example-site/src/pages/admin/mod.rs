@@ -1,5 +1,6 @@
 //! Pages for superusers.
 
+mod audit;
 mod filters;
 mod sessions;
 
@@ -22,7 +23,7 @@ use session_expire::{
 
 use super::{error_page, html, see_other};
 use crate::{
-    format::Limits,
+    layout::Layout,
     passwords::Passwords,
     users::{SignedIn, USERS, User},
 };
@@ -48,6 +49,7 @@ fn pages() -> impl HttpServiceFactory {
         .service(web::resource(["", "/"]).get(overview).head(overview))
         .service(web::resource("/users").get(users).head(users))
         .service(web::resource("/impersonate").post(impersonate))
+        .service(audit::page())
         .service(sessions::list())
         .service(sessions::end())
         .wrap(from_fn(refuse_members))
@@ -60,7 +62,7 @@ pub(super) fn configure(config: &mut web::ServiceConfig, idle: Option<Limit<Dura
     };
 }
 
-/// Returns the patch of the attribute, with the idle timeout of the flag.
+/// Returns the patch of the attribute, with the idle timeout from the flag.
 pub(super) fn patch(idle: Option<Limit<Duration>>) -> PolicyPatch {
     PolicyPatch::new()
         .idle(idle.unwrap_or(Limit::At(minutes(2))))
@@ -95,16 +97,16 @@ struct Overview {
     user: Option<SignedIn>,
     session: SessionVars,
     messages: FlashMessages,
-    limits: Limits,
+    layout: Layout,
 }
 
 async fn overview(
     user: SignedIn,
     session: SessionVars,
     messages: FlashMessages,
-    limits: Limits,
+    layout: Layout,
 ) -> Result<HttpResponse> {
-    html(&Overview { user: Some(user), session, messages, limits })
+    html(&Overview { user: Some(user), session, messages, layout })
 }
 
 #[derive(Template)]
@@ -113,7 +115,7 @@ struct Users {
     user: Option<SignedIn>,
     session: SessionVars,
     messages: FlashMessages,
-    limits: Limits,
+    layout: Layout,
     users: &'static [User],
 }
 
@@ -121,12 +123,12 @@ async fn users(
     user: SignedIn,
     session: SessionVars,
     messages: FlashMessages,
-    limits: Limits,
+    layout: Layout,
 ) -> Result<HttpResponse> {
-    html(&Users { user: Some(user), session, messages, limits, users: &USERS })
+    html(&Users { user: Some(user), session, messages, layout, users: &USERS })
 }
 
-/// User to act as.
+/// User to impersonate.
 #[derive(Deserialize)]
 struct Impersonation {
     user: String,

@@ -17,8 +17,8 @@ use session_expire::{
 
 use super::filters::{Filters, REASONS, State};
 use crate::{
-    device::{ADMINISTRATOR, Device},
-    format::Limits,
+    device::{ADMINISTRATOR, Device, LOST_DEVICE},
+    layout::Layout,
     pages::{error_page, html, see_other},
     users::SignedIn,
 };
@@ -99,7 +99,7 @@ struct Sessions {
     user: Option<SignedIn>,
     session: SessionVars,
     messages: FlashMessages,
-    limits: Limits,
+    layout: Layout,
     filters: Filters,
     devices: Vec<Device>,
     /// Cursor of the next page, if there is one.
@@ -112,7 +112,7 @@ async fn list_sessions(
     page: Page,
     session: SessionVars,
     messages: FlashMessages,
-    limits: Limits,
+    layout: Layout,
     handle: SessionHandle,
 ) -> Result<HttpResponse> {
     let mut records = page.load(&handle).await?;
@@ -124,7 +124,7 @@ async fn list_sessions(
         user: Some(user),
         session,
         messages,
-        limits,
+        layout,
         filters,
         devices,
         next,
@@ -138,11 +138,31 @@ fn last_on_page(records: &mut Vec<SessionRecord>) -> Option<(i64, PublicId)> {
     Some((at.as_millis(), id))
 }
 
+/// Cause for which an administrator ends a session.
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Cause {
+    #[default]
+    Administrator,
+    LostDevice,
+}
+
+impl Cause {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Administrator => ADMINISTRATOR,
+            Self::LostDevice => LOST_DEVICE,
+        }
+    }
+}
+
 /// Session to end.
 #[derive(Deserialize)]
 struct EndForm {
     user: String,
     id: String,
+    #[serde(default)]
+    cause: Cause,
     /// Query string of the list with the session.
     #[serde(default)]
     filters: String,
@@ -153,7 +173,7 @@ async fn end_session(
     handle: SessionHandle,
     messages: FlashMessages,
 ) -> Result<HttpResponse> {
-    let sessions = handle.sessions().with_cause(ADMINISTRATOR);
+    let sessions = handle.sessions().with_cause(form.cause.word());
     let ended = match PublicId::parse(&form.id) {
         Some(id) => sessions.end(&form.user, id).await,
         None => Ok(false),

@@ -88,6 +88,8 @@ async fn new_login(
     let mut login = config.new_login(user, &SignInOptions::new(), &config.policy).await?;
     login.key = old.key;
     login.logged_in_at = old.logged_in_at;
+    // The time of the authentication is unknown, so the session is not fresh.
+    login.remembered = old.logged_in_at.is_none();
     login.client = config.client(req);
     login.adopted_until = Some(migration.until());
     if !login.limit.may_refuse() {

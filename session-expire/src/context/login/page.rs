@@ -60,8 +60,8 @@ impl RequestContext {
         *self.login_page.redirect.borrow_mut() = Some(self.expired_url().to_string());
     }
 
-    /// Returns the page for a request whose session has ended or expired. The login page of a layer
-    /// takes precedence over the application's `expired_url`.
+    /// Returns the page for a request whose session has ended or expired. The `login_url` of a
+    /// layer takes precedence over the application's `expired_url`.
     pub(crate) fn expired_url(&self) -> Arc<str> {
         let login_url = Arc::clone(&self.policy().login_url);
         let expired = self.config().login_pages.expired.as_ref();

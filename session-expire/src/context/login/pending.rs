@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use actix_web::HttpRequest;
 
-use super::super::{RequestContext, access::AccessState};
+use super::super::{RequestContext, access::AccessState, load::current_record};
 use crate::{
     config::Config,
     error::RegistryError,
@@ -156,7 +156,7 @@ impl RequestContext {
         self.login.borrow().is_some()
     }
 
-    /// Reads the pending login.
+    /// Passes the pending login to `read`. Returns `None` if there is none.
     pub(crate) fn pending_login<T>(&self, read: impl FnOnce(&NewLogin) -> T) -> Option<T> {
         self.login.borrow().as_ref().map(|pending| read(&pending.login))
     }
@@ -193,7 +193,7 @@ impl RequestContext {
         let mut login = config.new_login(user, options, &self.layered_policy()).await?;
         login.limit = login.limit.or_higher(SessionLimit::from(&*config.policy));
         login.client = client;
-        login.replaces = self.replaced_session(&login.user);
+        login.replaces = self.replaced_session(&login.user).await?;
         Ok(login)
     }
 
@@ -201,10 +201,17 @@ impl RequestContext {
     ///
     /// Ended records do not count: the tombstone of a renewed key names a session that is still
     /// open.
-    fn replaced_session(&self, user: &str) -> Option<(PublicId, Reason)> {
+    async fn replaced_session(
+        &self,
+        user: &str,
+    ) -> Result<Option<(PublicId, Reason)>, RegistryError> {
         let is_same_user = |record: &SessionRecord| *record.user == *user && record.ended.is_none();
-        let loaded = self.record().filter(|loaded| is_same_user(&loaded.record))?;
-        Some((loaded.record.id, self.end_reason()))
+        let Some(loaded) = self.record().filter(|loaded| is_same_user(&loaded.record)) else {
+            return Ok(None);
+        };
+        // A parallel request may have authenticated the user again: the public id is a new one.
+        let current = current_record(self.config(), loaded).await?;
+        Ok(current.ok().map(|record| (record.id, self.end_reason())))
     }
 
     /// Returns the reason why a sign-out, a login or an expiry ends the current session.

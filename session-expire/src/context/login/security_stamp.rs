@@ -1,7 +1,7 @@
-//! Check of a session's security stamp against the current credential of its user.
+//! Comparison of a session's security stamp with the user's current credential.
 //!
-//! A session without a stamp fails the check. The service checks each open session if the builder
-//! has a callback, and a handler can check the session of its request.
+//! A session without a stamp fails the check. If the builder has a callback, the service checks
+//! each open session. A handler can check the session of its request.
 
 use actix_web::HttpRequest;
 
@@ -16,8 +16,8 @@ use crate::{
     session::{ended::Ended, login::stamp::Stamp, reason::Reason, record::SessionRecord},
 };
 
-/// Returns the session as it is after the check: open, ended by it, or unavailable if the credential
-/// could not be read.
+/// Returns the session after the check: open, ended, or unavailable if the credential could not be
+/// read.
 pub(crate) async fn check_stamp(
     config: &Config,
     loaded: LoadedSession,
@@ -49,14 +49,14 @@ async fn try_check(
     }
 }
 
-/// Returns `true` if the session was started with the credential of the stamp `current`. A session
-/// or a user without a stamp fails.
+/// Returns `true` if the stamp of the session is `current`. A session or a user without a stamp
+/// fails the check.
 fn has_stamp(record: &SessionRecord, current: Option<Stamp>) -> bool {
     current.is_some() && record.stamp == current
 }
 
-/// Ends a session whose loaded record has not the stamp `current`, and returns the record
-/// afterwards; `None` if it was deleted.
+/// Ends a session whose loaded record does not have the stamp `current`, and returns the resulting
+/// record; `None` if it was deleted.
 ///
 /// The record is loaded again first: another request of the same session may have changed the
 /// credential and stored the new stamp in the meantime.
@@ -85,7 +85,7 @@ async fn end_outdated(
 
 impl RequestContext {
     /// Returns `true` if the session of this request has the stamp `current`. Otherwise the session
-    /// ends, and the request continues as one with an ended session.
+    /// ends, and the request continues with an ended session.
     pub(crate) async fn require_stamp(
         &self,
         current: Stamp,

@@ -1,15 +1,19 @@
 //! Continuation of a login that the session limit has refused.
 //!
-//! A ticket proves on the next page that the user has authenticated. It is spent in the operation
-//! that ends the chosen session and commits the login.
+//! On the next page, a ticket proves that the user has authenticated. The operation that ends the
+//! chosen session and commits the login also spends the ticket.
 
 use actix_web::HttpRequest;
 
 use super::{super::RequestContext, pending::LoginGuard};
 use crate::{
-    cookies::takeover_offer::TakeoverOffer,
+    cookies::{
+        anonymous::AnonymousState,
+        takeover_offer::{StoredOffer, TakeoverOffer},
+    },
     error::RegistryError,
     session::{
+        data::DataTooLarge,
         ended::Ended,
         key::{PublicId, RecordKey},
         login::options::SignInOptions,
@@ -22,21 +26,22 @@ use crate::{
 /// Lifetime of a ticket.
 const VALID_FOR: std::time::Duration = minutes(5);
 
-/// Source of the error of an offer that cannot be stored.
+/// Error source if an offer cannot be stored.
 #[derive(Debug, thiserror::Error)]
 #[error("login policy cannot be stored in a cookie")]
 struct NotStorable;
 
 impl RequestContext {
-    /// Stores a ticket for a login of `user`, and offers the login in the anonymous cookie.
+    /// Stores a ticket for a login of `user`, and offers the login in the anonymous cookie. Returns
+    /// `None` if the cookie has no room for the offer.
     pub(crate) async fn issue_ticket(
         &self,
         user: &str,
         options: SignInOptions,
-    ) -> Result<TicketSecret, RegistryError> {
+    ) -> Result<Option<TicketSecret>, RegistryError> {
         let config = self.config();
-        // The stamp is that of the credential which was just checked. If it changes before the
-        // ticket is spent, the ticket is void.
+        // The application has just checked the credential of this stamp. If the credential changes
+        // before the ticket is spent, the ticket is void.
         let stamp = match options.security_stamp() {
             None => config.current_stamp(user).await?,
             stamp => stamp,
@@ -47,23 +52,38 @@ impl RequestContext {
         let (Some(key), Some(stored)) = (offer.ticket_key(&ticket), offer.store()) else {
             return Err(RegistryError::new("issue a ticket", NotStorable));
         };
+        if !self.has_room_for(&stored) {
+            return Ok(None);
+        }
         config.registry.issue_ticket(LoginTicket::new(user, now, until).with_key(key)).await?;
         *self.login_page.takeover.borrow_mut() = Some(stored);
         self.update_intent(|intent| intent.offers_takeover = true);
-        Ok(ticket)
+        Ok(Some(ticket))
     }
 
-    /// Returns the login that the anonymous cookie offers, and the key of `ticket`. The registry
-    /// checks whether the ticket is unspent.
-    pub(crate) fn offered_login(&self, ticket: &str) -> Option<(TakeoverOffer, RecordKey)> {
-        let ticket = TicketSecret::parse(ticket)?;
-        let offer = self.cookies.anonymous.takeover.as_ref()?.read(self.config().now())?;
-        let key = offer.ticket_key(&ticket)?;
-        Some((offer, key))
+    /// Returns `true` if the anonymous cookie can contain `offer` and the entries of the visitor.
+    /// Messages give way.
+    fn has_room_for(&self, offer: &StoredOffer) -> bool {
+        let is_active = self.access().is_active();
+        let state = match is_active {
+            true => self.cookies.anonymous.clone(),
+            false => match self.anonymous_state(true) {
+                Ok(state) => state,
+                Err(DataTooLarge) => return false,
+            },
+        };
+        let takeover = Some(offer.clone());
+        let state = AnonymousState { takeover, messages: vec![], ..state };
+        self.config().cookies.has_room_for(state, self.now)
     }
 
-    /// Returns `true` if the credential of the offered login is still current, as far as the
-    /// builder's callback says.
+    /// Returns the login that the anonymous cookie offers; `None` if it offers none, or no longer.
+    pub(crate) fn offered_login(&self) -> Option<TakeoverOffer> {
+        self.cookies.anonymous.takeover.as_ref()?.read(self.config().now())
+    }
+
+    /// Returns `true` if the credential of the offered login is still current, or if the builder
+    /// has no callback to check it.
     pub(crate) async fn is_offer_current(
         &self,
         offer: &TakeoverOffer,

@@ -54,12 +54,21 @@ impl SessionExpireBuilder {
         }
         let cookies = self.cookies.build()?;
         let standards = DeclaredStandards::new(&self.standards, &self.deviations)?;
-        standards.check(&self.policy, &builder_facts(&cookies, &self.allowed_origins))?;
+        let facts = BuilderFacts {
+            policy: &self.policy,
+            secure: cookies.secure,
+            cookie_names: [cookies.session_name(), cookies.anonymous_name()],
+            same_site: cookies.same_site,
+            allowed_origins: &self.allowed_origins,
+            has_cookie_scope: cookies.domain.is_some() || cookies.path != "/",
+        };
+        standards.check(&facts)?;
         check_migration(self.migration.as_ref(), &cookies)?;
         let registry = self.registry.unwrap_or_else(|| Arc::new(MemoryRegistry::new()));
         if self.policy.max_sessions != Limit::Off && !registry.enforces_limits() {
             return Err(ConfigError::LimitNotEnforced);
         }
+        standards.log_questions(&facts);
         #[cfg(feature = "metrics")]
         let registry: Arc<dyn Registry> = Arc::new(MeasuredRegistry(registry));
         let clock = self.clock.unwrap_or_else(|| Arc::new(RegistryClock::new(&registry)));
@@ -71,7 +80,6 @@ impl SessionExpireBuilder {
             queue: queue.map(|observer| EventQueue::new(observer, self.event_queue_capacity)),
             logs_users: self.privacy.logs_users,
         };
-        standards.log_questions();
         Ok(SessionExpire::new(Config {
             longest: LongestTimeouts::new(self.policy.limits()),
             policy: Arc::new(self.policy),
@@ -102,15 +110,6 @@ impl SessionExpireBuilder {
             diagnostics: <_>::default(),
             cancellations: <_>::default(),
         }))
-    }
-}
-
-fn builder_facts<'a>(cookies: &'a CookieConfig, allowed_origins: &'a [String]) -> BuilderFacts<'a> {
-    BuilderFacts {
-        secure: cookies.secure,
-        cookie_names: [cookies.session_name(), cookies.anonymous_name()],
-        same_site: cookies.same_site,
-        allowed_origins,
     }
 }
 

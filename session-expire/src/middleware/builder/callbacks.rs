@@ -18,8 +18,11 @@ impl SessionExpireBuilder {
     ///
     /// It runs at each login, and its patch is stored with the session.
     /// [`refresh_policy`](crate::SessionHandle::refresh_policy) runs it again. The patch takes
-    /// precedence over application, scope, handler and login. If the patch is invalid, the login
-    /// fails with 503.
+    /// precedence over application, scope, handler and login.
+    ///
+    /// If the patch is invalid, the login fails with 500 and an error in the log. It fails likewise
+    /// if the patch breaks a [declared standard](Self::complies_with) together with the login
+    /// policy; each breach is then an [event](crate::Event::PolicyBreach).
     ///
     /// ```
     /// use session_expire::{Limit, Policy, PolicyPatch, SessionExpire};
@@ -46,23 +49,24 @@ impl SessionExpireBuilder {
     /// Sets the function that returns the current credential of a user, such as the stored password
     /// hash. Default: none.
     ///
-    /// Each login stores a digest of it, the security stamp, unless the login passes
+    /// Each login stores the security stamp of the credential, unless the login passes its own
     /// [`stamp`](crate::sign_in::SignInOptions::stamp). Each request with an open session compares
-    /// the two. If they differ, the session ends as revoked with the cause `credential_changed`. A
-    /// change of the password by any route thus signs the user out everywhere, except for the
-    /// session that calls [`set_stamp`](crate::SessionHandle::set_stamp).
+    /// the stored stamp with the current credential. If they differ, the session ends as revoked
+    /// with the cause `credential_changed`. A changed password therefore signs the user out
+    /// everywhere, except in the session that calls [`set_stamp`](crate::SessionHandle::set_stamp).
     ///
-    /// - `Ok(None)` ends the session: the user is unknown or disabled. For a user without a password,
-    ///   return a constant.
-    /// - `Err` keeps the session. The request is treated as during an outage of the registry: it is
-    ///   anonymous, and a 401 becomes a 503.
+    /// - `Ok(None)` means that the user is unknown or disabled, and ends the session. For a user
+    ///   without a password, return a constant.
+    /// - `Err` does not end the session. The request is anonymous, and a 401 becomes a 503, as in
+    ///   an outage of the registry.
     /// - A session without a stamp ends. The first release with this option signs all users out.
     ///
     /// # Cost
     ///
-    /// The function runs once for each request with an open session, before the handler. If it asks a
-    /// database, cache the credential for some seconds. A session then ends that much later.
-    /// [`require_stamp`](crate::SessionHandle::require_stamp) checks single handlers instead.
+    /// The function runs once for each request with an open session, before the handler. If it
+    /// queries a database, cache the credential for a few seconds. Sessions then end that much
+    /// later. To check only some handlers, use
+    /// [`require_stamp`](crate::SessionHandle::require_stamp) instead.
     ///
     /// ```
     /// use session_expire::{Policy, SessionExpire};
@@ -86,8 +90,9 @@ impl SessionExpireBuilder {
         self
     }
 
-    /// Sets the function that returns the text about an ended session, by reason, cause and language
-    /// (`Accept-Language`). Default: [`Notice::default_text`], an English sentence per reason.
+    /// Sets the function that returns the text about an ended session, by reason, cause and
+    /// language (`Accept-Language`). Default: [`Notice::default_text`], an English sentence per
+    /// reason.
     ///
     /// A policy's [`message`](crate::Policy::message) takes precedence. If the text is empty, no
     /// message is shown.
@@ -113,12 +118,11 @@ impl SessionExpireBuilder {
     }
 
     /// Sets the text about a session that ended with `cause`, such as `password_changed`. Default:
-    /// [`Notice::default_text`], which has texts for some causes.
+    /// an English text for some causes, else a text for the reason. An empty text shows no message.
     ///
     /// [`Notice::default_text`] returns this text. For several languages, set
-    /// [`ended_texts`](Self::ended_texts), which takes precedence and receives the cause. A policy's
-    /// [`message`](crate::Policy::message) takes precedence over both. If the text is empty, no
-    /// message is shown.
+    /// [`ended_texts`](Self::ended_texts), which receives the cause and takes precedence. A
+    /// policy's [`message`](crate::Policy::message) takes precedence over both.
     ///
     /// ```
     /// use session_expire::{Policy, SessionExpire, error::RegistryError};

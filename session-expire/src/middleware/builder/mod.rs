@@ -1,7 +1,8 @@
 //! Builder of the middleware.
 //!
-//! The module `callbacks` has the options that take a function, `cookie_options` those for cookies,
-//! and `standards` those for standards. `build` validates all options.
+//! The other modules have more options: `callbacks` and `observers` those that take a function,
+//! `cookie_options`, `login_pages`, `privacy`, `sign_out` and `standards`. `build` validates all
+//! options.
 
 mod build;
 mod callbacks;

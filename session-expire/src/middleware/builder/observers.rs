@@ -1,6 +1,6 @@
 //! Builder options for observers of events.
 
-use std::{num::NonZeroUsize, sync::Arc};
+use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 
 use super::{SessionExpire, SessionExpireBuilder};
 use crate::event::{Event, Observer, OwnedEvent, queue::EventQueue};
@@ -8,8 +8,8 @@ use crate::event::{Event, Observer, OwnedEvent, queue::EventQueue};
 impl SessionExpireBuilder {
     /// Sets a function that receives every [`Event`]. Default: none. Events also go to `tracing`.
     ///
-    /// It runs on the thread of the request, which it must not block. With an observer, a login
-    /// costs one more list of the user's records, for [`Event::LoggedIn`].
+    /// It runs on the thread of the request, which it must not block. With an observer, each login
+    /// also lists the user's records, for [`Event::LoggedIn`].
     ///
     /// ```
     /// use std::sync::atomic::{AtomicU64, Ordering};
@@ -37,17 +37,15 @@ impl SessionExpireBuilder {
     /// Sets an asynchronous function that receives every event as an [`OwnedEvent`], such as one
     /// that writes an audit table or sends mail. Default: none. Events also go to `tracing`.
     ///
-    /// No response waits for it. Events go to a queue
-    /// ([`event_queue_capacity`](Self::event_queue_capacity)), and a thread of its own passes them
-    /// to the function, one after the other and in their order. If the queue is full, the newest
-    /// event is dropped and counted: see
-    /// [`dropped_events`](SessionExpire::dropped_events). The events in the queue are lost when the
-    /// process ends: see [`flush_events`](SessionExpire::flush_events).
+    /// It does not delay responses. Events go to a queue
+    /// ([`event_queue_capacity`](Self::event_queue_capacity)), and a separate thread passes them to
+    /// the function, one at a time and in order. If the queue is full, the newest event is dropped
+    /// and counted ([`dropped_events`](SessionExpire::dropped_events)). When the process ends, the
+    /// events in the queue are lost, unless it calls [`flush_events`](SessionExpire::flush_events).
     ///
-    /// The thread has a single-threaded Tokio runtime and starts with the first event. The future
-    /// needs not be `Send`. Pools that are bound to another runtime must be used through a channel.
-    /// With an observer, a login costs one more list of the user's records, for
-    /// [`Event::LoggedIn`].
+    /// The thread starts with the first event, and has a single-threaded Tokio runtime. The future
+    /// need not be `Send`. Use a connection pool of another runtime through a channel. With an
+    /// observer, each login also lists the user's records, for [`Event::LoggedIn`].
     ///
     /// ```
     /// use session_expire::{Policy, SessionExpire, event::{EventKind, OwnedEvent}};
@@ -70,8 +68,8 @@ impl SessionExpireBuilder {
         self
     }
 
-    /// Sets how many events may wait for the
-    /// [`async_observer`](Self::async_observer). Default: 1,024. An event needs a few hundred bytes.
+    /// Sets how many events may wait for the [`async_observer`](Self::async_observer). Default:
+    /// 1,024. An event needs a few hundred bytes.
     pub fn event_queue_capacity(mut self, events: NonZeroUsize) -> Self {
         self.event_queue_capacity = events;
         self
@@ -79,8 +77,8 @@ impl SessionExpireBuilder {
 }
 
 impl SessionExpire {
-    /// Returns the number of events that the [`async_observer`] has not received because its queue
-    /// was full. A warning in the log (`sys_events_dropped`) names the number at most once a minute.
+    /// Returns the number of events that the [`async_observer`] did not receive because its queue
+    /// was full. A warning (`sys_events_dropped`) with the number is logged at most once a minute.
     ///
     /// [`async_observer`]: SessionExpireBuilder::async_observer
     #[must_use]
@@ -88,13 +86,20 @@ impl SessionExpire {
         self.config.events.queue.as_ref().map_or(0, EventQueue::dropped)
     }
 
-    /// Waits until the [`async_observer`] has received all events that were emitted before. Call it
-    /// after the server has stopped, and before the process ends.
+    /// Waits until the [`async_observer`] has processed all events that were emitted before, for at
+    /// most `longest`. Call it after the server has stopped, and before the process ends.
+    ///
+    /// Returns `false` if the time was too short, or if the thread of the observer has ended.
+    ///
+    /// # Panics
+    ///
+    /// Panics outside of a Tokio runtime with a timer, such as that of Actix Web.
     ///
     /// [`async_observer`]: SessionExpireBuilder::async_observer
-    pub async fn flush_events(&self) {
-        if let Some(queue) = &self.config.events.queue {
-            queue.flush().await;
+    pub async fn flush_events(&self, longest: Duration) -> bool {
+        match &self.config.events.queue {
+            Some(queue) => queue.flush(longest).await,
+            None => true,
         }
     }
 }

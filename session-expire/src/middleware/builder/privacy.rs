@@ -21,7 +21,7 @@ impl SessionExpireBuilder {
     }
 
     /// Sets whether the log events of this crate name the user, the actor of an impersonation, and
-    /// address and device of the request. Default: `true`.
+    /// the address and device of the request. Default: `true`.
     ///
     /// If `false`, they identify a session only by its public id. The observer's events always name
     /// the user.

@@ -13,11 +13,13 @@ impl SessionExpireBuilder {
     /// - Mounting fails if the policy of a mounted layer does not. A policy that is only known at
     ///   its first request is logged as an error and reported as an
     ///   [event](crate::Event::PolicyBreach), and the limits of the standards apply.
-    /// - A login fails with 503 if its login policy or its user policy does not.
+    /// - A login fails with 500 if its login policy and its user policy together do not. Each
+    ///   breach is an error in the log and an event.
     ///   [`refresh_policy`](crate::SessionHandle::refresh_policy) fails likewise.
     ///
     /// Code cannot check all requirements. `build` logs a question to the operator for each of the
-    /// others. The [guide](crate::guide::standards) lists all requirements.
+    /// others, and for each option that a standard requires and that is not set. The
+    /// [guide](crate::guide::standards) lists all requirements.
     ///
     /// ```
     /// use session_expire::{Policy, SessionExpire, compliance::Standard, minutes};
@@ -35,15 +37,18 @@ impl SessionExpireBuilder {
     /// Declares a deviation from one requirement of a declared standard, with the reason for it.
     /// Default: none. Call it once per requirement.
     ///
-    /// The requirement is then not checked. `requirement` is a document and a section as errors and
-    /// the [guide](crate::guide::standards) write them. The deviation holds for all policies.
+    /// The requirement is then not checked, for any policy. Other requirements of the same section
+    /// still are. `requirement` is a document and a section as errors and the
+    /// [guide](crate::guide::standards) write them, and the option: `WCAG 2.2.1 warn`. A section
+    /// with one rule needs no option. If the text names several requirements, `build` fails with an
+    /// error that lists their names.
     ///
     /// ```
     /// use session_expire::{Policy, SessionExpire, compliance::Standard, hours};
     ///
     /// let expire = SessionExpire::builder(Policy::new().idle(hours(2)))
     ///     .complies_with([Standard::NistAal2])
-    ///     .deviates_from("NIST SP 800-63B-4 2.2.3", "managed devices lock after 10 minutes")
+    ///     .deviates_from("NIST SP 800-63B-4 2.2.3 idle", "managed devices lock after 10 minutes")
     ///     .build()?;
     /// # Ok::<(), session_expire::error::ConfigError>(())
     /// ```
@@ -56,8 +61,9 @@ impl SessionExpireBuilder {
         self
     }
 
-    /// Declares that the absolute timeout is essential, with the reason for it. Same as
-    /// [`Policy::absolute_is_essential`](crate::Policy::absolute_is_essential).
+    /// Declares that the absolute timeout is essential, and records the reason. It sets
+    /// [`Policy::absolute_is_essential`](crate::Policy::absolute_is_essential) in the application's
+    /// policy.
     pub fn absolute_is_essential(mut self, reason: impl Into<Arc<str>>) -> Self {
         self.policy = self.policy.absolute_is_essential(reason);
         self

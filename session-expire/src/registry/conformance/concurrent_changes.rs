@@ -19,8 +19,12 @@ use crate::{
         rotation::{KeyRotation, RotationOutcome},
     },
     session::{
-        ended::Ended, key::RecordKey, login::NewLogin, reason::Reason, record::SessionRecord,
-        update::UpdateOutcome,
+        ended::Ended,
+        key::{PublicId, RecordKey},
+        login::NewLogin,
+        reason::Reason,
+        record::SessionRecord,
+        update::{SessionUpdate, UpdateOutcome},
     },
     time::minutes,
 };
@@ -144,6 +148,33 @@ pub(super) fn simultaneous_rotations_have_one_winner(registry: &dyn Registry, ru
         assert_eq!(run_one(run, try_load(registry, key)), None, "the key of a lost rotation");
     }
     assert_eq!(run_one(run, count_open(registry, winners[0])), Some(1), "counted");
+}
+
+/// The end of all sessions also ends one that is re-authenticated at the same time. The session is
+/// returned once, under its old or its new public id.
+pub(super) fn end_of_all_reaches_a_reauthenticated_session(registry: &dyn Registry, run: Runner) {
+    for _ in 0..5 {
+        let login = login(&user("alice"), now());
+        run_one(run, commit(registry, &login));
+        let mut rotation =
+            KeyRotation::new(session(&login), login.key, SessionUpdate::new(login.at));
+        rotation.reauthenticated_as = Some(PublicId::random());
+        let ended = Results::new();
+        let rotate: Work<'_> = Box::pin(async {
+            outcome("rotate", registry.rotate(rotation.clone())).await;
+        });
+        let end: Work<'_> = Box::pin(async {
+            let revoked = Ended::new(Reason::Revoked, login.at);
+            ended.add(end(registry, EndTarget::All(Arc::clone(&login.user)), &revoked).await);
+        });
+        run_simultaneously(run, vec![rotate, end]);
+        assert_eq!(ended.into_vec().len(), 1, "ended");
+        assert_eq!(run_one(run, open_ids(registry, &login.user)), [].into(), "left open");
+        let listed = run_one(run, list(registry, Query::all(Arc::clone(&login.user))));
+        assert_eq!(listed.len(), 1, "listed: {listed:?}");
+        let record = run_one(run, load(registry, login.key)).record;
+        assert!(record.ended.is_some(), "the old key is open");
+    }
 }
 
 /// After simultaneous logins, updates, ends and limits, `load`, `list` and the count of open

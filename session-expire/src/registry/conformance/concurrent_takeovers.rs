@@ -1,5 +1,4 @@
-//! Promises about simultaneous takeovers and re-authentications, on threads that start at the same
-//! time.
+//! Promises about simultaneous takeovers and re-authentications.
 
 use super::{
     confirmations::fail,
@@ -25,7 +24,7 @@ use crate::{
 const LOGINS: usize = 50;
 
 /// Commits logins at the same time. Each takes over the session `taken` with its ticket. Returns
-/// the records, the ended ones, and the number of refused logins.
+/// the new records, the ended records, and the number of refused logins.
 fn take_over_simultaneously(
     registry: &dyn Registry,
     run: Runner,
@@ -65,7 +64,7 @@ pub(super) fn simultaneous_takeovers_spend_a_ticket_once(registry: &dyn Registry
     assert_eq!(run_one(run, open_ids(registry, &taken.user)), ids(&committed), "left open");
 }
 
-/// Of simultaneous logins with a ticket each that choose the same session, exactly one takes its
+/// If simultaneous logins with different tickets choose the same session, exactly one takes its
 /// slot. The others are refused.
 pub(super) fn simultaneous_takeovers_of_a_session_keep_the_limit(
     registry: &dyn Registry,
@@ -83,8 +82,8 @@ pub(super) fn simultaneous_takeovers_of_a_session_keep_the_limit(
     }
 }
 
-/// One of many simultaneous re-authentications and renewals of one key succeeds. The session
-/// continues under its new key and its new id only.
+/// Of simultaneous re-authentications and renewals of one key, exactly one succeeds. The session
+/// then has only the new key and the new id.
 pub(super) fn simultaneous_reauthentications_have_one_winner(registry: &dyn Registry, run: Runner) {
     for _ in 0..5 {
         let login = login(&user("alice"), now());
@@ -111,7 +110,7 @@ pub(super) fn simultaneous_reauthentications_have_one_winner(registry: &dyn Regi
     }
 }
 
-/// Simultaneous failures are all counted: the fifth ends the session, and the rest finds it ended.
+/// Simultaneous failures are all counted. The fifth ends the session, and later ones find it ended.
 pub(super) fn simultaneous_failed_confirmations_are_counted(registry: &dyn Registry, run: Runner) {
     let logins = run_one(run, commit_many(registry, &user("alice"), 2, now()));
     let counted = Results::new();

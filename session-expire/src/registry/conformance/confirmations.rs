@@ -56,7 +56,7 @@ async fn load_record(registry: &dyn Registry, key: RecordKey) -> SessionRecord {
     SessionRecord::clone(&load(registry, key).await.record)
 }
 
-/// A failed re-authentication is counted on the record, which is returned. The session stays open.
+/// A failed re-authentication is counted in the record, which is returned. The session stays open.
 pub(super) async fn failed_confirmation_is_counted(registry: &dyn Registry) {
     let login = login(&user("alice"), now());
     commit(registry, &login).await;
@@ -93,7 +93,7 @@ pub(super) async fn failed_confirmation_counts_for_one_session(registry: &dyn Re
     assert_eq!(other, SessionRecord::new(&logins[1]), "the other session");
 }
 
-/// A failure of an ended, an unknown or another user's session counts nothing.
+/// A failure in an ended session, an unknown session or a session of another user is not counted.
 pub(super) async fn failed_confirmation_needs_an_open_session(registry: &dyn Registry) {
     let logins = commit_many(registry, &user("alice"), 2, now()).await;
     log_out(registry, &logins[0], logins[0].at).await;
@@ -121,7 +121,7 @@ pub(super) async fn remembered_session_stays_remembered(registry: &dyn Registry)
     }
 }
 
-/// A stamp with any bits round-trips.
+/// A stamp with any bits is stored and loaded unchanged.
 pub(super) async fn stamp_round_trips(registry: &dyn Registry) {
     for number in [1, u64::MAX, 1 << 63, 12_345_678_901_234_567_891] {
         let stamp = Stamp::from_number(number);

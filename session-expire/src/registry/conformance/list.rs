@@ -171,11 +171,12 @@ pub async fn history_keeps_the_last_sessions(registry: &dyn Registry, limit: u32
 
 /// A filtered list contains the records with the given reason, cause, login time and network.
 pub(super) async fn filtered_list_contains_matching_records(registry: &dyn Registry) {
-    let (alice, at) = (user("alice"), now());
+    let (alice, actor, at) = (user("alice"), user("root"), now());
     let mut logins = vec![];
     for n in 0..4_u8 {
         let mut login = login(&alice, at.plus(minutes(u64::from(n))));
         login.client.ip = Some([192, 0, 2, n].into());
+        login.actor = (n % 2 == 0).then(|| Arc::clone(&actor));
         commit(registry, &login).await;
         logins.push(login);
     }
@@ -189,6 +190,9 @@ pub(super) async fn filtered_list_contains_matching_records(registry: &dyn Regis
         (all().reason(Reason::Revoked), vec![0]),
         (all().reason(Reason::Absolute), vec![]),
         (all().cause("incident"), vec![0]),
+        (all().actor(Arc::clone(&actor)), vec![0, 2]),
+        (all().actor(Arc::clone(&alice)), vec![]),
+        (Query::new().ended(false).actor(Arc::clone(&actor)), vec![2]),
         (all().from(logins[2].at), vec![2, 3]),
         (all().before(logins[2].at), vec![0, 1]),
         (all().from(logins[1].at).before(logins[3].at).ended(false), vec![2]),

@@ -27,6 +27,7 @@ macro_rules! __promises {
                 login_data_round_trips
                 data_of_maximum_size_round_trips
                 actor_and_adoption_round_trip
+                remembered_login_round_trips
                 each_session_has_its_own_data
                 repeated_commit_changes_nothing
                 repeated_commit_does_not_reopen_the_session
@@ -77,6 +78,7 @@ macro_rules! __promises {
                 uncounted_session_ends_with_the_others
                 uncounted_reservation_takes_no_slot
                 uncounted_sessions_are_limited
+                chosen_sessions_make_room_for_an_uncounted_login
                 expired_uncounted_sessions_end_at_the_limit
                 takeover_takes_the_slot_of_the_session
                 ticket_is_valid_once
@@ -89,6 +91,7 @@ macro_rules! __promises {
                 takeover_ends_no_session_of_another_user
                 surplus_ticket_voids_the_first_to_expire
                 end_of_all_voids_tickets
+                end_of_the_others_voids_tickets
                 end_everyone_voids_tickets
                 erase_deletes_tickets
                 activity_moves_last_seen_forward_only
@@ -123,8 +126,10 @@ macro_rules! __promises {
                 too_large_rotation_does_not_rotate_the_key
                 reauthentication_resets_both_timeouts
                 reauthenticated_session_has_its_new_id_only
+                old_key_of_reauthenticated_session_names_the_new_id
                 lost_reauthentication_resets_nothing
                 rotation_changes_one_session_only
+                rotation_leaves_the_end_of_adoption_at_the_first_key
                 renewal_keeps_failed_confirmations
                 reauthentication_deletes_failed_confirmations
                 failed_confirmation_is_counted
@@ -170,6 +175,7 @@ macro_rules! __promises {
                 simultaneous_updates_are_all_stored
                 simultaneous_rotations_have_one_winner
                 simultaneous_reauthentications_have_one_winner
+                end_of_all_reaches_a_reauthenticated_session
                 simultaneous_takeovers_spend_a_ticket_once
                 simultaneous_takeovers_of_a_session_keep_the_limit
                 simultaneous_failed_confirmations_are_counted

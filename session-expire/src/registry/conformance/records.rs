@@ -197,6 +197,12 @@ pub(super) async fn actor_and_adoption_round_trip(registry: &dyn Registry) {
     assert_round_trip(registry, &NewLogin { adopted_until, ..login(&alice, at) }).await;
 }
 
+/// A login that is not fresh round-trips.
+pub(super) async fn remembered_login_round_trips(registry: &dyn Registry) {
+    let remembered = NewLogin { remembered: true, ..login(&user("alice"), now()) };
+    assert_round_trip(registry, &remembered).await;
+}
+
 /// Every session of a user has its own data.
 pub(super) async fn each_session_has_its_own_data(registry: &dyn Registry) {
     let (alice, at) = (user("alice"), now());

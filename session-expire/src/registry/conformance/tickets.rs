@@ -1,4 +1,4 @@
-//! Promises about tickets, and about logins that take over a session with one.
+//! Promises about tickets, and about logins that use a ticket to take over a session.
 
 use std::sync::Arc;
 
@@ -58,7 +58,8 @@ async fn assert_invalid(registry: &dyn Registry, login: &NewLogin, name: &str) {
     assert_eq!(open_ids(registry, &login.user).await, before, "{name}: the open sessions");
 }
 
-/// A login with a ticket ends the session that it takes over, takes its slot, and evicts no other.
+/// A login with a ticket ends the session that it takes over, takes its slot, and evicts no
+/// session.
 pub(super) async fn takeover_takes_the_slot_of_the_session(registry: &dyn Registry) {
     for overflow in OVERFLOWS {
         let (logins, ticket, new) = full(registry, 3).await;
@@ -70,7 +71,7 @@ pub(super) async fn takeover_takes_the_slot_of_the_session(registry: &dyn Regist
     }
 }
 
-/// A committed login has spent its ticket.
+/// The commit of a login spends its ticket.
 pub(super) async fn ticket_is_valid_once(registry: &dyn Registry) {
     let (logins, ticket, new) = full(registry, 2).await;
     commit(registry, &taking_over(new.clone(), ticket, logins[0].id)).await;
@@ -112,7 +113,7 @@ pub(super) async fn expired_ticket_is_invalid(registry: &dyn Registry) {
     assert_invalid(registry, &taking_over(late, second, last.id), "expired").await;
 }
 
-/// A login that the limit refuses in spite of its ticket ends no session and does not spend it.
+/// If the limit refuses a login despite its ticket, no session ends and the ticket is not spent.
 pub(super) async fn refused_takeover_changes_nothing(registry: &dyn Registry) {
     let (logins, ticket, new) = full(registry, 3).await;
     let refused = limited(taking_over(new.clone(), ticket, logins[1].id), 2, Overflow::Refuse);
@@ -130,8 +131,8 @@ pub(super) async fn repeated_takeover_returns_its_record(registry: &dyn Registry
     assert_eq!(commit(registry, &new).await, (record, vec![]), "the second outcome");
 }
 
-/// If the session of a takeover has ended, the login needs a slot and the ticket. The end of a
-/// session does not void it.
+/// If the session of a takeover has ended, the login needs a free slot and the ticket. The end of a
+/// session voids no ticket.
 pub(super) async fn takeover_of_an_ended_session_needs_a_slot(registry: &dyn Registry) {
     let (logins, ticket, new) = full(registry, 2).await;
     log_out(registry, &logins[0], new.at).await;
@@ -152,7 +153,7 @@ pub(super) async fn takeover_ends_no_session_of_another_user(registry: &dyn Regi
     assert_eq!(load_end(registry, bobs[0].key).await, None, "the other user's session");
 }
 
-/// A user has up to 16 tickets; another one voids that which expires first.
+/// A user has at most 16 tickets; a further ticket voids the one that expires first.
 pub(super) async fn surplus_ticket_voids_the_first_to_expire(registry: &dyn Registry) {
     let (logins, first, new) = full(registry, 1).await;
     let mut tickets = vec![];
@@ -176,6 +177,22 @@ pub(super) async fn end_of_all_voids_tickets(registry: &dyn Registry) {
     end(registry, EndTarget::All(Arc::clone(&new.user)), &ended).await;
     assert_ne!(bobs, ticket);
     assert_invalid(registry, &taking_over(new, ticket, logins[0].id), "after the end").await;
+}
+
+/// The end of all sessions except one voids the user's tickets, unless that session is not open.
+pub(super) async fn end_of_the_others_voids_tickets(registry: &dyn Registry) {
+    let (logins, ticket, new) = full(registry, 2).await;
+    let bobs = login(&user("bob"), new.at);
+    let bobs_ticket = issue(registry, &bobs.user, bobs.at).await;
+    let ended = Ended::new(Reason::Revoked, new.at);
+    let others = || EndTarget::Others(session(&logins[0]));
+    end(registry, others(), &ended).await;
+    assert_invalid(registry, &taking_over(new.clone(), ticket, logins[0].id), "after it").await;
+    commit(registry, &taking_over(bobs, bobs_ticket, PublicId::random())).await;
+    let ticket = issue(registry, &new.user, new.at).await;
+    log_out(registry, &logins[0], new.at).await;
+    end(registry, others(), &ended).await;
+    commit(registry, &taking_over(new, ticket, logins[0].id)).await;
 }
 
 /// `end_everyone` voids all tickets. A later ticket is valid.

@@ -9,6 +9,7 @@ use super::{
         assert_ended, commit, commit_many, commit_refused, count_open, end, ids, log_out,
         login_ids, open_ids, outcome,
     },
+    tickets::{issue, taking_over},
 };
 use crate::{
     policy::limit::Overflow,
@@ -93,7 +94,7 @@ pub(super) async fn uncounted_reservation_takes_no_slot(registry: &dyn Registry)
     commit(registry, &special).await;
 }
 
-/// Commits as many uncounted logins as there may be active ones.
+/// Commits the largest number of uncounted logins that may be active.
 async fn commit_most(registry: &dyn Registry, at: Timestamp) -> Vec<NewLogin> {
     let alice = user("alice");
     let mut logins = vec![];
@@ -126,6 +127,25 @@ pub(super) async fn uncounted_sessions_are_limited(registry: &dyn Registry) {
     commit(registry, &limited(login(alice, later), 1, Overflow::Refuse)).await;
     log_out(registry, &logins[7], later).await;
     commit(registry, &special).await;
+}
+
+/// The replaced session and that of a takeover do not count to the 100 uncounted sessions.
+pub(super) async fn chosen_sessions_make_room_for_an_uncounted_login(registry: &dyn Registry) {
+    let logins = commit_most(registry, now()).await;
+    let (alice, later) = (&logins[0].user, logins[0].at.plus(minutes(1)));
+    let replaces = Some((logins[3].id, Reason::LoggedOut));
+    let replacing = NewLogin { replaces, ..uncounted(alice, later) };
+    let reserved = registry.reserve(replacing.reservation(later.plus(minutes(1))));
+    let reserved = outcome("reserve", reserved).await;
+    assert!(matches!(reserved, ReserveOutcome::Reserved { .. }), "refused by `reserve`");
+    let (_, ended) = commit(registry, &replacing).await;
+    assert_eq!(ids(&ended), login_ids(&logins[3..4]), "ended by the replacing login");
+    let ticket = issue(registry, alice, later).await;
+    let taking = taking_over(uncounted(alice, later), ticket, logins[5].id);
+    let (_, ended) = commit(registry, &taking).await;
+    assert_eq!(ids(&ended), login_ids(&logins[5..6]), "ended by the takeover");
+    let active = commit_refused(registry, &uncounted(alice, later)).await;
+    assert_eq!(active.len(), SessionLimit::MAX_UNCOUNTED, "active sessions");
 }
 
 /// Expired uncounted sessions do not count to the 100. A further login ends them.

@@ -56,16 +56,14 @@ impl Shard {
             return (RotationOutcome::Lost, WriteSet { updates, ..WriteSet::default() });
         }
         let now = rotation.update.now;
-        if let Some(id) = rotation.reauthenticated_as {
-            updated.record.reauthenticate(id, now);
-        }
+        updated.record.rotate_key(rotation.reauthenticated_as, now);
         updated.rotates_to = Some((rotation.to, now));
         (RotationOutcome::Rotated, WriteSet { updates: Some(updated), ..WriteSet::default() })
     }
 
     /// Decides
     /// [`Registry::count_failed_confirmation`](crate::registry::Registry::count_failed_confirmation).
-    /// Also returns the record afterwards, if the session is open.
+    /// Also returns the resulting record, if the session is open.
     pub(crate) fn decide_failed_confirmation(
         &self,
         session: &SessionRef,
@@ -98,7 +96,7 @@ impl Shard {
         };
         let targets = self.open_keys(user).into_iter().filter(|(_, id)| is_target(*id));
         let closing = end.close_adoption_until;
-        let voids_tickets = matches!(end.target, EndTarget::All(_)).then(|| Arc::clone(user));
+        let voids_tickets = end.target.voids_tickets().then(|| Arc::clone(user));
         WriteSet {
             ends: targets.map(|(key, _)| (key, end.ended.clone())).collect(),
             voids_tickets,

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     session::{
         ended::Ended,
-        key::{RecordKey, user_hash},
+        key::{PublicId, RecordKey, user_hash},
         limit::{OpenSession, SessionLimit},
         login::ticket::Takeover,
         login::{NewLogin, Reservation},
@@ -60,7 +60,7 @@ impl Shard {
             return ReserveDecision::Reserve(Box::default());
         }
         if *uncounted {
-            return match self.refuses_uncounted(user, *at) {
+            return match self.refuses_uncounted(user, &[*replaces], *at) {
                 Some(active) => ReserveDecision::Refuse { active },
                 None => ReserveDecision::Reserve(Box::default()),
             };
@@ -143,17 +143,25 @@ impl Shard {
         })
     }
 
-    /// Returns the active uncounted sessions of `user`, oldest login first, if they leave no room
-    /// for another.
-    fn refuses_uncounted(&self, user: &str, now: Timestamp) -> Option<Vec<SessionRecord>> {
+    /// Returns the active uncounted sessions of `user` except those in `except`, oldest login first,
+    /// if they leave no room for another.
+    fn refuses_uncounted(
+        &self,
+        user: &str,
+        except: &[Option<PublicId>],
+        now: Timestamp,
+    ) -> Option<Vec<SessionRecord>> {
         let records = self.uncounted_slots(user).map(Slot::record);
-        let active = records.filter(|record| record.expiry_reason(now).is_none());
+        let active = records.filter(|record| {
+            !except.contains(&Some(record.id)) && record.expiry_reason(now).is_none()
+        });
         let mut active: Vec<_> = active.cloned().collect();
         active.sort_by_key(|record| record.logged_in_at);
         (active.len() >= SessionLimit::MAX_UNCOUNTED).then_some(active)
     }
 
-    /// Returns the expired uncounted sessions if as many are open as there may be active ones.
+    /// Returns the expired uncounted sessions, if as many uncounted sessions are open as may be
+    /// active.
     fn expired_uncounted(&self, login: &NewLogin) -> Vec<(RecordKey, Ended)> {
         if self.uncounted_slots(&login.user).count() < SessionLimit::MAX_UNCOUNTED {
             return vec![];
@@ -173,14 +181,13 @@ impl Shard {
         if login.uncounted || taken < login.limit.max() {
             return vec![];
         }
-        let taken = login.takeover.as_ref().map(|takeover| takeover.session);
-        self.counted_sessions(&login.user, &[login.replaces.map(|(id, _)| id), taken], login.at)
+        self.counted_sessions(&login.user, &login.ended_by_choice(), login.at)
     }
 
     /// Returns the active sessions of the user if the login is refused.
     fn refuses(&self, login: &NewLogin, others: &[OpenSession]) -> Option<Vec<SessionRecord>> {
         if login.uncounted {
-            return self.refuses_uncounted(&login.user, login.at);
+            return self.refuses_uncounted(&login.user, &login.ended_by_choice(), login.at);
         }
         let reserved = self.reserved_by_others(&login.user, &login.key, login.at);
         let is_refused = !self.active_reservations(login.at).any(|own| own.key == login.key)
@@ -209,7 +216,7 @@ mod tests {
     use super::*;
     use crate::{
         policy::{Policy, limit::Overflow},
-        session::{key::PublicId, login::ticket::LoginTicket, reason::Reason},
+        session::{login::ticket::LoginTicket, reason::Reason},
         time::seconds,
     };
 

@@ -15,7 +15,7 @@ use crate::{
     session::{
         data::SessionData,
         ended::Ended,
-        key::{RecordKey, user_hash},
+        key::{PublicId, RecordKey, user_hash},
         login::ticket::LoginTicket,
         login::{NewLogin, Reservation},
         reason::Reason,
@@ -37,9 +37,9 @@ pub(crate) struct WriteSet {
     pub(crate) reserves: Option<Reservation>,
     /// Login whose reservation is removed.
     pub(crate) releases: Option<RecordKey>,
-    /// Ticket that is deleted.
+    /// Ticket to delete.
     pub(crate) spends_ticket: Option<RecordKey>,
-    /// User whose tickets are deleted.
+    /// User whose tickets to delete.
     pub(crate) voids_tickets: Option<Arc<str>>,
     /// User whose sessions can no longer be adopted.
     pub(crate) closes_adoption: Option<AdoptionClosing>,
@@ -110,7 +110,7 @@ impl Shard {
         ended
     }
 
-    /// Adds a ticket. Deletes expired tickets, and of a user with too many the first to expire.
+    /// Adds a ticket. Deletes expired tickets, and the first to expire if the user has too many.
     pub(crate) fn add_ticket(&mut self, ticket: LoginTicket) {
         self.tickets.retain(|other| ticket.at < other.until && other.key != ticket.key);
         let own = self.tickets.iter().filter(|other| other.user == ticket.user);
@@ -172,6 +172,7 @@ impl Shard {
             entry.data = Arc::new(data);
         }
         let (record, to) = (Arc::new(update.record), update.rotates_to);
+        let id = record.id;
         let key = to.map_or(update.key, |(to, _)| to);
         match self.entries.entry_mut(number) {
             Some(entry) if to.is_none() && Query::cursor(&before) == Query::cursor(&record) => {
@@ -180,14 +181,22 @@ impl Shard {
             _ => self.entries.replace(number, key, record),
         }
         if let Some((_, at)) = to {
-            self.add_rotated_key(update.key, before, at);
+            self.add_rotated_key(update.key, before, id, at);
         }
     }
 
-    /// Adds the tombstone of a rotated key.
-    fn add_rotated_key(&mut self, key: RecordKey, mut record: Arc<SessionRecord>, at: Timestamp) {
+    /// Adds the tombstone of a rotated key. It has the public id that the session has now.
+    fn add_rotated_key(
+        &mut self,
+        key: RecordKey,
+        mut record: Arc<SessionRecord>,
+        id: PublicId,
+        at: Timestamp,
+    ) {
         let user = Arc::clone(&record.user);
-        Arc::make_mut(&mut record).end(Ended::new(Reason::Renewed, at));
+        let tombstone = Arc::make_mut(&mut record);
+        tombstone.id = id;
+        tombstone.end(Ended::new(Reason::Renewed, at));
         self.entries.insert(key, Entry { record, data: Arc::clone(&self.empty_data) });
         self.limit_tombstones(&user);
     }

@@ -90,9 +90,12 @@ impl<'a> TagLists<'a> {
     }
 
     fn round_size(&self, missing: usize) -> usize {
-        let Query { reason, cause, network, after, .. } = self.query;
-        let is_filtered =
-            reason.is_some() || cause.is_some() || network.is_some() || after.is_some();
+        let Query { reason, cause, actor, network, after, .. } = self.query;
+        let is_filtered = reason.is_some()
+            || cause.is_some()
+            || actor.is_some()
+            || network.is_some()
+            || after.is_some();
         if is_filtered { missing.max(FILTERED_ROUND) } else { missing }
     }
 

@@ -154,7 +154,7 @@ impl Registry for SqliteRegistry {
         session: SessionRef,
         ended: Ended,
     ) -> RegistryFuture<'_, Option<SessionRecord>> {
-        // It may end the session, and a failure that is not counted is one more guess.
+        // The failure may end the session. A lost failure would allow one more guess.
         self.write("count a failed confirmation", ENDING, Priority::High, move |tx| {
             changes::count_failed_confirmation(tx, &session, &ended)
         })

@@ -555,6 +555,23 @@ fn tombstones_of_a_user_are_limited() {
 }
 
 #[test]
+fn rotated_keys_of_an_adopted_session_are_limited() {
+    let folder = Folder::new();
+    let registry = folder.open();
+    let login = NewLogin { adopted_until: Some(NOON.plus(hours(48))), ..alice(NOON) };
+    commit(&registry, &login);
+    let mut key = login.key;
+    for n in 1..=1_010_u64 {
+        let update = SessionUpdate::new(NOON.plus(seconds(n)));
+        let rotation = KeyRotation::new(session(&login), key, update);
+        wait(registry.rotate(rotation.clone())).unwrap();
+        key = rotation.to;
+    }
+    assert_eq!(folder.number("SELECT count(*) FROM sessions WHERE in_history = 0"), 1_001);
+    assert_eq!(reason(&registry, login.key), Some(Reason::Renewed));
+}
+
+#[test]
 fn list_shows_unknown_reasons_and_skips_unreadable_rows() {
     let folder = Folder::new();
     let registry = folder.open();
@@ -594,7 +611,7 @@ fn file_that_is_no_registry_is_refused_with_a_fix() {
                 drop(folder.open());
                 folder.execute("PRAGMA user_version = 99");
             },
-            "version 99, but this program supports versions up to 2; update the program",
+            "version 99, but this program supports versions up to 3; update the program",
         ),
         (|folder| fs::create_dir(folder.file()).unwrap(), "cannot be opened"),
     ];

@@ -150,8 +150,8 @@ pub(crate) fn open(data: &SessionData, key: &RecordKey) -> Option<(SessionData, 
     Some((opened, data_key))
 }
 
-/// Returns `true` for a message from outside the session, which is not encrypted: another session
-/// does not have the key. A message is a JSON object, and an encrypted one is a string.
+/// Returns `true` for a message from outside of the session. It is not encrypted, because only the
+/// session has the key. A plain message is a JSON object, and an encrypted message is a string.
 fn is_plain(message: &StoredMessage) -> bool {
     message.content.get().starts_with('{')
 }

@@ -59,8 +59,8 @@ pub struct NewLogin {
     pub logged_in_at: Option<Timestamp>,
     /// Client of the login.
     pub client: Client,
-    /// Generation of the registry when the slot was reserved; `None` without a reservation. If it is
-    /// lower than that of the registry, the login is [void](LoginOutcome::Voided).
+    /// Generation of the registry when the slot was reserved; `None` without a reservation. If it
+    /// is lower than that of the registry, the login is [void](LoginOutcome::Voided).
     pub reserved_in: Option<u64>,
     /// Previous session of the same user in this browser, and the reason why it ends. The login
     /// takes its slot.
@@ -83,9 +83,12 @@ pub struct NewLogin {
     pub user_policy: Option<Arc<PolicyPatch>>,
     /// `true` if the session takes no slot of the session limit.
     pub uncounted: bool,
+    /// `true` if the session is not fresh until its user authenticates; see
+    /// [`SessionRecord::remembered`].
+    pub remembered: bool,
     /// User who impersonates [`user`](Self::user) in this session.
     pub actor: Option<Arc<str>>,
-    /// Digest of the credential; see [`SessionRecord::stamp`].
+    /// Security stamp; see [`SessionRecord::stamp`].
     pub stamp: Option<Stamp>,
     /// Ticket that the login spends, and the session that it ends; `None` for a login without a
     /// ticket.
@@ -214,6 +217,7 @@ impl NewLogin {
             login_policy: None,
             user_policy: None,
             uncounted: false,
+            remembered: false,
             actor: None,
             stamp: None,
             takeover: None,
@@ -234,6 +238,13 @@ impl NewLogin {
             limit: self.limit,
             uncounted: self.uncounted,
         }
+    }
+
+    /// Returns the sessions that this login ends by choice: the replaced one, and that of the
+    /// takeover. They take no slot.
+    pub(crate) fn ended_by_choice(&self) -> [Option<PublicId>; 2] {
+        let taken = self.takeover.as_ref().map(|takeover| takeover.session);
+        [self.replaces.map(|(id, _)| id), taken]
     }
 
     /// Returns the end to record for a session that this login evicts.

@@ -1,6 +1,6 @@
 //! Options of a login: policy, lifetime, actor and security stamp.
 //!
-//! The application chooses them at each login, and the record stores them.
+//! The application sets them for each login, and the record stores them.
 
 use std::{sync::Arc, time::Duration};
 
@@ -54,55 +54,63 @@ impl SignInOptions {
         self
     }
 
-    /// Keeps the user signed in for `lifetime`, also when the browser is closed. Default: the
-    /// browser deletes the cookie when it is closed.
+    /// Keeps the user signed in for `lifetime`, even after the browser is closed. Default: the
+    /// browser deletes the cookie when it closes.
     ///
-    /// Both timeouts of the login policy become `lifetime`. Each cookie of the session expires with
-    /// it, after 400 days at most (RFC 6265bis §5.5). If the user comes back after the
-    /// application's idle timeout, the session is
-    /// [remembered](crate::registry::SessionRecord::remembered): it is not fresh until the user
-    /// authenticates again.
+    /// Both timeouts of the login policy become `lifetime`. The cookie expires with the session,
+    /// after at most 400 days (RFC 6265bis §5.5). If the user comes back after the application's
+    /// idle timeout, the session is [remembered](crate::registry::SessionRecord::remembered): it is
+    /// not fresh until the user re-authenticates.
     ///
-    /// The cookie is stored for the user's convenience, so ask for consent: see the
-    /// [guide](crate::guide::sign_in).
+    /// A persistent cookie requires the user's consent: see the
+    /// [guide](crate::guide::sign_in#keep-me-signed-in).
     pub fn persistent(mut self, lifetime: Duration) -> Self {
         self.persistent = Some(lifetime);
         self
     }
 
-    /// Sets that the session takes no slot of the session limit. Default: it takes one.
+    /// Excludes the session from the session limit. Default: the session takes a slot.
     ///
-    /// It evicts no other session, and neither a login nor a page with a lower limit evicts it. A
-    /// user has at most
-    /// [`SessionLimit::MAX_UNCOUNTED`](crate::registry::SessionLimit::MAX_UNCOUNTED) such active
-    /// sessions. Sign-outs and revocations end it like any other.
+    /// An uncounted session neither evicts a session nor is evicted. Sign-outs and revocations end
+    /// it like any other. A user has at most
+    /// [`SessionLimit::MAX_UNCOUNTED`](crate::registry::SessionLimit::MAX_UNCOUNTED) active
+    /// uncounted sessions.
     pub fn uncounted(mut self) -> Self {
         self.uncounted = true;
         self
     }
 
-    /// Sets the user who impersonates the user that signs in, such as an agent of the support team.
-    /// Default: none. The session is [uncounted](Self::uncounted).
+    /// Sets the actor, who impersonates the user in this session, such as a support agent. Default:
+    /// none.
     ///
-    /// The record names the actor, on the sessions page and in the history. The session is never
-    /// fresh. It replaces the actor's own session in this browser, so the actor signs in again
-    /// afterwards.
+    /// The record contains the actor, for the sessions page and the history. The session is
+    /// [uncounted](Self::uncounted) and never fresh. It replaces the actor's own session in this
+    /// browser, so the actor must sign in again afterwards.
     ///
     /// The login fails with [`SignInError::InvalidActor`](crate::SignInError::InvalidActor) if
-    /// `actor` is empty or the user that signs in.
+    /// `actor` is empty, or is the user who signs in.
     ///
     /// # Security
     ///
-    /// The application must check that `actor` may impersonate the user.
+    /// The application must check that `actor` may impersonate the user. If `actor` is dismissed or
+    /// changes their password, [`Sessions::end_all`](crate::Sessions::end_all) ends the actor's own
+    /// sessions only; also call
+    /// [`end_impersonations`](crate::Sessions::end_impersonations).
+    ///
+    /// Handlers that change the credentials of the user must reject requests with an
+    /// [actor](crate::SessionHandle::actor). The policy key
+    /// [`fresh`](crate::Policy#structfield.fresh) alone does not protect them, because a policy may
+    /// turn it off.
     pub fn impersonated_by(mut self, actor: impl Into<Arc<str>>) -> Self {
         self.actor = Some(actor.into());
         self.uncounted()
     }
 
-    /// Stores a digest of the credential with the session, such as the stored password hash.
-    /// Default: that of the builder's [`stamp`](crate::SessionExpireBuilder::stamp), else none.
+    /// Sets the security stamp to a digest of `credential`, such as the stored password hash.
+    /// Default: the credential from the builder's [`stamp`](crate::SessionExpireBuilder::stamp),
+    /// else none.
     ///
-    /// [`require_stamp`](crate::SessionHandle::require_stamp) compares it with the current
+    /// [`require_stamp`](crate::SessionHandle::require_stamp) compares the stamp with the current
     /// credential. Pass a value that changes with the credential: a salted hash, not the password.
     pub fn stamp(mut self, credential: impl AsRef<[u8]>) -> Self {
         self.stamp = Some(Stamp::new(credential));
@@ -137,7 +145,7 @@ impl SignInOptions {
         self.stamp
     }
 
-    /// Returns `true` if the actor may stand beside `user`: it is another user, or there is none.
+    /// Returns `true` if there is no actor, or if it is a user other than `user`.
     pub(crate) fn is_actor_valid(&self, user: &str) -> bool {
         self.actor.as_ref().is_none_or(|actor| !actor.is_empty() && **actor != *user)
     }

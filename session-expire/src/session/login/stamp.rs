@@ -1,7 +1,7 @@
 //! Security stamp of a session: a digest of the user's credential at the login.
 //!
-//! A session whose stamp differs from that of the current credential was started with an earlier
-//! one. The application passes the credential; registries store the digest.
+//! If the stamp of a session differs from that of the current credential, the session was started
+//! with an earlier credential. The application passes the credential; registries store the digest.
 
 use std::{fmt, num::NonZeroU64};
 
@@ -9,8 +9,8 @@ use sha2::{Digest, Sha256};
 
 /// Digest of the credential with which a user signed in, such as the stored password hash.
 ///
-/// It is 64 bits of a SHA-256. This suffices to notice a change, and reveals too little to find the
-/// credential. `Debug` shows nothing of it.
+/// It is 64 bits of a SHA-256. This suffices to detect a change, and reveals too little to find the
+/// credential. `Debug` does not show it.
 ///
 /// ```
 /// use session_expire::registry::Stamp;

@@ -1,8 +1,8 @@
-//! Login tickets: proof of a checked credential between two pages.
+//! Login tickets.
 //!
 //! A login that the session limit refuses may continue on the next page, on which the user selects
-//! a session to end. The ticket replaces the password there. It is spent in the operation that ends
-//! the session and commits the login.
+//! a session to end. The ticket replaces the password there. The operation that ends the session
+//! and commits the login also spends the ticket.
 
 use std::{fmt, sync::Arc};
 
@@ -16,12 +16,12 @@ use super::super::{
 use crate::time::Timestamp;
 
 /// Secret of a ticket: 22 letters and digits (131 bits). The page contains one, and the anonymous
-/// cookie another. `Debug` shows nothing of it.
+/// cookie another. `Debug` does not show it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub(crate) struct TicketSecret(String);
 
-/// Error for text that is no secret of a ticket.
+/// Error if a text is not the secret of a ticket.
 #[derive(Debug, thiserror::Error)]
 #[error("not a secret of a ticket")]
 pub(crate) struct InvalidSecret;
@@ -56,7 +56,7 @@ impl fmt::Debug for TicketSecret {
 }
 
 /// Returns the key of the ticket with the secret `ticket` of the page and the secret `binding` of
-/// the browser. Neither of the two reveals anything of the key.
+/// the browser. Neither secret alone reveals the key.
 pub(crate) fn ticket_key(
     user: &str,
     ticket: &TicketSecret,
@@ -115,7 +115,7 @@ impl LoginTicket {
 pub struct Takeover {
     /// Secret key of the ticket.
     pub(crate) ticket: RecordKey,
-    /// Session of the same user that ends. If it has ended already, the login only needs a slot.
+    /// Session of the same user that ends. If it has already ended, the login needs a free slot.
     pub session: PublicId,
     /// End to record.
     pub ended: Ended,

@@ -4,13 +4,13 @@
 
 use actix_web::HttpResponse;
 
-use super::{Effects, with_session_cookie};
+use super::{Effects, end::challenge_ended, registry_failed, with_session_cookie};
 use crate::{
     context::{
         RequestContext,
         access::AccessState,
         facts::RequestFacts,
-        load::{LoadedRecord, reload_open_record},
+        load::{LoadedRecord, current_record, update_rotated},
         span::record_session_id,
     },
     error::RegistryError,
@@ -40,9 +40,9 @@ pub(super) async fn record_activity(
     if !update.is_empty() {
         let mut updated = registry.update(loaded.record.session_ref(), update).await;
         if has_data && matches!(updated, Ok(UpdateOutcome::Ended)) {
+            let update = session_update(context, loaded, facts, stores_data);
             // Boxed to limit the size of the future for all other requests.
-            let repeated = update_rotated(context, loaded, facts, stores_data);
-            updated = Box::pin(repeated).await;
+            updated = Box::pin(update_rotated(context.config(), loaded, update)).await;
         }
         if let Some(response) = failed_update(context, updated, has_data) {
             return Effects::response(response);
@@ -52,24 +52,6 @@ pub(super) async fn record_activity(
         enforce_limit(context, loaded, facts).await;
     }
     Effects::default()
-}
-
-/// Stores the data of an update whose session was not open. If a parallel request has authenticated
-/// the user again, the session is open under another public id.
-async fn update_rotated(
-    context: &RequestContext,
-    loaded: &LoadedRecord,
-    facts: &RequestFacts,
-    stores_data: bool,
-) -> Result<UpdateOutcome, RegistryError> {
-    let config = context.config();
-    match reload_open_record(config, loaded).await? {
-        Ok(record) if record.id != loaded.record.id => {
-            let update = session_update(context, loaded, facts, stores_data);
-            config.registry.update(record.session_ref(), update).await
-        }
-        _ => Ok(UpdateOutcome::Ended),
-    }
 }
 
 /// Returns the update of this request: activity that is due, and changes.
@@ -85,7 +67,7 @@ fn session_update(
         update = update.active(active_at);
         update.longest = context.config().longer_timeouts(&loaded.record);
         update.client = Some(facts.client.clone());
-        update.remembered = context.is_remembered_at(&loaded.record, context.now);
+        update.remembered = context.is_remembered(&loaded.record);
     }
     if stores_data && (context.has_messages() || !context.is_session_unchanged()) {
         update.data = context.record_changes();
@@ -134,8 +116,8 @@ pub(super) async fn rotate_key(context: &RequestContext, facts: &RequestFacts) -
     }
 }
 
-/// Gives the session a new key and a new public id, and starts its timeouts anew. If a parallel
-/// request has rotated the key, no cookie is set and the timeouts do not change.
+/// Gives the session a new key and a new public id, and restarts its timeouts. If a parallel
+/// request has rotated the key, sets no cookie and leaves the timeouts unchanged.
 pub(super) async fn reauthenticate(context: &RequestContext, facts: &RequestFacts) -> Effects {
     let Some(loaded) = context.record() else { return Effects::default() };
     let mut record = SessionRecord::clone(&loaded.record);
@@ -147,13 +129,28 @@ pub(super) async fn reauthenticate(context: &RequestContext, facts: &RequestFact
             record_session_id(record.id);
             with_session_cookie(context, &key, &record)
         }
-        Ok(None) => Effects::default(),
+        Ok(None) => unconfirmed(context, loaded, facts).await,
         Err(response) => Effects::response(response),
     }
 }
 
+/// Returns the effects of a confirmation that has not rotated the key. If a parallel request has,
+/// nothing changes. If the session has ended, the handler's response would reveal that the password
+/// was right, so the response is that to a wrong password.
+async fn unconfirmed(
+    context: &RequestContext,
+    loaded: &LoadedRecord,
+    facts: &RequestFacts,
+) -> Effects {
+    match current_record(context.config(), loaded).await {
+        Ok(Ok(_)) => Effects::default(),
+        Ok(Err(ended)) => challenge_ended(context, ended, facts),
+        Err(error) => Effects::response(registry_failed(context, &error)),
+    }
+}
+
 /// Rotates the session key, and stores the changes of this request. Returns the new key, or `None`
-/// if a parallel request was faster or the session has ended.
+/// if a parallel request has already rotated it or the session has ended.
 async fn rotate(
     context: &RequestContext,
     loaded: &LoadedRecord,
@@ -172,7 +169,8 @@ async fn rotate(
         Ok(RotationOutcome::Rotated) => Ok(Some(to)),
         Ok(RotationOutcome::Lost) => Ok(None),
         Ok(RotationOutcome::Ended) => {
-            let updated = update_rotated(context, loaded, facts, true).await;
+            let update = session_update(context, loaded, facts, true);
+            let updated = update_rotated(context.config(), loaded, update).await;
             failed_update(context, updated, has_data).map_or(Ok(None), Err)
         }
         Ok(RotationOutcome::TooLarge) => {

@@ -6,7 +6,7 @@ use actix_web::{HttpResponse, cookie::Cookie};
 
 use super::{Effects, activity::failed_update, is_key_void};
 use crate::{
-    context::RequestContext,
+    context::{RequestContext, load::update_current},
     cookies::AnonymousTooLarge,
     response::problem::configuration_error,
     session::{data::DataTooLarge, update::SessionUpdate},
@@ -42,7 +42,8 @@ async fn store_writes_before_suspension(context: &RequestContext) -> Option<Http
     let data = context.record_changes();
     let loaded = context.record().filter(|_| !data.is_empty())?;
     let update = SessionUpdate { data, ..SessionUpdate::new(context.config().now()) };
-    let updated = context.config().registry.update(loaded.record.session_ref(), update).await;
+    // Boxed to limit the size of the future for all other requests.
+    let updated = Box::pin(update_current(context.config(), loaded, update)).await;
     failed_update(context, updated, true)
 }
 

@@ -2,16 +2,21 @@
 //!
 //! Only a sign-out deletes the session cookie.
 
-use super::{Effects, anonymous::anonymous_effects, is_key_void, registry_failed};
+use super::{
+    super::respond::{challenge_response, prepare_challenge},
+    Effects,
+    anonymous::anonymous_effects,
+    is_key_void, registry_failed,
+};
 use crate::{
     context::{
         RequestContext,
         facts::RequestFacts,
-        load::{LoadedRecord, find_rotated},
+        load::{LoadedRecord, current_record},
     },
     error::RegistryError,
     registry::end::{EndSessions, EndTarget},
-    session::{ended::Ended, reason::Reason, record::SessionRef},
+    session::{ended::Ended, reason::Reason},
 };
 
 /// Ends a session. Returns `false` if it had already ended.
@@ -24,29 +29,32 @@ pub(super) async fn end(
 ) -> Result<bool, RegistryError> {
     let config = context.config();
     let ended = Ended::new(reason, config.now());
-    let session = open_session(context, loaded).await?;
-    let mut request = EndSessions::new(EndTarget::Session(session), ended);
+    let mut request = EndSessions::new(EndTarget::Session(loaded.record.session_ref()), ended);
     if closes_adoption {
         request.close_adoption_until = config.close_adoption_until();
     }
-    let ended = config.registry.end(request).await?;
+    let mut ended = config.registry.end(request.clone()).await?;
+    if ended.is_empty()
+        && let Ok(record) = current_record(config, loaded).await?
+    {
+        request.target = EndTarget::Session(record.session_ref());
+        ended = config.registry.end(request).await?;
+    }
     config.emit_ended(&ended, Some(&facts.client));
     Ok(!ended.is_empty())
 }
 
-/// Returns the reference of the session. If a parallel request has authenticated the user again, the
-/// session has another public id.
-async fn open_session(
+/// Returns the effects of a request whose session has ended during the request: the challenge.
+pub(super) fn challenge_ended(
     context: &RequestContext,
-    loaded: &LoadedRecord,
-) -> Result<SessionRef, RegistryError> {
-    let record = &loaded.record;
-    let is_rotated = record.ended.as_ref().is_some_and(|ended| ended.reason == Reason::Renewed);
-    let rotated = match is_rotated {
-        true => find_rotated(context.config(), record).await?,
-        false => None,
-    };
-    Ok(rotated.map_or_else(|| record.session_ref(), |rotated| rotated.session_ref()))
+    ended: Ended,
+    facts: &RequestFacts,
+) -> Effects {
+    context.end_during_request(ended);
+    prepare_challenge(context, &facts.info);
+    let mut effects = anonymous_effects(context, true);
+    effects.response.get_or_insert_with(|| challenge_response(context, &facts.info));
+    effects
 }
 
 /// Signs the user out. If the registry fails, the response is 503 and not a success, because copies

@@ -85,16 +85,18 @@ async fn commit(
     }
     let earlier = context.config().earlier_logins(&login.user).await;
     let (user, actor) = (Arc::clone(&login.user), login.actor.clone());
+    let replaces = login.replaces.map(|(id, _)| id);
     match context.config().registry.commit(login).await {
         Ok(LoginOutcome::Committed { record, ended }) => {
-            context.config().emit_ended(&ended, Some(&facts.client));
-            if takes_over
-                && let Err(response) = end_session_of_other(context, &record.user, facts).await
-            {
-                guard.cancel().await;
-                return Err(response);
-            }
             guard.disarm();
+            context.config().emit_ended(&ended, Some(&facts.client));
+            let is_previous_open = match replaces {
+                Some(id) => !ended.iter().any(|ended| ended.id == id),
+                None => takes_over,
+            };
+            if is_previous_open {
+                end_previous(context, &record, facts).await;
+            }
             context.config().emit(&Event::from_login(&record, earlier.as_deref()));
             Ok((key, record))
         }
@@ -104,6 +106,8 @@ async fn commit(
         }
         Ok(LoginOutcome::TicketInvalid) => {
             guard.disarm();
+            let event = Event::ticket_refused(&*user).with_requester(&facts.client);
+            context.config().emit(&event);
             Err(sign_in_expired())
         }
         Ok(LoginOutcome::AdoptionClosed | LoginOutcome::Voided) => Err(unavailable()),
@@ -152,6 +156,18 @@ async fn end_other_user(
         }
     }
     end_session_of_other(context, &login.user, facts).await
+}
+
+/// Ends this browser's previous session after the commit of the login `record`, which has not ended
+/// it: the session of another user before a takeover, or one that a parallel request has
+/// authenticated again. If it fails, the login is kept. The browser loses the previous key anyway.
+async fn end_previous(context: &RequestContext, record: &SessionRecord, facts: &RequestFacts) {
+    let previous = context.record().filter(|loaded| loaded.record.ended.is_none());
+    if let Some(loaded) = previous.filter(|loaded| loaded.record.id != record.id)
+        && let Err(error) = end(context, loaded, facts, context.end_reason(), false).await
+    {
+        context.config().emit_failure(&error);
+    }
 }
 
 async fn end_session_of_other(

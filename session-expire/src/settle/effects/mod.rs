@@ -10,7 +10,7 @@ mod login;
 
 use std::rc::Rc;
 
-use actix_web::{HttpResponse, cookie::Cookie};
+use actix_web::{HttpResponse, ResponseError, cookie::Cookie};
 
 use self::{
     activity::{reauthenticate, record_activity, rotate_key},
@@ -24,7 +24,6 @@ use crate::{
     error::RegistryError,
     event::Event,
     policy::limit::Limit,
-    response::problem::unavailable,
     session::{key::RecordKey, record::SessionRecord},
 };
 
@@ -66,8 +65,8 @@ pub(crate) async fn apply_decision(
         Action::Reauthenticate => Box::pin(reauthenticate(context, facts)).await,
         Action::CommitLogin => Box::pin(commit_login(user, context, facts)).await,
         Action::CancelLogin => cancel(context, facts).await,
-        Action::End => sign_out(context, facts).await,
-        Action::EndWithoutCookie => end_expired(context, facts).await,
+        Action::End => Box::pin(sign_out(context, facts)).await,
+        Action::EndWithoutCookie => Box::pin(end_expired(context, facts)).await,
     }
 }
 
@@ -118,5 +117,5 @@ fn remaining_lifetime(
 
 pub(super) fn registry_failed(context: &RequestContext, error: &RegistryError) -> HttpResponse {
     context.config().emit_failure(error);
-    unavailable()
+    error.error_response()
 }

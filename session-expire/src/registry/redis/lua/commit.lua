@@ -40,7 +40,7 @@ choose(args.replaces, { at = args.at, reason = args.replaces_for })
 choose(args.takes, taken_end)
 
 local function refused()
-  if record.uncounted then return refused_uncounted(args.user) end
+  if record.uncounted then return refused_uncounted(args.user, except) end
   if not read_reservation(args.name) then return refused_outcome(args.user, except) end
 end
 

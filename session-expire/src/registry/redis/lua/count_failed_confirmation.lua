@@ -1,5 +1,5 @@
--- Counts a failed re-authentication, and returns the record afterwards; nothing if the session is
--- not open. The field `failed` contains the ids of the counted calls: a retry counts once.
+-- Counts a failed re-authentication. Returns the resulting record, or nothing if the session is not
+-- open. The field `failed` contains the ids of the counted calls, so a retry is counted once.
 local MAX_FAILED = 5
 allow_when_full()
 settle(args.user)

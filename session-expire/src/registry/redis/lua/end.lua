@@ -20,7 +20,7 @@ local function target_entries()
 end
 
 if args.close_adoption_until then close_adoption(args.user, args.close_adoption_until) end
-if not args.id and not args.except then delete_tickets(args.user, members(args.user, TICKET)) end
+if not args.id then delete_tickets(args.user, members(args.user, TICKET)) end
 local ended = {}
 add_ended_by_first_attempt(ended, args.user, is_target)
 for _, entry in ipairs(target_entries()) do end_record(ended, args.user, entry, args) end

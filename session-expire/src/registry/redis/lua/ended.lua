@@ -16,15 +16,19 @@ end
 -- fill the memory. Tombstones of adopted sessions stay, because an old cookie could be adopted
 -- again.
 local function limit_tombstones(user)
-  local surplus = count(user, TOMBSTONE) - MAX_TOMBSTONES
-  if surplus <= 0 then return end
-  for _, entry in ipairs(members(user, TOMBSTONE, nil, nil, surplus)) do
-    local record = read(name_of(entry))
-    if record and tonumber(record.tombstone_until or 0) > now then
-      redis.call('ZADD', index_key(user), score(TOMBSTONE, next_number()), TOMBSTONE .. entry)
-    else
-      delete(user, entry)
+  local surplus, has_adopted = count(user, TOMBSTONE) - MAX_TOMBSTONES, false
+  -- A later call continues after those of adopted sessions, which may be many.
+  while surplus > 0 and not has_adopted do
+    for _, entry in ipairs(members(user, TOMBSTONE, nil, nil, math.min(surplus, 50))) do
+      local record = read(name_of(entry))
+      if record and tonumber(record.tombstone_until or 0) > now then
+        redis.call('ZADD', index_key(user), score(TOMBSTONE, next_number()), TOMBSTONE .. entry)
+        has_adopted = true
+      else
+        delete(user, entry)
+      end
     end
+    surplus = surplus - 50
   end
 end
 

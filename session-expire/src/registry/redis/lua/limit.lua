@@ -22,8 +22,8 @@ local function expiry_reason(record)
   return session and 'absolute' or idle and 'idle' or nil
 end
 
--- Returns up to `count` expired sessions of `user` except `except`, first expired first. A set
--- `except` has at most two entries as keys.
+-- Returns up to `count` expired sessions of `user` except `except`, first expired first. `except`
+-- is a set with at most two entries, which are its keys.
 local function expired_sessions(user, except, count)
   local found = {}
   for _, entry in ipairs(members(user, EXPIRY, 0, now, count + 2)) do
@@ -64,17 +64,18 @@ local function refused_outcome(user, except)
   return active
 end
 
--- Returns `refused` and the active uncounted sessions if they leave no room for another. Reads
--- records only in that case.
-local function refused_uncounted(user)
+-- Returns `refused` and the active uncounted sessions except `except` if they leave no room for
+-- another. Reads records only if as many are active as there may be.
+local function refused_uncounted(user, except)
   local without_expiry = count(user, UNCOUNTED) - count(user, UNCOUNTED_EXPIRY)
   if without_expiry + count(user, UNCOUNTED_EXPIRY, now + 1) < MAX_UNCOUNTED then return end
-  local active = active_sessions(user, UNCOUNTED, {})
+  local active = active_sessions(user, UNCOUNTED, except)
+  if #active < MAX_UNCOUNTED then return end
   table.insert(active, 1, 'refused')
   return active
 end
 
--- Returns the expired uncounted sessions if as many are open as there may be active ones.
+-- Returns the expired uncounted sessions, if as many uncounted sessions are open as may be active.
 local function expired_uncounted(user)
   if count(user, UNCOUNTED) < MAX_UNCOUNTED then return {} end
   return members(user, UNCOUNTED_EXPIRY, 0, now)

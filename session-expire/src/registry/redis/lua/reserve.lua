@@ -1,11 +1,12 @@
--- Reserves a slot for a login, unless the session limit refuses it. Returns the generation. An
--- uncounted session needs no slot.
+-- Reserves a slot for a login, unless the session limit refuses it. An uncounted session needs no
+-- slot. Returns the generation.
 local reserved = { 'reserved', text_of(generation) }
 if read(args.name) then return reserved end
 settle(args.user)
-if args.uncounted then return refused_uncounted(args.user) or reserved end
 local replaced = find_open(args.user, args.replaces)
-local refused = refused_outcome(args.user, replaced and { [replaced] = true } or {})
+local except = replaced and { [replaced] = true } or {}
+if args.uncounted then return refused_uncounted(args.user, except) or reserved end
+local refused = refused_outcome(args.user, except)
 if refused then return refused end
 write(args.name, { hash = args.user, deadline = args.deadline })
 redis.call('ZADD', index_key(args.user), score(RESERVED, args.deadline), RESERVED .. args.name)

@@ -11,7 +11,7 @@ local function is_settled(user)
   return index_generation(user) >= generation or redis.call('EXISTS', index_key(user)) == 0
 end
 
--- Sets the generation of an index to which something is added.
+-- Sets the generation of an index to which a member is added.
 local function mark_generation(user)
   if generation > 0 then
     redis.call('ZADD', index_key(user), score(GENERATION, generation), GENERATION)
@@ -19,7 +19,7 @@ local function mark_generation(user)
 end
 
 -- Stores the end of a session that `end_everyone` has ended. Otherwise its end would change when
--- the end of that call is no longer remembered.
+-- the end of that call is no longer stored.
 local function store_end(entry)
   local name = name_of(entry)
   local record = read(name)
@@ -91,7 +91,7 @@ local function purge_record(entry)
   end
 end
 
--- Deletes the expired tickets of a user, and schedules the purge of the others.
+-- Deletes the expired tickets of a user, and schedules the purge of the other tickets.
 local function purge_tickets(user)
   delete_tickets(user, members(user, TICKET, 0, now))
   local key, from, to = index_key(user), score(TICKET, 0), score(TICKET, CLASS_SIZE)

@@ -17,6 +17,7 @@ end
 local function write_tombstone()
   local tombstone = read(name)
   tombstone.ended, tombstone.reason, tombstone.rotated_to = args.at, 'renewed', args.to
+  tombstone.id = args.reauthenticated_as or tombstone.id
   write(name, tombstone)
   add_tombstones(args.user, { entry }, now + DAY)
 end
@@ -37,6 +38,8 @@ write_tombstone()
 move_data()
 remove_from_open(args.user, { entry })
 update(record)
+-- Only the tombstone of the first key is kept longer: by that key the session could be adopted again.
+record.tombstone_until = nil
 if args.reauthenticated_as then reauthenticate(args.reauthenticated_as) end
 write(args.to, record)
 index_open(entry_of(record, args.to), record)

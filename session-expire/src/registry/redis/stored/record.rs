@@ -1,10 +1,10 @@
 //! Stored form of a session record: a line `name=value` for each field.
 //!
 //! An absent field means `None`, `false`, `Limit::Off`, or no failed re-authentication. The field
-//! `failed` contains an id of each one, so a repeated call counts once. In values, `%` and line
-//! breaks are [escaped](escape). Scripts compare times as floating-point numbers, which are exact
-//! until the year 287396, and store the texts, which are always exact. Scripts keep the fields that
-//! a newer version has written, and readers ignore them.
+//! `failed` contains the ids of the failed re-authentications, so a retry is counted once. In
+//! values, `%` and line breaks are [escaped](escape). Scripts compare times as floating-point
+//! numbers, which are exact until the year 287396, and store the texts, which are always exact.
+//! Scripts keep the fields that a newer version has written, and readers ignore them.
 
 use std::{borrow::Cow, fmt::Display, net::IpAddr, str::FromStr, sync::Arc, time::Duration};
 
@@ -75,7 +75,7 @@ impl<'a> StoredFields<'a> {
         }
     }
 
-    /// Returns the number of ids in a list that is separated by commas.
+    /// Returns the number of ids in the comma-separated field `failed`.
     fn failed_confirmations(&self) -> u8 {
         let count = self.get("failed").map_or(0, |calls| calls.split(',').count());
         u8::try_from(count).unwrap_or(u8::MAX)
@@ -288,7 +288,7 @@ mod tests {
         assert_eq!(read(&(text.clone() + "colour=red\n")).unwrap(), read(&text).unwrap());
     }
 
-    /// Adding `fresh` to a running application must sign out no user.
+    /// The first use of `fresh` in a running application must not sign users out.
     #[test]
     fn record_of_an_earlier_version_counts_as_authenticated_at_its_login() {
         let added = ["auth", "remembered", "failed", "stamp", "uncounted", "last_device"];

@@ -1,7 +1,7 @@
 //! Arguments of a script that writes: one JSON object whose values are strings.
 //!
-//! The script ignores an absent field. The operations fill the fields that their script needs. Texts
-//! are [escaped](escape) as in a record, because scripts copy them into records.
+//! The script ignores an absent field. The operations fill the fields that their script needs.
+//! Texts are [escaped](escape) as in a record, because scripts copy them into records.
 
 use std::net::IpAddr;
 
@@ -100,10 +100,10 @@ pub(crate) struct ScriptArgs {
     /// New user policy; an empty text removes it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) user_policy: Option<String>,
-    /// Set if the user came back after the application's idle timeout.
+    /// Set if the session becomes remembered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) remembered: Option<AsString<u8>>,
-    /// New digest of the credential.
+    /// New security stamp.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) stamp: Option<AsString<u64>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -126,7 +126,7 @@ pub(crate) struct ScriptArgs {
     pub(crate) to: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) reauthenticated_as: Option<AsString<PublicId>>,
-    /// Id of a call, by which a retry detects that the call has run before.
+    /// Id of the call, by which a retry detects that the call was already executed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) call: Option<AsString<PublicId>>,
     /// Entries of the records to read.

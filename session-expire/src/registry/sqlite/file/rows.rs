@@ -203,7 +203,7 @@ pub(crate) fn ip(client: &Client) -> Option<String> {
     client.ip.map(|ip| ip.to_string())
 }
 
-/// Returns the bits of the stamp as a signed number, because SQLite has no unsigned ones.
+/// Returns the bits of the stamp as a signed number, because SQLite has no unsigned integers.
 pub(crate) fn stamp_column(record: &SessionRecord) -> Option<i64> {
     record.stamp.map(|stamp| stamp.to_number().cast_signed())
 }

@@ -23,6 +23,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         lengthen_key_hashes(db)?;
         hash_closed_adoptions(db)
     },
+    |db| db.execute_batch(VERSION_3),
 ];
 
 /// Schema version whose file only one process uses at a time, under a lock file.
@@ -30,6 +31,7 @@ pub(crate) const EXCLUSIVE_VERSION: i64 = 1;
 
 const VERSION_1: &str = include_str!("version_1.sql");
 const VERSION_2: &str = include_str!("version_2.sql");
+const VERSION_3: &str = include_str!("version_3.sql");
 
 /// Replaces the partition keys of the key hashes, which became longer.
 fn lengthen_key_hashes(db: &Connection) -> rusqlite::Result<()> {
@@ -140,7 +142,7 @@ mod tests {
         let mut db = Connection::open_in_memory().unwrap();
         for _ in 0..2 {
             assert!(matches!(migrate(&mut db, MIGRATIONS).unwrap(), SchemaStatus::Current));
-            assert_eq!(version(&db).unwrap(), 2);
+            assert_eq!(version(&db).unwrap(), 3);
         }
         db.query_row("SELECT count(*) FROM session_history", [], |_| Ok(())).unwrap();
     }
@@ -149,15 +151,15 @@ mod tests {
     fn older_file_keeps_its_rows_and_newer_file_does_not_change() {
         let mut db = migrated(MIGRATIONS);
         db.execute_batch(INSERT_SESSION).unwrap();
-        let next: [Migration; 3] = [MIGRATIONS[0], MIGRATIONS[1], |db| {
+        let next: [Migration; 4] = [MIGRATIONS[0], MIGRATIONS[1], MIGRATIONS[2], |db| {
             db.execute_batch("ALTER TABLE sessions ADD COLUMN country TEXT DEFAULT '-'")
         }];
         assert!(matches!(migrate(&mut db, &next).unwrap(), SchemaStatus::Current));
         let row: String =
             db.query_row("SELECT user || country FROM sessions", [], |row| row.get(0)).unwrap();
-        assert_eq!((row.as_str(), version(&db).unwrap()), ("alice-", 3));
-        assert!(matches!(migrate(&mut db, MIGRATIONS).unwrap(), SchemaStatus::Newer(3)));
-        assert_eq!(version(&db).unwrap(), 3);
+        assert_eq!((row.as_str(), version(&db).unwrap()), ("alice-", 4));
+        assert!(matches!(migrate(&mut db, MIGRATIONS).unwrap(), SchemaStatus::Newer(4)));
+        assert_eq!(version(&db).unwrap(), 4);
     }
 
     #[test]

@@ -9,9 +9,15 @@ use super::{
     schema::user_hash,
 };
 use crate::{
+    registry::rotation::KeyRotation,
     session::{
-        data::SessionData, ended::Ended, key::RecordKey, login::Reservation,
-        login::ticket::LoginTicket, reason::Reason, record::SessionRecord,
+        data::SessionData,
+        ended::Ended,
+        key::{PublicId, RecordKey},
+        login::Reservation,
+        login::ticket::LoginTicket,
+        reason::Reason,
+        record::SessionRecord,
     },
     time::Timestamp,
 };
@@ -100,7 +106,8 @@ fn update_record(db: &Connection, seq: i64, record: &SessionRecord) -> rusqlite:
              authenticated_at = :authenticated_at, longest_idle_ms = :longest_idle,
              longest_absolute_ms = :longest_absolute, check_at = min(check_at, :leaves_at),
              user_policy = :user_policy, remembered = :remembered,
-             failed_confirmations = :failed_confirmations, stamp = :stamp
+             failed_confirmations = :failed_confirmations, stamp = :stamp,
+             tombstone_until = :tombstone_until
          WHERE seq = :seq",
     )?;
     update.execute(named_params! {
@@ -116,6 +123,7 @@ fn update_record(db: &Connection, seq: i64, record: &SessionRecord) -> rusqlite:
         ":remembered": record.remembered,
         ":failed_confirmations": record.failed_confirmations,
         ":stamp": stamp_column(record),
+        ":tombstone_until": record.tombstone_until.map(Timestamp::as_millis),
     })?;
     Ok(())
 }
@@ -141,14 +149,15 @@ pub(crate) fn check_again(db: &Connection, seq: i64, at: Timestamp) -> rusqlite:
     Ok(())
 }
 
-/// Renames the key of an open record. Its previous state stays under the old key as a tombstone.
+/// Renames the key of an open record. Its previous state stays under the old key as a tombstone,
+/// with the public id that the session has from now on.
 pub(crate) fn rotate(
     db: &Connection,
     seq: i64,
-    from: &RecordKey,
-    to: &RecordKey,
-    at: Timestamp,
+    rotation: &KeyRotation,
+    id: &PublicId,
 ) -> rusqlite::Result<()> {
+    let (from, to, at) = (&rotation.from, &rotation.to, rotation.update.now);
     let sql = "UPDATE sessions SET key_hash = ?2 WHERE seq = ?1";
     db.prepare_cached(sql)?.execute((seq, to.expose()))?;
     let mut insert = db.prepare_cached(
@@ -157,13 +166,14 @@ pub(crate) fn rotate(
              longest_absolute_ms, login_policy, user_policy, uncounted, remembered,
              failed_confirmations, stamp, actor, generation, tombstone_until, ended_at,
              ended_reason, in_history)
-         SELECT ?2, id, signing_key, user, logged_in_at, authenticated_at,
+         SELECT ?2, ?5, signing_key, user, logged_in_at, authenticated_at,
              last_seen, ip, device, last_ip, last_device, idle_ms, absolute_ms, longest_idle_ms,
              longest_absolute_ms, login_policy, user_policy, uncounted, remembered,
              failed_confirmations, stamp, actor, generation, tombstone_until, ?3, ?4, 0
          FROM sessions WHERE seq = ?1",
     )?;
-    insert.execute((seq, from.expose(), at.as_millis(), Reason::Renewed.as_str()))?;
+    let (at, reason) = (at.as_millis(), Reason::Renewed.as_str());
+    insert.execute((seq, from.expose(), at, reason, id.as_str()))?;
     Ok(())
 }
 

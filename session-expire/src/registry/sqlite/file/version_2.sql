@@ -31,9 +31,6 @@ CREATE TABLE sessions (
     login_policy TEXT,                      -- JSON, or NULL
     user_policy TEXT,                       -- JSON, or NULL
     uncounted INTEGER NOT NULL DEFAULT 0,   -- 1: takes no slot of the session limit
-    remembered INTEGER NOT NULL DEFAULT 0,  -- 1: came back after the application's idle timeout
-    failed_confirmations INTEGER NOT NULL DEFAULT 0, -- since the last authentication
-    stamp INTEGER,                          -- derived from the credential, or NULL
     actor TEXT,                             -- user who impersonates this one
     generation INTEGER NOT NULL DEFAULT 0,  -- lower than that of the registry: ended
     tombstone_until INTEGER,                -- NULL: a day after the end
@@ -78,13 +75,6 @@ CREATE TABLE reservations (                 -- slots of logins that are not comm
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX reservations_of_user ON reservations (user_hash, until);
 CREATE INDEX reservations_by_time ON reservations (until);
-CREATE TABLE tickets (                      -- one-time tickets of refused logins
-    key_hash TEXT PRIMARY KEY,
-    user_hash TEXT NOT NULL,                -- SHA-256 of the user id
-    until INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
-CREATE INDEX tickets_of_user ON tickets (user_hash, until);
-CREATE INDEX tickets_by_time ON tickets (until);
 CREATE TABLE closed_adoptions (             -- users whose sessions cannot be adopted
     user_hash TEXT PRIMARY KEY,             -- SHA-256 of the user id
     until INTEGER NOT NULL

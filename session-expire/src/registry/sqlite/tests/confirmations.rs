@@ -15,7 +15,7 @@ fn fail(registry: &SqliteRegistry, session: SessionRef) -> Option<SessionRecord>
     wait(registry.count_failed_confirmation(session, ended)).unwrap()
 }
 
-/// A crash that loses `remembered` would make the session fresher than it is.
+/// If a crash loses `remembered`, the session wrongly becomes fresh.
 #[test]
 fn update_that_remembers_the_session_is_durable() {
     let activity = SessionUpdate::new(NOON).active(NOON);
@@ -66,7 +66,7 @@ fn tickets_and_failures_survive_a_restart() {
     assert_eq!(folder.number("SELECT count(*) FROM tickets"), 0);
 }
 
-/// Adding `fresh` to a running application must sign out no user.
+/// The first use of `fresh` in a running application must not sign users out.
 #[test]
 fn session_of_version_1_counts_as_authenticated_at_its_login() {
     let folder = Folder::new();
@@ -80,7 +80,7 @@ fn session_of_version_1_counts_as_authenticated_at_its_login() {
     assert_eq!((counted.failed_confirmations, counted.ended), (1, None));
 }
 
-/// A guess of a password must count, however slow the disk is.
+/// A guessed password must be counted even if the disk is slow.
 #[test]
 fn failed_confirmation_that_timed_out_counts() {
     let folder = Folder::new();

@@ -41,7 +41,7 @@ pub(crate) fn update(
 }
 
 /// Returns `true` if the update only records activity. A crash that loses it can only end the
-/// session early. A lost `remembered` would make the session fresher than it is.
+/// session early. An update that sets `remembered` must not be lost: the session would be fresh.
 pub(crate) fn is_activity(update: &SessionUpdate) -> bool {
     let SessionUpdate {
         now: _,
@@ -88,10 +88,8 @@ pub(crate) fn rotate(tx: &mut Tx<'_>, rotation: &KeyRotation) -> rusqlite::Resul
         tx.write(&stored, &record, data.as_ref())?;
         return Ok(RotationOutcome::Lost);
     }
-    if let Some(id) = rotation.reauthenticated_as {
-        record.reauthenticate(id, now);
-    }
-    statements::rotate(tx.db, stored.seq, &rotation.from, &rotation.to, now)?;
+    record.rotate_key(rotation.reauthenticated_as, now);
+    statements::rotate(tx.db, stored.seq, rotation, &record.id)?;
     statements::delete_surplus_tombstones(tx.db, &record.user)?;
     tx.write(&stored, &record, data.as_ref())?;
     tx.change(&record.user);
@@ -148,7 +146,7 @@ pub(crate) fn end(tx: &mut Tx<'_>, end: &EndSessions) -> rusqlite::Result<Vec<Se
         statements::close_adoption(tx.db, &user_hash(user), until.as_millis())?;
         tx.has_changed = true;
     }
-    if matches!(end.target, EndTarget::All(_)) {
+    if end.target.voids_tickets() {
         tx.has_changed |= statements::void_tickets(tx.db, user)? > 0;
     }
     tx.end_sessions(sessions, &end.ended)
@@ -166,7 +164,7 @@ pub(crate) fn enforce_limit(
         Some(kept) if !kept.record.uncounted => {}
         _ => return Ok(vec![]),
     }
-    let others = tx.other_counted(&session.user, &[Some(session.id)], evicted.at)?;
+    let others = tx.others_of_kind(&session.user, false, &[Some(session.id)], evicted.at)?;
     let ended = tx.evict(limit, others, evicted)?;
     tx.prune(&ended)?;
     Ok(ended)

@@ -1,6 +1,6 @@
 //! Slots of the session limit, and uncounted sessions.
 //!
-//! Logins read them before they change the file.
+//! A login reads them before it changes the file.
 
 use rusqlite::Row;
 
@@ -24,12 +24,12 @@ impl Tx<'_> {
     ) -> rusqlite::Result<Option<Vec<SessionRecord>>> {
         let Reservation { key, user, at, replaces, limit, uncounted, .. } = reservation;
         if *uncounted {
-            return self.refuses_uncounted(user, *at);
+            return self.refuses_uncounted(user, &[*replaces], *at);
         }
         if !limit.may_refuse() {
             return Ok(None);
         }
-        let others = self.other_counted(user, &[*replaces], *at)?;
+        let others = self.others_of_kind(user, false, &[*replaces], *at)?;
         let is_refused = limit.refuses(&others, self.reserved_by_others(user, key, *at)?);
         is_refused.then(|| self.active_records(&others)).transpose()
     }
@@ -41,7 +41,7 @@ impl Tx<'_> {
         others: &[OpenSession],
     ) -> rusqlite::Result<Option<Vec<SessionRecord>>> {
         if login.uncounted {
-            return self.refuses_uncounted(&login.user, login.at);
+            return self.refuses_uncounted(&login.user, &login.ended_by_choice(), login.at);
         }
         let reserved = self.reserved_by_others(&login.user, &login.key, login.at)?;
         let is_refused =
@@ -49,22 +49,25 @@ impl Tx<'_> {
         is_refused.then(|| self.active_records(others)).transpose()
     }
 
-    /// Returns the active uncounted sessions of `user` if they leave no room for another.
+    /// Returns the active uncounted sessions of `user` except those in `except` if they leave no
+    /// room for another.
     fn refuses_uncounted(
         &self,
         user: &str,
+        except: &[Option<PublicId>],
         now: Timestamp,
     ) -> rusqlite::Result<Option<Vec<SessionRecord>>> {
         if self.count_open(user, true)? < SessionLimit::MAX_UNCOUNTED {
             return Ok(None);
         }
-        let mut active = self.open_of_kind(user, true, now)?;
+        let mut active = self.others_of_kind(user, true, except, now)?;
         active.retain(|session| session.expired.is_none());
         let is_refused = active.len() >= SessionLimit::MAX_UNCOUNTED;
         is_refused.then(|| self.active_records(&active)).transpose()
     }
 
-    /// Returns the expired uncounted sessions if as many are open as there may be active ones.
+    /// Returns the expired uncounted sessions, if as many uncounted sessions are open as may be
+    /// active.
     pub(super) fn expired_uncounted(&self, login: &NewLogin) -> rusqlite::Result<Vec<OpenSession>> {
         if self.count_open(&login.user, true)? < SessionLimit::MAX_UNCOUNTED {
             return Ok(vec![]);
@@ -84,11 +87,10 @@ impl Tx<'_> {
         if self.count_open(&login.user, false)? + reserved < login.limit.max() {
             return Ok(vec![]);
         }
-        let taken = login.takeover.as_ref().map(|takeover| takeover.session);
-        self.other_counted(&login.user, &[login.replaces.map(|(id, _)| id), taken], login.at)
+        self.others_of_kind(&login.user, false, &login.ended_by_choice(), login.at)
     }
 
-    /// Returns the number of open sessions of `user` that are counted, or that are not.
+    /// Returns the number of open sessions of `user`, either counted or uncounted.
     fn count_open(&self, user: &str, uncounted: bool) -> rusqlite::Result<usize> {
         let mut count = self.db.prepare_cached(
             "SELECT count(*) FROM sessions INDEXED BY open_of_user
@@ -97,15 +99,16 @@ impl Tx<'_> {
         count.query_row((user, uncounted, self.current_generation()), read_count)
     }
 
-    /// Returns the open, counted sessions of `user` except those in `except`, in the order of their
-    /// logins.
-    pub(super) fn other_counted(
+    /// Returns the open sessions of `user` that are counted, or that are not, except those in
+    /// `except`, in the order of their logins.
+    pub(super) fn others_of_kind(
         &self,
         user: &str,
+        uncounted: bool,
         except: &[Option<PublicId>],
         now: Timestamp,
     ) -> rusqlite::Result<Vec<OpenSession>> {
-        let mut sessions = self.open_of_kind(user, false, now)?;
+        let mut sessions = self.open_of_kind(user, uncounted, now)?;
         for id in except.iter().flatten() {
             let session = SessionRef { user: user.into(), id: *id };
             if let Some(stored) = loads::find_open(self.db, &self.head.generations, &session)? {
@@ -115,7 +118,7 @@ impl Tx<'_> {
         Ok(sessions)
     }
 
-    /// Returns the open sessions of `user` that are counted, or that are not, in the order of their
+    /// Returns the open sessions of `user`, either counted or uncounted, in the order of their
     /// logins.
     fn open_of_kind(
         &self,
@@ -123,7 +126,7 @@ impl Tx<'_> {
         uncounted: bool,
         now: Timestamp,
     ) -> rusqlite::Result<Vec<OpenSession>> {
-        // An order by `seq` in SQL would copy all columns, which is twice as slow.
+        // `ORDER BY seq` would copy all columns, which takes twice as long.
         let mut select = self.db.prepare_cached(
             "SELECT key_hash, logged_in_at, authenticated_at, last_seen, idle_ms, absolute_ms, seq
              FROM sessions INDEXED BY open_of_user
@@ -149,7 +152,7 @@ impl Tx<'_> {
         Ok(records)
     }
 
-    /// Returns how many slots of `user` are reserved for other logins than `key`.
+    /// Returns the number of slots of `user` that are reserved for logins other than `key`.
     fn reserved_by_others(
         &self,
         user: &str,

@@ -1,0 +1,14 @@
+// Prevents that a form is sent twice.
+//
+// Of two confirmations at once, one has the old key, and its response sets no cookie. Without
+// JavaScript, the server handles both.
+(() => {
+  "use strict";
+  const buttons = document.querySelectorAll("form[data-once] button");
+  const setDisabled = (isDisabled) => {
+    for (const button of buttons) button.disabled = isDisabled;
+  };
+  for (const { form } of buttons) form.addEventListener("submit", () => setDisabled(true));
+  // The page may come back from the browser's history.
+  addEventListener("pageshow", () => setDisabled(false));
+})();

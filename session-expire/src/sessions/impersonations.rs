@@ -1,0 +1,56 @@
+//! End of the sessions in which a user acts for others.
+
+use super::Sessions;
+use crate::{
+    error::RegistryError,
+    registry::{
+        end::{EndSessions, EndTarget},
+        query::Query,
+    },
+};
+
+/// Number of impersonations that are listed and ended at a time.
+const IMPERSONATIONS_PER_PAGE: usize = 100;
+
+impl Sessions {
+    /// Ends all sessions of all users in which `actor`
+    /// [acts for them](crate::sign_in::SignInOptions::impersonated_by), and returns how many ended.
+    ///
+    /// An agent who may no longer act for others needs both calls:
+    /// [`end_all`](Self::end_all)`(actor)` and this one. It reads the open sessions of all users, so its
+    /// duration grows with their number.
+    ///
+    /// ```
+    /// # use session_expire::{Sessions, error::RegistryError};
+    /// async fn dismiss(sessions: &Sessions, agent: &str) -> Result<(), RegistryError> {
+    ///     sessions.end_all(agent).await?;
+    ///     sessions.end_impersonations(agent).await?;
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Returns [`RegistryError`] if the registry is unavailable. Some sessions may have ended. Call
+    /// it again to end the others.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, some sessions may have ended. Call it again to end the others.
+    pub async fn end_impersonations(&self, actor: &str) -> Result<usize, RegistryError> {
+        let mut page = Query::new().ended(false).actor(actor).limit(IMPERSONATIONS_PER_PAGE);
+        let mut count = 0;
+        loop {
+            let records = self.list(page.clone()).await?;
+            for record in &records {
+                let target = EndTarget::Session(record.session_ref());
+                count += self.end_sessions(EndSessions::new(target, self.ended())).await?;
+            }
+            let Some(last) = records.last().filter(|_| records.len() == IMPERSONATIONS_PER_PAGE)
+            else {
+                return Ok(count);
+            };
+            page = page.after(Query::cursor(last));
+        }
+    }
+}

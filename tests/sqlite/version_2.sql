@@ -1,0 +1,180 @@
+CREATE TABLE sessions (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,  -- in the order of the logins
+    key_hash TEXT NOT NULL UNIQUE,          -- derived from the secret key by SHA-256
+    id TEXT NOT NULL,                       -- public id
+    signing_key TEXT NOT NULL,              -- signs the page tokens of this session
+    user TEXT NOT NULL,
+    logged_in_at INTEGER NOT NULL,          -- all times: milliseconds since 1970
+    authenticated_at INTEGER NOT NULL,      -- login or last re-authentication
+    last_seen INTEGER NOT NULL,
+    ip TEXT,                                -- client of the login
+    device TEXT NOT NULL,
+    last_ip TEXT,                           -- client of the last activity,
+    last_device TEXT,                       -- NULL: that of the login
+    idle_ms INTEGER,                        -- NULL: never
+    absolute_ms INTEGER,                    -- NULL: never
+    login_policy TEXT,                      -- JSON, or NULL
+    user_policy TEXT,                       -- JSON, or NULL
+    uncounted INTEGER NOT NULL DEFAULT 0,   -- 1: takes no slot of the session limit
+    actor TEXT,                             -- user who impersonates this one
+    generation INTEGER NOT NULL DEFAULT 0,
+    tombstone_until INTEGER,                -- NULL: a day after the end
+    ended_at INTEGER,                       -- NULL: open
+    ended_reason TEXT,
+    ended_cause TEXT,                       -- the application's own word
+    ended_by TEXT,                          -- device whose login evicted the session
+    in_history INTEGER NOT NULL DEFAULT 1,  -- 0: a tombstone
+    -- Session data as JSON; NULL: none. Columns behind a long value would be slow to read.
+    data TEXT,
+    CHECK ((ended_at IS NULL) = (ended_reason IS NULL)),
+    CHECK (ended_at IS NULL OR data IS NULL),
+    CHECK (in_history = 1 OR ended_at IS NOT NULL)
+) STRICT;
+CREATE INDEX sessions_open ON sessions (seq) WHERE ended_at IS NULL;
+CREATE INDEX sessions_of_user ON sessions (user, logged_in_at, id) WHERE in_history = 1;
+CREATE INDEX sessions_by_time ON sessions (logged_in_at, id) WHERE in_history = 1;
+CREATE INDEX history_by_end ON sessions (ended_at)
+    WHERE in_history = 1 AND ended_at IS NOT NULL;
+CREATE INDEX tombstones_of_user ON sessions (user) WHERE in_history = 0;
+CREATE INDEX tombstones_by_time
+    ON sessions (max(ended_at + 86400000, coalesce(tombstone_until, 0))) WHERE in_history = 0;
+CREATE TABLE renewed_keys (                 -- tombstones of keys that were rotated
+    key_hash TEXT PRIMARY KEY,
+    session INTEGER NOT NULL,               -- sessions.seq
+    renewed_at INTEGER NOT NULL,
+    tombstone_until INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX renewed_keys_of_session ON renewed_keys (session);
+CREATE INDEX renewed_keys_by_time ON renewed_keys (tombstone_until);
+CREATE TABLE closed_adoptions (             -- users whose sessions cannot be adopted
+    user TEXT UNIQUE,                       -- NULL: all users
+    until INTEGER,                          -- NULL: forever
+    CHECK ((user IS NULL) = (until IS NULL))
+) STRICT;
+CREATE INDEX closed_adoptions_by_time ON closed_adoptions (until);
+CREATE VIEW session_history AS
+    SELECT user, id,
+        strftime('%Y-%m-%dT%H:%M:%fZ', logged_in_at / 1000.0, 'unixepoch') AS logged_in_at,
+        strftime('%Y-%m-%dT%H:%M:%fZ', last_seen / 1000.0, 'unixepoch') AS last_seen,
+        strftime('%Y-%m-%dT%H:%M:%fZ', ended_at / 1000.0, 'unixepoch') AS ended_at,
+        ended_reason, ended_cause, ended_by, ip, device, actor
+    FROM sessions WHERE in_history = 1;
+
+-- The sessions are copied, because a column that is added would be behind the session data.
+DROP VIEW session_history;
+DROP TABLE renewed_keys;
+ALTER TABLE sessions RENAME TO sessions_1;
+ALTER TABLE closed_adoptions RENAME TO closed_adoptions_1;
+DROP INDEX sessions_open;
+DROP INDEX sessions_of_user;
+DROP INDEX sessions_by_time;
+DROP INDEX history_by_end;
+DROP INDEX tombstones_of_user;
+DROP INDEX tombstones_by_time;
+DROP INDEX closed_adoptions_by_time;
+CREATE TABLE sessions (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,  -- in the order of the logins
+    key_hash TEXT NOT NULL UNIQUE,          -- derived from the secret key by SHA-256
+    id TEXT NOT NULL,                       -- public id
+    signing_key TEXT NOT NULL,              -- signs the page tokens of this session
+    user TEXT NOT NULL,
+    logged_in_at INTEGER NOT NULL,          -- all times: milliseconds since 1970
+    authenticated_at INTEGER NOT NULL,      -- login or last re-authentication
+    last_seen INTEGER NOT NULL,
+    ip TEXT,                                -- client of the login
+    device TEXT NOT NULL,
+    last_ip TEXT,                           -- client of the last activity,
+    last_device TEXT,                       -- NULL: that of the login
+    idle_ms INTEGER,                        -- NULL: never
+    absolute_ms INTEGER,                    -- NULL: never
+    longest_idle_ms INTEGER,                -- of all policies; NULL: never
+    longest_absolute_ms INTEGER,            -- of all policies; NULL: never
+    check_at INTEGER NOT NULL DEFAULT 0,    -- when an open session may be due to end
+    login_policy TEXT,                      -- JSON, or NULL
+    user_policy TEXT,                       -- JSON, or NULL
+    uncounted INTEGER NOT NULL DEFAULT 0,   -- 1: takes no slot of the session limit
+    actor TEXT,                             -- user who impersonates this one
+    generation INTEGER NOT NULL DEFAULT 0,  -- lower than that of the registry: ended
+    tombstone_until INTEGER,                -- NULL: a day after the end
+    ended_at INTEGER,                       -- NULL: open
+    ended_reason TEXT,
+    ended_cause TEXT,                       -- the application's own word
+    ended_by TEXT,                          -- device whose login evicted the session
+    in_history INTEGER NOT NULL DEFAULT 1,  -- 0: a tombstone
+    -- Session data as JSON; NULL: none. Columns behind a long value would be slow to read.
+    data TEXT,
+    CHECK ((ended_at IS NULL) = (ended_reason IS NULL)),
+    CHECK (ended_at IS NULL OR data IS NULL),
+    CHECK (in_history = 1 OR ended_at IS NOT NULL)
+) STRICT;
+INSERT INTO sessions (seq, key_hash, id, signing_key, user, logged_in_at, authenticated_at,
+        last_seen, ip, device, last_ip, last_device, idle_ms, absolute_ms, login_policy,
+        user_policy, uncounted, actor, tombstone_until, ended_at, ended_reason, ended_cause,
+        ended_by, in_history, data)
+    SELECT seq, key_hash, id, signing_key, user, logged_in_at, authenticated_at,
+        last_seen, ip, device, last_ip, last_device, idle_ms, absolute_ms, login_policy,
+        user_policy, uncounted, actor, tombstone_until, ended_at, ended_reason, ended_cause,
+        ended_by, in_history, data
+    FROM sessions_1 ORDER BY seq;
+DROP TABLE sessions_1;
+CREATE INDEX open_of_user ON sessions (user, logged_in_at, id, uncounted, generation)
+    WHERE ended_at IS NULL;
+CREATE INDEX open_by_time ON sessions (logged_in_at, id) WHERE ended_at IS NULL;
+CREATE INDEX open_by_check ON sessions (generation, check_at) WHERE ended_at IS NULL;
+CREATE INDEX history_of_user ON sessions (user, logged_in_at, id)
+    WHERE in_history = 1 AND ended_at IS NOT NULL;
+CREATE INDEX history_by_time ON sessions (logged_in_at, id)
+    WHERE in_history = 1 AND ended_at IS NOT NULL;
+CREATE INDEX history_by_end ON sessions (ended_at)
+    WHERE in_history = 1 AND ended_at IS NOT NULL;
+CREATE INDEX tombstones_of_user ON sessions (user, ended_at) WHERE in_history = 0;
+CREATE INDEX tombstones_by_time
+    ON sessions (max(ended_at + 86400000, coalesce(tombstone_until, 0))) WHERE in_history = 0;
+CREATE TABLE reservations (                 -- slots of logins that are not committed yet
+    key_hash TEXT PRIMARY KEY,
+    user_hash TEXT NOT NULL,                -- SHA-256 of the user id
+    until INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX reservations_of_user ON reservations (user_hash, until);
+CREATE INDEX reservations_by_time ON reservations (until);
+CREATE TABLE closed_adoptions (             -- users whose sessions cannot be adopted
+    user_hash TEXT PRIMARY KEY,             -- SHA-256 of the user id
+    until INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX closed_adoptions_by_time ON closed_adoptions (until);
+CREATE TABLE ends_of_everyone (             -- each call that ended all sessions of all users
+    generation INTEGER PRIMARY KEY,         -- the sessions of this generation and of earlier ones
+    ended_at INTEGER NOT NULL,
+    ended_reason TEXT NOT NULL,
+    ended_cause TEXT,
+    ended_by TEXT
+) STRICT;
+CREATE TABLE registry (                     -- one row
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    commits INTEGER NOT NULL,               -- number of transactions
+    writer INTEGER NOT NULL,                -- random number of the registry that wrote last
+    current_generation INTEGER NOT NULL,    -- number of calls that ended all sessions
+    last_at INTEGER NOT NULL,               -- time of the last operation
+    latest_at INTEGER NOT NULL,             -- latest time since the clock was set back
+    correct_to INTEGER,                     -- time to which later ones are to be set back
+    history_limit INTEGER                   -- maximum that all users comply with; NULL: none
+) STRICT;
+-- An earlier version closed adoption for all users without a generation.
+INSERT INTO registry
+    SELECT 1, 0, 0, (SELECT count(*) FROM closed_adoptions_1 WHERE user IS NULL),
+        coalesce(max(last_seen), 0), coalesce(max(last_seen), 0), NULL, NULL
+    FROM sessions;
+INSERT INTO ends_of_everyone (generation, ended_at, ended_reason)
+    SELECT 0, 0, 'revoked' FROM registry WHERE current_generation > 0;
+UPDATE sessions SET generation = (SELECT current_generation FROM registry);
+CREATE VIEW session_history AS
+    SELECT user, id,
+        strftime('%Y-%m-%dT%H:%M:%fZ', logged_in_at / 1000.0, 'unixepoch') AS logged_in_at,
+        strftime('%Y-%m-%dT%H:%M:%fZ', last_seen / 1000.0, 'unixepoch') AS last_seen,
+        strftime('%Y-%m-%dT%H:%M:%fZ', ended_at / 1000.0, 'unixepoch') AS ended_at,
+        ended_reason, ended_cause, ended_by, ip, device, actor
+    FROM sessions WHERE in_history = 1;
+
+DROP TABLE closed_adoptions_1;
+PRAGMA user_version = 2;
+PRAGMA application_id = 1399157619;
