@@ -1,6 +1,6 @@
-// Prevents that a form is sent twice.
+// Prevents a form from being sent twice.
 //
-// Of two confirmations at once, one has the old key, and its response sets no cookie. Without
+// Of two simultaneous confirmations, one has the old key, and its response sets no cookie. Without
 // JavaScript, the server handles both.
 (() => {
   "use strict";

@@ -203,8 +203,8 @@ pub struct InvalidPublicId;
 /// Error of a registry, such as an unreachable server or a full disk.
 ///
 /// With `?` in a handler, it becomes a 503 response. If a login policy or a user policy is invalid
-/// or breaks a declared standard, it becomes a 500 response. The response does not contain the
-/// message, which is for the log.
+/// or does not meet a declared standard, it becomes a 500 response. The response does not contain
+/// the message, which is for the log.
 ///
 /// ```
 /// use std::{error::Error, io::{self, ErrorKind}};
@@ -230,8 +230,8 @@ impl RegistryError {
         Self { operation, source: source.into() }
     }
 
-    /// Returns the error of a login policy or a user policy that was refused before the registry
-    /// was asked.
+    /// Returns the error of a login policy or a user policy that was refused before the call of the
+    /// registry.
     pub(crate) fn from_policy(error: ConfigError) -> Self {
         Self::new("store a policy patch", error)
     }

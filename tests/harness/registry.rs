@@ -119,13 +119,13 @@ impl Registry for TestRegistry {
         self.run("issue_ticket", || self.inner.issue_ticket(ticket))
     }
 
-    fn count_failed_confirmation(
+    fn count_confirmation_attempt(
         &self,
         session: SessionRef,
         ended: Ended,
     ) -> RegistryFuture<'_, Option<SessionRecord>> {
-        self.run("count_failed_confirmation", || {
-            self.inner.count_failed_confirmation(session, ended)
+        self.run("count_confirmation_attempt", || {
+            self.inner.count_confirmation_attempt(session, ended)
         })
     }
 

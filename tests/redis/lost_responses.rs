@@ -135,7 +135,7 @@ async fn connect(proxy: &Proxy) -> RedisRegistry {
     registry.update(session.clone(), active(NOON)).await.unwrap();
     registry.rotate(rotation).await.unwrap();
     registry.enforce_limit(session.clone(), limit, revoked()).await.unwrap();
-    registry.count_failed_confirmation(session.clone(), revoked()).await.unwrap();
+    registry.count_confirmation_attempt(session.clone(), revoked()).await.unwrap();
     registry.end(EndSessions::new(EndTarget::Session(session), revoked())).await.unwrap();
     registry
 }
@@ -256,16 +256,16 @@ async fn failed_confirmation_is_counted_once_after_a_lost_response() {
     let proxy = Proxy::new(&server, Duration::ZERO);
     let registry = connect(&proxy).await;
     let login = sign_in(&registry).await;
-    for number in 1..=SessionRecord::MAX_FAILED_CONFIRMATIONS {
+    for number in 1..=SessionRecord::MAX_CONFIRMATION_ATTEMPTS + 1 {
         proxy.lose_response();
-        let counted = registry.count_failed_confirmation(session(&login), revoked()).await;
+        let counted = registry.count_confirmation_attempt(session(&login), revoked()).await;
         let record = counted.unwrap().unwrap();
         assert!(proxy.has_lost_response());
-        let expected = (number == SessionRecord::MAX_FAILED_CONFIRMATIONS).then(revoked);
-        assert_eq!((record.failed_confirmations, record.ended), (number, expected));
+        let expected = (number > SessionRecord::MAX_CONFIRMATION_ATTEMPTS).then(revoked);
+        assert_eq!((record.confirmation_attempts, record.ended), (number, expected));
     }
     proxy.lose_response();
-    let counted = registry.count_failed_confirmation(session(&login), revoked()).await;
+    let counted = registry.count_confirmation_attempt(session(&login), revoked()).await;
     assert_eq!((counted.unwrap(), proxy.has_lost_response()), (None, true));
 }
 

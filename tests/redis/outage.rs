@@ -265,8 +265,8 @@ async fn full_server_refuses_whole_logins_and_allows_sign_out() {
     registry.update(session(&login), active(later)).await.unwrap();
     let loaded = registry.load(login.key(), false).await.unwrap().unwrap();
     assert_eq!(loaded.record.last_seen, later);
-    let counted = registry.count_failed_confirmation(session(&login), revoked()).await.unwrap();
-    assert_eq!(counted.map(|record| record.failed_confirmations), Some(1));
+    let counted = registry.count_confirmation_attempt(session(&login), revoked()).await.unwrap();
+    assert_eq!(counted.map(|record| record.confirmation_attempts), Some(1));
     assert_eq!(end(&registry, EndTarget::Session(session(&login))).await, 1);
     let loaded = registry.load(login.key(), true).await.unwrap().unwrap();
     assert_eq!((loaded.record.ended.clone(), loaded.open), (Some(revoked()), Some(0)));

@@ -83,7 +83,7 @@ async fn change_fails_while_the_replica_does_not_respond() {
             .end(EndSessions::new(EndTarget::All("alice".into()), revoked()))
             .await
             .unwrap_err(),
-        registry.count_failed_confirmation(session(&bob), revoked()).await.unwrap_err(),
+        registry.count_confirmation_attempt(session(&bob), revoked()).await.unwrap_err(),
     ];
     for error in errors {
         let source = error.source().unwrap().to_string();

@@ -221,7 +221,7 @@ impl Pair {
         let session = session.unwrap_or_else(|| SessionRef::new("alice", PublicId::random()));
         for _ in 0..self.rng.u8(1..5) {
             let ended = Ended::new(Reason::Revoked, self.now).with_cause("é \"b\"\n");
-            both!(self, count_failed_confirmation(session, ended));
+            both!(self, count_confirmation_attempt(session, ended));
         }
     }
 

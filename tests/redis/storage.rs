@@ -137,7 +137,7 @@ async fn scripts_keep_to_one_slot_of_a_cluster() {
             let rotation = KeyRotation::new(session(&login), login.key(), active(NOON));
             registry.rotate(rotation.clone()).await.unwrap();
             registry.enforce_limit(session(&login), limit, revoked()).await.unwrap();
-            registry.count_failed_confirmation(session(&login), revoked()).await.unwrap();
+            registry.count_confirmation_attempt(session(&login), revoked()).await.unwrap();
             issue_ticket(&registry, &user).await;
             let loaded = registry.load(rotation.new_key(), true).await.unwrap().unwrap();
             assert_eq!((loaded.open, loaded.data.entries().len()), (Some(1), 1));
@@ -234,7 +234,7 @@ async fn fill(registry: &RedisRegistry, user: &str) {
         let mut uncounted = login(user, &Policy::new());
         (uncounted.uncounted, uncounted.stamp) = (true, Stamp::from_number(7));
         registry.commit(uncounted.clone()).await.unwrap();
-        registry.count_failed_confirmation(session(&uncounted), revoked()).await.unwrap();
+        registry.count_confirmation_attempt(session(&uncounted), revoked()).await.unwrap();
         registry.commit(login(user, &Policy::new())).await.unwrap();
         issue_ticket(registry, user).await;
     }

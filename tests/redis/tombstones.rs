@@ -1,4 +1,4 @@
-//! Number of tombstones of adopted sessions, and the work for them in one script.
+//! Tombstones of adopted sessions: their number, and the work for them in one script.
 
 use session_expire::{
     Limit, Policy, PublicId,
@@ -41,8 +41,8 @@ async fn rotated_keys_of_an_adopted_session_are_limited() {
     assert!(fields <= 1_010, "{fields}");
 }
 
-/// The tombstones of adopted sessions stay, however many there are. A script must not read all that
-/// are surplus.
+/// The tombstones of adopted sessions stay, even if there are many. A script must not read all
+/// surplus tombstones.
 #[tokio::test]
 async fn surplus_tombstones_of_adopted_sessions_are_moved_in_small_steps() {
     let server = RedisServer::start();

@@ -63,12 +63,12 @@ impl Registry for InFolder {
         self.registry().issue_ticket(ticket)
     }
 
-    fn count_failed_confirmation(
+    fn count_confirmation_attempt(
         &self,
         session: SessionRef,
         ended: Ended,
     ) -> RegistryFuture<'_, Option<SessionRecord>> {
-        self.registry().count_failed_confirmation(session, ended)
+        self.registry().count_confirmation_attempt(session, ended)
     }
 
     fn cancel(&self, key: RecordKey, ended: Ended) -> RegistryFuture<'_, ()> {

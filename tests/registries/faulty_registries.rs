@@ -117,12 +117,12 @@ const FAULTS: &[(Fault, &[&str])] = &[
     (Fault::KeepsTheStamp, &["update_replaces_the_stamp"]),
     // Failed re-authentications.
     (Fault::ForgetsFailures, &["failed_confirmation_is_counted",
-        "simultaneous_failed_confirmations_are_counted"]),
-    (Fault::FailuresEndNoSession, &["fifth_failed_confirmation_ends_the_session"]),
+        "simultaneous_confirmation_attempts_are_counted"]),
+    (Fault::FailuresEndNoSession, &["sixth_confirmation_attempt_ends_the_session"]),
     (Fault::FailuresCountForAllSessions, &["failed_confirmation_counts_for_one_session"]),
     (Fault::CountsFailuresOfAnyUser, &["failed_confirmation_needs_an_open_session"]),
-    (Fault::RenewalReauthenticates, &["renewal_keeps_failed_confirmations"]),
-    (Fault::ReauthenticationKeepsFailures, &["reauthentication_deletes_failed_confirmations"]),
+    (Fault::RenewalReauthenticates, &["renewal_keeps_confirmation_attempts"]),
+    (Fault::ReauthenticationKeepsFailures, &["reauthentication_deletes_confirmation_attempts"]),
     // Session data.
     (Fault::ReplacesAllData, &["updates_of_different_entries_merge"]),
     (Fault::RemovesNothing, &["removed_entries_are_deleted"]),

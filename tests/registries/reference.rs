@@ -104,13 +104,13 @@ impl State {
         }
     }
 
-    fn count_failed_confirmation(
+    fn count_confirmation_attempt(
         &mut self,
         session: &SessionRef,
         ended: &Ended,
     ) -> Option<SessionRecord> {
         let session = self.open(session)?;
-        session.record.count_failed_confirmation(ended.clone());
+        session.record.count_confirmation_attempt(ended.clone());
         if !session.is_open() {
             session.data = SessionData::default();
         }
@@ -232,12 +232,12 @@ impl Registry for Reference {
         ready(())
     }
 
-    fn count_failed_confirmation(
+    fn count_confirmation_attempt(
         &self,
         session: SessionRef,
         ended: Ended,
     ) -> RegistryFuture<'_, Option<SessionRecord>> {
-        ready(self.state().count_failed_confirmation(&session, &ended))
+        ready(self.state().count_confirmation_attempt(&session, &ended))
     }
 
     fn cancel(&self, key: RecordKey, ended: Ended) -> RegistryFuture<'_, ()> {

@@ -38,7 +38,7 @@ fn simultaneous_changes_are_consistent_in_every_round() {
             "simultaneous_ends_of_the_others_leave_one",
             "simultaneous_rotations_have_one_winner",
             "simultaneous_reauthentications_have_one_winner",
-            "simultaneous_failed_confirmations_are_counted",
+            "simultaneous_confirmation_attempts_are_counted",
         ];
         check(&registry, &names);
     }

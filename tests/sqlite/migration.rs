@@ -38,7 +38,7 @@ fn create_version_2(folder: &Folder) -> PublicId {
     record.id
 }
 
-/// Returns the statements that create a file of the current version.
+/// Returns the names and the statements of the schema.
 fn schema(folder: &Folder) -> Vec<(String, Option<String>)> {
     let db = Connection::open(folder.file()).unwrap();
     let mut select = db.prepare("SELECT name, sql FROM sqlite_schema ORDER BY name").unwrap();
@@ -66,7 +66,7 @@ fn file_of_version_2_keeps_its_sessions_and_accepts_logins() {
     let registry = folder.open();
     let listed = wait(registry.list(Query::open("bob"))).unwrap();
     let [record] = &listed[..] else { panic!("{listed:?}") };
-    assert_eq!((record.id, record.remembered, record.failed_confirmations), (id, false, 0));
+    assert_eq!((record.id, record.remembered, record.confirmation_attempts), (id, false, 0));
     assert_eq!(
         (&record.stamp, record.tombstone_until),
         (&None, Some(NOON.plus(Duration::from_millis(1))))

@@ -235,7 +235,7 @@ fn reauthentication_is_an_event_with_the_new_id() {
 }
 
 #[test]
-fn failed_confirmations_are_events_and_the_fifth_is_an_end() {
+fn confirmation_attempts_are_events_and_the_fifth_is_an_end() {
     let (site, observed) = start(Policy::new());
     let alice = site.signed_in("alice");
     observed.take();

@@ -125,7 +125,7 @@ fn page_with_a_session_limit_neither_counts_nor_evicts_uncounted() {
     assert!(is_signed_in(&agent) && is_signed_in(&alice));
 }
 
-/// `end_all` of the agent does not end them.
+/// `end_all` of the actor does not end the impersonations.
 #[test]
 fn end_of_impersonations_ends_those_of_the_actor() {
     let site = limited(0, Overflow::Evict).start();
@@ -147,7 +147,7 @@ fn end_of_impersonations_ends_those_of_the_actor() {
     assert_eq!(site.browser().post("/end-impersonations", "root").body, "0");
 }
 
-/// More of them than a page of the list.
+/// There are more impersonations than one page of the list contains.
 #[test]
 fn end_of_impersonations_reads_all_pages() {
     let site = limited(0, Overflow::Evict).start();

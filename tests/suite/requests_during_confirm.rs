@@ -1,4 +1,4 @@
-//! Requests in progress while another request of the same session authenticates its user again.
+//! Requests in progress while another request of the same session re-authenticates its user.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 

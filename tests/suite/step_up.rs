@@ -70,6 +70,21 @@ async fn late(data: Session) -> actix_web::Result<String> {
     Ok(data.get::<String>("late")?.unwrap_or_default())
 }
 
+/// Counts the attempt, waits, and then checks the password.
+async fn confirm_begun(
+    session: SessionHandle,
+    barrier: web::Data<Barrier>,
+    password: String,
+) -> actix_web::Result<HttpResponse> {
+    session.begin_confirmation().await?;
+    barrier.wait().await;
+    match password.as_str() {
+        "alice" => session.confirm("alice")?,
+        _ => drop(session.confirm_failed().await?),
+    }
+    Ok(HttpResponse::Ok().finish())
+}
+
 async fn page() -> &'static str {
     "page"
 }
@@ -83,6 +98,7 @@ fn routes(cfg: &mut web::ServiceConfig) {
     cfg.route("/settings", web::to(settings))
         .service(extracted)
         .route("/fresh-vars", web::get().to(fresh_vars))
+        .route("/confirm-begun", web::post().to(confirm_begun))
         .route("/confirm", web::post().to(confirm))
         .route("/confirm", web::get().to(page))
         .route("/confirm-slowly", web::post().to(confirm_slowly))
@@ -258,6 +274,44 @@ fn fifth_failure_in_a_row_ends_the_session() {
 }
 
 #[test]
+fn sixth_simultaneous_attempt_ends_the_session_unchecked() {
+    let site = site();
+    let alice = stale(&site);
+    let guess = |password: &'static str| {
+        let tab = alice.copy();
+        std::thread::spawn(move || tab.post("/confirm-begun", password))
+    };
+    let begun: Vec<_> = ["1", "2", "alice", "4", "5"].map(guess).into_iter().collect();
+    site.wait_for_arrivals(5);
+    // These do not reach the barrier in front of the check.
+    for password in ["6", "alice"] {
+        assert_eq!(guess(password).join().unwrap().redirect().0, 303);
+    }
+    site.open_barrier();
+    for response in begun.into_iter().map(|guess| guess.join().unwrap()) {
+        assert_eq!(response.redirect(), (303, "/login?next=/form"), "{response:?}");
+        assert!(!response.has_cookie("id"));
+    }
+    assert_eq!(alice.fetch("/private").json()["cause"], "too_many_attempts");
+}
+
+#[test]
+fn begun_attempts_count_once() {
+    let site = site();
+    let alice = stale(&site);
+    site.open_barrier();
+    for _ in 1..5 {
+        assert_eq!(alice.post("/confirm-begun", "wrong").status, 200);
+    }
+    assert_eq!(alice.post("/confirm-begun", "alice").cookies().len(), 1);
+    for _ in 1..5 {
+        assert_eq!(alice.post("/confirm-begun", "wrong").status, 200);
+    }
+    assert_eq!(alice.post("/confirm-begun", "wrong").redirect().0, 303);
+    assert_eq!(alice.fetch("/private").json()["cause"], "too_many_attempts");
+}
+
+#[test]
 fn slower_of_two_confirmations_sets_no_cookie() {
     let site = site();
     let alice = stale(&site);
@@ -363,7 +417,7 @@ fn sign_out_of_the_application_is_never_refused() {
 
 #[test]
 fn confirmation_in_an_outage_is_503_and_changes_nothing() {
-    for (operation, password) in [("rotate", "alice"), ("count_failed_confirmation", "wrong")] {
+    for (operation, password) in [("rotate", "alice"), ("count_confirmation_attempt", "wrong")] {
         let site = site();
         let alice = stale(&site);
         site.registry.fail_next(operation);

@@ -23,8 +23,8 @@ pub(super) fn service() -> impl HttpServiceFactory {
     page.wrap(from_fn(refuse_actor))
 }
 
-/// Middleware that responds with 403 if another user acts as this one: only the user can confirm,
-/// or change the password.
+/// Middleware that responds with 403 to an impersonated session. Only the user can confirm, or
+/// change the password.
 pub(super) async fn refuse_actor(
     user: Option<SignedIn>,
     req: ServiceRequest,
@@ -34,7 +34,7 @@ pub(super) async fn refuse_actor(
         return next.call(req).await.map(ServiceResponse::map_into_boxed_body);
     };
     let (title, name) = ("You cannot open this page", user.name);
-    let detail = format!("It is about the password of {name}. Only {name} can continue.");
+    let detail = format!("It concerns the password of {name}. Only {name} can continue.");
     let page = error_page::render(StatusCode::FORBIDDEN, title, &detail, req.request())?;
     Ok(req.into_response(page))
 }
@@ -113,6 +113,7 @@ async fn confirm(
     layout: Layout,
 ) -> Result<HttpResponse> {
     let next = return_to(&answer.next);
+    handle.begin_confirmation().await?;
     if passwords.authenticate(user.name, &answer.password).is_some() {
         handle.confirm(user.name)?;
         return Ok(see_other(next));

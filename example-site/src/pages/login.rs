@@ -213,9 +213,9 @@ fn announce(user: &'static str, id: PublicId, handle: &SessionHandle, req: &Http
     });
 }
 
-/// Middleware around the sessions that shows the message of a login in the other sessions of the
-/// user, before the response is sent. The login is committed by then, or its response is an error.
-/// It does not fail without the message; the library logs the error.
+/// Middleware around `SessionExpire` that adds the message of a login to the other sessions of the
+/// user before the response is sent. The login is committed by then, or its response is an error.
+/// If the message cannot be added, the login continues, and the library logs the error.
 pub(crate) async fn notify_others<B: MessageBody>(
     req: ServiceRequest,
     next: Next<B>,

@@ -24,7 +24,7 @@ const MAX_PASSWORD_LEN: usize = 128;
 /// The page requires a fresh session. A change of the text size does not.
 pub(super) fn service(fresh: Limit<Duration>) -> Scope {
     let patch = || PolicyPatch::new().fresh(fresh);
-    // `fresh` alone would accept an actor if the flag turns it off.
+    // If the flag turns `fresh` off, `fresh` does not refuse an actor.
     let password = web::resource("/password").post(change_password).wrap(from_fn(refuse_actor));
     web::scope("/settings")
         .service(web::resource("").get(form).head(form).wrap(patch()))

@@ -8,7 +8,7 @@ pub(super) static REQUIREMENTS: &[Requirement] = &[
         "2.3.4",
         "limited quantities cannot be booked twice",
         Check::ByTest(&["limits.rs::fifty_logins_at_once_leave_one_session"]),
-        "of simultaneous logins, as many succeed as `max_sessions` allows",
+        "simultaneous logins cannot exceed `max_sessions`",
     ),
     asvs(
         Standard::AsvsL1,
@@ -20,7 +20,7 @@ pub(super) static REQUIREMENTS: &[Requirement] = &[
     asvs(
         Standard::AsvsL1,
         "3.3.1",
-        "names of cookies start with `__Host-` or `__Secure-`",
+        "cookie names start with `__Host-` or `__Secure-`",
         Check::AtStart(Rule::PrefixedCookies),
         "the default, unless `cookie_domain`, `cookie_path` or `cookie_names` is set",
     ),
@@ -54,12 +54,12 @@ pub(super) static REQUIREMENTS: &[Requirement] = &[
     asvs(
         Standard::AsvsL3,
         "3.3.5",
-        "name and value of a cookie have at most 4,096 bytes together",
+        "the name and the value of a cookie together have at most 4,096 bytes",
         Check::ByTest(&[
             "cookies/mod.rs::large_anonymous_cookie_discards_messages",
             "cookies.rs::too_large_anonymous_entries_are_an_error",
         ]),
-        "a larger anonymous cookie is never sent; the session cookie contains a key only",
+        "a larger anonymous cookie is never sent; the session cookie contains only a key",
     ),
     asvs(
         Standard::AsvsL1,
@@ -82,7 +82,7 @@ pub(super) static REQUIREMENTS: &[Requirement] = &[
     asvs(
         Standard::AsvsL1,
         "3.5.3",
-        "sensitive functionality uses methods such as POST, and no safe methods",
+        "sensitive functionality uses methods such as POST, never safe methods",
         Check::ByTest(&["endpoints.rs::get_request_changes_nothing"]),
         "keep-alive and logout accept POST only; the application's own routes are not checked",
     ),
@@ -94,7 +94,8 @@ pub(super) static REQUIREMENTS: &[Requirement] = &[
             "return_path.rs::path_of_another_host_is_no_return_path",
             "return_path.rs::login_and_confirm_url_of_another_host_are_refused",
         ]),
-        "return paths, `login_url` and `confirm_url` are local; `local_path` checks your own",
+        "return paths, `login_url` and `confirm_url` are local; `local_path` checks those of the \
+         application",
     ),
     asvs(
         Standard::AsvsL3,
@@ -107,15 +108,15 @@ pub(super) static REQUIREMENTS: &[Requirement] = &[
     asvs(
         Standard::AsvsL1,
         "14.3.1",
-        "data of the user is cleared from the client, such as the DOM, when the session ends, even \
-         without a connection",
+        "the client clears the user's data, for example from the DOM, when the session ends, even \
+         offline",
         Check::ByTest(&[
             "ending.test.mjs::expired page is covered before the redirect",
             "ending.test.mjs::Back shows no private content after a sign-out",
             "faults.test.mjs::covered page recovers when the network is back",
         ]),
-        "the script hides the page at the end and then leaves it; `clear_site_data` clears storage at \
-         a sign-out",
+        "the script hides the page when the session ends, and then leaves it; `clear_site_data` \
+         clears storage at a sign-out",
     ),
     asvs(
         Standard::AsvsL2,
@@ -133,8 +134,8 @@ pub(super) static REQUIREMENTS: &[Requirement] = &[
         "the log handles sensitive data according to its protection level: no credentials, and no \
          session tokens in plain text",
         Check::Question("May the log name users, or is `log_users(false)` needed?"),
-        "the log has public ids and no keys; `log_users(false)` leaves out user, actor, address \
-         and device",
+        "the log contains public ids and no keys; `log_users(false)` leaves out users, actors, \
+         addresses and devices",
     ),
     asvs(
         Standard::AsvsL2,

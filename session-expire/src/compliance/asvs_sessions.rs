@@ -6,14 +6,14 @@ pub(super) static REQUIREMENTS: &[Requirement] = &[
     asvs(
         Standard::AsvsL2,
         "7.1.1",
-        "idle and absolute timeout are documented and fit the other controls; deviations from the \
-         re-authentication limits of NIST SP 800-63B are justified",
+        "the idle and absolute timeouts are documented and fit the other controls; deviations from \
+         the re-authentication limits of NIST SP 800-63B are justified",
         Check::Declared {
             options: &["deviates_from", "absolute_is_essential"],
-            question: "Where are `idle` and `absolute` documented, with the reasons of deviations?",
+            question: "Where are `idle`, `absolute` and the reasons for deviations documented?",
         },
-        "a `Policy` is one value; the two options record reasons; a limit beyond AAL1 without \
-         `deviates_from` is a question of its own",
+        "a `Policy` is one value; the two options record the reason for each deviation; each limit \
+         beyond AAL1 without `deviates_from` is a separate question",
     ),
     asvs(
         Standard::AsvsL2,
@@ -24,7 +24,7 @@ pub(super) static REQUIREMENTS: &[Requirement] = &[
             options: &["max_sessions", "overflow"],
             question: "How many sessions may an account have, and what happens at the limit?",
         },
-        "the registry enforces both in the login",
+        "the registry enforces both at the login",
     ),
     asvs(
         Standard::AsvsL2,
@@ -49,7 +49,7 @@ pub(super) static REQUIREMENTS: &[Requirement] = &[
         "7.2.2",
         "session tokens are generated dynamically and are not static API secrets",
         Check::ByTest(&["isolation.rs::each_login_and_each_renewal_has_a_key_of_its_own"]),
-        "each login and each renewal generates a key",
+        "each login, each confirmation and each `Session::renew` generates a key",
     ),
     asvs(
         Standard::AsvsL1,
@@ -67,7 +67,7 @@ pub(super) static REQUIREMENTS: &[Requirement] = &[
             "isolation.rs::each_login_and_each_renewal_has_a_key_of_its_own",
             "step_up.rs::old_key_is_refused_as_renewed_and_touches_no_cookie",
         ]),
-        "`sign_in` ends the record that it replaces, and `confirm` renews its key",
+        "`sign_in` ends the session that it replaces, and `confirm` replaces the key",
     ),
     asvs(
         Standard::AsvsL2,

@@ -36,8 +36,8 @@ impl DeclaredStandards {
     ///
     /// # Errors
     ///
-    /// Returns [`ConfigError`] if a deviation has no reason, or names not exactly one requirement
-    /// that is checked at start.
+    /// Returns [`ConfigError`] if a deviation has no reason, or does not name exactly one
+    /// requirement that is checked at start.
     pub(crate) fn new(
         standards: &[Standard],
         deviations: &[Deviation],
@@ -78,8 +78,8 @@ impl DeclaredStandards {
         or_error(self.breaches(policy))
     }
 
-    /// Returns the breaches by mounted layers that are certain, whatever layers are around them,
-    /// each with its layer.
+    /// Returns the breaches of mounted layers that no combination with other layers can avoid, each
+    /// with its layer.
     pub(crate) fn breaches_of_layers<'a>(
         &self,
         app: &Policy,
@@ -100,7 +100,7 @@ impl DeclaredStandards {
         breaches
     }
 
-    /// Returns the breaches by a policy that is only known at run time.
+    /// Returns the breaches of a policy that is only known at run time.
     pub(crate) fn breaches(&self, policy: &Policy) -> Vec<Breach> {
         self.on_policies.iter().flat_map(|row| policy_breaches(row, policy)).collect()
     }
@@ -112,13 +112,13 @@ impl DeclaredStandards {
     }
 
     /// Returns `policy` with the stricter of its limits and those of the standards. If a standard
-    /// requires a limit without a figure, `app` provides it.
+    /// requires a limit but no value, the limit of `app` applies.
     pub(crate) fn cap(&self, policy: Policy, app: &Policy) -> Policy {
         let Limits { idle, absolute } = self.stricter(policy.limits(), app.limits());
         Policy { idle, absolute, ..policy }
     }
 
-    /// Logs the questions that code cannot answer.
+    /// Logs the questions to the operator.
     pub(crate) fn log_questions(&self, facts: &BuilderFacts<'_>) {
         for Question { requirement, text } in questions(&self.required, &self.deviations, facts) {
             tracing::info!(
@@ -217,7 +217,7 @@ mod tests {
         let unset = Policy::new();
         let deviation = |name: &str| [(name.to_owned(), "a reason".to_owned())];
         let of_cookies = asked(Standard::AsvsL2, &unset, &deviation("ASVS 5.0 3.3.3"));
-        assert!(has(&of_cookies, "ASVS 5.0 7.1.1: "), "a deviation that concerns no timeout");
+        assert!(has(&of_cookies, "ASVS 5.0 7.1.1: "), "the deviation concerns no timeout");
         for (standard, set, deviations, start) in [
             (
                 Standard::AsvsL2,

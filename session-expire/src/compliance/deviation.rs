@@ -10,8 +10,9 @@ pub(crate) type Deviation = (String, String);
 ///
 /// # Errors
 ///
-/// - [`ConfigError::Value`] if it has no reason, or names no requirement that is checked at start.
-/// - [`ConfigError::DeviationName`] if it names several, or one with a wrong key.
+/// - [`ConfigError::Value`] if it has no reason, or names no section that is checked at start.
+/// - [`ConfigError::DeviationName`] if it names several requirements, or a checked section with a
+///   wrong key.
 pub(super) fn requirement_of(
     (name, reason): &Deviation,
 ) -> Result<&'static Requirement, ConfigError> {

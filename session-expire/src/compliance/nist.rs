@@ -68,12 +68,12 @@ pub(super) static REQUIREMENTS: &[Requirement] = &[
     nist(
         Standard::NistAal1,
         ("5.1", "all, shall"),
-        "session secrets come from a random bit generator, with 64 bits or more, and time out",
+        "session secrets have 64 bits or more from a random bit generator, and expire",
         Check::ByTest(&[
             "session/key.rs::keys_are_unique_and_use_the_whole_alphabet",
             "timeouts.rs::active_session_ends_at_the_absolute_timeout",
         ]),
-        "a key has 131 bits and is void when the session has ended",
+        "a key has 131 bits, and becomes void when the session ends",
     ),
     nist(
         Standard::NistAal1,
@@ -88,13 +88,13 @@ pub(super) static REQUIREMENTS: &[Requirement] = &[
         Standard::NistAal1,
         ("5.1", "all, shall"),
         "a session never falls back from HTTPS to HTTP",
-        Check::Question("Do all pages use HTTPS only, with HSTS?"),
+        Check::Question("Are all pages served over HTTPS only, with HSTS?"),
         "browsers send `Secure` cookies over HTTPS only",
     ),
     nist(
         Standard::NistAal1,
         ("5.1", "all, shall"),
-        "logging off erases or invalidates the session secret",
+        "a sign-out erases or invalidates the session secret",
         Check::ByTest(&["sign_out.rs::sign_out_ends_the_session_and_deletes_its_cookie"]),
         "the record ends in the registry, and the cookie is deleted",
     ),
@@ -102,10 +102,10 @@ pub(super) static REQUIREMENTS: &[Requirement] = &[
         Standard::NistAal1,
         ("5.1", "all, shall"),
         "\"remember my browser\" does not replace an authentication",
-        Check::Question("Does the absolute timeout of a kept login meet the declared level?"),
-        "`persistent` prolongs a session that began with an authentication, within the limits of \
-         the declared level, and signs no user in; a session that comes back after `idle` is \
-         remembered, and `fresh` pages ask the user to confirm",
+        Check::Question("Does the absolute timeout of a kept session meet the declared level?"),
+        "`persistent` only extends a session that began with a login, within the limits of the \
+         declared level; if the user comes back after `idle`, the session is remembered, and pages \
+         with `fresh` require a confirmation",
     ),
     nist(
         Standard::NistAal1,
@@ -131,7 +131,7 @@ pub(super) static REQUIREMENTS: &[Requirement] = &[
     nist(
         Standard::NistAal1,
         ("5.1.1 (2)", "all, shall"),
-        "session cookies are limited to the fewest host names and paths",
+        "session cookies are limited to the minimum set of host names and paths",
         Check::Declared {
             options: &["cookie_domain", "cookie_path"],
             question: "Does every path of this host need the session cookie?",
@@ -153,7 +153,8 @@ pub(super) static REQUIREMENTS: &[Requirement] = &[
             "timeouts.rs::idle_session_expires_exactly_at_the_limit",
             "cookies.rs::login_cookie_ends_with_the_browser",
         ]),
-        "the registry enforces the timeouts; a cookie ends with the browser or with `absolute`",
+        "the registry enforces the timeouts; the cookie expires with `absolute`, or when the \
+         browser closes",
     ),
     nist(
         Standard::NistAal1,

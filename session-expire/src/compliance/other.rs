@@ -15,19 +15,20 @@ const fn wcag(
 pub(super) static REQUIREMENTS: &[Requirement] = &[
     wcag(
         ("2.2.1", "A"),
-        "a time limit that users cannot extend is longer than 20 hours, or essential",
+        "a time limit that users cannot extend is essential or longer than 20 hours",
         Check::AtStart(Rule::LongOrEssential),
         "`absolute`, `absolute_is_essential`",
     ),
     wcag(
         ("2.2.1", "A"),
-        "users are warned of a time limit of up to 20 hours, and have 20 seconds to extend it",
+        "users are warned before a time limit of up to 20 hours, and have 20 seconds or more to \
+         extend it",
         Check::AtStart(Rule::Warned),
         "`warn` and the dialog",
     ),
     wcag(
         ("2.2.1", "A"),
-        "users can extend a time limit of up to 20 hours ten times",
+        "users can extend a time limit of up to 20 hours ten times or more",
         Check::AtStart(Rule::Extensible),
         "each activity extends `idle`",
     ),
@@ -36,7 +37,7 @@ pub(super) static REQUIREMENTS: &[Requirement] = &[
         "a limit that users cannot extend is essential",
         Check::Declared {
             options: &["absolute_is_essential"],
-            question: "Is a time limit that users cannot extend essential, and for which reason?",
+            question: "Is each time limit that users cannot extend essential, and why?",
         },
         "the policy records the reason",
     ),
@@ -57,7 +58,8 @@ pub(super) static REQUIREMENTS: &[Requirement] = &[
         ("4.1.3", "AA"),
         "assistive technology can announce status messages without a change of focus",
         Check::ByTest(&["warning.test.mjs::screen reader gets five sentences in two minutes"]),
-        "the dialog announces the remaining time; `role` of flash messages is the application's",
+        "the dialog announces the remaining time; the application sets the `role` of flash \
+         messages",
     ),
     row(
         ("PCI DSS 4.0.1", "8.2.8", ""),

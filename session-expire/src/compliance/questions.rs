@@ -3,7 +3,7 @@
 use super::{BuilderFacts, Check, Requirement, Rule, Standard, policy_breaches, requirements};
 use crate::policy::limit::{Limit, Overflow};
 
-/// Question to the operator, with the requirement about which it asks.
+/// Question to the operator about a requirement.
 #[derive(Debug)]
 pub(super) struct Question {
     pub(super) requirement: &'static Requirement,
@@ -36,8 +36,8 @@ pub(super) fn questions(
     questions
 }
 
-/// Returns a question for each limit of the application beyond those of NIST SP 800-63B-4, which
-/// ASVS 5.0 7.1.1 permits with a reason. A declared level of NIST has its own rules.
+/// Returns a question for each limit of the application that exceeds AAL1 of NIST SP 800-63B-4.
+/// ASVS 5.0 7.1.1 permits such a limit with a reason. `build` checks a declared NIST level.
 fn excess_questions(deviations: &[&'static Requirement], facts: &BuilderFacts<'_>) -> Vec<String> {
     let is_justified = |row: &Requirement| deviations.iter().any(|own| std::ptr::eq(*own, row));
     let rows = requirements().filter(|row| row.standard == Some(Standard::NistAal1));
@@ -46,7 +46,7 @@ fn excess_questions(deviations: &[&'static Requirement], facts: &BuilderFacts<'_
     breaches.map(|breach| format!("{breach}: which documented reason justifies it?")).collect()
 }
 
-/// Returns `true` if one of `options` is set. Deviations count if they concern a policy.
+/// Returns `true` if one of `options` is set. A deviation counts if its rule reads a policy.
 fn is_declared(
     options: &[&str],
     deviations: &[&'static Requirement],

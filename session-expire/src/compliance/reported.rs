@@ -1,7 +1,7 @@
-//! Breaches at run time that were reported.
+//! Breaches that were reported at run time.
 //!
-//! Each breach is reported once. User policies can have any number of values, which must not
-//! silence the breaches of layers, nor those of other requirements.
+//! Each breach is reported once. The number of values is limited per layer, key and requirement.
+//! User policies with many values therefore do not suppress other breaches.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -10,22 +10,22 @@ use std::{
 
 use crate::error::Breach;
 
-/// Number of values that are reported per layer, key and requirement.
+/// Largest number of values that are reported per layer, key and requirement.
 const MAX_VALUES: usize = 20;
 
 /// Layer, key and requirement of a breach. The layer is `None` for the policies of a session.
-type Place = (Option<String>, &'static str, String);
+type BreachKey = (Option<String>, &'static str, String);
 
-/// Memory of the breaches that were reported.
+/// Breaches that were reported.
 #[derive(Debug, Default)]
-pub(super) struct ReportedBreaches(Mutex<HashMap<Place, HashSet<String>>>);
+pub(super) struct ReportedBreaches(Mutex<HashMap<BreachKey, HashSet<String>>>);
 
 impl ReportedBreaches {
-    /// Returns `true` if `breach` is to be reported, and records it.
+    /// Returns `true` if `breach` must be reported, and records it.
     pub(super) fn insert(&self, breach: &Breach, layer: Option<&str>) -> bool {
-        let place = (layer.map(str::to_owned), breach.key, breach.requirement.clone());
+        let key = (layer.map(str::to_owned), breach.key, breach.requirement.clone());
         let mut reported = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let values = reported.entry(place).or_default();
+        let values = reported.entry(key).or_default();
         values.len() < MAX_VALUES && values.insert(breach.value.clone())
     }
 }

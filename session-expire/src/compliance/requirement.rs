@@ -30,11 +30,11 @@ pub struct Requirement {
 pub enum Check {
     /// [`build`](crate::SessionExpireBuilder::build) checks the rule.
     AtStart(Rule),
-    /// It holds for every configuration. These tests of this crate check it, each as file and
-    /// function, such as `tests/suite/cookies.rs::login_cookie_ends_with_the_browser`.
+    /// It holds for every configuration. The texts name the tests of this crate that check it, each
+    /// with its file: `cookies.rs::login_cookie_ends_with_the_browser`.
     ByTest(&'static [&'static str]),
-    /// The application declares it by one of the options. Otherwise, the operator has to answer the
-    /// question.
+    /// The application declares it with one of the options. If none is set, the operator must
+    /// answer the question.
     #[non_exhaustive]
     Declared {
         /// Names of the options.
@@ -42,7 +42,7 @@ pub enum Check {
         /// The question.
         question: &'static str,
     },
-    /// Code cannot check it. The operator has to answer the question.
+    /// Code cannot check it. The operator must answer the question.
     Question(&'static str),
 }
 

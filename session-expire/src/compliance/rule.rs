@@ -33,15 +33,15 @@ pub enum Rule {
     HasIdle,
     /// There is an absolute timeout.
     HasAbsolute,
-    /// The absolute timeout is long, or declared essential.
+    /// The absolute timeout is longer than 20 hours, `never`, or declared essential.
     LongOrEssential,
-    /// The user is warned in time if the idle timeout needs an extension.
+    /// Users are warned in time, or need no extension of the idle timeout.
     Warned,
-    /// The user can extend the session ten times if the idle timeout needs an extension.
+    /// Users can extend the session ten times, or need no extension of the idle timeout.
     Extensible,
     /// Cookies are `Secure`.
     SecureCookies,
-    /// The names of secure cookies start with `__Host-` or `__Secure-`.
+    /// If cookies are `Secure`, their names start with `__Host-` or `__Secure-`.
     PrefixedCookies,
     /// The names of cookies start with `__Host-`.
     HostCookies,
@@ -51,7 +51,7 @@ pub enum Rule {
     SecureOrigins,
 }
 
-/// Options of the builder that rules read.
+/// Policy of the application and options of the builder that rules read.
 #[derive(Debug)]
 pub(crate) struct BuilderFacts<'a> {
     pub(crate) policy: &'a Policy,
@@ -81,7 +81,7 @@ impl Fault {
 }
 
 impl Rule {
-    /// Returns the key or option that names the rule in a deviation.
+    /// Returns the policy key or the option that names the rule in a deviation.
     pub(super) fn key(self) -> &'static str {
         match self {
             Self::IdleAtMost(_) | Self::HasIdle | Self::Extensible => "idle",

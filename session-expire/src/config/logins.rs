@@ -28,8 +28,8 @@ impl Config {
         }
     }
 
-    /// Evaluates the user policy of an open session again, and checks it with the login policy.
-    /// Reports a policy that is refused.
+    /// Evaluates the user policy of an open session again, and checks it together with the login
+    /// policy. Reports a refused policy.
     pub(crate) async fn refreshed_user_policy(&self, record: &SessionRecord) -> StoredPatch {
         let user_policy = self.user_policy(&record.user).await.and_then(|user_policy| {
             let user = user_policy.as_deref();

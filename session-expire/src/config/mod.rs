@@ -112,7 +112,7 @@ impl Config {
         ended.iter().for_each(|record| self.emit(&Event::from_ended(record, requester)));
     }
 
-    /// Emits the failure of an operation. A policy that was refused is no failure of the registry.
+    /// Emits the failure of an operation. A refused policy is not a failure of the registry.
     pub(crate) fn emit_failure(&self, error: &RegistryError) {
         match error.config_error() {
             None => self.emit(&Event::RegistryFailed { error }),

@@ -58,7 +58,7 @@ impl Config {
         Ok((patch != PolicyPatch::new()).then(|| Arc::new(patch)))
     }
 
-    /// Checks login policy and user policy together, over the application's policy.
+    /// Checks the login policy and the user policy together, over the application's policy.
     ///
     /// # Errors
     ///
@@ -71,7 +71,7 @@ impl Config {
     }
 
     /// Returns `policy` with the limits of the declared standards. Reports each breach once, with
-    /// the layer to which it is due; `None` for a policy of a session.
+    /// the layer that causes it; `None` for a policy of a session.
     pub(crate) fn within_standards(&self, policy: Policy, layer: Option<&PolicyPatch>) -> Policy {
         let breaches = self.standards.breaches(&policy);
         if breaches.is_empty() {

@@ -29,7 +29,7 @@ impl RequestContext {
         }
     }
 
-    /// Returns `true` if a user who is active in this request comes back to a kept session: see
+    /// Returns `true` if activity in this request makes the session remembered; see
     /// [`is_remembered`].
     pub(crate) fn is_remembered(&self, record: &SessionRecord) -> bool {
         is_remembered(record, self.config().policy.idle, self.now)

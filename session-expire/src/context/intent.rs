@@ -16,7 +16,7 @@ pub(crate) struct Intent {
     pub(crate) signs_out: bool,
     /// The user has re-authenticated.
     pub(crate) confirms: bool,
-    /// The user has failed to authenticate again.
+    /// The user has failed to re-authenticate.
     pub(crate) fails_to_confirm: bool,
     /// The response is sent unchanged, even if it is an empty 401.
     pub(crate) keeps_response: bool,

@@ -121,18 +121,18 @@ impl RequestContext {
 
     /// Returns `true`, and records the refusal, if the policy requires a login or a fresh session
     /// and the request has none.
+    #[inline]
     pub(crate) fn refuses(&self, req: &HttpRequest) -> bool {
-        self.refuses_without_login() || self.refuses_stale(req)
+        let is_unlimited = self.layers.policies.borrow().effective().fresh == Limit::Off;
+        self.refuses_without_login() || (!is_unlimited && self.refuses_stale(req))
     }
 
+    #[cold]
     fn refuses_stale(&self, req: &HttpRequest) -> bool {
-        let policies = self.layers.policies.borrow();
-        let policy = policies.effective();
-        let Limit::At(fresh) = policy.fresh else { return false };
+        let policy = self.policy();
         let is_stale = self.acts_for_session()
-            && self.fresh_for(fresh).is_none()
-            && !self.config().is_never_stale(req, policy);
-        drop(policies);
+            && policy.fresh.at().is_some_and(|fresh| self.fresh_for(fresh).is_none())
+            && !self.config().is_never_stale(req, &policy);
         if is_stale {
             self.read_facts(req);
             self.layers.needs_confirmation.set(true);

@@ -74,11 +74,11 @@ impl LoadedRecord {
     }
 }
 
-/// Loads the record again, and returns it as it is now, or its end if it has ended. If a parallel
+/// Loads the record again, and returns its current state, or its end if it has ended. If a parallel
 /// request has rotated the key, returns the record under its new key.
 ///
-/// A re-authentication changes the public id. An operation that finds no open session under the
-/// loaded id is repeated once with the reference of this record.
+/// A re-authentication changes the public id. If an operation finds no open session under the
+/// loaded id, the caller repeats it once with the reference of this record.
 pub(crate) async fn current_record(
     config: &Config,
     loaded: &LoadedRecord,
@@ -97,9 +97,9 @@ pub(crate) async fn current_record(
     }
 }
 
-/// Returns the open record of the session whose key the request of `tombstone` has rotated.
+/// Returns the open record of the session whose rotated key loads `tombstone`.
 ///
-/// The tombstone has the public id of that time. After a further re-authentication, only the
+/// The tombstone has the public id after that rotation. After a further re-authentication, only the
 /// signing key is the same.
 async fn find_rotated(
     config: &Config,
@@ -112,7 +112,7 @@ async fn find_rotated(
     Ok(same_id.or_else(same_session).and_then(|index| open.into_iter().nth(index)))
 }
 
-/// Updates the session, also if a parallel request has authenticated the user again.
+/// Updates the session, even if a parallel request has re-authenticated its user.
 pub(crate) async fn update_current(
     config: &Config,
     loaded: &LoadedRecord,

@@ -70,6 +70,8 @@ pub(crate) struct RequestContext {
     login_page: LoginPage,
     login: RefCell<Option<Box<PendingLogin>>>,
     intent: Cell<Intent>,
+    /// Attempts to re-authenticate in a row, if this request has counted one.
+    pub(crate) confirmation_attempts: Cell<Option<u8>>,
     /// `true` if a reserved login has removed the entries of another user.
     has_switched_user: Cell<bool>,
     /// `true` if memory was allocated for the entries before the handler ran.
@@ -156,6 +158,7 @@ impl RequestContext {
             login_page: LoginPage::default(),
             login: RefCell::default(),
             intent: Cell::default(),
+            confirmation_attempts: Cell::default(),
             has_switched_user: Cell::new(false),
             is_allocated: Cell::new(false),
             progress: Progress::new(now),

@@ -30,10 +30,10 @@ pub(crate) struct PolicyStack {
 enum StandardsEffect {
     /// Their limits apply, and breaches are reported.
     Reported,
-    /// Their limits apply. A page token has no reasons, so its breaches are not reported: the page
-    /// has reported its own.
+    /// Their limits apply, and breaches are not reported. A page token contains no reasons for
+    /// timeouts, and its page has already reported its own breaches.
     Capped,
-    /// None. Requests are not activity.
+    /// They do not apply, and requests are not activity.
     Exempt,
 }
 

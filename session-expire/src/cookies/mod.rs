@@ -230,7 +230,7 @@ fn is_storable(cookie: &Cookie<'_>) -> bool {
 fn warn_discarded_offer() {
     tracing::warn!(
         event = "sys_offer_too_large",
-        "no room in the anonymous cookie: offer to continue a login discarded"
+        "offer to continue a login discarded: anonymous cookie too large"
     );
 }
 

@@ -22,7 +22,7 @@ const MAX_REFUSALS: usize = 64;
 /// Longest time from the success of the confirmation page to the second refusal.
 const LOOP_TIME: std::time::Duration = seconds(10);
 
-/// How long a refusal counts. A user who does not confirm within this time has gone elsewhere.
+/// How long a refusal counts. A user who has not confirmed by then has probably left.
 const REFUSAL_TIME: std::time::Duration = minutes(10);
 
 /// Refusals of sessions that were not fresh.

@@ -92,7 +92,7 @@ pub(super) async fn keep_alive(
         return Ok(StatusBody::from_state(PageState::Replaced).respond(HttpResponse::Conflict()));
     }
     let recorded = match token {
-        // A layer to which no standard applies does not extend the session.
+        // A page that is exempt from the declared standards does not extend the session.
         PageToken::Valid if context.is_exempt() => Ok(context.verdict()),
         PageToken::Valid => record_activity(&context, idle_for, &req).await,
         // The limits of the page are unknown, so activity cannot be recorded.

@@ -131,8 +131,8 @@ pub enum Event<'a> {
         /// Client of the request.
         requester: Option<&'a Client>,
     },
-    /// The ticket to continue a refused login was refused: it is unknown, spent or expired, it
-    /// belongs to another browser, or the credential has changed since.
+    /// The ticket to continue a refused login was refused. It is unknown, spent or expired, it
+    /// belongs to another browser, or the credential has changed.
     #[non_exhaustive]
     TicketRefused {
         /// The user of the refused login; `None` if this browser has no offer to continue one.
@@ -170,10 +170,13 @@ pub enum Event<'a> {
     /// The policy of a layer, a login or a user does not meet a declared
     /// [standard](crate::compliance).
     ///
-    /// It is emitted each time that a login or
-    /// [`refresh_policy`](crate::SessionHandle::refresh_policy) fails for it, and once per
-    /// application for a breach that fails the mounting. In requests it is emitted once per breach
-    /// and layer, for 20 values of a key at most; the stricter limit applies.
+    /// It is emitted:
+    ///
+    /// - each time that a login or [`refresh_policy`](crate::SessionHandle::refresh_policy) fails
+    ///   because of the breach
+    /// - once per application if mounting fails because of the breach
+    /// - otherwise once per breach and layer, for at most 20 values of a key; the stricter limit
+    ///   applies
     #[non_exhaustive]
     PolicyBreach {
         /// The breach.

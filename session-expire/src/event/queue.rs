@@ -76,12 +76,12 @@ impl EventQueue {
         self.dropped.load(Ordering::Relaxed)
     }
 
-    /// Waits until the observer has received all events that were added before, for at most
+    /// Waits until the observer has processed all events that were added before, for at most
     /// `longest`. Returns `true` if it has.
     pub(crate) async fn flush(&self, longest: Duration) -> bool {
         let Some(sender) = self.sender.get().and_then(Option::as_ref) else { return true };
         let (observed, is_observed) = oneshot::channel();
-        // A full queue does not take the message before the observer has received an event.
+        // A full queue accepts the message only after the observer has received an event.
         let flushed = async {
             sender.send(Message::Flush(observed)).await.is_ok() && is_observed.await.is_ok()
         };

@@ -15,8 +15,13 @@ use crate::{
     },
     error::{ConfirmError, RegistryError},
     event::Event,
+    registry::end::{EndSessions, EndTarget},
     response::problem::{configuration_error, confirmation_refused, unavailable},
-    session::{ended::Ended, reason::Reason, record::SessionRecord},
+    session::{
+        ended::Ended,
+        reason::Reason,
+        record::{SessionRecord, SessionRef},
+    },
 };
 
 /// Cause of a session that ends after too many failed re-authentications.
@@ -36,14 +41,14 @@ impl SessionHandle {
     /// Its data and its login time do not change. The old cookie becomes invalid: a request that
     /// still carries it is refused with the reason [`Renewed`](Reason::Renewed).
     ///
-    /// If the session has ended in the meantime, such as by the fifth failure of parallel requests,
-    /// the response is the challenge instead of the handler's. Of two confirmations at once, the
-    /// second changes nothing, and its response sets no cookie.
+    /// If the session has ended in the meantime, for example by the fifth failure in a parallel
+    /// request, the challenge replaces the response of the handler. Of two simultaneous
+    /// confirmations, the second changes nothing, and its response sets no cookie.
     ///
     /// # Security
     ///
-    /// The application must limit the password checks per user, as on the login page (ASVS 5.0
-    /// 6.3.1): see [`confirm_failed`](Self::confirm_failed).
+    /// Call [`begin_confirmation`](Self::begin_confirmation) before the check, and limit the
+    /// password checks per user; see [`confirm_failed`](Self::confirm_failed).
     ///
     /// # Errors
     ///
@@ -64,6 +69,7 @@ impl SessionHandle {
     ///     session: SessionHandle,
     /// ) -> Result<web::Redirect> {
     ///     let user = user.id()?;
+    ///     session.begin_confirmation().await?;
     ///     if !check_password(&user, &password) {
     ///         session.confirm_failed().await?;
     ///         return Ok(web::Redirect::to("/confirm").see_other());
@@ -82,17 +88,40 @@ impl SessionHandle {
         Ok(())
     }
 
-    /// Counts a failed re-authentication, and returns the number of attempts that are left. The
-    /// fifth failure in a row ends the session with the cause `too_many_attempts`. Otherwise, a
-    /// person at an unattended browser could guess the password.
+    /// Counts an attempt to re-authenticate, before the application checks the credential.
+    ///
+    /// With this call, at most five attempts in a row are checked, even if an attacker sends them at
+    /// the same time. A further one ends the session with the cause `too_many_attempts`. If the check
+    /// fails, call [`confirm_failed`](Self::confirm_failed), which does not count the attempt again.
+    /// [`confirm`](Self::confirm) and a login reset the count.
+    ///
+    /// # Errors
+    ///
+    /// Returns the same errors as [`confirm_failed`](Self::confirm_failed).
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, the attempt may have been counted.
+    pub async fn begin_confirmation(&self) -> Result<(), ConfirmError> {
+        if self.context.confirmation_attempts.get().is_none() {
+            let record = self.count_attempt().await?;
+            self.context.confirmation_attempts.set(Some(record.confirmation_attempts));
+        }
+        Ok(())
+    }
+
+    /// Records a failed attempt to re-authenticate, and returns the number of attempts that are
+    /// left. The fifth failure in a row ends the session with the cause `too_many_attempts`.
+    /// Otherwise, a person at an unattended browser could guess the password.
     ///
     /// It takes effect at once. [`confirm`](Self::confirm) and a login reset the count.
     ///
     /// # Security
     ///
-    /// The number limits the guesses of an unattended browser. It does not limit requests that are
-    /// sent at the same time: each checks its password before its failure is counted. The
-    /// application must limit the password checks per user, as on the login page (ASVS 5.0 6.3.1).
+    /// Call [`begin_confirmation`](Self::begin_confirmation) before the check. Otherwise,
+    /// simultaneous requests all check their passwords before the first failure is counted. The
+    /// count belongs to one session: the application must also limit the password checks per user,
+    /// as on the login page (ASVS 5.0 6.3.1).
     ///
     /// # Errors
     ///
@@ -106,29 +135,68 @@ impl SessionHandle {
     pub async fn confirm_failed(&self) -> Result<u32, ConfirmError> {
         let loaded = self.confirmable()?;
         self.context.update_intent(|intent| intent.fails_to_confirm = true);
-        let config = self.context.config();
-        let ended = Ended::new(Reason::Revoked, config.now()).with_cause(TOO_MANY_ATTEMPTS);
-        let count = |session| config.registry.count_failed_confirmation(session, ended.clone());
-        let mut counted = count(loaded.record.session_ref()).await?;
-        if counted.is_none() {
-            counted = match current_record(config, loaded).await? {
-                Ok(record) => count(record.session_ref()).await?,
-                Err(ended) => return Err(self.end(Some(ended))),
-            };
+        // A wrong password must have the same response as a right one if the session has ended.
+        match self.context.confirmation_attempts.get() {
+            Some(_) => drop(self.current(loaded).await?),
+            None => self.begin_confirmation().await?,
         }
-        let requester = config.client(&self.req);
-        if let Some(record) = &counted {
-            let event = Event::confirmation_failed(record.into(), attempts_left(record));
-            config.emit(&event.with_requester(&requester));
+        let attempts = self.context.confirmation_attempts.take().unwrap_or_default();
+        let left = SessionRecord::MAX_CONFIRMATION_ATTEMPTS.saturating_sub(attempts).into();
+        let event = Event::confirmation_failed((&*loaded.record).into(), left);
+        let requester = self.context.config().client(&self.req);
+        self.context.config().emit(&event.with_requester(&requester));
+        match left {
+            0 => Err(self.end_after_failures(loaded).await?),
+            left => Ok(left),
         }
-        match counted {
-            Some(record) if record.ended.is_none() => Ok(attempts_left(&record)),
-            Some(record) => {
-                config.emit_ended(std::slice::from_ref(&record), Some(&requester));
-                Err(self.end(record.ended))
+    }
+
+    /// Counts an attempt. Returns the record, or an error if the session has ended.
+    async fn count_attempt(&self) -> Result<SessionRecord, ConfirmError> {
+        let loaded = self.confirmable()?;
+        let (config, ended) = (self.context.config(), self.too_many_attempts());
+        let count = |session| config.registry.count_confirmation_attempt(session, ended.clone());
+        let counted = match count(loaded.record.session_ref()).await? {
+            Some(record) => record,
+            None => {
+                let current = self.current(loaded).await?;
+                count(current).await?.ok_or_else(|| self.end(None))?
             }
-            None => Err(self.end(None)),
+        };
+        if counted.ended.is_none() {
+            return Ok(counted);
         }
+        config.emit_ended(std::slice::from_ref(&counted), Some(&config.client(&self.req)));
+        Err(self.end(counted.ended))
+    }
+
+    /// Ends the session after the last failure.
+    async fn end_after_failures(
+        &self,
+        loaded: &LoadedRecord,
+    ) -> Result<ConfirmError, ConfirmError> {
+        let (config, ended) = (self.context.config(), self.too_many_attempts());
+        let end = |session| {
+            let target = EndTarget::Session(session);
+            config.registry.end(EndSessions::new(target, ended.clone()))
+        };
+        let mut records = end(loaded.record.session_ref()).await?;
+        if records.is_empty() {
+            records = end(self.current(loaded).await?).await?;
+        }
+        config.emit_ended(&records, Some(&config.client(&self.req)));
+        Ok(self.end(Some(ended)))
+    }
+
+    /// Returns the reference of the session after a parallel request has rotated its key, or an
+    /// error if it has ended.
+    async fn current(&self, loaded: &LoadedRecord) -> Result<SessionRef, ConfirmError> {
+        let current = current_record(self.context.config(), loaded).await?;
+        current.map(|record| record.session_ref()).map_err(|ended| self.end(Some(ended)))
+    }
+
+    fn too_many_attempts(&self) -> Ended {
+        Ended::new(Reason::Revoked, self.context.config().now()).with_cause(TOO_MANY_ATTEMPTS)
     }
 
     /// Returns `true` if the user has authenticated within the last `max_age`. It checks the same
@@ -160,10 +228,6 @@ impl SessionHandle {
         self.context.end_during_request(ended.unwrap_or_else(unknown));
         ConfirmError::SessionEnded
     }
-}
-
-fn attempts_left(record: &SessionRecord) -> u32 {
-    SessionRecord::MAX_FAILED_CONFIRMATIONS.saturating_sub(record.failed_confirmations).into()
 }
 
 impl ResponseError for ConfirmError {

@@ -129,9 +129,9 @@ impl SessionHandle {
     /// Returns [`RegistryError`] if:
     ///
     /// - the registry is unavailable.
-    /// - the new policy is invalid, or breaks a [declared
+    /// - the new policy is invalid, or does not meet a [declared
     ///   standard](crate::SessionExpireBuilder::complies_with) together with the login policy. With
-    ///   `?` in a handler, this error is a 500, and the old policy still applies.
+    ///   `?` in a handler, this error becomes a 500 response. The old policy still applies.
     /// - the response was already sent.
     ///
     /// # Cancel safety

@@ -59,7 +59,7 @@ pub enum SignInError {
     TicketInvalid,
     /// The anonymous cookie has no room for the offer of
     /// [`takeover_ticket`](SessionHandle::takeover_ticket). The response is a 409 that lists no
-    /// sessions. A handler that lists them must not show a form.
+    /// sessions. A handler that lists them must not show a form for the ticket.
     #[error("offer to continue the login does not fit into the anonymous cookie")]
     OfferTooLarge,
     /// The actor of [`impersonated_by`](crate::sign_in::SignInOptions::impersonated_by) is empty,
@@ -97,9 +97,9 @@ impl SessionHandle {
     /// # Errors
     ///
     /// - [`SignInError::Refused`] if the session limit is reached and `overflow` is `refuse`.
-    /// - [`SignInError::Registry`] if the registry is unavailable, or if the user policy is invalid
-    ///   or breaks a [declared standard](crate::SessionExpireBuilder::complies_with). The response
-    ///   is a 503 in the first case and a 500 in the others.
+    /// - [`SignInError::Registry`] if the registry is unavailable (503), or if the user policy is
+    ///   invalid or does not meet a [declared
+    ///   standard](crate::SessionExpireBuilder::complies_with) (500).
     /// - [`SignInError::AfterSignOut`] if the user signed out in the same request.
     /// - [`SignInError::Session`] if the user could not be written into `Session`.
     /// - [`SignInError::ResponseSent`] if the response was already sent.
@@ -125,10 +125,10 @@ impl SessionHandle {
     ///
     /// Returns the same errors as [`sign_in`](Self::sign_in), and:
     ///
-    /// - [`SignInError::Registry`] if the login policy is invalid, or breaks a [declared
-    ///   standard](crate::SessionExpireBuilder::complies_with) together with the user policy. The
-    ///   response is a 500, and each breach is an [event](crate::Event::PolicyBreach).
-    /// - [`SignInError::InvalidActor`] if the actor is empty or `user`.
+    /// - [`SignInError::Registry`] if the login policy is invalid, or does not meet a [declared
+    ///   standard](crate::SessionExpireBuilder::complies_with) together with the user policy (500).
+    ///   Each breach is an [event](crate::Event::PolicyBreach).
+    /// - [`SignInError::InvalidActor`] if the actor is empty, or is `user`.
     ///
     /// # Cancel safety
     ///

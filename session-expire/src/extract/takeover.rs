@@ -40,9 +40,11 @@ impl SessionHandle {
     /// [`sign_in_taking_over`](Self::sign_in_taking_over).
     ///
     /// The response also sets the anonymous cookie, which binds the ticket to this browser. The
-    /// cookie contains the user and the options, encrypted. If entries that are written later in this
-    /// request leave no room for them, they are not stored, and a warning is logged
-    /// (`sys_offer_too_large`). A user has at most 16 tickets; the first to expire becomes void.
+    /// cookie contains the user and the options, encrypted. If the request later writes entries
+    /// that leave no room for the offer, the offer is discarded, and a warning
+    /// (`sys_offer_too_large`) is logged.
+    ///
+    /// A user has at most 16 tickets; the first to expire becomes void.
     ///
     /// # Errors
     ///
@@ -117,16 +119,16 @@ impl SessionHandle {
     /// ends the session as revoked, and signs the user in. No other login can take the slot in
     /// between. If the chosen session has already ended, the login only needs a free slot.
     ///
-    /// If the operation fails, a problem replaces the response of the handler: 409 if the ticket was
-    /// spent or if the session limit still refuses the login, and 503 if the registry is unavailable.
-    /// Nothing changes then, unless the response of the registry was lost.
+    /// If the operation fails, a problem replaces the response of the handler. It is a 409 if the
+    /// ticket was spent, or if the session limit still refuses the login. It is a 503 if the
+    /// registry is unavailable. Nothing changes, unless the response of the registry was lost.
     ///
-    /// A session of another user in this browser ends afterwards. If that fails, the login continues
-    /// and the failure is logged; the browser no longer has the key of that session.
+    /// A session of another user in this browser ends after the login. If that fails, the failure
+    /// is logged, and the login continues. The browser no longer has the key of that session.
     ///
     /// Each login in this browser voids the browser's tickets.
-    /// [`end_others`](crate::Sessions::end_others) and [`end_all`](crate::Sessions::end_all) void all
-    /// tickets of the user.
+    /// [`end_others`](crate::Sessions::end_others) and [`end_all`](crate::Sessions::end_all) void
+    /// all tickets of the user.
     ///
     /// # Errors
     ///

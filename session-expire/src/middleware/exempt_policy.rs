@@ -26,10 +26,9 @@ impl PolicyPatch {
     /// [declared standards](crate::SessionExpireBuilder::complies_with) do not apply. `reason` says
     /// why. Mounting fails if it is empty.
     ///
-    /// It is for public resources, such as static files that must not end a session. The layer is
-    /// always [passive](PolicyPatch::passive): neither its requests nor the keep-alives of its
-    /// pages are activity, so they do not extend the session elsewhere. An inner layer is not
-    /// exempt.
+    /// Use it for public resources, such as static files, which must not end a session. The layer
+    /// is always [passive](PolicyPatch::passive): its requests and the keep-alives of its pages are
+    /// not activity, and do not extend the session. An inner layer is not exempt.
     ///
     /// # Security
     ///

@@ -91,7 +91,7 @@ impl Registry for CountingRegistry {
         reserve(reservation: Reservation) -> ReserveOutcome;
         commit(login: NewLogin) -> LoginOutcome;
         issue_ticket(ticket: LoginTicket) -> ();
-        count_failed_confirmation(session: SessionRef, ended: Ended) -> Option<SessionRecord>;
+        count_confirmation_attempt(session: SessionRef, ended: Ended) -> Option<SessionRecord>;
         cancel(key: RecordKey, ended: Ended) -> ();
         update(session: SessionRef, update: SessionUpdate) -> UpdateOutcome;
         rotate(rotation: KeyRotation) -> RotationOutcome;

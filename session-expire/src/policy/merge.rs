@@ -97,8 +97,8 @@ impl PolicyPatch {
         both.reduce(Limit::stricter)
     }
 
-    /// Returns the reason for the absolute timeout. A new timeout does not inherit a reason: an
-    /// empty one removes it.
+    /// Returns the reason for the absolute timeout. A new timeout does not inherit a reason; an
+    /// empty reason removes it.
     fn reason_on_top_of(&self, below: &Self) -> Option<Arc<str>> {
         let inherited = below.absolute_is_essential.clone();
         let inherited = match self.absolute {

@@ -58,11 +58,14 @@ macro_rules! policy_options {
             /// re-authenticate at `confirm_url` (ASVS 5.0 7.5.1 and 7.5.3). Activity does not
             /// extend this time. Default: `never`.
             ///
-            /// Of all layers, the strictest value applies. Set it on handlers and scopes. In the
-            /// policy of the application or of a user, it applies to all paths, static files
-            /// included, except `login_url`, `confirm_url`, the paths below `confirm_url`, the
-            /// [endpoints](crate::SessionExpire::endpoints), and sign-outs: unsafe requests to
-            /// [`logout_url`](crate::SessionExpireBuilder::logout_url).
+            /// The strictest value of all layers applies. Set it on handlers and scopes. In the
+            /// policy of the application or of a user, it applies to all paths, including static
+            /// files, except:
+            ///
+            /// - `login_url`, `confirm_url` and the paths below `confirm_url`
+            /// - the [endpoints](crate::SessionExpire::endpoints)
+            /// - sign-outs: unsafe requests to
+            ///   [`logout_url`](crate::SessionExpireBuilder::logout_url)
             fresh(impl Into<Limit<Duration>>): Limit<Duration> = Limit::Off;
             /// Local path of the page on which a signed-in user re-authenticates, checked when the
             /// middleware is built. Its handler calls

@@ -72,8 +72,8 @@ impl EndTarget {
         partition_key(self.user())
     }
 
-    /// Returns `true` if the end voids the user's tickets. A user who ends all other sessions, as
-    /// after a change of password, also means the logins in progress.
+    /// Returns `true` if the end voids the user's tickets. After a change of the password, the end
+    /// of the other sessions must include logins in progress.
     pub(crate) fn voids_tickets(&self) -> bool {
         !matches!(self, Self::Session(_))
     }

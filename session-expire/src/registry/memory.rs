@@ -163,7 +163,7 @@ impl Registry for MemoryRegistry {
         ready(())
     }
 
-    fn count_failed_confirmation(
+    fn count_confirmation_attempt(
         &self,
         session: SessionRef,
         ended: Ended,

@@ -71,12 +71,12 @@ impl Registry for MeasuredRegistry {
         measure("issue_ticket", || self.0.issue_ticket(ticket))
     }
 
-    fn count_failed_confirmation(
+    fn count_confirmation_attempt(
         &self,
         session: SessionRef,
         ended: Ended,
     ) -> RegistryFuture<'_, Option<SessionRecord>> {
-        measure("count_failed_confirmation", || self.0.count_failed_confirmation(session, ended))
+        measure("count_confirmation_attempt", || self.0.count_confirmation_attempt(session, ended))
     }
 
     fn cancel(&self, key: RecordKey, ended: Ended) -> RegistryFuture<'_, ()> {

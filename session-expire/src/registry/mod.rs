@@ -112,8 +112,9 @@ pub struct UserExport {
 pub trait Registry: Send + Sync + 'static {
     /// Loads the record of `key`, open or ended, with its data; `None` if the key is unknown.
     ///
-    /// A rotated key loads its record as ended for [`Reason::Renewed`](crate::Reason::Renewed), with
-    /// the public id that the session has after this rotation. Lists do not contain this record.
+    /// A rotated key loads its record as ended for [`Reason::Renewed`](crate::Reason::Renewed),
+    /// with the public id that the session has after this rotation. Lists do not contain this
+    /// record.
     /// `count_open` sets whether the open records of the user are counted, which may cost more.
     fn load(&self, key: RecordKey, count_open: bool) -> RegistryFuture<'_, Option<StoredSession>>;
 
@@ -135,20 +136,21 @@ pub trait Registry: Send + Sync + 'static {
     ///
     /// An [uncounted](NewLogin::uncounted) login takes no slot and evicts no session. It is refused
     /// if the user has [`SessionLimit::MAX_UNCOUNTED`] active uncounted sessions besides the
-    /// replaced one and that of the takeover. If that many are open, it ends the expired ones.
+    /// replaced session and the chosen session of the takeover. If that many are open, it ends the
+    /// expired ones.
     fn commit(&self, login: NewLogin) -> RegistryFuture<'_, LoginOutcome>;
 
     /// Stores a ticket for a login of its user until it expires or is spent.
     ///
     /// A user has at most [`LoginTicket::MAX_PER_USER`] tickets; the first to expire is deleted. A
-    /// commit with a [`takeover`](NewLogin::takeover) spends a ticket. Ending all sessions of the
-    /// user, all except one, or those of all users deletes the tickets, and so does
+    /// commit with a [`takeover`](NewLogin::takeover) spends a ticket. An end of all sessions of
+    /// the user, of all except one, or of those of all users deletes the tickets, and so does
     /// [`erase`](Self::erase).
     fn issue_ticket(&self, ticket: LoginTicket) -> RegistryFuture<'_, ()>;
 
-    /// Counts a failed re-authentication as [`SessionRecord::count_failed_confirmation`] does.
+    /// Counts an attempt to re-authenticate as [`SessionRecord::count_confirmation_attempt`] does.
     /// Returns the resulting record; `None` if the session is not open.
-    fn count_failed_confirmation(
+    fn count_confirmation_attempt(
         &self,
         session: SessionRef,
         ended: Ended,
@@ -170,7 +172,7 @@ pub trait Registry: Send + Sync + 'static {
     fn rotate(&self, rotation: KeyRotation) -> RegistryFuture<'_, RotationOutcome>;
 
     /// Ends sessions as [`SessionRecord::end`] does, deletes their data, and returns the records
-    /// that this call has ended. [`EndTarget`] says when it also deletes the user's tickets.
+    /// that this call has ended. [`EndTarget`] lists the ends that also delete the user's tickets.
     fn end(&self, end: EndSessions) -> RegistryFuture<'_, Vec<SessionRecord>>;
 
     /// Ends the user's other counted sessions until at most `limit` remain, and returns the ended

@@ -40,7 +40,7 @@ pub struct Query {
     pub reason: Option<Reason>,
     /// Cause of the end; `None` for all records.
     pub cause: Option<Arc<str>>,
-    /// User who acts for another one in the session; `None` for all records.
+    /// User who acts for another user in the session; `None` for all records.
     pub actor: Option<Arc<str>>,
     /// Earliest time of the login; `None` for any.
     pub from: Option<Timestamp>,
@@ -98,7 +98,7 @@ impl Query {
         self
     }
 
-    /// Sets the field `actor`: only sessions in which this user acts for another one. Default:
+    /// Sets the field `actor`: only sessions in which this user acts for another user. Default:
     /// `None`, all.
     ///
     /// No registry has an index for it, so a list reads all records that match the other fields.

@@ -12,8 +12,8 @@ use crate::session::{
 
 /// Rotation of a session key, by compare-and-swap on the old key.
 ///
-/// For a day the old key loads a tombstone with the reason [`Renewed`](crate::Reason::Renewed). By its
-/// public id, requests that are still in progress can address the session.
+/// For a day the old key loads a tombstone with the reason [`Renewed`](crate::Reason::Renewed).
+/// Requests in progress use its public id to address the session.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct KeyRotation {

@@ -104,10 +104,11 @@ pub struct SessionRecord {
     pub uncounted: bool,
     /// `true` if the user came back after the application's idle timeout, and has not
     /// re-authenticated since. Only a session whose login policy has a longer idle timeout can be
-    /// remembered, or one that was adopted from another session layer without a known login time.
+    /// remembered in this way. It is also `true` for an adopted session without a known login time,
+    /// until its user re-authenticates.
     pub remembered: bool,
-    /// Number of failed re-authentications since the last successful authentication.
-    pub failed_confirmations: u8,
+    /// Number of attempts to re-authenticate since the last successful authentication.
+    pub confirmation_attempts: u8,
     /// Security stamp: digest of the credential with which the user signed in; `None` if the
     /// application passed no credential.
     pub stamp: Option<Stamp>,
@@ -117,14 +118,15 @@ pub struct SessionRecord {
     /// before the login.
     pub generation: u64,
     /// For an adopted session, the time until which its tombstone must be kept; `None` for the
-    /// usual day. A key rotation sets it to `None`: only the tombstone of the first key, by which
-    /// the session could be adopted again, is kept longer.
+    /// usual day. A key rotation sets it to `None`: only the tombstone of the first key must be
+    /// kept longer, because the session could be adopted again by that key.
     pub tombstone_until: Option<Timestamp>,
 }
 
 impl SessionRecord {
-    /// Number of failed re-authentications in a row that ends a session.
-    pub const MAX_FAILED_CONFIRMATIONS: u8 = 5;
+    /// Number of re-authentication attempts in a row that are checked. Counting a further one ends
+    /// the session.
+    pub const MAX_CONFIRMATION_ATTEMPTS: u8 = 5;
 
     /// Returns the record that `login` creates.
     #[must_use]
@@ -148,7 +150,7 @@ impl SessionRecord {
             user_policy: login.user_policy.clone(),
             uncounted: login.uncounted,
             remembered: login.remembered,
-            failed_confirmations: 0,
+            confirmation_attempts: 0,
             stamp: login.stamp,
             actor: login.actor.clone(),
             generation: 0,
@@ -263,10 +265,10 @@ impl SessionRecord {
     }
 
     /// Resets both timeouts after a re-authentication at `at` (NIST SP 800-63B-4 §5.2), and sets
-    /// the new public id. Resets the number of failed re-authentications.
+    /// the new public id. Resets the number of attempts.
     pub fn reauthenticate(&mut self, id: PublicId, at: Timestamp) {
         self.id = id;
-        (self.remembered, self.failed_confirmations) = (false, 0);
+        (self.remembered, self.confirmation_attempts) = (false, 0);
         self.authenticated_at = self.authenticated_at.max(at);
         self.last_seen = self.last_seen.max(at);
     }
@@ -283,14 +285,15 @@ impl SessionRecord {
         }
     }
 
-    /// Counts a failed re-authentication, and returns `true` if the session was open. The last of
-    /// [`MAX_FAILED_CONFIRMATIONS`](Self::MAX_FAILED_CONFIRMATIONS) in a row ends the session.
-    pub fn count_failed_confirmation(&mut self, ended: Ended) -> bool {
+    /// Counts an attempt to re-authenticate, and returns `true` if the session was open. The first
+    /// one after [`MAX_CONFIRMATION_ATTEMPTS`](Self::MAX_CONFIRMATION_ATTEMPTS) in a row ends the
+    /// session.
+    pub fn count_confirmation_attempt(&mut self, ended: Ended) -> bool {
         if self.ended.is_some() {
             return false;
         }
-        self.failed_confirmations = self.failed_confirmations.saturating_add(1);
-        if self.failed_confirmations >= Self::MAX_FAILED_CONFIRMATIONS {
+        self.confirmation_attempts = self.confirmation_attempts.saturating_add(1);
+        if self.confirmation_attempts > Self::MAX_CONFIRMATION_ATTEMPTS {
             self.end(ended);
         }
         true
@@ -372,19 +375,19 @@ mod tests {
     }
 
     #[test]
-    fn fifth_failed_confirmation_in_a_row_ends_the_session() {
+    fn attempt_after_the_fifth_in_a_row_ends_the_session() {
         let mut record = record();
         let ended = Ended::new(Reason::Revoked, NOON);
-        for _ in 1..SessionRecord::MAX_FAILED_CONFIRMATIONS {
-            assert!(record.count_failed_confirmation(ended.clone()) && record.ended.is_none());
+        for _ in 0..SessionRecord::MAX_CONFIRMATION_ATTEMPTS {
+            assert!(record.count_confirmation_attempt(ended.clone()) && record.ended.is_none());
         }
         record.reauthenticate(PublicId::random(), NOON);
-        for _ in 1..SessionRecord::MAX_FAILED_CONFIRMATIONS {
-            assert!(record.count_failed_confirmation(ended.clone()) && record.ended.is_none());
+        for _ in 0..SessionRecord::MAX_CONFIRMATION_ATTEMPTS {
+            assert!(record.count_confirmation_attempt(ended.clone()) && record.ended.is_none());
         }
-        assert!(record.count_failed_confirmation(ended.clone()));
+        assert!(record.count_confirmation_attempt(ended.clone()));
         assert_eq!(record.ended, Some(ended.clone()));
-        assert!(!record.count_failed_confirmation(ended));
+        assert!(!record.count_confirmation_attempt(ended));
     }
 
     #[test]

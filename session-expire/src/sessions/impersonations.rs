@@ -13,18 +13,20 @@ use crate::{
 const IMPERSONATIONS_PER_PAGE: usize = 100;
 
 impl Sessions {
-    /// Ends all sessions of all users in which `actor`
-    /// [acts for them](crate::sign_in::SignInOptions::impersonated_by), and returns how many ended.
+    /// Ends all sessions in which `actor`
+    /// [acts for another user](crate::sign_in::SignInOptions::impersonated_by), and returns how
+    /// many ended.
     ///
-    /// An agent who may no longer act for others needs both calls:
-    /// [`end_all`](Self::end_all)`(actor)` and this one. It reads the open sessions of all users, so its
-    /// duration grows with their number.
+    /// If `actor` may no longer act for others, also call [`end_all`](Self::end_all) for the
+    /// actor's own sessions.
+    ///
+    /// The call reads the open sessions of all users, so its duration grows with their number.
     ///
     /// ```
     /// # use session_expire::{Sessions, error::RegistryError};
-    /// async fn dismiss(sessions: &Sessions, agent: &str) -> Result<(), RegistryError> {
-    ///     sessions.end_all(agent).await?;
-    ///     sessions.end_impersonations(agent).await?;
+    /// async fn dismiss(sessions: &Sessions, actor: &str) -> Result<(), RegistryError> {
+    ///     sessions.end_all(actor).await?;
+    ///     sessions.end_impersonations(actor).await?;
     ///     Ok(())
     /// }
     /// ```

@@ -168,8 +168,8 @@ impl Sessions {
     /// Ends all sessions of `user`, and returns how many ended. Tickets for a
     /// [refused login](crate::SessionHandle::takeover_ticket) become void.
     ///
-    /// Sessions in which `user` acts for another user go on. After the dismissal of an agent, or a
-    /// change of the agent's password, also call [`end_impersonations`](Self::end_impersonations).
+    /// Sessions in which `user` acts for another user stay open. If `user` is dismissed or changes
+    /// their password, also call [`end_impersonations`](Self::end_impersonations).
     ///
     /// # Errors
     ///

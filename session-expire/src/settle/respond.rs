@@ -46,8 +46,8 @@ pub(super) fn prepare_messages(
     }
 }
 
-/// Prepares the challenge of a session that has ended during the request: the user does not see the
-/// messages of this page.
+/// Prepares the challenge of a session that has ended during the request. The messages of this page
+/// stay unread, because the user does not see the page.
 pub(super) fn prepare_challenge(context: &RequestContext, info: &RequestInfo) {
     context.mark_unread();
     if info.format != ResponseFormat::Api {

@@ -94,7 +94,7 @@ pub async fn call(registry: &dyn Registry, operation: &Operation) -> Outcome {
             Outcome::TicketIssued
         }
         Operation::FailConfirmation(session, ended) => {
-            let counted = registry.count_failed_confirmation(session, ended).await.unwrap();
+            let counted = registry.count_confirmation_attempt(session, ended).await.unwrap();
             Outcome::Counted(counted.map(Box::new))
         }
         Operation::Update(session, update) => {

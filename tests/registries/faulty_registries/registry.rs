@@ -202,12 +202,12 @@ impl Registry for Faulty {
         ready(())
     }
 
-    fn count_failed_confirmation(
+    fn count_confirmation_attempt(
         &self,
         session: SessionRef,
         ended: Ended,
     ) -> RegistryFuture<'_, Option<SessionRecord>> {
-        ready(self.faulty_count_failed_confirmation(session, ended))
+        ready(self.faulty_count_confirmation_attempt(session, ended))
     }
 
     fn cancel(&self, key: RecordKey, ended: Ended) -> RegistryFuture<'_, ()> {

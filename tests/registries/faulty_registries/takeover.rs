@@ -132,16 +132,16 @@ impl Faulty {
         });
     }
 
-    pub(super) fn faulty_count_failed_confirmation(
+    pub(super) fn faulty_count_confirmation_attempt(
         &self,
         mut session: SessionRef,
         ended: Ended,
     ) -> Option<SessionRecord> {
         let record = self.record(&session).filter(|record| record.ended.is_none());
-        let last = SessionRecord::MAX_FAILED_CONFIRMATIONS - 1;
+        let last = SessionRecord::MAX_CONFIRMATION_ATTEMPTS;
         match self.fault {
             Fault::ForgetsFailures => return record.map(|record| counted(record, ended)),
-            Fault::FailuresEndNoSession if record.as_ref()?.failed_confirmations == last => {
+            Fault::FailuresEndNoSession if record.as_ref()?.confirmation_attempts == last => {
                 return record.map(|record| counted(record, ended));
             }
             Fault::FailuresCountForAllSessions => {
@@ -149,7 +149,7 @@ impl Faulty {
                 others.retain(|record| record.id != session.id);
                 for other in others {
                     let other = other.session_ref();
-                    now(self.below.count_failed_confirmation(other, ended.clone()));
+                    now(self.below.count_confirmation_attempt(other, ended.clone()));
                 }
             }
             Fault::CountsFailuresOfAnyUser => {
@@ -159,15 +159,15 @@ impl Faulty {
             }
             _ => {}
         }
-        now(self.below.count_failed_confirmation(session, ended))
+        now(self.below.count_confirmation_attempt(session, ended))
     }
 
     /// Counts as many failures as before a re-authentication.
     pub(super) fn fail_again(&self, before: &SessionRecord, id: PublicId, at: Timestamp) {
         let session = SessionRef::new(Arc::clone(&before.user), id);
-        for _ in 0..before.failed_confirmations {
+        for _ in 0..before.confirmation_attempts {
             let ended = Ended::new(session_expire::Reason::Revoked, at);
-            now(self.below.count_failed_confirmation(session.clone(), ended));
+            now(self.below.count_confirmation_attempt(session.clone(), ended));
         }
         let mut update = SessionUpdate::new(at);
         update.remembered = before.remembered;
@@ -176,6 +176,6 @@ impl Faulty {
 }
 
 fn counted(mut record: SessionRecord, ended: Ended) -> SessionRecord {
-    record.count_failed_confirmation(ended);
+    record.count_confirmation_attempt(ended);
     record
 }

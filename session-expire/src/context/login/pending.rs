@@ -209,7 +209,7 @@ impl RequestContext {
         let Some(loaded) = self.record().filter(|loaded| is_same_user(&loaded.record)) else {
             return Ok(None);
         };
-        // A parallel request may have authenticated the user again: the public id is a new one.
+        // A re-authentication in a parallel request may have changed the public id.
         let current = current_record(self.config(), loaded).await?;
         Ok(current.ok().map(|record| (record.id, self.end_reason())))
     }

@@ -62,7 +62,7 @@ impl RequestContext {
     }
 
     /// Returns `true` if the anonymous cookie can contain `offer` and the entries of the visitor.
-    /// Messages give way.
+    /// Messages do not count, because they can be discarded.
     fn has_room_for(&self, offer: &StoredOffer) -> bool {
         let is_active = self.access().is_active();
         let state = match is_active {
@@ -77,7 +77,7 @@ impl RequestContext {
         self.config().cookies.has_room_for(state, self.now)
     }
 
-    /// Returns the login that the anonymous cookie offers; `None` if it offers none, or no longer.
+    /// Returns the login that the anonymous cookie offers; `None` without a valid offer.
     pub(crate) fn offered_login(&self) -> Option<TakeoverOffer> {
         self.cookies.anonymous.takeover.as_ref()?.read(self.config().now())
     }

@@ -20,9 +20,10 @@ impl SessionExpireBuilder {
     /// [`refresh_policy`](crate::SessionHandle::refresh_policy) runs it again. The patch takes
     /// precedence over application, scope, handler and login.
     ///
-    /// If the patch is invalid, the login fails with 500 and an error in the log. It fails likewise
-    /// if the patch breaks a [declared standard](Self::complies_with) together with the login
-    /// policy; each breach is then an [event](crate::Event::PolicyBreach).
+    /// If the patch is invalid, the login fails with 500, and an error is logged. The login also
+    /// fails if the patch and the login policy together do not meet a
+    /// [declared standard](Self::complies_with). Each breach is then an
+    /// [event](crate::Event::PolicyBreach).
     ///
     /// ```
     /// use session_expire::{Limit, Policy, PolicyPatch, SessionExpire};

@@ -93,7 +93,7 @@ impl SessionExpire {
     ///
     /// # Panics
     ///
-    /// Panics outside of a Tokio runtime with a timer, such as that of Actix Web.
+    /// Panics outside a Tokio runtime with a timer, such as that of Actix Web.
     ///
     /// [`async_observer`]: SessionExpireBuilder::async_observer
     pub async fn flush_events(&self, longest: Duration) -> bool {

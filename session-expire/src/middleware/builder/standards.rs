@@ -8,17 +8,19 @@ use crate::compliance::Standard;
 impl SessionExpireBuilder {
     /// Declares the standards that the application meets. Default: none.
     ///
-    /// - [`build`](Self::build) fails if the application's policy or an option of the builder does
-    ///   not meet them. A limit that a standard only recommends is checked, too.
-    /// - Mounting fails if the policy of a mounted layer does not. A policy that is only known at
-    ///   its first request is logged as an error and reported as an
-    ///   [event](crate::Event::PolicyBreach), and the limits of the standards apply.
-    /// - A login fails with 500 if its login policy and its user policy together do not. Each
-    ///   breach is an error in the log and an event.
-    ///   [`refresh_policy`](crate::SessionHandle::refresh_policy) fails likewise.
+    /// Recommended limits are checked like required ones.
     ///
-    /// Code cannot check all requirements. `build` logs a question to the operator for each of the
-    /// others, and for each option that a standard requires and that is not set. The
+    /// - [`build`](Self::build) fails if the application's policy or an option of the builder does
+    ///   not meet the standards.
+    /// - Mounting fails if the policy of a mounted layer does not meet them. A policy that is only
+    ///   known at its first request causes an error in the log and an
+    ///   [event](crate::Event::PolicyBreach), and the limits of the standards apply.
+    /// - A login fails with 500 if its login policy and its user policy together do not meet them.
+    ///   Each breach causes an error in the log and an event.
+    ///   [`refresh_policy`](crate::SessionHandle::refresh_policy) fails, too.
+    ///
+    /// Code cannot check some requirements. For each of them, `build` logs a question to the
+    /// operator. An option can declare some of them; `build` then logs no question. The
     /// [guide](crate::guide::standards) lists all requirements.
     ///
     /// ```
@@ -38,9 +40,11 @@ impl SessionExpireBuilder {
     /// Default: none. Call it once per requirement.
     ///
     /// The requirement is then not checked, for any policy. Other requirements of the same section
-    /// still are. `requirement` is a document and a section as errors and the
-    /// [guide](crate::guide::standards) write them, and the option: `WCAG 2.2.1 warn`. A section
-    /// with one rule needs no option. If the text names several requirements, `build` fails with an
+    /// are still checked.
+    ///
+    /// `requirement` is a document and a section, as errors and the
+    /// [guide](crate::guide::standards) write them, followed by the option: `WCAG 2.2.1 warn`. A
+    /// section with one rule needs no option. If several requirements match, `build` fails with an
     /// error that lists their names.
     ///
     /// ```

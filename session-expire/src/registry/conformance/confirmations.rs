@@ -21,28 +21,28 @@ use crate::{
     time::{Timestamp, minutes},
 };
 
-/// Number of failures before the last one, which ends the session.
-const FAILURES: u8 = SessionRecord::MAX_FAILED_CONFIRMATIONS - 1;
+/// Number of attempts before the one that ends the session.
+const ATTEMPTS: u8 = SessionRecord::MAX_CONFIRMATION_ATTEMPTS;
 
 pub(super) fn too_many(at: Timestamp) -> Ended {
     Ended::new(Reason::Revoked, at).with_cause("too_many_attempts").by("Opera on Amiga")
 }
 
-/// Counts a failed re-authentication of `session`.
+/// Counts an attempt to re-authenticate in `session`.
 pub(super) async fn fail(
     registry: &dyn Registry,
     session: SessionRef,
     at: Timestamp,
 ) -> Option<SessionRecord> {
-    let counted = registry.count_failed_confirmation(session, too_many(at));
-    outcome("count_failed_confirmation", counted).await
+    let counted = registry.count_confirmation_attempt(session, too_many(at));
+    outcome("count_confirmation_attempt", counted).await
 }
 
-/// Counts failed re-authentications that do not end the session.
+/// Counts attempts that do not end the session.
 async fn fail_repeatedly(registry: &dyn Registry, login: &NewLogin) {
-    for number in 1..=FAILURES {
+    for number in 1..=ATTEMPTS {
         let counted = fail(registry, session(login), login.at).await;
-        let expected = SessionRecord { failed_confirmations: number, ..SessionRecord::new(login) };
+        let expected = SessionRecord { confirmation_attempts: number, ..SessionRecord::new(login) };
         assert_eq!(counted, Some(expected), "failure {number}");
     }
 }
@@ -56,23 +56,23 @@ async fn load_record(registry: &dyn Registry, key: RecordKey) -> SessionRecord {
     SessionRecord::clone(&load(registry, key).await.record)
 }
 
-/// A failed re-authentication is counted in the record, which is returned. The session stays open.
+/// An attempt to re-authenticate is counted in the record, which is returned. The session stays open.
 pub(super) async fn failed_confirmation_is_counted(registry: &dyn Registry) {
     let login = login(&user("alice"), now());
     commit(registry, &login).await;
     fail_repeatedly(registry, &login).await;
     let record = load_record(registry, login.key).await;
-    assert_eq!((record.failed_confirmations, record.ended), (FAILURES, None), "the loaded record");
+    assert_eq!((record.confirmation_attempts, record.ended), (ATTEMPTS, None), "the loaded record");
 }
 
-/// The fifth failure in a row ends the session once, with the given end.
-pub(super) async fn fifth_failed_confirmation_ends_the_session(registry: &dyn Registry) {
+/// The attempt after the fifth in a row ends the session once, with the given end.
+pub(super) async fn sixth_confirmation_attempt_ends_the_session(registry: &dyn Registry) {
     let login = login(&user("alice"), now());
     commit(registry, &login).await;
     fail_repeatedly(registry, &login).await;
     let later = login.at.plus(minutes(1));
     let expected = SessionRecord {
-        failed_confirmations: SessionRecord::MAX_FAILED_CONFIRMATIONS,
+        confirmation_attempts: ATTEMPTS + 1,
         ended: Some(too_many(later)),
         ..SessionRecord::new(&login)
     };
@@ -104,7 +104,7 @@ pub(super) async fn failed_confirmation_needs_an_open_session(registry: &dyn Reg
         assert_eq!(fail(registry, session, logins[1].at).await, None, "{name}");
     }
     let ended = load_record(registry, logins[0].key).await;
-    assert_eq!(ended.failed_confirmations, 0, "the ended session");
+    assert_eq!(ended.confirmation_attempts, 0, "the ended session");
     let open = load_record(registry, logins[1].key).await;
     assert_eq!(open, SessionRecord::new(&logins[1]), "the open session");
 }
@@ -155,7 +155,7 @@ async fn commit_remembered(registry: &dyn Registry) -> NewLogin {
 }
 
 /// A renewal keeps the failures, `remembered` and the stamp.
-pub(super) async fn renewal_keeps_failed_confirmations(registry: &dyn Registry) {
+pub(super) async fn renewal_keeps_confirmation_attempts(registry: &dyn Registry) {
     let login = commit_remembered(registry).await;
     let before = load_record(registry, login.key).await;
     let update = SessionUpdate::new(login.at);
@@ -167,7 +167,7 @@ pub(super) async fn renewal_keeps_failed_confirmations(registry: &dyn Registry) 
 }
 
 /// A re-authentication deletes the failures and `remembered`, and keeps the stamp.
-pub(super) async fn reauthentication_deletes_failed_confirmations(registry: &dyn Registry) {
+pub(super) async fn reauthentication_deletes_confirmation_attempts(registry: &dyn Registry) {
     let login = commit_remembered(registry).await;
     let id = PublicId::random();
     let update = SessionUpdate::new(login.at);
@@ -175,9 +175,9 @@ pub(super) async fn reauthentication_deletes_failed_confirmations(registry: &dyn
     let rotation = KeyRotation { reauthenticated_as: Some(id), ..rotation };
     rotate(registry, &rotation).await;
     let record = load_record(registry, rotation.to).await;
-    assert_eq!((record.failed_confirmations, record.remembered), (0, false), "the record");
+    assert_eq!((record.confirmation_attempts, record.remembered), (0, false), "the record");
     assert_eq!(record.stamp, login.stamp, "the stamp");
     let counted = fail(registry, SessionRef { id, ..session(&login) }, login.at).await;
-    let counted = counted.map(|record| (record.failed_confirmations, record.ended));
+    let counted = counted.map(|record| (record.confirmation_attempts, record.ended));
     assert_eq!(counted, Some((1, None)), "the next failure");
 }

@@ -130,10 +130,10 @@ macro_rules! __promises {
                 lost_reauthentication_resets_nothing
                 rotation_changes_one_session_only
                 rotation_leaves_the_end_of_adoption_at_the_first_key
-                renewal_keeps_failed_confirmations
-                reauthentication_deletes_failed_confirmations
+                renewal_keeps_confirmation_attempts
+                reauthentication_deletes_confirmation_attempts
                 failed_confirmation_is_counted
-                fifth_failed_confirmation_ends_the_session
+                sixth_confirmation_attempt_ends_the_session
                 failed_confirmation_counts_for_one_session
                 failed_confirmation_needs_an_open_session
                 end_of_a_session_ends_one
@@ -178,7 +178,7 @@ macro_rules! __promises {
                 end_of_all_reaches_a_reauthenticated_session
                 simultaneous_takeovers_spend_a_ticket_once
                 simultaneous_takeovers_of_a_session_keep_the_limit
-                simultaneous_failed_confirmations_are_counted
+                simultaneous_confirmation_attempts_are_counted
                 mixed_operations_leave_a_consistent_state
             ]
         }

@@ -129,7 +129,7 @@ pub(super) async fn uncounted_sessions_are_limited(registry: &dyn Registry) {
     commit(registry, &special).await;
 }
 
-/// The replaced session and that of a takeover do not count to the 100 uncounted sessions.
+/// The replaced session and the chosen session of a takeover do not count towards the 100.
 pub(super) async fn chosen_sessions_make_room_for_an_uncounted_login(registry: &dyn Registry) {
     let logins = commit_most(registry, now()).await;
     let (alice, later) = (&logins[0].user, logins[0].at.plus(minutes(1)));
@@ -148,7 +148,7 @@ pub(super) async fn chosen_sessions_make_room_for_an_uncounted_login(registry: &
     assert_eq!(active.len(), SessionLimit::MAX_UNCOUNTED, "active sessions");
 }
 
-/// Expired uncounted sessions do not count to the 100. A further login ends them.
+/// Expired uncounted sessions do not count towards the 100. A further login ends them.
 pub(super) async fn expired_uncounted_sessions_end_at_the_limit(registry: &dyn Registry) {
     let at = now();
     let logins = commit_most(registry, at).await;

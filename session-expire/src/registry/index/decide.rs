@@ -62,7 +62,7 @@ impl Shard {
     }
 
     /// Decides
-    /// [`Registry::count_failed_confirmation`](crate::registry::Registry::count_failed_confirmation).
+    /// [`Registry::count_confirmation_attempt`](crate::registry::Registry::count_confirmation_attempt).
     /// Also returns the resulting record, if the session is open.
     pub(crate) fn decide_failed_confirmation(
         &self,
@@ -73,7 +73,7 @@ impl Shard {
             return (None, WriteSet::default());
         };
         let mut record = SessionRecord::clone(&entry.record);
-        record.count_failed_confirmation(ended);
+        record.count_confirmation_attempt(ended);
         let mut open = record.clone();
         let ends = open.ended.take().map(|ended| (key, ended)).into_iter().collect();
         let update = EntryUpdate { key, record: open, data: None, rotates_to: None };

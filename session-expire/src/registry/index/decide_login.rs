@@ -143,8 +143,8 @@ impl Shard {
         })
     }
 
-    /// Returns the active uncounted sessions of `user` except those in `except`, oldest login first,
-    /// if they leave no room for another.
+    /// Returns the active uncounted sessions of `user` except those in `except`, oldest login
+    /// first, if there are as many as allowed.
     fn refuses_uncounted(
         &self,
         user: &str,

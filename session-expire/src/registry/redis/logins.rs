@@ -6,7 +6,7 @@ use super::{
     error::OperationError,
     operations::{Operations, read_records},
     script::{
-        CANCEL, COMMIT, COUNT_FAILED_CONFIRMATION, END, ENFORCE_LIMIT, ISSUE_TICKET, RESERVE,
+        CANCEL, COMMIT, COUNT_CONFIRMATION_ATTEMPT, END, ENFORCE_LIMIT, ISSUE_TICKET, RESERVE,
         ROTATE, UPDATE,
     },
     stored::{
@@ -97,7 +97,7 @@ impl Operations {
         self.write(&ISSUE_TICKET, ticket.key.partition_key(), &args).await.map(drop)
     }
 
-    pub(super) async fn count_failed_confirmation(
+    pub(super) async fn count_confirmation_attempt(
         &self,
         session: SessionRef,
         ended: Ended,
@@ -105,7 +105,7 @@ impl Operations {
         let call = Some(AsString(PublicId::random()));
         let args = ScriptArgs { call, ..self.args(ended.at).session(&session).ended(&ended) };
         let partition_key = partition_key(&session.user);
-        let response = self.write(&COUNT_FAILED_CONFIRMATION, &partition_key, &args).await?;
+        let response = self.write(&COUNT_CONFIRMATION_ATTEMPT, &partition_key, &args).await?;
         let record = response.first().map(|text| StoredFields::parse(text.as_bytes())?.record());
         record.transpose()
     }

@@ -122,13 +122,13 @@ impl Registry for RedisRegistry {
         run_operation("issue a ticket", self.0.issue_ticket(ticket))
     }
 
-    fn count_failed_confirmation(
+    fn count_confirmation_attempt(
         &self,
         session: SessionRef,
         ended: Ended,
     ) -> RegistryFuture<'_, Option<SessionRecord>> {
-        let counted = self.0.count_failed_confirmation(session, ended);
-        run_operation("count a failed confirmation", counted)
+        let counted = self.0.count_confirmation_attempt(session, ended);
+        run_operation("count a confirmation attempt", counted)
     }
 
     fn cancel(&self, key: RecordKey, ended: Ended) -> RegistryFuture<'_, ()> {

@@ -42,7 +42,7 @@ pub(super) static LOAD: LazyLock<Script> =
 script!(LIST, "list.lua");
 script!(RECORDS, "records.lua");
 script!(ISSUE_TICKET, "issue_ticket.lua");
-script!(COUNT_FAILED_CONFIRMATION, "count_failed_confirmation.lua", RETRY);
+script!(COUNT_CONFIRMATION_ATTEMPT, "count_confirmation_attempt.lua", RETRY);
 script!(RESERVE, "reserve.lua", LIMIT);
 script!(COMMIT, "commit.lua", RETRY, LIMIT);
 script!(CANCEL, "cancel.lua");

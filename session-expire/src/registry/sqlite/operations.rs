@@ -149,14 +149,14 @@ impl Registry for SqliteRegistry {
         })
     }
 
-    fn count_failed_confirmation(
+    fn count_confirmation_attempt(
         &self,
         session: SessionRef,
         ended: Ended,
     ) -> RegistryFuture<'_, Option<SessionRecord>> {
         // The failure may end the session. A lost failure would allow one more guess.
-        self.write("count a failed confirmation", ENDING, Priority::High, move |tx| {
-            changes::count_failed_confirmation(tx, &session, &ended)
+        self.write("count a confirmation attempt", ENDING, Priority::High, move |tx| {
+            changes::count_confirmation_attempt(tx, &session, &ended)
         })
     }
 

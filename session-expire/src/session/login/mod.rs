@@ -83,7 +83,7 @@ pub struct NewLogin {
     pub user_policy: Option<Arc<PolicyPatch>>,
     /// `true` if the session takes no slot of the session limit.
     pub uncounted: bool,
-    /// `true` if the session is not fresh until its user authenticates; see
+    /// `true` if the session is not fresh until the user re-authenticates; see
     /// [`SessionRecord::remembered`].
     pub remembered: bool,
     /// User who impersonates [`user`](Self::user) in this session.
@@ -240,8 +240,8 @@ impl NewLogin {
         }
     }
 
-    /// Returns the sessions that this login ends by choice: the replaced one, and that of the
-    /// takeover. They take no slot.
+    /// Returns the sessions that this login ends by choice: the replaced session, and the chosen
+    /// session of the takeover. They take no slot.
     pub(crate) fn ended_by_choice(&self) -> [Option<PublicId>; 2] {
         let taken = self.takeover.as_ref().map(|takeover| takeover.session);
         [self.replaces.map(|(id, _)| id), taken]

@@ -92,15 +92,16 @@ impl SignInOptions {
     ///
     /// # Security
     ///
-    /// The application must check that `actor` may impersonate the user. If `actor` is dismissed or
-    /// changes their password, [`Sessions::end_all`](crate::Sessions::end_all) ends the actor's own
-    /// sessions only; also call
+    /// The application must check that `actor` may impersonate the user.
+    ///
+    /// [`Sessions::end_all`](crate::Sessions::end_all) ends only the actor's own sessions. If the
+    /// actor is dismissed or changes their password, also call
     /// [`end_impersonations`](crate::Sessions::end_impersonations).
     ///
     /// Handlers that change the credentials of the user must reject requests with an
     /// [actor](crate::SessionHandle::actor). The policy key
-    /// [`fresh`](crate::Policy#structfield.fresh) alone does not protect them, because a policy may
-    /// turn it off.
+    /// [`fresh`](crate::Policy#structfield.fresh) is not enough: it refuses an actor only while the
+    /// policy sets it.
     pub fn impersonated_by(mut self, actor: impl Into<Arc<str>>) -> Self {
         self.actor = Some(actor.into());
         self.uncounted()

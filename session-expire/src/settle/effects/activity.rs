@@ -134,9 +134,11 @@ pub(super) async fn reauthenticate(context: &RequestContext, facts: &RequestFact
     }
 }
 
-/// Returns the effects of a confirmation that has not rotated the key. If a parallel request has,
-/// nothing changes. If the session has ended, the handler's response would reveal that the password
-/// was right, so the response is that to a wrong password.
+/// Returns the effects of a confirmation that has not rotated the key. If a parallel request has
+/// rotated it, nothing changes.
+///
+/// If the session has ended, the response is the same as for a wrong password. The response of the
+/// handler would reveal that the password was right.
 async fn unconfirmed(
     context: &RequestContext,
     loaded: &LoadedRecord,

@@ -44,7 +44,7 @@ pub(super) async fn end(
     Ok(!ended.is_empty())
 }
 
-/// Returns the effects of a request whose session has ended during the request: the challenge.
+/// Returns the effects of a session that has ended during the request: the challenge.
 pub(super) fn challenge_ended(
     context: &RequestContext,
     ended: Ended,

@@ -158,9 +158,11 @@ async fn end_other_user(
     end_session_of_other(context, &login.user, facts).await
 }
 
-/// Ends this browser's previous session after the commit of the login `record`, which has not ended
-/// it: the session of another user before a takeover, or one that a parallel request has
-/// authenticated again. If it fails, the login is kept. The browser loses the previous key anyway.
+/// Ends this browser's previous session if the commit of the login `record` has not ended it. This
+/// is the session of another user before a takeover, or a session that a parallel request has
+/// re-authenticated.
+///
+/// If it fails, the login continues: the browser no longer has the previous key.
 async fn end_previous(context: &RequestContext, record: &SessionRecord, facts: &RequestFacts) {
     let previous = context.record().filter(|loaded| loaded.record.ended.is_none());
     if let Some(loaded) = previous.filter(|loaded| loaded.record.id != record.id)

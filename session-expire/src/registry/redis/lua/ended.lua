@@ -17,7 +17,7 @@ end
 -- again.
 local function limit_tombstones(user)
   local surplus, has_adopted = count(user, TOMBSTONE) - MAX_TOMBSTONES, false
-  -- A later call continues after those of adopted sessions, which may be many.
+  -- The tombstones of adopted sessions may be many. A later call continues after them.
   while surplus > 0 and not has_adopted do
     for _, entry in ipairs(members(user, TOMBSTONE, nil, nil, math.min(surplus, 50))) do
       local record = read(name_of(entry))

@@ -64,8 +64,8 @@ local function refused_outcome(user, except)
   return active
 end
 
--- Returns `refused` and the active uncounted sessions except `except` if they leave no room for
--- another. Reads records only if as many are active as there may be.
+-- Returns `refused` and the active uncounted sessions except those in `except`, if there are as
+-- many as allowed. Reads records only if as many are active, those in `except` included.
 local function refused_uncounted(user, except)
   local without_expiry = count(user, UNCOUNTED) - count(user, UNCOUNTED_EXPIRY)
   if without_expiry + count(user, UNCOUNTED_EXPIRY, now + 1) < MAX_UNCOUNTED then return end

@@ -29,7 +29,7 @@ local function move_data()
 end
 
 local function reauthenticate(id)
-  record.id, record.remembered, record.failed = id, nil, nil
+  record.id, record.remembered, record.attempts = id, nil, nil
   record.auth = most(record.auth or record.login, args.at)
   record.seen = most(record.seen, args.at)
 end
@@ -38,7 +38,8 @@ write_tombstone()
 move_data()
 remove_from_open(args.user, { entry })
 update(record)
--- Only the tombstone of the first key is kept longer: by that key the session could be adopted again.
+-- Only the tombstone of the first key is kept longer, because the session could be adopted again by
+-- that key.
 record.tombstone_until = nil
 if args.reauthenticated_as then reauthenticate(args.reauthenticated_as) end
 write(args.to, record)

@@ -16,8 +16,8 @@ use super::{connection::Connection, pipeline::convert, retry::Retry};
 use crate::registry::redis::{
     error::OperationError,
     script::{
-        CANCEL, COMMIT, COUNT_FAILED_CONFIRMATION, END, END_EVERYONE, ENFORCE_LIMIT, ERASE, ROTATE,
-        Script,
+        CANCEL, COMMIT, COUNT_CONFIRMATION_ATTEMPT, END, END_EVERYONE, ENFORCE_LIMIT, ERASE,
+        ROTATE, Script,
     },
 };
 
@@ -30,7 +30,7 @@ impl Connection {
     /// Returns how many replicas must acknowledge this script; `None` if it does not wait for any.
     pub(crate) fn replicas(&self, script: &Script) -> Option<u32> {
         let ends = [&CANCEL, &END, &ENFORCE_LIMIT, &END_EVERYONE, &ERASE];
-        let others = [&COMMIT, &ROTATE, &COUNT_FAILED_CONFIRMATION];
+        let others = [&COMMIT, &ROTATE, &COUNT_CONFIRMATION_ATTEMPT];
         let mut acknowledged = ends.iter().chain(&others);
         let replicas = self.replicas.load(Ordering::Relaxed);
         let is_acknowledged = |_: &u32| acknowledged.any(|one| one.hash == script.hash);

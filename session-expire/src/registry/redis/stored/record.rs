@@ -1,7 +1,7 @@
 //! Stored form of a session record: a line `name=value` for each field.
 //!
-//! An absent field means `None`, `false`, `Limit::Off`, or no failed re-authentication. The field
-//! `failed` contains the ids of the failed re-authentications, so a retry is counted once. In
+//! An absent field means `None`, `false`, `Limit::Off`, or no attempt to re-authenticate. The field
+//! `attempts` contains the ids of the attempts to re-authenticate, so a retry is counted once. In
 //! values, `%` and line breaks are [escaped](escape). Scripts compare times as floating-point
 //! numbers, which are exact until the year 287396, and store the texts, which are always exact.
 //! Scripts keep the fields that a newer version has written, and readers ignore them.
@@ -75,9 +75,9 @@ impl<'a> StoredFields<'a> {
         }
     }
 
-    /// Returns the number of ids in the comma-separated field `failed`.
-    fn failed_confirmations(&self) -> u8 {
-        let count = self.get("failed").map_or(0, |calls| calls.split(',').count());
+    /// Returns the number of ids in the comma-separated field `attempts`.
+    fn confirmation_attempts(&self) -> u8 {
+        let count = self.get("attempts").map_or(0, |calls| calls.split(',').count());
         u8::try_from(count).unwrap_or(u8::MAX)
     }
 
@@ -125,7 +125,7 @@ impl<'a> StoredFields<'a> {
         let logged_in_at = required(self.time("login")?)?;
         let has_last_client = self.get("last_device").is_some();
         Ok(SessionRecord {
-            failed_confirmations: self.failed_confirmations(),
+            confirmation_attempts: self.confirmation_attempts(),
             remembered: self.get("remembered").is_some(),
             stamp: self.number("stamp")?.and_then(Stamp::from_number),
             id: self.get("id").and_then(PublicId::parse).ok_or(OperationError::Response)?,
@@ -156,7 +156,7 @@ impl<'a> StoredFields<'a> {
     }
 }
 
-/// Returns the stored form of a record without failed re-authentications. The scripts find its user
+/// Returns the stored form of a record without attempts to re-authenticate. The scripts find its user
 /// by `user_hash`.
 pub(crate) fn to_stored(record: &SessionRecord, user_hash: &str) -> Result<String, OperationError> {
     let mut text = StoredText::default();
@@ -291,20 +291,20 @@ mod tests {
     /// The first use of `fresh` in a running application must not sign users out.
     #[test]
     fn record_of_an_earlier_version_counts_as_authenticated_at_its_login() {
-        let added = ["auth", "remembered", "failed", "stamp", "uncounted", "last_device"];
+        let added = ["auth", "remembered", "attempts", "stamp", "uncounted", "last_device"];
         let text = stored();
         let is_known = |line: &&str| added.iter().all(|name| !line.starts_with(name));
         let lines = text.lines().filter(is_known).flat_map(|line| [line, "\n"]);
         let record = read(&lines.collect::<String>()).unwrap();
         assert_eq!(record.authenticated_at, record.logged_in_at);
-        assert_eq!((record.remembered, record.failed_confirmations), (false, 0));
+        assert_eq!((record.remembered, record.confirmation_attempts), (false, 0));
         assert_eq!((record.stamp, record.uncounted, record.last_client), (None, false, None));
     }
 
     #[test]
-    fn failed_confirmations_are_counted_by_their_ids() {
-        let read = |failed| read(&(stored() + failed)).unwrap().failed_confirmations;
-        assert_eq!((read(""), read("failed=a\n"), read("failed=a,b,c\n")), (0, 1, 3));
+    fn confirmation_attempts_are_counted_by_their_ids() {
+        let read = |attempts| read(&(stored() + attempts)).unwrap().confirmation_attempts;
+        assert_eq!((read(""), read("attempts=a\n"), read("attempts=a,b,c\n")), (0, 1, 3));
     }
 
     #[test]

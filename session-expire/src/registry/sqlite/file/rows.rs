@@ -35,7 +35,7 @@ macro_rules! record_columns {
         "key_hash, id, signing_key, user, logged_in_at, authenticated_at, last_seen, ip, device, \
          last_ip, last_device, idle_ms, absolute_ms, login_policy, user_policy, uncounted, actor, \
          generation, tombstone_until, ended_at, ended_reason, ended_cause, ended_by, seq, \
-         longest_idle_ms, longest_absolute_ms, remembered, failed_confirmations, stamp"
+         longest_idle_ms, longest_absolute_ms, remembered, confirmation_attempts, stamp"
     };
 }
 
@@ -100,7 +100,7 @@ pub(crate) fn read_record(row: &Row<'_>) -> rusqlite::Result<SessionRecord> {
         user_policy: policy(row, 14)?,
         uncounted: row.get(15)?,
         remembered: row.get(26)?,
-        failed_confirmations: row.get(27)?,
+        confirmation_attempts: row.get(27)?,
         stamp: row.get::<_, Option<i64>>(28)?.and_then(stamp_from_column),
         actor: row.get(16)?,
         generation: u64::try_from(row.get::<_, i64>(17)?).unwrap_or(0),

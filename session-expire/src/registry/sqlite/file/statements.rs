@@ -35,11 +35,11 @@ pub(crate) fn insert(
     let mut insert = db.prepare_cached(
         "INSERT INTO sessions (key_hash, id, signing_key, user, logged_in_at, authenticated_at,
              last_seen, ip, device, idle_ms, absolute_ms, longest_idle_ms, longest_absolute_ms,
-             check_at, login_policy, user_policy, uncounted, remembered, failed_confirmations,
+             check_at, login_policy, user_policy, uncounted, remembered, confirmation_attempts,
              stamp, actor, generation, tombstone_until, data)
          VALUES (:key, :id, :signing_key, :user, :logged_in_at, :authenticated_at, :last_seen, :ip,
              :device, :idle, :absolute, :longest_idle, :longest_absolute, :check_at, :login_policy,
-             :user_policy, :uncounted, :remembered, :failed_confirmations, :stamp, :actor,
+             :user_policy, :uncounted, :remembered, :confirmation_attempts, :stamp, :actor,
              :generation, :tombstone_until, :data)",
     )?;
     insert.execute(named_params! {
@@ -61,7 +61,7 @@ pub(crate) fn insert(
         ":user_policy": policy_text(record.user_policy.as_deref())?,
         ":uncounted": record.uncounted,
         ":remembered": record.remembered,
-        ":failed_confirmations": record.failed_confirmations,
+        ":confirmation_attempts": record.confirmation_attempts,
         ":stamp": stamp_column(record),
         ":actor": record.actor.as_deref(),
         ":generation": i64::try_from(record.generation).unwrap_or(i64::MAX),
@@ -106,7 +106,7 @@ fn update_record(db: &Connection, seq: i64, record: &SessionRecord) -> rusqlite:
              authenticated_at = :authenticated_at, longest_idle_ms = :longest_idle,
              longest_absolute_ms = :longest_absolute, check_at = min(check_at, :leaves_at),
              user_policy = :user_policy, remembered = :remembered,
-             failed_confirmations = :failed_confirmations, stamp = :stamp,
+             confirmation_attempts = :confirmation_attempts, stamp = :stamp,
              tombstone_until = :tombstone_until
          WHERE seq = :seq",
     )?;
@@ -121,7 +121,7 @@ fn update_record(db: &Connection, seq: i64, record: &SessionRecord) -> rusqlite:
         ":leaves_at": record.leaves_at().as_millis(),
         ":user_policy": policy_text(record.user_policy.as_deref())?,
         ":remembered": record.remembered,
-        ":failed_confirmations": record.failed_confirmations,
+        ":confirmation_attempts": record.confirmation_attempts,
         ":stamp": stamp_column(record),
         ":tombstone_until": record.tombstone_until.map(Timestamp::as_millis),
     })?;
@@ -150,7 +150,7 @@ pub(crate) fn check_again(db: &Connection, seq: i64, at: Timestamp) -> rusqlite:
 }
 
 /// Renames the key of an open record. Its previous state stays under the old key as a tombstone,
-/// with the public id that the session has from now on.
+/// with the public id that the session has after the rotation.
 pub(crate) fn rotate(
     db: &Connection,
     seq: i64,
@@ -164,12 +164,12 @@ pub(crate) fn rotate(
         "INSERT INTO sessions (key_hash, id, signing_key, user, logged_in_at, authenticated_at,
              last_seen, ip, device, last_ip, last_device, idle_ms, absolute_ms, longest_idle_ms,
              longest_absolute_ms, login_policy, user_policy, uncounted, remembered,
-             failed_confirmations, stamp, actor, generation, tombstone_until, ended_at,
+             confirmation_attempts, stamp, actor, generation, tombstone_until, ended_at,
              ended_reason, in_history)
          SELECT ?2, ?5, signing_key, user, logged_in_at, authenticated_at,
              last_seen, ip, device, last_ip, last_device, idle_ms, absolute_ms, longest_idle_ms,
              longest_absolute_ms, login_policy, user_policy, uncounted, remembered,
-             failed_confirmations, stamp, actor, generation, tombstone_until, ?3, ?4, 0
+             confirmation_attempts, stamp, actor, generation, tombstone_until, ?3, ?4, 0
          FROM sessions WHERE seq = ?1",
     )?;
     let (at, reason) = (at.as_millis(), Reason::Renewed.as_str());

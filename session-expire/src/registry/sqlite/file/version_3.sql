@@ -1,4 +1,4 @@
--- The sessions are copied, because a column that is added would be behind the session data.
+-- The sessions are copied, because an added column would come after the session data.
 DROP VIEW session_history;
 ALTER TABLE sessions RENAME TO sessions_2;
 DROP INDEX open_of_user;
@@ -31,7 +31,7 @@ CREATE TABLE sessions (
     user_policy TEXT,                       -- JSON, or NULL
     uncounted INTEGER NOT NULL DEFAULT 0,   -- 1: takes no slot of the session limit
     remembered INTEGER NOT NULL DEFAULT 0,  -- 1: came back after the application's idle timeout
-    failed_confirmations INTEGER NOT NULL DEFAULT 0, -- since the last authentication
+    confirmation_attempts INTEGER NOT NULL DEFAULT 0, -- since the last authentication
     stamp INTEGER,                          -- derived from the credential, or NULL
     actor TEXT,                             -- user who impersonates this one
     generation INTEGER NOT NULL DEFAULT 0,  -- lower than that of the registry: ended

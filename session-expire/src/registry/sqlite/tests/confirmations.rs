@@ -12,7 +12,7 @@ fn issue_ticket(registry: &SqliteRegistry, user: &str, at: Timestamp) -> LoginTi
 
 fn fail(registry: &SqliteRegistry, session: SessionRef) -> Option<SessionRecord> {
     let ended = Ended::new(Reason::Revoked, NOON);
-    wait(registry.count_failed_confirmation(session, ended)).unwrap()
+    wait(registry.count_confirmation_attempt(session, ended)).unwrap()
 }
 
 /// If a crash loses `remembered`, the session wrongly becomes fresh.
@@ -58,7 +58,7 @@ fn tickets_and_failures_survive_a_restart() {
     drop(registry);
     let registry = folder.open();
     let record = record(&registry, login.key).unwrap();
-    assert_eq!((record.remembered, record.failed_confirmations), (true, 1));
+    assert_eq!((record.remembered, record.confirmation_attempts), (true, 1));
     let ended = Ended::new(Reason::Revoked, NOON);
     let takeover = Some(Takeover::new(ticket.key, login.id, ended));
     commit(&registry, &NewLogin { takeover, ..alice(NOON) });
@@ -74,10 +74,10 @@ fn session_of_version_1_counts_as_authenticated_at_its_login() {
     let registry = folder.open();
     let [record] = list(&registry, Query::new()).try_into().unwrap();
     assert_eq!((record.logged_in_at, record.authenticated_at), (NOON, NOON));
-    assert_eq!((record.remembered, record.failed_confirmations), (false, 0));
+    assert_eq!((record.remembered, record.confirmation_attempts), (false, 0));
     assert_eq!((record.stamp, &record.last_client), (None, &None));
     let counted = fail(&registry, record.session_ref()).unwrap();
-    assert_eq!((counted.failed_confirmations, counted.ended), (1, None));
+    assert_eq!((counted.confirmation_attempts, counted.ended), (1, None));
 }
 
 /// A guessed password must be counted even if the disk is slow.
@@ -89,10 +89,10 @@ fn failed_confirmation_that_timed_out_counts() {
     let sender = stop_writer(&registry);
     registry.shared.set(|options| options.timeout = seconds(0));
     let ended = Ended::new(Reason::Revoked, NOON);
-    wait(registry.count_failed_confirmation(session(&login), ended)).unwrap_err();
+    wait(registry.count_confirmation_attempt(session(&login), ended)).unwrap_err();
     registry.shared.set(|options| options.timeout = hours(1));
     drop(sender);
     log_in(&registry, "bob", NOON);
     let record = record(&registry, login.key).unwrap();
-    assert_eq!(record.failed_confirmations, 1);
+    assert_eq!(record.confirmation_attempts, 1);
 }

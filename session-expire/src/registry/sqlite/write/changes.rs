@@ -97,8 +97,8 @@ pub(crate) fn rotate(tx: &mut Tx<'_>, rotation: &KeyRotation) -> rusqlite::Resul
 }
 
 /// Executes
-/// [`Registry::count_failed_confirmation`](crate::registry::Registry::count_failed_confirmation).
-pub(crate) fn count_failed_confirmation(
+/// [`Registry::count_confirmation_attempt`](crate::registry::Registry::count_confirmation_attempt).
+pub(crate) fn count_confirmation_attempt(
     tx: &mut Tx<'_>,
     session: &SessionRef,
     ended: &Ended,
@@ -106,7 +106,7 @@ pub(crate) fn count_failed_confirmation(
     tx.at(ended.at);
     let Some(stored) = tx.find_open(session)? else { return Ok(None) };
     let mut record = stored.record.clone();
-    record.count_failed_confirmation(ended.clone());
+    record.count_confirmation_attempt(ended.clone());
     let open = SessionRecord { ended: None, ..record.clone() };
     tx.write(&stored, &open, None)?;
     if let Some(ended) = &record.ended {

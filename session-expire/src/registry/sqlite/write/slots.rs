@@ -49,8 +49,8 @@ impl Tx<'_> {
         is_refused.then(|| self.active_records(others)).transpose()
     }
 
-    /// Returns the active uncounted sessions of `user` except those in `except` if they leave no
-    /// room for another.
+    /// Returns the active uncounted sessions of `user` except those in `except`, if there are as
+    /// many as allowed.
     fn refuses_uncounted(
         &self,
         user: &str,
@@ -99,8 +99,8 @@ impl Tx<'_> {
         count.query_row((user, uncounted, self.current_generation()), read_count)
     }
 
-    /// Returns the open sessions of `user` that are counted, or that are not, except those in
-    /// `except`, in the order of their logins.
+    /// Returns the open sessions of `user` that are counted, or those that are `uncounted`, except
+    /// those in `except`, in the order of their logins.
     pub(super) fn others_of_kind(
         &self,
         user: &str,

@@ -1,13 +1,13 @@
--- Counts a failed re-authentication. Returns the resulting record, or nothing if the session is not
--- open. The field `failed` contains the ids of the counted calls, so a retry is counted once.
-local MAX_FAILED = 5
+-- Counts an attempt to re-authenticate. Returns the resulting record, or nothing if the session is not
+-- open. The field `attempts` contains the ids of the counted calls, so a retry is counted once.
+local MAX_ATTEMPTS = 5
 allow_when_full()
 settle(args.user)
 
 -- Returns the number of counted calls, and true if this call is one of them.
 local function counted_calls(record)
   local number, is_counted = 0, false
-  for call in string.gmatch(record.failed or '', '[^,]+') do
+  for call in string.gmatch(record.attempts or '', '[^,]+') do
     number, is_counted = number + 1, is_counted or call == args.call
   end
   return number, is_counted
@@ -26,9 +26,9 @@ if not record then
 end
 local number, is_counted = counted_calls(record)
 if is_counted then return { render(record) } end
-record.failed = record.failed and record.failed .. ',' .. args.call or args.call
+record.attempts = record.attempts and record.attempts .. ',' .. args.call or args.call
 local text = write(name_of(entry), record)
-if number + 1 < MAX_FAILED then
+if number < MAX_ATTEMPTS then
   counted[1] = text
 else
   end_record(counted, args.user, entry, args)
