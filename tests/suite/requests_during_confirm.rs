@@ -79,12 +79,19 @@ async fn end_others_slowly(session: SessionHandle, barrier: web::Data<Barrier>) 
     Ok(session.sessions().end_others("alice", current).await?.to_string())
 }
 
+/// Ends the sessions of alice except one that the body names.
+async fn end_all_but(session: SessionHandle, id: String) -> Result<String> {
+    let id = id.parse().map_err(actix_web::error::ErrorBadRequest)?;
+    Ok(session.sessions().end_others("alice", id).await?.to_string())
+}
+
 async fn whoami(user: Identity) -> Result<String> {
     Ok(user.id()?)
 }
 
 fn routes(cfg: &mut web::ServiceConfig) {
     cfg.service(web::resource("/settings").wrap(PolicyPatch::new().fresh(minutes(10))).to(whoami))
+        .route("/end-all-but", web::post().to(end_all_but))
         .route("/end-others-slowly", web::post().to(end_others_slowly))
         .route("/confirm", web::post().to(confirm))
         .route("/confirm-slowly", web::post().to(confirm_slowly))
@@ -177,6 +184,14 @@ fn end_of_the_other_sessions_ends_them() {
     assert_eq!(post_during_confirm(&site, &alice, "/end-others-slowly", "").body, "1");
     assert_eq!(end_reason(&other), "revoked");
     assert_eq!(alice.user_at("/private").as_deref(), Some("alice"));
+}
+
+#[test]
+fn end_of_the_others_of_an_unknown_session_ends_none() {
+    let site = site();
+    let (alice, other) = (site.signed_in("alice"), site.signed_in("alice"));
+    assert_eq!(alice.post("/end-all-but", "AAAAAAAAAAAAAAAA").body, "0");
+    assert_eq!(other.user_at("/private").as_deref(), Some("alice"));
 }
 
 #[test]

@@ -137,7 +137,7 @@ impl Config {
             close_adoption_until: self.close_adoption_until(),
             cause: None,
             requester: requester.map(Arc::new),
-            key: None,
+            own: None,
             emit,
         }
     }

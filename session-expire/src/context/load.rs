@@ -7,13 +7,16 @@ use std::sync::Arc;
 use crate::{
     config::Config,
     error::RegistryError,
-    registry::{StoredSession, future::RegistryFuture, query::Query},
+    registry::{
+        self, StoredSession,
+        end::{EndSessions, EndTarget},
+        future::RegistryFuture,
+    },
     session::{
         data::SessionData,
         data::sealed::{self, DataKey},
         ended::Ended,
         key::RecordKey,
-        reason::Reason,
         record::SessionRecord,
         update::{SessionUpdate, UpdateOutcome},
         verdict::Facts,
@@ -74,42 +77,32 @@ impl LoadedRecord {
     }
 }
 
-/// Loads the record again, and returns its current state, or its end if it has ended. If a parallel
-/// request has rotated the key, returns the record under its new key.
-///
-/// A re-authentication changes the public id. If an operation finds no open session under the
-/// loaded id, the caller repeats it once with the reference of this record.
+/// Returns the [current record](registry::current) of the session, or its end if it has ended.
 pub(crate) async fn current_record(
     config: &Config,
     loaded: &LoadedRecord,
 ) -> Result<Result<Arc<SessionRecord>, Ended>, RegistryError> {
-    let ended = |reason| Ended::new(reason, config.now());
-    let Some(StoredSession { record, .. }) = config.registry.load(loaded.key, false).await? else {
-        return Ok(Err(ended(Reason::Unknown)));
-    };
-    match record.ended.clone() {
-        None => Ok(Ok(record)),
-        Some(Ended { reason: Reason::Renewed, .. }) => {
-            let rotated = find_rotated(config, &record).await?;
-            Ok(rotated.map(Arc::new).ok_or_else(|| ended(Reason::Revoked)))
-        }
-        Some(ended) => Ok(Err(ended)),
-    }
+    registry::current::current_record(&*config.registry, loaded.key, config.now()).await
 }
 
-/// Returns the open record of the session whose rotated key loads `tombstone`.
-///
-/// The tombstone has the public id after that rotation. After a further re-authentication, only the
-/// signing key is the same.
-async fn find_rotated(
+/// Ends the session, even if a parallel request has re-authenticated its user. Returns the records
+/// that this call has ended, or the end of a session that had ended before.
+pub(crate) async fn end_current(
     config: &Config,
-    tombstone: &SessionRecord,
-) -> Result<Option<SessionRecord>, RegistryError> {
-    let open = config.registry.list(Query::open(Arc::clone(&tombstone.user))).await?;
-    let same_id = open.iter().position(|open| open.id == tombstone.id);
-    let same_session =
-        || open.iter().position(|open| open.signing_key() == tombstone.signing_key());
-    Ok(same_id.or_else(same_session).and_then(|index| open.into_iter().nth(index)))
+    loaded: &LoadedRecord,
+    mut request: EndSessions,
+) -> Result<Result<Vec<SessionRecord>, Ended>, RegistryError> {
+    let ended = config.registry.end(request.clone()).await?;
+    if !ended.is_empty() {
+        return Ok(Ok(ended));
+    }
+    match current_record(config, loaded).await? {
+        Err(ended) => Ok(Err(ended)),
+        Ok(record) => {
+            request.target = EndTarget::Session(record.session_ref());
+            config.registry.end(request).await.map(Ok)
+        }
+    }
 }
 
 /// Updates the session, even if a parallel request has re-authenticated its user.

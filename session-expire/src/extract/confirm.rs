@@ -11,7 +11,7 @@ use super::session_handle::SessionHandle;
 use crate::{
     context::{
         access::AccessState,
-        load::{LoadedRecord, current_record},
+        load::{LoadedRecord, current_record, end_current},
     },
     error::{ConfirmError, RegistryError},
     event::Event,
@@ -176,14 +176,10 @@ impl SessionHandle {
         loaded: &LoadedRecord,
     ) -> Result<ConfirmError, ConfirmError> {
         let (config, ended) = (self.context.config(), self.too_many_attempts());
-        let end = |session| {
-            let target = EndTarget::Session(session);
-            config.registry.end(EndSessions::new(target, ended.clone()))
-        };
-        let mut records = end(loaded.record.session_ref()).await?;
-        if records.is_empty() {
-            records = end(self.current(loaded).await?).await?;
-        }
+        let target = EndTarget::Session(loaded.record.session_ref());
+        let request = EndSessions::new(target, ended.clone());
+        let records = end_current(config, loaded, request).await?;
+        let records = records.map_err(|ended| self.end(Some(ended)))?;
         config.emit_ended(&records, Some(&config.client(&self.req)));
         Ok(self.end(Some(ended)))
     }

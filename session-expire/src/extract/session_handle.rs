@@ -177,8 +177,8 @@ impl SessionHandle {
     #[must_use]
     pub fn sessions(&self) -> Sessions {
         let config = self.context.config();
-        let key = self.context.record().map(|loaded| loaded.key);
-        Sessions { key, ..config.sessions(Some(config.client(&self.req))) }
+        let own = self.context.record().map(|loaded| (loaded.key, loaded.record.session_ref()));
+        Sessions { own, ..config.sessions(Some(config.client(&self.req))) }
     }
 
     /// Sends the handler's response unchanged, even if it is an empty 401. Without this call, an

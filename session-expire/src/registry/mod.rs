@@ -6,6 +6,7 @@
 pub(crate) mod cancellation;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+pub(crate) mod current;
 pub(crate) mod end;
 pub(crate) mod future;
 mod index;

@@ -12,6 +12,7 @@ use crate::{
     event::Event,
     registry::{
         Registry, UserExport,
+        current::current_record,
         end::{EndSessions, EndTarget},
         query::Query,
     },
@@ -59,8 +60,8 @@ pub struct Sessions {
     pub(crate) cause: Option<Arc<str>>,
     /// Client of the request that uses this value.
     pub(crate) requester: Option<Arc<Client>>,
-    /// Session key of that request.
-    pub(crate) key: Option<RecordKey>,
+    /// Key and reference of the session that the request has loaded.
+    pub(crate) own: Option<(RecordKey, SessionRef)>,
     pub(crate) emit: Arc<dyn Fn(&Event<'_>) + Send + Sync>,
 }
 
@@ -152,17 +153,18 @@ impl Sessions {
         }
     }
 
-    /// Returns the reference of the request's session if a parallel request has confirmed it, which
-    /// changes its public id.
+    /// Returns the current reference of `session` if it is that of the request, and a parallel
+    /// request has confirmed it, which changes its public id.
     async fn confirmed_as(
         &self,
         session: &SessionRef,
     ) -> Result<Option<SessionRef>, RegistryError> {
-        let Some(key) = self.key else { return Ok(None) };
-        let loaded = self.registry.load(key, false).await;
-        let loaded = loaded.inspect_err(|error| self.emit_failure(error))?;
-        let confirmed = loaded.map(|loaded| loaded.record.session_ref());
-        Ok(confirmed.filter(|confirmed| confirmed.user == session.user && confirmed != session))
+        let own = self.own.as_ref().filter(|(_, own)| own == session);
+        let Some((key, _)) = own else { return Ok(None) };
+        let current = current_record(&*self.registry, *key, self.clock.now()).await;
+        let current = current.inspect_err(|error| self.emit_failure(error))?;
+        let current = current.ok().map(|record| record.session_ref());
+        Ok(current.filter(|current| current != session))
     }
 
     /// Ends all sessions of `user`, and returns how many ended. Tickets for a

@@ -12,7 +12,7 @@ use crate::{
     context::{
         RequestContext,
         facts::RequestFacts,
-        load::{LoadedRecord, current_record},
+        load::{LoadedRecord, end_current},
     },
     error::RegistryError,
     registry::end::{EndSessions, EndTarget},
@@ -33,13 +33,7 @@ pub(super) async fn end(
     if closes_adoption {
         request.close_adoption_until = config.close_adoption_until();
     }
-    let mut ended = config.registry.end(request.clone()).await?;
-    if ended.is_empty()
-        && let Ok(record) = current_record(config, loaded).await?
-    {
-        request.target = EndTarget::Session(record.session_ref());
-        ended = config.registry.end(request).await?;
-    }
+    let ended = end_current(config, loaded, request).await?.unwrap_or_default();
     config.emit_ended(&ended, Some(&facts.client));
     Ok(!ended.is_empty())
 }
