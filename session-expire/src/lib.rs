@@ -43,12 +43,13 @@
 //! | to | use |
 //! |---|---|
 //! | configure the middleware | [`SessionExpire`], [`SessionExpireBuilder`] |
-//! | set timeouts and limits | [`Policy`], [`PolicyPatch`], [`session_policy`], [`Limit`], [`Overflow`] |
+//! | set timeouts and limits | [`Policy`], [`PolicyPatch`], [`session_policy`], [`Limit`], [`Overflow`], [`AtEnd`] |
 //! | sign in and out, read the session | [`SessionHandle`], [`sign_in`] |
 //! | send a message to the next page | [`FlashMessages`] |
 //! | show countdowns and the warning dialog | [`SessionVars`], [`page`] |
 //! | serve the dialog's script, status and keep-alive | [`SessionExpire::endpoints`] |
 //! | change the response to a sign-out | [`sign_out`] |
+//! | end WebSockets, streams and open pages with their session | [`live`] |
 //! | list and end sessions | [`Sessions`], [`registry::Query`], [`registry::SessionRecord`] |
 //! | choose where sessions are stored | [`MemoryRegistry`], `SqliteRegistry`, `RedisRegistry` |
 //! | store sessions elsewhere | [`registry`] |
@@ -125,6 +126,7 @@ mod session;
 mod sessions;
 mod settle;
 mod time;
+mod watch;
 
 pub use event::Event;
 pub use extract::{
@@ -134,6 +136,7 @@ pub use extract::{
 pub use middleware::{SessionExpire, builder::SessionExpireBuilder};
 pub use policy::{
     Policy, PolicyPatch,
+    at_end::AtEnd,
     limit::{Limit, Overflow},
 };
 pub use registry::memory::MemoryRegistry;
@@ -168,6 +171,17 @@ pub mod page {
             flash::{FlashLevel, FlashMessage},
             notice::{Languages, Notice},
         },
+    };
+}
+
+/// Open streams that end with their session: WebSockets, event streams, downloads.
+///
+/// [`SessionHandle`] opens them: [`ended`](SessionHandle::ended), [`guard`](SessionHandle::guard)
+/// and [`activity`](SessionHandle::activity).
+pub mod live {
+    pub use crate::{
+        extract::activity::Activity,
+        watch::{guarded::Guarded, session_end::SessionEnd, stream_end::StreamEnd},
     };
 }
 
@@ -211,6 +225,10 @@ pub mod guide {
     #[cfg(all(feature = "conformance", feature = "testing"))]
     #[doc = include_str!("../docs/testing.md")]
     pub mod testing {}
+    // The guide links to items of these features.
+    #[cfg(all(feature = "redis", feature = "sqlite"))]
+    #[doc = include_str!("../docs/live.md")]
+    pub mod live {}
     #[doc = include_str!("../docs/passkeys.md")]
     pub mod passkeys {}
     #[doc = include_str!("../docs/privacy.md")]

@@ -10,9 +10,10 @@ use session_expire::{
     clock::Timestamp,
     error::RegistryError,
     registry::{
-        EndSessions, Ended, KeyRotation, LoginOutcome, LoginTicket, NewLogin, Query, RecordKey,
-        Registry, RegistryFuture, Reservation, ReserveOutcome, RotationOutcome, SessionLimit,
-        SessionRecord, SessionRef, SessionUpdate, StoredSession, UpdateOutcome, UserExport,
+        ChangeListener, EndSessions, Ended, KeyRotation, LoginOutcome, LoginTicket, NewLogin,
+        Query, RecordKey, Registry, RegistryFuture, Reservation, ReserveOutcome, RotationOutcome,
+        SessionLimit, SessionRecord, SessionRef, SessionUpdate, StoredSession, Subscription,
+        UpdateOutcome, UserExport,
     },
 };
 
@@ -172,6 +173,10 @@ impl Registry for TestRegistry {
 
     fn export(&self, user: Arc<str>) -> RegistryFuture<'_, UserExport> {
         self.run("export", || self.inner.export(user))
+    }
+
+    fn subscribe(&self, listener: ChangeListener) -> Box<dyn Subscription> {
+        self.inner.subscribe(listener)
     }
 
     fn enforces_limits(&self) -> bool {

@@ -10,6 +10,7 @@ mod failovers;
 mod generations;
 mod io_thread;
 mod lists;
+mod lost_reports;
 mod lost_responses;
 mod outage;
 mod permissions;
@@ -17,6 +18,7 @@ mod races;
 mod rate_limits;
 mod replicas;
 mod replicated;
+mod reports;
 #[path = "../rounds.rs"]
 mod rounds;
 mod same_as_memory;

@@ -14,7 +14,8 @@ use session_expire::{
 use session_expire_tests::RedisServer;
 
 use crate::{
-    NOON, active, all, committed, end, is_open, login, revoked, session, setting, sign_in,
+    NOON, active, all, committed, end, is_open, login, reports::Reports, revoked, session, setting,
+    sign_in,
 };
 
 const GUIDE: &str = include_str!("../../session-expire/docs/deployment.md");
@@ -36,6 +37,7 @@ fn url(server: &RedisServer) -> String {
 }
 
 async fn use_every_operation(registry: &RedisRegistry) {
+    let reports = Reports::connected(registry);
     let policy = Policy::new().max_sessions(2).overflow(Overflow::Refuse);
     let first = login("alice", &policy);
     registry.reserve(first.reservation(NOON.plus(Duration::from_secs(30)))).await.unwrap();
@@ -70,6 +72,9 @@ async fn use_every_operation(registry: &RedisRegistry) {
     registry.commit(adopted).await.unwrap();
     registry.erase("alice".into()).await.unwrap();
     assert_eq!(registry.list(Query::history("alice")).await.unwrap(), []);
+    registry.commit(login("carol", &Policy::new())).await.unwrap();
+    reports.until_login_of("carol");
+    assert!(reports.subscription.check().await.unwrap());
 }
 
 #[tokio::test]
@@ -105,6 +110,23 @@ async fn missing_permission_is_named_when_the_registry_connects() {
     }
     let keys: Vec<String> = server.command(&["KEYS", "*"]);
     assert_eq!(keys, [""; 0], "the check has written");
+}
+
+/// An ACL of an earlier version of this crate has no channel.
+#[tokio::test]
+async fn missing_permission_for_the_channel_is_a_clear_error() {
+    let server = RedisServer::start();
+    set_user(&server, &rules());
+    set_user(&server, &["sessions", "resetchannels"]);
+    let registry = RedisRegistry::connect(&url(&server)).await.unwrap();
+    for _ in 0..2 {
+        let error = registry.commit(login("alice", &Policy::new())).await.unwrap_err();
+        let source = std::error::Error::source(&error).unwrap().to_string();
+        assert!(source.contains("channel") && source.contains("Permissions"), "{source}");
+        assert_eq!(registry.list(Query::open("alice")).await.unwrap(), [], "it was stored");
+    }
+    set_user(&server, &rules());
+    sign_in(&registry).await;
 }
 
 #[tokio::test]

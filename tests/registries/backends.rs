@@ -9,10 +9,10 @@ use session_expire::{
     Limit, RedisRegistry, SqliteRegistry,
     clock::Timestamp,
     registry::{
-        EndSessions, Ended, KeyRotation, LoginOutcome, LoginTicket, NewLogin, Query, RecordKey,
-        Registry, RegistryFuture, Reservation, ReserveOutcome, RotationOutcome, SessionLimit,
-        SessionRecord, SessionRef, SessionUpdate, StoredSession, UpdateOutcome, UserExport,
-        conformance::Work,
+        ChangeListener, EndSessions, Ended, KeyRotation, LoginOutcome, LoginTicket, NewLogin,
+        Query, RecordKey, Registry, RegistryFuture, Reservation, ReserveOutcome, RotationOutcome,
+        SessionLimit, SessionRecord, SessionRef, SessionUpdate, StoredSession, Subscription,
+        UpdateOutcome, UserExport, conformance::Work,
     },
 };
 use session_expire_tests::RedisServer;
@@ -114,6 +114,10 @@ impl Registry for InFolder {
 
     fn export(&self, user: Arc<str>) -> RegistryFuture<'_, UserExport> {
         self.registry().export(user)
+    }
+
+    fn subscribe(&self, listener: ChangeListener) -> Box<dyn Subscription> {
+        self.registries[0].subscribe(listener)
     }
 
     fn enforces_limits(&self) -> bool {

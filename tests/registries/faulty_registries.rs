@@ -4,6 +4,7 @@ mod fault;
 mod login;
 mod many;
 mod registry;
+mod reports;
 mod session;
 mod takeover;
 
@@ -192,6 +193,19 @@ const FAULTS: &[(Fault, &[&str])] = &[
     (Fault::UpdateReopens, &["activity_does_not_reopen_an_ended_session"]),
     (Fault::WritesAllData, &["simultaneous_updates_are_all_stored"]),
     (Fault::ReturnsEndedTwice, &["mixed_operations_leave_a_consistent_state"]),
+    // Reports.
+    (Fault::HidesLogins, &["login_is_reported", "check_returns_true_after_all_reports"]),
+    (Fault::HidesEnds, &["ends_are_reported"]),
+    (Fault::HidesEvictions, &["evictions_are_reported"]),
+    (Fault::SwapsReports, &["reports_are_in_order"]),
+    (Fault::ReportsTheNewId, &["rotation_is_reported_under_the_old_id"]),
+    (Fault::HidesPolicyChanges, &["policy_change_is_reported"]),
+    (Fault::ReportsActivity, &["activity_is_not_reported"]),
+    (Fault::ReportsTooEarly, &["load_after_a_report_sees_the_change"]),
+    (Fault::IgnoresTheDrop, &["dropped_subscription_gets_no_reports"]),
+    (Fault::HidesTheEndOfEveryone, &["end_everyone_is_reported"]),
+    (Fault::HidesErasure, &["erase_is_reported"]),
+    (Fault::LosesReports, &["simultaneous_ends_are_all_reported"]),
 ];
 
 fn breaks(fault: Fault, promise: &str) -> bool {

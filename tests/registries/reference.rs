@@ -1,26 +1,31 @@
 //! Reference registry: the rules of the trait on plain lists behind one lock.
 
 mod logins;
+mod reports;
 
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard},
 };
 
+use self::reports::Listeners;
 use session_expire::{
     Reason,
     clock::Timestamp,
     registry::{
-        EndSessions, EndTarget, Ended, KeyRotation, LoginOutcome, LoginTicket, NewLogin, Query,
-        RecordKey, Registry, RegistryFuture, Reservation, ReserveOutcome, RotationOutcome,
-        SessionData, SessionLimit, SessionRecord, SessionRef, SessionUpdate, StoredSession,
-        UpdateOutcome, UserExport,
+        Change, ChangeListener, EndSessions, EndTarget, Ended, KeyRotation, LoginOutcome,
+        LoginTicket, NewLogin, Query, RecordKey, Registry, RegistryFuture, Reservation,
+        ReserveOutcome, RotationOutcome, SessionData, SessionLimit, SessionRecord, SessionRef,
+        SessionUpdate, StoredSession, Subscription, UpdateOutcome, UserExport,
     },
 };
 
 /// The reference registry. It deletes nothing but what is erased.
 #[derive(Default)]
-pub struct Reference(Mutex<State>);
+pub struct Reference {
+    state: Mutex<State>,
+    listeners: Listeners,
+}
 
 #[derive(Default, Clone)]
 struct State {
@@ -65,11 +70,11 @@ impl Session {
 impl Reference {
     /// Returns a registry with the same records, to try several continuations.
     pub fn copy(&self) -> Self {
-        Self(Mutex::new(self.state().clone()))
+        Self { state: Mutex::new(self.state().clone()), listeners: Listeners::default() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap()
+        self.state.lock().unwrap()
     }
 }
 
@@ -224,7 +229,13 @@ impl Registry for Reference {
     }
 
     fn commit(&self, login: NewLogin) -> RegistryFuture<'_, LoginOutcome> {
-        ready(self.state().commit(login))
+        let user = Arc::clone(&login.user);
+        let outcome = self.state().commit(login);
+        if let LoginOutcome::Committed { ended, .. } = &outcome {
+            self.listeners.report_ends(ended);
+            self.listeners.report(&Change::user(&user));
+        }
+        ready(outcome)
     }
 
     fn issue_ticket(&self, ticket: LoginTicket) -> RegistryFuture<'_, ()> {
@@ -237,11 +248,15 @@ impl Registry for Reference {
         session: SessionRef,
         ended: Ended,
     ) -> RegistryFuture<'_, Option<SessionRecord>> {
-        ready(self.state().count_confirmation_attempt(&session, &ended))
+        let record = self.state().count_confirmation_attempt(&session, &ended);
+        let ended = record.iter().filter(|record| record.ended.is_some());
+        self.listeners.report_ends(ended);
+        ready(record)
     }
 
     fn cancel(&self, key: RecordKey, ended: Ended) -> RegistryFuture<'_, ()> {
-        self.state().cancel(key, &ended);
+        let ended = self.state().cancel(key, &ended);
+        self.listeners.report_ends(&ended);
         ready(())
     }
 
@@ -250,15 +265,25 @@ impl Registry for Reference {
         session: SessionRef,
         update: SessionUpdate,
     ) -> RegistryFuture<'_, UpdateOutcome> {
-        ready(self.state().update(&session, &update))
+        let outcome = self.state().update(&session, &update);
+        if outcome == UpdateOutcome::Updated && update.changes_policy() {
+            self.listeners.report(&Change::session(&session));
+        }
+        ready(outcome)
     }
 
     fn rotate(&self, rotation: KeyRotation) -> RegistryFuture<'_, RotationOutcome> {
-        ready(self.state().rotate(&rotation))
+        let outcome = self.state().rotate(&rotation);
+        if outcome == RotationOutcome::Rotated {
+            self.listeners.report(&Change::session(&rotation.session));
+        }
+        ready(outcome)
     }
 
     fn end(&self, end: EndSessions) -> RegistryFuture<'_, Vec<SessionRecord>> {
-        ready(self.state().end(&end))
+        let ended = self.state().end(&end);
+        self.listeners.report_ends(&ended);
+        ready(ended)
     }
 
     fn enforce_limit(
@@ -267,7 +292,9 @@ impl Registry for Reference {
         limit: SessionLimit,
         ended: Ended,
     ) -> RegistryFuture<'_, Vec<SessionRecord>> {
-        ready(self.state().enforce_limit(&session, limit, &ended))
+        let ended = self.state().enforce_limit(&session, limit, &ended);
+        self.listeners.report_ends(&ended);
+        ready(ended)
     }
 
     fn list(&self, query: Query) -> RegistryFuture<'_, Vec<SessionRecord>> {
@@ -275,15 +302,23 @@ impl Registry for Reference {
     }
 
     fn end_everyone(&self, ended: Ended) -> RegistryFuture<'_, u64> {
-        ready(self.state().end_everyone(&ended))
+        let count = self.state().end_everyone(&ended);
+        self.listeners.report(&Change::Any);
+        ready(count)
     }
 
     fn erase(&self, user: Arc<str>) -> RegistryFuture<'_, u64> {
-        ready(self.state().erase(&user))
+        let count = self.state().erase(&user);
+        self.listeners.report(&Change::user(&user));
+        ready(count)
     }
 
     fn export(&self, user: Arc<str>) -> RegistryFuture<'_, UserExport> {
         ready(self.state().export(&user))
+    }
+
+    fn subscribe(&self, listener: ChangeListener) -> Box<dyn Subscription> {
+        self.listeners.add(listener)
     }
 
     fn enforces_limits(&self) -> bool {

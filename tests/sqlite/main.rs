@@ -1,5 +1,5 @@
 //! `SqliteRegistry` with several processes, when processes are killed, the disk is full, another
-//! program holds the lock, or a file is moved.
+//! program holds the lock, or a file is moved; and reports to subscribers.
 
 mod child;
 mod full;
@@ -8,6 +8,7 @@ mod locked;
 mod migration;
 mod moved;
 mod refused;
+mod reports;
 #[path = "../rounds.rs"]
 mod rounds;
 mod shared;

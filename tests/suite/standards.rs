@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, env, fs, path::Path, time::Duration};
 
 use session_expire::{
-    Limit, Policy, PolicyPatch, SessionExpire, SessionExpireBuilder,
+    AtEnd, Limit, Policy, PolicyPatch, SessionExpire, SessionExpireBuilder,
     compliance::{Check, Requirement, Standard, breaches, requirements},
     days,
     error::{Breach, ConfigError},
@@ -49,6 +49,8 @@ fn policy_at_the_limit_meets_each_standard() {
         (Wcag22, policy(hours(20) + SECOND, hours(21)).warn(Limit::Off)),
         (Wcag22, policy(minutes(10), minutes(110)).absolute_is_essential("exam")),
         (Wcag22, policy(Limit::Off, Limit::Off)),
+        (Wcag22, policy(Limit::Off, Limit::Off).at_end(AtEnd::Lock)),
+        (NistAal2, policy(hours(1), hours(24)).at_end(AtEnd::Lock)),
     ] {
         let shown = format!("{standard} {policy:?}");
         assert!(breaches([standard], &policy).is_empty(), "{shown}");
@@ -61,6 +63,11 @@ fn policy_beyond_the_limit_breaches_each_rule() {
     use Standard::*;
     let aal1_should = "NIST SP 800-63B-4 2.1.3, should";
     for (standard, policy, expected) in [
+        (
+            AsvsL1,
+            policy(days(1), days(1)).at_end(AtEnd::Lock),
+            "`at_end` (lock) keeps the content of the page in the browser when the session has ended (ASVS 5.0 14.3.1)",
+        ),
         (
             AsvsL2,
             policy(Limit::Off, days(1)),

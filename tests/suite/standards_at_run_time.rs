@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use actix_identity::Identity;
 use actix_web::{App, HttpResponse, HttpServer, get, rt::System, web};
 use session_expire::{
-    Event, Limit, Policy, PolicyPatch, SessionExpire, SessionExpireBuilder, SessionHandle,
+    AtEnd, Event, Limit, Policy, PolicyPatch, SessionExpire, SessionExpireBuilder, SessionHandle,
     SessionVars, SignInError,
     compliance::{Standard, breaches},
     error::RegistryError,
@@ -408,4 +408,83 @@ fn session_from_before_the_declaration_gets_the_stricter_limit() {
     assert!(after.take_events().contains(&TOO_IDLE.to_owned()));
     after.advance(hours(1));
     assert_eq!(alice.user_at("/private"), None);
+}
+
+const LOCKS: &str = "breach: `at_end` (lock) keeps the content of the page in the browser when the \
+                     session has ended (ASVS 5.0 14.3.1)";
+
+fn lock() -> PolicyPatch {
+    PolicyPatch::new().at_end(AtEnd::Lock)
+}
+
+#[test]
+fn application_with_a_layer_that_locks_does_not_start() {
+    for (scope, page, expected) in [
+        (lock(), PolicyPatch::new(), false),
+        (PolicyPatch::new(), lock(), false),
+        (PolicyPatch::new(), lock().at_end(AtEnd::Leave).lock_for(hours(2)), true),
+    ] {
+        let shown = format!("{scope:?} {page:?}");
+        let app = Policy::new();
+        assert_eq!(starts(Standard::AsvsL1, app, [scope, page]), expected, "{shown}");
+    }
+    let declared = || SessionExpire::builder(Policy::new()).complies_with([Standard::AsvsL3]);
+    let layers = || [PolicyPatch::new(), lock()];
+    assert!(!starts_with(declared(), layers(), 1));
+    assert!(starts_with(declared().deviates_from("ASVS 5.0 14.3.1", "long forms"), layers(), 1));
+}
+
+#[get("/locks")]
+#[session_policy(at_end = "lock")]
+async fn locks(session: SessionVars) -> String {
+    session.warning_dialog.to_string()
+}
+
+async fn sign_in_locking(session: SessionHandle) -> Result<HttpResponse, SignInError> {
+    session.sign_in_with("alice", lock()).await?;
+    Ok(HttpResponse::Ok().finish())
+}
+
+fn locking(cfg: &mut web::ServiceConfig) {
+    cfg.service(locks).route("/sign-in-locking", web::post().to(sign_in_locking)).route(
+        "/dialog",
+        web::get().to(|session: SessionVars| async move { session.warning_dialog.to_string() }),
+    );
+}
+
+#[test]
+fn handler_that_locks_is_reported_and_leaves() {
+    let site = Site::builder().routes(locking).customise(declare).start();
+    let alice = site.signed_in("alice");
+    site.take_events();
+    assert!(!alice.get("/locks").body.contains("lock"), "neither attributes nor texts");
+    assert_eq!(site.take_events(), [LOCKS]);
+    let before = Site::builder().routes(locking).start();
+    assert!(before.signed_in("alice").get("/locks").body.contains("data-lock=\"3600\""));
+}
+
+#[test]
+fn login_policy_that_locks_is_500_and_older_sessions_leave() {
+    let before = Site::builder().routes(locking).start();
+    let alice = before.browser();
+    assert_eq!(alice.post("/sign-in-locking", "").status, 200);
+    assert!(alice.get("/dialog").body.contains("data-lock=\"3600\""));
+    let after = Site::builder().registry(before.registry.clone());
+    let after = after.routes(locking).customise(declare).start();
+    assert!(!alice.moved_to(&after).get("/dialog").body.contains("lock"));
+    assert_eq!(after.take_events(), [LOCKS]);
+    let refused = after.browser();
+    assert_eq!(refused.post("/sign-in-locking", "").status, 500);
+    assert_eq!(refused.user_at("/private"), None);
+}
+
+#[test]
+fn user_policy_that_locks_is_500_and_no_login() {
+    let customise = |builder| {
+        declare(builder).user_policy(|_| async { PolicyPatch::new().at_end(AtEnd::Lock) })
+    };
+    let site = Site::builder().customise(customise).start();
+    assert_eq!(site.browser().post("/login", "user=alice").status, 500);
+    assert!(site.take_events().contains(&LOCKS.to_owned()));
+    assert_eq!(site.registry.record_count(), 0);
 }

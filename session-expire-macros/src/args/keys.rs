@@ -18,6 +18,7 @@ pub(super) enum Kind {
     Duration,
     Count,
     Overflow,
+    AtEnd,
     Flag,
     Text,
     LocalPath,
@@ -36,6 +37,8 @@ static KEYS: &[Key] = &[
     Key { name: "require_login", kind: Kind::Flag, example: "true" },
     Key { name: "fresh", kind: Kind::Duration, example: r#""10m""# },
     Key { name: "confirm_url", kind: Kind::LocalPath, example: r#""/confirm""# },
+    Key { name: "at_end", kind: Kind::AtEnd, example: r#""lock""# },
+    Key { name: "lock_for", kind: Kind::Duration, example: r#""1h""# },
 ];
 
 impl Key {

@@ -10,7 +10,7 @@ use proc_macro2::{Span, TokenStream, TokenTree};
 use syn::{Error, Result};
 
 pub(crate) use self::{errors::Errors, patch::Patch};
-use self::{keys::list_keys, setting::Setting};
+use self::{keys::list_keys, patch::Argument, setting::Setting};
 
 /// Reads the arguments of one attribute.
 ///
@@ -31,6 +31,7 @@ pub(crate) fn parse_patch(args: TokenStream) -> Result<Patch> {
         }
     }
     errors.record(check_warn(&patch, &settings));
+    errors.record(check_lock(&patch, &settings));
     errors.into_result(patch)
 }
 
@@ -87,6 +88,23 @@ fn check_warn(patch: &Patch, settings: &[Setting]) -> Result<()> {
     Ok(())
 }
 
+/// Checks that `at_end` and `lock_for` have an effect with the other keys of the attribute.
+fn check_lock(patch: &Patch, settings: &[Setting]) -> Result<()> {
+    let fail = |key: &str, message: &str| {
+        let setting = settings.iter().find(|setting| setting.key.name == key);
+        setting.map_or(Ok(()), |setting| Err(setting.error_at_value(message.to_owned())))
+    };
+    match patch.get("at_end") {
+        Some(Argument::AtEnd("Lock")) if patch.is_never("idle") => {
+            fail("at_end", "`at_end` = \"lock\" has no effect if `idle` is \"never\"")
+        }
+        Some(Argument::AtEnd("Leave")) => {
+            fail("lock_for", "`lock_for` has no effect if `at_end` is \"leave\"")
+        }
+        _ => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use quote::ToTokens;
@@ -114,6 +132,12 @@ mod tests {
             ("overflow = \"least_recent\"", ".overflow(LeastRecent)"),
             ("overflow = \"least-recent\"", ".overflow(LeastRecent)"),
             ("overflow = \"refuse\"", ".overflow(Refuse)"),
+            ("at_end = \"leave\"", ".at_end(Leave)"),
+            (
+                "at_end = \"lock\", lock_for = \"1h\"",
+                ".at_end(Lock).lock_for(At(from_millis(3600000u64)))",
+            ),
+            ("lock_for = \"never\"", ".lock_for(Off)"),
             ("passive", ".passive(true)"),
             ("passive = false", ".passive(false)"),
             ("message = \"Bye\"", ".message(\"Bye\")"),
@@ -135,6 +159,7 @@ mod tests {
             "::session_expire::PolicyPatch::new()",
             "::session_expire::Limit::",
             "::session_expire::Overflow::",
+            "::session_expire::AtEnd::",
             "::core::time::Duration::",
         ] {
             text = text.replace(path, "");
@@ -172,6 +197,14 @@ mod tests {
             ("max_sessions = 4294967296", "too large"),
             ("overflow = \"lru\"", "\"least_recent\""),
             ("overflow", "needs a value"),
+            ("at_end = \"stay\"", "expected \"leave\" or \"lock\""),
+            ("at_end = lock", "expected \"leave\" or \"lock\""),
+            ("at_end", "needs a value, such as `at_end = \"lock\"`"),
+            ("atend = \"lock\"", "did you mean `at_end`?"),
+            ("lockfor = \"1h\"", "did you mean `lock_for`?"),
+            ("lock_for = 3600", "such as \"3600s\""),
+            ("at_end = \"lock\", idle = \"never\"", "has no effect if `idle` is \"never\""),
+            ("at_end = \"leave\", lock_for = \"1h\"", "has no effect if `at_end` is \"leave\""),
             ("passive = \"true\"", "expected `true` or `false`"),
             ("require_login = \"true\"", "expected `true` or `false`"),
             ("require_login = 1", "expected `true` or `false`"),

@@ -18,6 +18,8 @@ pub(super) enum Argument {
     Count(Limit<u32>),
     /// The name of a variant of `Overflow`.
     Overflow(&'static str),
+    /// The name of a variant of `AtEnd`.
+    AtEnd(&'static str),
     Flag(bool),
     Text(String),
 }
@@ -69,6 +71,10 @@ impl ToTokens for Argument {
             Self::Overflow(variant) => {
                 let variant = format_ident!("{variant}");
                 quote!(::session_expire::Overflow::#variant)
+            }
+            Self::AtEnd(variant) => {
+                let variant = format_ident!("{variant}");
+                quote!(::session_expire::AtEnd::#variant)
             }
             Self::Flag(flag) => flag.to_token_stream(),
             Self::Text(text) => text.to_token_stream(),

@@ -43,6 +43,7 @@ impl Setting {
             Kind::Duration => self.read_duration().map(Argument::Duration),
             Kind::Count => self.read_count().map(Argument::Count),
             Kind::Overflow => self.read_overflow().map(Argument::Overflow),
+            Kind::AtEnd => self.read_at_end().map(Argument::AtEnd),
             Kind::Text => self.read_text().map(Argument::Text),
             Kind::LocalPath => self.read_local_path().map(Argument::Text),
         }
@@ -83,6 +84,14 @@ impl Setting {
             Some("least_recent" | "least-recent") => Ok("LeastRecent"),
             Some("refuse") => Ok("Refuse"),
             _ => self.fail("expected \"evict\", \"least_recent\" or \"refuse\""),
+        }
+    }
+
+    fn read_at_end(&self) -> Result<&'static str> {
+        match self.text().as_deref() {
+            Some("leave") => Ok("Leave"),
+            Some("lock") => Ok("Lock"),
+            _ => self.fail("expected \"leave\" or \"lock\""),
         }
     }
 

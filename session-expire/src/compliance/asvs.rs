@@ -119,6 +119,13 @@ pub(super) static REQUIREMENTS: &[Requirement] = &[
          clears storage at a sign-out",
     ),
     asvs(
+        Standard::AsvsL1,
+        "14.3.1",
+        "no page keeps the user's data in the DOM when the session has ended",
+        Check::AtStart(Rule::LeavesAtEnd),
+        "the default; a locked page hides its content and keeps it",
+    ),
+    asvs(
         Standard::AsvsL2,
         "14.3.2",
         "responses with sensitive data are not cached in browsers",

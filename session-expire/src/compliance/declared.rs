@@ -15,6 +15,7 @@ use crate::{
     error::{Breach, ConfigError},
     policy::{
         Policy, PolicyPatch,
+        at_end::AtEnd,
         limit::{Limit, Limits},
     },
 };
@@ -112,10 +113,16 @@ impl DeclaredStandards {
     }
 
     /// Returns `policy` with the stricter of its limits and those of the standards. If a standard
-    /// requires a limit but no value, the limit of `app` applies.
+    /// requires a limit but no value, the limit of `app` applies. If a standard requires pages to
+    /// leave, none locks.
     pub(crate) fn cap(&self, policy: Policy, app: &Policy) -> Policy {
         let Limits { idle, absolute } = self.stricter(policy.limits(), app.limits());
-        Policy { idle, absolute, ..policy }
+        let at_end = match self.on_policies.iter().any(|row| row.rule() == Some(Rule::LeavesAtEnd))
+        {
+            true => AtEnd::Leave,
+            false => policy.at_end,
+        };
+        Policy { idle, absolute, at_end, ..policy }
     }
 
     /// Logs the questions to the operator.
@@ -167,6 +174,7 @@ fn sets(patch: &PolicyPatch, key: &str) -> bool {
             patch.absolute.is_some() || patch.absolute_is_essential.is_some()
         }
         "warn" => patch.warn.is_some(),
+        "at_end" => patch.at_end.is_some(),
         _ => true,
     }
 }
@@ -216,8 +224,10 @@ mod tests {
     fn declared_option_that_is_not_set_is_a_question() {
         let unset = Policy::new();
         let deviation = |name: &str| [(name.to_owned(), "a reason".to_owned())];
-        let of_cookies = asked(Standard::AsvsL2, &unset, &deviation("ASVS 5.0 3.3.3"));
-        assert!(has(&of_cookies, "ASVS 5.0 7.1.1: "), "the deviation concerns no timeout");
+        for name in ["ASVS 5.0 3.3.3", "ASVS 5.0 14.3.1"] {
+            let asked = asked(Standard::AsvsL2, &unset, &deviation(name));
+            assert!(has(&asked, "ASVS 5.0 7.1.1: "), "{name} concerns no timeout");
+        }
         for (standard, set, deviations, start) in [
             (
                 Standard::AsvsL2,

@@ -46,17 +46,17 @@ fn excess_questions(deviations: &[&'static Requirement], facts: &BuilderFacts<'_
     breaches.map(|breach| format!("{breach}: which documented reason justifies it?")).collect()
 }
 
-/// Returns `true` if one of `options` is set. A deviation counts if its rule reads a policy.
+/// Returns `true` if one of `options` is set. A deviation counts if its rule reads a timeout.
 fn is_declared(
     options: &[&str],
     deviations: &[&'static Requirement],
     facts: &BuilderFacts<'_>,
 ) -> bool {
-    let is_of_policy = |row: &&Requirement| row.rule().is_some_and(Rule::reads_policy);
+    let is_of_timeouts = |row: &&Requirement| row.rule().is_some_and(Rule::reads_timeouts);
     let policy = facts.policy;
     let reason = policy.absolute_is_essential.as_deref().unwrap_or_default();
     options.iter().any(|option| match *option {
-        "deviates_from" => deviations.iter().any(is_of_policy),
+        "deviates_from" => deviations.iter().any(is_of_timeouts),
         "absolute_is_essential" => !reason.trim().is_empty(),
         "max_sessions" => policy.max_sessions != Limit::Off,
         "overflow" => policy.overflow != Overflow::Evict,

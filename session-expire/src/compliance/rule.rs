@@ -7,7 +7,7 @@ use actix_web::cookie::SameSite;
 use super::words;
 use crate::{
     error::Breach,
-    policy::{Policy, limit::Limit},
+    policy::{Policy, at_end::AtEnd, limit::Limit},
     time::{hours, seconds},
 };
 
@@ -39,6 +39,8 @@ pub enum Rule {
     Warned,
     /// Users can extend the session ten times, or need no extension of the idle timeout.
     Extensible,
+    /// Pages leave when the session ends: `at_end` is not `lock`.
+    LeavesAtEnd,
     /// Cookies are `Secure`.
     SecureCookies,
     /// If cookies are `Secure`, their names start with `__Host-` or `__Secure-`.
@@ -88,6 +90,7 @@ impl Rule {
             Self::AbsoluteAtMost(_) | Self::HasAbsolute => "absolute",
             Self::LongOrEssential => "absolute_is_essential",
             Self::Warned => "warn",
+            Self::LeavesAtEnd => "at_end",
             Self::SecureCookies => "plain_http",
             Self::PrefixedCookies | Self::HostCookies => "cookie_names",
             Self::SameSite => "cookie_same_site",
@@ -100,6 +103,11 @@ impl Rule {
         !self.keys().is_empty()
     }
 
+    /// Returns `true` if the rule reads a timeout.
+    pub(super) fn reads_timeouts(self) -> bool {
+        self.keys().iter().any(|key| ["idle", "absolute"].contains(key))
+    }
+
     /// Returns the keys of a policy that the rule reads.
     pub(super) fn keys(self) -> &'static [&'static str] {
         match self {
@@ -108,6 +116,7 @@ impl Rule {
             Self::LongOrEssential => &["absolute", "absolute_is_essential"],
             Self::Warned => &["idle", "absolute", "warn"],
             Self::Extensible => &["idle", "absolute"],
+            Self::LeavesAtEnd => &["at_end"],
             _ => &[],
         }
     }
@@ -130,6 +139,11 @@ impl Rule {
             Self::Extensible => {
                 let idle = short_idle(policy);
                 idle.and_then(|idle| check_extensions(idle, policy.absolute)).into_iter().collect()
+            }
+            Self::LeavesAtEnd if policy.at_end == AtEnd::Lock => {
+                let text =
+                    "keeps the content of the page in the browser when the session has ended";
+                vec![Fault::new("at_end", policy.at_end.as_str(), text)]
             }
             _ => vec![],
         }
@@ -231,6 +245,7 @@ impl fmt::Display for Rule {
             Self::Extensible => {
                 f.write_str("`absolute` is at least 11 times `idle`, or `idle` is longer than 20h")
             }
+            Self::LeavesAtEnd => f.write_str("`at_end` is `leave`"),
             Self::SecureCookies => f.write_str("`plain_http` is `false`"),
             Self::PrefixedCookies => {
                 f.write_str("`cookie_names` start with `__Host-` or `__Secure-`")

@@ -35,6 +35,7 @@ use crate::{
     session::{client::Client, record::SessionRecord},
     sessions::Sessions,
     time::{Timestamp, clock::MonotonicClock, seconds},
+    watch::watcher::Watcher,
 };
 
 /// Function that returns the text about an ended session.
@@ -61,6 +62,8 @@ pub(crate) type RequestPredicate = Arc<dyn Fn(&HttpRequest) -> bool + Send + Syn
 pub(crate) const STATUS: &str = "/status";
 pub(crate) const KEEP_ALIVE: &str = "/keep-alive";
 pub(crate) const LOGOUT: &str = "/logout";
+pub(crate) const SIGNED_IN: &str = "/signed-in";
+pub(crate) const EVENTS: &str = "/events";
 
 /// Longest write interval of `last_seen`.
 const MAX_WRITE_INTERVAL: Duration = seconds(30);
@@ -96,6 +99,9 @@ pub(crate) struct Config {
     pub(crate) longest: LongestTimeouts,
     pub(crate) diagnostics: Diagnostics,
     pub(crate) cancellations: Cancellations,
+    pub(crate) watcher: Watcher,
+    /// `true` if pages open event streams.
+    pub(crate) live_pages: bool,
 }
 
 impl Config {

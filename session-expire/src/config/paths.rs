@@ -2,9 +2,9 @@
 
 use actix_web::HttpRequest;
 
-use super::{Config, KEEP_ALIVE, LOGOUT, STATUS};
+use super::{Config, EVENTS, KEEP_ALIVE, LOGOUT, SIGNED_IN, STATUS};
 use crate::{
-    dialog::assets::{SCRIPT, STYLE},
+    dialog::assets::{SCRIPT, SIGNED_IN_SCRIPT, STYLE},
     policy::Policy,
     request::return_path::{is_at, is_at_or_below},
 };
@@ -43,6 +43,8 @@ impl Config {
 
 /// Returns `true` for the path of an endpoint under the prefix.
 fn is_endpoint(path: &str) -> bool {
-    let is_asset = |name| [SCRIPT, STYLE].iter().any(|asset| asset.path() == name);
-    [STATUS, KEEP_ALIVE, LOGOUT].contains(&path) || path.strip_prefix('/').is_some_and(is_asset)
+    let assets = [SCRIPT, SIGNED_IN_SCRIPT, STYLE];
+    let is_asset = |name| assets.iter().any(|asset| asset.path() == name);
+    [STATUS, KEEP_ALIVE, LOGOUT, SIGNED_IN, EVENTS].contains(&path)
+        || path.strip_prefix('/').is_some_and(is_asset)
 }

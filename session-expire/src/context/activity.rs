@@ -36,7 +36,7 @@ impl RequestContext {
     }
 
     /// Returns the write interval for the strictest idle timeout that can apply to this session.
-    fn write_interval(&self) -> std::time::Duration {
+    pub(crate) fn write_interval(&self) -> std::time::Duration {
         let own = write_interval(self.layers.policies.borrow().effective().idle);
         self.mounted.write_interval().min(own)
     }

@@ -20,6 +20,7 @@ use crate::{
     error::SetupError,
     policy::{Policy, PolicyPatch, handler_policies::PolicyId, limit::Limit},
     session::freshness::fresh_for,
+    watch::watcher::LimitsFn,
 };
 
 /// State of the policy layers that the request has reached.
@@ -51,6 +52,11 @@ impl RequestContext {
     /// Returns the policy in force, which includes the user's.
     pub(crate) fn policy(&self) -> Arc<Policy> {
         Arc::clone(self.layers.policies.borrow().effective())
+    }
+
+    /// Returns the function that returns the timeouts of this page for a later state of the record.
+    pub(crate) fn limits_fn(&self) -> LimitsFn {
+        self.layers.policies.borrow().limits_fn()
     }
 
     /// Returns `true` if declared standards do not apply to the innermost layer.

@@ -18,6 +18,7 @@ mod progress;
 pub(crate) mod session_data;
 pub(crate) mod slot;
 pub(crate) mod span;
+pub(crate) mod watch;
 
 use std::{
     cell::{Cell, OnceCell, Ref, RefCell},
@@ -44,6 +45,7 @@ use self::{
 use crate::{
     config::Config,
     cookies::RequestCookies,
+    dialog::texts::DialogTexts,
     error::SetupError,
     messages::queue::MessageQueue,
     policy::limit::Limits,
@@ -235,6 +237,12 @@ impl RequestContext {
 
     pub(crate) fn info(&self, req: &HttpRequest) -> RequestInfo {
         RequestInfo::new(req, self.config().is_api(req))
+    }
+
+    /// Returns the texts of the dialog for the languages of the request.
+    pub(crate) fn dialog_texts(&self, req: &HttpRequest) -> DialogTexts {
+        let texts = self.config().dialog_texts.as_ref();
+        texts.map(|texts| texts(&self.info(req).languages)).unwrap_or_default()
     }
 
     /// Returns `true` if another middleware has taken the entries out of the session.

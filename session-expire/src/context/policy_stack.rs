@@ -10,6 +10,7 @@ use crate::{
     config::Config,
     policy::{Policy, PolicyPatch},
     session::{page_token::PageLimits, record::SessionRecord},
+    watch::watcher::LimitsFn,
 };
 
 /// Policies of a request. A policy that equals the outer one is not stored.
@@ -35,6 +36,18 @@ enum StandardsEffect {
     Capped,
     /// They do not apply, and requests are not activity.
     Exempt,
+}
+
+impl StandardsEffect {
+    /// Applies declared standards to the policy of a record with a policy of its own.
+    fn apply(self, policy: Policy, config: &Config) -> Policy {
+        match self {
+            Self::Reported => config.within_standards(policy, None),
+            Self::Capped => config.capped_by_standards(policy),
+            // The user policy takes precedence over the layer, but must not make it active.
+            Self::Exempt => policy.passive(true),
+        }
+    }
 }
 
 /// Result of merging a layer's patch into the outer policy.
@@ -114,13 +127,18 @@ impl PolicyStack {
         }
         let (config, layers) = (&self.mounted.config, self.layers.as_deref());
         let policy = own_policy(&config.policy, self.layered(), layers, record);
-        let effective = policy.map(|policy| match self.standards {
-            StandardsEffect::Reported => config.within_standards(policy, None),
-            StandardsEffect::Capped => config.capped_by_standards(policy),
-            // The user policy takes precedence over the layer, but must not make it active.
-            StandardsEffect::Exempt => policy.passive(true),
-        });
-        self.effective = effective.map(Arc::new);
+        self.effective = policy.map(|policy| Arc::new(self.standards.apply(policy, config)));
+    }
+
+    /// Returns the function that returns the timeouts of this request's page for a later state of
+    /// the record.
+    pub(crate) fn limits_fn(&self) -> LimitsFn {
+        let (config, layered) = (Arc::clone(&self.mounted.config), Arc::clone(self.layered()));
+        let (layers, standards) = (self.layers.clone(), self.standards);
+        Box::new(move |record| {
+            let own = own_policy(&config.policy, &layered, layers.as_deref(), record);
+            own.map_or(layered.limits(), |policy| standards.apply(policy, &config).limits())
+        })
     }
 
     /// Returns `true` if declared standards do not apply to the innermost layer.

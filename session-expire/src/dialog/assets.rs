@@ -1,4 +1,4 @@
-//! Script and style of the warning dialog, as files.
+//! Scripts and style of the warning dialog, as files.
 //!
 //! The names of the files change with their content, so browsers never use an old version.
 
@@ -17,6 +17,14 @@ pub(crate) const SCRIPT: Asset = Asset {
     extension: "js",
     content_type: "text/javascript; charset=utf-8",
     content: include_str!("session.min.js"),
+};
+
+/// Script of the page at which a sign-in in a tab of its own ends.
+pub(crate) const SIGNED_IN_SCRIPT: Asset = Asset {
+    name: "signed_in",
+    extension: "js",
+    content_type: "text/javascript; charset=utf-8",
+    content: include_str!("signed_in.js"),
 };
 
 pub(crate) const STYLE: Asset = Asset {

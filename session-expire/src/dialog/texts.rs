@@ -49,6 +49,20 @@ pub struct DialogTexts {
     pub ended_title: Cow<'static, str>,
     /// Text if the session has ended and the server cannot be reached.
     pub ended: Cow<'static, str>,
+    /// Title of a locked page (see [`AtEnd::Lock`](crate::AtEnd::Lock)).
+    pub locked_title: Cow<'static, str>,
+    /// Text of a locked page. It must not name the user.
+    pub locked: Cow<'static, str>,
+    /// Button of a locked page. It opens the login page in a new tab.
+    pub sign_in_again: Cow<'static, str>,
+    /// Text of the page at which the sign-in in that tab ends, and its title.
+    pub signed_in: Cow<'static, str>,
+    /// Text and title of that page for a visitor who is not signed in.
+    pub not_signed_in: Cow<'static, str>,
+    /// Link of that page to the login page.
+    pub sign_in: Cow<'static, str>,
+    /// Language of that page, such as `en` (WCAG 3.1.1).
+    pub lang: Cow<'static, str>,
     /// Button that tries again.
     pub retry: Cow<'static, str>,
     /// Error message if the session cannot be extended, because the server cannot be reached.
@@ -76,6 +90,15 @@ impl Default for DialogTexts {
                 "This page is hidden because you have probably been signed out. The site can't be \
                    reached. Check your connection and try again."
                     .into(),
+            locked_title: "This page is locked".into(),
+            locked: "You were not active for a while and have been signed out. This page and \
+                     your input are kept. Sign in again to continue."
+                .into(),
+            sign_in_again: "Sign in again".into(),
+            signed_in: "You are signed in. You can close this tab.".into(),
+            not_signed_in: "You are not signed in.".into(),
+            sign_in: "Sign in".into(),
+            lang: "en".into(),
             retry: "Try again".into(),
             failed: "Your session could not be extended. Check your connection and try again."
                 .into(),
@@ -85,10 +108,14 @@ impl Default for DialogTexts {
 }
 
 impl DialogTexts {
-    /// Returns the link to the style, and the closed dialog.
-    pub(crate) fn markup(&self, prefix: &str) -> Markup {
+    /// Returns the link to the style, and the closed dialog. It has the texts of a locked page if
+    /// the page `locks`.
+    pub(crate) fn markup(&self, prefix: &str, locks: bool) -> Markup {
         let (prefix, style) = (escape(prefix), STYLE.path());
-        let text = state_attributes(&self.idle, &self.session, &self.ended);
+        let states = |idle, session, ended, locked: &str| {
+            state_attributes(idle, session, ended, locks.then_some(locked))
+        };
+        let text = states(&self.idle, &self.session, &self.ended, &self.locked);
         Markup::new(format!(
             "<link rel=\"stylesheet\" href=\"{prefix}/{style}\">\
              <dialog class=\"session-expire\" role=\"alertdialog\" \
@@ -99,20 +126,20 @@ impl DialogTexts {
              <p role=\"alert\" data-text=\"{}\"></p>\
              <form method=\"post\" action=\"{prefix}/logout\">\
              <button type=\"button\" autofocus{}></button><button>{}</button></form></dialog>",
-            state_attributes(&self.idle_title, &self.session_title, &self.ended_title),
+            states(&self.idle_title, &self.session_title, &self.ended_title, &self.locked_title),
             escape(&self.failed),
-            state_attributes(&self.stay, &self.ok, &self.retry),
+            states(&self.stay, &self.ok, &self.retry, &self.sign_in_again),
             escape(&self.sign_out),
         ))
     }
 }
 
-/// Returns the attributes with the texts of one element in the three states of the dialog.
-fn state_attributes(idle: &str, session: &str, ended: &str) -> String {
-    let [idle, session, ended] = [idle, session, ended].map(escape);
-    format!(
-        " data-when-idle=\"{idle}\" data-when-session=\"{session}\" data-when-ended=\"{ended}\""
-    )
+/// Returns the attributes with the texts of one element in the states of the dialog.
+fn state_attributes(idle: &str, session: &str, ended: &str, locked: Option<&str>) -> String {
+    let attribute = |state, text| format!(" data-when-{state}=\"{}\"", escape(text));
+    let states = [("idle", idle), ("session", session), ("ended", ended)];
+    let states = states.into_iter().chain(locked.map(|text| ("locked", text)));
+    states.map(|(state, text)| attribute(state, text)).collect()
 }
 
 #[cfg(test)]
@@ -123,8 +150,8 @@ mod tests {
     fn texts_are_escaped() {
         let hostile = Cow::Borrowed("</dialog><script>\"'&{time}");
         let texts =
-            DialogTexts { idle: hostile.clone(), sign_out: hostile, ..DialogTexts::default() };
-        let markup = texts.markup("/session").to_string();
+            DialogTexts { locked: hostile.clone(), sign_out: hostile, ..DialogTexts::default() };
+        let markup = texts.markup("/session", true).to_string();
         assert!(!markup.contains("<script>") && !markup.contains("\"'&{"), "{markup}");
         assert_eq!(markup.matches("</dialog>").count(), 1);
     }

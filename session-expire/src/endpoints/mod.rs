@@ -1,18 +1,24 @@
-//! Endpoints for the script of open pages: status, keep-alive, sign-out, script and style.
+//! Endpoints for the script of open pages: status, events, keep-alive, sign-out, scripts and style,
+//! and the page at which a sign-in in a tab of its own ends.
 //!
 //! Requests to them are passive.
 
 pub(crate) mod assets;
+mod events;
 pub(crate) mod keep_alive;
 pub(crate) mod logout;
+mod signed_in;
 pub(crate) mod status;
 
 use actix_web::{dev::HttpServiceFactory, web};
 
-use self::{assets::asset_resource, keep_alive::keep_alive, logout::logout, status::status};
+use self::{
+    assets::asset_resource, events::events, keep_alive::keep_alive, logout::logout,
+    signed_in::signed_in, status::status,
+};
 use crate::{
-    config::{KEEP_ALIVE, LOGOUT, STATUS},
-    dialog::assets::{SCRIPT, STYLE},
+    config::{EVENTS, KEEP_ALIVE, LOGOUT, SIGNED_IN, STATUS},
+    dialog::assets::{SCRIPT, SIGNED_IN_SCRIPT, STYLE},
     middleware::SessionExpire,
     policy::PolicyPatch,
 };
@@ -25,8 +31,11 @@ impl SessionExpire {
     /// |---|---|
     /// | `GET status` | 200 with the state of the session as JSON |
     /// | `POST keep-alive` | records activity and responds as `status`; 401 if the session has ended, 409 if another user has signed in, 400 for an invalid body |
+    /// | `GET events` | with [`live_pages`](crate::SessionExpireBuilder::live_pages), a stream of server-sent events; the data of each is the JSON of `status`. 204 for anonymous visitors |
     /// | `POST logout` | signs out; 303 to the login page, `HX-Redirect` for htmx, 200 with `{"state":"anonymous"}` for API clients |
+    /// | `GET signed-in` | page at which the sign-in for a [locked page](crate::guide::dialog#lock-instead-of-leave) ends; it tells the other tabs and closes its own |
     /// | `GET session.….js`, `session.….css` | script and style of [`SessionVars`](crate::SessionVars) |
+    /// | `GET signed_in.….js` | script of `signed-in` |
     ///
     /// The body of a keep-alive is a form or JSON: `idle_for` is the number of seconds since the
     /// user was active. An empty body means zero.
@@ -50,12 +59,19 @@ impl SessionExpire {
     /// # Ok::<(), session_expire::error::ConfigError>(())
     /// ```
     pub fn endpoints(&self) -> impl HttpServiceFactory + 'static {
-        web::scope(&self.config().prefix)
+        let scope = web::scope(&self.config().prefix)
             .route(STATUS, web::get().to(status))
             .route(KEEP_ALIVE, web::post().to(keep_alive))
             .route(LOGOUT, web::post().to(logout))
+            .route(SIGNED_IN, web::get().to(signed_in))
+            .route(SIGNED_IN, web::head().to(signed_in))
             .service(asset_resource(SCRIPT))
-            .service(asset_resource(STYLE))
-            .wrap(PolicyPatch::new().passive(true))
+            .service(asset_resource(SIGNED_IN_SCRIPT))
+            .service(asset_resource(STYLE));
+        let scope = match self.config().live_pages {
+            true => scope.route(EVENTS, web::get().to(events)),
+            false => scope,
+        };
+        scope.wrap(PolicyPatch::new().passive(true))
     }
 }

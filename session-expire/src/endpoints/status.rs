@@ -2,7 +2,7 @@
 //!
 //! A status request ends no session and is not activity. The keep-alive endpoint shares its types.
 
-use std::{rc::Rc, sync::Arc};
+use std::{rc::Rc, sync::Arc, time::Duration};
 
 use actix_web::{
     HttpRequest, HttpResponse, HttpResponseBuilder,
@@ -25,7 +25,7 @@ use crate::{
 
 /// Prevents pages of other sites from reading the response (Fetch standard,
 /// Cross-Origin-Resource-Policy).
-const CORP: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+pub(super) const CORP: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
 /// State of the session of a page.
 #[derive(Serialize)]
@@ -72,24 +72,41 @@ pub(super) enum PageToken {
     Stale,
 }
 
-impl StatusBody {
-    pub(super) fn new(context: &RequestContext, verdict: Verdict, token: PageToken) -> Self {
+/// Part of the status that does not change while a page is open.
+pub(super) struct PageFacts {
+    login_url: Arc<str>,
+    warning: Limit<Duration>,
+    token: PageToken,
+}
+
+impl PageFacts {
+    pub(super) fn new(context: &RequestContext, token: PageToken) -> Self {
+        let warning = context.policy().warning().map_or(Limit::Off, Limit::At);
+        Self { login_url: context.expired_url(), warning, token }
+    }
+
+    /// Returns the status with this verdict. `cause` is the cause of an end.
+    pub(super) fn status(&self, verdict: Verdict, cause: Option<&str>) -> StatusBody {
         let state = match verdict {
             Verdict::Anonymous => PageState::Anonymous,
             Verdict::Expired(reason) => PageState::Expired {
                 reason: reason.as_str(),
-                cause: context.cause().map(str::to_owned),
-                login_url: context.expired_url().to_string(),
+                cause: cause.map(str::to_owned),
+                login_url: self.login_url.to_string(),
             },
             Verdict::Active(deadlines) => PageState::Active {
                 seconds_until_idle_end: RemainingSeconds::from_limit(deadlines.idle_end),
                 seconds_until_session_end: RemainingSeconds::from_limit(deadlines.session_end),
-                warn_seconds: RemainingSeconds::from_limit(
-                    context.policy().warning().map_or(Limit::Off, Limit::At),
-                ),
+                warn_seconds: RemainingSeconds::from_limit(self.warning),
             },
         };
-        Self { state, policy: (token == PageToken::Stale).then_some("stale") }
+        StatusBody { state, policy: (self.token == PageToken::Stale).then_some("stale") }
+    }
+}
+
+impl StatusBody {
+    pub(super) fn new(context: &RequestContext, verdict: Verdict, token: PageToken) -> Self {
+        PageFacts::new(context, token).status(verdict, context.cause())
     }
 
     pub(super) fn from_state(state: PageState) -> Self {

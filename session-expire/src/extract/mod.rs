@@ -2,8 +2,10 @@
 //!
 //! Each fails with 500 if the middleware is not mounted.
 
+pub(crate) mod activity;
 mod confirm;
 pub(crate) mod flash_messages;
+mod live;
 pub(crate) mod security_stamp;
 pub(crate) mod session_handle;
 pub(crate) mod session_vars;

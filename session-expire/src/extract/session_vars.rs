@@ -13,13 +13,13 @@ use actix_web::{Error, FromRequest, HttpRequest, dev::Payload, http::Method};
 use serde::Serialize;
 
 use crate::{
+    config::EVENTS,
     context::{RequestContext, facts::RequestFacts},
     dialog::{
         assets::SCRIPT,
         html::{Markup, escape},
-        texts::DialogTexts,
     },
-    policy::limit::Limit,
+    policy::{Policy, at_end::AtEnd, limit::Limit},
     session::{
         page_token,
         update::SessionUpdate,
@@ -158,15 +158,30 @@ fn after_this_request(context: &RequestContext, req: &HttpRequest) -> Option<Dea
 }
 
 fn warning_dialog(context: &RequestContext, req: &HttpRequest, deadlines: Deadlines) -> Markup {
-    let texts = match &context.config().dialog_texts {
-        Some(texts) => texts(&context.info(req).languages),
-        None => DialogTexts::default(),
-    };
+    let texts = context.dialog_texts(req);
     Markup::new(format!(
         "{}{}",
-        texts.markup(&context.config().prefix),
+        texts.markup(&context.config().prefix, lock_time(&context.policy()).is_some()),
         script(context, req, deadlines)
     ))
+}
+
+/// Returns the time for which a page stays locked; `None` if it does not lock. Only an end by the
+/// idle timeout locks.
+fn lock_time(policy: &Policy) -> Option<Limit<Duration>> {
+    let locks = policy.at_end == AtEnd::Lock && policy.idle != Limit::Off;
+    locks.then_some(policy.lock_for)
+}
+
+/// Returns the attribute with the seconds for which a page stays locked, or an empty string.
+fn lock_attribute(policy: &Policy) -> String {
+    let seconds =
+        |lock: Limit<Duration>| lock.at().map_or(f64::INFINITY, |lock| lock.as_secs_f64());
+    match lock_time(policy).map(seconds) {
+        Some(f64::INFINITY) => " data-lock=\"Infinity\"".to_owned(),
+        Some(seconds) => format!(" data-lock=\"{seconds}\""),
+        None => String::new(),
+    }
 }
 
 fn script(context: &RequestContext, req: &HttpRequest, deadlines: Deadlines) -> String {
@@ -194,10 +209,16 @@ fn script(context: &RequestContext, req: &HttpRequest, deadlines: Deadlines) -> 
         RemainingSeconds::from_limit(limit).0.map(|left| left.to_string()).unwrap_or_default()
     };
     let (idle, session) = (seconds(deadlines.idle_end), seconds(deadlines.session_end));
+    let lock = lock_attribute(&policy);
+    let query = format!("policy={token}&amp;login={page}");
+    let events = match context.config().live_pages {
+        true => format!(" data-events=\"{prefix}{EVENTS}?{query}\""),
+        false => String::new(),
+    };
     format!(
-        "<script src=\"{prefix}/{source}\" data-status=\"{prefix}/status?policy={token}&amp;login={page}\" \
+        "<script src=\"{prefix}/{source}\" data-status=\"{prefix}/status?{query}\"{events} \
          data-keep-alive=\"{prefix}/keep-alive\" data-channel=\"session-expire{prefix}\" \
-         data-idle-end=\"{idle}\" data-session-end=\"{session}\" data-warn=\"{}\" data-login=\"{login}\"{next} defer></script>",
+         data-idle-end=\"{idle}\" data-session-end=\"{session}\" data-warn=\"{}\" data-login=\"{login}\"{next}{lock} defer></script>",
         warn.as_secs_f32(),
     )
 }

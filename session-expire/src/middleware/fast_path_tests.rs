@@ -45,6 +45,7 @@ use crate::{
     policy::{Policy, PolicyPatch},
     registry::{
         Registry, StoredSession, UserExport,
+        change::{ChangeListener, Subscription},
         end::{EndSessions, EndTarget},
         future::RegistryFuture,
         memory::MemoryRegistry,
@@ -101,6 +102,10 @@ impl Registry for CountingRegistry {
         end_everyone(ended: Ended) -> u64;
         erase(user: Arc<str>) -> u64;
         export(user: Arc<str>) -> UserExport;
+    }
+
+    fn subscribe(&self, listener: ChangeListener) -> Box<dyn Subscription> {
+        self.inner.subscribe(listener)
     }
 
     fn enforces_limits(&self) -> bool {

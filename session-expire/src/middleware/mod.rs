@@ -78,6 +78,22 @@ impl SessionExpire {
         self.config.sessions(None)
     }
 
+    /// Ends all guarded streams and event streams at once, and those that are opened later. Call it
+    /// before a graceful shutdown, which otherwise waits for them.
+    ///
+    /// ```
+    /// use actix_web::dev::ServerHandle;
+    /// use session_expire::SessionExpire;
+    ///
+    /// async fn shut_down(expire: SessionExpire, server: ServerHandle) {
+    ///     expire.close_streams();
+    ///     server.stop(true).await;
+    /// }
+    /// ```
+    pub fn close_streams(&self) {
+        self.config.watcher.shut_down();
+    }
+
     pub(crate) fn config(&self) -> &Arc<Config> {
         &self.config
     }

@@ -2,6 +2,7 @@
 //!
 //! `options` lists the options once; macros generate the types from that table.
 
+pub(crate) mod at_end;
 pub(crate) mod handler_policies;
 pub(crate) mod limit;
 pub(crate) mod local_path;
@@ -18,6 +19,7 @@ pub use self::patch::PolicyPatch;
 #[cfg(any(feature = "redis", feature = "sqlite"))]
 pub(crate) use self::serde::{from_stored, to_text};
 use self::{
+    at_end::AtEnd,
     limit::{Limit, Limits, Overflow},
     options::{policy_default, policy_options, policy_type, policy_value},
     validation::{capped_warning, check_options},
@@ -125,7 +127,7 @@ impl Policy {
     ///
     /// # Errors
     ///
-    /// - [`ConfigError::Zero`] if a timeout or `fresh` is zero.
+    /// - [`ConfigError::Zero`] if a timeout, `fresh` or `lock_for` is zero.
     /// - [`ConfigError::WarnTooEarly`] if `warn` is not shorter than a timeout.
     /// - [`ConfigError::NotLocalPath`] if `login_url` or `confirm_url` is not a local path.
     ///
@@ -150,6 +152,8 @@ mod tests {
     fn zero_timeout_is_an_error() {
         let policy = Policy::new().idle(Duration::ZERO);
         assert_eq!(policy.validate(), Err(ConfigError::Zero { key: "idle" }));
+        let policy = Policy::new().lock_for(Duration::ZERO);
+        assert_eq!(policy.validate(), Err(ConfigError::Zero { key: "lock_for" }));
     }
 
     #[test]

@@ -71,6 +71,14 @@ macro_rules! policy_options {
             /// middleware is built. Its handler calls
             /// [`SessionHandle::confirm`](crate::SessionHandle::confirm). Default: `/confirm`.
             confirm_url(impl Into<Arc<str>>): Arc<str> = Arc::from("/confirm");
+            /// Behaviour of an open page when the idle timeout has passed. Default: the page opens
+            /// the login page. [`AtEnd::Lock`] has no effect without an idle timeout or without the
+            /// [dialog](crate::SessionVars::warning_dialog).
+            at_end(AtEnd): AtEnd = AtEnd::Leave;
+            /// Time for which a page stays locked if the user does not sign in again; `Limit::Off`
+            /// for any time. Afterwards the page opens the login page. Without `at_end` it has no
+            /// effect. Default: `1h`.
+            lock_for(impl Into<Limit<Duration>>): Limit<Duration> = Limit::At(hours(1));
         }
     };
 }

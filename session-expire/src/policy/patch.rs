@@ -5,6 +5,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
+    at_end::AtEnd,
     limit::{Limit, Overflow},
     options::policy_options,
     validation::check_options,

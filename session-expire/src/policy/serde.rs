@@ -12,6 +12,7 @@ use serde::{
 
 use super::{
     Policy, PolicyPatch,
+    at_end::AtEnd,
     limit::{Limit, Overflow},
     options::policy_options,
 };
@@ -88,20 +89,31 @@ impl FileValue for Limit<u32> {
     }
 }
 
-impl FileValue for Overflow {
-    const EXPECTED: &'static str = Self::WORDS;
+macro_rules! impl_for_words {
+    ($type:ty) => {
+        impl FileValue for $type {
+            const EXPECTED: &'static str = Self::WORDS;
 
-    fn parse(_: &'static str, value: &RawValue) -> Option<Result<Self, ConfigError>> {
-        match value {
-            RawValue::Text(text) => Some(text.parse()),
-            _ => None,
+            fn parse(_: &'static str, value: &RawValue) -> Option<Result<Self, ConfigError>> {
+                match value {
+                    RawValue::Text(text) => Some(text.parse()),
+                    _ => None,
+                }
+            }
+
+            fn write<M: SerializeMap>(
+                &self,
+                map: &mut M,
+                key: &'static str,
+            ) -> Result<(), M::Error> {
+                map.serialize_entry(key, self.as_str())
+            }
         }
-    }
-
-    fn write<M: SerializeMap>(&self, map: &mut M, key: &'static str) -> Result<(), M::Error> {
-        map.serialize_entry(key, self.as_str())
-    }
+    };
 }
+
+impl_for_words!(Overflow);
+impl_for_words!(AtEnd);
 
 impl FileValue for bool {
     const EXPECTED: &'static str = "true or false";
@@ -231,7 +243,7 @@ pub(crate) fn from_stored(text: &str) -> serde_json::Result<PolicyPatch> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::time::{minutes, seconds};
+    use crate::time::{hours, minutes, seconds};
 
     #[test]
     fn policy_is_parsed_from_words_of_attribute() {
@@ -248,6 +260,8 @@ mod tests {
             require_login = true
             fresh = "10m"
             confirm_url = "/sudo"
+            at_end = "lock"
+            lock_for = "2h"
             "#,
         )
         .unwrap();
@@ -262,7 +276,9 @@ mod tests {
             .login_url("/sign-in")
             .require_login(true)
             .fresh(minutes(10))
-            .confirm_url("/sudo");
+            .confirm_url("/sudo")
+            .at_end(AtEnd::Lock)
+            .lock_for(hours(2));
         assert_eq!(policy, expected);
         let json = serde_json::to_string(&policy).unwrap();
         assert_eq!(serde_json::from_str::<Policy>(&json).unwrap(), expected, "{json}");
@@ -320,6 +336,9 @@ mod tests {
             (r#"{"max_sessions": 4294967296}"#, "max_sessions: 4294967296 is not"),
             (r#"{"max_sessions": 1.5}"#, "max_sessions: 1.5 is not"),
             (r#"{"overflow": "explode"}"#, "overflow: \"explode\" is not \"evict\""),
+            (r#"{"at_end": "stay"}"#, "at_end: \"stay\" is not \"leave\" or \"lock\""),
+            (r#"{"at_end": true}"#, "at_end: true is not \"leave\" or \"lock\""),
+            (r#"{"lock_for": "0s"}"#, "lock_for: \"0s\" is not a duration"),
             (r#"{"passive": "yes"}"#, "passive: \"yes\" is not true or false"),
             (r#"{"require_login": 1}"#, "require_login: 1 is not true or false"),
             (r#"{"idle": ["10m"]}"#, "idle: a list (length 1) is not a duration such as"),

@@ -18,7 +18,9 @@ pub(super) fn capped_warning(wanted: Duration, shortest: Duration) -> Duration {
 /// Validates the options that `patch` sets.
 pub(super) fn check_options(patch: &PolicyPatch) -> Result<(), ConfigError> {
     let limits = [("idle", patch.idle), ("absolute", patch.absolute)];
-    for (key, limit) in limits.into_iter().chain([("fresh", patch.fresh)]) {
+    for (key, limit) in
+        limits.into_iter().chain([("fresh", patch.fresh), ("lock_for", patch.lock_for)])
+    {
         check_not_zero(key, limit)?;
     }
     for (key, limit) in limits {

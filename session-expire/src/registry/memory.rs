@@ -7,6 +7,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use super::{
     Registry, RegistryFuture, StoredSession, UserExport,
+    change::{Change, ChangeListener, Listeners, Subscription},
     end::EndSessions,
     index::Index,
     query::Query,
@@ -48,13 +49,16 @@ use crate::{
 /// assert_eq!(registry.len(), 1);
 /// # Ok(()) }
 /// ```
-pub struct MemoryRegistry(Index);
+pub struct MemoryRegistry {
+    index: Index,
+    listeners: Listeners,
+}
 
 impl MemoryRegistry {
     /// Returns an empty registry.
     #[must_use]
     pub fn new() -> Self {
-        Self(Index::new())
+        Self { index: Index::new(), listeners: Listeners::default() }
     }
 
     /// Sets how many ended sessions of each user the history keeps. Default: 20.
@@ -68,7 +72,7 @@ impl MemoryRegistry {
     /// ```
     #[must_use]
     pub fn history_limit(mut self, limit: Limit<u32>) -> Self {
-        self.0.history.count = limit;
+        self.index.history.count = limit;
         self
     }
 
@@ -77,14 +81,14 @@ impl MemoryRegistry {
     /// Logins remove older sessions, at most once an hour.
     #[must_use]
     pub fn history_age(mut self, age: Duration) -> Self {
-        self.0.history.age = age;
+        self.index.history.age = age;
         self
     }
 
     /// Returns the number of records in memory, including ended ones.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.shards().map(|shard| shard.len()).sum()
+        self.index.shards().map(|shard| shard.len()).sum()
     }
 
     /// Returns `true` if there are no records.
@@ -94,10 +98,10 @@ impl MemoryRegistry {
     }
 
     fn apply_login(&self, login: NewLogin) -> LoginOutcome {
-        let mut shard = self.0.shard(login.key.partition_key());
-        shard.end_unused_of(&login.user, login.at, self.0.history);
+        let mut shard = self.index.shard(login.key.partition_key());
+        shard.end_unused_of(&login.user, login.at, self.index.history);
         if shard.needs_purge(login.at) {
-            shard.purge(login.at, self.0.history);
+            shard.purge(login.at, self.index.history);
         }
         let record = shard.new_record(&login);
         match shard.decide_commit(login) {
@@ -117,7 +121,7 @@ impl MemoryRegistry {
 
     fn apply(&self, shard: &mut Shard, writes: WriteSet) -> Vec<SessionRecord> {
         let ended = shard.apply(writes);
-        shard.prune_users_of(&ended, self.0.history.count);
+        shard.prune_users_of(&ended, self.index.history.count);
         ended
     }
 }
@@ -140,11 +144,11 @@ fn ready<'a, T>(outcome: T) -> RegistryFuture<'a, T> {
 
 impl Registry for MemoryRegistry {
     fn load(&self, key: RecordKey, count_open: bool) -> RegistryFuture<'_, Option<StoredSession>> {
-        ready(self.0.shard(key.partition_key()).load(&key, count_open))
+        ready(self.index.shard(key.partition_key()).load(&key, count_open))
     }
 
     fn reserve(&self, reservation: Reservation) -> RegistryFuture<'_, ReserveOutcome> {
-        let mut shard = self.0.shard(reservation.key.partition_key());
+        let mut shard = self.index.shard(reservation.key.partition_key());
         ready(match shard.decide_reserve(&reservation) {
             ReserveDecision::Reserve(writes) => {
                 shard.apply(*writes);
@@ -155,11 +159,16 @@ impl Registry for MemoryRegistry {
     }
 
     fn commit(&self, login: NewLogin) -> RegistryFuture<'_, LoginOutcome> {
-        ready(self.apply_login(login))
+        let outcome = self.apply_login(login);
+        if let LoginOutcome::Committed { record, ended } = &outcome {
+            self.listeners.report_records(ended);
+            self.listeners.report(|| Change::user(&record.user));
+        }
+        ready(outcome)
     }
 
     fn issue_ticket(&self, ticket: LoginTicket) -> RegistryFuture<'_, ()> {
-        self.0.shard(ticket.key.partition_key()).add_ticket(ticket);
+        self.index.shard(ticket.key.partition_key()).add_ticket(ticket);
         ready(())
     }
 
@@ -168,16 +177,20 @@ impl Registry for MemoryRegistry {
         session: SessionRef,
         ended: Ended,
     ) -> RegistryFuture<'_, Option<SessionRecord>> {
-        let mut shard = self.0.shard_of_user(&session.user);
+        let mut shard = self.index.shard_of_user(&session.user);
         let (record, writes) = shard.decide_failed_confirmation(&session, ended);
-        self.apply(&mut shard, writes);
+        let ended = self.apply(&mut shard, writes);
+        drop(shard);
+        self.listeners.report_records(&ended);
         ready(record)
     }
 
     fn cancel(&self, key: RecordKey, ended: Ended) -> RegistryFuture<'_, ()> {
-        let mut shard = self.0.shard(key.partition_key());
+        let mut shard = self.index.shard(key.partition_key());
         let writes = shard.decide_cancel(key, &ended);
-        self.apply(&mut shard, writes);
+        let ended = self.apply(&mut shard, writes);
+        drop(shard);
+        self.listeners.report_records(&ended);
         ready(())
     }
 
@@ -186,23 +199,34 @@ impl Registry for MemoryRegistry {
         session: SessionRef,
         update: SessionUpdate,
     ) -> RegistryFuture<'_, UpdateOutcome> {
-        let mut shard = self.0.shard_of_user(&session.user);
+        let mut shard = self.index.shard_of_user(&session.user);
         let (outcome, writes) = shard.decide_update(&session, &update);
         shard.apply(writes);
+        drop(shard);
+        if outcome == UpdateOutcome::Updated && update.changes_policy() {
+            self.listeners.report(|| Change::session(&session));
+        }
         ready(outcome)
     }
 
     fn rotate(&self, rotation: KeyRotation) -> RegistryFuture<'_, RotationOutcome> {
-        let mut shard = self.0.shard_of_user(&rotation.session.user);
+        let mut shard = self.index.shard_of_user(&rotation.session.user);
         let (outcome, writes) = shard.decide_rotation(&rotation);
         shard.apply(writes);
+        drop(shard);
+        if outcome == RotationOutcome::Rotated {
+            self.listeners.report(|| Change::session(&rotation.session));
+        }
         ready(outcome)
     }
 
     fn end(&self, end: EndSessions) -> RegistryFuture<'_, Vec<SessionRecord>> {
-        let mut shard = self.0.shard(&end.target.partition_key());
+        let mut shard = self.index.shard(&end.target.partition_key());
         let writes = shard.decide_end(&end);
-        ready(self.apply(&mut shard, writes))
+        let ended = self.apply(&mut shard, writes);
+        drop(shard);
+        self.listeners.report_records(&ended);
+        ready(ended)
     }
 
     fn enforce_limit(
@@ -211,29 +235,40 @@ impl Registry for MemoryRegistry {
         limit: SessionLimit,
         ended: Ended,
     ) -> RegistryFuture<'_, Vec<SessionRecord>> {
-        let mut shard = self.0.shard_of_user(&session.user);
+        let mut shard = self.index.shard_of_user(&session.user);
         let writes = shard.decide_limit(&session, limit, &ended);
-        ready(self.apply(&mut shard, writes))
+        let ended = self.apply(&mut shard, writes);
+        drop(shard);
+        self.listeners.report_records(&ended);
+        ready(ended)
     }
 
     fn list(&self, query: Query) -> RegistryFuture<'_, Vec<SessionRecord>> {
-        ready(self.0.list(&query))
+        ready(self.index.list(&query))
     }
 
     fn end_everyone(&self, ended: Ended) -> RegistryFuture<'_, u64> {
-        ready(u64::try_from(self.0.end_everyone(ended)).unwrap_or(u64::MAX))
+        let count = self.index.end_everyone(ended);
+        self.listeners.report(|| Change::Any);
+        ready(u64::try_from(count).unwrap_or(u64::MAX))
     }
 
     fn erase(&self, user: Arc<str>) -> RegistryFuture<'_, u64> {
-        let mut shard = self.0.shard_of_user(&user);
+        let mut shard = self.index.shard_of_user(&user);
         let count = shard.count(&user);
         let writes = shard.decide_erase(&user);
         shard.apply(writes);
+        drop(shard);
+        self.listeners.report(|| Change::user(&user));
         ready(count)
     }
 
     fn export(&self, user: Arc<str>) -> RegistryFuture<'_, UserExport> {
-        ready(self.0.shard_of_user(&user).export(&user))
+        ready(self.index.shard_of_user(&user).export(&user))
+    }
+
+    fn subscribe(&self, listener: ChangeListener) -> Box<dyn Subscription> {
+        self.listeners.subscribe(listener, true)
     }
 
     fn enforces_limits(&self) -> bool {
@@ -241,7 +276,7 @@ impl Registry for MemoryRegistry {
     }
 
     fn on_start(&self, now: Timestamp) {
-        for session in self.0.ahead_of(now) {
+        for session in self.index.ahead_of(now) {
             drop(self.update(session, SessionUpdate::new(now)));
         }
     }

@@ -6,6 +6,7 @@ use std::{sync::Arc, time::Instant};
 
 use super::{
     Registry, RegistryFuture, StoredSession, UserExport,
+    change::{ChangeListener, Subscription},
     end::EndSessions,
     query::Query,
     rotation::{KeyRotation, RotationOutcome},
@@ -122,6 +123,10 @@ impl Registry for MeasuredRegistry {
 
     fn export(&self, user: Arc<str>) -> RegistryFuture<'_, UserExport> {
         measure("export", || self.0.export(user))
+    }
+
+    fn subscribe(&self, listener: ChangeListener) -> Box<dyn Subscription> {
+        self.0.subscribe(listener)
     }
 
     fn enforces_limits(&self) -> bool {

@@ -4,6 +4,7 @@
 //! middleware uses one registry per application. Implementations of the trait use the types here.
 
 pub(crate) mod cancellation;
+pub(crate) mod change;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub(crate) mod current;
@@ -39,6 +40,7 @@ pub use self::redis::RedisConnectError;
 #[cfg(feature = "sqlite")]
 pub use self::sqlite::SqliteError;
 pub use self::{
+    change::{Change, ChangeListener, Subscription},
     end::{EndSessions, EndTarget},
     future::RegistryFuture,
     query::Query,
@@ -209,6 +211,22 @@ pub trait Registry: Send + Sync + 'static {
 
     /// Returns all stored records and data of `user`.
     fn export(&self, user: Arc<str>) -> RegistryFuture<'_, UserExport>;
+
+    /// Reports changes of sessions to `listener` until the returned subscription is dropped.
+    ///
+    /// The registry reports the changes by this and by other processes after they have taken
+    /// effect: each login, end, key rotation and change of a user policy. Changes that do not overlap
+    /// in time are reported in their order. Activity and session data are not reported. If reports
+    /// may have been lost, or the subscription takes effect after this call, the registry reports
+    /// [`Change::Any`].
+    ///
+    /// A load that starts after a report must return the changed record.
+    ///
+    /// The middleware subscribes while it has open streams, see
+    /// [`SessionHandle::ended`](crate::SessionHandle::ended). A registry without reports returns a
+    /// subscription whose [`check`](Subscription::check) returns `false`. Streams then end up to a
+    /// minute late.
+    fn subscribe(&self, listener: ChangeListener) -> Box<dyn Subscription>;
 
     /// Returns `true` if the registry enforces session limits. If not, a policy with `max_sessions`
     /// is a configuration error.

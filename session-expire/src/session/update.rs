@@ -83,6 +83,13 @@ impl SessionUpdate {
         self.signing_key.as_ref()
     }
 
+    /// Returns `true` if the update sets a user policy or a signing key.
+    /// [`Registry::subscribe`](crate::registry::Registry::subscribe) reports such updates.
+    #[must_use]
+    pub fn changes_policy(&self) -> bool {
+        self.user_policy.is_some() || self.signing_key.is_some()
+    }
+
     /// Returns `true` if there are no changes.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -12,19 +12,20 @@ use session_expire::{
     clock::Timestamp,
     error::RegistryError,
     registry::{
-        EndSessions, Ended, KeyRotation, LoginOutcome, LoginTicket, NewLogin, Query, RecordKey,
-        Registry, RegistryFuture, Reservation, ReserveOutcome, RotationOutcome, SessionData,
-        SessionLimit, SessionRecord, SessionRef, SessionUpdate, StoredSession, UpdateOutcome,
-        UserExport,
+        ChangeListener, EndSessions, Ended, KeyRotation, LoginOutcome, LoginTicket, NewLogin,
+        Query, RecordKey, Registry, RegistryFuture, Reservation, ReserveOutcome, RotationOutcome,
+        SessionData, SessionLimit, SessionRecord, SessionRef, SessionUpdate, StoredSession,
+        Subscription, UpdateOutcome, UserExport,
     },
 };
 
-use super::Fault;
+use super::{Fault, reports::Reports};
 
 pub struct Faulty {
     pub(super) fault: Fault,
     pub(super) below: MemoryRegistry,
     memory: Mutex<Memory>,
+    pub(super) reports: Arc<Mutex<Reports>>,
 }
 
 /// What some faults have to remember.
@@ -77,7 +78,12 @@ fn is_extreme(at: Timestamp) -> bool {
 
 impl Faulty {
     pub fn new(fault: Fault) -> Self {
-        Self { fault, below: MemoryRegistry::new(), memory: Mutex::default() }
+        Self {
+            fault,
+            below: MemoryRegistry::new(),
+            memory: Mutex::default(),
+            reports: Arc::default(),
+        }
     }
 
     pub(super) fn is(&self, fault: Fault) -> bool {
@@ -220,6 +226,7 @@ impl Registry for Faulty {
         session: SessionRef,
         update: SessionUpdate,
     ) -> RegistryFuture<'_, UpdateOutcome> {
+        self.before_update(&session, &update);
         let outcome = self.faulty_update(session, update);
         if self.is(Fault::KeepsTheDataOfEnded) {
             self.remember();
@@ -228,10 +235,12 @@ impl Registry for Faulty {
     }
 
     fn rotate(&self, rotation: KeyRotation) -> RegistryFuture<'_, RotationOutcome> {
+        self.before_rotation(&rotation);
         ready(self.faulty_rotate(rotation))
     }
 
     fn end(&self, end: EndSessions) -> RegistryFuture<'_, Vec<SessionRecord>> {
+        self.before_end(&end);
         let ended = self.faulty_end(end);
         self.after_end();
         match self.is(Fault::FailsOnUnknownSessions) && ended.is_empty() {
@@ -260,6 +269,7 @@ impl Registry for Faulty {
     }
 
     fn erase(&self, user: Arc<str>) -> RegistryFuture<'_, u64> {
+        self.before_erase(&user);
         let count = self.faulty_erase(user);
         self.after_end();
         ready(count)
@@ -271,6 +281,10 @@ impl Registry for Faulty {
             export.records.retain(|record| record.ended.is_none());
         }
         ready(export)
+    }
+
+    fn subscribe(&self, listener: ChangeListener) -> Box<dyn Subscription> {
+        self.faulty_subscribe(listener)
     }
 
     fn enforces_limits(&self) -> bool {

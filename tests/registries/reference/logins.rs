@@ -211,10 +211,10 @@ impl State {
             .collect()
     }
 
-    pub(super) fn cancel(&mut self, key: RecordKey, ended: &Ended) {
+    pub(super) fn cancel(&mut self, key: RecordKey, ended: &Ended) -> Option<SessionRecord> {
         self.release(key);
         let session = self.sessions.iter_mut().find(|session| session.key == key);
-        session.and_then(|session| session.end(ended));
+        session.and_then(|session| session.end(ended))
     }
 }
 

@@ -15,6 +15,9 @@ async fn misspelled() {}
 #[session_policy(requires_login)] //~ ERROR
 async fn misspelled_flag() {}
 
+#[session_policy(at_ends = "lock")] //~ ERROR
+async fn misspelled_at_end() {}
+
 #[session_policy(timeout = "10m")] //~ ERROR
 async fn unknown() {}
 

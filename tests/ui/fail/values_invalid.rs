@@ -21,6 +21,21 @@ async fn unknown_overflow() {}
 #[session_policy(overflow = evict)] //~ ERROR
 async fn overflow_without_quotes() {}
 
+#[session_policy(at_end = "stay")] //~ ERROR
+async fn unknown_at_end() {}
+
+#[session_policy(at_end = lock)] //~ ERROR
+async fn at_end_without_quotes() {}
+
+#[session_policy(lock_for = 3600)] //~ ERROR
+async fn lock_without_unit() {}
+
+#[session_policy(at_end = "lock", idle = "never")] //~ ERROR
+async fn lock_without_idle() {}
+
+#[session_policy(at_end = "leave", lock_for = "1h")] //~ ERROR
+async fn lock_for_without_lock() {}
+
 #[session_policy(passive = "true")] //~ ERROR
 async fn passive_in_quotes() {}
 

@@ -24,6 +24,7 @@ use crate::{
         Timestamp,
         clock::{Clock, MonotonicClock, SystemClock},
     },
+    watch::watcher::Watcher,
 };
 
 impl SessionExpireBuilder {
@@ -80,10 +81,13 @@ impl SessionExpireBuilder {
             queue: queue.map(|observer| EventQueue::new(observer, self.event_queue_capacity)),
             logs_users: self.privacy.logs_users,
         };
+        let clock = Arc::new(MonotonicClock::new(clock, registry.is_shared()));
         Ok(SessionExpire::new(Config {
+            watcher: Watcher::new(&registry, Arc::clone(&clock), self.live_check),
+            live_pages: self.live_pages,
             longest: LongestTimeouts::new(self.policy.limits()),
             policy: Arc::new(self.policy),
-            clock: Arc::new(MonotonicClock::new(clock, registry.is_shared())),
+            clock,
             registry,
             texts: self.texts,
             cause_texts: self.cause_texts,

@@ -1,19 +1,20 @@
 //! Builder of the middleware.
 //!
 //! The other modules have more options: `callbacks` and `observers` those that take a function,
-//! `cookie_options`, `login_pages`, `privacy`, `sign_out` and `standards`. `build` validates all
+//! `cookie_options`, `live`, `login_pages`, `privacy`, `sign_out` and `standards`. `build` validates all
 //! options.
 
 mod build;
 mod callbacks;
 mod cookie_options;
+mod live;
 mod login_pages;
 mod observers;
 mod privacy;
 mod sign_out;
 mod standards;
 
-use std::{collections::HashMap, fmt, num::NonZeroUsize, sync::Arc};
+use std::{collections::HashMap, fmt, num::NonZeroUsize, sync::Arc, time::Duration};
 
 use super::SessionExpire;
 use crate::{
@@ -26,11 +27,11 @@ use crate::{
         queue::{AsyncObserver, DEFAULT_CAPACITY},
     },
     migration::Migration,
-    policy::Policy,
+    policy::{Policy, limit::Limit},
     registry::Registry,
     request::{client_ip::TrustedProxy, login_pages::LoginPages, privacy::Privacy},
     response::sign_out::SignOutConfig,
-    time::clock::Clock,
+    time::{clock::Clock, minutes},
 };
 
 /// Builder for [`SessionExpire`].
@@ -75,6 +76,8 @@ pub struct SessionExpireBuilder {
     login_pages: LoginPages,
     standards: Vec<Standard>,
     deviations: Vec<Deviation>,
+    live_pages: bool,
+    live_check: Limit<Duration>,
 }
 
 impl SessionExpire {
@@ -122,6 +125,8 @@ impl SessionExpire {
             login_pages: LoginPages::default(),
             standards: vec![],
             deviations: vec![],
+            live_pages: false,
+            live_check: Limit::At(minutes(1)),
         }
     }
 }

@@ -33,10 +33,38 @@
 //! not be empty. The promises use times near the current time, except for those about wrong clocks.
 //! A history limit must be at least seven sessions per user; test it with
 //! [`history_keeps_the_last_sessions`].
+//!
+//! A registry without reports, whose [`check`](super::Subscription::check) returns `false`, skips
+//! the promises about reports:
+//!
+//! ```
+//! # use session_expire::MemoryRegistry;
+//! session_expire::registry::conformance_tests!(
+//!     runner = session_expire::registry::conformance::block_on,
+//!     fresh = async { MemoryRegistry::new() },
+//!     skip = [
+//!         login_is_reported,
+//!         ends_are_reported,
+//!         evictions_are_reported,
+//!         reports_are_in_order,
+//!         rotation_is_reported_under_the_old_id,
+//!         policy_change_is_reported,
+//!         activity_is_not_reported,
+//!         load_after_a_report_sees_the_change,
+//!         dropped_subscription_gets_no_reports,
+//!         end_everyone_is_reported,
+//!         erase_is_reported,
+//!         check_returns_true_after_all_reports,
+//!         simultaneous_ends_are_all_reported,
+//!     ],
+//! );
+//! # fn main() {}
+//! ```
 
 // A promise fails with a panic, such as an index out of bounds.
 #![allow(clippy::panic, clippy::missing_panics_doc)]
 
+mod changes;
 mod commit;
 mod concurrent_changes;
 mod concurrent_logins;
@@ -61,6 +89,7 @@ mod update;
 mod user_names;
 mod users;
 
+use changes::*;
 use commit::*;
 use concurrent_changes::*;
 use concurrent_logins::*;

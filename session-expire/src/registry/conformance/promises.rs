@@ -3,7 +3,7 @@
 //! Only the promises in this list are tested.
 
 /// Passes the names of all promises to the macro `$with`: first the promises that are futures, then
-/// the promises that need threads.
+/// the promises that need threads or wait for reports.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __promises {
@@ -180,6 +180,19 @@ macro_rules! __promises {
                 simultaneous_takeovers_of_a_session_keep_the_limit
                 simultaneous_confirmation_attempts_are_counted
                 mixed_operations_leave_a_consistent_state
+                login_is_reported
+                ends_are_reported
+                evictions_are_reported
+                reports_are_in_order
+                rotation_is_reported_under_the_old_id
+                policy_change_is_reported
+                activity_is_not_reported
+                load_after_a_report_sees_the_change
+                dropped_subscription_gets_no_reports
+                end_everyone_is_reported
+                erase_is_reported
+                check_returns_true_after_all_reports
+                simultaneous_ends_are_all_reported
             ]
         }
     };

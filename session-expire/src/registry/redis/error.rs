@@ -97,6 +97,11 @@ pub(super) enum OperationError {
     #[error("the Redis server is in cluster mode, which `RedisRegistry` does not support")]
     Cluster(#[source] RedisError),
     #[error(
+        "the Redis user may not use the channel of the registry; see \"Permissions\" in the guide \
+         on deployment"
+    )]
+    Channel(#[source] RedisError),
+    #[error(
         "no response from Redis within {} (`RedisRegistry::timeout`)",
         format_duration(*.0)
     )]
@@ -131,6 +136,9 @@ impl From<RedisError> for OperationError {
         let is_other_slot = error.kind() == ErrorKind::Server(ServerErrorKind::CrossSlot);
         if is_other_slot || error.is_cluster_error() {
             return Self::Cluster(error);
+        }
+        if error.detail().is_some_and(|detail| detail.contains(" channel")) {
+            return Self::Channel(error);
         }
         Self::Redis(error)
     }

@@ -71,7 +71,7 @@ impl Operations {
             ..self.args(login.at).ended(&login.eviction()).limit(login.limit).data(&login.data)
         }
         .takeover(login.takeover.as_ref());
-        let response = self.write(&COMMIT, login.key.partition_key(), &args).await?;
+        let response = self.change(&COMMIT, login.key.partition_key(), args).await?;
         match split_outcome(&response)? {
             ("committed", [own, ended @ ..]) => Ok(LoginOutcome::Committed {
                 record: StoredFields::parse(own.as_bytes())?.record()?,
@@ -105,7 +105,7 @@ impl Operations {
         let call = Some(AsString(PublicId::random()));
         let args = ScriptArgs { call, ..self.args(ended.at).session(&session).ended(&ended) };
         let partition_key = partition_key(&session.user);
-        let response = self.write(&COUNT_CONFIRMATION_ATTEMPT, &partition_key, &args).await?;
+        let response = self.change(&COUNT_CONFIRMATION_ATTEMPT, &partition_key, args).await?;
         let record = response.first().map(|text| StoredFields::parse(text.as_bytes())?.record());
         record.transpose()
     }
@@ -113,7 +113,7 @@ impl Operations {
     pub(super) async fn cancel(&self, key: RecordKey, ended: Ended) -> Result<(), OperationError> {
         let args =
             ScriptArgs { name: Some(record_name(&key)), ..self.args(ended.at).ended(&ended) };
-        self.write(&CANCEL, key.partition_key(), &args).await.map(drop)
+        self.change(&CANCEL, key.partition_key(), args).await.map(drop)
     }
 
     pub(super) async fn update(
@@ -122,7 +122,11 @@ impl Operations {
         update: SessionUpdate,
     ) -> Result<UpdateOutcome, OperationError> {
         let args = self.args(update.now).session(&session).update(&update)?;
-        let response = self.write(&UPDATE, &partition_key(&session.user), &args).await?;
+        let partition_key = partition_key(&session.user);
+        let response = match update.changes_policy() {
+            true => self.change(&UPDATE, &partition_key, args).await?,
+            false => self.write(&UPDATE, &partition_key, &args).await?,
+        };
         self.wait_for_caches(&response).await;
         match split_outcome(&response)? {
             ("updated", _) => Ok(UpdateOutcome::Updated),
@@ -144,7 +148,7 @@ impl Operations {
             ..self.args(update.now).session(&rotation.session).update(update)?
         };
         let partition_key = partition_key(&rotation.session.user);
-        let response = self.write(&ROTATE, &partition_key, &args).await?;
+        let response = self.change(&ROTATE, &partition_key, args).await?;
         self.wait_for_caches(&response).await;
         match split_outcome(&response)? {
             ("rotated", _) => Ok(RotationOutcome::Rotated),
@@ -169,7 +173,7 @@ impl Operations {
             close_adoption_until: end.close_adoption_until.map(time),
             ..self.args(end.ended.at).ended(&end.ended)
         };
-        Ok(read_records(&self.write(&END, &partition_key(user), &args).await?))
+        Ok(read_records(&self.change(&END, &partition_key(user), args).await?))
     }
 
     pub(super) async fn enforce_limit(
@@ -180,7 +184,7 @@ impl Operations {
     ) -> Result<Vec<SessionRecord>, OperationError> {
         let args = self.args(ended.at).session(&session).ended(&ended).limit(limit);
         let partition_key = partition_key(&session.user);
-        Ok(read_records(&self.write(&ENFORCE_LIMIT, &partition_key, &args).await?))
+        Ok(read_records(&self.change(&ENFORCE_LIMIT, &partition_key, args).await?))
     }
 }
 

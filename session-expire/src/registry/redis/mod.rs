@@ -14,6 +14,7 @@
 //! | `sx3:{aB}:due` | sorted set | entries by the time of their next step of retention |
 //! | `sx3:{aB}:ends` | hash | generation, and the ends by the last calls of `end_everyone`; it never expires |
 //! | `sx3:{aB}:user` | sorted set | index of one user, by the hash of the user id |
+//! | `sx3:changes:0` | hash | number of reports, see [`changes`]; it never expires |
 //!
 //! | field of the hash | content |
 //! |---|---|
@@ -55,6 +56,7 @@
 //! Names contain the SHA-256 of a user id, never its text. No secret key is stored.
 
 mod cache;
+mod changes;
 mod error;
 mod list_all;
 mod lists;
@@ -74,6 +76,7 @@ use self::error::OperationError;
 pub use self::{error::RedisConnectError, redis_registry::RedisRegistry};
 use super::{
     Registry, StoredSession, UserExport,
+    change::{ChangeListener, Subscription},
     end::EndSessions,
     future::RegistryFuture,
     query::Query,
@@ -174,6 +177,10 @@ impl Registry for RedisRegistry {
 
     fn export(&self, user: Arc<str>) -> RegistryFuture<'_, UserExport> {
         run_operation("export a user", self.0.export(user))
+    }
+
+    fn subscribe(&self, listener: ChangeListener) -> Box<dyn Subscription> {
+        self.0.subscribe(listener)
     }
 
     fn enforces_limits(&self) -> bool {

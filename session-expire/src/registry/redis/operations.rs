@@ -7,13 +7,14 @@ use std::{
     iter,
     sync::{
         Arc,
-        atomic::{AtomicI64, Ordering},
+        atomic::{AtomicBool, AtomicI64, Ordering},
     },
     time::Duration,
 };
 
 use super::{
     cache::LEASE,
+    changes::Changes,
     error::OperationError,
     script::Script,
     server::{
@@ -49,6 +50,9 @@ pub(super) struct Operations {
     pub(super) history_age: Duration,
     /// Time of the last operation that wrote, in milliseconds.
     pub(super) last_write: AtomicI64,
+    pub(super) changes: Changes,
+    /// Set after a script that could report its changes.
+    pub(super) has_reported: AtomicBool,
 }
 
 impl Operations {
@@ -64,6 +68,11 @@ impl Operations {
         let names = ["open", "ended", "due", "ends", "former"];
         let others = names.map(|name| format!("{tag}:{name}"));
         iter::once(tag).chain(others).collect()
+    }
+
+    /// Returns the name of the channel, and of the hash that counts its messages.
+    pub(super) fn channel_name(&self) -> String {
+        format!("{}{LAYOUT}:changes:{}", self.prefix, self.connection.database())
     }
 
     /// Returns the arguments that all scripts need.
@@ -95,8 +104,9 @@ impl Operations {
         tag: &str,
         arguments: &ScriptArgs,
     ) -> Result<ScriptCall, OperationError> {
-        let arguments = serde_json::to_string(arguments).map_err(OperationError::Json)?;
-        Ok((self.tag_keys(tag), arguments))
+        let text = serde_json::to_string(arguments).map_err(OperationError::Json)?;
+        let reports = arguments.partition.is_some().then(|| self.channel_name());
+        Ok((self.tag_keys(tag).into_iter().chain(reports).collect(), text))
     }
 
     /// Runs a script that only reads, and returns the texts of its response.
@@ -129,6 +139,19 @@ impl Operations {
             cache.invalidate(partition_key);
         }
         response
+    }
+
+    /// Runs a script that reports its changes.
+    pub(super) async fn change(
+        &self,
+        script: &Script,
+        partition_key: &str,
+        arguments: ScriptArgs,
+    ) -> Result<Vec<String>, OperationError> {
+        let arguments = self.reported(partition_key, arguments);
+        let response = self.write(script, partition_key, &arguments).await?;
+        self.has_reported.store(true, Ordering::Relaxed);
+        Ok(response)
     }
 
     /// Waits until the caches of other processes are invalid, if the script has added the first

@@ -192,6 +192,8 @@ impl RedisRegistry {
             history_limit: Limit::At(20),
             history_age: hours(24 * 90),
             last_write: <_>::default(),
+            changes: <_>::default(),
+            has_reported: <_>::default(),
         }))
     }
 

@@ -21,6 +21,7 @@ impl Script {
 /// Functions that all scripts share except `LOAD`.
 const COMMON: &[&str] = &[
     include_str!("lua/common.lua"),
+    include_str!("lua/report.lua"),
     include_str!("lua/open.lua"),
     include_str!("lua/ended.lua"),
     include_str!("lua/retention.lua"),
@@ -51,5 +52,6 @@ script!(ROTATE, "rotate.lua", DATA);
 script!(END, "end.lua", RETRY);
 script!(ENFORCE_LIMIT, "enforce_limit.lua", RETRY, LIMIT);
 script!(END_EVERYONE, "end_everyone.lua");
+script!(REPORT_ANY, "report_any.lua");
 script!(ERASE, "erase.lua");
 script!(EXPORT, "export.lua");

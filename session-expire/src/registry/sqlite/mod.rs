@@ -11,7 +11,9 @@ mod file;
 mod operations;
 mod queue;
 mod reader;
+mod reporter;
 mod shared;
+mod subscribers;
 mod task;
 mod threads;
 mod transaction;
@@ -116,7 +118,7 @@ pub struct SqliteRegistry {
     loads: Arc<Queue<ReadTask>>,
     lists: Arc<Queue<ReadTask>>,
     checkpoints: Arc<Queue<CheckpointTask>>,
-    /// The readers and the checkpointer, then the writer, whose connection is closed last.
+    /// The readers, the reporter and the checkpointer, then the writer, whose connection is closed last.
     threads: Vec<JoinHandle<()>>,
     timer: Option<JoinHandle<()>>,
 }
@@ -155,10 +157,12 @@ impl SqliteRegistry {
         let checkers = checkers.map_err(failed)?;
         let readers: Result<Vec<_>, _> = (0..=LOADERS).map(|_| connect_reader(&path)).collect();
         let readers = readers.map_err(failed)?;
+        let reporter = connect_reader(&path).map_err(failed)?;
         let checkpointer = connect_writer(&path).map_err(failed)?;
         let (last_commit, _) = last_commit(&writer).map_err(failed)?;
         let mut registry = Self::new(Shared::new(path.clone(), identity, checkers));
         registry.start_readers(readers)?;
+        registry.start_reporter(reporter)?;
         registry.start_writer(writer, checkpointer, last_commit)?;
         Ok(registry)
     }

@@ -18,6 +18,7 @@ use super::{
     queue::{Priority, Queue},
     reader::{self, ReadTask},
     shared::Shared,
+    subscribers,
     task::{BoxedTask, Task, TaskOptions},
     write::{
         Tx,
@@ -29,6 +30,7 @@ use crate::{
     error::RegistryError,
     registry::{
         Registry, StoredSession, UserExport,
+        change::{ChangeListener, Subscription},
         end::EndSessions,
         future::RegistryFuture,
         query::Query,
@@ -105,7 +107,7 @@ impl SqliteRegistry {
 }
 
 /// Returns the outcome of an operation. An error message names the operation.
-fn outcome<T: Send + 'static>(
+pub(super) fn outcome<T: Send + 'static>(
     name: &'static str,
     response: Response<T>,
 ) -> RegistryFuture<'static, T> {
@@ -221,6 +223,10 @@ impl Registry for SqliteRegistry {
 
     fn export(&self, user: Arc<str>) -> RegistryFuture<'_, UserExport> {
         self.read("export a user", &self.lists, move |db, _, _| lists::export(db, &user))
+    }
+
+    fn subscribe(&self, listener: ChangeListener) -> Box<dyn Subscription> {
+        subscribers::subscribe(&self.shared, listener)
     }
 
     fn enforces_limits(&self) -> bool {

@@ -14,6 +14,7 @@ use super::{
     deadlines::Deadlines,
     error::FileError,
     file::{head, identity::FileIdentity},
+    subscribers::Subscribers,
     unpoisoned,
     write::History,
 };
@@ -44,6 +45,7 @@ pub(super) struct Shared {
     pub(super) writer: i64,
     pub(super) cache: Cache,
     pub(super) deadlines: Deadlines,
+    pub(super) subscribers: Subscribers,
     checkers: Vec<Mutex<Option<Checker>>>,
     options: Mutex<Options>,
 }
@@ -68,6 +70,7 @@ impl Shared {
             writer: rand::random(),
             cache: Cache::new(),
             deadlines: Deadlines::default(),
+            subscribers: Subscribers::default(),
             checkers: checkers.collect(),
             options: Mutex::default(),
         }
@@ -151,6 +154,6 @@ impl Shared {
 }
 
 /// Returns a number that changes when another connection has changed the file.
-fn data_version(db: &Connection) -> rusqlite::Result<i64> {
+pub(super) fn data_version(db: &Connection) -> rusqlite::Result<i64> {
     db.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))
 }

@@ -1,6 +1,7 @@
 //! Tests of [`SqliteRegistry`] with files.
 
 mod confirmations;
+mod reports;
 
 use std::{
     fs,

@@ -12,6 +12,7 @@ use super::{
     checkpointer::{self, CheckpointTrigger},
     queue::Queue,
     reader,
+    reporter::Reporter,
     shared::Shared,
     writer::Writer,
 };
@@ -36,6 +37,11 @@ impl SqliteRegistry {
             self.spawn("session-reader", move || reader::run(&db, &tasks))?;
         }
         Ok(())
+    }
+
+    pub(super) fn start_reporter(&mut self, db: Connection) -> Result<(), SqliteError> {
+        let reporter = Reporter::new(db, Arc::clone(&self.shared));
+        self.spawn("session-reporter", move || reporter.run())
     }
 
     pub(super) fn start_writer(
@@ -78,6 +84,7 @@ impl Drop for SqliteRegistry {
         self.lists.close();
         self.loads.close();
         self.checkpoints.close();
+        self.shared.subscribers.close();
         let writer = self.threads.pop();
         self.threads.drain(..).for_each(join);
         self.shared.close_checkers();

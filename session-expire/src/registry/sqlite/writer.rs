@@ -168,6 +168,9 @@ impl Writer {
             transaction.commit().map_err(|error| shared.error(error))?;
             self.last_commit = written.before + 1;
             shared.cache.apply(self.last_commit, after_foreign, &written.changes);
+            if !is_volatile {
+                shared.subscribers.wake();
+            }
             self.checkpoint.committed(&self.db);
         }
         self.progress = progress;

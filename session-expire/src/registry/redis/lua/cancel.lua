@@ -8,6 +8,7 @@ if not record then
 end
 settle(record.hash)
 if not record.ended then end_record({}, record.hash, entry_of(record, args.name), args) end
+report(ended_ids)
 prune_history(record.hash)
 extend_expiry()
 return {}

@@ -66,6 +66,8 @@ if args.ticket then delete_tickets(args.user, { args.ticket }) end
 index_open(entry_of(record, args.name), record)
 for _, other in ipairs(chosen) do end_record(committed, args.user, other.entry, other.how) end
 end_victims(committed, args.user, victims)
+ended_ids[#ended_ids + 1] = '*'
+report(ended_ids)
 prune_history(args.user)
 purge()
 extend_expiry()

@@ -32,6 +32,7 @@ if number < MAX_ATTEMPTS then
   counted[1] = text
 else
   end_record(counted, args.user, entry, args)
+  report(ended_ids)
   prune_history(args.user)
 end
 purge()

@@ -24,6 +24,7 @@ if not args.id then delete_tickets(args.user, members(args.user, TICKET)) end
 local ended = {}
 add_ended_by_first_attempt(ended, args.user, is_target)
 for _, entry in ipairs(target_entries()) do end_record(ended, args.user, entry, args) end
+report(ended_ids)
 prune_history(args.user)
 extend_expiry()
 return ended

@@ -66,7 +66,8 @@ local function set_unreadable_aside(user, entry)
   add_tombstones(user, { entry }, now + history_age)
 end
 
--- Ends a record as `SessionRecord::end` does, deletes its data, and adds its text to `ended`.
+-- Ends a record as `SessionRecord::end` does, deletes its data, and adds its text to `ended` and its
+-- id to `ended_ids`.
 local function end_record(ended, user, entry, how)
   local name = name_of(entry)
   local record = read(name)
@@ -79,7 +80,7 @@ local function end_record(ended, user, entry, how)
   redis.call('ZADD', ended_list, record.login, entry)
   schedule(user, entry, tonumber(how.at) + history_age)
   keep(user, tonumber(record.tombstone_until or now) - now)
-  ended[#ended + 1] = write(name, record)
+  ended[#ended + 1], ended_ids[#ended_ids + 1] = write(name, record), record.id
 end
 
 -- Returns the reservation of a login if its deadline has not passed.

@@ -7,6 +7,7 @@ if not record or record.uncounted then return ended end
 add_ended_by_first_attempt(ended, args.user, function() return true end)
 local surplus = count(args.user, COUNTED) - limit
 end_victims(ended, args.user, select_victims(args.user, { [own] = true }, surplus))
+report(ended_ids)
 prune_history(args.user)
 extend_expiry()
 return ended

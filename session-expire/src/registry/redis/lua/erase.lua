@@ -18,4 +18,5 @@ for _, name in ipairs(members(args.user, RESERVED)) do release(name) end
 for _, entry in ipairs(erased) do delete(args.user, entry) end
 redis.call('ZREM', due_list, 'k:' .. args.user)
 redis.call('DEL', index_key(args.user))
+report({ '*' })
 return { text_of(count_of_records) }

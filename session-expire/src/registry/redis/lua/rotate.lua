@@ -44,6 +44,7 @@ record.tombstone_until = nil
 if args.reauthenticated_as then reauthenticate(args.reauthenticated_as) end
 write(args.to, record)
 index_open(entry_of(record, args.to), record)
+report({ args.id })
 purge()
 extend_expiry()
 return { 'rotated' }

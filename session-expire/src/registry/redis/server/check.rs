@@ -31,6 +31,7 @@ impl Connection {
         if has_line(&info, "cluster_enabled:1") {
             return Err(RedisConnectError::Cluster { server: self.address() });
         }
+        self.set_primary(&info);
         self.warn_of_eviction(&info);
         self.check_permissions().await?;
         self.measure_time().await.map_err(|error| self.connect_error(error))?;
@@ -83,6 +84,7 @@ impl Connection {
         let command = redis::cmd("INFO").arg("replication").take();
         let info = self.query(&command, CHECK_TIMEOUT).await?;
         let info: String = redis::from_redis_value(info).map_err(|_| OperationError::Response)?;
+        self.set_primary(&info);
         if has_line(&info, "role:slave") {
             self.discard(number);
         }
@@ -105,6 +107,13 @@ fn may_evict_keys(info: &str) -> bool {
     info.contains("maxmemory_policy:")
         && !has_line(info, "maxmemory_policy:noeviction")
         && !has_line(info, "maxmemory:0")
+}
+
+/// Returns the replication id in a response to `INFO`; `None` for a replica. Servers with the same
+/// id have the same history of changes.
+pub(crate) fn read_primary(info: &str) -> Option<String> {
+    let id = info.lines().find_map(|line| line.strip_prefix("master_replid:"))?;
+    (!has_line(info, "role:slave")).then(|| id.to_owned())
 }
 
 fn has_line(info: &str, expected: &str) -> bool {

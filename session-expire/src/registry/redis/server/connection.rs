@@ -22,7 +22,9 @@ use redis::{
 };
 use tokio::sync::watch;
 
-use super::{clock::ServerClock, io_thread::IoThread, retry::PAUSE};
+use super::{
+    channel::Channel, check::read_primary, clock::ServerClock, io_thread::IoThread, retry::PAUSE,
+};
 use crate::registry::redis::{cache::Cache, error::RedisConnectError};
 
 /// Time to wait for the server when an application starts.
@@ -50,6 +52,10 @@ pub(crate) struct Connection {
     state: Mutex<ConnectionState>,
     /// Cache that the server invalidates over this connection.
     pub(crate) cache: Option<Arc<Cache>>,
+    /// Channel to which this connection subscribes.
+    channel: Option<Arc<Channel>>,
+    /// Replication id of the server in the most recent `INFO`; `None` for a replica.
+    primary: Mutex<Option<String>>,
     /// How many replicas must acknowledge a login or an end.
     pub(crate) replicas: AtomicU32,
     /// Second connection, for acknowledged scripts.
@@ -84,8 +90,18 @@ impl Connection {
     }
 
     fn new(client: Client, io: Arc<IoThread>, cache: Option<Arc<Cache>>) -> Self {
-        let (state, replicas, acknowledging, acknowledged_on, clock) = <_>::default();
-        Self { client, io, state, cache, replicas, acknowledging, acknowledged_on, clock }
+        Self {
+            client,
+            io,
+            state: <_>::default(),
+            cache,
+            channel: None,
+            primary: <_>::default(),
+            replicas: <_>::default(),
+            acknowledging: <_>::default(),
+            acknowledged_on: <_>::default(),
+            clock: <_>::default(),
+        }
     }
 
     /// Runs a task on the thread of the connection.
@@ -98,10 +114,22 @@ impl Connection {
         Self::new(self.client.clone(), Arc::clone(&self.io), None)
     }
 
+    /// Returns another connection to the same server, which subscribes to a channel.
+    pub(crate) fn subscribing(&self, channel: Arc<Channel>) -> Self {
+        // With the former client, an attempt to connect returns an error.
+        let client = with_notifications(&self.client).unwrap_or_else(|_| self.client.clone());
+        let second = Self::new(client, Arc::clone(&self.io), None);
+        Self { channel: Some(channel), ..second }
+    }
+
+    pub(crate) fn database(&self) -> i64 {
+        self.client.get_connection_info().redis_settings().db()
+    }
+
     /// Returns the address of the server, without user and password.
     pub(crate) fn address(&self) -> String {
         let info = self.client.get_connection_info();
-        let (address, database) = (info.addr(), info.redis_settings().db());
+        let (address, database) = (info.addr(), self.database());
         match address {
             ConnectionAddr::Unix(path) => format!("unix://{}", path.display()),
             ConnectionAddr::TcpTls { .. } => format!("rediss://{address}/{database}"),
@@ -165,17 +193,31 @@ impl Connection {
         // timeouts.
         let config =
             AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
-        let Some(cache) = &self.cache else {
-            return self.client.get_multiplexed_async_connection_with_config(&config).await;
-        };
+        match (&self.cache, &self.channel) {
+            (Some(cache), _) => self.connect_with_cache(cache, config).await,
+            (_, Some(channel)) => self.connect_to_channel(channel, config).await,
+            _ => self.open_connection(&config).await,
+        }
+    }
+
+    pub(crate) async fn open_connection(
+        &self,
+        config: &AsyncConnectionConfig,
+    ) -> Result<MultiplexedConnection, RedisError> {
+        self.client.get_multiplexed_async_connection_with_config(config).await
+    }
+
+    async fn connect_with_cache(
+        &self,
+        cache: &Arc<Cache>,
+        config: AsyncConnectionConfig,
+    ) -> Result<MultiplexedConnection, RedisError> {
         let receiver = Arc::clone(cache);
         let receive = move |message: PushInfo| {
             receiver.receive(&message);
             Ok::<_, redis::aio::SendError>(())
         };
-        let config = config.set_push_sender(receive);
-        let mut connection =
-            self.client.get_multiplexed_async_connection_with_config(&config).await?;
+        let mut connection = self.open_connection(&config.set_push_sender(receive)).await?;
         redis::cmd("CLIENT").arg("TRACKING").arg("ON").exec_async(&mut connection).await?;
         // The server does not track the keys that the previous connection has read.
         cache.clear();
@@ -189,6 +231,16 @@ impl Connection {
     /// Returns `true` if the connection with this number has not been discarded.
     pub(crate) fn is_connected_as(&self, number: u64) -> bool {
         self.current().is_some_and(|current| current.number == number)
+    }
+
+    /// Returns the replication id of the server in the most recent `INFO`; `None` for a replica.
+    pub(crate) fn primary(&self) -> Option<String> {
+        self.primary.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Stores the replication id in a response to `INFO`.
+    pub(crate) fn set_primary(&self, info: &str) {
+        *self.primary.lock().unwrap_or_else(PoisonError::into_inner) = read_primary(info);
     }
 
     /// Returns the number of the newest connection.

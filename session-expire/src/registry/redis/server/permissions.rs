@@ -22,6 +22,7 @@ const CALLS: &[&str] = &[
     "hset sx0:check a 1 without-a-value",
     "pexpire sx0:check 1",
     "pttl sx0:check",
+    "publish sx0:check a",
     "rename sx0:check sx0:other",
     "set sx0:check 1 not-an-option",
     "zadd sx0:check not-a-number a",
@@ -49,7 +50,17 @@ impl Connection {
                 return Err(RedisConnectError::Permissions { server, commands });
             }
         }
-        Ok(())
+        self.check_subscribe().await
+    }
+
+    /// Checks that the user may subscribe, over another connection: a subscribed one accepts no
+    /// other commands. The channel is not checked, because its prefix is set later.
+    async fn check_subscribe(&self) -> Result<(), RedisConnectError> {
+        let command = redis::cmd("SUBSCRIBE").arg("sx0:check").take();
+        match Arc::new(self.second()).query_at_start(&command).await {
+            Err(error @ RedisConnectError::Permissions { .. }) => Err(error),
+            _ => Ok(()),
+        }
     }
 }
 

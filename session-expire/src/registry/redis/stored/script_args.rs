@@ -138,6 +138,12 @@ pub(crate) struct ScriptArgs {
     /// Latest login time of a list.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) latest: Option<AsString<i64>>,
+    /// Partition key of the user whose sessions are reported.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) partition: Option<String>,
+    /// Set if the script must test the permission for the channel before it writes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) tests_channel: Option<AsString<u8>>,
     /// Number of records of a page.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) count: Option<AsString<usize>>,

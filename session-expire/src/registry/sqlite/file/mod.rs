@@ -4,6 +4,7 @@
 //! readable only for the user of the process. [`SqliteRegistry::open`](super::SqliteRegistry::open)
 //! calls [`open`].
 
+pub(super) mod changes;
 pub(super) mod head;
 pub(super) mod identity;
 pub(super) mod lists;

@@ -13,7 +13,7 @@ use crate::{
     session::{
         data::SessionData,
         ended::Ended,
-        key::{PublicId, RecordKey},
+        key::{PublicId, RecordKey, partition_key},
         login::Reservation,
         login::ticket::LoginTicket,
         reason::Reason,
@@ -247,6 +247,14 @@ pub(crate) fn erase(db: &Connection, user: &str) -> rusqlite::Result<u64> {
         count += db.execute(&format!("DELETE FROM sessions WHERE {condition}"), [user])?;
     }
     Ok(u64::try_from(count).unwrap_or(u64::MAX))
+}
+
+/// Reports that the sessions of `user` have changed, and removes its public ids from the reports.
+pub(crate) fn report_user(db: &Connection, user: &str) -> rusqlite::Result<()> {
+    let key = partition_key(user);
+    db.execute("INSERT INTO changes (partition_key) VALUES (?1)", [&key])?;
+    db.execute("UPDATE changes SET id = NULL WHERE partition_key = ?1", [&key])?;
+    Ok(())
 }
 
 /// Closes adoption for a user until a time in milliseconds.

@@ -77,6 +77,44 @@ CREATE TABLE tickets (                      -- one-time tickets of refused login
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX tickets_of_user ON tickets (user_hash, until);
 CREATE INDEX tickets_by_time ON tickets (until);
+CREATE TABLE changes (                      -- latest changes of sessions, for open streams
+    number INTEGER PRIMARY KEY,             -- in the order of the changes
+    partition_key TEXT,                     -- first characters of `key_hash`; NULL: any session
+    id TEXT                                 -- public id before the change; NULL: any of the user
+) STRICT;
+-- The readers expect the last change that they have read, so the table is never empty.
+INSERT INTO changes DEFAULT VALUES;
+-- Triggers also report the changes of processes that use an older version, and of other programs.
+-- They do not run for activity and session data.
+CREATE TRIGGER session_began AFTER INSERT ON sessions WHEN NEW.ended_at IS NULL BEGIN
+    INSERT INTO changes (partition_key) VALUES (substr(NEW.key_hash, 1, 8));
+END;
+CREATE TRIGGER session_ended AFTER UPDATE OF ended_at ON sessions
+    WHEN OLD.ended_at IS NULL AND NEW.ended_at IS NOT NULL
+        -- Otherwise the end of all sessions has been reported.
+        AND NEW.generation > (SELECT coalesce(max(generation), -1) FROM ends_of_everyone)
+BEGIN
+    INSERT INTO changes (partition_key, id) VALUES (substr(OLD.key_hash, 1, 8), OLD.id);
+END;
+CREATE TRIGGER session_rotated AFTER UPDATE OF key_hash ON sessions
+    WHEN OLD.key_hash <> NEW.key_hash
+BEGIN
+    INSERT INTO changes (partition_key, id) VALUES (substr(OLD.key_hash, 1, 8), OLD.id);
+END;
+CREATE TRIGGER session_policy_changed AFTER UPDATE OF user_policy, signing_key ON sessions
+    WHEN OLD.user_policy IS NOT NEW.user_policy OR OLD.signing_key <> NEW.signing_key
+BEGIN
+    INSERT INTO changes (partition_key, id) VALUES (substr(OLD.key_hash, 1, 8), OLD.id);
+END;
+CREATE TRIGGER session_deleted AFTER DELETE ON sessions WHEN OLD.ended_at IS NULL BEGIN
+    INSERT INTO changes (partition_key) VALUES (substr(OLD.key_hash, 1, 8));
+END;
+CREATE TRIGGER everyone_ended AFTER INSERT ON ends_of_everyone BEGIN
+    INSERT INTO changes (partition_key) VALUES (NULL);
+END;
+CREATE TRIGGER old_changes_deleted AFTER INSERT ON changes WHEN NEW.number % 100 = 0 BEGIN
+    DELETE FROM changes WHERE number <= NEW.number - 10000;
+END;
 CREATE VIEW session_history AS
     SELECT user, id,
         strftime('%Y-%m-%dT%H:%M:%fZ', logged_in_at / 1000.0, 'unixepoch') AS logged_in_at,

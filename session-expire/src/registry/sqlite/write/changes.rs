@@ -199,6 +199,7 @@ pub(crate) fn erase(tx: &mut Tx<'_>, user: &str) -> rusqlite::Result<u64> {
         }
     }
     let count = statements::erase(tx.db, user)?;
+    statements::report_user(tx.db, user)?;
     tx.change(user);
     Ok(count)
 }

@@ -1,0 +1,169 @@
+//! Event stream: state of a session whenever it changes, for the script of a page.
+//!
+//! The first event comes at once, so a page that reconnects needs no log of earlier events. A stream
+//! is not activity. Its request is checked like a status request.
+
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::header::{CACHE_CONTROL, CONTENT_ENCODING, HeaderName, X_CONTENT_TYPE_OPTIONS},
+    web::{self, Bytes},
+};
+use futures_core::Stream;
+
+use super::status::{
+    CORP, PageFacts, PageParams, PageState, StatusBody, apply_page_policy, belongs_to_other_user,
+};
+use crate::{
+    config::Config,
+    context::{RequestContext, access::AccessState},
+    error::SetupError,
+    response::problem::{cross_site, unavailable},
+    session::{
+        record::SessionRecord,
+        verdict::{Verdict, judge_limits},
+    },
+    watch::{
+        slot::{CloseReason, PageNews, WatchKind},
+        stream_end::StreamEnd,
+        watcher::{LimitsFn, Watch},
+    },
+};
+
+/// Header with which nginx sends each event at once.
+const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+
+/// Time until a page reconnects, in milliseconds.
+const RETRY: &str = "retry: 1000\n\n";
+
+/// Time until a page reconnects whose stream was surplus.
+const RETRY_LATER: &str = "retry: 30000\n\n";
+
+const HEARTBEAT: &str = ":\n\n";
+
+pub(super) async fn events(
+    req: HttpRequest,
+    page: Option<web::Query<PageParams>>,
+) -> Result<HttpResponse, SetupError> {
+    let context = RequestContext::get(&req)?;
+    context.update_intent(|intent| intent.queries_status = true);
+    if context.config().allowed_origins.refuses(&req) {
+        return Ok(cross_site());
+    }
+    if *context.access() == AccessState::Unavailable {
+        return Ok(unavailable());
+    }
+    let page = page.map(web::Query::into_inner).unwrap_or_default();
+    let facts = PageFacts::new(&context, apply_page_policy(&context, &page, &req)?);
+    let verdict = context.verdict();
+    if verdict == Verdict::Anonymous {
+        return Ok(HttpResponse::NoContent().finish());
+    }
+    if belongs_to_other_user(&context, &page) {
+        return Ok(respond(EventStream::single(&StatusBody::from_state(PageState::Replaced))));
+    }
+    let status = facts.status(verdict, context.cause());
+    Ok(respond(match context.watch(WatchKind::Page) {
+        Ok(watch) => EventStream::open(&status, watch, OpenPage::new(&context, facts)),
+        Err(_) => EventStream::single(&status),
+    }))
+}
+
+fn respond(stream: EventStream) -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type("text/event-stream")
+        .insert_header((CACHE_CONTROL, "no-store"))
+        // A compressed stream would wait until a block is full.
+        .insert_header((CONTENT_ENCODING, "identity"))
+        .insert_header((X_ACCEL_BUFFERING, "no"))
+        .insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .insert_header((CORP, "same-origin"))
+        .streaming(stream)
+}
+
+/// Body of a response: events until the session ends.
+struct EventStream {
+    /// Data to send first.
+    next: Option<Bytes>,
+    /// `None` after the last event.
+    open: Option<(Watch, OpenPage)>,
+}
+
+/// Page whose stream is open.
+struct OpenPage {
+    config: Arc<Config>,
+    limits: LimitsFn,
+    facts: PageFacts,
+}
+
+impl OpenPage {
+    fn new(context: &RequestContext, facts: PageFacts) -> Self {
+        Self { config: Arc::clone(context.config()), limits: context.limits_fn(), facts }
+    }
+
+    /// Returns the data to send, and `true` if the stream continues.
+    fn event(&self, news: PageNews) -> (Option<Bytes>, bool) {
+        match news {
+            PageNews::Changed(record) => (Some(event(&self.active_status(&record))), true),
+            PageNews::Heartbeat => (Some(Bytes::from_static(HEARTBEAT.as_bytes())), true),
+            PageNews::Ended(StreamEnd::Ended { reason, cause }) => {
+                let status = self.facts.status(Verdict::Expired(reason), cause.as_deref());
+                (Some(event(&status)), false)
+            }
+            PageNews::Closed(CloseReason::TooMany) => {
+                (Some(Bytes::from_static(RETRY_LATER.as_bytes())), false)
+            }
+            PageNews::Ended(StreamEnd::Unavailable | StreamEnd::ShuttingDown)
+            | PageNews::Closed(CloseReason::Changed) => (None, false),
+        }
+    }
+
+    fn active_status(&self, record: &SessionRecord) -> StatusBody {
+        let limits = (self.limits)(record);
+        let verdict = judge_limits(&record.facts(), limits, self.config.now());
+        self.facts.status(verdict, None)
+    }
+}
+
+impl EventStream {
+    fn open(status: &StatusBody, watch: Watch, page: OpenPage) -> Self {
+        Self { next: Some(first_event(status)), open: Some((watch, page)) }
+    }
+
+    /// Returns a stream of one event.
+    fn single(status: &StatusBody) -> Self {
+        Self { next: Some(first_event(status)), open: None }
+    }
+}
+
+fn first_event(status: &StatusBody) -> Bytes {
+    [RETRY.as_bytes(), &event(status)].concat().into()
+}
+
+fn event(status: &StatusBody) -> Bytes {
+    // Serializing a status cannot fail, and JSON contains no line break.
+    let json = serde_json::to_string(status).unwrap_or_default();
+    format!("data: {json}\n\n").into()
+}
+
+impl Stream for EventStream {
+    type Item = Result<Bytes, Infallible>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if let Some(next) = self.next.take() {
+            return Poll::Ready(Some(Ok(next)));
+        }
+        let Some((watch, page)) = &self.open else { return Poll::Ready(None) };
+        let (data, continues) = page.event(ready!(watch.poll_news(cx)));
+        if !continues {
+            self.open = None;
+        }
+        Poll::Ready(data.map(Ok))
+    }
+}

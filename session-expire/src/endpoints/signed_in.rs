@@ -1,0 +1,95 @@
+//! Page at which a sign-in in a tab of its own ends.
+//!
+//! The dialog of a locked page opens the login page in a new tab, with this page as the return path.
+//! The page tells the other tabs of the sign-in and closes its tab. It names no user.
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::header::{
+        CACHE_CONTROL, CONTENT_SECURITY_POLICY, ContentType, VARY, X_CONTENT_TYPE_OPTIONS,
+    },
+};
+
+use crate::{
+    config::SIGNED_IN,
+    context::{RequestContext, access::AccessState},
+    dialog::{
+        assets::SIGNED_IN_SCRIPT,
+        html::{Markup, escape},
+        texts::DialogTexts,
+    },
+    error::SetupError,
+    request::return_path::login_location,
+    response::problem::unavailable,
+    session::verdict::Verdict,
+};
+
+const POLICY: &str =
+    "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// Responds with 200 to visitors without an active session, too: a 401 would become a redirect.
+pub(super) async fn signed_in(req: HttpRequest) -> Result<HttpResponse, SetupError> {
+    let context = RequestContext::get(&req)?;
+    if *context.access() == AccessState::Unavailable {
+        return Ok(unavailable());
+    }
+    let (config, texts) = (context.config(), context.dialog_texts(&req));
+    let page = match context.verdict() {
+        Verdict::Active(_) => signed_in_page(&texts, &config.prefix),
+        _ => {
+            let own_path = format!("{}{SIGNED_IN}", config.prefix);
+            let login = login_location(&context.policy().login_url, Some(&own_path));
+            visitor_page(&texts, &login)
+        }
+    };
+    Ok(HttpResponse::Ok()
+        .insert_header(ContentType::html())
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .insert_header((CONTENT_SECURITY_POLICY, POLICY))
+        .insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .insert_header((VARY, "Cookie, Accept-Language"))
+        .body(page.to_string()))
+}
+
+fn signed_in_page(texts: &DialogTexts, prefix: &str) -> Markup {
+    let (prefix, script) = (escape(prefix), SIGNED_IN_SCRIPT.path());
+    let head = format!(
+        "<script src=\"{prefix}/{script}\" data-channel=\"session-expire{prefix}\" defer></script>"
+    );
+    page(texts, &texts.signed_in, &head, "")
+}
+
+fn visitor_page(texts: &DialogTexts, login: &str) -> Markup {
+    let link = format!("<p><a href=\"{}\">{}</a></p>", escape(login), escape(&texts.sign_in));
+    page(texts, &texts.not_signed_in, "", &link)
+}
+
+/// Returns a page with a text, which is also its title.
+fn page(texts: &DialogTexts, text: &str, head: &str, end: &str) -> Markup {
+    let (lang, text) = (escape(&texts.lang), escape(text));
+    Markup::new(format!(
+        "<!doctype html><html lang=\"{lang}\"><head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width\">\
+         <meta name=\"color-scheme\" content=\"light dark\">\
+         <title>{text}</title>{head}</head><body><main><p>{text}</p>{end}</main></body></html>"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_and_paths_are_escaped() {
+        let mut texts = DialogTexts::default();
+        for text in
+            [&mut texts.signed_in, &mut texts.not_signed_in, &mut texts.sign_in, &mut texts.lang]
+        {
+            *text = "\"><b>".into();
+        }
+        for page in [signed_in_page(&texts, "/\"><b>"), visitor_page(&texts, "/\"><b>")] {
+            let html = page.to_string();
+            assert!(!html.contains("<b>") && html.contains("&lt;b&gt;"), "{html}");
+        }
+    }
+}

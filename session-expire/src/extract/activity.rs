@@ -1,0 +1,126 @@
+//! Activity on an open stream, such as a message on a WebSocket.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+use super::session_handle::SessionHandle;
+use crate::{
+    config::Config,
+    error::RegistryError,
+    session::{
+        client::Client,
+        freshness::is_remembered,
+        key::RecordKey,
+        update::SessionUpdate,
+        verdict::{Verdict, judge_limits},
+    },
+    watch::watcher::LimitsFn,
+};
+
+/// Records activity of the user after the response, for messages on a WebSocket or a stream.
+/// [`SessionHandle::activity`] returns it. Clones share their state.
+#[derive(Clone)]
+pub struct Activity(Option<Arc<ActiveSession>>);
+
+struct ActiveSession {
+    config: Arc<Config>,
+    key: RecordKey,
+    client: Client,
+    limits: LimitsFn,
+    write_interval: Duration,
+    /// Time of the last activity that was recorded, in milliseconds.
+    recorded_at: AtomicI64,
+}
+
+impl SessionHandle {
+    /// Returns a value that records activity after the response is sent. Without an active session,
+    /// it records nothing.
+    ///
+    /// Call [`record`](Activity::record) only for messages that the user has caused. Automatic
+    /// messages, such as pings, would keep an unattended session active.
+    ///
+    /// ```
+    /// use session_expire::{error::RegistryError, live::Activity};
+    ///
+    /// async fn receive(message: &str, activity: &Activity) -> Result<(), RegistryError> {
+    ///     if message != "ping" {
+    ///         activity.record().await?;
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
+    #[must_use]
+    pub fn activity(&self) -> Activity {
+        let context = &self.context;
+        let is_active = context.acts_for_session() && !context.is_exempt();
+        Activity(context.record().filter(|_| is_active).map(|loaded| {
+            Arc::new(ActiveSession {
+                config: Arc::clone(context.config()),
+                key: loaded.key,
+                client: context.config().client(&self.req),
+                limits: context.limits_fn(),
+                write_interval: context.write_interval(),
+                recorded_at: AtomicI64::new(loaded.record.last_seen.as_millis()),
+            })
+        }))
+    }
+}
+
+impl Activity {
+    /// Records that the user is active now. It cannot revive a session that has ended, or that has
+    /// expired under the policy of the handler.
+    ///
+    /// # Cost
+    ///
+    /// Nothing, unless the last recorded activity is older than a sixtieth of the idle timeout (at
+    /// most 30 s). Then it loads the session and updates it.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`RegistryError`] if the registry is unavailable.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, the activity may not be recorded.
+    pub async fn record(&self) -> Result<(), RegistryError> {
+        let Some(session) = &self.0 else { return Ok(()) };
+        let (now, interval) = (session.config.now(), session.write_interval);
+        let before = session.recorded_at.load(Ordering::Acquire);
+        let is_due = now.minus(interval).as_millis() > before || now.as_millis() < before;
+        if is_due {
+            session.record().await?;
+            session.recorded_at.store(now.as_millis(), Ordering::Release);
+        }
+        Ok(())
+    }
+}
+
+impl ActiveSession {
+    async fn record(&self) -> Result<(), RegistryError> {
+        let Some(loaded) = self.config.registry.load(self.key, false).await? else {
+            return Ok(());
+        };
+        let (record, now) = (loaded.record, self.config.now());
+        let verdict = judge_limits(&record.facts(), (self.limits)(&record), now);
+        if !matches!(verdict, Verdict::Active(_)) {
+            return Ok(());
+        }
+        let mut update = SessionUpdate::new(now).active(now);
+        update.client = Some(self.client.clone());
+        update.remembered = is_remembered(&record, self.config.policy.idle, now);
+        update.longest = self.config.longer_timeouts(&record);
+        self.config.registry.update(record.session_ref(), update).await.map(drop)
+    }
+}
+
+impl fmt::Debug for Activity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Activity(…)")
+    }
+}

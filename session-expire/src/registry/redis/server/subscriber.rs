@@ -1,0 +1,181 @@
+//! Connection of a subscription, which exists while there is a listener.
+//!
+//! It sends no command by itself. Three things show that it has failed: the server closes it, the
+//! connection of the registry leads to another primary, or a check fails. The registry sends
+//! `INFO` over its own connection every second, so it soon notices a failover or a server that does
+//! not respond. Reports are compared with the count of the server only if the registry had to
+//! reconnect, and in a check.
+//!
+//! After every connection, all sessions may have changed.
+//!
+//! A report follows the script, before replicas have acknowledged its change. If the primary fails
+//! in between, the change may be lost. A listener may then have seen an end that did not last, which
+//! closes a stream too early; the reconnection to the new primary reports [`Change::Any`].
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use redis::{AsyncConnectionConfig, Pipeline, PushInfo, RedisError, aio::MultiplexedConnection};
+
+use super::{
+    channel::Channel,
+    check::{CHECK_TIMEOUT, read_primary},
+    connection::Connection,
+    pipeline::convert,
+};
+use crate::registry::{change::Change, redis::error::OperationError};
+
+/// Pause between two comparisons with the connection of the registry.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// Pause between two attempts to connect.
+const RETRY_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Connection of a subscription. Dropping it closes the connection.
+pub(crate) struct Subscriber {
+    /// Connection of the registry.
+    registry: Arc<Connection>,
+    connection: Arc<Connection>,
+    channel: Arc<Channel>,
+    timeout: Duration,
+    /// Number of the registry's connection at the last comparison.
+    registry_number: AtomicU64,
+    /// Set while the two connections lead to different primaries.
+    has_other_primary: AtomicBool,
+    is_unavailable: AtomicBool,
+}
+
+impl Subscriber {
+    /// Returns a subscriber that connects in the background.
+    pub(crate) fn start(
+        registry: &Arc<Connection>,
+        channel: Channel,
+        timeout: Duration,
+    ) -> Arc<Self> {
+        let (registry, channel) = (Arc::clone(registry), Arc::new(channel));
+        let connection = Arc::new(registry.subscribing(Arc::clone(&channel)));
+        let registry_number = AtomicU64::new(registry.number());
+        let (has_other_primary, is_unavailable) = <_>::default();
+        let this = Arc::new(Self {
+            registry,
+            connection,
+            channel,
+            timeout,
+            registry_number,
+            has_other_primary,
+            is_unavailable,
+        });
+        this.watch();
+        this
+    }
+
+    /// Connects, and connects again after a failure, until the subscriber is dropped.
+    fn watch(self: &Arc<Self>) {
+        let (this, channel) = (Arc::downgrade(self), Arc::clone(&self.channel));
+        self.connection.spawn(async move {
+            while let Some(this) = this.upgrade() {
+                let is_connected = this.keep_connected().await;
+                drop(this);
+                let pause = if is_connected { INTERVAL } else { RETRY_INTERVAL };
+                let _ = tokio::time::timeout(pause, channel.failed.notified()).await;
+            }
+        });
+    }
+
+    /// Replaces a failed connection. Returns `true` if there is a connection.
+    async fn keep_connected(&self) -> bool {
+        let number = self.connection.number();
+        if self.channel.state().is_closed || !self.has_same_primary().await {
+            self.connection.discard(number);
+        }
+        let connected = self.connection.get_or_connect().await;
+        self.log(connected.as_ref().err());
+        connected.is_ok()
+    }
+
+    /// Returns `true` if both connections lead to the same primary. Sends commands only after the
+    /// registry's connection has changed.
+    async fn has_same_primary(&self) -> bool {
+        let number = self.registry.number();
+        let is_same = || self.registry.primary() == self.channel.state().primary;
+        let has_reconnected = self.registry_number.swap(number, Ordering::Relaxed) != number;
+        if !self.connection.is_connected_as(self.connection.number()) {
+            return true;
+        }
+        let needs_inspection = has_reconnected || !is_same();
+        let is_alive = !needs_inspection || self.inspect().await.is_ok();
+        self.report_same_primary(is_alive && is_same());
+        is_alive && is_same()
+    }
+
+    /// Reports [`Change::Any`] when the registry's connection has followed to another primary.
+    /// Loads after the earlier reports may have read the former one.
+    fn report_same_primary(&self, is_same: bool) {
+        let had_other = self.has_other_primary.swap(!is_same, Ordering::Relaxed);
+        if is_same && had_other {
+            self.channel.report(Change::Any);
+        }
+    }
+
+    /// Reads the number of reports and the state of the server.
+    async fn inspect(&self) -> Result<(), OperationError> {
+        let before = self.channel.state();
+        let inspection = inspection(&self.channel);
+        let response = self.connection.query_pipeline(&inspection, CHECK_TIMEOUT).await?;
+        let (count, info): (_, String) = convert(response)?;
+        self.channel.set_primary(read_primary(&info));
+        self.channel.has_all(&before, count);
+        Ok(())
+    }
+
+    /// Returns `true` if all reports so far have arrived: one command.
+    pub(crate) async fn check(&self) -> Result<bool, OperationError> {
+        let before = self.channel.state();
+        let count = self.connection.query(&self.channel.count_command(), self.timeout).await?;
+        Ok(self.channel.has_all(&before, convert(count)?))
+    }
+
+    /// Logs an outage once.
+    fn log(&self, error: Option<&RedisError>) {
+        let was_unavailable = self.is_unavailable.swap(error.is_some(), Ordering::Relaxed);
+        if let Some(error) = error.filter(|_| !was_unavailable) {
+            tracing::error!(
+                event = "sys_redis_subscription",
+                server = self.connection.address(),
+                %error,
+                "no subscription to changes on the Redis server; open streams may end late"
+            );
+        }
+    }
+}
+
+impl Connection {
+    /// Connects and subscribes to a channel.
+    pub(crate) async fn connect_to_channel(
+        &self,
+        channel: &Arc<Channel>,
+        config: AsyncConnectionConfig,
+    ) -> Result<MultiplexedConnection, RedisError> {
+        let (receiver, number) = (Arc::clone(channel), channel.begin());
+        let receive = move |message: PushInfo| {
+            receiver.receive(number, &message);
+            Ok::<_, redis::aio::SendError>(())
+        };
+        let mut connection = self.open_connection(&config.set_push_sender(receive)).await?;
+        connection.subscribe(channel.name()).await?;
+        let (count, info): (_, String) = inspection(channel).query_async(&mut connection).await?;
+        channel.complete(count, read_primary(&info));
+        Ok(connection)
+    }
+}
+
+fn inspection(channel: &Channel) -> Pipeline {
+    let mut pipeline = redis::pipe();
+    pipeline.add_command(channel.count_command()).cmd("INFO").arg("replication");
+    pipeline
+}
