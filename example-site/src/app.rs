@@ -1,7 +1,5 @@
 //! Services of the application and the middleware around them.
 
-use std::time::Duration;
-
 use actix_web::{
     App, Error,
     body::MessageBody,
@@ -12,7 +10,7 @@ use actix_web::{
     middleware::{DefaultHeaders, from_fn},
     web,
 };
-use session_expire::{Limit, SessionExpire, SessionExpireBuilder};
+use session_expire::{SessionExpire, SessionExpireBuilder};
 
 use crate::{
     assets,
@@ -21,9 +19,10 @@ use crate::{
     csrf,
     device::LOST_DEVICE,
     error::SiteError,
-    pages::{self, editor::Drafts},
+    pages::{self, PageOptions, editor::Drafts},
     passwords::{self, Passwords},
-    settings::{PageIdles, Settings},
+    room::Room,
+    settings::Settings,
     text_size::TextSize,
     users::User,
 };
@@ -33,11 +32,10 @@ use crate::{
 pub struct Shared {
     expire: SessionExpire,
     audit: AuditLog,
-    idles: PageIdles,
-    settings_fresh: Limit<Duration>,
-    has_expired_url: bool,
+    pages: PageOptions,
     drafts: web::Data<Drafts>,
     passwords: web::Data<Passwords>,
+    room: web::Data<Room>,
     declared: web::Data<Declared>,
 }
 
@@ -51,6 +49,7 @@ impl Shared {
     pub async fn new(settings: Settings) -> Result<Self, SiteError> {
         let declared = Declared::check(&settings)?;
         let audit = AuditLog::default();
+        let pages = PageOptions::new(&settings);
         let mut builder = settings
             .registry
             .open(settings.log_limit, settings.redis_ca.as_deref(), options(&settings, &audit))
@@ -62,13 +61,19 @@ impl Shared {
         Ok(Self {
             expire: builder.build()?,
             audit,
-            idles: settings.idles,
-            settings_fresh: settings.settings_fresh,
-            has_expired_url: settings.expired_url.is_some(),
+            pages,
             drafts: web::Data::default(),
             passwords: web::Data::default(),
+            room: web::Data::default(),
             declared: web::Data::new(declared),
         })
+    }
+}
+
+impl Shared {
+    /// Returns the middleware.
+    pub(crate) fn expire(&self) -> &SessionExpire {
+        &self.expire
     }
 }
 
@@ -78,11 +83,12 @@ fn options(settings: &Settings, audit: &AuditLog) -> SessionExpireBuilder {
         .plain_http(true) // the site has no TLS
         .cookie_key(settings.key.clone())
         .trusted_proxies(settings.proxies.iter().cloned())
-        .api_when(|req| req.path().starts_with("/api/"))
+        .api_when(|req| req.path().starts_with("/api/") || req.path() == pages::chat::SOCKET)
         .user_policy(|user| async move { User::policy_for(&user) })
         .cause_text(LOST_DEVICE, "You were signed out because this device was reported as lost.")
         .clear_site_data(settings.clear_site_data.iter().copied())
         .on_sign_out(TextSize::delete)
+        .live_pages(settings.is_live)
         .async_observer(audit.observer());
     match &settings.expired_url {
         Some(path) => builder.expired_url(path.as_str()),
@@ -102,15 +108,16 @@ pub fn app(
         InitError = (),
     >,
 > {
-    let Shared { expire, audit, idles, settings_fresh, has_expired_url, drafts, .. } = shared;
+    let Shared { expire, audit, pages, drafts, .. } = shared;
     App::new()
         .app_data(shared.declared)
         .app_data(drafts)
         .app_data(shared.passwords)
+        .app_data(shared.room)
         .app_data(web::Data::new(audit))
         .app_data(web::Data::new(expire.clone()))
         .app_data(pages::form_config())
-        .configure(|config| pages::configure(config, idles, settings_fresh, has_expired_url))
+        .configure(|config| pages::configure(config, pages))
         .service(assets::service())
         .service(expire.endpoints())
         .default_service(web::to(pages::not_found))
@@ -138,9 +145,10 @@ mod tests {
         http::StatusCode,
         test::{TestRequest, call_service, init_service},
     };
-    use session_expire::{clock::ManualClock, minutes, seconds};
+    use session_expire::{Limit, clock::ManualClock, minutes, seconds};
 
     use super::*;
+    use crate::PageIdles;
 
     /// Returns the status of `path` for `user` after `idle` without a request.
     async fn status_after(
@@ -180,7 +188,7 @@ mod tests {
 
     #[actix_web::test]
     async fn patch_of_page_equals_its_attribute() {
-        for (path, patch) in pages::patches(PageIdles::default()) {
+        for (path, patch) in pages::patches(PageOptions::new(&Settings::default())) {
             let Some(Limit::At(idle)) = patch.idle else { panic!("{path}") };
             let path = path.replace("/admin", "/admin/");
             for (after, status) in

@@ -1,4 +1,4 @@
-//! Static files: a style sheet, three scripts and an icon.
+//! Static files: a style sheet, scripts and an icon.
 //!
 //! Nothing is inline, because the content security policy allows only files of the site's origin.
 
@@ -37,6 +37,18 @@ pub(crate) const DRAFT: Asset = Asset {
     content: include_str!("../static/draft.js"),
 };
 
+pub(crate) const CHAT: Asset = Asset {
+    name: "chat.js",
+    kind: "text/javascript; charset=utf-8",
+    content: include_str!("../static/chat.js"),
+};
+
+pub(crate) const DEVICES: Asset = Asset {
+    name: "devices.js",
+    kind: "text/javascript; charset=utf-8",
+    content: include_str!("../static/devices.js"),
+};
+
 pub(crate) const SUBMIT_ONCE: Asset = Asset {
     name: "submit_once.js",
     kind: "text/javascript; charset=utf-8",
@@ -61,7 +73,7 @@ fn fnv1a(bytes: &[u8]) -> u64 {
 
 /// Returns the service of the files. Loading one is not activity and ends no session.
 pub(crate) fn service() -> impl HttpServiceFactory + 'static {
-    let files = [STYLE, COUNTDOWN, DRAFT, SUBMIT_ONCE, ICON].into_iter();
+    let files = [STYLE, COUNTDOWN, DRAFT, CHAT, DEVICES, SUBMIT_ONCE, ICON].into_iter();
     let policy = PolicyPatch::new().idle(Limit::Off).absolute(Limit::Off);
     files
         .fold(web::scope("/static"), |scope, file| {

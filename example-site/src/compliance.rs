@@ -1,11 +1,24 @@
 //! Standards of the flag `--comply`. All policies are checked before the site starts.
 
 use session_expire::{
-    Policy, SessionExpireBuilder,
+    AtEnd, Policy, SessionExpireBuilder,
     compliance::{Standard, breaches},
 };
 
-use crate::{error::SiteError, pages, settings::Settings};
+use crate::{
+    error::SiteError,
+    pages::{self, PageOptions},
+    settings::Settings,
+};
+
+/// Returns what the editor does at its idle timeout. A locked page stays in memory of the browser,
+/// which OWASP ASVS does not allow (5.0 14.3.1).
+pub(crate) fn editor_at_end(standards: &[Standard]) -> AtEnd {
+    let is_asvs = |standard: &Standard| {
+        matches!(standard, Standard::AsvsL1 | Standard::AsvsL2 | Standard::AsvsL3)
+    };
+    if standards.iter().any(is_asvs) { AtEnd::Leave } else { AtEnd::Lock }
+}
 
 /// Declared standards.
 #[derive(Debug, Clone, Default)]
@@ -21,7 +34,7 @@ impl Declared {
         let declared = Self(settings.standards.clone());
         let app = declared.breaches(&settings.policy);
         let mut lines = app.clone();
-        for (path, patch) in pages::patches(settings.idles) {
+        for (path, patch) in pages::patches(PageOptions::new(settings)) {
             let mut page = declared.breaches(&patch.over(&settings.policy));
             // The page inherits the other values.
             page.retain(|line| !app.contains(line));

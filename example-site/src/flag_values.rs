@@ -27,6 +27,15 @@ pub(crate) fn log_limit(text: &str) -> Result<Limit<u32>, &'static str> {
     }
 }
 
+/// Parses a switch. Returns `true` for `on`.
+pub(crate) fn switch(text: &str) -> Result<bool, &'static str> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err("expected on or off"),
+    }
+}
+
 pub(crate) fn overflow(text: &str) -> Result<Overflow, &'static str> {
     text.parse().map_err(|_| "expected evict, least-recent or refuse")
 }

@@ -33,13 +33,20 @@ mod key_file;
 mod layout;
 mod pages;
 mod passwords;
+mod room;
 mod settings;
+mod shutdown;
 mod text_size;
 mod users;
 
-use std::net::SocketAddr;
+use std::{any::Any, net::SocketAddr, time::Duration};
 
-use actix_web::{HttpServer, dev::Server};
+use actix_web::{
+    HttpServer,
+    dev::{Extensions, Server},
+    rt::{self, net::TcpStream},
+};
+use socket2::SockRef;
 
 pub use app::{Shared, app};
 pub use backends::RegistryKind;
@@ -52,6 +59,21 @@ const WORKERS: usize = 2;
 
 /// Seconds for open requests to finish when the site stops.
 const SHUTDOWN_TIMEOUT: u64 = 2;
+
+/// Time after which a client that reads nothing is disconnected.
+const STALL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Closes a connection whose client reads nothing, such as a stalled socket of the chat. The
+/// operating system sees this; the server would wait.
+#[cfg_attr(not(target_os = "linux"), expect(unused_variables, reason = "not available"))]
+fn limit_stall(connection: &dyn Any, _: &mut Extensions) {
+    let Some(stream) = connection.downcast_ref::<TcpStream>() else { return };
+    let socket = SockRef::from(stream);
+    #[cfg(target_os = "linux")]
+    if let Err(error) = socket.set_tcp_user_timeout(Some(STALL_TIMEOUT)) {
+        tracing::warn!(%error, "the timeout of a connection cannot be set");
+    }
+}
 
 /// Site that is bound to its address.
 pub struct Site {
@@ -70,12 +92,17 @@ impl Site {
     pub async fn start(settings: Settings) -> Result<Self, SiteError> {
         let bind = settings.bind;
         let shared = Shared::new(settings).await?;
+        let expire = shared.expire().clone();
         let server = HttpServer::new(move || app(shared.clone()))
             .workers(WORKERS)
+            .disable_signals()
             .shutdown_timeout(SHUTDOWN_TIMEOUT)
+            .on_connect(limit_stall)
             .bind(bind)
             .map_err(|source| SiteError::Bind { address: bind, source })?;
         let address = server.addrs().first().copied().unwrap_or(bind);
-        Ok(Self { address, server: server.run() })
+        let server = server.run();
+        rt::spawn(shutdown::stop_at_signal(expire, server.handle()));
+        Ok(Self { address, server })
     }
 }

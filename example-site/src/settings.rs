@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use actix_web::cookie::Key;
-use clap::Parser;
+use clap::{ArgAction, Parser};
 use session_expire::{
     Limit, Overflow, Policy, clock::ManualClock, compliance::Standard, hours, minutes,
     request::TrustedProxy, sign_out::SiteData,
@@ -12,7 +12,7 @@ use session_expire::{
 use crate::{
     backends::RegistryKind,
     error::SiteError,
-    flag_values::{duration, expired_url, log_limit, overflow, session_limit, site_data},
+    flag_values::{duration, expired_url, log_limit, overflow, session_limit, site_data, switch},
     key_file,
 };
 
@@ -113,6 +113,17 @@ pub struct Flags {
     #[arg(long, env = "SESSION_EXPIRE_COMPLY", value_delimiter = ',', value_name = "STANDARD")]
     pub comply: Vec<Standard>,
 
+    /// Whether open pages learn of an end at once: on or off
+    #[arg(
+        long,
+        env = "SESSION_EXPIRE_LIVE",
+        default_value = "on",
+        value_name = "SWITCH",
+        action = ArgAction::Set,
+        value_parser = switch
+    )]
+    pub live: bool,
+
     /// Page for users whose session has ended, such as /session-ended, which shows the reason
     /// [default: the login page]
     #[arg(
@@ -185,6 +196,7 @@ impl Flags {
             policy: self.policy(),
             idles: self.page_idles(),
             settings_fresh: self.settings_fresh,
+            is_live: self.live,
             expired_url: self.expired_url,
             clear_site_data: self.clear_site_data,
             key: key_file::read_or_create(&self.key_file)?,
@@ -234,6 +246,8 @@ pub struct Settings {
     pub idles: PageIdles,
     /// Policy key `fresh` of `/settings` and of the handlers that end sessions.
     pub settings_fresh: Limit<Duration>,
+    /// `true` if open pages learn of an end at once.
+    pub is_live: bool,
     /// Page for users whose session has ended; `None` for the login page.
     pub expired_url: Option<String>,
     /// Data that the browser deletes at a sign-out.
@@ -263,6 +277,7 @@ impl Default for Settings {
             policy: Policy::new().idle(minutes(10)).absolute(hours(8)).max_sessions(3),
             idles: PageIdles::default(),
             settings_fresh: Limit::At(minutes(10)),
+            is_live: true,
             expired_url: None,
             clear_site_data: vec![],
             key: Key::generate(),
@@ -290,6 +305,7 @@ mod tests {
         assert_eq!(flags.log_limit, Limit::At(LOG_LIMIT));
         assert_eq!(flags.warn, None);
         assert_eq!(flags.settings_fresh, Limit::At(minutes(10)));
+        assert!(flags.live);
         assert_eq!((flags.expired_url, flags.clear_site_data), (None, vec![]));
         assert_eq!(flags.registry, RegistryKind::Sqlite("example-site.sqlite".into()));
         assert_eq!(flags.redis_ca, None);
@@ -315,6 +331,7 @@ mod tests {
             ("--vault-idle", "-1"),
             ("--admin-idle", "-1.5"),
             ("--settings-fresh", "-1"),
+            ("--live", "-1"),
             ("--bind", "-1"),
             ("--registry", "-1"),
             ("--trusted-proxy", "-1"),
@@ -366,6 +383,9 @@ mod tests {
             ("--trusted-proxy", "localhost", false),
             ("--comply", "asvs-l2,wcag-2.2", true),
             ("--comply", "asvs", false),
+            ("--live", "on", true),
+            ("--live", "off", true),
+            ("--live", "maybe", false),
             ("--expired-url", "/session-ended", true),
             ("--expired-url", "//evil.example", false),
             ("--expired-url", "session-ended", false),

@@ -95,6 +95,7 @@
 //! | `sqlite` | `SqliteRegistry`: durable, for the processes of one machine |
 //! | `redis` | `RedisRegistry`: for several processes |
 //! | `redis-tls` | TLS for `RedisRegistry` |
+//! | `ws` | [`SessionHandle::guard_ws`]: WebSockets of actix-ws that end with their session |
 //! | `metrics` | counters of events and histograms of the registry, for the crate `metrics` |
 //! | `conformance` | `registry::conformance_tests!`, which tests a registry of your own |
 //! | `testing` | `SessionExpire::cookie_for`, which signs a user in within a test |
@@ -179,10 +180,15 @@ pub mod page {
 /// [`SessionHandle`] opens them: [`ended`](SessionHandle::ended), [`guard`](SessionHandle::guard)
 /// and [`activity`](SessionHandle::activity).
 pub mod live {
+    #[cfg(feature = "ws")]
+    pub use crate::extract::guard_ws::{GuardedSocket, SocketError, SocketMessages};
     pub use crate::{
         extract::activity::Activity,
         watch::{guarded::Guarded, session_end::SessionEnd, stream_end::StreamEnd},
     };
+    /// The crate `actix_ws`, whose types a [`GuardedSocket`] contains.
+    #[cfg(feature = "ws")]
+    pub use ::actix_ws;
 }
 
 /// Options of logins, and tickets for refused logins.
@@ -226,7 +232,7 @@ pub mod guide {
     #[doc = include_str!("../docs/testing.md")]
     pub mod testing {}
     // The guide links to items of these features.
-    #[cfg(all(feature = "redis", feature = "sqlite"))]
+    #[cfg(all(feature = "redis", feature = "sqlite", feature = "ws"))]
     #[doc = include_str!("../docs/live.md")]
     pub mod live {}
     #[doc = include_str!("../docs/passkeys.md")]

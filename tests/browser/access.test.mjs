@@ -59,6 +59,13 @@ const pages = {
   "editor": async (page) => { await signIn(page); await page.goto("/editor"); },
   "login page with a long path": (page) => page.goto("/admin/sessions?user=alice&reason=open&from=2026-01-01&to=2026-12-31"),
   "list of sessions": async (page) => { await signIn(page, "root"); await page.goto("/admin/sessions?from=2026-01-01"); },
+  "chat": async (page) => {
+    await signIn(page);
+    await page.goto("/chat");
+    await page.fill("[name=text]", "Hello");
+    await page.press("[name=text]", "Enter");
+    await page.waitForSelector("[role=log] p");
+  },
   "devices page": async (page) => { await signIn(page); await page.goto("/devices"); },
   "settings page": async (page) => { await signIn(page); await page.goto("/settings"); },
   "confirmation page": async (page) => { await signIn(page); await page.goto("/confirm?next=/devices"); },
@@ -95,7 +102,7 @@ for (const [name, open] of Object.entries(pages)) {
   }));
 }
 
-test("page for ended sessions passes axe and fits small screens", at(["--registry", "memory", "--expired-url", "/session-ended", "--max-sessions", "1"], async (page, site) => {
+test("page for ended sessions passes axe and fits small screens", at(["--registry", "memory", "--expired-url", "/session-ended", "--max-sessions", "1", "--live", "off"], async (page, site) => {
   await signIn(page);
   await signIn(await visit(page.context().browser(), site));
   await page.goto("/dashboard");

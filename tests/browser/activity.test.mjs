@@ -1,9 +1,9 @@
 // Activity of the user: what is reported to the server.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { at, inPageTime, isOpen, path, signIn } from "./site.mjs";
+import { LEAVING_EDITOR, at, inPageTime, isOpen, path, signIn } from "./site.mjs";
 
-const inEditor = (run, limits) => at(["--idle", "20m"], async (page) => {
+const inEditor = (run, limits) => at(["--idle", "20m", ...LEAVING_EDITOR], async (page) => {
   const server = await inPageTime(page, limits);
   await signIn(page);
   await page.goto("/editor");
@@ -84,7 +84,7 @@ test("session ends at the limit after the last key", inEditor(async (page, serve
   await page.waitForURL("**/login?next=*");
 }));
 
-test("typing keeps the session alive in real time", { timeout: 60_000 }, at(["--idle", "2s", "--editor-idle", "2s"], async (page) => {
+test("typing keeps the session alive in real time", { timeout: 60_000 }, at(["--idle", "2s", "--editor-idle", "2s", ...LEAVING_EDITOR], async (page) => {
   await signIn(page);
   await page.goto("/editor");
   await page.focus("#body");

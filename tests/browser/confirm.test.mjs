@@ -130,7 +130,7 @@ test("second tab and its polls survive a confirmation", at(FLAGS, async (page) =
 }));
 
 // The key changes during a status request.
-test("script queries once more before it treats a renewed key as an end", at(FLAGS, async (page) => {
+test("script queries once more before it treats a renewed key as an end", at([...FLAGS, "--live", "off"], async (page) => {
   await signIn(page);
   const tab = await page.context().newPage();
   let confirmed;

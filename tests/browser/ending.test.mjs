@@ -1,7 +1,7 @@
 // End of a session: the page is covered, redirected, and not shown again.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { at, inPageTime, isCovered, path, signIn } from "./site.mjs";
+import { LEAVING_EDITOR, at, inPageTime, isCovered, path, signIn } from "./site.mjs";
 
 // Not `page.goBack()`: it waits for a load, and the back/forward cache does not load the page.
 const back = async (page) => { await page.evaluate(() => history.back()); await page.waitForTimeout(500); };
@@ -34,7 +34,7 @@ test("login page announces the reason once", at(["--idle", "2s"], async (page) =
   assert.equal(await message.count(), 0);
 }));
 
-test("draft is restored after an expiry for the same user only", at(["--idle", "10m", "--editor-idle", "3s"], async (page) => {
+test("draft is restored after an expiry for the same user only", at(["--idle", "10m", "--editor-idle", "3s", ...LEAVING_EDITOR], async (page) => {
   await signIn(page);
   await page.goto("/editor");
   await page.fill("#body", "Dear diary");

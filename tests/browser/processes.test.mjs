@@ -1,10 +1,9 @@
 // Processes of the example site: restarts, and two processes with one registry.
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { createServer } from "node:net";
+import { get } from "node:http";
 import { test } from "node:test";
-import { newFolder, startSite, startSiteIn } from "./site.mjs";
+import { freePort, newFolder, startRedis, startSite, startSiteIn } from "./site.mjs";
 
 const signIn = async (site, user = "alice") => {
   const response = await fetch(`${site.address}/login`, {
@@ -19,24 +18,6 @@ const reasonAt = async (site, cookie) => {
   return response.ok ? "signed in" : (await response.json()).reason;
 };
 
-const freePort = async () => {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address();
-  server.close();
-  return port;
-};
-
-async function startRedis(...options) {
-  const port = await freePort();
-  const server = spawn(process.env.REDIS_SERVER ?? "redis-server", ["--port", port, "--bind", "127.0.0.1", "--save", "", ...options], {
-    cwd: newFolder(), stdio: ["ignore", "pipe", "inherit"],
-  });
-  for await (const line of server.stdout) if (String(line).includes("Ready to accept")) break;
-  server.stdout.resume();
-  return { url: `redis://127.0.0.1:${port}/0`, stop: () => server.kill() };
-}
-
 test("killed site keeps its sessions after a restart", async () => {
   const folder = newFolder();
   const before = await startSiteIn(folder, "--max-sessions", "1");
@@ -49,6 +30,33 @@ test("killed site keeps its sessions after a restart", async () => {
   } finally {
     after.stop();
   }
+});
+
+// Opens a WebSocket. Returns the connection.
+const openSocket = (site, cookie) => new Promise((resolve, reject) => {
+  const headers = {
+    cookie, connection: "Upgrade", upgrade: "websocket", "sec-websocket-version": "13",
+    "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
+  };
+  const request = get(`${site.address}/chat/socket`, { headers });
+  request.on("upgrade", (response, socket) => resolve(socket)).on("error", reject);
+});
+
+test("SIGTERM closes open streams and sockets, and stops the site", async () => {
+  const site = await startSite("--registry", "memory");
+  const cookie = await signIn(site);
+  const stream = await fetch(`${site.address}/session/events`, { headers: { cookie } });
+  assert.equal(stream.headers.get("content-type"), "text/event-stream");
+  const socket = await openSocket(site, cookie);
+  const frame = once(socket, "data");
+  const start = performance.now();
+  const closed = site.stop("SIGTERM");
+  assert.match(await stream.text(), /^data: {"state":"active"/m);
+  const time = performance.now() - start;
+  const [bytes] = await frame;
+  assert.deepEqual([bytes[0], bytes.readUInt16BE(2), String(bytes.subarray(4))], [0x88, 1001, "shutting_down"]);
+  assert.deepEqual(await closed, [0, null]);
+  console.log(`the stream ended after ${Math.round(time)} ms, the site after ${Math.round(performance.now() - start)} ms`);
 });
 
 test("a wrong Redis password is a startup error that names the fix", async () => {

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -24,6 +25,9 @@ export function newFolder() {
 
 // Starts the site with these flags in a new folder. Returns its address and a function that stops it.
 export const startSite = (...flags) => startSiteIn(newFolder(), ...flags);
+
+// Flags with which the editor leaves at its idle timeout instead of locking.
+export const LEAVING_EDITOR = ["--comply", "asvs-l1"];
 
 // Starts the site in a folder, which may hold the key and the sessions of an earlier start.
 export const startSiteIn = (folder, ...flags) =>
@@ -48,6 +52,26 @@ export async function startProgram(name, flags, folder) {
     throw new Error(`the site does not start: ${output}`);
   }
   return { address, input: site.stdin, lines, stop: (signal) => { site.kill(signal); return closed; } };
+}
+
+// Returns a port that is free.
+export const freePort = async () => {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address();
+  server.close();
+  return port;
+};
+
+// Starts a Redis server. Returns its URL and a function that stops it.
+export async function startRedis(...options) {
+  const port = await freePort();
+  const server = spawn(process.env.REDIS_SERVER ?? "redis-server", ["--port", port, "--bind", "127.0.0.1", "--save", "", ...options], {
+    cwd: newFolder(), stdio: ["ignore", "pipe", "inherit"],
+  });
+  for await (const line of server.stdout) if (String(line).includes("Ready to accept")) break;
+  server.stdout.resume();
+  return { url: `redis://127.0.0.1:${port}/0`, stop: () => server.kill() };
 }
 
 const startBrowser = () =>
@@ -158,6 +182,8 @@ export async function inPageTime(page, { idle = 1200, session = 28800, warn = 12
   };
   await page.clock.install();
   await page.addInitScript(countRequests);
+  // An event stream would tell the page the state at the real time.
+  await page.route("**/session/events?*", (route) => route.fulfill({ status: 404 }));
   await page.route("**/session/status?*", (route) => { server.statusRequests += 1; return sendResponse(route); });
   await page.route("**/session/keep-alive", (route) => {
     const idleFor = Number(new URLSearchParams(route.request().postData()).get("idle_for"));

@@ -1,8 +1,12 @@
-//! In-memory registry that records its operations and fails on demand.
+//! Registry that records its operations and fails on demand.
 
-use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
 };
 
 use session_expire::{
@@ -17,10 +21,13 @@ use session_expire::{
     },
 };
 
-/// A [`MemoryRegistry`] that records its operations and fails on demand. Clones share it.
-#[derive(Clone, Default)]
+/// A registry, in memory by default, that records its operations and fails on demand. Clones share
+/// it.
+#[derive(Clone)]
 pub struct TestRegistry {
-    inner: Arc<MemoryRegistry>,
+    inner: Arc<dyn Registry>,
+    /// The same registry, if it is in memory.
+    memory: Option<Arc<MemoryRegistry>>,
     is_down: Arc<AtomicBool>,
     operations: Arc<Mutex<Vec<&'static str>>>,
     login_keys: Arc<Mutex<Vec<RecordKey>>>,
@@ -28,13 +35,27 @@ pub struct TestRegistry {
     hanging: Arc<Mutex<Option<&'static str>>>,
     is_shared: bool,
     server_time: Arc<Mutex<Option<Timestamp>>>,
+    is_silent: Arc<AtomicBool>,
+    is_pending: Arc<AtomicBool>,
+    subscriptions: Arc<AtomicUsize>,
+    after_next: Arc<Mutex<Option<(&'static str, Hook)>>>,
 }
+
+/// Function that a test calls between two operations.
+type Hook = Box<dyn FnOnce(&dyn Registry) + Send>;
 
 impl TestRegistry {
     /// Returns a registry that several sites can use at once.
     #[must_use]
     pub fn shared() -> Self {
         Self { is_shared: true, ..Self::default() }
+    }
+
+    /// Returns a registry that uses another one, such as one in a file.
+    #[must_use]
+    pub fn over(inner: impl Registry + 'static) -> Self {
+        let is_shared = inner.is_shared();
+        Self { inner: Arc::new(inner), memory: None, is_shared, ..Self::default() }
     }
 
     /// Sets the time of the server that the processes share.
@@ -57,6 +78,31 @@ impl TestRegistry {
         *lock(&self.hanging) = operation;
     }
 
+    /// Drops all reports of changes, as a registry does that hears nothing of other processes.
+    pub fn set_silent(&self, is_silent: bool) {
+        self.is_silent.store(is_silent, Ordering::SeqCst);
+    }
+
+    /// Makes the futures of all operations wait for a task, as those of a database do.
+    pub fn set_pending(&self, is_pending: bool) {
+        self.is_pending.store(is_pending, Ordering::SeqCst);
+    }
+
+    /// Returns the number of subscriptions to changes.
+    #[must_use]
+    pub fn subscriptions(&self) -> usize {
+        self.subscriptions.load(Ordering::SeqCst)
+    }
+
+    /// Calls `hook` after the next operation of this name, before its caller continues.
+    pub fn after_next(
+        &self,
+        operation: &'static str,
+        hook: impl FnOnce(&dyn Registry) + Send + 'static,
+    ) {
+        *lock(&self.after_next) = Some((operation, Box::new(hook)));
+    }
+
     /// Returns the names of the operations since the last call.
     pub fn take_operations(&self) -> Vec<&'static str> {
         std::mem::take(&mut lock(&self.operations))
@@ -68,10 +114,23 @@ impl TestRegistry {
         lock(&self.login_keys).clone()
     }
 
-    /// Returns the number of records, including ended ones.
+    /// Returns the number of records in memory, including ended ones.
     #[must_use]
     pub fn record_count(&self) -> usize {
-        self.inner.len()
+        self.memory.as_ref().map_or(0, |memory| memory.len())
+    }
+
+    /// Blocks the test until this number of subscriptions is open.
+    ///
+    /// # Panics
+    ///
+    /// Panics after 120 seconds.
+    pub fn wait_for_subscriptions(&self, n: usize) {
+        let start = Instant::now();
+        while self.subscriptions.load(Ordering::SeqCst) != n {
+            assert!(start.elapsed() < Duration::from_secs(120), "not {n} subscriptions");
+            thread::sleep(Duration::from_millis(1));
+        }
     }
 
     fn run<'a, T: Send + 'a>(
@@ -88,6 +147,16 @@ impl TestRegistry {
         };
         // A test that waits for an operation needs its effect.
         lock(&self.operations).push(operation);
+        let hook = lock(&self.after_next).take_if(|(next, _)| *next == operation);
+        if let Some((_, hook)) = hook {
+            hook(&*self.inner);
+        }
+        if self.is_pending.load(Ordering::SeqCst) {
+            return RegistryFuture::boxed(async {
+                tokio::task::yield_now().await;
+                outcome.await
+            });
+        }
         if !is_failure && *lock(&self.hanging) == Some(operation) {
             return RegistryFuture::boxed(async {
                 drop(outcome.await);
@@ -95,6 +164,46 @@ impl TestRegistry {
             });
         }
         outcome
+    }
+}
+
+impl Default for TestRegistry {
+    fn default() -> Self {
+        let memory = Arc::<MemoryRegistry>::default();
+        Self {
+            inner: Arc::clone(&memory) as _,
+            memory: Some(memory),
+            is_down: Arc::default(),
+            operations: Arc::default(),
+            login_keys: Arc::default(),
+            next_failure: Arc::default(),
+            hanging: Arc::default(),
+            is_shared: false,
+            server_time: Arc::default(),
+            is_silent: Arc::default(),
+            is_pending: Arc::default(),
+            subscriptions: Arc::default(),
+            after_next: Arc::default(),
+        }
+    }
+}
+
+/// Subscription that a [`TestRegistry`] counts.
+struct TestSubscription {
+    _inner: Box<dyn Subscription>,
+    registry: TestRegistry,
+}
+
+impl Subscription for TestSubscription {
+    fn check(&self) -> RegistryFuture<'_, bool> {
+        let is_complete = !self.registry.is_silent.load(Ordering::SeqCst);
+        self.registry.run("check", || RegistryFuture::ready(Ok(is_complete)))
+    }
+}
+
+impl Drop for TestSubscription {
+    fn drop(&mut self) {
+        self.registry.subscriptions.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -176,7 +285,14 @@ impl Registry for TestRegistry {
     }
 
     fn subscribe(&self, listener: ChangeListener) -> Box<dyn Subscription> {
-        self.inner.subscribe(listener)
+        let is_silent = Arc::clone(&self.is_silent);
+        let filter = ChangeListener::new(move |change| {
+            if !is_silent.load(Ordering::SeqCst) {
+                listener.report(change);
+            }
+        });
+        self.subscriptions.fetch_add(1, Ordering::SeqCst);
+        Box::new(TestSubscription { _inner: self.inner.subscribe(filter), registry: self.clone() })
     }
 
     fn enforces_limits(&self) -> bool {
@@ -194,6 +310,6 @@ impl Registry for TestRegistry {
     }
 
     fn server_time(&self) -> Option<Timestamp> {
-        *lock(&self.server_time)
+        lock(&self.server_time).or_else(|| self.inner.server_time())
     }
 }

@@ -114,6 +114,13 @@ impl SiteBuilder {
         self
     }
 
+    /// Sets the clock, such as that of another process.
+    #[must_use]
+    pub fn clock(mut self, clock: &ManualClock) -> Self {
+        self.clock = clock.clone();
+        self
+    }
+
     /// Sets the registry, such as that of another site before a restart.
     #[must_use]
     pub fn registry(mut self, registry: TestRegistry) -> Self {

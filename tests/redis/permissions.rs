@@ -74,6 +74,7 @@ async fn use_every_operation(registry: &RedisRegistry) {
     assert_eq!(registry.list(Query::history("alice")).await.unwrap(), []);
     registry.commit(login("carol", &Policy::new())).await.unwrap();
     reports.until_login_of("carol");
+    end(registry, all("carol")).await;
     assert!(reports.subscription.check().await.unwrap());
 }
 

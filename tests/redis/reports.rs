@@ -51,6 +51,17 @@ impl Reports {
         self.receiver.recv_timeout(LIMIT).unwrap()
     }
 
+    /// Waits for `change` or for [`Change::Any`]. Returns `true` for `change`.
+    pub fn until(&self, change: &Change) -> bool {
+        loop {
+            match self.next() {
+                Change::Any => return false,
+                next if next == *change => return true,
+                _ => {}
+            }
+        }
+    }
+
     /// Returns the reports up to that of a login of `user`, without it.
     pub fn until_login_of(&self, user: &str) -> Vec<Change> {
         let last = Change::user(user);
@@ -259,7 +270,8 @@ async fn many_ends_are_one_message() {
     let ended = |id: PublicId| Change::Session { partition: partition_key("alice"), id };
     let mut reported: Vec<_> = (0..100).map(|_| format!("{:?}", reports.next())).collect();
     let mut expected: Vec<_> = ids.into_iter().map(|id| format!("{:?}", ended(id))).collect();
-    (reported.sort(), expected.sort());
+    reported.sort();
+    expected.sort();
     assert_eq!((reported, server.calls("publish")), (expected, 1));
 }
 

@@ -1,9 +1,9 @@
 //! File that is moved or replaced while a registry has it open.
 
-use std::fs;
+use std::{fs, sync::mpsc};
 
 use rusqlite::Connection;
-use session_expire::registry::Registry;
+use session_expire::registry::{Change, ChangeListener, Registry};
 
 use crate::child::{Folder, full_message, log_in, log_out, store_data, wait};
 
@@ -60,4 +60,23 @@ fn file_that_is_put_back_is_written_again() {
     let key = log_in(&registry, "alice").unwrap().key();
     drop(registry);
     assert!(wait(folder.open().load(key, false)).unwrap().is_some());
+}
+
+/// The reports cannot include changes to the file that is there now.
+#[test]
+fn moved_file_fails_the_check_of_the_reports() {
+    let folder = Folder::new();
+    let registry = folder.open();
+    let (sender, receiver) = mpsc::channel();
+    let listener = ChangeListener::new(move |change| sender.send(change).unwrap());
+    let subscription = registry.subscribe(listener);
+    assert!(wait(subscription.check()).unwrap());
+    FILES.iter().for_each(|name| rename(&folder, name, &format!("old {name}")));
+    let error = full_message(&wait(subscription.check()).unwrap_err());
+    assert!(error.contains("sessions.db: moved"), "{error}");
+    FILES.iter().for_each(|name| rename(&folder, &format!("old {name}"), name));
+    log_in(&registry, "alice").unwrap();
+    assert!(wait(subscription.check()).unwrap());
+    let reports: Vec<_> = receiver.try_iter().collect();
+    assert_eq!(reports, [Change::Any, Change::user("alice")]);
 }

@@ -3,8 +3,8 @@
 //! `REPORTS` sets the number of reports whose delay is measured: see `tests/endure`.
 
 use std::{
-    io::{Write, stdin},
-    process::Command,
+    io::stdin,
+    process::{Child, Command},
     sync::{
         atomic::{AtomicBool, Ordering},
         mpsc::{self, Receiver},
@@ -15,9 +15,9 @@ use std::{
 
 use rusqlite::Connection;
 use session_expire::{
-    Policy, PolicyPatch, PublicId, Reason, SqliteRegistry, hours, minutes,
+    Policy, PolicyPatch, PublicId, Reason, SqliteRegistry, hours,
     registry::{
-        Change, ChangeListener, Ended, KeyRotation, LoginOutcome, NewLogin, RecordKey, Registry,
+        Change, ChangeListener, Ended, KeyRotation, LoginOutcome, NewLogin, Registry,
         RotationOutcome, SessionRef, SessionUpdate, SigningKey, Subscription, UpdateOutcome,
     },
 };
@@ -106,7 +106,7 @@ fn change_sessions(registry: &SqliteRegistry) {
     }
     let (mut key, mut id) = (login.key(), session(&login).id);
     for reauthenticated_as in [None, Some(PublicId::random())] {
-        let session = SessionRef::new("alice".into(), id);
+        let session = SessionRef::new("alice", id);
         let mut rotation = KeyRotation::new(session.clone(), key, SessionUpdate::new(NOON));
         rotation.reauthenticated_as = reauthenticated_as;
         key = rotation.new_key();
@@ -115,7 +115,7 @@ fn change_sessions(registry: &SqliteRegistry) {
         id = reauthenticated_as.unwrap_or(id);
     }
     wait(registry.cancel(key, Ended::new(Reason::Revoked, NOON))).unwrap();
-    send_change(&Change::session(&SessionRef::new("alice".into(), id)));
+    send_change(&Change::session(&SessionRef::new("alice", id)));
 }
 
 #[test]
@@ -145,6 +145,24 @@ fn subscriber() {
 }
 
 #[cfg(unix)]
+fn signal(child: &Child, name: &str) {
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
+}
+
+/// Stops a process at a moment at which it does not hold the lock of the file.
+#[cfg(unix)]
+fn stop(child: &Child, other: &Connection) {
+    loop {
+        signal(child, "-STOP");
+        if other.execute_batch("BEGIN IMMEDIATE; ROLLBACK").is_ok() {
+            return;
+        }
+        signal(child, "-CONT");
+    }
+}
+
+#[cfg(unix)]
 #[test]
 fn stopped_process_is_told_of_lost_reports() {
     let folder = Folder::new();
@@ -152,25 +170,21 @@ fn stopped_process_is_told_of_lost_reports() {
     let mut child = child("reports::subscriber", &folder.file(), &[]).spawn().unwrap();
     let mut lines = lines(&mut child);
     assert_eq!(lines.next().as_deref(), Some("any"));
-    let signal = |name: &str| {
-        let pid = child.id().to_string();
-        assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
-    };
-    signal("-STOP");
     let other = Connection::open(folder.file()).unwrap();
+    stop(&child, &other);
     let many = "WITH RECURSIVE numbers (n) AS
                     (SELECT 1 UNION ALL SELECT n + 1 FROM numbers LIMIT 10200)
                 INSERT INTO changes (partition_key) SELECT 'other' FROM numbers";
     other.execute_batch(many).unwrap();
     let login = log_in(&registry, "alice").unwrap();
-    signal("-CONT");
+    signal(&child, "-CONT");
     assert_eq!(lines.next().as_deref(), Some("any"));
     log_out(&registry, &login).unwrap();
     assert_eq!(lines.next(), Some(line(&ended(&login))));
-    signal("-STOP");
+    stop(&child, &other);
     let login = log_in(&registry, "alice").unwrap();
     log_out(&registry, &login).unwrap();
-    signal("-CONT");
+    signal(&child, "-CONT");
     let lines: Vec<_> = [lines.next(), lines.next()].into_iter().flatten().collect();
     assert_eq!(lines, [line(&Change::user("alice")), line(&ended(&login))]);
     drop(child.stdin.take());
@@ -213,6 +227,6 @@ fn ends_are_reported_soon() {
     let mut lines = lines(&mut child);
     assert_eq!(lines.next().as_deref(), Some("any"));
     print("another process", &delays(&registry, || lines.next().unwrap()));
-    child.stdin.take().unwrap().flush().unwrap();
+    drop(child.stdin.take());
     assert!(child.wait().unwrap().success());
 }

@@ -31,7 +31,7 @@ fn signed_in_page_announces_the_sign_in_and_names_no_user() {
         let alice = site.signed_in("alice");
         let page = alice.get(&format!("{prefix}/signed-in"));
         assert_safe_page(&page);
-        assert!(page.body.contains(&format!("<p>{SIGNED_IN}</p>")), "{}", page.body);
+        assert!(page.body.contains(&format!("<h1>{SIGNED_IN}</h1>")), "{}", page.body);
         assert!(page.body.contains(&format!("data-channel=\"session-expire{prefix}\"")));
         assert!(!page.body.contains("alice") && !page.body.contains("<style"), "{}", page.body);
         let script = page.body.split("src=\"").nth(1).unwrap().split('"').next().unwrap();
@@ -53,7 +53,7 @@ fn signed_in_page_leads_a_visitor_to_the_login_page_and_back() {
     for browser in [&site.browser(), &expired] {
         let page = browser.get("/session/signed-in");
         assert_safe_page(&page);
-        assert!(page.body.contains(&format!("<p>{NOT_SIGNED_IN}</p>")), "{}", page.body);
+        assert!(page.body.contains(&format!("<h1>{NOT_SIGNED_IN}</h1>")), "{}", page.body);
         assert!(page.body.contains("<a href=\"/login?next=/session/signed-in\">Sign in</a>"));
         assert!(!page.body.contains("<script"), "a visitor announces nothing");
     }
@@ -133,7 +133,7 @@ fn signed_in_page_has_the_texts_of_the_language() {
     let alice = site.signed_in("alice");
     let page = alice.request("GET", "/session/signed-in").header("accept-language", "de").send();
     assert!(page.body.starts_with("<!doctype html><html lang=\"de\">"), "{}", page.body);
-    assert!(page.body.contains("<p>Sie sind angemeldet &amp; können"), "{}", page.body);
+    assert!(page.body.contains("<h1>Sie sind angemeldet &amp; können"), "{}", page.body);
     assert!(page.header("vary").contains("Accept-Language"));
 }
 

@@ -6,7 +6,6 @@ use std::{
     net::TcpStream,
     pin::Pin,
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
 use actix_identity::Identity;
@@ -125,25 +124,10 @@ fn site() -> Site {
     Site::builder().routes(routes).start()
 }
 
-/// Sends a WebSocket handshake. Returns the connection and the head of the response.
+/// Sends a handshake, as a page of the site does.
 fn handshake(browser: &Browser, path: &str) -> (TcpStream, String) {
-    let host = browser.base().trim_start_matches("http://");
-    let mut stream = TcpStream::connect(host).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(120))).unwrap();
-    let cookie = browser.cookie();
-    let head = format!(
-        "GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\
-         sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
-         sec-fetch-mode: websocket\r\nsec-fetch-site: same-origin\r\ncookie: {cookie}\r\n\r\n"
-    );
-    stream.write_all(head.as_bytes()).unwrap();
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        let mut byte = [0];
-        stream.read_exact(&mut byte).unwrap();
-        head.push(byte[0]);
-    }
-    (stream, String::from_utf8(head).unwrap().to_ascii_lowercase())
+    let headers = [("sec-fetch-mode", "websocket"), ("sec-fetch-site", "same-origin")];
+    browser.handshake(path, &headers)
 }
 
 #[track_caller]

@@ -19,11 +19,18 @@ use crate::{
 /// Number of ended sessions on the page.
 const PAST_SHOWN: usize = 20;
 
+/// `true` if the page updates its lists.
+#[derive(Clone, Copy)]
+struct IsLive(bool);
+
 /// The handlers that end sessions require a fresh session (OWASP ASVS 5.0 7.5.2).
-pub(super) fn service(fresh: Limit<Duration>) -> Scope {
+pub(super) fn service(fresh: Limit<Duration>, is_live: bool) -> Scope {
     let patch = || PolicyPatch::new().fresh(fresh);
+    let lists = web::resource("/lists").get(lists).wrap(PolicyPatch::new().passive(true));
     web::scope("/devices")
-        .service(web::resource("").get(list).head(list))
+        .app_data(web::Data::new(IsLive(is_live)))
+        .service(web::resource("").get(page).head(page))
+        .service(lists)
         .service(web::resource("/end-others").post(end_others).wrap(patch()))
         .service(web::resource("/{id}/end").post(end).wrap(patch()))
 }
@@ -35,24 +42,45 @@ struct Devices {
     session: SessionVars,
     messages: FlashMessages,
     layout: Layout,
+    lists: Lists,
+    is_live: bool,
+}
+
+/// Active and past sessions.
+#[derive(Template)]
+#[template(path = "device_lists.html")]
+struct Lists {
     active: Vec<Device>,
     past: Vec<Device>,
 }
 
-async fn list(
+impl Lists {
+    async fn load(user: &User, handle: &SessionHandle) -> Result<Self> {
+        let all = Query::all(user.name);
+        let records = handle.sessions().list(all).await?;
+        let devices = Device::list(&records, handle.now(), handle.id()).into_iter();
+        let (mut active, past): (Vec<_>, Vec<_>) = devices.partition(|device| device.end.is_none());
+        active.sort_by_key(|device| !device.is_current);
+        Ok(Self { active, past: past.into_iter().take(PAST_SHOWN).collect() })
+    }
+}
+
+async fn page(
     user: SignedIn,
     session: SessionVars,
     messages: FlashMessages,
     layout: Layout,
     handle: SessionHandle,
+    is_live: web::Data<IsLive>,
 ) -> Result<HttpResponse> {
-    let all = Query::all(user.name);
-    let records = handle.sessions().list(all).await?;
-    let devices = Device::list(&records, handle.now(), handle.id()).into_iter();
-    let (mut active, past): (Vec<_>, Vec<_>) = devices.partition(|device| device.end.is_none());
-    active.sort_by_key(|device| !device.is_current);
-    let past = past.into_iter().take(PAST_SHOWN).collect();
-    html(&Devices { user: Some(user), session, messages, layout, active, past })
+    let lists = Lists::load(&user, &handle).await?;
+    let IsLive(is_live) = **is_live;
+    html(&Devices { user: Some(user), session, messages, layout, lists, is_live })
+}
+
+/// Returns the lists alone, for the script that updates the page.
+async fn lists(user: SignedIn, handle: SessionHandle) -> Result<HttpResponse> {
+    html(&Lists::load(&user, &handle).await?)
 }
 
 /// Returns the error for an unknown session. The error is the same for a session of another user.

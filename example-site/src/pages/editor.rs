@@ -9,7 +9,9 @@ use std::{
 use actix_web::{HttpResponse, Resource, Result, web};
 use askama::Template;
 use serde::Deserialize;
-use session_expire::{FlashMessages, Limit, PolicyPatch, SessionVars, hours, session_policy};
+use session_expire::{
+    AtEnd, FlashMessages, Limit, PolicyPatch, SessionVars, hours, session_policy,
+};
 
 use super::{html, see_other};
 use crate::{
@@ -45,8 +47,9 @@ impl Drafts {
     }
 }
 
-/// The attribute on this function sets a laxer policy for the resource.
-#[session_policy(idle = "1h")]
+/// The attribute on this function sets a laxer policy for the resource. At the idle timeout, an open
+/// page stays, covered, so that the user does not lose the text.
+#[session_policy(idle = "1h", at_end = "lock")]
 fn service() -> Resource {
     resource()
 }
@@ -55,16 +58,20 @@ fn resource() -> Resource {
     web::resource("/editor").get(form).head(form).post(save)
 }
 
-pub(super) fn configure(config: &mut web::ServiceConfig, idle: Option<Limit<Duration>>) {
-    match idle {
-        None => config.service(service()),
-        idle => config.service(resource().wrap(patch(idle))),
+pub(super) fn configure(
+    config: &mut web::ServiceConfig,
+    idle: Option<Limit<Duration>>,
+    at_end: AtEnd,
+) {
+    match (idle, at_end) {
+        (None, AtEnd::Lock) => config.service(service()),
+        _ => config.service(resource().wrap(patch(idle, at_end))),
     };
 }
 
-/// Returns the patch of the attribute, with the idle timeout from the flag.
-pub(super) fn patch(idle: Option<Limit<Duration>>) -> PolicyPatch {
-    PolicyPatch::new().idle(idle.unwrap_or(Limit::At(hours(1))))
+/// Returns the patch of the attribute, with the values from flags.
+pub(super) fn patch(idle: Option<Limit<Duration>>, at_end: AtEnd) -> PolicyPatch {
+    PolicyPatch::new().idle(idle.unwrap_or(Limit::At(hours(1)))).at_end(at_end)
 }
 
 #[derive(Template)]

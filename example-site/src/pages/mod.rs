@@ -2,6 +2,7 @@
 
 mod admin;
 mod api;
+pub(crate) mod chat;
 mod confirm;
 mod dashboard;
 mod devices;
@@ -26,23 +27,46 @@ use actix_web::{
     web,
 };
 use askama::Template;
-use session_expire::{Limit, PolicyPatch, request::local_path};
+use session_expire::{AtEnd, Limit, PolicyPatch, request::local_path};
 
 pub(crate) use error_page::{not_found, unavailable};
 pub(crate) use login::notify_others;
 
-use crate::settings::PageIdles;
+use crate::{
+    compliance,
+    settings::{PageIdles, Settings},
+};
 
-/// Mounts the pages. An idle timeout from a flag replaces the attribute of its page. `fresh`
-/// applies to the settings and to the end of sessions.
-///
-/// `has_expired_url` adds the page `/session-ended`.
-pub(crate) fn configure(
-    config: &mut web::ServiceConfig,
-    idles: PageIdles,
-    fresh: Limit<Duration>,
-    has_expired_url: bool,
-) {
+/// Options of the pages, from flags.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PageOptions {
+    /// Idle timeouts that replace the attributes of their pages.
+    pub(crate) idles: PageIdles,
+    /// Policy key `fresh` of the settings and of the end of sessions.
+    pub(crate) fresh: Limit<Duration>,
+    /// Adds the page `/session-ended`.
+    pub(crate) has_expired_url: bool,
+    /// Pages learn of an end at once.
+    pub(crate) is_live: bool,
+    /// What the editor does at its idle timeout.
+    pub(crate) editor_at_end: AtEnd,
+}
+
+impl PageOptions {
+    pub(crate) fn new(settings: &Settings) -> Self {
+        Self {
+            idles: settings.idles,
+            fresh: settings.settings_fresh,
+            has_expired_url: settings.expired_url.is_some(),
+            is_live: settings.is_live,
+            editor_at_end: compliance::editor_at_end(&settings.standards),
+        }
+    }
+}
+
+/// Mounts the pages.
+pub(crate) fn configure(config: &mut web::ServiceConfig, options: PageOptions) {
+    let PageOptions { idles, fresh, has_expired_url, is_live, editor_at_end } = options;
     if has_expired_url {
         config.service(session_ended::page());
     }
@@ -52,20 +76,23 @@ pub(crate) fn configure(
         .service(login::sign_in)
         .service(logout::logout)
         .service(dashboard::dashboard)
+        .service(chat::page)
+        .service(chat::socket)
         .service(confirm::service())
         .service(settings::service(fresh))
-        .service(devices::service(fresh))
+        .service(devices::service(fresh, is_live))
         .service(api::me)
         .service(api::poll);
-    editor::configure(config, idles.editor);
+    editor::configure(config, idles.editor, editor_at_end);
     vault::configure(config, idles.vault);
     admin::configure(config, idles.admin);
 }
 
 /// Returns the policy patches of the pages, with their paths.
-pub(crate) fn patches(idles: PageIdles) -> [(&'static str, PolicyPatch); 3] {
+pub(crate) fn patches(options: PageOptions) -> [(&'static str, PolicyPatch); 3] {
+    let PageOptions { idles, editor_at_end, .. } = options;
     [
-        ("/editor", editor::patch(idles.editor)),
+        ("/editor", editor::patch(idles.editor, editor_at_end)),
         ("/vault", vault::patch(idles.vault)),
         ("/admin", admin::patch(idles.admin)),
     ]
@@ -99,8 +126,13 @@ fn see_other(path: &str) -> HttpResponse {
     HttpResponse::SeeOther().insert_header((LOCATION, path)).finish()
 }
 
+/// Page of session-expire that ends a sign-in in a tab of its own.
+const SIGNED_IN: &str = "/session/signed-in";
+
 /// Returns `next` if it is a path of this site to which a user may return after signing in.
 fn safe_next(next: &str) -> Option<&str> {
-    let not_pages = ["/login", "/logout", "/confirm", "/session/", "/session-ended"];
-    local_path(next).filter(|path| !not_pages.iter().any(|start| path.starts_with(start)))
+    let not_pages = ["/login", "/logout", "/confirm", "/session/", "/session-ended", chat::SOCKET];
+    let is_page =
+        |path: &&str| *path == SIGNED_IN || !not_pages.iter().any(|start| path.starts_with(start));
+    local_path(next).filter(is_page)
 }

@@ -16,6 +16,7 @@ mod asvs;
 mod asvs_sessions;
 mod declared;
 mod deviation;
+mod fault;
 mod nist;
 mod other;
 mod questions;

@@ -4,9 +4,8 @@ use std::{fmt, time::Duration};
 
 use actix_web::cookie::SameSite;
 
-use super::words;
+use super::{fault::Fault, words};
 use crate::{
-    error::Breach,
     policy::{Policy, at_end::AtEnd, limit::Limit},
     time::{hours, seconds},
 };
@@ -63,23 +62,6 @@ pub(crate) struct BuilderFacts<'a> {
     pub(crate) allowed_origins: &'a [String],
     /// `true` if `cookie_domain` or `cookie_path` is set.
     pub(crate) has_cookie_scope: bool,
-}
-
-/// Value that breaks a rule.
-pub(super) struct Fault {
-    key: &'static str,
-    value: String,
-    text: String,
-}
-
-impl Fault {
-    fn new(key: &'static str, value: impl Into<String>, text: impl Into<String>) -> Self {
-        Self { key, value: value.into(), text: text.into() }
-    }
-
-    pub(super) fn into_breach(self, requirement: String) -> Breach {
-        Breach { key: self.key, value: self.value, fault: self.text, requirement }
-    }
 }
 
 impl Rule {

@@ -91,7 +91,7 @@ pub(crate) struct Config {
     pub(crate) privacy: Privacy,
     pub(crate) allowed_origins: AllowedOrigins,
     pub(crate) cookies: CookieConfig,
-    pub(crate) standards: DeclaredStandards,
+    pub(crate) standards: Arc<DeclaredStandards>,
     /// Names of the anonymous entries that move into a new session; `None` for all.
     pub(crate) login_keeps: Option<Vec<Box<str>>>,
     pub(crate) migration: Option<Migration>,

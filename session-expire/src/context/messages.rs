@@ -1,4 +1,4 @@
-//! Flash messages of a request, and the notice that its session has ended.
+//! Flash messages and texts of a request, and the notice that its session has ended.
 //!
 //! The notice is shown once. `FlashMessages`, the endpoints and settling use it.
 
@@ -6,6 +6,7 @@ use actix_web::HttpRequest;
 
 use super::{RequestContext, access::AccessState};
 use crate::{
+    dialog::texts::DialogTexts,
     messages::{
         flash::{FlashLevel, FlashMessage, StoredFlash},
         notice::Notice,
@@ -25,6 +26,12 @@ impl RequestContext {
 
     fn has_user(&self) -> bool {
         self.session.user() != super::session_data::NamedUser::Missing
+    }
+
+    /// Returns the texts of the dialog for the languages of the request.
+    pub(crate) fn dialog_texts(&self, req: &HttpRequest) -> DialogTexts {
+        let texts = self.config().dialog_texts.as_ref();
+        texts.map(|texts| texts(&self.info(req).languages)).unwrap_or_default()
     }
 
     /// Returns the text about the end of this session. It is empty if the application wants none.

@@ -45,7 +45,6 @@ use self::{
 use crate::{
     config::Config,
     cookies::RequestCookies,
-    dialog::texts::DialogTexts,
     error::SetupError,
     messages::queue::MessageQueue,
     policy::limit::Limits,
@@ -237,12 +236,6 @@ impl RequestContext {
 
     pub(crate) fn info(&self, req: &HttpRequest) -> RequestInfo {
         RequestInfo::new(req, self.config().is_api(req))
-    }
-
-    /// Returns the texts of the dialog for the languages of the request.
-    pub(crate) fn dialog_texts(&self, req: &HttpRequest) -> DialogTexts {
-        let texts = self.config().dialog_texts.as_ref();
-        texts.map(|texts| texts(&self.info(req).languages)).unwrap_or_default()
     }
 
     /// Returns `true` if another middleware has taken the entries out of the session.

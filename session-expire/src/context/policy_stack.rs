@@ -7,8 +7,9 @@ use std::{rc::Rc, sync::Arc};
 
 use super::mounted::MountedApp;
 use crate::{
+    compliance::DeclaredStandards,
     config::Config,
-    policy::{Policy, PolicyPatch},
+    policy::{Policy, PolicyPatch, limit::Limits},
     session::{page_token::PageLimits, record::SessionRecord},
     watch::watcher::LimitsFn,
 };
@@ -46,6 +47,15 @@ impl StandardsEffect {
             Self::Capped => config.capped_by_standards(policy),
             // The user policy takes precedence over the layer, but must not make it active.
             Self::Exempt => policy.passive(true),
+        }
+    }
+
+    /// Returns the timeouts of `policy` under declared standards, and reports nothing.
+    fn limits(self, policy: Policy, declared: &DeclaredStandards, app: &Policy) -> Limits {
+        match self {
+            Self::Reported if declared.breaches(&policy).is_empty() => policy.limits(),
+            Self::Reported | Self::Capped => declared.cap(policy, app).limits(),
+            Self::Exempt => policy.limits(),
         }
     }
 }
@@ -132,12 +142,17 @@ impl PolicyStack {
 
     /// Returns the function that returns the timeouts of this request's page for a later state of
     /// the record.
+    ///
+    /// It does not own the configuration: an open stream would keep the registry open, and the last
+    /// one would close it on the watch thread.
     pub(crate) fn limits_fn(&self) -> LimitsFn {
-        let (config, layered) = (Arc::clone(&self.mounted.config), Arc::clone(self.layered()));
-        let (layers, standards) = (self.layers.clone(), self.standards);
+        let config = &self.mounted.config;
+        let (app, declared) = (Arc::clone(&config.policy), Arc::clone(&config.standards));
+        let (layered, layers) = (Arc::clone(self.layered()), self.layers.clone());
+        let standards = self.standards;
         Box::new(move |record| {
-            let own = own_policy(&config.policy, &layered, layers.as_deref(), record);
-            own.map_or(layered.limits(), |policy| standards.apply(policy, &config).limits())
+            let own = own_policy(&app, &layered, layers.as_deref(), record);
+            own.map_or(layered.limits(), |policy| standards.limits(policy, &declared, &app))
         })
     }
 

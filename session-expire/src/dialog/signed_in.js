@@ -7,7 +7,7 @@
   } catch {
     try {
       localStorage.setItem(channel, Math.random());
-    } catch {} // the browser may forbid storage; the other tabs query the server when they have the focus
+    } catch {} // the browser may forbid storage; a tab queries the server when it gets the focus
   }
   window.close();
 })();

@@ -110,7 +110,11 @@ impl OpenPage {
     /// Returns the data to send, and `true` if the stream continues.
     fn event(&self, news: PageNews) -> (Option<Bytes>, bool) {
         match news {
-            PageNews::Changed(record) => (Some(event(&self.active_status(&record))), true),
+            PageNews::Changed(record) => {
+                let verdict = self.verdict(&record);
+                let status = self.facts.status(verdict, None);
+                (Some(event(&status)), matches!(verdict, Verdict::Active(_)))
+            }
             PageNews::Heartbeat => (Some(Bytes::from_static(HEARTBEAT.as_bytes())), true),
             PageNews::Ended(StreamEnd::Ended { reason, cause }) => {
                 let status = self.facts.status(Verdict::Expired(reason), cause.as_deref());
@@ -124,10 +128,8 @@ impl OpenPage {
         }
     }
 
-    fn active_status(&self, record: &SessionRecord) -> StatusBody {
-        let limits = (self.limits)(record);
-        let verdict = judge_limits(&record.facts(), limits, self.config.now());
-        self.facts.status(verdict, None)
+    fn verdict(&self, record: &SessionRecord) -> Verdict {
+        judge_limits(&record.facts(), (self.limits)(record), self.config.now())
     }
 }
 

@@ -1,7 +1,7 @@
 //! Page at which a sign-in in a tab of its own ends.
 //!
-//! The dialog of a locked page opens the login page in a new tab, with this page as the return path.
-//! The page tells the other tabs of the sign-in and closes its tab. It names no user.
+//! The dialog of a locked page opens the login page in a new tab, with this page as the return
+//! path. The page tells the other tabs of the sign-in and closes its tab. It names no user.
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -71,7 +71,7 @@ fn page(texts: &DialogTexts, text: &str, head: &str, end: &str) -> Markup {
         "<!doctype html><html lang=\"{lang}\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width\">\
          <meta name=\"color-scheme\" content=\"light dark\">\
-         <title>{text}</title>{head}</head><body><main><p>{text}</p>{end}</main></body></html>"
+         <title>{text}</title>{head}</head><body><main><h1>{text}</h1>{end}</main></body></html>"
     ))
 }
 

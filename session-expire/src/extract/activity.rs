@@ -93,15 +93,38 @@ impl Activity {
         let (now, interval) = (session.config.now(), session.write_interval);
         let before = session.recorded_at.load(Ordering::Acquire);
         let is_due = now.minus(interval).as_millis() > before || now.as_millis() < before;
-        if is_due {
-            session.record().await?;
-            session.recorded_at.store(now.as_millis(), Ordering::Release);
+        if !is_due || !session.replace_time(before, now.as_millis()) {
+            return Ok(());
         }
+        // Another message may try again if this one fails or is dropped.
+        let mut claim = Claim { session, claimed: now.as_millis(), before };
+        session.record().await?;
+        claim.before = claim.claimed;
         Ok(())
     }
 }
 
+/// Claim of one message to record the activity. Dropping it sets the time of the last activity.
+struct Claim<'a> {
+    session: &'a ActiveSession,
+    claimed: i64,
+    /// Time to set: the former one until the activity is recorded.
+    before: i64,
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        self.session.replace_time(self.claimed, self.before);
+    }
+}
+
 impl ActiveSession {
+    /// Replaces the time of the last activity. Returns `false` if it is not `current`.
+    fn replace_time(&self, current: i64, new: i64) -> bool {
+        let (set, read) = (Ordering::AcqRel, Ordering::Acquire);
+        self.recorded_at.compare_exchange(current, new, set, read).is_ok()
+    }
+
     async fn record(&self) -> Result<(), RegistryError> {
         let Some(loaded) = self.config.registry.load(self.key, false).await? else {
             return Ok(());

@@ -5,11 +5,15 @@
 pub(crate) mod activity;
 mod confirm;
 pub(crate) mod flash_messages;
+#[cfg(feature = "ws")]
+pub(crate) mod guard_ws;
 mod live;
 pub(crate) mod security_stamp;
 pub(crate) mod session_handle;
 pub(crate) mod session_vars;
 pub(crate) mod sign_in;
+#[cfg(feature = "ws")]
+mod socket_guard;
 pub(crate) mod takeover;
 
 #[cfg(test)]

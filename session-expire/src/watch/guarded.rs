@@ -15,14 +15,14 @@ use pin_project_lite::pin_project;
 
 use super::session_end::SessionEnd;
 
-/// Error of a guarded stream: a [`StreamEnd`](super::StreamEnd), or an error of the inner stream.
+/// Error of a guarded stream: a [`StreamEnd`](crate::live::StreamEnd), or an error of the inner stream.
 type GuardError = Box<dyn StdError>;
 
 pin_project! {
     /// Stream or body that ends with an error when its session ends.
     /// [`SessionHandle::guard`](crate::SessionHandle::guard) returns it.
     ///
-    /// The error is a [`StreamEnd`](super::StreamEnd). Actix then closes the connection, so the
+    /// The error is a [`StreamEnd`](crate::live::StreamEnd). Actix then closes the connection, so the
     /// client does not take the incomplete body for a complete one. Items that were produced before
     /// the end may still be sent.
     #[derive(Debug)]

@@ -47,7 +47,8 @@ pub(super) struct Slot(Mutex<SlotState>);
 
 #[derive(Default)]
 struct SlotState {
-    end: Option<StreamEnd>,
+    /// Allocated at the end only, so an open stream needs less memory.
+    end: Option<Box<StreamEnd>>,
     closed: Option<CloseReason>,
     /// Current record, if an event is due.
     changed: Option<Arc<SessionRecord>>,
@@ -69,7 +70,7 @@ impl Slot {
 
     /// Sets the end. The first one stays.
     pub(super) fn end(&self, end: StreamEnd) -> Option<Waker> {
-        self.set(|state| _ = state.end.get_or_insert(end))
+        self.set(|state| _ = state.end.get_or_insert_with(|| Box::new(end)))
     }
 
     pub(super) fn close(&self, reason: CloseReason) -> Option<Waker> {
@@ -87,7 +88,7 @@ impl Slot {
     pub(super) fn poll_end(&self, cx: &Context<'_>) -> Poll<StreamEnd> {
         let mut state = self.lock();
         match &state.end {
-            Some(end) => Poll::Ready(end.clone()),
+            Some(end) => Poll::Ready(StreamEnd::clone(end)),
             None => state.wait(cx),
         }
     }
@@ -95,7 +96,7 @@ impl Slot {
     pub(super) fn poll_news(&self, cx: &Context<'_>) -> Poll<PageNews> {
         let mut state = self.lock();
         if let Some(end) = &state.end {
-            return Poll::Ready(PageNews::Ended(end.clone()));
+            return Poll::Ready(PageNews::Ended(StreamEnd::clone(end)));
         }
         if let Some(reason) = state.closed {
             return Poll::Ready(PageNews::Closed(reason));

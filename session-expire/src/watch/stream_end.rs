@@ -6,8 +6,8 @@ use crate::session::{ended::Ended, reason::Reason};
 
 /// End of a guarded stream: the end of its session, an outage, or a shutdown.
 ///
-/// It is the output of [`SessionEnd`](super::SessionEnd), and the error with which a
-/// [`Guarded`](super::Guarded) body ends.
+/// It is the output of [`SessionEnd`](crate::live::SessionEnd), and the error with which a
+/// [`Guarded`](crate::live::Guarded) body ends.
 ///
 /// ```
 /// use session_expire::{Reason, live::StreamEnd};

@@ -12,7 +12,7 @@ use std::{
 use tokio::{
     runtime::{Builder, Runtime},
     task::JoinHandle,
-    time::timeout,
+    time::{error::Elapsed, timeout},
 };
 
 use super::{stream_end::StreamEnd, table::Loaded, watcher::Shared, work::Task};
@@ -69,7 +69,7 @@ fn run(runtime: &Runtime, shared: &Arc<Shared>) {
         subscription: None,
         checked_at: Instant::now(),
         retried_at: Instant::now(),
-        beaten_at: Instant::now(),
+        beaten_at: shared.clock.now(),
         last_now: shared.clock.now(),
     };
     runtime.block_on(thread.run());
@@ -80,7 +80,7 @@ struct WatchThread {
     subscription: Option<Box<dyn Subscription>>,
     checked_at: Instant,
     retried_at: Instant,
-    beaten_at: Instant,
+    beaten_at: Timestamp,
     last_now: Timestamp,
 }
 
@@ -142,14 +142,21 @@ impl WatchThread {
         if is_due(&mut self.retried_at, RETRY_INTERVAL) {
             self.shared.work().probe();
         }
-        if is_due(&mut self.beaten_at, HEARTBEAT) {
-            let wakers = self.shared.work().table.beat();
-            wakers.into_iter().for_each(Waker::wake);
-        }
+        self.beat();
         if let Limit::At(interval) = self.shared.check_interval
             && is_due(&mut self.checked_at, interval)
         {
             self.check_reports().await;
+        }
+    }
+
+    /// Sends a heartbeat to all event streams if it is time.
+    fn beat(&mut self) {
+        let now = self.shared.clock.now();
+        if now < self.beaten_at || now.since(self.beaten_at) >= HEARTBEAT {
+            self.beaten_at = now;
+            let wakers = self.shared.work().table.beat();
+            wakers.into_iter().for_each(Waker::wake);
         }
     }
 
@@ -191,7 +198,9 @@ impl WatchThread {
             // The future borrows from `registry`, so load again in a task that owns it.
             Err(_) => {
                 let registry = Arc::clone(&registry);
-                Load::Pending(tokio::spawn(async move { registry.load(key, false).await }))
+                let load = async move { registry.load(key, false).await };
+                // All loads of a batch start now, so their timeouts must not add up.
+                Load::Pending(tokio::spawn(timeout(LOAD_TIMEOUT, load)))
             }
         }
     }
@@ -215,14 +224,14 @@ type LoadOutcome = Option<LoadResult>;
 
 enum Load {
     Ready(LoadOutcome),
-    Pending(JoinHandle<LoadResult>),
+    Pending(JoinHandle<Result<LoadResult, Elapsed>>),
 }
 
 impl Load {
     async fn outcome(self) -> LoadOutcome {
         match self {
             Self::Ready(outcome) => outcome,
-            Self::Pending(load) => timeout(LOAD_TIMEOUT, load).await.ok()?.ok(),
+            Self::Pending(load) => load.await.ok()?.ok(),
         }
     }
 }

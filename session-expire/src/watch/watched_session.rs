@@ -28,6 +28,8 @@ pub(super) struct WatchedSession {
     pub(super) key: RecordKey,
     pub(super) id: PublicId,
     pub(super) signing_key: SigningKey,
+    /// Time of the last activity when the session was loaded last.
+    pub(super) last_seen: Timestamp,
     /// First deadline of the watches. [`NEVER`] without one.
     pub(super) deadline: Timestamp,
     pub(super) watches: Vec<OpenWatch>,
@@ -78,8 +80,10 @@ impl WatchedSession {
             self.signing_key = *record.signing_key();
             wakers.extend(self.close_pages(usize::MAX, CloseReason::Changed));
         }
+        let is_frozen = record.last_seen == self.last_seen && record.is_ahead_of(now);
+        self.last_seen = record.last_seen;
         self.watches.retain_mut(|watch| {
-            let checked = deadline(record, (watch.limits)(record), now);
+            let checked = watch.next_deadline(record, is_frozen, now);
             let waker = match &checked {
                 Ok(_) if is_news && watch.kind == WatchKind::Page => {
                     watch.slot.change(Arc::clone(record))
@@ -108,6 +112,28 @@ impl WatchedSession {
     pub(super) fn close_pages(&mut self, count: usize, reason: CloseReason) -> Vec<Waker> {
         let pages = self.watches.extract_if(.., |watch| watch.kind == WatchKind::Page);
         pages.take(count).filter_map(|watch| watch.slot.close(reason)).collect()
+    }
+}
+
+impl OpenWatch {
+    /// Returns the next deadline; the reason if the session has expired.
+    ///
+    /// `is_frozen` is `true` after the clock was set back, until the next activity. Times in the
+    /// future count as `now`, so each load would extend the session.
+    fn next_deadline(
+        &self,
+        record: &SessionRecord,
+        is_frozen: bool,
+        now: Timestamp,
+    ) -> Result<Timestamp, Reason> {
+        let limits = (self.limits)(record);
+        let deadline = deadline(record, limits, now)?;
+        match self.deadline.min(deadline) {
+            _ if !is_frozen => Ok(deadline),
+            known if known > now => Ok(known),
+            _ if limits.idle.at().is_some() => Err(Reason::Idle),
+            _ => Err(Reason::Absolute),
+        }
     }
 }
 

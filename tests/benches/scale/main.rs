@@ -1,11 +1,12 @@
 //! Cost of many sessions, in each registry.
 //!
 //! `cargo bench -p session-expire-tests --bench scale` prints tables: a million sessions in memory,
-//! durable logins in an SQLite file, and 100,000 sessions on a Redis server. An argument (`--
-//! memory`, `-- sqlite`, `-- redis`) selects one.
+//! durable logins in an SQLite file, 100,000 sessions on a Redis server, and reports of changes over
+//! that server. An argument (`-- memory`, `-- sqlite`, `-- redis`, `-- reports`) selects one.
 
 mod memory;
 mod redis;
+mod redis_reports;
 mod sqlite;
 
 fn main() {
@@ -15,8 +16,12 @@ fn main() {
         return;
     }
     let named: Vec<_> = args.iter().filter(|arg| !arg.starts_with("--")).collect();
-    let parts: [(&str, fn()); 3] =
-        [("memory", memory::measure), ("sqlite", sqlite::measure), ("redis", redis::measure)];
+    let parts: [(&str, fn()); 4] = [
+        ("memory", memory::measure),
+        ("sqlite", sqlite::measure),
+        ("redis", redis::measure),
+        ("reports", redis_reports::measure),
+    ];
     for (name, measure) in parts {
         if named.is_empty() || named.iter().any(|wanted| *wanted == name) {
             measure();

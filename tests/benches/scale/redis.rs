@@ -181,17 +181,17 @@ async fn commit_all<'a>(
 }
 
 /// Returns the time of the login with this number.
-fn at(number: usize) -> Timestamp {
+pub(crate) fn at(number: usize) -> Timestamp {
     NOON.plus(Duration::from_millis(number.try_into().unwrap()))
 }
 
-fn login(user: &str, at: Timestamp, limit: SessionLimit) -> NewLogin {
+pub(crate) fn login(user: &str, at: Timestamp, limit: SessionLimit) -> NewLogin {
     let mut login = NewLogin::new(user, at, &Policy::new());
     login.limit = limit;
     login
 }
 
-async fn timed(samples: usize, run: impl AsyncFn(usize)) -> Vec<Duration> {
+pub(crate) async fn timed(samples: usize, run: impl AsyncFn(usize)) -> Vec<Duration> {
     let mut times = Vec::with_capacity(samples);
     for n in 0..samples {
         let began = Instant::now();
@@ -201,12 +201,12 @@ async fn timed(samples: usize, run: impl AsyncFn(usize)) -> Vec<Duration> {
     times
 }
 
-fn reset_stats(server: &RedisServer) {
+pub(crate) fn reset_stats(server: &RedisServer) {
     let _: String = server.command(&["CONFIG", "RESETSTAT"]);
 }
 
 /// Returns the mean time that the server needs for a command, in microseconds.
-fn server_time(server: &RedisServer, command: &str) -> f64 {
+pub(crate) fn server_time(server: &RedisServer, command: &str) -> f64 {
     let stats: String = server.command(&["INFO", "commandstats"]);
     let line = stats.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{command}:")));
     let time = line.unwrap().split("usec_per_call=").nth(1).unwrap().split(',').next();

@@ -54,7 +54,7 @@ impl SessionExpireBuilder {
             local_path(url).ok_or_else(|| not_local(key, url))?;
         }
         let cookies = self.cookies.build()?;
-        let standards = DeclaredStandards::new(&self.standards, &self.deviations)?;
+        let standards = Arc::new(DeclaredStandards::new(&self.standards, &self.deviations)?);
         let facts = BuilderFacts {
             policy: &self.policy,
             secure: cookies.secure,

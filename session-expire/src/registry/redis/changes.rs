@@ -1,13 +1,17 @@
 //! Reports of changes: `subscribe`.
 //!
 //! A script that changes sessions publishes one message after its changes, see
-//! [`report`](super::server::report). It increments a counter, which numbers the messages. The hash
-//! `sx3:changes:0` with the counter and the channel have the same name: the version of the layout
-//! and the number of the database, because channels are common to all databases.
+//! [`report`](super::server::report). Messages and responses come over one connection in order. When
+//! a command of that connection has its response, all earlier messages have arrived. A report is
+//! lost only with its connection, and after every connection all sessions may have changed.
 //!
-//! In a Redis Cluster, a script may only use keys of one slot. The counter would be one key per tag,
-//! `sx3:{aB}:changes`, and the state of a subscription one number per tag. `PUBLISH` reaches all
-//! nodes. A check would read the counters of all tags of a node in one round trip per node.
+//! The key `sx3:{00}:epoch` contains a random text, which a subscription creates. `end_everyone`
+//! replaces it, and reports the new text after the scripts of all tags. Another text shows that this
+//! report is missing, or that the database was flushed.
+//!
+//! In a Redis Cluster, `PUBLISH` reaches all nodes, but not in the order of the responses. There,
+//! every node needs a subscription, to one sharded channel per tag (`SSUBSCRIBE`, `SPUBLISH`), and a
+//! check needs a command per node.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak, atomic::Ordering};
 
@@ -56,26 +60,34 @@ impl Operations {
 
     fn start_subscriber(&self) -> Arc<Subscriber> {
         let (listeners, cache) = (self.changes.listeners.clone(), self.connection.cache.clone());
-        let channel = Channel::new(self.channel_name(), listeners, cache);
+        let channel = Channel::new(self.channel_name(), self.epoch_key(), listeners, cache);
         Subscriber::start(&self.connection, channel, self.timeout)
     }
 
     /// Returns the arguments of a script that reports its changes. The first script of a process
     /// tests the permission for the channel before it writes.
     pub(super) fn reported(&self, partition_key: &str, arguments: ScriptArgs) -> ScriptArgs {
-        let has_reported = self.has_reported.load(Ordering::Relaxed);
         ScriptArgs {
             partition: Some(partition_key.to_owned()),
-            tests_channel: flag(!has_reported),
+            channel: Some(self.channel_name()),
+            tests_channel: flag(!self.has_reported.load(Ordering::Relaxed)),
             ..arguments
         }
     }
 
-    /// Reports that all sessions may have changed.
-    pub(super) async fn report_any(&self) -> Result<(), OperationError> {
-        let tag = tags().next().unwrap_or_default();
-        let (mut keys, arguments) = self.call(&tag, &self.args_now())?;
-        keys.push(self.channel_name());
+    /// Reports the end of all sessions. `arguments` are those of the scripts that ended them.
+    pub(super) async fn report_any(&self, arguments: ScriptArgs) -> Result<(), OperationError> {
+        let args = ScriptArgs { channel: Some(self.channel_name()), ..arguments };
+        let (keys, arguments) = self.call(&first_tag(), &args)?;
         self.connection.run(&REPORT_ANY, &keys, &[&arguments], self.timeout).await.map(drop)
     }
+
+    /// Returns the key of the epoch, in the tag with which `end_everyone` begins.
+    pub(super) fn epoch_key(&self) -> String {
+        format!("{}:epoch", self.tag_key(&first_tag()))
+    }
+}
+
+fn first_tag() -> String {
+    tags().next().unwrap_or_default()
 }

@@ -117,16 +117,16 @@ impl Operations {
         let args = ScriptArgs { call, ..self.args(ended.at).ended(&ended) };
         let mut calls: Vec<_> =
             tags().map(|tag| self.call(&tag, &args)).collect::<Result<_, _>>()?;
-        // The first script increments the counter of reports. If this future is dropped before the
-        // report, the number of the next one shows that one is missing.
-        calls.iter_mut().take(1).for_each(|(keys, _)| keys.push(self.channel_name()));
+        // The first script begins an epoch. If this future is dropped before the report, a check
+        // detects that the report is missing.
+        calls.iter_mut().take(1).for_each(|(keys, _)| keys.push(self.epoch_key()));
         let responses = self.connection.run_all(&END_EVERYONE, &calls, self.timeout).await;
         // Some tags may have changed even if others failed.
         if let Some(cache) = &self.connection.cache {
             cache.clear();
         }
-        // A check finds out that this report is missing.
-        let _ = self.report_any().await;
+        // Without this report, a check detects that it is missing.
+        let _ = self.report_any(args).await;
         let responses = responses?.into_iter();
         responses.map(|response| parse_count(&convert::<Vec<_>>(response)?)).sum()
     }

@@ -14,7 +14,7 @@
 //! | `sx3:{aB}:due` | sorted set | entries by the time of their next step of retention |
 //! | `sx3:{aB}:ends` | hash | generation, and the ends by the last calls of `end_everyone`; it never expires |
 //! | `sx3:{aB}:user` | sorted set | index of one user, by the hash of the user id |
-//! | `sx3:changes:0` | hash | number of reports, see [`changes`]; it never expires |
+//! | `sx3:{00}:epoch` | string | random text, see [`changes`]; it never expires |
 //!
 //! | field of the hash | content |
 //! |---|---|

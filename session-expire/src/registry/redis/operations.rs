@@ -70,7 +70,8 @@ impl Operations {
         iter::once(tag).chain(others).collect()
     }
 
-    /// Returns the name of the channel, and of the hash that counts its messages.
+    /// Returns the name of the channel. It contains the number of the database, because channels are
+    /// common to all databases.
     pub(super) fn channel_name(&self) -> String {
         format!("{}{LAYOUT}:changes:{}", self.prefix, self.connection.database())
     }
@@ -104,9 +105,8 @@ impl Operations {
         tag: &str,
         arguments: &ScriptArgs,
     ) -> Result<ScriptCall, OperationError> {
-        let text = serde_json::to_string(arguments).map_err(OperationError::Json)?;
-        let reports = arguments.partition.is_some().then(|| self.channel_name());
-        Ok((self.tag_keys(tag).into_iter().chain(reports).collect(), text))
+        let arguments = serde_json::to_string(arguments).map_err(OperationError::Json)?;
+        Ok((self.tag_keys(tag), arguments))
     }
 
     /// Runs a script that only reads, and returns the texts of its response.

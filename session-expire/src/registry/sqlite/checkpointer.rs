@@ -21,8 +21,8 @@ use super::{
 /// Size of the log, in pages of 4 KB, at which the writer moves it.
 pub(super) const MAX_PAGES: u32 = 8_000;
 
-/// Number of changed rows after which the log is moved. A login changes about seven pages.
-const CHANGES: u64 = 150;
+/// Number of changed rows after which the log is moved. A login changes about eight pages.
+const CHANGES: u64 = 200;
 
 /// Pause between two attempts to empty the log, which fail while the file is read.
 const PAUSE: Duration = Duration::from_millis(2);

@@ -1,7 +1,8 @@
 //! Session registry in one SQLite file: durable, for all processes of one machine.
 //!
 //! The file is the state that all processes share. One thread per registry writes it, and other
-//! threads read it. A cache contains the most recently loaded sessions.
+//! threads read it. A cache contains the most recently loaded sessions. The reporter reports the
+//! changes by all processes to the subscribers.
 
 mod cache;
 mod checkpointer;
@@ -53,6 +54,9 @@ use crate::policy::limit::Limit;
 /// downtime, in which the old and the new process overlap. Session limits apply across processes,
 /// and a session that one process ends has ended for all. A killed process does not block the
 /// others. Do not put the file on a network file system: its locks are not reliable.
+///
+/// While streams are open, a thread reads every 100 ms whether another process has changed the file.
+/// It reads which sessions have ended or changed, and not the sessions themselves.
 ///
 /// # Durability
 ///

@@ -45,7 +45,8 @@ impl Reporter {
             self.last = None;
         }
         let mut outcome = self.report_new().map_err(|error| self.shared.error(error));
-        if !round.checks.is_empty() {
+        // After an error, until the file is back: otherwise each check would log the error again.
+        if self.has_failed || !round.checks.is_empty() {
             outcome = outcome.and_then(|()| self.shared.check_file());
         }
         self.log(&outcome);

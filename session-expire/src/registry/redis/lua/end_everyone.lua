@@ -8,8 +8,9 @@ for _, text in ipairs(redis.call('HMGET', ends, unpack(numbers))) do
   if how.call == args.call then return { how.count } end
 end
 allow_when_full()
--- One message follows the scripts of all tags. If it is missing, the number shows that.
-if changes then count_report() end
+-- The first tag has the key of the epoch. One message with the new epoch follows the scripts of all
+-- tags.
+if KEYS[7] then redis.call('SET', KEYS[7], args.call) end
 
 -- Sessions that an earlier call has ended may be in the list of former sessions.
 local function merge_with_former()

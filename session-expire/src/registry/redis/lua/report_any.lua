@@ -1,4 +1,3 @@
--- Reports that all sessions may have changed: a message that contains only its number.
-allow_when_full()
-redis.call('PUBLISH', changes, count_report())
+-- Reports that all sessions of all users may have changed.
+redis.call('PUBLISH', args.channel, args.call)
 return {}

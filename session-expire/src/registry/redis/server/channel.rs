@@ -1,8 +1,4 @@
 //! Reports that arrive over the connection of a subscription.
-//!
-//! The server numbers the messages. A message with another number than the next one shows that
-//! reports were lost, and the channel reports [`Change::Any`]. Messages and responses come over one
-//! connection in order: when a command has its response, all earlier messages have arrived.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -14,11 +10,12 @@ use crate::registry::{
     change::{Change, Listeners},
     redis::cache::Cache,
 };
+use crate::session::key::PublicId;
 
 /// Channel of a registry, with the state of its connection.
 pub(crate) struct Channel {
-    /// Name of the channel, and of the hash that counts its messages.
     name: String,
+    epoch_key: String,
     listeners: Listeners,
     /// Cache that is invalidated before a report: a load after the report must see the change.
     cache: Option<Arc<Cache>>,
@@ -32,26 +29,38 @@ pub(crate) struct Channel {
 pub(crate) struct ChannelState {
     /// Number of the connection, counted from 1. Messages of earlier connections are ignored.
     connection: u64,
-    /// Number of the last message; `None` before the first message or count.
-    last: Option<u64>,
+    /// Epoch of the last `end_everyone` that was reported; `None` before the subscription.
+    epoch: Option<String>,
     /// Replication id of the server; `None` for a replica.
     pub(crate) primary: Option<String>,
     pub(crate) is_closed: bool,
 }
 
 impl Channel {
-    pub(crate) fn new(name: String, listeners: Listeners, cache: Option<Arc<Cache>>) -> Self {
-        Self { name, listeners, cache, state: Mutex::default(), failed: Notify::new() }
+    pub(crate) fn new(
+        name: String,
+        epoch_key: String,
+        listeners: Listeners,
+        cache: Option<Arc<Cache>>,
+    ) -> Self {
+        Self { name, epoch_key, listeners, cache, state: Mutex::default(), failed: Notify::new() }
     }
 
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
-    /// Returns the command that reads the number of messages.
-    pub(crate) fn count_command(&self) -> Cmd {
-        let mut command = redis::cmd("HGET");
-        command.arg(&self.name).arg("reports");
+    /// Returns the command that reads the epoch.
+    pub(crate) fn epoch_command(&self) -> Cmd {
+        let mut command = redis::cmd("GET");
+        command.arg(&self.epoch_key);
+        command
+    }
+
+    /// Returns the command that begins an epoch if there is none.
+    pub(crate) fn begin_epoch_command(&self) -> Cmd {
+        let mut command = redis::cmd("SET");
+        command.arg(&self.epoch_key).arg(PublicId::random().as_str()).arg("NX");
         command
     }
 
@@ -90,29 +99,28 @@ impl Channel {
         }
     }
 
-    /// Returns `true` if all messages that the server counted have arrived. `before` is the state
-    /// before the count was requested.
-    pub(crate) fn has_all(&self, before: &ChannelState, count: Option<u64>) -> bool {
-        let (count, mut state) = (count.unwrap_or(0), self.lock());
+    /// Returns `true` if all reports so far have arrived, now that the epoch was read over the
+    /// connection. `before` is the state before that.
+    pub(crate) fn has_all(&self, before: &ChannelState, epoch: Option<&str>) -> bool {
+        let mut state = self.lock();
         // A new connection has reported that any session may have changed.
-        if state.connection != before.connection || before.last.is_none() {
+        let is_new = state.connection != before.connection;
+        let is_known = |epoch| [&before.epoch, &state.epoch].map(Option::as_deref).contains(&epoch);
+        if is_new || epoch.is_some() && is_known(epoch) {
             return true;
         }
-        // A smaller count belongs to a database that was flushed.
-        if before.last <= Some(count) && Some(count) <= state.last {
-            return true;
-        }
-        state.last = Some(count);
+        // A new connection begins an epoch if there is none.
+        state.is_closed = true;
         drop(state);
+        self.failed.notify_one();
         self.report(Change::Any);
         false
     }
 
     /// Completes a subscription: from now on, every change is reported.
-    pub(crate) fn complete(&self, count: Option<u64>, primary: Option<String>) {
+    pub(crate) fn complete(&self, epoch: Option<String>, primary: Option<String>) {
         let mut state = self.lock();
-        state.last = state.last.max(Some(count.unwrap_or(0)));
-        state.primary = primary;
+        (state.epoch, state.primary) = (epoch, primary);
         drop(state);
         self.report(Change::Any);
     }
@@ -141,12 +149,13 @@ impl ChannelState {
         if text.is_empty() {
             return vec![];
         }
-        let Some(Report { number, changes }) = Report::parse(text) else {
-            return vec![Change::Any];
-        };
-        let is_next = self.last.is_none_or(|last| number == last + 1);
-        self.last = Some(number);
-        if is_next { changes } else { vec![Change::Any] }
+        match Report::read(text) {
+            Report::User(changes) => changes,
+            Report::Everyone(epoch) => {
+                self.epoch = Some(epoch);
+                vec![Change::Any]
+            }
+        }
     }
 }
 
@@ -155,9 +164,15 @@ mod tests {
     use std::sync::mpsc::{Receiver, channel};
 
     use super::*;
-    use crate::registry::{
-        change::{ChangeListener, Subscription},
-        partition_key,
+    use crate::{
+        policy::Policy,
+        registry::{
+            StoredSession,
+            change::{ChangeListener, Subscription},
+            partition_key,
+        },
+        session::{login::NewLogin, record::SessionRecord},
+        time::Timestamp,
     };
 
     struct Connected {
@@ -167,60 +182,77 @@ mod tests {
         _subscription: Box<dyn Subscription>,
     }
 
-    /// Returns a channel after the fifth message.
+    /// Returns a channel in the epoch `first`.
     fn connected() -> Connected {
         let (sender, reports) = channel();
         let listeners = Listeners::default();
         let listener = ChangeListener::new(move |change| _ = sender.send(change));
         let subscription = listeners.subscribe(listener, true);
-        let channel = Channel::new("sx3:changes:0".to_owned(), listeners, None);
+        let channel = Channel::new(String::new(), String::new(), listeners, None);
         let connection = channel.begin();
-        channel.complete(Some(5), None);
+        channel.complete(Some("first".to_owned()), None);
         assert_eq!(reports.try_iter().collect::<Vec<_>>(), [Change::Any]);
         Connected { channel, connection, reports, _subscription: subscription }
     }
 
     impl Connected {
         fn receive(&self, text: &str) -> Vec<Change> {
-            let data = ["sx3:changes:0", text].map(|word| Value::BulkString(word.into()));
-            let message = PushInfo { kind: PushKind::Message, data: data.into() };
-            self.channel.receive(self.connection, &message);
+            self.channel.receive(self.connection, &push_message(text));
             self.reports.try_iter().collect()
         }
 
-        fn has_all(&self, count: u64) -> bool {
-            self.channel.has_all(&self.channel.state(), Some(count))
+        fn has_all(&self, epoch: &str) -> bool {
+            self.channel.has_all(&self.channel.state(), Some(epoch))
         }
     }
 
-    fn message(number: u64) -> String {
-        format!("{number} {} *", partition_key("alice"))
+    fn push_message(text: &str) -> PushInfo {
+        let data = ["channel", text].map(|word| Value::BulkString(word.into()));
+        PushInfo { kind: PushKind::Message, data: data.into() }
+    }
+
+    fn message() -> String {
+        format!("{} *", partition_key("alice"))
     }
 
     #[test]
-    fn missing_message_is_reported_as_any_change() {
+    fn other_epoch_shows_that_a_report_is_missing() {
         let connected = connected();
-        assert_eq!(connected.receive(&message(6)), [Change::user("alice")]);
+        assert!(connected.has_all("first"));
+        assert_eq!(connected.receive(&message()), [Change::user("alice")]);
         assert_eq!(connected.receive(""), []);
-        assert_eq!(connected.receive(&message(8)), [Change::Any]);
-        assert_eq!(connected.receive(&message(9)), [Change::user("alice")]);
-        assert_eq!(connected.receive("10"), [Change::Any]);
-        assert_eq!(connected.receive("unreadable"), [Change::Any]);
-        assert_eq!(connected.receive(&message(11)), [Change::user("alice")]);
+        let before = connected.channel.state();
+        assert_eq!(connected.receive("second"), [Change::Any]);
+        assert!(connected.channel.has_all(&before, Some("first")), "it came later");
+        assert!(connected.has_all("second") && !connected.channel.state().is_closed);
+        assert!(!connected.has_all("third") && connected.channel.state().is_closed);
+        assert!(!connected.channel.has_all(&connected.channel.state(), None), "a flush");
+        assert_eq!(connected.reports.try_iter().collect::<Vec<_>>(), [Change::Any, Change::Any]);
     }
 
+    /// A load that starts in the listener must not find the former record in the cache, nor may a
+    /// load that is under way store it.
     #[test]
-    fn count_shows_whether_a_message_is_missing() {
-        let connected = connected();
-        assert!(connected.has_all(5));
-        let before = connected.channel.state();
-        connected.receive(&message(6));
-        assert!(connected.channel.has_all(&before, Some(5)), "the message came after the count");
-        assert!(!connected.has_all(7));
-        assert_eq!(connected.reports.try_iter().collect::<Vec<_>>(), [Change::Any]);
-        assert!(connected.has_all(7));
-        assert!(!connected.has_all(0), "the database was flushed");
-        assert_eq!(connected.receive(&message(1)).pop(), Some(Change::user("alice")));
+    fn cache_is_invalid_before_a_report() {
+        let login = NewLogin::new("alice", Timestamp::from_millis(0), &Policy::new());
+        let record = Arc::new(SessionRecord::new(&login));
+        let (key, loaded) = (login.key, StoredSession { record, data: Arc::default(), open: None });
+        for text in [message(), "epoch".to_owned(), "a !".to_owned()] {
+            let (cache, (sender, reports)) = (Arc::<Cache>::default(), channel());
+            cache.store(&cache.start_read(key.partition_key()), &key, Some(&loaded));
+            assert!(cache.get(&key, false).is_some());
+            let under_way = cache.start_read(key.partition_key());
+            let (listeners, in_listener) = (Listeners::default(), Arc::clone(&cache));
+            let listener =
+                ChangeListener::new(move |_| _ = sender.send(in_listener.get(&key, false)));
+            let _subscription = listeners.subscribe(listener, true);
+            let channel =
+                Channel::new(<_>::default(), <_>::default(), listeners, Some(Arc::clone(&cache)));
+            channel.receive(channel.begin(), &push_message(&text));
+            assert_eq!(reports.try_iter().collect::<Vec<_>>(), [None], "{text}");
+            cache.store(&under_way, &key, Some(&loaded));
+            assert_eq!(cache.get(&key, false), None, "{text}");
+        }
     }
 
     #[test]
@@ -228,10 +260,10 @@ mod tests {
         let connected = connected();
         let before = connected.channel.state();
         connected.channel.begin();
-        assert_eq!(connected.receive(&message(6)), []);
+        assert_eq!(connected.receive(&message()), []);
         let closed = PushInfo { kind: PushKind::Disconnection, data: vec![] };
         connected.channel.receive(connected.connection, &closed);
         assert!(!connected.channel.state().is_closed);
-        assert!(connected.channel.has_all(&before, Some(9)), "the new connection reports `Any`");
+        assert!(connected.channel.has_all(&before, None), "the new connection reports `Any`");
     }
 }

@@ -15,6 +15,7 @@ const CHECK: &str = include_str!("../lua/check_permissions.lua");
 const CALLS: &[&str] = &[
     "del sx0:check",
     "exists sx0:check",
+    "get sx0:check",
     "hdel sx0:check a",
     "hget sx0:check a",
     "hincrby sx0:check a not-a-number",

@@ -1,30 +1,32 @@
 //! Message with the changes that a script has made.
 //!
-//! Its words are a number, the partition key of a user, and the public ids of changed sessions; the
-//! word `*` means all sessions of the user. A message that contains only a number means all sessions
-//! of all users. It contains no user id and no secret.
+//! Its words are the partition key of a user, and the public ids of changed sessions; the word `*`
+//! means all sessions of the user. A message of one word means all sessions of all users; the word is
+//! the new epoch. A message contains no user id and no secret.
 
 use std::str;
 
 use crate::{registry::change::Change, session::key::PublicId};
 
 /// Message of a script.
-pub(crate) struct Report {
-    pub(crate) number: u64,
-    pub(crate) changes: Vec<Change>,
+#[derive(Debug, PartialEq)]
+pub(crate) enum Report {
+    /// Changes of one user's sessions.
+    User(Vec<Change>),
+    /// `end_everyone`, with the epoch that it has begun.
+    Everyone(String),
 }
 
 impl Report {
-    /// Returns the content of a message; `None` if it has no number. A word of a newer version
-    /// means all sessions.
-    pub(crate) fn parse(message: &[u8]) -> Option<Self> {
-        let mut words = str::from_utf8(message).ok()?.split(' ');
-        let number = words.next()?.parse().ok()?;
-        let changes = match words.next() {
-            Some(partition) => words.map(|word| read_change(partition, word)).collect(),
-            None => vec![Change::Any],
-        };
-        Some(Self { number, changes })
+    /// Reads a message. An unknown word, such as that of a newer version, means all sessions.
+    pub(crate) fn read(message: &[u8]) -> Self {
+        let Ok(text) = str::from_utf8(message) else { return Self::User(vec![Change::Any]) };
+        match text.split_once(' ') {
+            Some((partition, words)) => {
+                Self::User(words.split(' ').map(|word| read_change(partition, word)).collect())
+            }
+            None => Self::Everyone(text.to_owned()),
+        }
     }
 }
 
@@ -46,11 +48,10 @@ mod tests {
     fn message_contains_the_changes_in_order() {
         let (first, second) = (PublicId::random(), PublicId::random());
         let session = |id| Change::session(&SessionRef::new("alice", id));
-        let text = format!("7 {} {first} {second} * !", partition_key("alice"));
-        let report = Report::parse(text.as_bytes()).unwrap();
+        let text = format!("{} {first} {second} * !", partition_key("alice"));
         let expected = [session(first), session(second), Change::user("alice"), Change::Any];
-        assert_eq!((report.number, report.changes), (7, expected.into()));
-        assert_eq!(Report::parse(b"8").unwrap().changes, [Change::Any]);
-        assert!(Report::parse(b"").is_none() && Report::parse(b"a b").is_none());
+        assert_eq!(Report::read(text.as_bytes()), Report::User(expected.into()));
+        assert_eq!(Report::read(b"epoch"), Report::Everyone("epoch".to_owned()));
+        assert_eq!(Report::read(b"\xff"), Report::User(vec![Change::Any]));
     }
 }

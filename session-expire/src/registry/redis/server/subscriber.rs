@@ -3,8 +3,7 @@
 //! It sends no command by itself. Three things show that it has failed: the server closes it, the
 //! connection of the registry leads to another primary, or a check fails. The registry sends
 //! `INFO` over its own connection every second, so it soon notices a failover or a server that does
-//! not respond. Reports are compared with the count of the server only if the registry had to
-//! reconnect, and in a check.
+//! not respond. The subscriber reads the state of its server only if the registry had to reconnect.
 //!
 //! After every connection, all sessions may have changed.
 //!
@@ -122,22 +121,23 @@ impl Subscriber {
         }
     }
 
-    /// Reads the number of reports and the state of the server.
+    /// Reads the epoch and the state of the server.
     async fn inspect(&self) -> Result<(), OperationError> {
         let before = self.channel.state();
         let inspection = inspection(&self.channel);
         let response = self.connection.query_pipeline(&inspection, CHECK_TIMEOUT).await?;
-        let (count, info): (_, String) = convert(response)?;
+        let (epoch, info): (Option<String>, String) = convert(response)?;
         self.channel.set_primary(read_primary(&info));
-        self.channel.has_all(&before, count);
+        self.channel.has_all(&before, epoch.as_deref());
         Ok(())
     }
 
     /// Returns `true` if all reports so far have arrived: one command.
     pub(crate) async fn check(&self) -> Result<bool, OperationError> {
         let before = self.channel.state();
-        let count = self.connection.query(&self.channel.count_command(), self.timeout).await?;
-        Ok(self.channel.has_all(&before, convert(count)?))
+        let epoch = self.connection.query(&self.channel.epoch_command(), self.timeout).await?;
+        let epoch: Option<String> = convert(epoch)?;
+        Ok(self.channel.has_all(&before, epoch.as_deref()))
     }
 
     /// Logs an outage once.
@@ -168,14 +168,15 @@ impl Connection {
         };
         let mut connection = self.open_connection(&config.set_push_sender(receive)).await?;
         connection.subscribe(channel.name()).await?;
-        let (count, info): (_, String) = inspection(channel).query_async(&mut connection).await?;
-        channel.complete(count, read_primary(&info));
+        channel.begin_epoch_command().exec_async(&mut connection).await?;
+        let (epoch, info): (_, String) = inspection(channel).query_async(&mut connection).await?;
+        channel.complete(epoch, read_primary(&info));
         Ok(connection)
     }
 }
 
 fn inspection(channel: &Channel) -> Pipeline {
     let mut pipeline = redis::pipe();
-    pipeline.add_command(channel.count_command()).cmd("INFO").arg("replication");
+    pipeline.add_command(channel.epoch_command()).cmd("INFO").arg("replication");
     pipeline
 }

@@ -141,6 +141,9 @@ pub(crate) struct ScriptArgs {
     /// Partition key of the user whose sessions are reported.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) partition: Option<String>,
+    /// Channel of the reports.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) channel: Option<String>,
     /// Set if the script must test the permission for the channel before it writes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) tests_channel: Option<AsString<u8>>,

@@ -183,10 +183,14 @@ mod tests {
     /// A statement that reads a whole table would be slow in a large file.
     #[test]
     fn frequent_statements_use_an_index() {
-        use crate::registry::sqlite::{file::lists, write::retention};
+        use crate::registry::sqlite::{
+            file::{changes, lists},
+            write::retention,
+        };
         let db = migrated(MIGRATIONS);
         db.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).unwrap();
         let statements = retention::STATEMENTS.iter().copied().map(str::to_owned);
+        let statements = statements.chain([changes::SELECT.to_owned()]);
         for sql in statements.chain(lists::statements()) {
             let mut explain = db.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
             let mut rows = explain.raw_query();

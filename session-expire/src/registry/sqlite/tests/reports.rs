@@ -1,6 +1,7 @@
 //! Tests of the reports of changes to subscribers.
 
 use std::{
+    io,
     sync::mpsc::Receiver,
     time::{Duration, Instant},
 };
@@ -11,6 +12,7 @@ use super::*;
 use crate::registry::{
     change::{Change, ChangeListener, Subscription},
     sqlite::{
+        error::FileError,
         file::{changes::SELECT, connect_reader},
         reporter::Reporter,
         subscribers::{Round, subscribe as subscribe_shared},
@@ -41,7 +43,7 @@ struct Manual {
     reporter: Reporter,
     receiver: Receiver<Change>,
     _subscription: Box<dyn Subscription>,
-    _registry: SqliteRegistry,
+    registry: SqliteRegistry,
 }
 
 impl Manual {
@@ -55,7 +57,7 @@ impl Manual {
         let (sender, receiver) = mpsc::channel();
         let listener = ChangeListener::new(move |change| sender.send(change).unwrap_or_default());
         let _subscription = subscribe_shared(&registry.shared, listener);
-        let mut manual = Self { reporter, receiver, _subscription, _registry: registry };
+        let mut manual = Self { reporter, receiver, _subscription, registry };
         assert_eq!(manual.round(true), [Change::Any]);
         (manual, other)
     }
@@ -64,6 +66,14 @@ impl Manual {
     fn round(&mut self, is_first: bool) -> Vec<Change> {
         self.reporter.execute(Round { is_first, checks: vec![] });
         self.receiver.try_iter().collect()
+    }
+
+    /// Returns the outcome of a check, which a round completes.
+    fn check(&mut self) -> Result<bool, FileError> {
+        let shared = &self.registry.shared;
+        let (responder, response) = shared.deadlines.responder(seconds(60));
+        self.reporter.execute(Round { is_first: false, checks: vec![responder] });
+        response.blocking_recv().unwrap()
     }
 
     /// Returns how often the changes were read.
@@ -89,6 +99,36 @@ fn quiet_file_is_read_for_its_version_only() {
     }
     assert_eq!(manual.round(false), []);
     assert_eq!(manual.reads(), 2, "one read for 100 saves of activity");
+}
+
+#[test]
+fn repeated_error_of_a_read_or_a_check_is_logged_once() {
+    let folder = Folder::new();
+    let (mut manual, _other) = Manual::new(&folder);
+    let (at, moved) = (folder.file(), folder.file().with_extension("moved"));
+    let warnings = Arc::<AtomicU32>::default();
+    let counted = Arc::clone(&warnings);
+    let subscriber = tracing_subscriber::fmt().with_writer(move || {
+        counted.fetch_add(1, Ordering::Relaxed);
+        io::sink()
+    });
+    tracing::subscriber::with_default(subscriber.finish(), || {
+        for expected in [1, 2] {
+            fs::rename(&at, &moved).unwrap();
+            for _ in 0..3 {
+                manual.check().unwrap_err();
+                manual.round(false);
+            }
+            assert_eq!(warnings.load(Ordering::Relaxed), expected);
+            fs::rename(&moved, &at).unwrap();
+            manual.check().unwrap();
+        }
+        folder.execute("ALTER TABLE changes RENAME TO hidden");
+        for _ in 0..3 {
+            manual.round(false);
+        }
+        assert_eq!(warnings.load(Ordering::Relaxed), 3);
+    });
 }
 
 #[test]

@@ -1,0 +1,105 @@
+// Chat: shows the messages of the room and sends those of the user.
+//
+// The server closes the socket when the session ends. The script of the warning dialog then opens
+// the login page.
+(() => {
+  "use strict";
+  const room = document.querySelector("[data-chat]");
+  const log = room.querySelector("[data-log]");
+  const state = room.querySelector("[data-state]");
+  const form = room.querySelector("form");
+  const field = form.elements.text;
+  const user = document.querySelector("[data-user]").textContent;
+  const url = new URL(room.dataset.chat, location.href);
+  url.protocol = url.protocol.replace("http", "ws");
+
+  const SESSION_ENDED = 4401;
+  const TRY_LATER = 1013;
+  const TOO_LONG = 1009;
+  const MAX_LINES = 200;
+  // Delays in milliseconds. They double with each failure, and vary so that the clients of a
+  // restarted server do not all return at once.
+  const FIRST_DELAY = 1000;
+  const LATER_DELAY = 5000;
+  const MAX_DELAY = 30_000;
+  let socket, timer, failures = 0, hasEnded = false;
+
+  const announce = (text) => {
+    if (state.textContent !== text) state.textContent = text;
+  };
+
+  const addLine = (from, text) => {
+    const isAtEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
+    const line = document.createElement("p");
+    const name = document.createElement("b");
+    name.textContent = from;
+    line.append(name, " ", text);
+    line.classList.toggle("own", from === user);
+    log.append(line);
+    while (log.children.length > MAX_LINES) log.firstChild.remove();
+    if (isAtEnd || from === user) log.scrollTop = log.scrollHeight;
+  };
+
+  const connect = () => {
+    clearTimeout(timer);
+    if (hasEnded || socket) return;
+    socket = new WebSocket(url);
+    socket.onopen = () => {
+      failures = 0;
+      announce("Connected.");
+    };
+    socket.onmessage = ({ data }) => {
+      const { user: from, text } = JSON.parse(data);
+      addLine(from, text);
+    };
+    socket.onclose = handleClose;
+  };
+
+  const reconnectIn = (delay) => {
+    const longer = Math.min(delay * 2 ** failures, MAX_DELAY);
+    failures += 1;
+    clearTimeout(timer);
+    timer = setTimeout(connect, longer * (0.75 + Math.random() / 2));
+  };
+
+  const end = () => {
+    hasEnded = true;
+    log.remove();
+    form.remove();
+    announce("Your session has ended. Reload the page to sign in again.");
+  };
+
+  const handleClose = ({ code, reason }) => {
+    socket = undefined;
+    if (code === SESSION_ENDED && reason !== "renewed") return end();
+    // The session continues under a new key, which the browser has already.
+    if (code === SESSION_ENDED && failures === 0) {
+      failures += 1;
+      return connect();
+    }
+    announce(
+      code === TOO_LONG ? "Your message was too long." : "The connection is lost. Reconnecting…",
+    );
+    reconnectIn(code === TRY_LATER ? LATER_DELAY : FIRST_DELAY);
+  };
+
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    if (socket?.readyState !== WebSocket.OPEN) {
+      return announce("You are not connected. Your message was not sent.");
+    }
+    socket.send(field.value);
+    field.value = "";
+  });
+  addEventListener("online", connect);
+  // A page in the back/forward cache has no connection.
+  addEventListener("pagehide", () => {
+    clearTimeout(timer);
+    if (!socket) return;
+    socket.onclose = null;
+    socket.close();
+    socket = undefined;
+  });
+  addEventListener("pageshow", ({ persisted }) => persisted && connect());
+  connect();
+})();
