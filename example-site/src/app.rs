@@ -50,6 +50,7 @@ impl Shared {
         let declared = Declared::check(&settings)?;
         let audit = AuditLog::default();
         let pages = PageOptions::new(&settings);
+        let room = Room::new(settings.chat_rate);
         let mut builder = settings
             .registry
             .open(settings.log_limit, settings.redis_ca.as_deref(), options(&settings, &audit))
@@ -64,7 +65,7 @@ impl Shared {
             pages,
             drafts: web::Data::default(),
             passwords: web::Data::default(),
-            room: web::Data::default(),
+            room: web::Data::new(room),
             declared: web::Data::new(declared),
         })
     }

@@ -11,8 +11,8 @@ use crate::{
     settings::Settings,
 };
 
-/// Returns what the editor does at its idle timeout. A locked page stays in memory of the browser,
-/// which OWASP ASVS does not allow (5.0 14.3.1).
+/// Returns the behaviour of the editor at its idle timeout. A locked page stays in the memory of
+/// the browser, which OWASP ASVS does not allow (5.0 14.3.1).
 pub(crate) fn editor_at_end(standards: &[Standard]) -> AtEnd {
     let is_asvs = |standard: &Standard| {
         matches!(standard, Standard::AsvsL1 | Standard::AsvsL2 | Standard::AsvsL3)

@@ -31,6 +31,7 @@ mod flag_values;
 mod format;
 mod key_file;
 mod layout;
+mod message_rate;
 mod pages;
 mod passwords;
 mod room;
@@ -51,6 +52,7 @@ use socket2::SockRef;
 pub use app::{Shared, app};
 pub use backends::RegistryKind;
 pub use error::SiteError;
+pub use message_rate::MessageRate;
 pub use settings::{Flags, PageIdles, Settings};
 pub use users::{USERS, User};
 
@@ -63,15 +65,15 @@ const SHUTDOWN_TIMEOUT: u64 = 2;
 /// Time after which a client that reads nothing is disconnected.
 const STALL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Closes a connection whose client reads nothing, such as a stalled socket of the chat. The
-/// operating system sees this; the server would wait.
+/// Closes a connection whose client reads nothing, such as a stalled socket of the chat. Only the
+/// operating system detects the stall.
 #[cfg_attr(not(target_os = "linux"), expect(unused_variables, reason = "not available"))]
 fn limit_stall(connection: &dyn Any, _: &mut Extensions) {
     let Some(stream) = connection.downcast_ref::<TcpStream>() else { return };
     let socket = SockRef::from(stream);
     #[cfg(target_os = "linux")]
     if let Err(error) = socket.set_tcp_user_timeout(Some(STALL_TIMEOUT)) {
-        tracing::warn!(%error, "the timeout of a connection cannot be set");
+        tracing::warn!(%error, "connection timeout not set");
     }
 }
 

@@ -1,13 +1,17 @@
 //! Room of the chat.
 //!
-//! A message goes to the sockets of this process. With several processes, each has its own room.
+//! The room sends each message to all sockets of this process. Each process has its own room.
 
-use std::{io::ErrorKind, sync::Arc, time::Duration};
+use std::{
+    io::ErrorKind,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use actix_web::rt::time::timeout;
+use actix_web::rt::time::{sleep_until, timeout};
 use serde::Serialize;
 use session_expire::live::{
-    SocketMessages,
+    SessionEnd, SocketMessages,
     actix_ws::{
         AggregatedMessage, AggregatedMessageStream, CloseCode, Closed, ProtocolError, Session,
     },
@@ -17,23 +21,22 @@ use tokio::{
     sync::broadcast::{Receiver, Sender, channel, error::RecvError},
 };
 
+use crate::message_rate::{MessageRate, Schedule};
+
 /// Longest message in bytes.
 pub(crate) const MAX_MESSAGE_BYTES: usize = 4_000;
 
 /// Number of messages that a slow member may be behind. It bounds the memory of the room.
 const MAX_BACKLOG: usize = 128;
 
-/// Longest time for sending one message to a member.
+/// Longest time to send a message to a member.
 const SEND_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Room that all workers share.
 #[derive(Clone)]
-pub(crate) struct Room(Sender<Arc<str>>);
-
-impl Default for Room {
-    fn default() -> Self {
-        Self(channel(MAX_BACKLOG).0)
-    }
+pub(crate) struct Room {
+    lines: Sender<Arc<str>>,
+    schedule: Arc<Schedule>,
 }
 
 /// Message as the page receives it.
@@ -48,13 +51,24 @@ pub(crate) struct Member {
     pub(crate) user: &'static str,
     pub(crate) session: Session,
     pub(crate) messages: SocketMessages<AggregatedMessageStream>,
+    /// End of the session.
+    pub(crate) end: SessionEnd,
+    /// Line that exceeds the user's rate, and the time at which it is due. The room reads no other
+    /// message of the member until then.
+    pub(crate) waiting: Option<(Instant, Arc<str>)>,
 }
 
 impl Room {
-    /// Sends messages between the room and `member` until the socket ends. A member that reads too
-    /// slowly has to leave, and delays no other member.
+    pub(crate) fn new(rate: MessageRate) -> Self {
+        Self { lines: channel(MAX_BACKLOG).0, schedule: Arc::new(Schedule::new(rate)) }
+    }
+
+    /// Sends messages between the room and `member` until the socket ends.
+    ///
+    /// The room disconnects a member that reads too slowly, so that it does not delay the others.
+    /// The rate limit prevents a user from filling the backlog of the other members.
     pub(crate) async fn host(self, mut member: Member) {
-        let mut lines = self.0.subscribe();
+        let mut lines = self.lines.subscribe();
         let code = loop {
             if let Err(end) = self.step(&mut member, &mut lines).await {
                 break end;
@@ -65,15 +79,23 @@ impl Room {
         }
     }
 
-    /// Handles one message. Returns an error at the end of the socket: the close code, if the client
-    /// has not closed it.
+    /// Handles one message. At the end of the socket, returns an error: the close code to send, or
+    /// `None` if the socket is already closed.
     async fn step(
         &self,
         member: &mut Member,
         lines: &mut Receiver<Arc<str>>,
     ) -> Result<(), Option<CloseCode>> {
+        let due = member.waiting.as_ref().map(|(due, _)| *due);
         select! {
-            message = member.messages.recv() => match message {
+            biased;
+            // A message that waits must not be sent after the end of the session.
+            _ = &mut member.end, if due.is_some() => Err(None),
+            () = sleep_until(due.unwrap_or_else(Instant::now).into()), if due.is_some() => {
+                self.send_waiting(member);
+                Ok(())
+            }
+            message = member.messages.recv(), if due.is_none() => match message {
                 Some(Ok(message)) => self.receive(member, message).await,
                 Some(Err(error)) => Err(Some(close_code(&error))),
                 None => Err(None),
@@ -92,7 +114,7 @@ impl Room {
         message: AggregatedMessage,
     ) -> Result<(), Option<CloseCode>> {
         match message {
-            AggregatedMessage::Text(text) => self.say(member.user, &text),
+            AggregatedMessage::Text(text) => self.say(member, &text),
             AggregatedMessage::Ping(bytes) => in_time(member.session.pong(&bytes)).await?,
             AggregatedMessage::Close(_) => return Err(Some(CloseCode::Normal)),
             AggregatedMessage::Binary(_) => return Err(Some(CloseCode::Unsupported)),
@@ -101,10 +123,20 @@ impl Room {
         Ok(())
     }
 
-    fn say(&self, user: &str, text: &str) {
-        if let Ok(line) = serde_json::to_string(&Line { user, text }) {
-            // Without members, the message has no receiver.
-            let _ = self.0.send(line.into());
+    fn say(&self, member: &mut Member, text: &str) {
+        let Ok(line) = serde_json::to_string(&Line { user: member.user, text }) else { return };
+        let now = Instant::now();
+        let due = self.schedule.add(member.user, now);
+        member.waiting = Some((due, line.into()));
+        if due == now {
+            self.send_waiting(member);
+        }
+    }
+
+    fn send_waiting(&self, member: &mut Member) {
+        if let Some((_, line)) = member.waiting.take() {
+            // Sending fails only if the room has no members.
+            let _ = self.lines.send(line);
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::{
     error::SiteError,
     flag_values::{duration, expired_url, log_limit, overflow, session_limit, site_data, switch},
     key_file,
+    message_rate::MessageRate,
 };
 
 /// Default number of ended sessions that the registry keeps per user.
@@ -113,7 +114,7 @@ pub struct Flags {
     #[arg(long, env = "SESSION_EXPIRE_COMPLY", value_delimiter = ',', value_name = "STANDARD")]
     pub comply: Vec<Standard>,
 
-    /// Whether open pages learn of an end at once: on or off
+    /// Whether open pages leave at once when their session ends elsewhere: on or off
     #[arg(
         long,
         env = "SESSION_EXPIRE_LIVE",
@@ -197,6 +198,7 @@ impl Flags {
             idles: self.page_idles(),
             settings_fresh: self.settings_fresh,
             is_live: self.live,
+            chat_rate: MessageRate::default(),
             expired_url: self.expired_url,
             clear_site_data: self.clear_site_data,
             key: key_file::read_or_create(&self.key_file)?,
@@ -246,8 +248,10 @@ pub struct Settings {
     pub idles: PageIdles,
     /// Policy key `fresh` of `/settings` and of the handlers that end sessions.
     pub settings_fresh: Limit<Duration>,
-    /// `true` if open pages learn of an end at once.
+    /// `true` if open pages leave at once when their session ends elsewhere.
     pub is_live: bool,
+    /// Rate of the chat messages of a user.
+    pub chat_rate: MessageRate,
     /// Page for users whose session has ended; `None` for the login page.
     pub expired_url: Option<String>,
     /// Data that the browser deletes at a sign-out.
@@ -278,6 +282,7 @@ impl Default for Settings {
             idles: PageIdles::default(),
             settings_fresh: Limit::At(minutes(10)),
             is_live: true,
+            chat_rate: MessageRate::default(),
             expired_url: None,
             clear_site_data: vec![],
             key: Key::generate(),

@@ -7,13 +7,13 @@ use actix_web::{
 use session_expire::SessionExpire;
 use tokio::select;
 
-/// Stops the server at SIGTERM, after open requests, and at SIGINT, at once.
+/// Stops the server after the open requests at SIGTERM, and at once at SIGINT.
 ///
-/// Open pages and sockets would delay the stop, so they close first.
+/// Closes all streams first, because a graceful stop would wait for them.
 pub(crate) async fn stop_at_signal(expire: SessionExpire, server: ServerHandle) {
     let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
     let (Ok(mut terminate), Ok(mut interrupt)) = signals else {
-        tracing::error!("signals cannot be handled");
+        tracing::error!("no signal handlers");
         return;
     };
     let is_graceful = select! {

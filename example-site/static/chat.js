@@ -1,4 +1,4 @@
-// Chat: shows the messages of the room and sends those of the user.
+// Chat: shows the messages of the room, and sends those of the user.
 //
 // The server closes the socket when the session ends. The script of the warning dialog then opens
 // the login page.
@@ -14,15 +14,16 @@
   url.protocol = url.protocol.replace("http", "ws");
 
   const SESSION_ENDED = 4401;
+  const KEY_REASONS = ["renewed", "logged_out"]; // the browser may have another session key
   const TRY_LATER = 1013;
   const TOO_LONG = 1009;
   const MAX_LINES = 200;
-  // Delays in milliseconds. They double with each failure, and vary so that the clients of a
-  // restarted server do not all return at once.
+  // Delays in milliseconds. They double with each failure, and are random, so that clients do not
+  // reconnect all at once after a restart of the server.
   const FIRST_DELAY = 1000;
   const LATER_DELAY = 5000;
   const MAX_DELAY = 30_000;
-  let socket, timer, failures = 0, hasEnded = false;
+  let socket, timer, failures = 0, isSignedOut = false, hasEnded = false;
 
   const announce = (text) => {
     if (state.textContent !== text) state.textContent = text;
@@ -46,6 +47,7 @@
     socket = new WebSocket(url);
     socket.onopen = () => {
       failures = 0;
+      isSignedOut = false;
       announce("Connected.");
     };
     socket.onmessage = ({ data }) => {
@@ -71,8 +73,15 @@
 
   const handleClose = ({ code, reason }) => {
     socket = undefined;
-    if (code === SESSION_ENDED && reason !== "renewed") return end();
-    // The session continues under a new key, which the browser has already.
+    if (isSignedOut || (code === SESSION_ENDED && !KEY_REASONS.includes(reason))) return end();
+    // The user may have signed in again in another tab, so the script reconnects once.
+    if (reason === "logged_out") {
+      isSignedOut = true;
+      announce("You were signed out. Reconnecting…");
+      timer = setTimeout(connect, FIRST_DELAY);
+      return;
+    }
+    // The session continues with a new key, which the browser already has.
     if (code === SESSION_ENDED && failures === 0) {
       failures += 1;
       return connect();

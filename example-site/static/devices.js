@@ -1,7 +1,7 @@
 // Updates the lists of the devices page after a login or an end elsewhere.
 //
-// With live pages, the script of the warning dialog learns of each change of the user's sessions,
-// and dispatches `session-expire:active`. The request for the lists is passive.
+// With live pages, the server notifies the script of the warning dialog when a session of the user
+// changes. That script dispatches `session-expire:active`. The request for the lists is passive.
 (() => {
   "use strict";
   const lists = document.querySelector("[data-lists]");
@@ -12,13 +12,13 @@
 
   const isCovered = () => document.documentElement.hasAttribute("data-session-over");
 
-  // The sessions and their ends, without the times, which change by themselves.
+  // The sessions and the reasons of their ends. The displayed times change without a new event.
   const sessions = () =>
     [...lists.querySelectorAll("[data-session]")]
       .map(({ dataset }) => `${dataset.session} ${dataset.endedReason ?? ""}`)
       .join();
 
-  // Remembers which element has the focus, and returns a function that restores it.
+  // Returns a function that restores the focus after the lists are replaced.
   const keepFocus = () => {
     const { activeElement } = document;
     if (!lists.contains(activeElement)) return () => {};
@@ -49,7 +49,7 @@
       const response = await fetch(lists.dataset.lists, { cache: "no-store" });
       const html = response.ok ? await response.text() : "";
       if (html && !isCovered()) replace(html);
-    } catch {} // the next change, or a reload, shows the lists
+    } catch {} // the lists stay as they are until the next change or a reload
     isLoading = false;
   };
 

@@ -49,7 +49,7 @@
 //! | show countdowns and the warning dialog | [`SessionVars`], [`page`] |
 //! | serve the dialog's script, status and keep-alive | [`SessionExpire::endpoints`] |
 //! | change the response to a sign-out | [`sign_out`] |
-//! | end WebSockets, streams and open pages with their session | [`live`] |
+//! | end WebSockets, streams and open pages with their session | [`live`], [`SessionExpireBuilder::live_pages`] |
 //! | list and end sessions | [`Sessions`], [`registry::Query`], [`registry::SessionRecord`] |
 //! | choose where sessions are stored | [`MemoryRegistry`], `SqliteRegistry`, `RedisRegistry` |
 //! | store sessions elsewhere | [`registry`] |
@@ -64,14 +64,14 @@
 //! - A session is **open** until it ends, and **active** while it is open and not expired.
 //! - A session record is the [registry](registry::Registry)'s entry for a session: user, times,
 //!   login, data.
-//! - An ended session has a [`Reason`] from a fixed list, and may have a cause, which is a word of the
-//!   application such as `password_changed`.
+//! - An ended session has a [`Reason`] from a fixed list, and may have a cause, which is a word of
+//!   the application such as `password_changed`.
 //! - The **history** contains ended sessions for display. A **tombstone** is an ended record that
 //!   is kept only to report the reason.
 //! - A **challenge** asks the client to sign in: a redirect for browsers, a 401 for others.
-//! - A **passive** request is checked and does not count as activity of the user.
-//! - An expired session is **suspended** for inner layers, and **restored** for a layer with a laxer
-//!   policy.
+//! - A **passive** request is checked, but does not count as activity of the user.
+//! - An expired session is **suspended** for inner layers, and **restored** for a layer with a
+//!   laxer policy.
 //! - A signed-in user **re-authenticates** by proving their identity again, for example with the
 //!   password. The application then **confirms** the session ([`SessionHandle::confirm`]).
 //! - A session is **fresh** for the time of [`fresh`](Policy#structfield.fresh) after its login or
@@ -81,6 +81,11 @@
 //!   the user re-authenticates. A remembered session is not fresh.
 //! - In an **impersonation**, one user acts in a session of another user. The acting user is the
 //!   **actor**.
+//! - A **guarded stream** is a WebSocket, a stream or a response body that ends with its session.
+//! - A **live page** receives the state of its session on an **event stream**. One tab of a
+//!   browser, the **leader**, opens the stream for all tabs.
+//! - A **locked** page stays open after its idle timeout, but hides its content. It is **unlocked**
+//!   when the same user signs in again or re-authenticates.
 //! - A **security stamp** is a digest of the credential with which the user signed in.
 //! - A **ticket** replaces the password when a user continues a login that the session limit has
 //!   refused. It is accepted once.
@@ -95,7 +100,7 @@
 //! | `sqlite` | `SqliteRegistry`: durable, for the processes of one machine |
 //! | `redis` | `RedisRegistry`: for several processes |
 //! | `redis-tls` | TLS for `RedisRegistry` |
-//! | `ws` | [`SessionHandle::guard_ws`]: WebSockets of actix-ws that end with their session |
+//! | `ws` | `SessionHandle::guard_ws`: WebSockets of actix-ws that end with their session |
 //! | `metrics` | counters of events and histograms of the registry, for the crate `metrics` |
 //! | `conformance` | `registry::conformance_tests!`, which tests a registry of your own |
 //! | `testing` | `SessionExpire::cookie_for`, which signs a user in within a test |
@@ -177,8 +182,9 @@ pub mod page {
 
 /// Open streams that end with their session: WebSockets, event streams, downloads.
 ///
-/// [`SessionHandle`] opens them: [`ended`](SessionHandle::ended), [`guard`](SessionHandle::guard)
-/// and [`activity`](SessionHandle::activity).
+/// [`SessionHandle`] returns these types: [`ended`](SessionHandle::ended),
+/// [`guard`](SessionHandle::guard), [`activity`](SessionHandle::activity) and, with the feature
+/// `ws`, `guard_ws`.
 pub mod live {
     #[cfg(feature = "ws")]
     pub use crate::extract::guard_ws::{GuardedSocket, SocketError, SocketMessages};

@@ -156,3 +156,45 @@ test("a login in another process on one Redis server ends the chat", async () =>
     redis.stop();
   }
 });
+
+test("a new sign-in of the same user keeps the chat", at([...forever, "--live", "off"], async (page) => {
+  await openChat(page, "alice");
+  let opened = 0;
+  page.on("websocket", () => { opened += 1; });
+  const tab = await page.context().newPage();
+  await tab.goto("/login");
+  await tab.fill("[name=username]", "alice");
+  await tab.fill("[name=password]", "alice");
+  await Promise.all([tab.waitForURL("**/dashboard"), tab.press("[name=password]", "Enter")]);
+  while (!opened) await page.waitForTimeout(20);
+  await waitForState(page, "Connected");
+  await say(page, "still here");
+  await waitForLine(page, "still here");
+}));
+
+// The script of the dialog would leave the page when it queries the server.
+test("a sign-out elsewhere ends the chat after one attempt", at([...forever, "--live", "off"], async (page) => {
+  await openChat(page, "alice");
+  await page.route("**/session/status**", (route) => route.abort());
+  await say(page, "private words");
+  await waitForLine(page, "private words");
+  const cookies = await page.context().cookies();
+  let opened = 0;
+  page.on("websocket", () => { opened += 1; });
+  const copy = await page.context().browser().newContext({ baseURL: new URL(page.url()).origin });
+  await copy.addCookies(cookies);
+  await copy.request.post("/logout", { headers: { origin: new URL(page.url()).origin } });
+  await waitForState(page, "Your session has ended");
+  assert.deepEqual([opened, await page.locator("[role=log]").count()], [1, 0]);
+  await copy.close();
+}));
+
+test("at 360 px, the field is visible without scrolling", at(forever, async (page) => {
+  await signIn(page, "alice");
+  for (const height of [640, 740, 900]) {
+    await page.setViewportSize({ width: 360, height });
+    await page.goto("/chat");
+    const { y, height: own } = await page.getByRole("button", { name: "Send" }).boundingBox();
+    assert.ok(y + own <= height, `${y + own} of ${height}`);
+  }
+}));

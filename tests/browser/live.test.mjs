@@ -2,79 +2,10 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { at, atSite, inPageTime, isCovered, newFolder, path, signIn, startSiteIn, visit } from "./site.mjs";
+import { at, atSite, newFolder, path, signIn, startSiteIn, visit } from "./site.mjs";
+import { LIMIT, countAllStreams, countStreams, observe, openTabs, report, signInElsewhere, waitFor, waitForLeader } from "./streams.mjs";
 
 const FLAGS = ["--idle", "10m"];
-const LIMIT = 15_000; // milliseconds on a busy machine; the tests print the measured times
-const isStream = (request) => new URL(request.url()).pathname === "/session/events";
-
-// Lets the test see the streams and the ends of each page.
-const exposeStreams = () => {
-  const { EventSource } = window;
-  window.streams = [];
-  if (EventSource) {
-    window.EventSource = class extends EventSource {
-      constructor(...args) {
-        super(...args);
-        window.streams.push(this);
-      }
-    };
-  }
-  document.addEventListener("session-expire:end", ({ detail }) => {
-    const main = document.querySelector("main");
-    window.reportEnd({ ...detail, covered: getComputedStyle(main).visibility === "hidden" });
-  });
-};
-
-// Records the requests of a browser for event streams, and the ends of its pages.
-async function observe(context) {
-  const browser = { requests: [], ends: [] };
-  await context.exposeBinding("reportEnd", ({ page }, end) => browser.ends.push({ page, at: performance.now(), ...end }));
-  await context.addInitScript(exposeStreams);
-  context.on("request", (request) => isStream(request) && browser.requests.push(request));
-  return browser;
-}
-
-// Opens tabs of a signed-in user.
-async function openTabs(page, count = 4) {
-  const browser = await observe(page.context());
-  await signIn(page);
-  const tabs = [page];
-  while (tabs.length < count) {
-    const tab = await page.context().newPage();
-    tab.on("pageerror", (error) => page.complaints.push(String(error)));
-    await tab.goto("/dashboard");
-    tabs.push(tab);
-  }
-  return { ...browser, tabs, leader: await waitForLeader(tabs) };
-}
-
-async function waitFor(what, condition) {
-  for (const start = performance.now(); ; await new Promise((resolve) => setTimeout(resolve, 20))) {
-    const value = await condition();
-    if (value) return value;
-    assert.ok(performance.now() - start < LIMIT, `${what}: not within ${LIMIT} ms`);
-  }
-}
-
-// Returns the number of streams of a page that are open or connecting.
-const countStreams = (page) => page.evaluate(() => window.streams.filter(({ readyState }) => readyState !== EventSource.CLOSED).length);
-
-const countAllStreams = async (pages) => (await Promise.all(pages.map(countStreams))).reduce((sum, count) => sum + count);
-
-const isLeader = (page) => page.evaluate(() => window.streams.some(({ readyState }) => readyState === EventSource.OPEN));
-
-const waitForLeader = (pages) => waitFor("a tab leads", async () => {
-  for (const page of pages) if (await isLeader(page).catch(() => false)) return page;
-});
-
-const signInElsewhere = async (address, user = "alice") => {
-  const response = await fetch(`${address}/login`, {
-    method: "POST", redirect: "manual", body: new URLSearchParams({ username: user, password: user }),
-  });
-  assert.equal(response.status, 303);
-  return response.headers.getSetCookie()[0].split(";")[0];
-};
 
 // Returns the process that a page keeps busy. The browser may use one process for several tabs.
 async function processOf(page) {
@@ -90,8 +21,6 @@ async function processOf(page) {
   const used = renderers.map((renderer, n) => ticks(renderer) - before[n]);
   return renderers[used.indexOf(Math.max(...used))].id;
 }
-
-const report = (what, since) => console.log(`${what}: ${Math.round(performance.now() - since)} ms`);
 
 test("eight tabs in two browsers open one stream each", { timeout: 120_000 }, at([...FLAGS, "--max-sessions", "2"], async (page, site) => {
   const other = await visit(page.context().browser(), site);
@@ -163,34 +92,6 @@ test("another tab leads after the leader was left, which joins again", { timeout
   await waitForLeader([leader]);
 }));
 
-test("page shows no private content after an event", at(FLAGS, async (page) => {
-  const body = 'retry: 600000\n\ndata: {"state":"expired","reason":"revoked","login_url":"/login"}\n\n';
-  await page.route("**/session/events?*", (route) => route.fulfill({ contentType: "text/event-stream", body }));
-  const { ends } = await observe(page.context());
-  await signIn(page);
-  await page.waitForURL("**/login?next=*", { timeout: LIMIT });
-  assert.deepEqual(ends.map(({ state, reason, covered }) => [state, reason, covered]), [["expired", "revoked", true]]);
-}));
-
-test("event cannot uncover a page", at(["--idle", "20m"], async (page) => {
-  const body = 'retry: 200\n\ndata: {"state":"active","seconds_until_idle_end":1200,"seconds_until_session_end":9000}\n\n';
-  const server = await inPageTime(page);
-  let [events, isSending] = [0, false];
-  await page.route("**/session/events?*", (route) => {
-    if (!isSending) return route.abort();
-    events += 1;
-    return route.fulfill({ contentType: "text/event-stream", body });
-  });
-  await signIn(page);
-  await server.pass(1085);
-  server.away = true;
-  await server.pass(120, 10);
-  assert.equal(await isCovered(page), true);
-  isSending = true;
-  await waitFor("two events", () => events > 2);
-  assert.equal(await isCovered(page), true);
-}));
-
 test("stream counts as no activity", at(["--idle", "4s", "--warn", "1s"], async (page, site) => {
   const { requests } = await observe(page.context());
   await signIn(page);
@@ -200,70 +101,6 @@ test("stream counts as no activity", at(["--idle", "4s", "--warn", "1s"], async 
   assert.match(await page.textContent(".message"), /not been active/);
   assert.ok(requests.length <= 3, `${requests.length} requests`);
 }));
-
-test("login elsewhere is an event of the leader and of other tabs", at(FLAGS, async (page, site) => {
-  const { tabs } = await openTabs(page, 2);
-  for (const tab of tabs) {
-    await tab.evaluate(() => {
-      window.seen = 0;
-      document.addEventListener("session-expire:active", () => { window.seen += 1; });
-    });
-  }
-  await page.waitForTimeout(1200);
-  await signInElsewhere(site.address);
-  for (const tab of tabs) await tab.waitForFunction(() => window.seen > 0, null, { timeout: LIMIT });
-}));
-
-test("login of the same user in another tab keeps the page of the leader", at(FLAGS, async (page) => {
-  await observe(page.context());
-  await signIn(page);
-  await page.goto("/editor");
-  await page.fill("#body", "half a sentence");
-  await waitForLeader([page]);
-  const tab = await page.context().newPage();
-  // The browser learns of the new cookie later than the stream of the end.
-  await tab.route("**/login", async (route) => {
-    if (route.request().method() !== "POST") return route.continue();
-    const response = await route.fetch({ maxRedirects: 0 });
-    await new Promise((resolve) => setTimeout(resolve, 500));
-    return route.fulfill({ response });
-  });
-  await tab.goto("/login");
-  await signIn(tab);
-  await page.waitForTimeout(2500);
-  assert.deepEqual([path(page), await page.inputValue("#body"), await isCovered(page)], ["/editor", "half a sentence", false]);
-}));
-
-test("stale policy leads to a stream without the token", at(FLAGS, async (page) => {
-  const body = 'retry: 600000\n\ndata: {"state":"active","seconds_until_idle_end":600,"seconds_until_session_end":9000,"policy":"stale"}\n\n';
-  const tokens = [];
-  await page.route("**/session/events?*", (route) => {
-    tokens.push(new URL(route.request().url()).searchParams.has("policy"));
-    return tokens.length === 1 ? route.fulfill({ contentType: "text/event-stream", body }) : route.continue();
-  });
-  await signIn(page);
-  await waitFor("a second stream", () => tokens.length > 1);
-  assert.deepEqual(tokens.slice(0, 2), [true, false]);
-}));
-
-for (const [what, response] of [
-  ["404", { status: 404 }],
-  ["403", { status: 403 }],
-  ["503", { status: 503 }],
-  ["204", { status: 204 }],
-  ["page of a proxy", { contentType: "text/html", body: "<!doctype html><title>Blocked</title>" }],
-]) {
-  test(`refused stream (${what}) is requested again after a minute`, at(FLAGS, async (page) => {
-    const server = await inPageTime(page);
-    const requests = [];
-    await page.route("**/session/events?*", (route) => { requests.push(server.now); return route.fulfill(response); });
-    await signIn(page);
-    await waitFor("the first request", async () => { await server.pass(1); return requests.length > 0; });
-    for (let second = 0; second < 55; second += 5) await server.pass(5);
-    assert.equal(requests.length, 1);
-    await waitFor("another request", async () => { await server.pass(1); return requests.length > 1; });
-  }));
-}
 
 for (const name of ["locks", "EventSource", "BroadcastChannel"]) {
   test(`page without ${name} opens no stream`, at(FLAGS, async (page) => {

@@ -284,6 +284,60 @@ test("locked page does not poll", locking(async (page, server) => {
   assert.equal(server.statusRequests, before);
 }));
 
+test("title that a locked page sets is replaced within a second", locking(async (page, server) => {
+  await page.evaluate(() => { document.title = "(1) Private"; });
+  await server.pass(1);
+  assert.equal(await page.title(), await dialog(page).locator("h2").textContent());
+}));
+
+test("slow response from before the lock does not unlock", locking(async (page, server) => {
+  // The first request is sent before the lock, and its response arrives after it.
+  const held = [];
+  const unlocks = await page.evaluateHandle(() => {
+    const types = [];
+    document.addEventListener("session-expire:unlock", () => types.push("unlock"));
+    return types;
+  });
+  await page.route("**/session/status?*", (route) => {
+    if (held.length) return route.fallback();
+    held.push(route);
+  });
+  await comeBack(page);
+  await page.waitForFunction(() => window.pendingRequests > 0);
+  await server.pass(1);
+  await comeBack(page);
+  await page.waitForResponse(/session\/status/);
+  await held[0].fulfill({ json: { state: "active", seconds_until_idle_end: 600, seconds_until_session_end: 9000 } });
+  await page.waitForFunction(() => window.pendingRequests === 0);
+  assert.deepEqual(await unlocks.jsonValue(), []);
+  assert.equal(await isLocked(page), true);
+}));
+
+test("renewal of the token follows no redirect, and is tried again", locking(async (page, server) => {
+  const requests = [];
+  await page.route("**/editor", (route) => {
+    if (route.request().headers().purpose !== "prefetch") return route.fallback();
+    requests.push(server.now);
+    return requests.length === 1
+      ? route.fulfill({ status: 303, headers: { location: "/dashboard" } })
+      : route.fulfill({ contentType: "text/html", body: '<script data-status="/session/status?policy=renewed&amp;login=1"></script>' });
+  });
+  const tokens = [];
+  await page.route("**/session/status?*", (route) => {
+    const { searchParams } = new URL(route.request().url());
+    tokens.push([searchParams.get("policy"), searchParams.get("locked")]);
+    const policy = searchParams.get("policy") === "renewed" ? undefined : "stale";
+    return route.fulfill({ json: { state: "active", seconds_until_idle_end: 1200, seconds_until_session_end: 9000, policy } });
+  });
+  await comeBack(page);
+  await waitForUnlock(page);
+  await server.pass(30, 5);
+  assert.equal(requests.length, 2);
+  assert.ok(requests[1] - requests[0] >= 10, `${requests}`);
+  assert.equal(tokens[0][1], "1");
+  assert.deepEqual([tokens.at(-1), tokens.slice(1).every(([, locked]) => locked === null)], [["renewed", null], true]);
+}));
+
 for (const [what, response, isKept] of [
   ["anonymous", { state: "anonymous" }, true],
   ["expired by the idle limit", { state: "expired", reason: "idle", login_url: "/login" }, true],

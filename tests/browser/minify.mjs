@@ -9,7 +9,7 @@ import { minify } from "terser";
 const LIMIT = 3000;
 const client = new URL("../../session-expire/src/dialog/", import.meta.url);
 const source = readFileSync(new URL("session.js", client), "utf8");
-const { code } = await minify(source, { ecma: 2022, compress: { passes: 3, unsafe_arrows: true }, format: { comments: false } });
+const { code } = await minify(source, { ecma: 2022, compress: { passes: 3, unsafe_arrows: true, if_return: false }, format: { comments: false } });
 const target = new URL("session.min.js", client);
 const size = gzipSync(code, { level: 9 }).length;
 console.log(`session.min.js: ${code.length} bytes, ${size} with gzip, at most ${LIMIT}`);

@@ -43,7 +43,7 @@ test("inactive tab stays while another tab is active", at(["--idle", "3s"], asyn
   assert.equal(path(page), "/dashboard");
 }));
 
-test("limit beyond the range of a timer does not fire early", at(["--idle", "40d", "--absolute", "never"], async (page) => {
+test("limit beyond the range of a timer does not fire early", at(["--idle", "40d", "--absolute", "never", "--live", "off"], async (page) => {
   await page.clock.install();
   let requests = 0;
   page.on("request", (request) => { requests += request.url().includes("/status?policy=") ? 1 : 0; });

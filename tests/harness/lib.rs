@@ -14,7 +14,7 @@ pub use browser::{Browser, RequestBuilder, TestResponse};
 pub use live::{BodyEnd, StreamClient, Watched, watch_session};
 pub use pages::{Barrier, configure as pages};
 pub use redis_server::{RedisServer, find_free_port};
-pub use registry::TestRegistry;
+pub use registry::{KeyFault, TestRegistry};
 pub use server::{CONNECTION_TIMEOUT, Server, block_on};
 pub use site::{Site, SiteBuilder, describe_event, seal_anonymous_cookie};
 pub use socket::{Frame, Socket};

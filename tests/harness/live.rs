@@ -1,5 +1,4 @@
-//! Streams of a test: a client that reads a body line by line, and ends of sessions that a handler
-//! hands to its test.
+//! Streams in tests: a client that reads a body line by line, and a handler that watches a session.
 
 use std::{
     collections::BTreeMap,
@@ -22,13 +21,13 @@ use session_expire::{
 
 use crate::Browser;
 
-/// Longest wait for a line or an end. It allows for a busy machine.
+/// Longest wait for a line or an end, even on a busy machine.
 const LIMIT: Duration = Duration::from_secs(120);
 
 /// End of a response body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BodyEnd {
-    /// The body is complete, as its last chunk or its length says.
+    /// The body is complete according to its last chunk or its length.
     Complete,
     /// The connection was closed before the end of the body.
     Broken,
@@ -152,7 +151,7 @@ fn read_head(connection: &mut impl BufRead) -> String {
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
         if connection.read_line(&mut head).unwrap() == 0 {
-            assert_eq!(head, "", "the connection was closed within a head");
+            assert_eq!(head, "", "the connection was closed within the head");
             break;
         }
     }
@@ -185,7 +184,7 @@ fn read_part(connection: &mut impl BufRead, rest: &mut usize) -> std::io::Result
     Ok(Some(data))
 }
 
-/// What handlers have handed to their tests, by the number in the path.
+/// Watches that handlers have opened for tests, by the number in the path.
 static WATCHED: Mutex<BTreeMap<u64, Watched>> = Mutex::new(BTreeMap::new());
 
 static NUMBERS: AtomicU64 = AtomicU64::new(0);
@@ -194,15 +193,15 @@ fn watched() -> MutexGuard<'static, BTreeMap<u64, Watched>> {
     WATCHED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// End of a session that a handler watches, and the activity on its stream.
+/// Watch of a session, which a handler has opened for a test.
 pub struct Watched {
     end: SessionEnd,
-    /// Activity on the stream.
+    /// Recorder of activity on the stream.
     pub activity: Activity,
 }
 
-/// Handler at a path with a number. It hands the end of its session to the test, for
-/// [`Browser::watch`].
+/// Handler at a path with a number. It watches its session, and [`Browser::watch`] returns the
+/// watch.
 pub async fn watch_session(session: SessionHandle, number: web::Path<u64>) -> HttpResponse {
     let watch = Watched { end: session.ended(), activity: session.activity() };
     watched().insert(*number, watch);
@@ -210,8 +209,8 @@ pub async fn watch_session(session: SessionHandle, number: web::Path<u64>) -> Ht
 }
 
 impl Browser {
-    /// Opens `path` with a number, whose handler is [`watch_session`], and returns the end of the
-    /// session.
+    /// Requests `path` with a number, and returns the watch of the session. The handler must be
+    /// [`watch_session`].
     ///
     /// # Panics
     ///
@@ -232,7 +231,7 @@ impl Watched {
     ///
     /// Panics after 120 seconds.
     pub fn wait(self) -> StreamEnd {
-        // It owns the middleware.
+        // Only the end is needed from here.
         drop(self.activity);
         crate::block_on(async {
             let ended = actix_web::rt::time::timeout(LIMIT, self.end).await;

@@ -39,9 +39,21 @@ pub struct TestRegistry {
     is_pending: Arc<AtomicBool>,
     subscriptions: Arc<AtomicUsize>,
     after_next: Arc<Mutex<Option<(&'static str, Hook)>>>,
+    key_fault: Arc<Mutex<Option<(RecordKey, KeyFault)>>>,
 }
 
-/// Function that a test calls between two operations.
+/// Fault of the loads of one key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyFault {
+    /// The loads fail.
+    Fails,
+    /// The loads never complete.
+    Hangs,
+    /// The loads panic.
+    Panics,
+}
+
+/// Function of a test that runs between two operations.
 type Hook = Box<dyn FnOnce(&dyn Registry) + Send>;
 
 impl TestRegistry {
@@ -73,19 +85,24 @@ impl TestRegistry {
         *lock(&self.next_failure) = Some(operation);
     }
 
-    /// Makes the futures of this operation hang after the operation has run. `None` ends that.
+    /// Makes the futures of this operation hang after it has run. `None` restores them.
     pub fn set_hanging(&self, operation: Option<&'static str>) {
         *lock(&self.hanging) = operation;
     }
 
-    /// Drops all reports of changes, as a registry does that hears nothing of other processes.
+    /// Drops all reports of changes, as a registry without reports of other processes does.
     pub fn set_silent(&self, is_silent: bool) {
         self.is_silent.store(is_silent, Ordering::SeqCst);
     }
 
-    /// Makes the futures of all operations wait for a task, as those of a database do.
+    /// Makes the future of each operation wait for a task, as the client of a database does.
     pub fn set_pending(&self, is_pending: bool) {
         self.is_pending.store(is_pending, Ordering::SeqCst);
+    }
+
+    /// Sets the fault of all loads of this key.
+    pub fn set_key_fault(&self, key: RecordKey, fault: KeyFault) {
+        *lock(&self.key_fault) = Some((key, fault));
     }
 
     /// Returns the number of subscriptions to changes.
@@ -128,7 +145,7 @@ impl TestRegistry {
     pub fn wait_for_subscriptions(&self, n: usize) {
         let start = Instant::now();
         while self.subscriptions.load(Ordering::SeqCst) != n {
-            assert!(start.elapsed() < Duration::from_secs(120), "not {n} subscriptions");
+            assert!(start.elapsed() < Duration::from_secs(120), "expected {n} subscriptions");
             thread::sleep(Duration::from_millis(1));
         }
     }
@@ -145,7 +162,7 @@ impl TestRegistry {
         } else {
             work()
         };
-        // A test that waits for an operation needs its effect.
+        // A test that waits for an operation relies on its effect, so the name is added afterwards.
         lock(&self.operations).push(operation);
         let hook = lock(&self.after_next).take_if(|(next, _)| *next == operation);
         if let Some((_, hook)) = hook {
@@ -184,6 +201,7 @@ impl Default for TestRegistry {
             is_pending: Arc::default(),
             subscriptions: Arc::default(),
             after_next: Arc::default(),
+            key_fault: Arc::default(),
         }
     }
 }
@@ -213,7 +231,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Registry for TestRegistry {
     fn load(&self, key: RecordKey, count_open: bool) -> RegistryFuture<'_, Option<StoredSession>> {
-        self.run("load", || self.inner.load(key, count_open))
+        let fault = lock(&self.key_fault).filter(|(faulty, _)| *faulty == key);
+        match fault.map(|(_, fault)| fault) {
+            None => self.run("load", || self.inner.load(key, count_open)),
+            Some(KeyFault::Fails) => RegistryFuture::ready(Err(RegistryError::new("load", "key"))),
+            Some(KeyFault::Hangs) => RegistryFuture::boxed(std::future::pending()),
+            Some(KeyFault::Panics) => panic!("a defect of the registry"),
+        }
     }
 
     fn reserve(&self, reservation: Reservation) -> RegistryFuture<'_, ReserveOutcome> {
@@ -291,6 +315,11 @@ impl Registry for TestRegistry {
                 listener.report(change);
             }
         });
+        lock(&self.operations).push("subscribe");
+        let hook = lock(&self.after_next).take_if(|(next, _)| *next == "subscribe");
+        if let Some((_, hook)) = hook {
+            hook(&*self.inner);
+        }
         self.subscriptions.fetch_add(1, Ordering::SeqCst);
         Box::new(TestSubscription { _inner: self.inner.subscribe(filter), registry: self.clone() })
     }

@@ -114,7 +114,7 @@ impl SiteBuilder {
         self
     }
 
-    /// Sets the clock, such as that of another process.
+    /// Sets the clock, for example the clock of another site.
     #[must_use]
     pub fn clock(mut self, clock: &ManualClock) -> Self {
         self.clock = clock.clone();

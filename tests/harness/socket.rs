@@ -8,7 +8,7 @@ use std::{
 
 use crate::Browser;
 
-/// Timeout of a read. It allows for a busy machine.
+/// Timeout of a read, even on a busy machine.
 const TIMEOUT: Duration = Duration::from_secs(120);
 
 const FINAL: u8 = 0x80;
@@ -23,7 +23,7 @@ pub struct Socket {
     stream: TcpStream,
 }
 
-/// What a server sends.
+/// Frame from the server, or the end of the connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Frame {
     /// A text message.
@@ -141,11 +141,11 @@ impl Socket {
     pub fn receive_text(&mut self) -> String {
         match self.receive() {
             Frame::Text(text) => text,
-            frame => panic!("{frame:?} is no text message"),
+            frame => panic!("{frame:?} is not a text message"),
         }
     }
 
-    /// Returns code and reason of the close frame, and ignores the messages before it.
+    /// Returns the code and the reason of the close frame. Ignores the frames before it.
     ///
     /// # Panics
     ///

@@ -1,4 +1,4 @@
-//! Reports that may be lost: the subscription reports that any session may have changed.
+//! Reports that may be lost: the subscription reports `Change::Any`.
 
 use std::{
     thread,
@@ -17,7 +17,7 @@ use crate::{committed, end, login, reports::Reports, session, sign_in};
 /// Waits for [`Change::Any`], and then until changes by `other` are reported.
 async fn recovers(reports: &Reports, other: &RedisRegistry) {
     while reports.next() != Change::Any {}
-    // While the subscription reconnects, `Any` follows in place of a report.
+    // While the subscription reconnects, `Any` replaces a report.
     while !reports_a_session(reports, other).await {}
     assert!(reports.subscription.check().await.unwrap());
 }
@@ -72,9 +72,9 @@ async fn subscription_during_an_outage_takes_effect_after_it() {
     recovers(&reports, &other).await;
 }
 
-/// The connections of the registry stay with the former primary, which does not reach the new one.
+/// The connections of the registry stay open to the former primary, which becomes a replica.
 #[tokio::test]
-async fn subscription_follows_to_a_new_primary() {
+async fn subscription_connects_to_a_new_primary() {
     let old = RedisServer::start();
     let new = old.start_replica();
     let proxy = SwitchProxy::new(old.port);
@@ -90,7 +90,7 @@ async fn subscription_follows_to_a_new_primary() {
     recovers(&reports, &new.registry().await).await;
 }
 
-/// Only the connection of the subscription stays with the former primary.
+/// Only the connection of the subscription stays open to the former primary.
 #[tokio::test]
 async fn subscription_leaves_a_primary_that_the_registry_has_left() {
     let old = RedisServer::start();
@@ -124,7 +124,7 @@ fn paused_server_loses_no_report_silently() {
         });
         let change = reports.next();
         assert!([Change::Any, Change::session(&session(&login))].contains(&change), "{change:?}");
-        // The reports of one connection are complete.
+        // From here on, no report is lost.
         let _: String = server.command(&["PING"]);
         runtime.block_on(async {
             sign_in(&other).await;
@@ -134,7 +134,7 @@ fn paused_server_loses_no_report_silently() {
     }
 }
 
-/// A network without responses and without errors.
+/// The network loses the responses without an error.
 #[test]
 fn silent_connection_is_detected_by_a_check() {
     let (server, runtime) = (RedisServer::start(), Runtime::new().unwrap());
@@ -160,7 +160,7 @@ async fn check_detects_a_lost_report() {
     let (registry, other) = (server.registry().await, server.registry().await);
     let reports = Reports::connected(&registry);
     assert!(reports.subscription.check().await.unwrap());
-    // The first of the scripts of `end_everyone` has run, and the report was not sent.
+    // As if `end_everyone` had run its first script, but sent no report.
     let _: String = server.command(&["SET", "sx3:{00}:epoch", "other"]);
     assert!(!reports.subscription.check().await.unwrap());
     recovers(&reports, &other).await;

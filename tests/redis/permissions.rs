@@ -124,7 +124,7 @@ async fn missing_permission_for_the_channel_is_a_clear_error() {
         let error = registry.commit(login("alice", &Policy::new())).await.unwrap_err();
         let source = std::error::Error::source(&error).unwrap().to_string();
         assert!(source.contains("channel") && source.contains("Permissions"), "{source}");
-        assert_eq!(registry.list(Query::open("alice")).await.unwrap(), [], "it was stored");
+        assert_eq!(registry.list(Query::open("alice")).await.unwrap(), [], "the login was stored");
     }
     set_user(&server, &rules());
     sign_in(&registry).await;

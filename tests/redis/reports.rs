@@ -1,4 +1,4 @@
-//! Reports of changes to the subscribers of all processes.
+//! Reports of changes to the listeners of all processes.
 
 use std::{
     env,
@@ -22,7 +22,7 @@ use crate::{
     NOON, active, all, committed, end, is_open, login, revoked, session, setting, sign_in,
 };
 
-/// How long a report may take on a busy machine.
+/// Longest wait for a report, even on a busy machine.
 const LIMIT: Duration = Duration::from_secs(30);
 
 const URL: &str = "SESSION_EXPIRE_TEST_URL";
@@ -62,7 +62,7 @@ impl Reports {
         }
     }
 
-    /// Returns the reports up to that of a login of `user`, without it.
+    /// Returns the reports before that of the next login of `user`.
     pub fn until_login_of(&self, user: &str) -> Vec<Change> {
         let last = Change::user(user);
         std::iter::from_fn(|| Some(self.next())).take_while(|change| *change != last).collect()
@@ -74,7 +74,7 @@ async fn end_one(registry: &dyn Registry, login: &NewLogin) {
     registry.end(EndSessions::new(target, revoked())).await.unwrap();
 }
 
-/// Runs every operation. Those that report nothing are between others that do.
+/// Runs every operation. Operations with reports surround those without.
 async fn change_everything(registry: &dyn Registry, logins: &[NewLogin; 6]) {
     let [first, second, third, fourth, fifth, last] = logins;
     let until = NOON.plus(Duration::from_secs(30));
@@ -146,7 +146,7 @@ async fn reports_are_those_of_the_memory_registry() {
     }
 }
 
-/// Eight threads, each with its registry, end sessions.
+/// Eight threads end sessions, each on its own registry.
 #[test]
 fn no_report_of_many_threads_is_lost_or_out_of_order() {
     const ENDS: usize = 150;
@@ -187,7 +187,7 @@ fn no_report_of_many_threads_is_lost_or_out_of_order() {
     assert!(runtime.block_on(reports.subscription.check()).unwrap());
 }
 
-/// Starts this test program again, which signs a hundred users in and out.
+/// Starts this test program again as a process that signs a hundred users in and out.
 fn start_child(url: &str) -> Child {
     let mut command = Command::new(env::current_exe().unwrap());
     let part = "reports::child_that_signs_users_in_and_out";
@@ -196,7 +196,7 @@ fn start_child(url: &str) -> Child {
 }
 
 #[test]
-#[ignore = "part of `changes_of_another_process_are_reported_in_order`"]
+#[ignore = "run by `changes_of_another_process_are_reported_in_order`"]
 fn child_that_signs_users_in_and_out() {
     let Ok(url) = env::var(URL) else { return };
     Runtime::new().unwrap().block_on(async {
@@ -275,7 +275,7 @@ async fn many_ends_are_one_message() {
     assert_eq!((reported, server.calls("publish")), (expected, 1));
 }
 
-/// Applications with other prefixes or databases share the channels of the server.
+/// All databases of a server share its channels.
 #[tokio::test]
 async fn changes_of_another_prefix_or_database_are_not_reported() {
     let server = RedisServer::start();
@@ -288,7 +288,7 @@ async fn changes_of_another_prefix_or_database_are_not_reported() {
     assert_eq!(reports.next(), Change::user("bob"));
 }
 
-/// A dropped subscription closes its connection, also after the registry.
+/// The last dropped subscription closes the connection, even if the registry was dropped before.
 #[tokio::test]
 async fn dropped_subscription_closes_its_connection() {
     let server = RedisServer::start();

@@ -1,5 +1,5 @@
 //! `SqliteRegistry` with several processes, when processes are killed, the disk is full, another
-//! program holds the lock, or a file is moved; and reports to subscribers.
+//! program holds the lock, or a file is moved. Reports of changes between processes.
 
 mod child;
 mod full;

@@ -62,7 +62,7 @@ fn file_that_is_put_back_is_written_again() {
     assert!(wait(folder.open().load(key, false)).unwrap().is_some());
 }
 
-/// The reports cannot include changes to the file that is there now.
+/// The registry cannot report changes to another file at its path.
 #[test]
 fn moved_file_fails_the_check_of_the_reports() {
     let folder = Folder::new();

@@ -1,6 +1,6 @@
 //! Reports of the changes by other processes.
 //!
-//! `REPORTS` sets the number of reports whose delay is measured: see `tests/endure`.
+//! `REPORTS` sets the number of reports whose delay is measured, see `tests/endure`.
 
 use std::{
     io::stdin,
@@ -86,8 +86,8 @@ fn changer() {
     send("done");
 }
 
-/// Commits logins, of which the second evicts the first; refreshes a policy, replaces a signing
-/// key, renews a key, re-authenticates, and ends a session.
+/// Commits two logins, the second of which evicts the first. Then changes the second session:
+/// refreshes its policy, replaces its signing key, renews its key, re-authenticates, and ends it.
 fn change_sessions(registry: &SqliteRegistry) {
     let policy = Policy::new().max_sessions(1);
     let logins = [(); 2].map(|()| NewLogin::new("alice", NOON, &policy));
@@ -133,14 +133,14 @@ fn changes_by_another_process_are_reported_in_order() {
     assert_eq!(reports, changes);
 }
 
-/// Reports to the parent what is reported to it.
+/// Sends each report that it receives to the parent.
 #[test]
-#[ignore = "run by the tests with a stopped process and of the delay"]
+#[ignore = "run by the tests below"]
 fn subscriber() {
     let Some(file) = file() else { return };
     let registry = SqliteRegistry::open(file).unwrap();
     let _subscription = registry.subscribe(ChangeListener::new(|change| send_change(&change)));
-    // Until the parent closes the pipe.
+    // Waits until the parent closes the pipe.
     stdin().lines().for_each(drop);
 }
 
@@ -150,7 +150,7 @@ fn signal(child: &Child, name: &str) {
     assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
 }
 
-/// Stops a process at a moment at which it does not hold the lock of the file.
+/// Stops a process while it does not hold the lock of the file.
 #[cfg(unix)]
 fn stop(child: &Child, other: &Connection) {
     loop {
@@ -164,7 +164,7 @@ fn stop(child: &Child, other: &Connection) {
 
 #[cfg(unix)]
 #[test]
-fn stopped_process_is_told_of_lost_reports() {
+fn stopped_process_is_notified_of_lost_reports() {
     let folder = Folder::new();
     let registry = folder.open();
     let mut child = child("reports::subscriber", &folder.file(), &[]).spawn().unwrap();
@@ -196,7 +196,7 @@ fn delays(registry: &SqliteRegistry, mut next: impl FnMut() -> String) -> Vec<Du
     let delays = (0..rounds::number("REPORTS", 20)).map(|_| {
         let login = log_in(registry, "alice").unwrap();
         assert_eq!(next(), line(&Change::user("alice")));
-        // Otherwise each end would follow a read of the file.
+        // Without a random pause, each end would follow a read of the file.
         thread::sleep(Duration::from_millis(fastrand::u64(..100)));
         let began = Instant::now();
         log_out(registry, &login).unwrap();

@@ -1,6 +1,8 @@
 //! Chat of the example site: a WebSocket room that ends with the session.
 
-use example_site::{PageIdles, RegistryKind, Settings};
+use std::time::Duration;
+
+use example_site::{MessageRate, PageIdles, RegistryKind, Settings};
 use session_expire::{Limit, compliance::Standard, minutes, seconds};
 use session_expire_tests::{Browser, Frame, RedisServer, Socket};
 
@@ -16,7 +18,7 @@ fn ended(reason: &str) -> (u16, String) {
     (4401, reason.to_owned())
 }
 
-/// Opens a socket, which is a member of the room afterwards.
+/// Opens a socket, and waits until it is a member of the room.
 fn join(browser: &Browser) -> Socket {
     let mut socket = browser.socket(SOCKET);
     socket.send("joined").unwrap();
@@ -196,18 +198,47 @@ fn outage_closes_socket_at_its_deadline() {
 
 #[test]
 fn slow_reader_delays_no_other_member() {
-    let site = start(usual());
+    let chat_rate = MessageRate { burst: 0, interval: Duration::ZERO };
+    let site = start_with(Settings { chat_rate, ..Settings::default() });
     let alice = site.signed_in("alice");
     let slow = join(&alice);
     let mut sender = join(&alice);
     let text = "x".repeat(3_000);
-    // More than the buffers of a connection, and than the backlog of the room.
+    // The messages exceed the buffers of a connection and the backlog of the room.
     for number in 0..4_000 {
         let text = format!("{number} {text}");
         sender.send(&text).unwrap();
         assert_eq!(sender.receive_text(), line("alice", &text));
     }
     slow.abort();
+}
+
+#[test]
+fn flood_of_one_member_closes_no_socket() {
+    let site = start(usual());
+    let (mut flooder, mut second) =
+        (join(&site.signed_in("alice")), join(&site.signed_in("alice")));
+    let mut witness = join(&site.signed_in("bob"));
+    for _ in 0..20_000 {
+        flooder.send("x").unwrap();
+    }
+    for _ in 0..3 {
+        witness.send("still here").unwrap();
+        while witness.receive_text() != line("bob", "still here") {}
+        while second.receive_text() != line("bob", "still here") {}
+    }
+    while flooder.receive_text() != line("bob", "still here") {}
+}
+
+#[test]
+fn socket_whose_message_waits_closes_at_the_end() {
+    let chat_rate = MessageRate { burst: 1, interval: Duration::from_secs(86_400) };
+    let site = start_with(Settings { chat_rate, ..Settings::default() });
+    let alice = site.signed_in("alice");
+    let mut socket = join(&alice);
+    socket.send("waits").unwrap();
+    assert_eq!(alice.post("/logout", "").status, 303);
+    assert_eq!(socket.receive_close(), ended("logged_out"));
 }
 
 #[test]
@@ -230,7 +261,7 @@ fn lists_of_devices_are_passive() {
     assert_eq!(devices(&lists).len(), 2);
     site.clock.advance(minutes(9));
     assert_eq!(alice.fetch("/devices/lists").status, 200);
-    // A message for the next page is not consumed.
+    // The request for the lists consumes no flash message.
     assert_eq!(sign_in(&site.browser(), "alice", "").status, 303);
     alice.fetch("/devices/lists");
     assert!(alice.get("/devices").body.contains("New sign-in from"));

@@ -287,3 +287,39 @@ fn user_policy_of_the_impersonated_user_applies() {
     site.advance(minutes(1));
     assert!(!is_signed_in(&agent));
 }
+
+/// Returns the status for the page that the browser has opened.
+fn status(browser: &Browser, page: &str) -> serde_json::Value {
+    browser.fetch(&format!("/session/status?{page}")).json()
+}
+
+/// Opens a page. Returns the query that its script sends.
+fn open_page(browser: &Browser) -> String {
+    let markup = browser.get("/banner").json()["redirect_to_login_immediately"].to_string();
+    let query = markup.split("/status?").nth(1).and_then(|rest| rest.split(['"', '\\']).next());
+    query.unwrap().replace("&amp;", "&")
+}
+
+#[test]
+fn impersonated_session_replaces_pages_of_the_user_and_the_reverse() {
+    let site = limited(0, Overflow::Evict).start();
+    let browser = site.signed_in("alice");
+    let own = open_page(&browser);
+    assert_eq!(status(&browser, &own)["state"], "active");
+    impersonate_alice(&browser, "root");
+    let of_root = open_page(&browser);
+    assert_eq!(status(&browser, &own), serde_json::json!({ "state": "replaced" }));
+    assert_eq!(status(&browser, &format!("{own}&locked=1"))["state"], "replaced");
+    let form = format!("idle_for=0&{own}");
+    let keep_alive = browser.request("POST", "/session/keep-alive").script().form(&form).send();
+    assert_eq!(keep_alive.status, 409);
+    assert_eq!(status(&browser, &of_root)["state"], "active");
+    impersonate_alice(&browser, "root");
+    assert_eq!(status(&browser, &of_root)["state"], "active", "the same actor");
+    impersonate_alice(&browser, "auditor");
+    assert_eq!(status(&browser, &of_root)["state"], "replaced");
+    browser.post("/logout", "");
+    browser.sign_in("alice");
+    assert_eq!(status(&browser, &of_root)["state"], "replaced");
+    assert_eq!(status(&browser, &own)["state"], "active");
+}

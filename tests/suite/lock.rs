@@ -5,7 +5,8 @@ use actix_identity::Identity;
 use actix_web::{HttpResponse, web};
 use serde_json::Value;
 use session_expire::{
-    AtEnd, Limit, Policy, PolicyPatch, SessionVars, hours, minutes, seconds, session_policy,
+    AtEnd, Limit, Policy, PolicyPatch, SessionHandle, SessionVars, SignInError, hours, minutes,
+    seconds, session_policy,
 };
 use session_expire_tests::{Browser, Site, SiteBuilder};
 
@@ -16,6 +17,16 @@ async fn dialog(session: SessionVars) -> String {
 #[session_policy(idle = "30m", at_end = "lock", lock_for = "90m")]
 async fn editor(session: SessionVars) -> String {
     session.warning_dialog.to_string()
+}
+
+async fn confirm(session: SessionHandle, user: String) -> actix_web::Result<&'static str> {
+    session.confirm(&user)?;
+    Ok("confirmed")
+}
+
+async fn sign_in(session: SessionHandle, user: String) -> Result<&'static str, SignInError> {
+    session.sign_in(user).await?;
+    Ok("signed in")
 }
 
 async fn save(user: Identity, text: String) -> actix_web::Result<HttpResponse> {
@@ -33,6 +44,10 @@ fn routes(cfg: &mut web::ServiceConfig) {
         .service(page("/lock/short", lock().lock_for(std::time::Duration::from_millis(500))))
         .service(page("/lock/never", lock().lock_for(Limit::Off)))
         .service(page("/lock/no-idle", lock().idle(Limit::Off)))
+        .service(page("/lock/strict", lock().idle(minutes(5))))
+        .service(page("/lock/own-login", lock().login_url("/enter?a=\"&b=1")))
+        .route("/confirm", web::post().to(confirm))
+        .route("/sign-in", web::post().to(sign_in))
         .service(web::scope("/scope").wrap(lock()).service(page("/leave", leave())))
         .service(web::resource("/editor").get(editor).post(save));
 }
@@ -72,10 +87,33 @@ fn attributes_of_lock_are_the_only_difference_in_the_markup() {
     let site = site().start();
     let alice = site.signed_in("alice");
     let [leave, lock] = ["/leave", "/lock"].map(|path| alice.get(path).body);
-    let mut parts = lock.split(" data-when-locked=\"");
-    let first = parts.next().unwrap().to_owned();
-    let without = parts.fold(first, |text, part| text + part.split_once('"').unwrap().1);
-    assert_eq!(without.replace(" data-lock=\"3600\"", ""), leave);
+    let without =
+        ["when-locked", "blocked", "sign-in", "lock"].iter().fold(lock, |markup, name| {
+            let attribute = format!(" data-{name}=\"");
+            let mut parts = markup.split(&attribute);
+            let first = parts.next().unwrap().to_owned();
+            parts.fold(first, |text, part| text + part.split_once('"').unwrap().1)
+        });
+    assert_eq!(without, leave);
+}
+
+/// The button opens the page with the sign-in form. A page that leaves opens the page for expired
+/// sessions.
+#[test]
+fn page_that_locks_names_the_login_page_besides_the_page_for_ended_sessions() {
+    let site = site().customise(|builder| builder.expired_url("/ended")).start();
+    let alice = site.signed_in("alice");
+    for (path, sign_in, login) in [
+        ("/leave", None, "/ended"),
+        ("/lock/no-idle", None, "/ended"),
+        ("/lock", Some("/login"), "/ended"),
+        ("/lock/own-login", Some("/enter?a=&quot;&amp;b=1"), "/enter?a=&quot;&amp;b=1"),
+    ] {
+        let markup = alice.get(path).body;
+        let value = |name: &str| markup.split(name).nth(1)?.split('"').next();
+        assert_eq!(value(" data-sign-in=\""), sign_in, "{path}: {markup}");
+        assert_eq!(value(" data-login=\""), Some(login), "{path}: {markup}");
+    }
 }
 
 #[test]
@@ -114,6 +152,11 @@ impl Page {
         self.browser.fetch(&format!("/session/status?{}", self.query)).json()
     }
 
+    /// Returns the same page after it was locked.
+    fn locked(&self) -> Self {
+        Self { browser: self.browser.clone(), query: format!("{}&locked=1", self.query) }
+    }
+
     /// Reports that the user is active now.
     fn keep_alive(&self) -> (u16, Value) {
         let form = format!("idle_for=0&{}", self.query);
@@ -130,7 +173,7 @@ impl Page {
     }
 }
 
-/// Returns a page whose session has expired, because its user was inactive.
+/// Returns a page whose session has expired after inactivity.
 fn locked_page(site: &Site, path: &str) -> Page {
     let page = Page::open(&site.signed_in("alice"), path);
     site.advance(minutes(30));
@@ -208,15 +251,99 @@ fn page_stays_locked_after_a_challenge_and_a_lost_cookie() {
     assert_eq!(stranger.status(), serde_json::json!({ "state": "anonymous" }));
 }
 
-/// A stricter page does not end the session: the user may be active on another page.
-#[test]
-fn activity_on_a_laxer_page_unlocks_a_stricter_page() {
-    let site = site().start();
-    let page = Page::open(&site.signed_in("alice"), "/lock");
-    site.advance(minutes(10));
+/// Returns a page whose idle timeout has passed, while its session is active on other pages.
+fn stricter_page(site: &Site) -> Page {
+    let page = Page::open(&site.signed_in("alice"), "/lock/strict");
+    site.advance(minutes(5));
     assert_eq!(page.state(), "expired idle");
-    assert_eq!(page.browser.user_at("/laxer").as_deref(), Some("alice"));
-    assert_eq!(page.state(), "active");
+    assert_eq!(page.browser.get("/login").status, 200);
+    assert_eq!(page.browser.user_at("/private").as_deref(), Some("alice"));
+    page
+}
+
+/// The timeout of a stricter page does not end the session.
+#[test]
+fn activity_elsewhere_uncovers_no_locked_page() {
+    let site = site().start();
+    let page = stricter_page(&site);
+    assert_eq!(page.state(), "active", "a page that is not locked");
+    let locked = page.locked();
+    let status = locked.status();
+    assert_eq!((&status["reason"], &status["login_url"]), (&"idle".into(), &"/login".into()));
+    site.advance(minutes(4));
+    assert_eq!(locked.state(), "expired idle");
+    let (code, body) = locked.keep_alive();
+    assert_eq!((code, &body["reason"]), (401, &"idle".into()), "{body}");
+    site.advance(minutes(6));
+    assert_eq!(page.browser.user_at("/private"), None, "the page has reported no activity");
+    assert_eq!(locked.state(), "expired idle");
+}
+
+#[test]
+fn login_and_confirmation_uncover_a_page_stricter_than_the_application() {
+    for path in ["/sign-in", "/confirm"] {
+        let site = site().start();
+        let locked = stricter_page(&site).locked();
+        assert_eq!(locked.browser.post(path, "alice").status, 200, "{path}");
+        assert!(locked.state().starts_with("active"), "{path}: {}", locked.state());
+        assert!(locked.status()["seconds_until_idle_end"].is_number());
+        site.advance(minutes(10));
+        assert!(locked.state().starts_with("expired idle"), "{path}: {}", locked.state());
+    }
+}
+
+/// The script takes the parameters of the new session from the markup of its page.
+#[test]
+fn page_with_the_parameters_of_the_new_session_locks_again() {
+    for path in ["/sign-in", "/confirm"] {
+        let site = site().start();
+        let before = stricter_page(&site);
+        assert_eq!(before.browser.post(path, "alice").status, 200, "{path}");
+        assert!(before.locked().state().starts_with("active"), "{path}");
+        let renewed = Page::open(&before.browser, "/lock/strict");
+        site.advance(minutes(5));
+        assert_eq!(renewed.state(), "expired idle", "{path}");
+        assert_eq!(renewed.browser.get("/login").status, 200);
+        assert_eq!(renewed.state(), "active", "{path}");
+        assert_eq!(renewed.locked().state(), "expired idle", "{path}");
+    }
+}
+
+/// `Identity::login` of the signed-in user only renews the session key.
+#[test]
+fn renewed_key_uncovers_no_locked_page() {
+    let site = site().start();
+    let locked = stricter_page(&site).locked();
+    assert_eq!(locked.browser.post("/login", "user=alice").status, 303);
+    assert_eq!(locked.state(), "expired idle");
+    locked.browser.post("/session/logout", "");
+    assert_eq!(locked.browser.post("/login", "user=alice").status, 303);
+    assert!(locked.state().starts_with("active"), "{}", locked.state());
+}
+
+#[test]
+fn locked_page_learns_of_other_ends() {
+    let site = site().policy(Policy::new().idle(minutes(10)).max_sessions(1)).start();
+    let locked = stricter_page(&site).locked();
+    site.browser().sign_in("alice");
+    assert_eq!(locked.state(), "expired evicted");
+    let locked = stricter_page(&site).locked();
+    locked.browser.post("/login", "user=mallory");
+    assert_eq!(locked.state(), "replaced");
+    locked.browser.post("/session/logout", "");
+    assert_eq!(locked.state(), "anonymous");
+}
+
+#[test]
+fn invalid_parameter_of_a_locked_page_is_ignored() {
+    let site = site().start();
+    let page = stricter_page(&site);
+    for locked in ["", "0", "true", "%00", "11"] {
+        let query = format!("{}&locked={locked}", page.query);
+        assert_eq!(Page { browser: page.browser.clone(), query }.state(), "active", "{locked}");
+    }
+    let unnamed = Page { browser: page.browser.clone(), query: "locked=1".to_owned() };
+    assert_eq!(unnamed.state(), "active", "the query names no page");
 }
 
 #[test]

@@ -119,13 +119,13 @@ fn mask(text: &str, start: &str, end: char) -> String {
     })
 }
 
-/// Returns the dialog of a page without what differs between sessions and versions of the files.
+/// Returns the dialog of a page without the parts that differ between sessions and file versions.
 fn masked_dialog(browser: &Browser, path: &str) -> String {
     let dialog = browser.get(path).json()["dialog"].as_str().unwrap().to_owned();
     mask(&mask(&mask(&dialog, "policy=", '&'), "&amp;login=", '"'), "/session/session.", '.')
 }
 
-/// Without live pages and without lock, the markup does not change by a byte.
+/// The markup without live pages and without lock must not change.
 #[test]
 fn markup_of_a_page_that_leaves_has_a_fixed_form() {
     let site = Site::start();

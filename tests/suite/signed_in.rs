@@ -1,4 +1,4 @@
-//! `signed-in`, at which the sign-in for a locked page ends.
+//! `signed-in`, the last page of the sign-in for a locked page.
 
 use session_expire::{
     Policy, minutes,
@@ -17,6 +17,14 @@ fn assert_safe_page(response: &TestResponse) {
     let csp = response.header("content-security-policy");
     assert!(csp.contains("default-src 'self'") && csp.contains("frame-ancestors 'none'"), "{csp}");
     assert!(response.cookies().is_empty(), "{:?}", response.cookies());
+}
+
+fn assert_style(browser: &Browser, page: &TestResponse, prefix: &str) {
+    let style = page.body.split("<link rel=\"stylesheet\" href=\"").nth(1).unwrap();
+    let style = style.split('"').next().unwrap();
+    assert!(style.starts_with(&format!("{prefix}/signed_in.")), "{style}");
+    let file = browser.get(style);
+    assert_eq!((file.status, file.header("content-type")), (200, "text/css; charset=utf-8"));
 }
 
 #[test]
@@ -41,6 +49,7 @@ fn signed_in_page_announces_the_sign_in_and_names_no_user() {
             (200, "text/javascript; charset=utf-8")
         );
         assert!(file.header("cache-control").ends_with("max-age=31536000, immutable"));
+        assert_style(&alice, &page, prefix);
         assert!(script.starts_with(&format!("{prefix}/signed_in.")), "{script}");
     }
 }
@@ -56,6 +65,7 @@ fn signed_in_page_leads_a_visitor_to_the_login_page_and_back() {
         assert!(page.body.contains(&format!("<h1>{NOT_SIGNED_IN}</h1>")), "{}", page.body);
         assert!(page.body.contains("<a href=\"/login?next=/session/signed-in\">Sign in</a>"));
         assert!(!page.body.contains("<script"), "a visitor announces nothing");
+        assert_style(browser, &page, "/session");
     }
     let login = expired.post("/login", "user=alice&next=/session/signed-in");
     assert_eq!(login.redirect(), (303, "/session/signed-in"));
@@ -70,7 +80,7 @@ fn signed_in_page_needs_no_login_and_no_fresh_session() {
     assert!(stranger.status == 200 && stranger.body.contains(NOT_SIGNED_IN), "{stranger:?}");
     let alice = site.signed_in("alice");
     site.advance(minutes(5));
-    assert_eq!(alice.get("/private").status, 303, "asked to confirm");
+    assert_eq!(alice.get("/private").status, 303, "the user must re-authenticate");
     assert!(alice.get("/session/signed-in").body.contains(SIGNED_IN));
 }
 

@@ -9,7 +9,7 @@ use std::{
 
 use actix_web::{Result, rt, web};
 use session_expire::{
-    PolicyPatch, SessionHandle,
+    Limit, Policy, PolicyPatch, SessionHandle,
     live::{GuardedSocket, SocketMessages, actix_ws::Message},
     minutes, seconds,
 };
@@ -32,7 +32,7 @@ async fn echo(session: SessionHandle, payload: web::Payload) -> Result<actix_web
     Ok(socket.response)
 }
 
-/// Keeps the socket, and does nothing with it.
+/// Holds the socket open, but neither reads nor writes.
 async fn idle(session: SessionHandle, payload: web::Payload) -> Result<actix_web::HttpResponse> {
     let GuardedSocket { response, session, messages, .. } = session.guard_ws(payload)?;
     rt::spawn(async move {
@@ -42,7 +42,7 @@ async fn idle(session: SessionHandle, payload: web::Payload) -> Result<actix_web
     Ok(response)
 }
 
-/// Reads messages when the barrier is open. Sends no response to them.
+/// Waits for the barrier, and asserts that no message arrives.
 async fn paused(
     session: SessionHandle,
     payload: web::Payload,
@@ -154,7 +154,7 @@ fn idle_handler_receives_close_frame_and_end_of_connection() {
     let mut socket = site.signed_in("alice").socket("/idle");
     end_all(&site, "alice");
     assert_eq!(socket.receive(), Frame::Close(4401, "revoked".to_owned()));
-    // The client does not answer.
+    // The client sends no close frame.
     socket.set_timeout(PATIENCE);
     assert_eq!(socket.receive(), Frame::End);
 }
@@ -231,9 +231,11 @@ fn shutdown_closes_sockets() {
     assert_eq!(alice.socket("/echo").receive_close(), going_away);
 }
 
+/// The subscription of the process ends if it has no watch.
 #[test]
 fn watch_ends_with_the_connection() {
-    let site = site();
+    let policy = Policy::new().idle(Limit::Off).absolute(Limit::Off);
+    let site = Site::builder().policy(policy).routes(routes).start();
     let alice = site.signed_in("alice");
     for aborts in [true, false] {
         let mut socket = alice.socket("/echo");
@@ -244,6 +246,11 @@ fn watch_ends_with_the_connection() {
             socket.send_close(1000).unwrap();
             drop(socket);
         }
-        site.registry.wait_for_subscriptions(0);
+        let start = Instant::now();
+        while site.registry.subscriptions() > 0 {
+            assert!(start.elapsed() < PATIENCE, "the watch is still open");
+            site.advance(seconds(30));
+            thread::sleep(Duration::from_millis(1));
+        }
     }
 }

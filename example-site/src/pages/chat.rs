@@ -37,7 +37,8 @@ pub(super) async fn page(
     html(&Chat { user: Some(user), session, messages, layout })
 }
 
-/// Opens the WebSocket. It is passive, because the script reconnects without an act of the user.
+/// Opens the WebSocket. The request is passive, because the script reconnects without user
+/// activity.
 #[session_policy(passive)]
 #[routes]
 #[get("/chat/socket")]
@@ -50,7 +51,8 @@ pub(super) async fn socket(
     let GuardedSocket { response, session, messages, .. } = handle.guard_ws(payload)?;
     if let Some(user) = user {
         let messages = messages.max_frame_size(MAX_MESSAGE_BYTES).join_fragments(MAX_MESSAGE_BYTES);
-        let member = Member { user: user.account().name, session, messages };
+        let (user, end) = (user.account().name, handle.ended());
+        let member = Member { user, session, messages, end, waiting: None };
         rt::spawn(Room::clone(&room).host(member));
     }
     Ok(response)

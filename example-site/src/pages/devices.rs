@@ -19,7 +19,7 @@ use crate::{
 /// Number of ended sessions on the page.
 const PAST_SHOWN: usize = 20;
 
-/// `true` if the page updates its lists.
+/// Option of the page: `true` if its script updates the lists.
 #[derive(Clone, Copy)]
 struct IsLive(bool);
 
@@ -78,7 +78,7 @@ async fn page(
     html(&Devices { user: Some(user), session, messages, layout, lists, is_live })
 }
 
-/// Returns the lists alone, for the script that updates the page.
+/// Returns only the lists, for the script that updates the page.
 async fn lists(user: SignedIn, handle: SessionHandle) -> Result<HttpResponse> {
     html(&Lists::load(&user, &handle).await?)
 }

@@ -47,8 +47,8 @@ impl Drafts {
     }
 }
 
-/// The attribute on this function sets a laxer policy for the resource. At the idle timeout, an open
-/// page stays, covered, so that the user does not lose the text.
+/// The attribute on this function sets a laxer policy for the resource. An open page locks at the
+/// idle timeout, so that the user does not lose the text.
 #[session_policy(idle = "1h", at_end = "lock")]
 fn service() -> Resource {
     resource()
@@ -69,7 +69,7 @@ pub(super) fn configure(
     };
 }
 
-/// Returns the patch of the attribute, with the values from flags.
+/// Returns the patch of the attribute, with the values of the flags.
 pub(super) fn patch(idle: Option<Limit<Duration>>, at_end: AtEnd) -> PolicyPatch {
     PolicyPatch::new().idle(idle.unwrap_or(Limit::At(hours(1)))).at_end(at_end)
 }

@@ -42,13 +42,13 @@ use crate::{
 pub(crate) struct PageOptions {
     /// Idle timeouts that replace the attributes of their pages.
     pub(crate) idles: PageIdles,
-    /// Policy key `fresh` of the settings and of the end of sessions.
+    /// Policy key `fresh` of the settings and of the handlers that end sessions.
     pub(crate) fresh: Limit<Duration>,
-    /// Adds the page `/session-ended`.
+    /// `true` if the site has the page `/session-ended`.
     pub(crate) has_expired_url: bool,
-    /// Pages learn of an end at once.
+    /// `true` if open pages leave at once when their session ends elsewhere.
     pub(crate) is_live: bool,
-    /// What the editor does at its idle timeout.
+    /// Behaviour of the editor at its idle timeout.
     pub(crate) editor_at_end: AtEnd,
 }
 
@@ -126,7 +126,7 @@ fn see_other(path: &str) -> HttpResponse {
     HttpResponse::SeeOther().insert_header((LOCATION, path)).finish()
 }
 
-/// Page of session-expire that ends a sign-in in a tab of its own.
+/// Last page of the sign-in for a locked page.
 const SIGNED_IN: &str = "/session/signed-in";
 
 /// Returns `next` if it is a path of this site to which a user may return after signing in.

@@ -123,7 +123,7 @@ pub(super) static REQUIREMENTS: &[Requirement] = &[
         "14.3.1",
         "no page keeps the user's data in the DOM when the session has ended",
         Check::AtStart(Rule::LeavesAtEnd),
-        "the default; a locked page hides its content and keeps it",
+        "the default; a locked page keeps its hidden content in the browser",
     ),
     asvs(
         Standard::AsvsL2,

@@ -106,6 +106,12 @@ impl DeclaredStandards {
         self.on_policies.iter().flat_map(|row| policy_breaches(row, policy)).collect()
     }
 
+    /// Returns `true` if `policy` has no [breaches](Self::breaches). It builds no texts of them.
+    pub(crate) fn is_met(&self, policy: &Policy) -> bool {
+        let rules = self.on_policies.iter().filter_map(|row| row.rule());
+        rules.map(|rule| rule.check_policy(policy)).all(|faults| faults.is_empty())
+    }
+
     /// Returns `true` if `breach` was not reported before, and records it. `layer` is `None` for
     /// the policies of a session.
     pub(crate) fn is_unreported(&self, breach: &Breach, layer: Option<&str>) -> bool {
@@ -114,7 +120,7 @@ impl DeclaredStandards {
 
     /// Returns `policy` with the stricter of its limits and those of the standards. If a standard
     /// requires a limit but no value, the limit of `app` applies. If a standard requires pages to
-    /// leave, none locks.
+    /// leave at the end, `at_end` is `leave`.
     pub(crate) fn cap(&self, policy: Policy, app: &Policy) -> Policy {
         let Limits { idle, absolute } = self.stricter(policy.limits(), app.limits());
         let at_end = match self.on_policies.iter().any(|row| row.rule() == Some(Rule::LeavesAtEnd))

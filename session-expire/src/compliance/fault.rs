@@ -1,8 +1,8 @@
-//! Value that breaks a rule, without the requirement that the rule belongs to.
+//! Faults that a rule finds.
 
 use crate::error::Breach;
 
-/// Value that breaks a rule.
+/// Value that breaks a rule. Unlike a [`Breach`], it names no requirement.
 pub(super) struct Fault {
     key: &'static str,
     value: String,

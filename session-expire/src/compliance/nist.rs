@@ -49,7 +49,7 @@ pub(super) static REQUIREMENTS: &[Requirement] = &[
         ("2.2.3", "AAL2, should"),
         "the inactivity timeout is at most 1 hour",
         Check::AtStart(Rule::IdleAtMost(hours(1))),
-        "`idle`; with `at_end = \"lock\"` the page stays for the re-authentication",
+        "`idle`; with `at_end = \"lock\"`, the page stays open until the re-authentication",
     ),
     nist(
         Standard::NistAal3,

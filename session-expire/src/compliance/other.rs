@@ -45,8 +45,8 @@ pub(super) static REQUIREMENTS: &[Requirement] = &[
         ("2.2.5", "AAA"),
         "after re-authenticating, users continue without losing data",
         Check::Question("Does the application restore an unsent form after the sign-in?"),
-        "users return to their page; with `at_end = \"lock\"` it stays, with its forms, when the idle \
-         timeout has passed; the example site restores the draft of its editor",
+        "users return to their page; with `at_end = \"lock\"`, the page and its forms stay after \
+         the idle timeout; the example site restores the draft of its editor",
     ),
     wcag(
         ("2.2.6", "AAA"),

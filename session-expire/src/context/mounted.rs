@@ -13,6 +13,7 @@ use std::{
 
 use sha2::{Digest, Sha256};
 
+use super::policy_stack::SharedLimits;
 use crate::{
     config::{Config, write_interval},
     policy::{Policy, PolicyPatch, handler_policies::PolicyId, limit::Limit},
@@ -59,6 +60,8 @@ pub(crate) struct MountedApp {
     pub(crate) policy_digest: [u8; 8],
     /// Id of the combined handler policies, by the id of the outer ones and the handler.
     handlers: RefCell<HashMap<(PolicyId, TypeId), PolicyId>>,
+    /// Function for the timeouts of the page whose stream was opened last.
+    pub(super) shared_limits: RefCell<Option<SharedLimits>>,
 }
 
 impl MountedApp {
@@ -81,6 +84,7 @@ impl MountedApp {
             has_layer_login_url: patches.iter().any(|patch| patch.login_url.is_some()),
             policy_digest,
             handlers: RefCell::default(),
+            shared_limits: RefCell::default(),
             config,
         };
         patches.iter().for_each(|patch| mounted.add(patch));

@@ -20,27 +20,30 @@ pub(crate) struct PolicyStack {
     /// Application's policy with the patches of the layers.
     layered: Option<Arc<Policy>>,
     /// Merged patches of the layers. Set only if the record has a login policy.
-    layers: Option<Box<PolicyPatch>>,
+    layers: Option<Arc<PolicyPatch>>,
     /// Policy in force if the record has a login policy or a user policy.
     effective: Option<Arc<Policy>>,
     /// Effect of declared standards on the innermost layer.
     standards: StandardsEffect,
 }
 
+/// Function that returns the timeouts of pages with this policy. Their open streams share it.
+pub(crate) type SharedLimits = (Arc<Policy>, StandardsEffect, LimitsFn);
+
 /// Effect of declared standards on a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum StandardsEffect {
-    /// Their limits apply, and breaches are reported.
+pub(crate) enum StandardsEffect {
+    /// The limits of the standards apply, and breaches are reported.
     Reported,
-    /// Their limits apply, and breaches are not reported. A page token contains no reasons for
-    /// timeouts, and its page has already reported its own breaches.
+    /// The limits of the standards apply, and breaches are not reported. A page token contains no
+    /// reasons for timeouts, and the request that issued it has already reported the breaches.
     Capped,
-    /// They do not apply, and requests are not activity.
+    /// The standards do not apply, and requests are not activity.
     Exempt,
 }
 
 impl StandardsEffect {
-    /// Applies declared standards to the policy of a record with a policy of its own.
+    /// Applies declared standards to the policy in force for a record with a policy of its own.
     fn apply(self, policy: Policy, config: &Config) -> Policy {
         match self {
             Self::Reported => config.within_standards(policy, None),
@@ -50,10 +53,10 @@ impl StandardsEffect {
         }
     }
 
-    /// Returns the timeouts of `policy` under declared standards, and reports nothing.
+    /// Returns the timeouts of `policy` under declared standards, without reporting breaches.
     fn limits(self, policy: Policy, declared: &DeclaredStandards, app: &Policy) -> Limits {
         match self {
-            Self::Reported if declared.breaches(&policy).is_empty() => policy.limits(),
+            Self::Reported if declared.is_met(&policy) => policy.limits(),
             Self::Reported | Self::Capped => declared.cap(policy, app).limits(),
             Self::Exempt => policy.limits(),
         }
@@ -133,24 +136,44 @@ impl PolicyStack {
     fn push_for_record(&mut self, patch: &PolicyPatch, record: &SessionRecord) {
         if record.login_policy.is_some() {
             let below = self.layers.take().unwrap_or_default();
-            self.layers = Some(Box::new(patch.over_patch(&below)));
+            self.layers = Some(Arc::new(patch.over_patch(&below)));
         }
         let (config, layers) = (&self.mounted.config, self.layers.as_deref());
         let policy = own_policy(&config.policy, self.layered(), layers, record);
         self.effective = policy.map(|policy| Arc::new(self.standards.apply(policy, config)));
     }
 
-    /// Returns the function that returns the timeouts of this request's page for a later state of
+    /// Returns a function that calculates the timeouts of this request's page for a later state of
     /// the record.
     ///
-    /// It does not own the configuration: an open stream would keep the registry open, and the last
-    /// one would close it on the watch thread.
+    /// The function does not own the configuration. Otherwise, an open stream would keep the
+    /// registry open, and the end of the last stream would close it on the watch thread.
     pub(crate) fn limits_fn(&self) -> LimitsFn {
+        if self.layers.is_some() {
+            return self.new_limits_fn();
+        }
+        let mut shared = self.mounted.shared_limits.borrow_mut();
+        match &*shared {
+            Some((layered, standards, limits))
+                if Arc::ptr_eq(layered, self.layered()) && *standards == self.standards =>
+            {
+                Arc::clone(limits)
+            }
+            _ => {
+                let limits = self.new_limits_fn();
+                let layered = Arc::clone(self.layered());
+                *shared = Some((layered, self.standards, Arc::clone(&limits)));
+                limits
+            }
+        }
+    }
+
+    fn new_limits_fn(&self) -> LimitsFn {
         let config = &self.mounted.config;
         let (app, declared) = (Arc::clone(&config.policy), Arc::clone(&config.standards));
         let (layered, layers) = (Arc::clone(self.layered()), self.layers.clone());
         let standards = self.standards;
-        Box::new(move |record| {
+        Arc::new(move |record| {
             let own = own_policy(&app, &layered, layers.as_deref(), record);
             own.map_or(layered.limits(), |policy| standards.limits(policy, &declared, &app))
         })

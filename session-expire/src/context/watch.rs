@@ -1,4 +1,4 @@
-//! Watches of a request's session.
+//! Watches of the session of a request.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::{
 };
 
 impl RequestContext {
-    /// Opens a watch of the session, with the timeouts of this page.
+    /// Opens a watch of the session, with the timeouts of the policy in force.
     ///
     /// # Errors
     ///

@@ -19,7 +19,7 @@ pub(crate) const SCRIPT: Asset = Asset {
     content: include_str!("session.min.js"),
 };
 
-/// Script of the page at which a sign-in in a tab of its own ends.
+/// Script of `signed-in`, the last page of the sign-in for a locked page.
 pub(crate) const SIGNED_IN_SCRIPT: Asset = Asset {
     name: "signed_in",
     extension: "js",
@@ -32,6 +32,14 @@ pub(crate) const STYLE: Asset = Asset {
     extension: "css",
     content_type: "text/css; charset=utf-8",
     content: include_str!("session.css"),
+};
+
+/// Style of `signed-in`.
+pub(crate) const SIGNED_IN_STYLE: Asset = Asset {
+    name: "signed_in",
+    extension: "css",
+    content_type: "text/css; charset=utf-8",
+    content: include_str!("signed_in.css"),
 };
 
 impl Asset {

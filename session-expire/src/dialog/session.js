@@ -4,8 +4,9 @@
 // the page. Messages of other tabs and the wall clock may be wrong or forged. They only make the
 // script query the server.
 //
-// With `data-events`, one tab of the browser receives the event stream of the server: the leader.
-// With `data-lock`, a page whose idle timeout has passed is locked: it stays, covered.
+// With `data-events`, the tabs of a browser elect a leader, which receives the event stream of the
+// server. With `data-lock`, the script locks a page whose idle timeout has passed: the page stays
+// open, covered.
 //
 // An element with the name or id of a DOM property shadows it on `document`, on its form and in the
 // global scope. The script reads such properties from the prototypes, which elements cannot shadow.
@@ -24,6 +25,7 @@
     keepAlive: keepAlivePath,
     events: eventsPath,
     login: loginPath,
+    signIn: signInPath,
     next: returnPath,
     channel: channelName,
     warn: warnSeconds,
@@ -33,8 +35,6 @@
   const resolveUrl = (path) => new URL(path, location.href);
   const statusUrl = resolveUrl(statusPath);
   const dialog = findElement("dialog.session-expire");
-  // The page may have replaced its body since.
-  const hasDialog = () => dialog?.isConnected;
   const findInDialog = (selector) => dialog.querySelector(selector);
 
   // Times are in milliseconds unless the name says otherwise.
@@ -42,38 +42,41 @@
   const REQUEST_INTERVAL = 1000; // shortest time between requests that the user has not caused
   const REQUEST_TIMEOUT = 10_000;
   const RETRY_INTERVAL = 5000;
+  const LOCKED_INTERVAL = 1000; // how often a locked page restores its title
   const REPORT_INTERVAL = 60_000; // time between reports of activity; less for a short idle timeout
-  const ANNOUNCED_SECONDS = [60, 30, 15, 5]; // when a screen reader announces the remaining time
   const LEADER_INTERVAL = 1000; // time in which the leader has to reply
-  const STREAM_INTERVAL = 60_000; // shortest time until a stream that the server refused is opened again
+  const STREAM_INTERVAL = 5000; // longest delay before a refused stream is opened again; doubles with each refusal
+  const MAX_STREAM_INTERVAL = 60_000;
   const STREAM_CLOSED = 2; // `EventSource.CLOSED`
-  // Messages to the other tabs. The second one asks for the leader, which replies with the third.
-  const [CHANGED, ASK_LEADER, LEADING] = ["changed", "?", "!"];
-  const ENDED_STATES = ["expired", "anonymous", "replaced"];
-  const KEY_REASONS = ["renewed", "logged_out"]; // the browser may have another session key
-  const TIMEOUT_REASONS = ["idle", "absolute"]; // the reasons that depend on the policy
+  // Messages to the other tabs. A tab sends `ASK_LEADER`, and the leader replies with `LEADING`.
+  const CHANGED = "changed";
+  const ASK_LEADER = "?";
+  const LEADING = "!";
 
   // `setDeadlines` sets these. `maxIdle` is the longest remaining idle time that the server sent.
-  let idleEnd, sessionEnd, deadlineOffset, maxIdle, lastOffset;
+  let idleEnd, sessionEnd, deadlineOffset, lastOffset;
+  let maxIdle = 0;
   let requestedAt = -Infinity; // when the script sent its newest request
-  let appliedAt = -Infinity; // when the script sent the request whose response it applied last
-  let reportedAt = performance.now(); // when the script last reported activity
+  let appliedAt; // when the script sent the request whose response it applied last
+  let reportedAt = 0; // when activity was last reported, by the script or by the request of the page
   let activeAt; // when the user was last active, unless the script has reported it
-  let warningChecked; // the script has queried the server since the warning is due
+  let warningChecked; // the script has queried the server since the warning became due
   let noticeDismissed; // the user has closed the notice of the absolute timeout
   let tokenStale = false; // the server no longer accepts the page's policy token
-  let shownView; // one of these four while the dialog is open
-  const [IDLE_VIEW, SESSION_VIEW, ENDED_VIEW, LOCKED_VIEW] = ["whenIdle", "whenSession", "whenEnded", "whenLocked"];
-  let announced; // the member of `ANNOUNCED_SECONDS` that the dialog announced last
+  let shownView; // view of the open dialog: one of the next four
+  const IDLE_VIEW = "whenIdle";
+  const SESSION_VIEW = "whenSession";
+  const ENDED_VIEW = "whenEnded";
+  const LOCKED_VIEW = "whenLocked";
+  let announced; // the last announcement of the remaining time
   let pageTitle, ownTitle; // the title of the page, and the one that the script has set
   let covered; // the page shows at most the dialog
-  let rootHidden; // the covered page cannot show the dialog either
   let focused; // the element that had the focus before the dialog was open or the page was covered
-  let locked;
-  let lockEnd = lockSeconds && Infinity; // until then the page may be locked; never if it is undefined
+  let lockEnd; // time at which a locked page leaves; unset if the page is not locked
   let releaseLead; // set while this tab leads
   let stream; // the `EventSource` of the leader
-  let streamedAt; // when the script opened it
+  let streamDueAt; // time at which the script opens a refused stream again
+  let streamInterval = STREAM_INTERVAL;
   let hasLeader = true; // the leader has replied
   let leaving, tickTimer, requestTimer, reportTimer, channel;
 
@@ -86,30 +89,32 @@
   const remainingTime = () => Math.min(idleEnd, sessionEnd) - now();
   // The page must not show its content until the server responds.
   const mustCover = () => covered || latest() >= Math.min(idleEnd, sessionEnd);
-  const isLocked = () => locked && latest() < lockEnd;
+  const isLocked = () => latest() < lockEnd;
   const emit = (type, detail) =>
-    dispatch.call(document, new CustomEvent(`session-expire:${type}`, { detail }));
+    dispatch.call(document, new CustomEvent("session-expire:" + type, { detail }));
 
   const setDeadlines = (idleSeconds, sessionSeconds, measuredAt) => {
     idleEnd = measuredAt + idleSeconds * 1000;
     sessionEnd = measuredAt + sessionSeconds * 1000;
-    maxIdle = Math.max(maxIdle ?? 0, idleSeconds * 1000);
+    maxIdle = Math.max(maxIdle, idleSeconds * 1000);
     deadlineOffset = lastOffset = clockOffset();
   };
 
   const saveFocus = () => (focused ??= readDocument("activeElement"));
 
-  // The user can neither see nor focus the content of a covered page.
+  // The user can neither see nor focus the content of a covered page. Returns `true` if the covered
+  // page cannot show the dialog either.
   const setCovered = (value) => {
     const root = readDocument("documentElement");
     if (value) saveFocus();
     covered = value;
     // The style sheet hides all elements except the dialog. The script hides the whole page if the
-    // dialog or the style sheet is missing.
+    // dialog or the style sheet is missing: the page may have replaced its body since.
     root.toggleAttribute("data-session-over", value);
-    rootHidden =
-      value && !(hasDialog() && getComputedStyle(readDocument("body")).visibility === "hidden");
-    root.style.setProperty("display", rootHidden ? "none" : "", "important");
+    root.style.setProperty("visibility", value ? "hidden" : "", "important");
+    const isHidden = value && !(dialog?.isConnected && getComputedStyle(readDocument("body")).opacity === "0");
+    root.style.setProperty("display", isHidden ? "none" : "", "important");
+    return isHidden;
   };
 
   // A hidden element loses the focus, and the user loses the position of the caret.
@@ -159,27 +164,37 @@
     }
   };
 
+  const showAlert = (name) => {
+    const alert = findInDialog("[role=alert]");
+    alert.textContent = alert.dataset[name] ?? "";
+  };
+
   const showView = (view) => {
     const seconds = Math.max(0, Math.ceil(remainingTime() / 1000));
-    const announcement = ANNOUNCED_SECONDS.findLast((mark) => seconds <= mark);
+    const time = formatTime(seconds);
+    // A screen reader announces the remaining time at these seconds.
+    const announcement = [60, 30, 15, 5].findLast((mark) => seconds <= mark);
     const isNew = shownView !== view;
     for (const element of dialog.querySelectorAll("[data-when-idle]")) {
       // A screen reader announces each change of a live region. The script changes the visible text
-      // every second, and the live region only at `ANNOUNCED_SECONDS`.
-      if (!element.ariaLive || isNew || announcement !== announced) {
-        element.textContent = element.dataset[view].replace("{time}", formatTime(seconds));
+      // every second, and the live region only if there is a new announcement.
+      const text = element.dataset[view].replace("{time}", time);
+      if (element.textContent !== text && (!element.ariaLive || isNew || announcement !== announced)) {
+        element.textContent = text;
       }
     }
-    if (isNew) findInDialog("[role=alert]").textContent = "";
+    if (isNew) showAlert();
     findInDialog("button + button").hidden = covered;
     [shownView, announced] = [view, announcement];
     setTitle((title) =>
       view === LOCKED_VIEW
         ? findInDialog("h2").textContent
         : readDocument("hidden")
-          ? `(${formatTime(seconds)}) ${title}`
+          ? `(${time}) ${title}`
           : title);
     saveFocus();
+    // A modal dialog that the page has opened since has the focus, and makes this one inert.
+    if (covered && !dialog.contains(readDocument("activeElement"))) dialog.close();
     if (!dialog.open) dialog.showModal();
   };
 
@@ -199,7 +214,7 @@
     tickTimer = setTimeout(
       tick,
       isLocked()
-        ? Math.min(lockEnd - latest(), TICK_INTERVAL)
+        ? LOCKED_INTERVAL
         : mustCover()
           ? RETRY_INTERVAL
           : untilWarning > 0
@@ -207,13 +222,13 @@
             : remaining % 1000 || 1000, // until the next full second
     );
     if (isLocked()) {
-      showView(LOCKED_VIEW);
+      showEnd();
     } else if (mustCover()) {
       setCovered(true);
       queryServer();
     } else if (!readDocument("hidden") && hasSlept()) {
       resume();
-    } else if (untilWarning <= 0 && hasDialog() && !(noticeDismissed && view === SESSION_VIEW)) {
+    } else if (untilWarning <= 0 && dialog?.isConnected && !(noticeDismissed && view === SESSION_VIEW)) {
       openWarning(view);
     }
   };
@@ -227,26 +242,20 @@
     else queryServer();
   };
 
-  // Handles a request without a usable response. The next tick sends another request.
-  const handleFailure = (isClick, hasState) => {
-    if (leaving) return;
-    if (mustCover()) {
-      setCovered(true);
-      if (!rootHidden) showView(isLocked() ? LOCKED_VIEW : ENDED_VIEW);
-      // Without a dialog, the user cannot try again. A server that has sent a state may still have
-      // the session, so the page stays in that case.
-      else if (!hasState) return leavePage({});
-    }
-    if (isClick && shownView) {
-      findInDialog("[role=alert]").textContent = findInDialog("[role=alert]").dataset.text;
-    }
+  // Covers a page that is locked, or whose session may have ended. `hasState` is true if the server
+  // has sent a state: it may still have the session.
+  const showEnd = (hasState) => {
+    if (!setCovered(true)) showView(isLocked() ? LOCKED_VIEW : ENDED_VIEW);
+    // Without a dialog, the user can neither try again nor unlock the page.
+    else if (!hasState) leavePage({});
   };
 
-  // The page stays while the user signs in in another tab. It must show nothing of the session.
+  // The page stays open while the user signs in in another tab. The dialog must show nothing about
+  // the session.
   const lockPage = () => {
-    if (!locked) {
-      locked = true;
+    if (!lockEnd) {
       lockEnd = latest() + lockSeconds * 1000;
+      statusUrl.searchParams.set("locked", 1);
       stopLeading();
       emit("lock");
       notifyTabs();
@@ -254,87 +263,93 @@
     tick();
   };
 
-  const setToken = (token) => {
-    tokenStale = !token;
-    statusUrl.searchParams[token ? "set" : "delete"]("policy", token);
+  const setTokenStale = (value) => {
+    tokenStale = value;
     if (stream) openStream();
     querySoon();
   };
 
-  // The page has a token of the session before. A new one is in the markup of the same page, which
-  // the script requests like a prefetch: flash messages stay unread.
-  const renewToken = async () => {
+  // The parameters belong to the former session. The script gets new ones from the markup of the
+  // same page. It sends the header of a prefetch, so flash messages stay unread.
+  const renewParameters = async (isRepeated) => {
     try {
-      const response = await fetch(location.href, { headers: { purpose: "prefetch" } });
-      setToken((await response.text()).match(/ data-status="[^"]+\?policy=([^"&]+)/)[1]);
-    } catch {} // the application's policy stays in force
+      const response = await request(location.href, { headers: { purpose: "prefetch" }, redirect: "error" });
+      const [, query] = (await response.text()).match(/ data-status="[^"]+(\?policy[^"]+)/);
+      statusUrl.search = query.replace("&amp;", "&");
+      setTokenStale(false);
+    } catch {
+      // Without a new token, the application's policy stays in force.
+      if (!isRepeated) setTimeout(renewParameters, TICK_INTERVAL, true);
+    }
   };
 
-  // Requests the status, or reports activity if there is a body. Returns `false` after a failure.
+  const request = (url, options) =>
+    fetch(url, { cache: "no-store", signal: AbortSignal.timeout(REQUEST_TIMEOUT), ...options });
+
+  // Requests the status, or reports activity if there is a body. Returns `true` if the session is
+  // active.
   const queryServer = async (body, isClick, isRepeated) => {
     const sentAt = (requestedAt = now());
     lastOffset = clockOffset();
     let status;
     try {
-      const signal = AbortSignal.timeout(REQUEST_TIMEOUT);
-      const response = await fetch(
+      const response = await request(
         body ? resolveUrl(keepAlivePath) : statusUrl,
-        { method: body && "POST", body, cache: "no-store", signal },
+        { method: body && "POST", body },
       );
       status = await response.json();
-    } catch {} // the network failed, or a proxy sent a page of its own
+    } catch {} // the network failed, or a proxy responded with its own page
     // The script has applied the response to a later request, which may not include this activity.
-    if (status?.state && sentAt < appliedAt) return body ? queryServer() : true;
-    return applyStatus(status ?? {}, sentAt, body, isClick, isRepeated);
-  };
-
-  // Applies a response, or an event of the stream, which has no `sentAt`.
-  const applyStatus = async (status, sentAt, body, isClick, isRepeated) => {
-    if (leaving) return true;
-    const { state, reason, policy, seconds_until_idle_end, seconds_until_session_end } = status;
+    if (status?.state && sentAt < appliedAt) return body && queryServer();
+    if (leaving) return;
+    const { state, reason, policy, seconds_until_idle_end, seconds_until_session_end } = status ?? {};
+    if (state) appliedAt = sentAt;
     // The policies have changed since the server rendered the page. Without the token, the server
     // applies the application's policy, which may be stricter than the policy of the page.
-    if (policy === "stale" && !tokenStale) setToken();
-    // A timeout under that policy does not end the page before its own deadline.
-    const isUncertain = tokenStale && TIMEOUT_REASONS.includes(reason);
+    if (policy === "stale" && !tokenStale) {
+      statusUrl.searchParams.delete("policy");
+      setTokenStale(true);
+    }
+    // A timeout under the application's policy must not end the page before its own deadline.
+    const isUncertain = tokenStale && /idle|absolute/.test(reason);
     if (state === "active") {
-      appliedAt = sentAt ?? appliedAt;
-      setDeadlines(seconds_until_idle_end ?? Infinity, seconds_until_session_end ?? Infinity, sentAt ?? now());
+      setDeadlines(seconds_until_idle_end ?? Infinity, seconds_until_session_end ?? Infinity, sentAt);
+      streamInterval = STREAM_INTERVAL;
       if (body) notifyTabs();
       setCovered(false);
       if (remainingTime() > warnSeconds * 1000) warningChecked = noticeDismissed = false;
-      if (!warningChecked || locked || shownView === ENDED_VIEW) closeDialog();
+      if (!warningChecked || lockEnd || shownView === ENDED_VIEW) closeDialog();
       if (!shownView) restoreFocus();
-      if (locked) {
-        locked = false;
-        lockEnd = Infinity;
+      if (lockEnd) {
+        lockEnd = undefined;
+        statusUrl.searchParams.delete("locked");
         emit("unlock");
-        if (tokenStale && returnPath === undefined) renewToken();
+        if (returnPath === undefined) renewParameters();
       }
       emit("active", { idle: seconds_until_idle_end, session: seconds_until_session_end });
       tick();
-    } else if (KEY_REASONS.includes(reason) && !isRepeated) {
+      return true;
+    }
+    if (/renewed|logged_out/.test(reason) && !isRepeated) {
       // A parallel request has changed the session key, or signed in again. The browser may not have
       // received the new cookie in time, so the script queries once more.
       if (reason !== "renewed") setCovered(true);
-      await new Promise((resolve) => setTimeout(resolve, REQUEST_INTERVAL));
-      await queryServer(undefined, isClick, true);
-      return !body;
-    } else if (ENDED_STATES.includes(state) && (covered || !isUncertain)) {
-      setCovered(true);
-      // Another tab may have told the user the reason, and the server forgets it then.
+      setTimeout(queryServer, REQUEST_INTERVAL, undefined, isClick, true);
+    } else if (/expired|anonymous|replaced/.test(state) && (covered || !isUncertain)) {
+      const isHidden = setCovered(true);
+      // Another tab may have shown the reason. The server then no longer has it.
       const isIdle =
         reason === "idle" ||
-        (state === "anonymous" && (locked || (latest() >= idleEnd && latest() < sessionEnd)));
-      if (isIdle && latest() < lockEnd && !rootHidden) lockPage();
+        (state === "anonymous" && (lockEnd || (latest() >= idleEnd && latest() < sessionEnd)));
+      if (isIdle && lockSeconds && !(latest() >= lockEnd) && !isHidden) lockPage();
       else leavePage({ state, reason }, isUncertain);
     } else {
       // The server closes the stream, and the browser would reconnect every second.
       if (state) stream?.close();
-      handleFailure(isClick, state);
-      return false;
+      // The next tick sends another request.
+      if (mustCover()) showEnd(state);
+      if (isClick && shownView) showAlert("text");
     }
-    return true;
   };
 
   // Reports to the server when the user was last active.
@@ -352,12 +367,12 @@
     activeAt = now();
     const delay = reportedAt + Math.min(REPORT_INTERVAL, (maxIdle - warnSeconds * 1000) / 2) - activeAt;
     clearTimeout(reportTimer);
-    reportTimer = setTimeout(() => activeAt && reportActivity(), Math.max(0, delay));
+    reportTimer = setTimeout(() => activeAt && reportActivity(), delay);
   };
 
   const querySoon = () => {
     clearTimeout(requestTimer);
-    requestTimer = setTimeout(queryServer, Math.max(0, requestedAt + REQUEST_INTERVAL - now()));
+    requestTimer = setTimeout(queryServer, requestedAt + REQUEST_INTERVAL - now());
   };
 
   // Timers stop while the machine sleeps, or the tab is frozen or in the back/forward cache. The
@@ -370,10 +385,12 @@
   };
 
   const openLogin = () => {
-    const target = resolveUrl(loginPath);
+    const target = resolveUrl(signInPath);
     target.searchParams.set("next", new URL("signed-in", statusUrl).pathname);
-    // A tab that a script has opened may close itself. It must not control the page that opened it.
-    (open(target) ?? {}).opener = null;
+    const tab = open(target);
+    // A tab that a script has opened can close itself. It must not have access to this page.
+    if (tab) tab.opener = null;
+    else showAlert("blocked");
   };
 
   const handleFirstButton = (click) => {
@@ -382,7 +399,7 @@
       noticeDismissed = true;
       return closeDialog();
     }
-    // The browser opens a tab after a click, and not after Escape.
+    // The browser permits a new tab after a click, but not after Escape.
     if (shownView === LOCKED_VIEW && click) return openLogin();
     queryServer(undefined, true);
   };
@@ -391,13 +408,14 @@
     stream?.close();
     const url = resolveUrl(eventsPath);
     url.search = statusUrl.search;
-    streamedAt = now();
+    streamDueAt = now() + streamInterval / (1 + Math.random());
+    streamInterval = Math.min(2 * streamInterval, MAX_STREAM_INTERVAL);
     stream = new EventSource(url);
-    stream.onmessage = ({ data }) => {
+    // An event may be outdated, so the script does not apply it. It queries the server, as the other
+    // tabs do.
+    stream.onmessage = () => {
       notifyTabs();
-      // The browser may have received the event before a sleep, or before the page was frozen.
-      if (mustCover() || hasSlept()) querySoon();
-      else applyStatus(JSON.parse(data));
+      querySoon();
     };
   };
 
@@ -421,10 +439,10 @@
   // A visible tab asks for the leader, and leads if there is no reply: the browser releases the lock
   // of a closed tab, but not that of a frozen one. Timers of hidden tabs may run once a minute.
   const watchLeader = () => {
-    if (leaving || locked) return stopLeading();
+    if (leaving || lockEnd) return stopLeading();
     if (stream) {
       // The browser does not reconnect after a refusal.
-      if (stream.readyState === STREAM_CLOSED && now() - streamedAt > STREAM_INTERVAL) openStream();
+      if (stream.readyState === STREAM_CLOSED && now() > streamDueAt) openStream();
     } else if (!readDocument("hidden")) {
       if (!hasLeader) return lead();
       hasLeader = false;
@@ -473,7 +491,7 @@
     });
     // The browser closes the dialog at a second Escape without a `cancel` event.
     dialog.addEventListener("close", () => {
-      if (!shownView || leaving) return;
+      if (!shownView || leaving || dialog.open) return;
       showView(shownView);
       handleFirstButton();
     });

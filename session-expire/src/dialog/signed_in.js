@@ -1,4 +1,4 @@
-// Tells the other tabs that the user has signed in, and closes this tab if the browser permits it.
+// Notifies the other tabs of the sign-in, and closes this tab if the browser permits it.
 (() => {
   "use strict";
   const { channel } = document.currentScript.dataset;

@@ -55,17 +55,19 @@ pub struct DialogTexts {
     pub locked: Cow<'static, str>,
     /// Button of a locked page. It opens the login page in a new tab.
     pub sign_in_again: Cow<'static, str>,
-    /// Text of the page at which the sign-in in that tab ends, and its title.
+    /// Error message of a locked page if the browser does not open a new tab.
+    pub tab_blocked: Cow<'static, str>,
+    /// Text and title of `signed-in`, the last page of the sign-in for a locked page.
     pub signed_in: Cow<'static, str>,
-    /// Text and title of that page for a visitor who is not signed in.
+    /// Text and title of `signed-in` for a visitor who is not signed in.
     pub not_signed_in: Cow<'static, str>,
-    /// Link of that page to the login page.
+    /// Link of `signed-in` to the login page.
     pub sign_in: Cow<'static, str>,
-    /// Language of that page, such as `en` (WCAG 3.1.1).
+    /// Language of `signed-in`, such as `en` (WCAG 3.1.1).
     pub lang: Cow<'static, str>,
     /// Button that tries again.
     pub retry: Cow<'static, str>,
-    /// Error message if the session cannot be extended, because the server cannot be reached.
+    /// Error message if the server cannot be reached to extend the session.
     pub failed: Cow<'static, str>,
     /// Button that signs out.
     pub sign_out: Cow<'static, str>,
@@ -95,6 +97,10 @@ impl Default for DialogTexts {
                      your input are kept. Sign in again to continue."
                 .into(),
             sign_in_again: "Sign in again".into(),
+            tab_blocked:
+                "Your browser did not open a new tab. Allow pop-ups for this site and try \
+                          again, or sign in in another tab."
+                    .into(),
             signed_in: "You are signed in. You can close this tab.".into(),
             not_signed_in: "You are not signed in.".into(),
             sign_in: "Sign in".into(),
@@ -108,14 +114,18 @@ impl Default for DialogTexts {
 }
 
 impl DialogTexts {
-    /// Returns the link to the style, and the closed dialog. It has the texts of a locked page if
-    /// the page `locks`.
+    /// Returns the link to the style, and the closed dialog. If `locks` is `true`, the dialog
+    /// contains the texts of a locked page.
     pub(crate) fn markup(&self, prefix: &str, locks: bool) -> Markup {
         let (prefix, style) = (escape(prefix), STYLE.path());
         let states = |idle, session, ended, locked: &str| {
             state_attributes(idle, session, ended, locks.then_some(locked))
         };
         let text = states(&self.idle, &self.session, &self.ended, &self.locked);
+        let blocked = match locks {
+            true => format!(" data-blocked=\"{}\"", escape(&self.tab_blocked)),
+            false => String::new(),
+        };
         Markup::new(format!(
             "<link rel=\"stylesheet\" href=\"{prefix}/{style}\">\
              <dialog class=\"session-expire\" role=\"alertdialog\" \
@@ -123,7 +133,7 @@ impl DialogTexts {
              <h2 id=\"session-expire-title\"{}></h2>\
              <p aria-hidden=\"true\"{text}></p>\
              <p id=\"session-expire-text\" aria-live=\"assertive\"{text}></p>\
-             <p role=\"alert\" data-text=\"{}\"></p>\
+             <p role=\"alert\" data-text=\"{}\"{blocked}></p>\
              <form method=\"post\" action=\"{prefix}/logout\">\
              <button type=\"button\" autofocus{}></button><button>{}</button></form></dialog>",
             states(&self.idle_title, &self.session_title, &self.ended_title, &self.locked_title),
@@ -149,8 +159,11 @@ mod tests {
     #[test]
     fn texts_are_escaped() {
         let hostile = Cow::Borrowed("</dialog><script>\"'&{time}");
-        let texts =
-            DialogTexts { locked: hostile.clone(), sign_out: hostile, ..DialogTexts::default() };
+        let texts = DialogTexts {
+            tab_blocked: hostile.clone(),
+            sign_out: hostile,
+            ..DialogTexts::default()
+        };
         let markup = texts.markup("/session", true).to_string();
         assert!(!markup.contains("<script>") && !markup.contains("\"'&{"), "{markup}");
         assert_eq!(markup.matches("</dialog>").count(), 1);

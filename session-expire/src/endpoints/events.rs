@@ -1,10 +1,11 @@
-//! Event stream: state of a session whenever it changes, for the script of a page.
+//! Event stream, which sends the state of a session to the script of a page.
 //!
-//! The first event comes at once, so a page that reconnects needs no log of earlier events. A stream
-//! is not activity. Its request is checked like a status request.
+//! The server sends the first event at once, so a page that reconnects needs no earlier events. An
+//! event stream is not activity. Its request is checked like a status request.
 
 use std::{
     convert::Infallible,
+    ops::RangeInclusive,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -16,19 +17,21 @@ use actix_web::{
     web::{self, Bytes},
 };
 use futures_core::Stream;
+use rand::RngExt;
 
 use super::status::{
     CORP, PageFacts, PageParams, PageState, StatusBody, apply_page_policy, belongs_to_other_user,
 };
 use crate::{
-    config::Config,
     context::{RequestContext, access::AccessState},
     error::SetupError,
     response::problem::{cross_site, unavailable},
     session::{
+        reason::Reason,
         record::SessionRecord,
         verdict::{Verdict, judge_limits},
     },
+    time::clock::MonotonicClock,
     watch::{
         slot::{CloseReason, PageNews, WatchKind},
         stream_end::StreamEnd,
@@ -36,13 +39,14 @@ use crate::{
     },
 };
 
-/// Header with which nginx sends each event at once.
+/// Header that turns off the buffering of the response in nginx.
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
-/// Time until a page reconnects, in milliseconds.
-const RETRY: &str = "retry: 1000\n\n";
+/// Delay before a page reconnects, in milliseconds. It is random, so that pages do not reconnect
+/// all at once after a restart.
+const RETRY: RangeInclusive<u16> = 1_000..=3_000;
 
-/// Time until a page reconnects whose stream was surplus.
+/// Delay before a page reconnects if its stream was surplus or could not be opened.
 const RETRY_LATER: &str = "retry: 30000\n\n";
 
 const HEARTBEAT: &str = ":\n\n";
@@ -62,7 +66,9 @@ pub(super) async fn events(
     let page = page.map(web::Query::into_inner).unwrap_or_default();
     let facts = PageFacts::new(&context, apply_page_policy(&context, &page, &req)?);
     let verdict = context.verdict();
-    if verdict == Verdict::Anonymous {
+    // The client does not reconnect after a 204. A signed-out session has no further state, even if
+    // the client still sends its key.
+    if matches!(verdict, Verdict::Anonymous | Verdict::Expired(Reason::LoggedOut)) {
         return Ok(HttpResponse::NoContent().finish());
     }
     if belongs_to_other_user(&context, &page) {
@@ -71,6 +77,7 @@ pub(super) async fn events(
     let status = facts.status(verdict, context.cause());
     Ok(respond(match context.watch(WatchKind::Page) {
         Ok(watch) => EventStream::open(&status, watch, OpenPage::new(&context, facts)),
+        Err(_) if matches!(verdict, Verdict::Active(_)) => EventStream::retry_later(&status),
         Err(_) => EventStream::single(&status),
     }))
 }
@@ -79,7 +86,7 @@ fn respond(stream: EventStream) -> HttpResponse {
     HttpResponse::Ok()
         .content_type("text/event-stream")
         .insert_header((CACHE_CONTROL, "no-store"))
-        // A compressed stream would wait until a block is full.
+        // A compressor would hold each event back until a block is full.
         .insert_header((CONTENT_ENCODING, "identity"))
         .insert_header((X_ACCEL_BUFFERING, "no"))
         .insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"))
@@ -87,9 +94,9 @@ fn respond(stream: EventStream) -> HttpResponse {
         .streaming(stream)
 }
 
-/// Body of a response: events until the session ends.
+/// Response body that sends events until the session ends.
 struct EventStream {
-    /// Data to send first.
+    /// First data of the body, until it is sent.
     next: Option<Bytes>,
     /// `None` after the last event.
     open: Option<(Watch, OpenPage)>,
@@ -97,14 +104,14 @@ struct EventStream {
 
 /// Page whose stream is open.
 struct OpenPage {
-    config: Arc<Config>,
+    clock: Arc<MonotonicClock>,
     limits: LimitsFn,
     facts: PageFacts,
 }
 
 impl OpenPage {
     fn new(context: &RequestContext, facts: PageFacts) -> Self {
-        Self { config: Arc::clone(context.config()), limits: context.limits_fn(), facts }
+        Self { clock: Arc::clone(&context.config().clock), limits: context.limits_fn(), facts }
     }
 
     /// Returns the data to send, and `true` if the stream continues.
@@ -129,7 +136,7 @@ impl OpenPage {
     }
 
     fn verdict(&self, record: &SessionRecord) -> Verdict {
-        judge_limits(&record.facts(), (self.limits)(record), self.config.now())
+        judge_limits(&record.facts(), (self.limits)(record), self.clock.now())
     }
 }
 
@@ -142,10 +149,17 @@ impl EventStream {
     fn single(status: &StatusBody) -> Self {
         Self { next: Some(first_event(status)), open: None }
     }
+
+    /// Returns a stream of one event, for an active session that cannot be watched.
+    fn retry_later(status: &StatusBody) -> Self {
+        let next = [RETRY_LATER.as_bytes(), &event(status)].concat();
+        Self { next: Some(next.into()), open: None }
+    }
 }
 
 fn first_event(status: &StatusBody) -> Bytes {
-    [RETRY.as_bytes(), &event(status)].concat().into()
+    let retry = format!("retry: {}\n\n", rand::rng().random_range(RETRY));
+    [retry.as_bytes(), &event(status)].concat().into()
 }
 
 fn event(status: &StatusBody) -> Bytes {

@@ -14,6 +14,7 @@ use serde::Deserialize;
 
 use super::status::{
     PageParams, PageState, PageToken, StatusBody, apply_page_policy, belongs_to_other_user,
+    page_verdict,
 };
 use crate::{
     context::{RequestContext, access::AccessState},
@@ -38,6 +39,7 @@ struct KeepAliveBody {
     idle_for: f64,
     policy: Option<String>,
     login: Option<String>,
+    locked: Option<String>,
 }
 
 impl KeepAliveBody {
@@ -62,7 +64,8 @@ impl KeepAliveBody {
             long if long.is_finite() && long > 1e12 => Duration::from_secs(1_000_000_000_000),
             seconds => Duration::try_from_secs_f64(seconds).ok()?,
         };
-        Some((idle_for, PageParams { policy: body.policy, login: body.login }))
+        let Self { policy, login, locked, .. } = body;
+        Some((idle_for, PageParams { policy, login, locked }))
     }
 }
 
@@ -91,12 +94,15 @@ pub(super) async fn keep_alive(
     if belongs_to_other_user(&context, &page) {
         return Ok(StatusBody::from_state(PageState::Replaced).respond(HttpResponse::Conflict()));
     }
+    let verdict = page_verdict(&context, &page);
     let recorded = match token {
+        // A locked page and a page without an active session have no activity to record.
+        _ if !matches!(verdict, Verdict::Active(_)) => Ok(verdict),
         // A page that is exempt from the declared standards does not extend the session.
-        PageToken::Valid if context.is_exempt() => Ok(context.verdict()),
+        PageToken::Valid if context.is_exempt() => Ok(verdict),
         PageToken::Valid => record_activity(&context, idle_for, &req).await,
         // The limits of the page are unknown, so activity cannot be recorded.
-        PageToken::Stale => Ok(context.verdict()),
+        PageToken::Stale => Ok(verdict),
     };
     Ok(recorded.map_or_else(
         |error| {

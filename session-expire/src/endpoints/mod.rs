@@ -1,5 +1,5 @@
-//! Endpoints for the script of open pages: status, events, keep-alive, sign-out, scripts and style,
-//! and the page at which a sign-in in a tab of its own ends.
+//! Endpoints for open pages: status, events, keep-alive, sign-out, scripts and styles, and the last
+//! page of the sign-in for a locked page.
 //!
 //! Requests to them are passive.
 
@@ -18,7 +18,7 @@ use self::{
 };
 use crate::{
     config::{EVENTS, KEEP_ALIVE, LOGOUT, SIGNED_IN, STATUS},
-    dialog::assets::{SCRIPT, SIGNED_IN_SCRIPT, STYLE},
+    dialog::assets::{SCRIPT, SIGNED_IN_SCRIPT, SIGNED_IN_STYLE, STYLE},
     middleware::SessionExpire,
     policy::PolicyPatch,
 };
@@ -31,11 +31,11 @@ impl SessionExpire {
     /// |---|---|
     /// | `GET status` | 200 with the state of the session as JSON |
     /// | `POST keep-alive` | records activity and responds as `status`; 401 if the session has ended, 409 if another user has signed in, 400 for an invalid body |
-    /// | `GET events` | with [`live_pages`](crate::SessionExpireBuilder::live_pages), a stream of server-sent events; the data of each is the JSON of `status`. 204 for anonymous visitors |
+    /// | `GET events` | with [`live_pages`](crate::SessionExpireBuilder::live_pages), a stream of server-sent events; the data of each is the JSON of `status`. 204 for anonymous visitors and after a sign-out |
     /// | `POST logout` | signs out; 303 to the login page, `HX-Redirect` for htmx, 200 with `{"state":"anonymous"}` for API clients |
-    /// | `GET signed-in` | page at which the sign-in for a [locked page](crate::guide::dialog#lock-instead-of-leave) ends; it tells the other tabs and closes its own |
+    /// | `GET signed-in` | last page of the sign-in for a [locked page](crate::guide::dialog#locked-pages); it notifies the other tabs and closes itself |
     /// | `GET session.….js`, `session.….css` | script and style of [`SessionVars`](crate::SessionVars) |
-    /// | `GET signed_in.….js` | script of `signed-in` |
+    /// | `GET signed_in.….js`, `signed_in.….css` | script and style of `signed-in` |
     ///
     /// The body of a keep-alive is a form or JSON: `idle_for` is the number of seconds since the
     /// user was active. An empty body means zero.
@@ -44,6 +44,10 @@ impl SessionExpire {
     /// The page's markup contains the policy as a signed page token. If the policies have changed
     /// since, the token is void: status uses the application's policy, keep-alive records nothing,
     /// and the response contains `"policy":"stale"`.
+    ///
+    /// A locked page adds `locked=1`. While the cookie belongs to the session for which the page
+    /// was rendered, the state is then `expired` with the reason `idle`, even after activity
+    /// elsewhere.
     ///
     /// # Security
     ///
@@ -67,6 +71,7 @@ impl SessionExpire {
             .route(SIGNED_IN, web::head().to(signed_in))
             .service(asset_resource(SCRIPT))
             .service(asset_resource(SIGNED_IN_SCRIPT))
+            .service(asset_resource(SIGNED_IN_STYLE))
             .service(asset_resource(STYLE));
         let scope = match self.config().live_pages {
             true => scope.route(EVENTS, web::get().to(events)),

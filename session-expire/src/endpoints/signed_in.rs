@@ -1,7 +1,7 @@
-//! Page at which a sign-in in a tab of its own ends.
+//! Last page of the sign-in for a locked page.
 //!
 //! The dialog of a locked page opens the login page in a new tab, with this page as the return
-//! path. The page tells the other tabs of the sign-in and closes its tab. It names no user.
+//! path. The page notifies the other tabs and closes its own. It names no user.
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -14,7 +14,7 @@ use crate::{
     config::SIGNED_IN,
     context::{RequestContext, access::AccessState},
     dialog::{
-        assets::SIGNED_IN_SCRIPT,
+        assets::{SIGNED_IN_SCRIPT, SIGNED_IN_STYLE},
         html::{Markup, escape},
         texts::DialogTexts,
     },
@@ -27,7 +27,8 @@ use crate::{
 const POLICY: &str =
     "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// Responds with 200 to visitors without an active session, too: a 401 would become a redirect.
+/// Responds with 200 to visitors without an active session, too, because the middleware would
+/// replace a 401 with a redirect.
 pub(super) async fn signed_in(req: HttpRequest) -> Result<HttpResponse, SetupError> {
     let context = RequestContext::get(&req)?;
     if *context.access() == AccessState::Unavailable {
@@ -39,7 +40,7 @@ pub(super) async fn signed_in(req: HttpRequest) -> Result<HttpResponse, SetupErr
         _ => {
             let own_path = format!("{}{SIGNED_IN}", config.prefix);
             let login = login_location(&context.policy().login_url, Some(&own_path));
-            visitor_page(&texts, &login)
+            visitor_page(&texts, &config.prefix, &login)
         }
     };
     Ok(HttpResponse::Ok()
@@ -52,26 +53,28 @@ pub(super) async fn signed_in(req: HttpRequest) -> Result<HttpResponse, SetupErr
 }
 
 fn signed_in_page(texts: &DialogTexts, prefix: &str) -> Markup {
-    let (prefix, script) = (escape(prefix), SIGNED_IN_SCRIPT.path());
+    let (escaped, script) = (escape(prefix), SIGNED_IN_SCRIPT.path());
     let head = format!(
-        "<script src=\"{prefix}/{script}\" data-channel=\"session-expire{prefix}\" defer></script>"
+        "<script src=\"{escaped}/{script}\" data-channel=\"session-expire{escaped}\" defer></script>"
     );
-    page(texts, &texts.signed_in, &head, "")
+    page(texts, prefix, &texts.signed_in, &head, "")
 }
 
-fn visitor_page(texts: &DialogTexts, login: &str) -> Markup {
+fn visitor_page(texts: &DialogTexts, prefix: &str, login: &str) -> Markup {
     let link = format!("<p><a href=\"{}\">{}</a></p>", escape(login), escape(&texts.sign_in));
-    page(texts, &texts.not_signed_in, "", &link)
+    page(texts, prefix, &texts.not_signed_in, "", &link)
 }
 
-/// Returns a page with a text, which is also its title.
-fn page(texts: &DialogTexts, text: &str, head: &str, end: &str) -> Markup {
+/// Returns a page with `text` as its heading and its title.
+fn page(texts: &DialogTexts, prefix: &str, text: &str, head: &str, end: &str) -> Markup {
     let (lang, text) = (escape(&texts.lang), escape(text));
+    let (prefix, style) = (escape(prefix), SIGNED_IN_STYLE.path());
     Markup::new(format!(
         "<!doctype html><html lang=\"{lang}\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width\">\
          <meta name=\"color-scheme\" content=\"light dark\">\
-         <title>{text}</title>{head}</head><body><main><h1>{text}</h1>{end}</main></body></html>"
+         <title>{text}</title>\
+         <link rel=\"stylesheet\" href=\"{prefix}/{style}\">{head}</head><body><main><h1>{text}</h1>{end}</main></body></html>"
     ))
 }
 
@@ -87,7 +90,8 @@ mod tests {
         {
             *text = "\"><b>".into();
         }
-        for page in [signed_in_page(&texts, "/\"><b>"), visitor_page(&texts, "/\"><b>")] {
+        for page in [signed_in_page(&texts, "/\"><b>"), visitor_page(&texts, "/\"><b>", "/\"><b>")]
+        {
             let html = page.to_string();
             assert!(!html.contains("<b>") && html.contains("&lt;b&gt;"), "{html}");
         }

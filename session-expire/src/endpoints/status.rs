@@ -18,7 +18,9 @@ use crate::{
     policy::{Policy, limit::Limit},
     response::problem::{cross_site, unavailable},
     session::{
+        key::PublicId,
         page_token::{self, PageLimits},
+        reason::Reason,
         verdict::Verdict,
     },
 };
@@ -42,7 +44,8 @@ pub(super) enum PageState {
         cause: Option<String>,
         login_url: String,
     },
-    /// Another user has signed in since the page was rendered.
+    /// Another user, or another actor of an impersonation, has signed in since the page was
+    /// rendered.
     Replaced,
     Anonymous,
 }
@@ -61,8 +64,18 @@ pub(super) struct StatusBody {
 pub(super) struct PageParams {
     /// Page token: the signed limits of the page.
     pub(super) policy: Option<String>,
-    /// Id of the session and the user for which the page was rendered.
+    /// Page id: the session and the user for which the page was rendered.
     pub(super) login: Option<String>,
+    /// `1` if the page is locked.
+    pub(super) locked: Option<String>,
+}
+
+impl PageParams {
+    /// Returns `true` if the page is locked and was rendered for the session `id`.
+    fn is_locked_for(&self, id: PublicId) -> bool {
+        let session = self.login.as_deref().and_then(page_token::session_of);
+        self.locked.as_deref() == Some("1") && session == Some(id)
+    }
 }
 
 /// Validity of a page token.
@@ -85,7 +98,7 @@ impl PageFacts {
         Self { login_url: context.expired_url(), warning, token }
     }
 
-    /// Returns the status with this verdict. `cause` is the cause of an end.
+    /// Returns the status for a verdict. `cause` is the application's word for an end.
     pub(super) fn status(&self, verdict: Verdict, cause: Option<&str>) -> StatusBody {
         let state = match verdict {
             Verdict::Anonymous => PageState::Anonymous,
@@ -139,16 +152,31 @@ pub(super) async fn status(
     if belongs_to_other_user(&context, &page) {
         return Ok(StatusBody::from_state(PageState::Replaced).respond(HttpResponse::Ok()));
     }
-    let status = StatusBody::new(&context, context.verdict(), token);
+    let status = StatusBody::new(&context, page_verdict(&context, &page), token);
     Ok(status.respond(HttpResponse::Ok()))
 }
 
-/// Returns `true` if the page was rendered for another user. A new session of the same user may
-/// continue to use the page.
+/// Returns the verdict for a page.
+///
+/// For a locked page, its own session remains expired. Otherwise, activity on another page would
+/// unlock a page whose policy is stricter than the application's. A login or a confirmation creates
+/// a new public id, so it unlocks the page.
+pub(super) fn page_verdict(context: &RequestContext, page: &PageParams) -> Verdict {
+    match (context.verdict(), context.record()) {
+        (Verdict::Active(_), Some(loaded)) if page.is_locked_for(loaded.record.id) => {
+            Verdict::Expired(Reason::Idle)
+        }
+        (verdict, _) => verdict,
+    }
+}
+
+/// Returns `true` if the page was rendered for another user, or for another actor of an
+/// impersonation. A new session of the same user may continue to use the page.
 pub(super) fn belongs_to_other_user(context: &RequestContext, page: &PageParams) -> bool {
     match (context.verdict(), context.record(), &page.login) {
         (Verdict::Active(_), Some(loaded), Some(page)) => {
-            !page_token::is_page_of(page, &loaded.record.user)
+            let record = &loaded.record;
+            !page_token::is_page_of(page, &record.user, record.actor.as_deref())
         }
         _ => false,
     }

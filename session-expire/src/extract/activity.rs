@@ -3,7 +3,7 @@
 use std::{
     fmt,
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicI64, Ordering},
     },
     time::Duration,
@@ -23,13 +23,14 @@ use crate::{
     watch::watcher::LimitsFn,
 };
 
-/// Records activity of the user after the response, for messages on a WebSocket or a stream.
+/// Recorder of activity on a WebSocket or a stream, which works after the response is sent.
 /// [`SessionHandle::activity`] returns it. Clones share their state.
 #[derive(Clone)]
 pub struct Activity(Option<Arc<ActiveSession>>);
 
 struct ActiveSession {
-    config: Arc<Config>,
+    /// Weak, because a socket must not keep the application's registry open.
+    config: Weak<Config>,
     key: RecordKey,
     client: Client,
     limits: LimitsFn,
@@ -39,8 +40,8 @@ struct ActiveSession {
 }
 
 impl SessionHandle {
-    /// Returns a value that records activity after the response is sent. Without an active session,
-    /// it records nothing.
+    /// Returns a value that can record activity after the response is sent. Without an active
+    /// session, it records nothing.
     ///
     /// Call [`record`](Activity::record) only for messages that the user has caused. Automatic
     /// messages, such as pings, would keep an unattended session active.
@@ -61,7 +62,7 @@ impl SessionHandle {
         let is_active = context.acts_for_session() && !context.is_exempt();
         Activity(context.record().filter(|_| is_active).map(|loaded| {
             Arc::new(ActiveSession {
-                config: Arc::clone(context.config()),
+                config: Arc::downgrade(context.config()),
                 key: loaded.key,
                 client: context.config().client(&self.req),
                 limits: context.limits_fn(),
@@ -73,8 +74,8 @@ impl SessionHandle {
 }
 
 impl Activity {
-    /// Records that the user is active now. It cannot revive a session that has ended, or that has
-    /// expired under the policy of the handler.
+    /// Records that the user is active now. It does nothing if the session has ended or has expired
+    /// under the policy of the handler, or if the application has shut down.
     ///
     /// # Cost
     ///
@@ -90,25 +91,26 @@ impl Activity {
     /// If the future is dropped, the activity may not be recorded.
     pub async fn record(&self) -> Result<(), RegistryError> {
         let Some(session) = &self.0 else { return Ok(()) };
-        let (now, interval) = (session.config.now(), session.write_interval);
+        let Some(config) = session.config.upgrade() else { return Ok(()) };
+        let (now, interval) = (config.now(), session.write_interval);
         let before = session.recorded_at.load(Ordering::Acquire);
         let is_due = now.minus(interval).as_millis() > before || now.as_millis() < before;
         if !is_due || !session.replace_time(before, now.as_millis()) {
             return Ok(());
         }
-        // Another message may try again if this one fails or is dropped.
+        // If this call fails or is dropped, the next one can record the activity.
         let mut claim = Claim { session, claimed: now.as_millis(), before };
-        session.record().await?;
+        session.record(&config).await?;
         claim.before = claim.claimed;
         Ok(())
     }
 }
 
-/// Claim of one message to record the activity. Dropping it sets the time of the last activity.
+/// Claim of one call to record the activity. Dropping it sets the time of the last activity.
 struct Claim<'a> {
     session: &'a ActiveSession,
     claimed: i64,
-    /// Time to set: the former one until the activity is recorded.
+    /// Time to set: the former time, or `claimed` once the activity is recorded.
     before: i64,
 }
 
@@ -125,20 +127,20 @@ impl ActiveSession {
         self.recorded_at.compare_exchange(current, new, set, read).is_ok()
     }
 
-    async fn record(&self) -> Result<(), RegistryError> {
-        let Some(loaded) = self.config.registry.load(self.key, false).await? else {
+    async fn record(&self, config: &Config) -> Result<(), RegistryError> {
+        let Some(loaded) = config.registry.load(self.key, false).await? else {
             return Ok(());
         };
-        let (record, now) = (loaded.record, self.config.now());
+        let (record, now) = (loaded.record, config.now());
         let verdict = judge_limits(&record.facts(), (self.limits)(&record), now);
         if !matches!(verdict, Verdict::Active(_)) {
             return Ok(());
         }
         let mut update = SessionUpdate::new(now).active(now);
         update.client = Some(self.client.clone());
-        update.remembered = is_remembered(&record, self.config.policy.idle, now);
-        update.longest = self.config.longer_timeouts(&record);
-        self.config.registry.update(record.session_ref(), update).await.map(drop)
+        update.remembered = is_remembered(&record, config.policy.idle, now);
+        update.longest = config.longer_timeouts(&record);
+        config.registry.update(record.session_ref(), update).await.map(drop)
     }
 }
 

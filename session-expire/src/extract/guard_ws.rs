@@ -20,9 +20,11 @@ use crate::{response::problem::cross_site, session::verdict::Verdict};
 
 /// Error of [`SessionHandle::guard_ws`].
 ///
-/// With `?` in a handler, it becomes a 403 for another origin, a challenge without an active
-/// session (503 if the registry is unavailable), and a 400 or 405 for a request that is no
-/// handshake.
+/// A handler can return it with `?`. The response is then:
+///
+/// - 403 for a page of another origin
+/// - a challenge without an active session, or 503 if the registry is unavailable
+/// - 400 or 405 for an invalid handshake
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SocketError {
@@ -32,7 +34,7 @@ pub enum SocketError {
     /// The request has no active session.
     #[error("request has no active session")]
     NotSignedIn,
-    /// The request is no valid WebSocket handshake.
+    /// The request is not a valid WebSocket handshake.
     #[error("invalid handshake: {0}")]
     Handshake(actix_web::Error),
 }
@@ -64,14 +66,14 @@ pub struct GuardedSocket {
     /// Sends messages to the client. After the end of the session, its methods return
     /// [`Closed`](actix_ws::Closed).
     pub session: actix_ws::Session,
-    /// Receives messages of the client.
+    /// Receives messages from the client.
     pub messages: SocketMessages,
 }
 
 /// Stream of messages that ends with the session. [`GuardedSocket`] contains it.
 ///
-/// After the end of the session, the stream yields `None`, also instead of messages that had already
-/// arrived.
+/// After the end of the session, the stream yields `None`. Messages that the handler has not yet
+/// received are discarded.
 pub struct SocketMessages<S = MessageStream> {
     inner: S,
     guard: Rc<Guard>,
@@ -82,10 +84,14 @@ impl SessionHandle {
     ///
     /// The client receives a close frame with the
     /// [close code](crate::live::StreamEnd::close_code) and the
-    /// [word](crate::live::StreamEnd::as_str) of the end: 4401 and `logged_out`, `evicted` or another
-    /// reason, 1013 and `unavailable`, or 1001 and `shutting_down`. The session ends as for
-    /// [`ended`](Self::ended), under the policy of this handler. Messages are no activity of the
-    /// user. Call [`activity`](Self::activity) for those that are.
+    /// [word](crate::live::StreamEnd::as_str) of the end:
+    ///
+    /// - 4401 and the reason, such as `logged_out` or `evicted`
+    /// - 1013 and `unavailable`
+    /// - 1001 and `shutting_down`
+    ///
+    /// The policy of this handler determines the end, as for [`ended`](Self::ended). Messages are
+    /// not activity of the user. Use [`activity`](Self::activity) to record activity.
     ///
     /// ```
     /// use actix_web::{HttpResponse, Result, get, rt, web};
@@ -106,34 +112,35 @@ impl SessionHandle {
     /// }
     /// ```
     ///
-    /// A handler that only sends should read the messages, too. Otherwise it learns late that the
-    /// client has gone.
+    /// A handler that only sends should also read from `messages`. Otherwise it detects late that
+    /// the client has closed the connection.
     ///
     /// # Errors
     ///
     /// - [`SocketError::CrossSite`] if a page of another origin sent the handshake, unless
     ///   [`allowed_origins`](crate::SessionExpireBuilder::allowed_origins) lists the origin.
     /// - [`SocketError::NotSignedIn`] if the request has no active session.
-    /// - [`SocketError::Handshake`] if the request is no valid handshake.
+    /// - [`SocketError::Handshake`] if the request is not a valid handshake.
     ///
     /// # Security
     ///
     /// - Browsers send cookies with handshakes from any site, and no CORS rule applies to them. The
-    ///   check of the origin therefore applies although a handshake is a GET. A handshake without
+    ///   origin is therefore checked even though a handshake is a GET request. A handshake without
     ///   `Origin` and `Sec-Fetch-Site` does not come from a page, and is accepted.
-    /// - After the end, the handler receives no message and can send none. Messages that it has
-    ///   sent shortly before may still arrive.
+    /// - After the end, the handler receives no messages and can send none. Messages that it sent
+    ///   shortly before may still arrive.
     /// - The client has
-    ///   [`client_disconnect_timeout`](actix_web::HttpServer::client_disconnect_timeout) (default: 1
-    ///   second) to answer the close frame. Then the connection is closed.
-    /// - A client that reads nothing while the application sends can keep the connection, but not
-    ///   the handler, until TCP gives up. The option `TCP_USER_TIMEOUT` of its socket, set in
-    ///   [`on_connect`](actix_web::HttpServer::on_connect), limits this time.
+    ///   [`client_disconnect_timeout`](actix_web::HttpServer::client_disconnect_timeout) (default:
+    ///   1 second) to respond to the close frame. The server then closes the connection.
+    /// - A client that stops reading while the application sends can delay the end of the
+    ///   connection until a timeout of TCP. It cannot delay the end of `messages`. To limit the
+    ///   time, set `TCP_USER_TIMEOUT` on the socket in
+    ///   [`on_connect`](actix_web::HttpServer::on_connect).
     ///
     /// # Cost
     ///
     /// A socket costs one watch of the session (see [`ended`](Self::ended)) and one task of the
-    /// worker, and neither a timer nor a command to the registry. Both end with the connection.
+    /// worker. Both end with the connection. It needs no timer and no command to the registry.
     pub fn guard_ws(&self, payload: Payload) -> Result<GuardedSocket, SocketError> {
         if self.context.config().allowed_origins.refuses(&self.req) {
             return Err(SocketError::CrossSite);
@@ -150,14 +157,13 @@ impl SessionHandle {
 }
 
 impl SocketMessages {
-    /// Sets the largest frame in bytes. The default is 64 KiB. A larger frame is an error.
+    /// Sets the maximum size of a frame in bytes. Default: 64 KiB. A larger frame is an error.
     #[must_use]
     pub fn max_frame_size(self, bytes: usize) -> Self {
         Self { inner: self.inner.max_frame_size(bytes), ..self }
     }
 
-    /// Joins the frames of a fragmented message, up to this size in bytes. A larger message is an
-    /// error.
+    /// Joins the frames of each fragmented message. A message of more than `max_bytes` is an error.
     #[must_use]
     pub fn join_fragments(self, max_bytes: usize) -> SocketMessages<AggregatedMessageStream> {
         let joined = self.inner.aggregate_continuations().max_continuation_size(max_bytes);
@@ -166,7 +172,7 @@ impl SocketMessages {
 }
 
 impl<S: Stream + Unpin> SocketMessages<S> {
-    /// Waits for the next message. Returns `None` after the end of the session or of the connection.
+    /// Waits for the next message. Returns `None` after the session or the connection has ended.
     ///
     /// # Cancel safety
     ///

@@ -166,20 +166,22 @@ fn warning_dialog(context: &RequestContext, req: &HttpRequest, deadlines: Deadli
     ))
 }
 
-/// Returns the time for which a page stays locked; `None` if it does not lock. Only an end by the
-/// idle timeout locks.
+/// Returns the time for which a page stays locked; `None` if it does not lock. Only the idle
+/// timeout locks a page.
 fn lock_time(policy: &Policy) -> Option<Limit<Duration>> {
     let locks = policy.at_end == AtEnd::Lock && policy.idle != Limit::Off;
     locks.then_some(policy.lock_for)
 }
 
-/// Returns the attribute with the seconds for which a page stays locked, or an empty string.
-fn lock_attribute(policy: &Policy) -> String {
+/// Returns the attributes of a page that locks, or an empty string: the login page, and the seconds
+/// for which the page stays locked. The page for expired sessions may have no sign-in form.
+fn lock_attributes(policy: &Policy) -> String {
     let seconds =
         |lock: Limit<Duration>| lock.at().map_or(f64::INFINITY, |lock| lock.as_secs_f64());
+    let sign_in = escape(&policy.login_url);
     match lock_time(policy).map(seconds) {
-        Some(f64::INFINITY) => " data-lock=\"Infinity\"".to_owned(),
-        Some(seconds) => format!(" data-lock=\"{seconds}\""),
+        Some(f64::INFINITY) => format!(" data-sign-in=\"{sign_in}\" data-lock=\"Infinity\""),
+        Some(seconds) => format!(" data-sign-in=\"{sign_in}\" data-lock=\"{seconds}\""),
         None => String::new(),
     }
 }
@@ -195,10 +197,10 @@ fn script(context: &RequestContext, req: &HttpRequest, deadlines: Deadlines) -> 
         is_exempt: context.is_exempt(),
     };
     let token = page_token::issue(&policy, layers, digest, record.signing_key());
-    let page = page_token::page_id(record.id, &record.user);
+    let page = page_token::page_id(record.id, &record.user, record.actor.as_deref());
     let (login, warn) = (escape(&context.expired_url()), policy.warning().unwrap_or_default());
-    // A page that responds to POST cannot be requested by GET. The return path is the page with the
-    // form.
+    // The response to a POST may not exist at the same URL by GET. The return path is the page with
+    // the form.
     let next = match *req.method() {
         Method::GET | Method::HEAD => String::new(),
         _ => {
@@ -209,7 +211,7 @@ fn script(context: &RequestContext, req: &HttpRequest, deadlines: Deadlines) -> 
         RemainingSeconds::from_limit(limit).0.map(|left| left.to_string()).unwrap_or_default()
     };
     let (idle, session) = (seconds(deadlines.idle_end), seconds(deadlines.session_end));
-    let lock = lock_attribute(&policy);
+    let lock = lock_attributes(&policy);
     let query = format!("policy={token}&amp;login={page}");
     let events = match context.config().live_pages {
         true => format!(" data-events=\"{prefix}{EVENTS}?{query}\""),

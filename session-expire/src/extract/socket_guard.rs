@@ -1,7 +1,7 @@
 //! Guard of a WebSocket: closes it when the session ends.
 //!
-//! The connection, the handler and a task share a [`Guard`]. The task waits for the end, so the
-//! socket closes even if the handler reads no messages.
+//! The connection, the handler and a task share a [`Guard`]. The task waits for the end of the
+//! session, so the socket closes even if the handler reads no messages.
 
 use std::{
     cell::{OnceCell, RefCell},
@@ -20,14 +20,14 @@ use actix_web::{
 
 use crate::watch::{session_end::SessionEnd, stream_end::StreamEnd};
 
-/// State of a socket. It stays in the thread of the worker.
+/// State of a socket. It stays on the thread of the worker.
 pub(super) struct Guard {
     /// Watch of the session, until the socket ends.
     watch: RefCell<Option<SessionEnd>>,
     /// Waker of the task that waits for the end. Each poll of the watch uses it.
     task: RefCell<Option<Waker>>,
     end: OnceCell<StreamEnd>,
-    /// Body of actix-ws. Dropping it ends the handler's stream and refuses its messages.
+    /// Body of actix-ws. Dropping it ends the handler's stream, and sending then fails.
     body: RefCell<Option<BoxBody>>,
     connection: RefCell<Option<Waker>>,
 }
@@ -43,7 +43,7 @@ impl Guard {
         }
     }
 
-    /// Waits for the end of the session, and ends the socket.
+    /// Waits for the end of the session, and closes the socket.
     async fn run(self: Rc<Self>) {
         poll_fn(|cx| {
             self.task.replace(Some(cx.waker().clone()));
@@ -60,7 +60,7 @@ impl Guard {
     fn poll_end(&self) -> Poll<()> {
         let end = {
             let (mut watch, task) = (self.watch.borrow_mut(), self.task.borrow());
-            // Without a watch, the connection has ended before the session.
+            // There is no watch if the connection has ended before the session.
             let Some(watch) = watch.as_mut() else { return Poll::Pending };
             let mut cx = Context::from_waker(task.as_ref().unwrap_or(Waker::noop()));
             ready!(Pin::new(watch).poll(&mut cx))
@@ -78,7 +78,7 @@ impl Guard {
         }
     }
 
-    /// Polls the body of actix-ws. The waker of the connection is notified of the end.
+    /// Polls the body of actix-ws, and stores the waker of the connection for `close`.
     fn poll_body(&self, cx: &mut Context<'_>) -> Poll<Option<BodyItem>> {
         self.connection.replace(Some(cx.waker().clone()));
         match self.body.borrow_mut().as_mut() {
@@ -90,7 +90,7 @@ impl Guard {
 
 type BodyItem = Result<Bytes, Box<dyn std::error::Error>>;
 
-/// Body of the response. The connection owns it, and drops it at its end.
+/// Body of the response. The connection owns the body, and drops it when it ends.
 pub(super) struct SocketBody {
     guard: Rc<Guard>,
     task: JoinHandle<()>,
@@ -144,7 +144,7 @@ fn close_frame(end: &StreamEnd) -> Bytes {
     const FINAL_CLOSE: u8 = 0x88;
     let (code, word) = (end.close_code().to_be_bytes(), end.as_str().as_bytes());
     let payload = [&code, word].concat();
-    // The words are short: the length of a control frame fits into one byte.
+    // The words are short, so the length of a control frame fits into one byte.
     let length = u8::try_from(payload.len()).unwrap_or_default();
     [&[FINAL_CLOSE, length], &payload[..]].concat().into()
 }

@@ -78,8 +78,10 @@ impl SessionExpire {
         self.config.sessions(None)
     }
 
-    /// Ends all guarded streams and event streams at once, and those that are opened later. Call it
-    /// before a graceful shutdown, which otherwise waits for them.
+    /// Ends all guarded streams and event streams at once. Streams that are opened later end
+    /// immediately.
+    ///
+    /// Call this method before a graceful shutdown, which otherwise waits for the streams.
     ///
     /// ```
     /// use actix_web::dev::ServerHandle;

@@ -21,18 +21,19 @@ pub enum AtEnd {
     /// The page opens the login page.
     #[default]
     Leave,
-    /// The page stays, covered, until the same user signs in in another tab.
+    /// The page stays covered until the same user signs in again or re-authenticates in another
+    /// tab. Activity on other pages does not uncover it.
     ///
     /// # Security
     ///
-    /// The content of the page stays in the browser's memory (ASVS 5.0 14.3.1).
+    /// The content of the page stays in the memory of the browser, contrary to ASVS 5.0 14.3.1.
     Lock,
 }
 
 impl AtEnd {
     pub(super) const WORDS: &'static str = "\"leave\" or \"lock\"";
 
-    /// Returns the word: `leave` or `lock`.
+    /// Returns `leave` or `lock`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

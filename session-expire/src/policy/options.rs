@@ -75,9 +75,9 @@ macro_rules! policy_options {
             /// the login page. [`AtEnd::Lock`] has no effect without an idle timeout or without the
             /// [dialog](crate::SessionVars::warning_dialog).
             at_end(AtEnd): AtEnd = AtEnd::Leave;
-            /// Time for which a page stays locked if the user does not sign in again; `Limit::Off`
-            /// for any time. Afterwards the page opens the login page. Without `at_end` it has no
-            /// effect. Default: `1h`.
+            /// Time for which a page stays locked if the user does not sign in again. The page then
+            /// opens the login page. Default: `1h`. `Limit::Off` sets no limit. Without
+            /// [`AtEnd::Lock`], the option has no effect.
             lock_for(impl Into<Limit<Duration>>): Limit<Duration> = Limit::At(hours(1));
         }
     };

@@ -1,7 +1,8 @@
-//! Changes of sessions that a registry reports to its subscribers.
+//! Changes of sessions that a registry reports to its listeners.
 //!
-//! A report says which sessions to load again, and not how they have changed. A lost or repeated
-//! report is therefore harmless once the sessions are loaded again. Open streams use the reports.
+//! A report names the sessions to load again, but not how they have changed. A repeated report is
+//! therefore harmless, and a load makes up for a lost one. The middleware uses the reports to end
+//! guarded streams.
 
 use std::{
     fmt,
@@ -17,14 +18,14 @@ use crate::session::{
     record::{SessionRecord, SessionRef},
 };
 
-/// Change of sessions, for [`Registry::subscribe`](super::Registry::subscribe).
+/// Change of one or more sessions, reported by [`Registry::subscribe`](super::Registry::subscribe).
 ///
-/// A user is given by the [partition key](super::partition_key).
+/// The [partition key](super::partition_key) identifies the user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Change {
-    /// One session has ended, or its key, its public id or its user policy has changed. After a
-    /// re-authentication, `id` is the public id before it.
+    /// One session has ended, or its key, public id, user policy or signing key has changed. After
+    /// a re-authentication, `id` is the public id that the session had before.
     Session {
         /// Partition key of the user.
         partition: String,
@@ -69,7 +70,7 @@ impl Change {
 pub struct ChangeListener(Arc<dyn Fn(Change) + Send + Sync>);
 
 impl ChangeListener {
-    /// Returns a listener that calls `listen`, which must neither wait nor call the registry.
+    /// Returns a listener that calls `listen`, which must neither block nor call the registry.
     pub fn new(listen: impl Fn(Change) + Send + Sync + 'static) -> Self {
         Self(Arc::new(listen))
     }
@@ -90,9 +91,10 @@ impl fmt::Debug for ChangeListener {
 pub trait Subscription: Send + Sync {
     /// Returns `true` if every change that took effect before this call has been reported.
     ///
-    /// The middleware calls it once a minute while streams are open, and loads their sessions again
-    /// if the result is `false` or an error. A registry that reports only the changes of its own
-    /// process returns `false`. It should cost at most one command, whatever the number of sessions.
+    /// While streams are open, the middleware calls this method at the interval of
+    /// [`live_check`](crate::SessionExpireBuilder::live_check). If the result is `false` or an
+    /// error, it loads their sessions again. A registry that misses the changes by other processes
+    /// returns `false`. A check should cost at most one command for any number of sessions.
     ///
     /// # Errors
     ///
@@ -100,19 +102,19 @@ pub trait Subscription: Send + Sync {
     fn check(&self) -> RegistryFuture<'_, bool>;
 }
 
-/// Listeners of a registry that reports the changes of its own process.
+/// Listeners of a registry.
 #[derive(Clone, Default)]
 pub(crate) struct Listeners(Arc<ListenerList>);
 
 #[derive(Default)]
 struct ListenerList {
-    /// Number of listeners. Without one, an operation pays for one atomic load.
+    /// Number of listeners. Without listeners, a report costs one atomic load.
     count: AtomicUsize,
     listeners: Mutex<Vec<(usize, ChangeListener)>>,
     next: AtomicUsize,
 }
 
-/// Place of a listener in the list, removed when it is dropped.
+/// Subscription of a listener. Dropping it removes the listener from the list.
 struct Listening {
     list: Weak<ListenerList>,
     number: usize,
@@ -120,8 +122,8 @@ struct Listening {
 }
 
 impl Listeners {
-    /// Adds a listener. `is_complete` is the result of the subscription's check: `true` if the
-    /// registry has no changes but those of this process.
+    /// Adds a listener. `is_complete` is the result of the subscription's check: `true` if only
+    /// this process changes the registry.
     pub(crate) fn subscribe(
         &self,
         listener: ChangeListener,
@@ -138,7 +140,7 @@ impl Listeners {
         self.0.count.load(Ordering::SeqCst) == 0
     }
 
-    /// Reports a change, which is calculated only if there is a listener.
+    /// Reports a change. `change` is called only if there is a listener.
     pub(crate) fn report(&self, change: impl FnOnce() -> Change) {
         if !self.is_empty() {
             let change = change();

@@ -214,18 +214,25 @@ pub trait Registry: Send + Sync + 'static {
 
     /// Reports changes of sessions to `listener` until the returned subscription is dropped.
     ///
-    /// The registry reports the changes by this and by other processes after they have taken
-    /// effect: each login, end, key rotation and change of a user policy. Changes that do not overlap
-    /// in time are reported in their order. Activity and session data are not reported. If reports
-    /// may have been lost, or the subscription takes effect after this call, the registry reports
-    /// [`Change::Any`].
+    /// The registry must report these changes, including those by other processes:
     ///
-    /// A load that starts after a report must return the changed record.
+    /// - each login and each end
+    /// - each key rotation
+    /// - each new user policy or signing key
+    /// - the deletion of a user's records
+    /// - [`Change::Any`] if reports may have been lost, or if the subscription takes effect only
+    ///   after this call
     ///
-    /// The middleware subscribes while it has open streams, see
+    /// Activity and session data are not reported. Changes that do not overlap in time are reported
+    /// in their order.
+    ///
+    /// A change is reported after it has taken effect. A load that starts after the report must
+    /// return the changed record.
+    ///
+    /// The middleware subscribes while it has open streams, and for 30 seconds after the last one; see
     /// [`SessionHandle::ended`](crate::SessionHandle::ended). A registry without reports returns a
-    /// subscription whose [`check`](Subscription::check) returns `false`. Streams then end up to a
-    /// minute late.
+    /// subscription whose [`check`](Subscription::check) returns `false`. Streams then end late, by
+    /// up to the interval of [`live_check`](crate::SessionExpireBuilder::live_check).
     fn subscribe(&self, listener: ChangeListener) -> Box<dyn Subscription>;
 
     /// Returns `true` if the registry enforces session limits. If not, a policy with `max_sessions`

@@ -16,7 +16,7 @@ use crate::{
     session::{key::PublicId, signing_key::SigningKey},
 };
 
-/// Start of the token of a page to which declared standards do not apply.
+/// Prefix of the token of a page to which declared standards do not apply.
 const EXEMPT: &str = "x.";
 
 /// Limits and handler policy that a token names.
@@ -85,18 +85,29 @@ pub(crate) fn verify(token: &str, digest: &[u8], signing_key: &SigningKey) -> Op
     Some(PageLimits { limits, handler, is_exempt: exempt.is_some() })
 }
 
-/// Returns the page id: the public id of the session, and a hash of the id and the user.
+/// Separator of the user and the actor in a hash. No UTF-8 text contains this byte.
+const SEPARATOR: [u8; 1] = [0xff];
+
+/// Returns the page id: the public id of the session, and a hash of the id, the user and the actor
+/// of an impersonation.
 ///
-/// The hash does not hide the user: a known user id can be hashed and compared.
-pub(crate) fn page_id(id: PublicId, user: &str) -> String {
-    let digest = Sha256::new().chain_update(id.as_str()).chain_update(user).finalize();
-    format!("{id}.{}", hex::encode(&digest[..8]))
+/// The hash does not hide the user, because a known user id can be hashed and compared.
+pub(crate) fn page_id(id: PublicId, user: &str, actor: Option<&str>) -> String {
+    let mut hash = Sha256::new().chain_update(id.as_str()).chain_update(user);
+    if let Some(actor) = actor {
+        hash = hash.chain_update(SEPARATOR).chain_update(actor);
+    }
+    format!("{id}.{}", hex::encode(&hash.finalize()[..8]))
 }
 
-/// Returns `true` if `page`, a [page id](page_id), belongs to a session of `user`.
-pub(crate) fn is_page_of(page: &str, user: &str) -> bool {
-    let id = page.split('.').next().and_then(PublicId::parse);
-    id.is_some_and(|id| page_id(id, user) == page)
+/// Returns `true` if `page`, a [page id](page_id), belongs to a session of `user` with this actor.
+pub(crate) fn is_page_of(page: &str, user: &str, actor: Option<&str>) -> bool {
+    session_of(page).is_some_and(|id| page_id(id, user, actor) == page)
+}
+
+/// Returns the public id of the session for which a page was rendered.
+pub(crate) fn session_of(page: &str) -> Option<PublicId> {
+    page.split('.').next().and_then(PublicId::parse)
 }
 
 fn format_limit(limit: Limit<Duration>) -> String {
@@ -135,6 +146,23 @@ mod tests {
             let page = verify(&token, b"1", &signing_key);
             let limits = limits.clone();
             assert_eq!(page, Some(PageLimits { limits, handler: 0xfe, is_exempt }));
+        }
+    }
+
+    #[test]
+    fn page_id_names_session_user_and_actor() {
+        let (id, other) = (PublicId::parse("AAAAAAAAAAAAAAAA").unwrap(), PublicId::random());
+        let page = page_id(id, "alice", None);
+        // The format is fixed, because pages stay open during an update of this crate.
+        assert_eq!(page, "AAAAAAAAAAAAAAAA.3c74955969379ce5");
+        assert_eq!((session_of(&page), session_of("x")), (Some(id), None));
+        let ids =
+            [("alice", None), ("alice", Some("root")), ("alice", Some("")), ("aliceroot", None)];
+        for (user, actor) in ids {
+            let page = page_id(id, user, actor);
+            let owners = ids.iter().filter(|(user, actor)| is_page_of(&page, user, *actor));
+            assert_eq!(owners.collect::<Vec<_>>(), [&(user, actor)]);
+            assert!(!is_page_of(&page.replace(id.as_str(), other.as_str()), user, actor));
         }
     }
 

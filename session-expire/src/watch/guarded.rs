@@ -15,16 +15,17 @@ use pin_project_lite::pin_project;
 
 use super::session_end::SessionEnd;
 
-/// Error of a guarded stream: a [`StreamEnd`](crate::live::StreamEnd), or an error of the inner stream.
+/// Error of a guarded stream: a [`StreamEnd`](crate::live::StreamEnd), or an error of the inner
+/// stream.
 type GuardError = Box<dyn StdError>;
 
 pin_project! {
     /// Stream or body that ends with an error when its session ends.
     /// [`SessionHandle::guard`](crate::SessionHandle::guard) returns it.
     ///
-    /// The error is a [`StreamEnd`](crate::live::StreamEnd). Actix then closes the connection, so the
-    /// client does not take the incomplete body for a complete one. Items that were produced before
-    /// the end may still be sent.
+    /// The error is a [`StreamEnd`](crate::live::StreamEnd). Actix then closes the connection, so
+    /// the client can tell that the body is incomplete. Actix may still send items that the stream
+    /// produced before the end.
     #[derive(Debug)]
     #[must_use = "streams do nothing unless polled"]
     pub struct Guarded<T> {
@@ -40,7 +41,8 @@ impl<T> Guarded<T> {
         Self { inner, end, is_complete: false }
     }
 
-    /// Returns the next item of the inner stream, or the end as an error. Nothing follows an error.
+    /// Returns the next item of the inner stream, or the end as an error. The stream is complete
+    /// after an error.
     fn poll_item<I, E: Into<GuardError>>(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -1,15 +1,21 @@
-//! Watches: open streams that end with their session.
+//! Watches, which end open streams with their session.
 //!
-//! A stream is not polled. One thread per process has the deadlines of all watched sessions, and
-//! loads a session again when its registry reports a change or its deadline has passed. The request
-//! context opens watches; guarded streams and the event stream own them.
+//! The thread of an application's watcher loads a session again when the registry reports a change,
+//! or when a deadline has passed. Between these loads, no stream is polled. The request context
+//! opens watches. Guarded streams and event streams own them.
 
+mod chunked_slab;
 pub(crate) mod guarded;
+mod health;
+mod load_queue;
+mod running_loads;
 pub(crate) mod session_end;
 pub(crate) mod slot;
 pub(crate) mod stream_end;
 mod table;
 mod thread;
+mod watch_list;
+mod watched_changes;
 mod watched_session;
 pub(crate) mod watcher;
 mod work;

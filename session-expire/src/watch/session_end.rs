@@ -1,4 +1,4 @@
-//! Future of the end of a session.
+//! Future that resolves when a session ends.
 
 use std::{
     fmt,
@@ -8,11 +8,10 @@ use std::{
 
 use super::{stream_end::StreamEnd, watcher::Watch};
 
-/// Future that resolves when a session ends, whatever the cause: sign-out, eviction, administrator,
-/// timeout, in this process or another. [`SessionHandle::ended`](crate::SessionHandle::ended)
-/// returns it.
+/// Future that resolves when a session ends for any reason, in this process or another.
+/// [`SessionHandle::ended`](crate::SessionHandle::ended) returns it.
 ///
-/// It can be moved to another task or thread. Dropping it ends the watch.
+/// It can be moved to another task or thread. Dropping it ends the watch of the session.
 #[must_use = "futures do nothing unless polled"]
 pub struct SessionEnd(State);
 

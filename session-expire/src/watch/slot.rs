@@ -1,6 +1,6 @@
 //! State that a stream shares with the watch thread.
 //!
-//! The thread writes it and wakes the stream, which reads it when it is polled.
+//! The thread writes the state and wakes the stream. The stream reads it when it is polled.
 
 use std::{
     fmt,
@@ -14,9 +14,10 @@ use crate::session::record::SessionRecord;
 /// Kind of a watch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum WatchKind {
-    /// It is notified of the end only.
+    /// Watch of a guarded stream. It is notified of the end only.
     Guard,
-    /// It is also notified of changes of the user's sessions, and of heartbeats.
+    /// Watch of an event stream. It is also notified of changes of the user's sessions, and of
+    /// heartbeats.
     Page,
 }
 
@@ -33,27 +34,36 @@ pub(crate) enum PageNews {
     Closed(CloseReason),
 }
 
-/// Reason why the stream of an active session closes.
+/// Reason why an event stream closes although its session is active.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CloseReason {
     /// The key or the policy of the session has changed.
     Changed,
-    /// The session has too many streams.
+    /// The session has too many event streams.
     TooMany,
 }
 
 #[derive(Default)]
 pub(super) struct Slot(Mutex<SlotState>);
 
+/// State of a slot. It is small, because each open stream has one.
 #[derive(Default)]
 struct SlotState {
-    /// Allocated at the end only, so an open stream needs less memory.
-    end: Option<Box<StreamEnd>>,
-    closed: Option<CloseReason>,
-    /// Current record, if an event is due.
-    changed: Option<Arc<SessionRecord>>,
-    has_heartbeat: bool,
+    news: News,
     waker: Option<Waker>,
+}
+
+/// News that the stream has not read. The end replaces all other news, and a heartbeat replaces
+/// none.
+#[derive(Default)]
+enum News {
+    #[default]
+    None,
+    Heartbeat,
+    Changed(Arc<SessionRecord>),
+    Closed(CloseReason),
+    /// Boxed, so that an open stream needs less memory.
+    Ended(Box<StreamEnd>),
 }
 
 impl Slot {
@@ -61,68 +71,85 @@ impl Slot {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes the state, and returns the waker of the stream.
-    fn set(&self, change: impl FnOnce(&mut SlotState)) -> Option<Waker> {
+    /// Replaces the news if `replaces` returns `true`, and returns the waker of the stream.
+    fn set(&self, news: News, replaces: impl FnOnce(&News) -> bool) -> Option<Waker> {
         let mut state = self.lock();
-        change(&mut state);
-        state.waker.take()
+        let former = replaces(&state.news).then(|| std::mem::replace(&mut state.news, news));
+        let waker = state.waker.take();
+        drop(state);
+        drop(former);
+        waker
     }
 
-    /// Sets the end. The first one stays.
+    /// Sets the end, unless there is one already.
     pub(super) fn end(&self, end: StreamEnd) -> Option<Waker> {
-        self.set(|state| _ = state.end.get_or_insert_with(|| Box::new(end)))
+        self.set(News::Ended(Box::new(end)), |news| !matches!(news, News::Ended(_)))
     }
 
     pub(super) fn close(&self, reason: CloseReason) -> Option<Waker> {
-        self.set(|state| state.closed = Some(reason))
+        self.set(News::Closed(reason), |news| !matches!(news, News::Ended(_)))
     }
 
     pub(super) fn change(&self, record: Arc<SessionRecord>) -> Option<Waker> {
-        self.set(|state| state.changed = Some(record))
+        let is_open = |news: &News| !matches!(news, News::Ended(_) | News::Closed(_));
+        self.set(News::Changed(record), is_open)
     }
 
-    pub(super) fn beat(&self) -> Option<Waker> {
-        self.set(|state| state.has_heartbeat = true)
+    pub(super) fn send_heartbeat(&self) -> Option<Waker> {
+        self.set(News::Heartbeat, |news| matches!(news, News::None))
     }
 
     pub(super) fn poll_end(&self, cx: &Context<'_>) -> Poll<StreamEnd> {
-        let mut state = self.lock();
-        match &state.end {
-            Some(end) => Poll::Ready(StreamEnd::clone(end)),
-            None => state.wait(cx),
-        }
+        self.poll(cx, |news| match news {
+            News::Ended(end) => Some(StreamEnd::clone(end)),
+            _ => None,
+        })
     }
 
     pub(super) fn poll_news(&self, cx: &Context<'_>) -> Poll<PageNews> {
+        self.poll(cx, News::take)
+    }
+
+    fn poll<T>(&self, cx: &Context<'_>, take: impl FnOnce(&mut News) -> Option<T>) -> Poll<T> {
         let mut state = self.lock();
-        if let Some(end) = &state.end {
-            return Poll::Ready(PageNews::Ended(StreamEnd::clone(end)));
+        if let Some(value) = take(&mut state.news) {
+            return Poll::Ready(value);
         }
-        if let Some(reason) = state.closed {
-            return Poll::Ready(PageNews::Closed(reason));
+        let former = state.wait(cx);
+        drop(state);
+        drop(former);
+        Poll::Pending
+    }
+}
+
+impl News {
+    fn take(&mut self) -> Option<PageNews> {
+        match self {
+            Self::None => return None,
+            Self::Closed(reason) => return Some(PageNews::Closed(*reason)),
+            Self::Ended(end) => return Some(PageNews::Ended(StreamEnd::clone(end))),
+            Self::Heartbeat | Self::Changed(_) => {}
         }
-        if let Some(record) = state.changed.take() {
-            return Poll::Ready(PageNews::Changed(record));
-        }
-        match std::mem::take(&mut state.has_heartbeat) {
-            true => Poll::Ready(PageNews::Heartbeat),
-            false => state.wait(cx),
-        }
+        Some(match std::mem::take(self) {
+            Self::Changed(record) => PageNews::Changed(record),
+            _ => PageNews::Heartbeat,
+        })
     }
 }
 
 impl SlotState {
-    fn wait<T>(&mut self, cx: &Context<'_>) -> Poll<T> {
-        match &mut self.waker {
-            Some(waker) => waker.clone_from(cx.waker()),
-            None => self.waker = Some(cx.waker().clone()),
+    /// Stores the waker of `cx`, and returns the former one. Dropping a waker may drop a stream,
+    /// which must not happen while the slot is locked.
+    fn wait(&mut self, cx: &Context<'_>) -> Option<Waker> {
+        match &self.waker {
+            Some(waker) if waker.will_wake(cx.waker()) => None,
+            _ => self.waker.replace(cx.waker().clone()),
         }
-        Poll::Pending
     }
 }
 
 impl fmt::Debug for Slot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Slot").field("end", &self.lock().end).finish_non_exhaustive()
+        f.write_str("Slot(…)")
     }
 }

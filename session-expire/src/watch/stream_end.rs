@@ -6,8 +6,8 @@ use crate::session::{ended::Ended, reason::Reason};
 
 /// End of a guarded stream: the end of its session, an outage, or a shutdown.
 ///
-/// It is the output of [`SessionEnd`](crate::live::SessionEnd), and the error with which a
-/// [`Guarded`](crate::live::Guarded) body ends.
+/// It is the output of [`SessionEnd`](crate::live::SessionEnd), and the last error of a
+/// [`Guarded`](crate::live::Guarded) stream or body.
 ///
 /// ```
 /// use session_expire::{Reason, live::StreamEnd};
@@ -28,7 +28,8 @@ pub enum StreamEnd {
     },
     /// The registry was unavailable at the last known deadline of the session.
     Unavailable,
-    /// The application called [`SessionExpire::close_streams`](crate::SessionExpire::close_streams).
+    /// The application called
+    /// [`SessionExpire::close_streams`](crate::SessionExpire::close_streams).
     ShuttingDown,
 }
 

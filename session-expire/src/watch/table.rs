@@ -1,16 +1,17 @@
 //! Table of watched sessions, with their deadlines.
 //!
-//! It does no I/O and reads no clock. The watcher adds and removes watches; the thread asks which
-//! sessions to load, and applies the records.
+//! The table does no I/O and reads no clock. The watcher adds and removes watches. The watch thread
+//! gets the sessions to load from it, and applies the loaded records.
 
 use std::{collections::BTreeSet, sync::Arc, task::Waker};
 
-use slab::Slab;
-
 use super::{
+    chunked_slab::ChunkedSlab,
+    load_queue::LoadState,
     slot::{CloseReason, Slot, WatchKind},
     stream_end::StreamEnd,
-    watched_session::{LimitsFn, NEVER, OpenWatch, WatchedSession, deadline},
+    watch_list::{WatchList, WatchNumber},
+    watched_session::{LimitsFn, OpenWatch, WatchedSession},
 };
 use crate::{
     session::{
@@ -32,8 +33,14 @@ pub(crate) struct NewWatch {
     pub(crate) kind: WatchKind,
 }
 
-/// Number of a watched session in the table. It may be used again after the last watch has closed.
+/// Number of a watched session in the table. It may be reused after its last watch has closed.
 pub(super) type SessionNumber = usize;
+
+/// Watch in the table.
+pub(super) struct WatchRef {
+    number: WatchNumber,
+    pub(super) slot: Arc<Slot>,
+}
 
 /// Result of loading a watched session.
 pub(super) enum Loaded {
@@ -45,63 +52,45 @@ pub(super) enum Loaded {
 
 #[derive(Default)]
 pub(super) struct WatchTable {
-    sessions: Slab<WatchedSession>,
+    sessions: ChunkedSlab<WatchedSession>,
     /// Sessions by the partition of their user.
     partitions: BTreeSet<([u8; 8], SessionNumber)>,
-    deadlines: BTreeSet<(Timestamp, SessionNumber)>,
-    /// Number of event streams.
-    pages: usize,
+    watches: WatchList,
 }
 
 impl WatchTable {
-    /// Returns the number of watched sessions.
+    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.sessions.len()
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.sessions.is_empty()
+        self.sessions.len() == 0
     }
 
-    /// Opens a watch, and closes the oldest event stream if the session has too many.
-    pub(super) fn open(
-        &mut self,
-        watch: NewWatch,
-        now: Timestamp,
-    ) -> (SessionNumber, Arc<Slot>, Vec<Waker>) {
+    /// Opens a watch. If the session then has more than [`MAX_PAGES`] event streams, the oldest
+    /// closes.
+    pub(super) fn open(&mut self, watch: NewWatch, now: Timestamp) -> (WatchRef, Vec<Waker>) {
         let number = self.find(&watch.key).unwrap_or_else(|| self.add_session(&watch));
-        let slot = Arc::new(Slot::default());
-        let deadline = deadline(&watch.record, (watch.limits)(&watch.record), now);
-        let deadline = deadline.unwrap_or(now);
-        let (limits, kind) = (watch.limits, watch.kind);
-        let watches = &mut self.sessions[number].watches;
-        watches.push(OpenWatch { slot: Arc::clone(&slot), limits, deadline, kind });
-        let wakers = self.close_surplus_pages(number, kind);
-        self.set_deadline(number);
-        (number, slot, wakers)
+        let open = OpenWatch::new(watch, number, now);
+        let (slot, session) = (Arc::clone(&open.slot), &mut self.sessions[number]);
+        let watch = self.watches.add(session, open);
+        let surplus = (session.pages as usize).saturating_sub(MAX_PAGES);
+        let wakers = self.watches.close_pages(session, surplus, CloseReason::TooMany);
+        (WatchRef { number: watch, slot }, wakers)
     }
 
     fn add_session(&mut self, watch: &NewWatch) -> SessionNumber {
         let number = self.sessions.insert(WatchedSession {
             key: watch.key,
             id: watch.record.id,
-            signing_key: *watch.record.signing_key(),
             last_seen: watch.record.last_seen,
-            deadline: NEVER,
-            watches: Vec::with_capacity(1),
+            load: LoadState::default(),
+            watches: None,
+            pages: 0,
         });
         self.partitions.insert((partition(watch.key.partition_key()), number));
         number
-    }
-
-    fn close_surplus_pages(&mut self, number: SessionNumber, kind: WatchKind) -> Vec<Waker> {
-        if kind == WatchKind::Guard {
-            return vec![];
-        }
-        let session = &mut self.sessions[number];
-        let surplus = session.pages().saturating_sub(MAX_PAGES);
-        self.pages = self.pages + 1 - surplus;
-        session.close_pages(surplus, CloseReason::TooMany)
     }
 
     fn find(&self, key: &RecordKey) -> Option<SessionNumber> {
@@ -116,7 +105,7 @@ impl WatchTable {
 
     /// Returns `true` if the session has an event stream.
     pub(super) fn has_page(&self, number: SessionNumber) -> bool {
-        self.sessions.get(number).is_some_and(WatchedSession::has_page)
+        self.sessions.get(number).is_some_and(|session| session.pages > 0)
     }
 
     pub(super) fn has_id(&self, number: SessionNumber, id: PublicId) -> bool {
@@ -127,85 +116,86 @@ impl WatchTable {
         self.sessions.get(number).map(|session| session.key)
     }
 
+    pub(super) fn load(&self, number: SessionNumber) -> Option<&LoadState> {
+        self.sessions.get(number).map(|session| &session.load)
+    }
+
+    pub(super) fn load_mut(&mut self, number: SessionNumber) -> Option<&mut LoadState> {
+        self.sessions.get_mut(number).map(|session| &mut session.load)
+    }
+
     pub(super) fn all(&self) -> impl Iterator<Item = SessionNumber> {
         self.sessions.iter().map(|(number, _)| number)
     }
 
+    /// Returns the earliest deadline of the sessions without a running load.
     pub(super) fn next_deadline(&self) -> Option<Timestamp> {
-        self.deadlines.first().map(|(deadline, _)| *deadline)
+        let mut deadlines = self.watches.deadlines();
+        deadlines.find(|(_, number)| !self.is_loading(*number)).map(|(deadline, _)| deadline)
     }
 
-    /// Returns the sessions whose deadline has passed, the earliest first.
-    pub(super) fn due(&self, now: Timestamp) -> impl Iterator<Item = SessionNumber> {
-        let due = self.deadlines.iter().take_while(move |(deadline, _)| *deadline <= now);
-        due.map(|(_, number)| *number)
+    /// Returns at most `count` sessions whose deadline has passed and that have no running load, in
+    /// the order of their deadlines.
+    pub(super) fn due(&self, now: Timestamp, count: usize) -> Vec<SessionNumber> {
+        let mut seen = BTreeSet::new();
+        let due = self.watches.deadlines().take_while(|(deadline, _)| *deadline <= now);
+        let numbers = due.map(|(_, number)| number);
+        let numbers = numbers.filter(|number| !self.is_loading(*number) && seen.insert(*number));
+        numbers.take(count).collect()
+    }
+
+    fn is_loading(&self, number: SessionNumber) -> bool {
+        self.load(number).is_some_and(|load| load.running.is_some())
     }
 
     /// Closes a watch.
-    pub(super) fn close(&mut self, number: SessionNumber, slot: &Arc<Slot>) {
-        let Some(session) = self.sessions.get_mut(number) else { return };
-        let is_watch = |watch: &OpenWatch| Arc::ptr_eq(&watch.slot, slot);
-        let Some(index) = session.watches.iter().position(is_watch) else { return };
-        let watch = session.watches.remove(index);
-        self.pages -= usize::from(watch.kind == WatchKind::Page);
-        self.set_deadline(number);
+    pub(super) fn close(&mut self, watch: &WatchRef) {
+        if let Some(number) = self.session(watch)
+            && let Some(session) = self.sessions.get_mut(number)
+        {
+            drop(self.watches.remove(session, watch.number));
+            self.remove_without_watches(number);
+        }
+    }
+
+    /// Returns the session of a watch; `None` if the watch has closed.
+    pub(super) fn session(&self, watch: &WatchRef) -> Option<SessionNumber> {
+        self.watches.session(watch.number, &watch.slot)
     }
 
     /// Applies the result of loading a session, and returns the wakers of the streams to notify. If
-    /// `is_news`, its event streams get an event. Does nothing if the number is in use for another
-    /// session.
+    /// `is_news` is `true`, the event streams of the session get an event.
     pub(super) fn apply(
         &mut self,
         number: SessionNumber,
-        key: RecordKey,
-        loaded: Loaded,
+        loaded: &Loaded,
         is_news: bool,
         now: Timestamp,
     ) -> Vec<Waker> {
-        let session = self.sessions.get_mut(number).filter(|session| session.key == key);
-        let Some(session) = session else { return vec![] };
-        let before = session.pages();
-        let wakers = match loaded {
-            Loaded::Record(record) => session.apply(&record, is_news, now),
-            Loaded::Unknown => session.end_all(&StreamEnd::from_reason(Reason::Unknown)),
-            Loaded::Failed => session.end_due(now),
+        let (Some(session), watches) = (self.sessions.get_mut(number), &mut self.watches) else {
+            return vec![];
         };
-        self.pages = self.pages + session.pages() - before;
-        self.set_deadline(number);
+        let wakers = match loaded {
+            Loaded::Record(record) => watches.apply(session, record, is_news, now),
+            Loaded::Unknown => watches.end_all(session, &StreamEnd::from_reason(Reason::Unknown)),
+            Loaded::Failed => watches.end_due(session, now),
+        };
+        self.remove_without_watches(number);
         wakers
     }
 
     /// Ends all watches.
     pub(super) fn end_all(&mut self, end: &StreamEnd) -> Vec<Waker> {
-        let sessions = self.sessions.iter_mut();
-        let wakers = sessions.flat_map(|(_, session)| session.end_all(end)).collect();
-        *self = Self::default();
-        wakers
+        std::mem::take(self).watches.end_each(end)
     }
 
     /// Sends a heartbeat to all event streams, and returns their wakers.
-    pub(super) fn beat(&self) -> Vec<Waker> {
-        if self.pages == 0 {
-            return vec![];
-        }
-        let watches = self.sessions.iter().flat_map(|(_, session)| &session.watches);
-        let pages = watches.filter(|watch| watch.kind == WatchKind::Page);
-        pages.filter_map(|watch| watch.slot.beat()).collect()
+    pub(super) fn send_heartbeats(&self) -> Vec<Waker> {
+        self.watches.send_heartbeats()
     }
 
-    /// Updates the deadline of a session from those of its watches, and removes it without watches.
-    fn set_deadline(&mut self, number: SessionNumber) {
-        let session = &mut self.sessions[number];
-        let first = session.watches.iter().map(|watch| watch.deadline).min();
-        let (former, deadline) = (session.deadline, first.unwrap_or(NEVER));
-        session.deadline = deadline;
-        if former != deadline {
-            self.deadlines.remove(&(former, number));
-            if deadline != NEVER {
-                self.deadlines.insert((deadline, number));
-            }
-        }
-        if session.watches.is_empty() {
+    fn remove_without_watches(&mut self, number: SessionNumber) {
+        if self.sessions[number].watches.is_none() {
             let key = self.sessions.remove(number).key;
             self.partitions.remove(&(partition(key.partition_key()), number));
         }
@@ -248,18 +238,18 @@ pub(super) mod tests {
     ) -> NewWatch {
         let limits = Limits { idle: idle.into(), absolute: hours(8).into() };
         let record = Arc::new(record.clone());
-        NewWatch { key: *key, record, limits: Box::new(move |_| limits), kind }
+        NewWatch { key: *key, record, limits: Arc::new(move |_| limits), kind }
     }
 
-    fn news(slot: &Slot) -> Option<PageNews> {
-        match slot.poll_news(&Context::from_waker(Waker::noop())) {
+    pub(in crate::watch) fn news(watch: &WatchRef) -> Option<PageNews> {
+        match watch.slot.poll_news(&Context::from_waker(Waker::noop())) {
             Poll::Ready(news) => Some(news),
             Poll::Pending => None,
         }
     }
 
-    fn end(slot: &Slot) -> Option<&'static str> {
-        match slot.poll_end(&Context::from_waker(Waker::noop())) {
+    pub(in crate::watch) fn end(watch: &WatchRef) -> Option<&'static str> {
+        match watch.slot.poll_end(&Context::from_waker(Waker::noop())) {
             Poll::Ready(end) => Some(end.as_str()),
             Poll::Pending => None,
         }
@@ -293,7 +283,7 @@ pub(super) mod tests {
     fn result_of_a_load_ends_guards_and_notifies_pages() {
         for row @ (loaded, minute, guard_end, page_news) in ROWS {
             let (mut table, alice) = (WatchTable::default(), login("alice"));
-            let mut open = |kind| table.open(watch(&alice, kind, minutes(10)), NOON).1;
+            let mut open = |kind| table.open(watch(&alice, kind, minutes(10)), NOON).0;
             let (guard, page) = (open(WatchKind::Guard), open(WatchKind::Page));
             let record = alice.1.clone();
             let result = match loaded {
@@ -305,7 +295,7 @@ pub(super) mod tests {
                 _ => Loaded::Record(Arc::new(record.with_signing_key(SigningKey::random()))),
             };
             let is_news = loaded != "open";
-            drop(table.apply(0, alice.0, result, is_news, NOON.plus(minutes(minute))));
+            drop(table.apply(0, &result, is_news, NOON.plus(minutes(minute))));
             let shown = match news(&page) {
                 None => "none".to_owned(),
                 Some(PageNews::Ended(end)) => format!("ended: {}", end.as_str()),
@@ -321,40 +311,78 @@ pub(super) mod tests {
     #[test]
     fn each_watch_ends_at_its_own_deadline() {
         let (mut table, alice) = (WatchTable::default(), login("alice"));
-        let mut open = |idle| table.open(watch(&alice, WatchKind::Guard, idle), NOON).1;
+        let mut open = |idle| table.open(watch(&alice, WatchKind::Guard, idle), NOON).0;
         let (laxer, stricter) = (open(minutes(9)), open(minutes(3)));
         assert_eq!(table.next_deadline(), Some(NOON.plus(minutes(3))));
         let record = || Loaded::Record(Arc::new(alice.1.clone()));
-        drop(table.apply(0, alice.0, record(), false, NOON.plus(minutes(3))));
+        drop(table.apply(0, &record(), false, NOON.plus(minutes(3))));
         assert_eq!((end(&stricter), end(&laxer)), (Some("idle"), None));
         assert_eq!(table.next_deadline(), Some(NOON.plus(minutes(9))));
-        table.close(0, &stricter);
-        table.close(0, &laxer);
+        table.close(&stricter);
+        table.close(&laxer);
         assert!(table.is_empty() && table.next_deadline().is_none());
     }
 
     #[test]
     fn load_of_a_future_time_does_not_extend_a_watch() {
         let (mut table, alice) = (WatchTable::default(), login("alice"));
-        let guard = table.open(watch(&alice, WatchKind::Guard, minutes(10)), NOON).1;
+        let guard = table.open(watch(&alice, WatchKind::Guard, minutes(10)), NOON).0;
         let earlier = NOON.minus(hours(3));
         for (minute, expected) in [(0, None), (9, None), (10, Some("idle"))] {
             let record = Loaded::Record(Arc::new(alice.1.clone()));
-            drop(table.apply(0, alice.0, record, false, earlier.plus(minutes(minute))));
+            drop(table.apply(0, &record, false, earlier.plus(minutes(minute))));
             assert_eq!(end(&guard), expected, "{minute}");
         }
     }
 
     #[test]
-    fn load_of_a_closed_session_ends_no_other_one() {
+    fn closed_watch_closes_no_other_one() {
         let (mut table, alice, bob) = (WatchTable::default(), login("alice"), login("bob"));
-        let (number, slot, _) = table.open(watch(&alice, WatchKind::Guard, minutes(10)), NOON);
-        table.close(number, &slot);
-        let (reused, of_bob, _) = table.open(watch(&bob, WatchKind::Guard, minutes(10)), NOON);
-        assert_eq!(reused, number);
-        assert!(table.apply(number, alice.0, Loaded::Unknown, true, NOON).is_empty());
-        table.close(number, &slot);
-        assert_eq!((end(&of_bob), table.len()), (None, 1));
+        let first = table.open(watch(&alice, WatchKind::Guard, minutes(10)), NOON).0;
+        table.close(&first);
+        let other = table.open(watch(&bob, WatchKind::Guard, minutes(10)), NOON).0;
+        assert_eq!(other.number, first.number);
+        table.close(&first);
+        assert_eq!((end(&other), table.len()), (None, 1));
+    }
+
+    #[test]
+    fn any_watch_of_a_session_may_close_first() {
+        for order in [[0, 1, 2], [1, 0, 2], [2, 1, 0], [1, 2, 0]] {
+            let (mut table, alice) = (WatchTable::default(), login("alice"));
+            let mut open = |_| table.open(watch(&alice, WatchKind::Guard, minutes(10)), NOON).0;
+            let watches = [0, 1, 2].map(&mut open);
+            table.close(&watches[order[0]]);
+            table.close(&watches[order[1]]);
+            assert_eq!(table.apply(0, &Loaded::Unknown, false, NOON).len(), 0, "{order:?}");
+            let ends = order.map(|number| end(&watches[number]));
+            assert_eq!(ends, [None, None, Some("unknown")], "{order:?}");
+            assert!(table.is_empty() && table.next_deadline().is_none(), "{order:?}");
+        }
+    }
+
+    /// A request may load its record before `refresh_policy`, and open its stream after it.
+    #[test]
+    fn page_with_a_void_token_is_closed() {
+        let (mut table, alice) = (WatchTable::default(), login("alice"));
+        let refreshed = Arc::new(alice.1.clone().with_signing_key(SigningKey::random()));
+        let current = (alice.0, SessionRecord::clone(&refreshed));
+        let page = |record| watch(record, WatchKind::Page, minutes(10));
+        let (current, void) =
+            (table.open(page(&current), NOON).0, table.open(page(&alice), NOON).0);
+        drop(table.apply(0, &Loaded::Record(refreshed), false, NOON));
+        let closed = Some(PageNews::Closed(CloseReason::Changed));
+        assert_eq!((news(&current), news(&void)), (None, closed));
+    }
+
+    #[test]
+    fn ninth_page_closes_the_oldest() {
+        let (mut table, alice) = (WatchTable::default(), login("alice"));
+        let mut open = |kind| table.open(watch(&alice, kind, minutes(10)), NOON).0;
+        let guard = open(WatchKind::Guard);
+        let pages: Vec<_> = (0..=MAX_PAGES).map(|_| open(WatchKind::Page)).collect();
+        assert_eq!(news(&pages[0]), Some(PageNews::Closed(CloseReason::TooMany)));
+        assert!(pages[1..].iter().chain([&guard]).all(|watch| news(watch).is_none()));
     }
 
     #[test]
@@ -370,12 +398,12 @@ pub(super) mod tests {
     #[test]
     fn only_pages_get_heartbeats() {
         let (mut table, alice) = (WatchTable::default(), login("alice"));
-        let mut open = |kind| table.open(watch(&alice, kind, minutes(10)), NOON).1;
+        let mut open = |kind| table.open(watch(&alice, kind, minutes(10)), NOON).0;
         let (guard, page) = (open(WatchKind::Guard), open(WatchKind::Page));
         assert_eq!((end(&guard), news(&page)), (None, None));
-        assert_eq!(table.beat().len(), 1);
+        assert_eq!(table.send_heartbeats().len(), 1);
         assert_eq!((news(&page), news(&page)), (Some(PageNews::Heartbeat), None));
-        table.close(0, &page);
-        assert!(table.beat().is_empty());
+        table.close(&page);
+        assert!(table.send_heartbeats().is_empty());
     }
 }

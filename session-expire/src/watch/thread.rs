@@ -1,49 +1,44 @@
 //! Watch thread: loads sessions that have changed or whose deadline has passed.
 //!
-//! It has a runtime of its own, so it does not depend on the workers, and no handler delays it. It
-//! sleeps until the next deadline. The clock may be set, so it also wakes every [`TICK`].
+//! The thread has a runtime of its own, so a handler that blocks a worker does not delay it. It
+//! sleeps until the next deadline, at most for [`TICK`], because the clock may be set.
 
 use std::{
-    sync::{Arc, Weak},
+    sync::Arc,
     task::Waker,
     time::{Duration, Instant},
 };
 
 use tokio::{
     runtime::{Builder, Runtime},
-    task::JoinHandle,
-    time::{error::Elapsed, timeout},
+    time::timeout,
 };
 
-use super::{stream_end::StreamEnd, table::Loaded, watcher::Shared, work::Task};
-use crate::{
-    error::RegistryError,
-    policy::limit::Limit,
-    registry::{
-        StoredSession,
-        change::{ChangeListener, Subscription},
-    },
-    session::key::RecordKey,
-    time::Timestamp,
+use super::{
+    running_loads::RunningLoads,
+    stream_end::StreamEnd,
+    watched_changes::{WatchedChanges, is_due},
+    watcher::Shared,
 };
+use crate::time::Timestamp;
 
 /// Longest time until the thread notices that the clock was set.
 const TICK: Duration = Duration::from_millis(250);
 
-/// Time between two attempts to load sessions while the registry is unavailable.
+/// Time between two attempts to load the sessions whose loads have failed.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Longest time of a load or of a check. Registries have shorter timeouts of their own.
-const LOAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// Shortest time between two loads of a session because of changes of the user's other sessions.
+const PAGE_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Time between two heartbeats of an event stream. Many proxies close a connection that is silent
 /// for 30 or 60 seconds.
 const HEARTBEAT: Duration = Duration::from_secs(20);
 
-/// Starts the thread. Returns `false`, and logs the error, if that fails.
-pub(super) fn start(shared: Arc<Shared>) -> bool {
+/// Starts the thread for the first watch. If the start fails, logs the error and returns `false`.
+pub(super) fn start(shared: Arc<Shared>, now: Timestamp) -> bool {
     let started = Builder::new_current_thread().enable_all().build().and_then(|runtime| {
-        let run = move || run(&runtime, &shared);
+        let run = move || run(&runtime, &shared, now);
         std::thread::Builder::new().name("session-watch".to_owned()).spawn(run)
     });
     if let Err(error) = &started {
@@ -52,48 +47,58 @@ pub(super) fn start(shared: Arc<Shared>) -> bool {
     started.is_ok()
 }
 
-/// Ends all watches when the thread ends. If a registry panics, no stream outlives its session.
+/// Ends all watches when the thread ends, for example after a panic of the registry. Otherwise,
+/// streams could outlive their sessions. The next watch starts a new thread.
 struct EndOnExit<'a>(&'a Shared);
 
 impl Drop for EndOnExit<'_> {
     fn drop(&mut self) {
-        let wakers = self.0.work().stop(&StreamEnd::Unavailable);
+        let mut work = self.0.work();
+        let wakers = work.end_all(&StreamEnd::Unavailable);
+        work.has_thread = false;
+        drop(work);
         wakers.into_iter().for_each(Waker::wake);
     }
 }
 
-fn run(runtime: &Runtime, shared: &Arc<Shared>) {
+fn run(runtime: &Runtime, shared: &Arc<Shared>, now: Timestamp) {
     let _exit = EndOnExit(shared);
     let mut thread = WatchThread {
         shared: Arc::clone(shared),
-        subscription: None,
-        checked_at: Instant::now(),
+        loads: RunningLoads::default(),
+        changes: WatchedChanges::new(Arc::clone(shared)),
         retried_at: Instant::now(),
-        beaten_at: shared.clock.now(),
-        last_now: shared.clock.now(),
+        delayed_at: None,
+        heartbeat_at: now,
+        last_now: now,
     };
     runtime.block_on(thread.run());
 }
 
 struct WatchThread {
     shared: Arc<Shared>,
-    subscription: Option<Box<dyn Subscription>>,
-    checked_at: Instant,
+    loads: RunningLoads,
+    changes: WatchedChanges,
     retried_at: Instant,
-    beaten_at: Timestamp,
+    /// Time at which delayed sessions were added last.
+    delayed_at: Option<Instant>,
+    heartbeat_at: Timestamp,
     last_now: Timestamp,
 }
 
 impl WatchThread {
     async fn run(&mut self) {
+        let mut is_idle = true;
         loop {
-            self.wait().await;
+            if is_idle {
+                self.wait().await;
+            }
             if self.shared.work().has_stopped {
                 return;
             }
-            self.update_subscription();
-            self.add_due_work().await;
-            while self.process_batch().await {}
+            self.changes.update_subscription();
+            self.do_periodic_work().await;
+            is_idle = !self.process_batch().await;
         }
     }
 
@@ -106,61 +111,57 @@ impl WatchThread {
         }
     }
 
-    /// Returns the time until the next deadline; `None` if there are no watches.
+    /// Returns the time until the next deadline; `None` if there is nothing to do.
     fn next_wake(&self) -> Option<Duration> {
         let now = self.shared.clock.now();
         let work = self.shared.work();
         if work.table.is_empty() {
-            return None;
+            return self.changes.is_subscribed().then_some(TICK);
         }
-        let next = work.table.next_deadline().map(|deadline| deadline.since(now));
-        Some(next.map_or(TICK, |next| next.clamp(Duration::from_millis(1), TICK)))
+        let next = match work.table.next_deadline() {
+            Some(deadline) if deadline > now => deadline.since(now).max(Duration::from_millis(1)),
+            // The deadline has just passed, or too many loads are running.
+            Some(_) => Duration::from_millis(10),
+            None => TICK,
+        };
+        let delayed = work.has_delayed().then(|| self.until_delayed());
+        Some(next.min(TICK).min(delayed.unwrap_or(TICK)))
     }
 
-    /// Subscribes to the registry while there are watches.
-    fn update_subscription(&mut self) {
-        let is_needed = !self.shared.work().table.is_empty();
-        if is_needed && self.subscription.is_none() {
-            let Some(registry) = self.shared.registry.upgrade() else { return };
-            let shared = Arc::downgrade(&self.shared);
-            let listener = ChangeListener::new(move |change| {
-                if let Some(shared) = Weak::upgrade(&shared) {
-                    shared.report(&change);
-                }
-            });
-            self.subscription = Some(registry.subscribe(listener));
-            self.checked_at = Instant::now();
-            // Sessions may have changed between the opening of their watches and this moment.
-            self.shared.work().add_all(false);
-        } else if !is_needed {
-            self.subscription = None;
-        }
+    /// Returns the time until delayed sessions are added.
+    fn until_delayed(&self) -> Duration {
+        let elapsed = self.delayed_at.map_or(PAGE_INTERVAL, |at| at.elapsed());
+        PAGE_INTERVAL.saturating_sub(elapsed)
     }
 
-    async fn add_due_work(&mut self) {
+    async fn do_periodic_work(&mut self) {
         self.add_work_after_step_back();
         if is_due(&mut self.retried_at, RETRY_INTERVAL) {
-            self.shared.work().probe();
+            self.shared.work().retry();
         }
-        self.beat();
-        if let Limit::At(interval) = self.shared.check_interval
-            && is_due(&mut self.checked_at, interval)
-        {
-            self.check_reports().await;
+        self.add_delayed();
+        self.send_heartbeats();
+        self.changes.check_reports().await;
+    }
+
+    fn add_delayed(&mut self) {
+        if self.until_delayed().is_zero() && self.shared.work().has_delayed() {
+            self.delayed_at = Some(Instant::now());
+            self.shared.work().add_delayed();
         }
     }
 
-    /// Sends a heartbeat to all event streams if it is time.
-    fn beat(&mut self) {
+    /// Sends a heartbeat to all event streams if one is due.
+    fn send_heartbeats(&mut self) {
         let now = self.shared.clock.now();
-        if now < self.beaten_at || now.since(self.beaten_at) >= HEARTBEAT {
-            self.beaten_at = now;
-            let wakers = self.shared.work().table.beat();
+        if now < self.heartbeat_at || now.since(self.heartbeat_at) >= HEARTBEAT {
+            self.heartbeat_at = now;
+            let wakers = self.shared.work().table.send_heartbeats();
             wakers.into_iter().for_each(Waker::wake);
         }
     }
 
-    /// After the clock was set back, the deadlines are too late.
+    /// Loads all sessions after the clock was set back, because their deadlines are then too late.
     fn add_work_after_step_back(&mut self) {
         let now = self.shared.clock.now();
         if now < self.last_now {
@@ -169,78 +170,17 @@ impl WatchThread {
         self.last_now = now;
     }
 
-    /// Loads all sessions again if reports were lost.
-    async fn check_reports(&self) {
-        let Some(subscription) = &self.subscription else { return };
-        let is_complete = timeout(LOAD_TIMEOUT, subscription.check()).await;
-        if !matches!(is_complete, Ok(Ok(true))) {
-            self.shared.work().add_all(true);
-        }
-    }
-
-    /// Loads the next sessions, and notifies their streams in order. Returns `false` if there is
-    /// nothing left to do.
-    async fn process_batch(&self) -> bool {
+    /// Loads the next sessions, and notifies the streams in order. Returns `false` if there was
+    /// nothing to do.
+    async fn process_batch(&mut self) -> bool {
         let now = self.shared.clock.now();
         let batch = self.shared.work().take_batch(now);
-        let loads: Vec<_> = batch.into_iter().map(|task| (task, self.load(task.key))).collect();
-        let is_done = loads.is_empty();
-        for (task, load) in loads {
-            self.apply(task, load.outcome().await);
-        }
-        !is_done
-    }
-
-    fn load(&self, key: RecordKey) -> Load {
-        let Some(registry) = self.shared.registry.upgrade() else { return Load::Ready(None) };
-        match registry.load(key, false).try_ready() {
-            Ok(outcome) => Load::Ready(Some(outcome)),
-            // The future borrows from `registry`, so load again in a task that owns it.
-            Err(_) => {
-                let registry = Arc::clone(&registry);
-                let load = async move { registry.load(key, false).await };
-                // All loads of a batch start now, so their timeouts must not add up.
-                Load::Pending(tokio::spawn(timeout(LOAD_TIMEOUT, load)))
-            }
-        }
-    }
-
-    fn apply(&self, task: Task, outcome: LoadOutcome) {
-        let loaded = match outcome {
-            Some(Ok(Some(stored))) => Loaded::Record(stored.record),
-            Some(Ok(None)) => Loaded::Unknown,
-            Some(Err(_)) | None => Loaded::Failed,
-        };
+        let has_started = !batch.is_empty();
+        let results = self.loads.run(batch, &self.shared).await;
+        let has_results = !results.is_empty();
         let now = self.shared.clock.now();
-        let wakers = self.shared.work().apply(task, loaded, now);
+        let wakers = self.shared.work().apply(results, now);
         wakers.into_iter().for_each(Waker::wake);
+        has_started || has_results
     }
-}
-
-type LoadResult = Result<Option<StoredSession>, RegistryError>;
-
-/// Result of a load; `None` if it has taken too long or the registry was dropped.
-type LoadOutcome = Option<LoadResult>;
-
-enum Load {
-    Ready(LoadOutcome),
-    Pending(JoinHandle<Result<LoadResult, Elapsed>>),
-}
-
-impl Load {
-    async fn outcome(self) -> LoadOutcome {
-        match self {
-            Self::Ready(outcome) => outcome,
-            Self::Pending(load) => load.await.ok()?.ok(),
-        }
-    }
-}
-
-/// Returns `true`, and starts the next interval, if `interval` has passed since `last`.
-fn is_due(last: &mut Instant, interval: Duration) -> bool {
-    let is_due = last.elapsed() >= interval;
-    if is_due {
-        *last = Instant::now();
-    }
-    is_due
 }

@@ -1,10 +1,12 @@
-//! Watched session: its open watches, and the effect of a loaded record on them.
+//! Watched sessions, their open watches, and the deadlines of watches.
 
-use std::{sync::Arc, task::Waker};
+use std::sync::Arc;
 
 use super::{
-    slot::{CloseReason, Slot, WatchKind},
-    stream_end::StreamEnd,
+    load_queue::LoadState,
+    slot::{Slot, WatchKind},
+    table::{NewWatch, SessionNumber},
+    watch_list::WatchNumber,
 };
 use crate::{
     policy::limit::{Limit, Limits},
@@ -18,109 +20,75 @@ use crate::{
     time::Timestamp,
 };
 
-/// Function that returns the timeouts of a stream for the current record of its session.
-pub(crate) type LimitsFn = Box<dyn Fn(&SessionRecord) -> Limits + Send + Sync>;
+/// Function that returns the timeouts of a stream for the current record of its session. Streams of
+/// the same handler share it.
+pub(crate) type LimitsFn = Arc<dyn Fn(&SessionRecord) -> Limits + Send + Sync>;
 
-/// Deadline of a session without timeouts.
+/// Deadline of a watch without timeouts.
 pub(super) const NEVER: Timestamp = Timestamp::from_millis(i64::MAX);
 
 pub(super) struct WatchedSession {
     pub(super) key: RecordKey,
     pub(super) id: PublicId,
-    pub(super) signing_key: SigningKey,
-    /// Time of the last activity when the session was loaded last.
+    /// Time of the last activity, from the newest loaded record.
     pub(super) last_seen: Timestamp,
-    /// First deadline of the watches. [`NEVER`] without one.
-    pub(super) deadline: Timestamp,
-    pub(super) watches: Vec<OpenWatch>,
+    pub(super) load: LoadState,
+    /// Oldest and newest watch; `None` without watches.
+    pub(super) watches: Option<(WatchNumber, WatchNumber)>,
+    /// Number of event streams.
+    pub(super) pages: u32,
 }
 
+/// Open watch, linked with the other watches of its session.
 pub(super) struct OpenWatch {
     pub(super) slot: Arc<Slot>,
     pub(super) limits: LimitsFn,
-    /// Last known deadline; [`NEVER`] without one.
+    /// Last known deadline; [`NEVER`] without timeouts.
     pub(super) deadline: Timestamp,
-    pub(super) kind: WatchKind,
+    /// Set for an event stream.
+    pub(super) page: Option<PageKey>,
+    pub(super) session: SessionNumber,
+    pub(super) older: Option<WatchNumber>,
+    pub(super) newer: Option<WatchNumber>,
 }
 
-impl WatchedSession {
-    pub(super) fn pages(&self) -> usize {
-        self.watches.iter().filter(|watch| watch.kind == WatchKind::Page).count()
-    }
+/// First bytes of the signing key with which the token of a page is signed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct PageKey([u8; 8]);
 
-    pub(super) fn has_page(&self) -> bool {
-        self.watches.iter().any(|watch| watch.kind == WatchKind::Page)
-    }
-
-    pub(super) fn apply(
-        &mut self,
-        record: &Arc<SessionRecord>,
-        is_news: bool,
-        now: Timestamp,
-    ) -> Vec<Waker> {
-        match &record.ended {
-            Some(ended) if ended.reason == Reason::Renewed => {
-                let mut wakers = self.close_pages(usize::MAX, CloseReason::Changed);
-                wakers.extend(self.end_all(&ended.clone().into()));
-                wakers
-            }
-            Some(ended) => self.end_all(&ended.clone().into()),
-            None => self.apply_open(record, is_news, now),
-        }
-    }
-
-    fn apply_open(
-        &mut self,
-        record: &Arc<SessionRecord>,
-        is_news: bool,
-        now: Timestamp,
-    ) -> Vec<Waker> {
-        let mut wakers = vec![];
-        if self.signing_key != *record.signing_key() {
-            self.signing_key = *record.signing_key();
-            wakers.extend(self.close_pages(usize::MAX, CloseReason::Changed));
-        }
-        let is_frozen = record.last_seen == self.last_seen && record.is_ahead_of(now);
-        self.last_seen = record.last_seen;
-        self.watches.retain_mut(|watch| {
-            let checked = watch.next_deadline(record, is_frozen, now);
-            let waker = match &checked {
-                Ok(_) if is_news && watch.kind == WatchKind::Page => {
-                    watch.slot.change(Arc::clone(record))
-                }
-                Ok(_) => None,
-                Err(reason) => watch.slot.end(StreamEnd::from_reason(*reason)),
-            };
-            watch.deadline = checked.unwrap_or(now);
-            wakers.extend(waker);
-            checked.is_ok()
-        });
-        wakers
-    }
-
-    /// Ends the watches whose deadline has passed: the registry is unavailable.
-    pub(super) fn end_due(&mut self, now: Timestamp) -> Vec<Waker> {
-        let due = self.watches.extract_if(.., |watch| watch.deadline <= now);
-        due.filter_map(|watch| watch.slot.end(StreamEnd::Unavailable)).collect()
-    }
-
-    pub(super) fn end_all(&mut self, end: &StreamEnd) -> Vec<Waker> {
-        self.watches.drain(..).filter_map(|watch| watch.slot.end(end.clone())).collect()
-    }
-
-    /// Closes the oldest event streams without an event.
-    pub(super) fn close_pages(&mut self, count: usize, reason: CloseReason) -> Vec<Waker> {
-        let pages = self.watches.extract_if(.., |watch| watch.kind == WatchKind::Page);
-        pages.take(count).filter_map(|watch| watch.slot.close(reason)).collect()
+impl PageKey {
+    pub(super) fn new(key: &SigningKey) -> Self {
+        let mut first = [0; 8];
+        first.iter_mut().zip(key.bytes()).for_each(|(first, byte)| *first = *byte);
+        Self(first)
     }
 }
 
 impl OpenWatch {
-    /// Returns the next deadline; the reason if the session has expired.
+    pub(super) fn new(watch: NewWatch, session: SessionNumber, now: Timestamp) -> Self {
+        let NewWatch { record, limits, kind, .. } = watch;
+        let page = PageKey::new(record.signing_key());
+        Self {
+            slot: Arc::default(),
+            deadline: deadline(&record, limits(&record), now).unwrap_or(now),
+            limits,
+            page: (kind == WatchKind::Page).then_some(page),
+            session,
+            older: None,
+            newer: None,
+        }
+    }
+
+    /// Returns `true` if the watch belongs to a page whose token is void.
+    pub(super) fn has_void_token(&self, record: &SessionRecord) -> bool {
+        self.page.is_some_and(|key| key != PageKey::new(record.signing_key()))
+    }
+
+    /// Returns the next deadline. Returns the reason as an error if the session has expired.
     ///
-    /// `is_frozen` is `true` after the clock was set back, until the next activity. Times in the
-    /// future count as `now`, so each load would extend the session.
-    fn next_deadline(
+    /// `is_frozen` is `true` from a step back of the clock to the next activity. The deadline then
+    /// stays, because times in the future count as `now` and each load would extend the session.
+    pub(super) fn next_deadline(
         &self,
         record: &SessionRecord,
         is_frozen: bool,
@@ -137,8 +105,8 @@ impl OpenWatch {
     }
 }
 
-/// Returns the time at which an open session expires without further activity; the reason if it has
-/// expired.
+/// Returns the time at which an open session expires without further activity. Returns the reason
+/// as an error if it has expired.
 pub(super) fn deadline(
     record: &SessionRecord,
     limits: Limits,

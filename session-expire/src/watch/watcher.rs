@@ -1,21 +1,15 @@
-//! Watcher of an application: opens watches and starts their thread.
+//! Watcher of an application, which opens watches and starts their thread.
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     task::{Context, Poll},
     time::Duration,
 };
 
 use tokio::sync::Notify;
 
-use super::{
-    slot::{PageNews, Slot},
-    stream_end::StreamEnd,
-    table::SessionNumber,
-    thread,
-    work::Work,
-};
+use super::{slot::PageNews, stream_end::StreamEnd, table::WatchRef, thread, work::Work};
 pub(crate) use super::{table::NewWatch, watched_session::LimitsFn};
 use crate::{
     policy::limit::Limit,
@@ -24,16 +18,15 @@ use crate::{
 };
 
 /// Watcher of the sessions of an application. Its thread starts with the first watch, and ends when
-/// the watcher is dropped.
+/// the watcher is dropped. If the thread panics, the next watch starts a new one.
 pub(crate) struct Watcher {
     shared: Arc<Shared>,
-    /// `false` if the thread could not be started.
-    is_running: OnceLock<bool>,
 }
 
-/// State that watches, the thread and the registry's reports share.
+/// State that the watches, the thread and the registry's listener share.
 pub(super) struct Shared {
-    /// The thread must not be the last owner: dropping a registry may wait for its files.
+    /// Weak, because the thread must not be the last owner. Dropping a registry may wait for its
+    /// files.
     pub(super) registry: Weak<dyn Registry>,
     pub(super) clock: Arc<MonotonicClock>,
     /// Time between two checks for lost reports.
@@ -46,8 +39,7 @@ pub(super) struct Shared {
 /// Open watch of a session. Dropping it closes the watch.
 pub(crate) struct Watch {
     shared: Arc<Shared>,
-    number: SessionNumber,
-    slot: Arc<Slot>,
+    watch: WatchRef,
 }
 
 impl Watcher {
@@ -59,7 +51,7 @@ impl Watcher {
         let (work, wake) = (Mutex::default(), Notify::new());
         let registry = Arc::downgrade(registry);
         let shared = Shared { registry, clock, check_interval, work, wake };
-        Self { shared: Arc::new(shared), is_running: OnceLock::new() }
+        Self { shared: Arc::new(shared) }
     }
 
     /// Opens a watch.
@@ -70,25 +62,26 @@ impl Watcher {
     ///
     /// Returns the end of the stream if the watcher is shut down or has no thread.
     pub(crate) fn open(&self, watch: NewWatch) -> Result<Watch, StreamEnd> {
-        if !self.is_running.get_or_init(|| thread::start(Arc::clone(&self.shared))) {
-            return Err(StreamEnd::Unavailable);
-        }
-        let now = self.shared.clock.now();
-        let mut work = self.shared.work();
+        let shared = Arc::clone(&self.shared);
+        let now = shared.clock.now();
+        let mut work = shared.work();
         if work.has_stopped {
             return Err(StreamEnd::ShuttingDown);
         }
-        let (number, slot, wakers) = work.table.open(watch, now);
-        work.add(number, false);
+        work.has_thread = work.has_thread || thread::start(Arc::clone(&shared), now);
+        if !work.has_thread {
+            return Err(StreamEnd::Unavailable);
+        }
+        let (watch, wakers) = work.open(watch, now);
         drop(work);
-        self.shared.wake.notify_one();
+        shared.wake.notify_one();
         wakers.into_iter().for_each(std::task::Waker::wake);
-        Ok(Watch { shared: Arc::clone(&self.shared), number, slot })
+        Ok(Watch { shared, watch })
     }
 
     /// Ends all watches, and refuses further ones.
     pub(crate) fn shut_down(&self) {
-        let wakers = self.shared.work().stop(&StreamEnd::ShuttingDown);
+        let wakers = self.shared.work().stop();
         self.shared.wake.notify_one();
         wakers.into_iter().for_each(std::task::Waker::wake);
     }
@@ -119,22 +112,22 @@ impl Shared {
 
 impl Watch {
     pub(crate) fn poll_end(&self, cx: &Context<'_>) -> Poll<StreamEnd> {
-        self.slot.poll_end(cx)
+        self.watch.slot.poll_end(cx)
     }
 
     pub(crate) fn poll_news(&self, cx: &Context<'_>) -> Poll<PageNews> {
-        self.slot.poll_news(cx)
+        self.watch.slot.poll_news(cx)
     }
 }
 
 impl Drop for Watch {
     fn drop(&mut self) {
         let mut work = self.shared.work();
-        work.table.close(self.number, &self.slot);
+        work.close(&self.watch);
         let is_last = work.table.is_empty();
         drop(work);
         if is_last {
-            // The thread ends its subscription.
+            // The thread must notice that its subscription is unused.
             self.shared.wake.notify_one();
         }
     }

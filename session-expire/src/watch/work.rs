@@ -1,48 +1,71 @@
-//! Work of the watch thread: sessions to load, in the order of the reports.
+//! Work of the watch thread: the sessions to load, and the results of their loads.
 
-use std::{
-    collections::{BTreeSet, VecDeque},
-    task::Waker,
-};
+use std::task::Waker;
 
 use super::{
+    health::Health,
+    load_queue::{LoadQueue, Task},
     stream_end::StreamEnd,
-    table::{Loaded, SessionNumber, WatchTable},
+    table::{Loaded, NewWatch, SessionNumber, WatchRef, WatchTable},
 };
-use crate::{registry::change::Change, session::key::RecordKey, time::Timestamp};
+use crate::{registry::change::Change, time::Timestamp};
 
-/// Largest number of sessions that are loaded at the same time.
+/// Largest number of sessions whose loads start together.
 pub(super) const BATCH: usize = 64;
 
-/// Largest number of waiting tasks. Instead of more, all sessions are loaded again.
-const MAX_TASKS: usize = 100_000;
+/// Largest number of running loads, so that loads do not accumulate if the registry hangs.
+const MAX_RUNNING: usize = 4 * BATCH;
 
 /// State that the watcher and its thread share.
 #[derive(Default)]
 pub(super) struct Work {
     pub(super) table: WatchTable,
-    tasks: VecDeque<Task>,
-    /// Tasks whose load has failed, in their order.
-    failed: VecDeque<Task>,
-    /// `true` if the last load has failed. Until the next [`probe`](Self::probe), only sessions
-    /// whose deadline has passed are loaded.
-    is_down: bool,
-    /// `true` after a shutdown, or if the thread has ended.
+    queue: LoadQueue,
+    health: Health,
+    /// `true` if the registry is unavailable and one load may check whether it still is.
+    may_probe: bool,
+    running: usize,
+    /// Number of batches with a load that has succeeded.
+    successes: u64,
+    /// `true` while the thread runs.
+    pub(super) has_thread: bool,
+    /// `true` after a shutdown.
     pub(super) has_stopped: bool,
 }
 
-/// Session to load.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Task {
-    pub(super) number: SessionNumber,
-    pub(super) key: RecordKey,
-    /// `true` if its event streams get an event.
-    pub(super) is_news: bool,
-}
-
 impl Work {
-    /// Adds the sessions that a change concerns: first the changed session, then the others of the
-    /// user that have an event stream.
+    /// Opens a watch, and adds its session, because it may have ended since it was loaded.
+    pub(super) fn open(&mut self, watch: NewWatch, now: Timestamp) -> (WatchRef, Vec<Waker>) {
+        let (watch, wakers) = self.table.open(watch, now);
+        if let Some(number) = self.table.session(&watch) {
+            self.add(number, false);
+        }
+        (watch, wakers)
+    }
+
+    /// Closes a watch.
+    pub(super) fn close(&mut self, watch: &WatchRef) {
+        if let Some(number) = self.table.session(watch) {
+            self.change_table(number, |table| table.close(watch));
+        }
+    }
+
+    /// Changes the watches of a session. If none are left, removes the session from the queue.
+    fn change_table<T>(
+        &mut self,
+        number: SessionNumber,
+        change: impl FnOnce(&mut WatchTable) -> T,
+    ) -> T {
+        let load = self.table.load(number).copied().unwrap_or_default();
+        let changed = change(&mut self.table);
+        if self.table.load(number).is_none() {
+            self.queue.remove(number, &load);
+        }
+        changed
+    }
+
+    /// Adds the sessions that a change concerns: the changed session, and after a pause the user's
+    /// other sessions with an event stream.
     pub(super) fn add_change(&mut self, change: &Change) {
         match change {
             Change::Any => self.add_all(true),
@@ -56,274 +79,171 @@ impl Work {
                     sessions.partition(|number| self.table.has_id(*number, *id));
                 changed.into_iter().for_each(|number| self.add(number, true));
                 let others = others.into_iter().filter(|number| self.table.has_page(*number));
-                let others: Vec<_> = others.collect();
-                others.into_iter().for_each(|number| self.add(number, true));
+                others.for_each(|number| self.queue.delay(number));
             }
         }
     }
 
-    /// Adds all sessions that are not waiting already.
+    /// Adds all sessions.
     pub(super) fn add_all(&mut self, is_news: bool) {
-        self.tasks.iter_mut().for_each(|task| task.is_news |= is_news);
-        let waiting: BTreeSet<_> = self.tasks.iter().map(|task| task.number).collect();
-        let all = self.table.all().filter(|number| !waiting.contains(number));
-        all.collect::<Vec<_>>().into_iter().for_each(|number| self.push(number, is_news));
+        let all: Vec<_> = self.table.all().collect();
+        all.into_iter().for_each(|number| self.add(number, is_news));
     }
 
-    /// Adds a session.
+    /// Adds a session, unless it waits already.
     pub(super) fn add(&mut self, number: SessionNumber, is_news: bool) {
-        match self.tasks.len() < self.table.len() + MAX_TASKS {
-            true => self.push(number, is_news),
-            false => {
-                self.tasks.clear();
-                self.add_all(true);
-            }
+        if let Some(load) = self.table.load_mut(number) {
+            self.queue.add(number, load, is_news);
         }
     }
 
-    fn push(&mut self, number: SessionNumber, is_news: bool) {
-        if let Some(key) = self.table.key(number) {
-            self.tasks.push_back(Task { number, key, is_news });
+    /// Adds the sessions whose pause is over.
+    pub(super) fn add_delayed(&mut self) {
+        self.queue.take_delayed().into_iter().for_each(|number| self.add(number, true));
+    }
+
+    /// Adds the sessions whose loads have failed. In an outage, permits one load, which checks
+    /// whether the registry is available again.
+    pub(super) fn retry(&mut self) {
+        match self.health {
+            Health::Down => self.may_probe = true,
+            Health::Up | Health::Suspect(_) => self.queue.retry(),
         }
     }
 
-    /// Lets the next batch find out whether the registry is available again. It starts with the
-    /// sessions whose load has failed.
-    pub(super) fn probe(&mut self) {
-        self.is_down = false;
-        self.failed.append(&mut self.tasks);
-        std::mem::swap(&mut self.failed, &mut self.tasks);
-    }
-
-    /// Postpones a session whose load has failed.
-    fn postpone(&mut self, task: Task) {
-        self.is_down = true;
-        self.failed.push_back(task);
-    }
-
-    /// Removes and returns the next sessions to load: reported ones, then those whose deadline has
-    /// passed.
+    /// Starts the next loads. Sessions whose deadline has passed get half of the batch. Then follow
+    /// the sessions in the queue, and then further sessions whose deadline has passed.
     pub(super) fn take_batch(&mut self, now: Timestamp) -> Vec<Task> {
         let mut batch = vec![];
-        while !self.is_down
-            && batch.len() < BATCH
-            && let Some(task) = self.tasks.pop_front()
+        let size = match self.health {
+            Health::Down => return self.take_probe(now),
+            Health::Suspect(_) => 1,
+            Health::Up => BATCH,
+        };
+        let size = size.min(MAX_RUNNING.saturating_sub(self.running));
+        self.take_due(&mut batch, size.div_ceil(2), now);
+        while batch.len() < size
+            && let Some(task) = self.queue.first().and_then(|number| self.start(number, false))
         {
-            if self.table.key(task.number) == Some(task.key) {
-                batch.push(task);
-            }
+            batch.push(task);
         }
-        if self.tasks.is_empty() {
-            // Many streams that open at once leave a large queue.
-            self.tasks.shrink_to(BATCH);
+        self.take_due(&mut batch, size, now);
+        batch
+    }
+
+    fn take_due(&mut self, batch: &mut Vec<Task>, size: usize, now: Timestamp) {
+        let due = self.table.due(now, size.saturating_sub(batch.len()));
+        batch.extend(due.into_iter().filter_map(|number| self.start(number, false)));
+    }
+
+    /// Starts one load in an outage.
+    fn take_probe(&mut self, now: Timestamp) -> Vec<Task> {
+        let mut batch = vec![];
+        if self.running == 0 {
+            self.take_due(&mut batch, 1, now);
         }
-        if batch.is_empty() {
-            let due = self.table.due(now).take(BATCH);
-            let tasks = due.filter_map(|number| {
-                Some(Task { number, key: self.table.key(number)?, is_news: false })
-            });
-            batch.extend(tasks);
+        if self.running == 0
+            && self.may_probe
+            && let Some(number) = self.queue.probe()
+        {
+            self.may_probe = false;
+            batch.extend(self.start(number, true));
         }
         batch
     }
 
-    pub(super) fn has_tasks(&self) -> bool {
-        !self.tasks.is_empty()
+    fn start(&mut self, number: SessionNumber, is_probe: bool) -> Option<Task> {
+        let (key, successes) = (self.table.key(number)?, self.successes);
+        let (ticket, is_news) = self.queue.start(number, self.table.load_mut(number)?);
+        self.running += 1;
+        Some(Task { number, key, is_news, is_probe, ticket, successes })
     }
 
-    /// Applies the result of loading a session, and returns the wakers of the streams to notify.
-    pub(super) fn apply(&mut self, task: Task, loaded: Loaded, now: Timestamp) -> Vec<Waker> {
-        match loaded {
-            Loaded::Failed => self.postpone(task),
-            Loaded::Record(_) | Loaded::Unknown if self.is_down => self.probe(),
-            Loaded::Record(_) | Loaded::Unknown => {}
+    pub(super) fn has_tasks(&self) -> bool {
+        !self.queue.is_empty()
+    }
+
+    pub(super) fn has_delayed(&self) -> bool {
+        self.queue.has_delayed()
+    }
+
+    /// Applies the results of loads in their order, and returns the wakers of the streams to
+    /// notify.
+    pub(super) fn apply(&mut self, results: Vec<(Task, Loaded)>, now: Timestamp) -> Vec<Waker> {
+        let has_failed = self.update_health(&results);
+        let mut wakers = vec![];
+        for (task, loaded) in results {
+            self.running = self.running.saturating_sub(1);
+            wakers.extend(self.apply_one(&task, &loaded, now));
         }
-        self.table.apply(task.number, task.key, loaded, task.is_news, now)
+        if has_failed && self.health == Health::Down {
+            wakers.extend(self.end_due(now));
+        }
+        wakers
+    }
+
+    /// Returns `true` if loads have failed, and none has succeeded since they started.
+    fn update_health(&mut self, results: &[(Task, Loaded)]) -> bool {
+        let is_failed = |loaded: &Loaded| matches!(loaded, Loaded::Failed);
+        let has_success = results.iter().any(|(_, loaded)| !is_failed(loaded));
+        let failed = results
+            .iter()
+            .filter(|(task, loaded)| is_failed(loaded) && task.successes == self.successes);
+        let failed: Vec<_> = failed.map(|(task, _)| task.number).collect();
+        let former = self.health;
+        self.health = former.after(has_success, &failed);
+        self.successes += u64::from(has_success);
+        if former == Health::Down && self.health == Health::Up {
+            self.queue.retry();
+        }
+        !failed.is_empty()
+    }
+
+    fn apply_one(&mut self, task: &Task, loaded: &Loaded, now: Timestamp) -> Vec<Waker> {
+        let load = self.table.load_mut(task.number);
+        let Some(load) = load.filter(|load| load.running == Some(task.ticket)) else {
+            // The watches of the session have closed since.
+            return vec![];
+        };
+        if matches!(loaded, Loaded::Failed) {
+            load.is_news |= task.is_news;
+            self.queue.postpone(task.number, load, task.ticket);
+        } else if task.is_probe {
+            // The sessions before this one in the queue must be loaded first.
+            load.is_news |= task.is_news;
+            self.queue.restart(task.number, load, task.ticket);
+            return vec![];
+        } else {
+            self.queue.finish(task.number, load);
+        }
+        self.change_table(task.number, |table| table.apply(task.number, loaded, task.is_news, now))
+    }
+
+    /// Ends the watches whose deadline has passed, because the registry is unavailable.
+    fn end_due(&mut self, now: Timestamp) -> Vec<Waker> {
+        let mut wakers = vec![];
+        for number in self.table.due(now, usize::MAX) {
+            let end = |table: &mut WatchTable| table.apply(number, &Loaded::Failed, false, now);
+            wakers.extend(self.change_table(number, end));
+        }
+        wakers
     }
 
     /// Ends all watches, and refuses further ones.
-    pub(super) fn stop(&mut self, end: &StreamEnd) -> Vec<Waker> {
+    pub(super) fn stop(&mut self) -> Vec<Waker> {
         self.has_stopped = true;
-        self.tasks.clear();
-        self.failed.clear();
-        self.table.end_all(end)
+        self.end_all(&StreamEnd::ShuttingDown)
+    }
+
+    /// Ends all watches.
+    pub(super) fn end_all(&mut self, end: &StreamEnd) -> Vec<Waker> {
+        let wakers = self.table.end_all(end);
+        let (has_thread, has_stopped) = (self.has_thread, self.has_stopped);
+        *self = Self { has_thread, has_stopped, ..Self::default() };
+        wakers
     }
 }
 
 #[cfg(test)]
 #[cfg(not(shuttle))]
-mod tests {
-    use super::*;
-    use crate::{
-        session::{key::PublicId, record::SessionRecord},
-        time::minutes,
-        watch::{
-            slot::{Slot, WatchKind},
-            table::tests::{NOON, login, watch},
-        },
-    };
-    use std::sync::Arc;
-
-    type Login = (RecordKey, SessionRecord);
-
-    /// Opens a stream that expires after this number of minutes.
-    fn open(work: &mut Work, login: &Login, kind: WatchKind, minute: u64) -> Arc<Slot> {
-        work.table.open(watch(login, kind, minutes(minute)), NOON).1
-    }
-
-    /// Returns work with streams of this number of users.
-    fn with_sessions(count: usize) -> Work {
-        let mut work = Work::default();
-        for number in 0..count {
-            open(&mut work, &login(&format!("user {number}")), WatchKind::Guard, 10);
-        }
-        work
-    }
-
-    fn take(work: &mut Work) -> Vec<Task> {
-        work.take_batch(NOON)
-    }
-
-    fn numbers(tasks: &[Task]) -> Vec<SessionNumber> {
-        tasks.iter().map(|task| task.number).collect()
-    }
-
-    fn fail(work: &mut Work, tasks: Vec<Task>) {
-        tasks.into_iter().for_each(|task| drop(work.apply(task, Loaded::Failed, NOON)));
-    }
-
-    #[test]
-    fn sessions_are_loaded_in_the_order_of_the_reports() {
-        let mut work = with_sessions(3);
-        [2, 0, 1, 2].into_iter().for_each(|number| work.add(number, true));
-        assert_eq!(numbers(&take(&mut work)), [2, 0, 1, 2]);
-        assert_eq!(take(&mut work), []);
-    }
-
-    #[test]
-    fn changed_session_is_loaded_before_pages_of_its_user() {
-        let mut work = Work::default();
-        let logins = [(); 4].map(|()| login("alice"));
-        let kinds = [WatchKind::Page, WatchKind::Guard, WatchKind::Page, WatchKind::Guard];
-        for (login, kind) in logins.iter().zip(kinds) {
-            open(&mut work, login, kind, 10);
-        }
-        open(&mut work, &login("bob"), WatchKind::Page, 10);
-        work.add_change(&Change::session(&logins[3].1.session_ref()));
-        assert_eq!(numbers(&take(&mut work)), [3, 0, 2]);
-        let unknown = SessionRecord { id: PublicId::random(), ..logins[0].1.clone() };
-        work.add_change(&Change::session(&unknown.session_ref()));
-        assert_eq!(numbers(&take(&mut work)), [0, 2]);
-        work.add_change(&Change::user("alice"));
-        assert_eq!(numbers(&take(&mut work)), [0, 1, 2, 3]);
-        work.add_change(&Change::Any);
-        assert_eq!(numbers(&take(&mut work)), [0, 1, 2, 3, 4]);
-    }
-
-    #[test]
-    fn reported_sessions_are_loaded_before_due_ones() {
-        let mut work = Work::default();
-        for minute in [3, 1, 2, 9] {
-            open(&mut work, &login("alice"), WatchKind::Guard, minute);
-        }
-        work.add(3, true);
-        let now = NOON.plus(minutes(3));
-        assert_eq!(numbers(&work.take_batch(now)), [3]);
-        assert_eq!(numbers(&work.take_batch(now)), [1, 2, 0], "the earliest deadline first");
-    }
-
-    #[test]
-    fn failed_load_keeps_its_place() {
-        let mut work = with_sessions(4);
-        [2, 0].into_iter().for_each(|number| work.add(number, true));
-        let batch = take(&mut work);
-        work.add(1, true);
-        fail(&mut work, batch);
-        work.add(3, true);
-        assert_eq!(take(&mut work), [], "the registry is unavailable");
-        work.probe();
-        assert_eq!(numbers(&take(&mut work)), [2, 0, 1, 3]);
-    }
-
-    #[test]
-    fn successful_load_ends_the_outage() {
-        let mut work = with_sessions(3);
-        [0, 1].into_iter().for_each(|number| work.add(number, true));
-        let batch = take(&mut work);
-        work.add(2, true);
-        fail(&mut work, vec![batch[0]]);
-        drop(work.apply(batch[1], Loaded::Unknown, NOON));
-        assert_eq!(numbers(&take(&mut work)), [0, 2]);
-    }
-
-    #[test]
-    fn due_sessions_are_loaded_in_an_outage() {
-        let mut work = with_sessions(2);
-        work.add(1, true);
-        let batch = take(&mut work);
-        fail(&mut work, batch);
-        assert_eq!(numbers(&work.take_batch(NOON.plus(minutes(10)))), [0, 1]);
-    }
-
-    /// In an outage, many streams end at their deadlines.
-    #[test]
-    fn probe_skips_closed_sessions() {
-        let mut work = with_sessions(200);
-        let last = login("last");
-        open(&mut work, &last, WatchKind::Guard, 60);
-        (0..=200).for_each(|number| work.add(number, true));
-        for _ in 0..4 {
-            work.probe();
-            let batch = take(&mut work);
-            fail(&mut work, batch);
-        }
-        let now = NOON.plus(minutes(10));
-        loop {
-            let due = work.take_batch(now);
-            if due.is_empty() {
-                break;
-            }
-            due.into_iter().for_each(|task| drop(work.apply(task, Loaded::Failed, now)));
-        }
-        assert_eq!(work.table.len(), 1);
-        work.probe();
-        let keys: Vec<_> = work.take_batch(now).into_iter().map(|task| task.key).collect();
-        assert_eq!(keys, [last.0]);
-    }
-
-    #[test]
-    fn task_of_a_closed_session_is_dropped() {
-        let (mut work, alice, bob) = (Work::default(), login("alice"), login("bob"));
-        let slot = open(&mut work, &alice, WatchKind::Guard, 10);
-        work.add(0, true);
-        work.table.close(0, &slot);
-        open(&mut work, &bob, WatchKind::Guard, 10);
-        assert_eq!(take(&mut work), [], "the number is in use for another session");
-    }
-
-    #[test]
-    fn all_sessions_are_added_once() {
-        let mut work = with_sessions(3);
-        work.add(2, false);
-        work.add_all(false);
-        work.add_all(true);
-        let batch = take(&mut work);
-        assert_eq!(numbers(&batch), [2, 0, 1], "a session that waits keeps its place");
-        assert!(batch.iter().all(|task| task.is_news));
-    }
-
-    #[test]
-    fn too_many_tasks_become_one_for_each_session() {
-        let mut work = with_sessions(2);
-        (0..MAX_TASKS + 3).for_each(|_| work.add(1, false));
-        assert_eq!(numbers(&take(&mut work)), [0, 1]);
-    }
-
-    #[test]
-    fn stop_leaves_no_task() {
-        let mut work = with_sessions(3);
-        work.add_all(true);
-        work.stop(&StreamEnd::ShuttingDown);
-        assert!(work.has_stopped && !work.has_tasks() && work.table.is_empty());
-    }
-}
+mod tests;

@@ -20,13 +20,14 @@ use session_expire_tests::RedisServer;
 
 use crate::{row, streams};
 
-/// First argument of the process that ends the sessions. The second is the place of the registry.
+/// First argument of the process that ends the sessions. The second is the location
+/// of the registry.
 pub(crate) const FLAG: &str = "--end-sessions";
 
 const SESSIONS: usize = 300;
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Prints the latency on the registries that several processes can use.
+/// Prints the latency with the registries that several processes can share.
 pub(crate) fn measure() {
     println!("{SESSIONS} sessions end in another process, one after the other\n");
     System::new().block_on(async {
@@ -79,8 +80,8 @@ fn parse(line: &str) -> Duration {
     Duration::from_nanos(line.parse().unwrap())
 }
 
-/// Ends all sessions of the registry at `place`, and prints the time of each end. Runs in a process
-/// of its own.
+/// Ends all sessions of the registry at `place`, and prints the time of each end. Runs in a
+/// separate process.
 pub(crate) fn end_sessions(place: &str) {
     System::new().block_on(async {
         match place.starts_with("redis") {

@@ -1,8 +1,9 @@
-//! Cost of streams that end with their session.
+//! Cost of guarded streams.
 //!
-//! `cargo bench -p session-expire-tests --bench live` prints the memory of 10,000 streams, their
-//! cost in 60 quiet seconds on each registry, and the time between an end in another process and
-//! the end of the stream. An argument (`-- memory`, `-- quiet`, `-- latency`) selects one.
+//! `cargo bench -p session-expire-tests --bench live` prints the memory of 10,000 streams and their
+//! cost in 60 seconds without a change, on each registry. It also prints the time from an end in
+//! another process to the end of the stream. An argument (`-- memory`, `-- quiet`, `-- latency`)
+//! selects one benchmark.
 
 mod latency;
 mod memory;
@@ -16,7 +17,7 @@ fn main() {
     {
         return latency::end_sessions(place);
     }
-    // `cargo test --benches` only checks that the program starts.
+    // `cargo test --benches` must not measure.
     if !args.iter().any(|arg| arg == "--bench") {
         return;
     }

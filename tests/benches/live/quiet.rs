@@ -1,4 +1,4 @@
-//! Cost of 10,000 open streams while nothing happens, and the time in which all of them end.
+//! Cost of 10,000 open streams without a change, and the time until all of them have ended.
 
 use std::{
     fs,
@@ -16,7 +16,7 @@ const QUIET: Duration = Duration::from_secs(60);
 
 /// Prints the cost on each registry.
 pub(crate) fn measure() {
-    println!("{STREAMS} streams of as many sessions, {QUIET:?} without a change\n");
+    println!("{STREAMS} streams of different sessions, {QUIET:?} without a change\n");
     System::new().block_on(async {
         measure_registry("memory", TestRegistry::over(MemoryRegistry::new()), None).await;
         let folder = tempfile::tempdir().unwrap();
@@ -42,7 +42,7 @@ async fn measure_registry(name: &str, registry: TestRegistry, server: Option<&Re
     let operations = registry.take_operations();
     let checks = operations.iter().filter(|name| **name == "check").count();
     let others = (operations.len() - checks) as f64;
-    row(&format!("{name}: operations of a stream"), others / STREAMS as f64, 0.0, "");
+    row(&format!("{name}: operations per stream"), others / STREAMS as f64, 0.0, "");
     row(&format!("{name}: checks of the process"), checks as f64, 2.0, "");
     if let Some(server) = server {
         let (calls, words) = calls(server);
@@ -59,7 +59,7 @@ async fn measure_registry(name: &str, registry: TestRegistry, server: Option<&Re
     println!("{name}: all streams had ended after {all:.0} ms, end_everyone took {ended:.0?}\n");
 }
 
-/// Waits until each session was loaded after the opening of its stream.
+/// Waits until the registry has loaded the session of each stream.
 async fn wait_until_quiet(registry: &TestRegistry) {
     let mut is_quiet = false;
     while !is_quiet {
@@ -85,7 +85,7 @@ fn calls(server: &RedisServer) -> (u64, String) {
 
 /// Returns the CPU time of this process.
 fn cpu_time() -> Duration {
-    let stat = fs::read_to_string("/proc/self/stat").expect("/proc, which needs Linux");
+    let stat = fs::read_to_string("/proc/self/stat").expect("reads /proc, which needs Linux");
     let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
     // User and system time, in hundredths of a second.
     let ticks: u64 = fields.skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum();

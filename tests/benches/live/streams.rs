@@ -1,4 +1,4 @@
-//! Site without a socket: logins, and streams that they open.
+//! Site without a network socket, its logins, and streams of their sessions.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -15,7 +15,7 @@ use session_expire::{
     registry::Registry,
 };
 
-/// Ends that the handler has watched.
+/// Ends of the sessions that the handler watches.
 static WATCHED: Mutex<Vec<SessionEnd>> = Mutex::new(vec![]);
 
 async fn sign_in(
@@ -43,7 +43,7 @@ pub(crate) fn user(number: usize) -> String {
     format!("user-{number}")
 }
 
-/// Returns the cookies of this number of logins, each of another user.
+/// Logs in this number of users, and returns their cookies.
 pub(crate) async fn log_in(expire: &SessionExpire, logins: usize) -> Vec<String> {
     let site = site(expire).await;
     let mut cookies = Vec::with_capacity(logins);

@@ -81,7 +81,7 @@ async fn measure_ends(
 
 fn print_server_times(server: &RedisServer) {
     let [script, publish] = ["evalsha", "publish"].map(|command| server_time(server, command));
-    println!("{:<44}{script:>12.1}", "time of the server, mean");
+    println!("{:<44}{script:>12.1}", "time on the server, mean");
     println!("{:<44}{publish:>12.1}", "of which PUBLISH, mean");
 }
 

@@ -1,4 +1,4 @@
-//! Faults of the reports to subscribers.
+//! Faults of the reports to listeners.
 
 use std::{collections::HashMap, mem, sync::Arc};
 
@@ -15,15 +15,15 @@ use super::{
     registry::{Faulty, pause},
 };
 
-/// What the faults of the reports have to remember.
+/// State of the faults of the reports.
 #[derive(Default)]
 pub(super) struct Reports {
     listeners: Vec<ChangeListener>,
-    /// Public ids of sessions that ended by [`Registry::end`].
+    /// Public ids of sessions that [`Registry::end`] has ended.
     ended: Vec<PublicId>,
     /// Public ids of sessions with a new policy.
     with_new_policy: Vec<PublicId>,
-    /// The public id after a rotation, by the one before.
+    /// Public ids after a rotation, by the public ids before.
     new_ids: HashMap<PublicId, PublicId>,
     erased: Vec<Change>,
     held_back: Option<Change>,
@@ -67,7 +67,7 @@ impl Reports {
     }
 }
 
-/// Subscription whose drop has no effect.
+/// Subscription that continues after it is dropped.
 struct Undroppable(Option<Box<dyn Subscription>>);
 
 impl Subscription for Undroppable {

@@ -1,4 +1,4 @@
-//! Reports of the reference registry to its subscribers.
+//! Reports of the reference registry to its listeners.
 
 use std::sync::{Arc, Mutex, Weak};
 
@@ -6,7 +6,7 @@ use session_expire::registry::{
     Change, ChangeListener, RegistryFuture, SessionRecord, Subscription,
 };
 
-/// Listeners; each exists as long as its subscription.
+/// Listeners. Each exists as long as its subscription.
 #[derive(Default)]
 pub(super) struct Listeners(Mutex<Vec<Weak<ChangeListener>>>);
 

@@ -44,7 +44,7 @@ fn recorded_activity_revives_no_session() {
     assert_eq!((expired.user_at("/private"), ended.user_at("/private")), (None, None));
 }
 
-/// The page expires before the session.
+/// The policy of the page is stricter than the application's.
 #[test]
 fn activity_after_the_timeout_of_its_page_is_not_recorded() {
     let site = site();

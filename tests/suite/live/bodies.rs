@@ -1,4 +1,4 @@
-//! Response bodies that a session guards.
+//! Guarded streams and response bodies.
 
 use std::{
     convert::Infallible,
@@ -29,7 +29,7 @@ async fn complete(session: SessionHandle, count: web::Path<usize>) -> HttpRespon
     HttpResponse::Ok().body(session.guard(Lines::new(*count)))
 }
 
-/// Guards a stream. The others guard a body.
+/// Guards a stream. The other handlers guard a body.
 async fn streaming(session: SessionHandle) -> HttpResponse {
     HttpResponse::Ok().streaming(session.guard(Ticks(Lines::new(usize::MAX))))
 }
@@ -86,7 +86,7 @@ fn body_that_ends_by_itself_is_complete() {
     }
 }
 
-/// Data on the stream is no activity.
+/// Data on the stream is not activity.
 #[test]
 fn busy_body_ends_at_the_idle_timeout() {
     let site = site();

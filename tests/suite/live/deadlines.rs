@@ -1,4 +1,4 @@
-//! Timeouts of streams. Each has those of the policy of its handler.
+//! Timeouts of streams, which are those of the handler's policy.
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},
@@ -112,8 +112,8 @@ fn activity_elsewhere_extends_the_stream() {
     assert_eq!(stream.reason(), "idle");
 }
 
-/// Starts a process whose users have an idle timeout of 2 hours, and of 1 minute once `is_strict`
-/// is set.
+/// Starts a process whose users have an idle timeout of 2 hours, or of 1 minute if `is_strict` is
+/// set.
 fn changing(is_strict: &'static AtomicBool, registry: &TestRegistry, clock: &ManualClock) -> Site {
     let user_policy = move |_: String| async move {
         let idle = if is_strict.load(Ordering::SeqCst) { minutes(1) } else { hours(2) };
@@ -169,7 +169,7 @@ fn refreshed_policy_extends_the_stream() {
     }
 }
 
-/// The registry keeps times that are now in the future.
+/// After the step, the times in the record are in the future.
 #[test]
 fn step_back_extends_the_stream_by_one_timeout() {
     for shared in [TestRegistry::shared(), TestRegistry::default()] {

@@ -1,5 +1,7 @@
 //! Event stream of a page: requests, and events while it is open.
 
+use std::collections::BTreeSet;
+
 use session_expire::{Overflow, Policy, PublicId, minutes, seconds};
 use session_expire_tests::{BodyEnd, Browser, Site, StreamClient, block_on};
 
@@ -26,13 +28,19 @@ fn assert_closed(mut stream: StreamClient) {
     assert_eq!(stream.wait_for_end(), BodyEnd::Complete);
 }
 
+/// Reads the time until the client reconnects, in milliseconds.
+fn retry(stream: &mut StreamClient) -> u16 {
+    let line = stream.next_line().unwrap();
+    line.strip_prefix("retry: ").unwrap().parse().unwrap()
+}
+
 #[test]
 fn first_event_is_the_status() {
     let site = site();
     let alice = site.signed_in("alice");
     site.advance(seconds(17));
     let mut stream = open(&alice);
-    assert_eq!(stream.next_line().as_deref(), Some("retry: 1000"));
+    assert!((1_000..=3_000).contains(&retry(&mut stream)));
     assert_eq!(stream.next_line().as_deref(), Some(""));
     let event = stream.next_line().unwrap();
     assert_eq!(event, format!("data: {}", alice.fetch("/session/status").body));
@@ -61,8 +69,14 @@ fn visitor_without_a_session_gets_204() {
     let site = site();
     assert_eq!(open(&site.browser()).status(), 204);
     let alice = site.signed_in("alice");
+    let mut before = opened(&alice);
+    let copy = alice.copy();
     alice.post("/sign-out", "");
     assert_eq!(open(&alice).status(), 204);
+    assert_eq!(open(&copy).status(), 204, "the key of the session that was signed out");
+    assert_eq!(status(&copy)["reason"], "logged_out");
+    assert_eq!(before.next_event().unwrap()["reason"], "logged_out");
+    assert_closed(before);
 }
 
 #[test]
@@ -165,7 +179,8 @@ fn eviction_sends_its_reason_and_closes() {
     assert_closed(stream);
 }
 
-/// The stream is no activity, and it ends no session: a page with a laxer policy still works.
+/// The stream is not activity. A page with a laxer policy still accepts the session after the
+/// event.
 #[test]
 fn timeout_sends_an_event_and_ends_no_session() {
     let site = site();
@@ -236,6 +251,26 @@ fn ninth_stream_closes_the_oldest() {
         let ended = std::iter::from_fn(|| stream.next_event()).last();
         assert_eq!(ended.unwrap()["reason"], "revoked");
     }
+}
+
+#[test]
+fn pages_reconnect_at_different_times() {
+    let site = site();
+    let alice = site.signed_in("alice");
+    let times: BTreeSet<_> = (0..8).map(|_| retry(&mut open(&alice))).collect();
+    assert!(times.len() > 1, "{times:?}");
+}
+
+/// Otherwise, the page would reconnect every second.
+#[test]
+fn page_that_cannot_be_watched_reconnects_late() {
+    let site = site();
+    let alice = site.signed_in("alice");
+    site.expire.close_streams();
+    let mut stream = open(&alice);
+    assert_eq!(retry(&mut stream), 30_000);
+    assert_eq!(stream.next_event().unwrap()["state"], "active");
+    assert_closed(stream);
 }
 
 #[test]

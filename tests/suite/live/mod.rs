@@ -6,9 +6,11 @@ mod deadlines;
 mod endings;
 mod event_pages;
 mod events;
+mod faults;
 mod outages;
 mod races;
 mod reports;
+mod subscriptions;
 
 use std::{
     pin::Pin,
@@ -26,7 +28,7 @@ use actix_web::{
 use session_expire::{PolicyPatch, SessionHandle, SignInError, hours, minutes};
 use session_expire_tests::{Site, SiteBuilder, block_on, watch_session};
 
-/// Response body of lines. A line comes every millisecond, until there are none left.
+/// Response body that produces a line every millisecond, up to a number of lines.
 struct Lines {
     left: usize,
     next: Pin<Box<Sleep>>,
@@ -60,7 +62,7 @@ impl MessageBody for Lines {
     }
 }
 
-/// Without an end of its own.
+/// Responds with a guarded body that ends only with its session.
 async fn lines(session: SessionHandle) -> HttpResponse {
     HttpResponse::Ok().body(session.guard(Lines::new(usize::MAX)))
 }
@@ -133,7 +135,8 @@ fn wait_for_load(site: &Site) {
 
 /// Waits until the watch thread has processed all changes before this call.
 ///
-/// The thread processes changes in order, and this adds the end of another user's session.
+/// The thread processes changes in order. This function ends a session of another user, and waits
+/// for the end of its stream.
 fn settle(site: &Site) {
     let stream = site.signed_in("last").watch("/editor");
     end_all(site, "last");

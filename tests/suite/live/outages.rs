@@ -13,7 +13,7 @@ use session_expire_tests::{Site, SiteBuilder, block_on};
 
 use super::{builder, end_all, routes, settle, wait_for_load};
 
-/// Returns a site that checks for lost reports all the time.
+/// Returns a site that checks for lost reports every 5 ms.
 fn checking() -> SiteBuilder {
     Site::builder().routes(routes).customise(|builder| builder.live_check(Duration::from_millis(5)))
 }

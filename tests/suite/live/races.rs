@@ -10,7 +10,7 @@ use super::site;
 const THREADS: u64 = 8;
 const STEPS: usize = 150;
 
-/// An open session with its streams, and the reason of its end.
+/// An open session with its streams.
 struct Session {
     browser: Browser,
     streams: Vec<Watched>,

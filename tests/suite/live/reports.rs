@@ -1,4 +1,4 @@
-//! Reports of a registry, with which ends of other processes arrive.
+//! Reports of a registry on changes by other processes.
 
 use std::{
     sync::{Arc, Mutex},

@@ -1,8 +1,8 @@
 //! Builder of the middleware.
 //!
 //! The other modules have more options: `callbacks` and `observers` those that take a function,
-//! `cookie_options`, `live`, `login_pages`, `privacy`, `sign_out` and `standards`. `build` validates all
-//! options.
+//! `cookie_options`, `live`, `login_pages`, `privacy`, `sign_out` and `standards`. `build`
+//! validates all options.
 
 mod build;
 mod callbacks;

@@ -1,15 +1,12 @@
-//! Promises about the reports of changes to subscribers.
+//! Promises about the reports of changes.
 //!
-//! A registry may report more than its promises say, and [`Change::Any`] instead of any other
-//! change. That a change is not reported is proven by the report of a later one.
+//! A registry may report more changes than promised, and may report [`Change::Any`] in place of any
+//! other change. A test that a change is not reported waits for the report of a later change.
 
-use std::{
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
-    thread,
-    time::Duration,
-};
+use std::{sync::Arc, thread};
 
 use super::{
+    change_reports::{Subscriber, ended, is_of},
     fixtures::{activity, data_update, limit, limited, login, now, session, set, user},
     operations::{commit, commit_many, end, list, load, log_out, outcome, update},
     rotate::{renewal, rotate},
@@ -18,13 +15,7 @@ use super::{
 };
 use crate::{
     policy::{PolicyPatch, limit::Overflow},
-    registry::{
-        Registry,
-        change::{Change, ChangeListener, Subscription},
-        end::EndTarget,
-        query::Query,
-        rotation::KeyRotation,
-    },
+    registry::{Registry, change::Change, end::EndTarget, query::Query, rotation::KeyRotation},
     session::{
         ended::Ended,
         key::{PublicId, partition_key},
@@ -35,114 +26,6 @@ use crate::{
     },
     time::{hours, minutes},
 };
-
-/// How often a marker is written before a report counts as missing, and how long each is awaited.
-const ATTEMPTS: u32 = 30;
-const ATTEMPT: Duration = Duration::from_secs(1);
-
-/// Reports that a subscriber has received.
-#[derive(Default)]
-struct Received {
-    changes: Mutex<Vec<Change>>,
-    added: Condvar,
-}
-
-impl Received {
-    fn lock(&self) -> MutexGuard<'_, Vec<Change>> {
-        self.changes.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn add(&self, change: Change) {
-        self.lock().push(change);
-        self.added.notify_all();
-    }
-
-    /// Waits for a report that `is_awaited`. Returns `true` if it was received.
-    fn wait_for(&self, is_awaited: impl Fn(&Change) -> bool, limit: Duration) -> bool {
-        let waited = self
-            .added
-            .wait_timeout_while(self.lock(), limit, |changes| !changes.iter().any(&is_awaited));
-        !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
-    }
-}
-
-/// Subscriber to a registry.
-struct Subscriber<'a> {
-    registry: &'a dyn Registry,
-    run: Runner,
-    received: Arc<Received>,
-    subscription: Box<dyn Subscription>,
-}
-
-impl<'a> Subscriber<'a> {
-    /// Subscribes, and waits until reports are received.
-    fn new(registry: &'a dyn Registry, run: Runner) -> Self {
-        let received = Arc::<Received>::default();
-        let added = Arc::clone(&received);
-        let subscription = registry.subscribe(ChangeListener::new(move |change| added.add(change)));
-        let subscriber = Self { registry, run, received, subscription };
-        subscriber.wait();
-        subscriber
-    }
-
-    /// Waits until all earlier changes have been reported.
-    fn wait(&self) {
-        let mut markers = vec![];
-        for _ in 0..ATTEMPTS {
-            let marker = login(&user("marker"), now());
-            markers.push(partition_key(&marker.user));
-            // Two changes, of which a registry with a fault may report only one.
-            run_one(self.run, async {
-                commit(self.registry, &marker).await;
-                log_out(self.registry, &marker, marker.at).await;
-            });
-            let is_marker = |change: &Change| markers.iter().any(|marker| is_of(change, marker));
-            if self.received.wait_for(is_marker, ATTEMPT) {
-                return;
-            }
-        }
-        panic!("a login and an end are not reported within {:?}", ATTEMPT * ATTEMPTS);
-    }
-
-    /// Returns the reports of the earlier changes of a user's sessions, without those that an
-    /// earlier call returned.
-    fn reports_of(&self, user: &str) -> Vec<Change> {
-        self.wait();
-        let partition = partition_key(user);
-        let mut changes = std::mem::take(&mut *self.received.lock());
-        changes.retain(|change| *change == Change::Any || is_of(change, &partition));
-        changes
-    }
-
-    /// Asserts that the changes of the sessions of `user` were reported in this order.
-    fn assert_reported(&self, user: &str, changes: &[Change], what: &str) {
-        let reports = self.reports_of(user);
-        let mut rest = reports.iter();
-        let are_reported = changes.iter().all(|change| rest.any(|report| report == change));
-        let is_covered = reports.contains(&Change::Any);
-        assert!(are_reported || is_covered, "{what}: reported {reports:?}, not {changes:?}");
-    }
-
-    /// Asserts that the ends of the sessions were reported, in any order.
-    fn assert_ended(&self, logins: &[NewLogin], what: &str) {
-        let reports = self.reports_of(&logins[0].user);
-        for login in logins {
-            let is_reported = [ended(login), Change::Any].iter().any(|end| reports.contains(end));
-            assert!(is_reported, "{what}: reported {reports:?}, not {:?}", ended(login));
-        }
-    }
-}
-
-fn is_of(change: &Change, of: &str) -> bool {
-    match change {
-        Change::Session { partition, .. } | Change::User { partition } => *partition == of,
-        Change::Any => false,
-    }
-}
-
-fn ended(login: &NewLogin) -> Change {
-    Change::session(&session(login))
-}
 
 fn revoked() -> Ended {
     Ended::new(Reason::Revoked, now())
@@ -155,7 +38,7 @@ pub(super) fn login_is_reported(registry: &dyn Registry, run: Runner) {
     subscriber.assert_reported(&alice, &[Change::user(&alice)], "a login");
 }
 
-/// Each end of a session is reported, also that of a cancelled login.
+/// Each end of a session is reported, including that of a cancelled login.
 pub(super) fn ends_are_reported(registry: &dyn Registry, run: Runner) {
     let subscriber = Subscriber::new(registry, run);
     let targets: [fn(&NewLogin) -> EndTarget; 3] = [
@@ -174,7 +57,7 @@ pub(super) fn ends_are_reported(registry: &dyn Registry, run: Runner) {
     subscriber.assert_ended(&cancelled, "a cancelled login");
 }
 
-/// The end of a session is reported if a login replaces or evicts it, or the session limit or the
+/// An end is reported if a login replaces or evicts the session, or if the session limit or the
 /// limit of confirmation attempts ends it.
 pub(super) fn evictions_are_reported(registry: &dyn Registry, run: Runner) {
     let subscriber = Subscriber::new(registry, run);
@@ -198,7 +81,7 @@ pub(super) fn evictions_are_reported(registry: &dyn Registry, run: Runner) {
     subscriber.assert_ended(&logins[..1], "confirmation attempts");
 }
 
-/// Changes one after the other are reported in this order.
+/// Successive changes are reported in their order.
 pub(super) fn reports_are_in_order(registry: &dyn Registry, run: Runner) {
     let (subscriber, alice) = (Subscriber::new(registry, run), user("alice"));
     let mut expected = vec![];
@@ -211,7 +94,7 @@ pub(super) fn reports_are_in_order(registry: &dyn Registry, run: Runner) {
     subscriber.assert_reported(&alice, &expected, "20 logins, each with its end");
 }
 
-/// A rotation is reported under the public id that the session has before it.
+/// A rotation is reported under the public id that the session had before.
 pub(super) fn rotation_is_reported_under_the_old_id(registry: &dyn Registry, run: Runner) {
     let subscriber = Subscriber::new(registry, run);
     for reauthenticated_as in [None, Some(PublicId::random())] {
@@ -279,7 +162,7 @@ pub(super) fn load_after_a_report_sees_the_change(registry: &dyn Registry, run: 
         thread::scope(|scope| {
             scope.spawn(|| run_one(run, log_out(registry, &login, login.at)));
             let is_end = |change: &Change| [ended(&login), Change::Any].contains(change);
-            let is_reported = subscriber.received.wait_for(is_end, ATTEMPT * ATTEMPTS);
+            let is_reported = subscriber.receives(is_end);
             assert!(is_reported, "an end is not reported");
             let loaded = run_one(run, load(registry, login.key));
             assert!(loaded.record.ended.is_some(), "loaded as open after the report of the end");
@@ -287,7 +170,7 @@ pub(super) fn load_after_a_report_sees_the_change(registry: &dyn Registry, run: 
     }
 }
 
-/// A subscription that was dropped gets no reports of later changes.
+/// A dropped subscription gets no reports of later changes.
 pub(super) fn dropped_subscription_gets_no_reports(registry: &dyn Registry, run: Runner) {
     let subscribers = [(); 2].map(|()| Subscriber::new(registry, run));
     let [dropped, subscriber] = subscribers;
@@ -332,7 +215,7 @@ pub(super) fn check_returns_true_after_all_reports(registry: &dyn Registry, run:
     }
 }
 
-/// The changes of simultaneous operations are all reported.
+/// All changes by simultaneous operations are reported.
 pub(super) fn simultaneous_ends_are_all_reported(registry: &dyn Registry, run: Runner) {
     let (subscriber, alice) = (Subscriber::new(registry, run), user("alice"));
     let logins: Vec<_> = (0..40).map(|_| login(&alice, now())).collect();

@@ -64,6 +64,7 @@
 // A promise fails with a panic, such as an index out of bounds.
 #![allow(clippy::panic, clippy::missing_panics_doc)]
 
+mod change_reports;
 mod changes;
 mod commit;
 mod concurrent_changes;

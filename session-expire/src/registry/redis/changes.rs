@@ -1,17 +1,20 @@
 //! Reports of changes: `subscribe`.
 //!
 //! A script that changes sessions publishes one message after its changes, see
-//! [`report`](super::server::report). Messages and responses come over one connection in order. When
-//! a command of that connection has its response, all earlier messages have arrived. A report is
-//! lost only with its connection, and after every connection all sessions may have changed.
+//! [`report`](super::server::report). Messages and responses arrive over one connection in order.
+//! The response to a command therefore shows that all earlier messages have arrived. Reports are
+//! lost only if the connection fails. Each new connection reports [`Change::Any`].
 //!
-//! The key `sx3:{00}:epoch` contains a random text, which a subscription creates. `end_everyone`
-//! replaces it, and reports the new text after the scripts of all tags. Another text shows that this
-//! report is missing, or that the database was flushed.
+//! The key `sx3:{00}:epoch` contains the epoch, a random text. A subscription creates the key if it
+//! is missing. `end_everyone` replaces the epoch, and reports the new one after the scripts of all
+//! tags. A check reads the key. If the epoch is missing or was not reported, a report is missing or
+//! the database was flushed.
 //!
-//! In a Redis Cluster, `PUBLISH` reaches all nodes, but not in the order of the responses. There,
-//! every node needs a subscription, to one sharded channel per tag (`SSUBSCRIBE`, `SPUBLISH`), and a
-//! check needs a command per node.
+//! Redis Cluster is not supported: its `PUBLISH` reaches all nodes, but not in the order of the
+//! responses. Each node would need a subscription to one sharded channel per tag (`SSUBSCRIBE`,
+//! `SPUBLISH`), and a check would need a command per node.
+//!
+//! [`Change::Any`]: crate::registry::change::Change::Any
 
 use std::sync::{Arc, Mutex, PoisonError, Weak, atomic::Ordering};
 
@@ -36,7 +39,7 @@ pub(super) struct Changes {
     subscriber: Mutex<Weak<Subscriber>>,
 }
 
-/// Subscription of one listener. The last one that is dropped closes the connection.
+/// Subscription of one listener. Dropping the last subscription closes the connection.
 struct RedisSubscription {
     subscriber: Arc<Subscriber>,
     _listening: Box<dyn Subscription>,
@@ -64,8 +67,8 @@ impl Operations {
         Subscriber::start(&self.connection, channel, self.timeout)
     }
 
-    /// Returns the arguments of a script that reports its changes. The first script of a process
-    /// tests the permission for the channel before it writes.
+    /// Returns the arguments of a script that reports its changes. The first script of a registry
+    /// checks the permission for the channel before it writes.
     pub(super) fn reported(&self, partition_key: &str, arguments: ScriptArgs) -> ScriptArgs {
         ScriptArgs {
             partition: Some(partition_key.to_owned()),

@@ -118,14 +118,14 @@ impl Operations {
         let mut calls: Vec<_> =
             tags().map(|tag| self.call(&tag, &args)).collect::<Result<_, _>>()?;
         // The first script begins an epoch. If this future is dropped before the report, a check
-        // detects that the report is missing.
+        // detects the missing report.
         calls.iter_mut().take(1).for_each(|(keys, _)| keys.push(self.epoch_key()));
         let responses = self.connection.run_all(&END_EVERYONE, &calls, self.timeout).await;
         // Some tags may have changed even if others failed.
         if let Some(cache) = &self.connection.cache {
             cache.clear();
         }
-        // Without this report, a check detects that it is missing.
+        // If this fails, a check detects the missing report.
         let _ = self.report_any(args).await;
         let responses = responses?.into_iter();
         responses.map(|response| parse_count(&convert::<Vec<_>>(response)?)).sum()

@@ -51,7 +51,7 @@ pub(super) struct Operations {
     /// Time of the last operation that wrote, in milliseconds.
     pub(super) last_write: AtomicI64,
     pub(super) changes: Changes,
-    /// Set after a script that could report its changes.
+    /// Set after the first script that had the permission to report its changes.
     pub(super) has_reported: AtomicBool,
 }
 
@@ -70,8 +70,8 @@ impl Operations {
         iter::once(tag).chain(others).collect()
     }
 
-    /// Returns the name of the channel. It contains the number of the database, because channels are
-    /// common to all databases.
+    /// Returns the name of the channel. The name contains the number of the database, because all
+    /// databases of a server share its channels.
     pub(super) fn channel_name(&self) -> String {
         format!("{}{LAYOUT}:changes:{}", self.prefix, self.connection.database())
     }

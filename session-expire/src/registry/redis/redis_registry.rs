@@ -46,12 +46,15 @@ use crate::{policy::limit::Limit, time::hours};
 ///
 /// # Reports
 ///
-/// While it has a subscription, the registry has one more connection, with RESP3. Each login, each
-/// end, each key rotation and each change of a user policy publishes one message to a channel, whether
-/// or not there are subscribers. This takes the server about a microsecond. Other operations cost
-/// nothing more. The subscription sends commands only when the registry reconnects, and one for each
-/// [`check`](crate::registry::Subscription::check). After a failover, it follows to the new primary
-/// within about a second, and reports [`Change::Any`](crate::registry::Change::Any).
+/// While a subscription exists, the registry has one more connection, with RESP3. An operation that
+/// logs in, ends or erases sessions, rotates a key, or changes a user policy or signing key
+/// publishes one message. It does so even without subscriptions. A message takes the server about a
+/// microsecond. Other operations cost nothing more.
+///
+/// While its connection lasts, a subscription sends only one command for each
+/// [`check`](crate::registry::Subscription::check). After a failover, the subscription connects to
+/// the new primary within about a second, and reports
+/// [`Change::Any`](crate::registry::Change::Any).
 ///
 /// # Outages
 ///

@@ -2,7 +2,7 @@
 //!
 //! The file is the state that all processes share. One thread per registry writes it, and other
 //! threads read it. A cache contains the most recently loaded sessions. The reporter reports the
-//! changes by all processes to the subscribers.
+//! changes by all processes to the listeners.
 
 mod cache;
 mod checkpointer;
@@ -12,9 +12,9 @@ mod file;
 mod operations;
 mod queue;
 mod reader;
+mod report_queue;
 mod reporter;
 mod shared;
-mod subscribers;
 mod task;
 mod threads;
 mod transaction;
@@ -55,8 +55,8 @@ use crate::policy::limit::Limit;
 /// and a session that one process ends has ended for all. A killed process does not block the
 /// others. Do not put the file on a network file system: its locks are not reliable.
 ///
-/// While streams are open, a thread reads every 100 ms whether another process has changed the file.
-/// It reads which sessions have ended or changed, and not the sessions themselves.
+/// While streams are open, a thread checks every 100 ms whether another process has changed the
+/// file. After a change, it reads only which sessions have changed.
 ///
 /// # Durability
 ///
@@ -122,7 +122,8 @@ pub struct SqliteRegistry {
     loads: Arc<Queue<ReadTask>>,
     lists: Arc<Queue<ReadTask>>,
     checkpoints: Arc<Queue<CheckpointTask>>,
-    /// The readers, the reporter and the checkpointer, then the writer, whose connection is closed last.
+    /// The readers, the reporter and the checkpointer, then the writer, whose connection is closed
+    /// last.
     threads: Vec<JoinHandle<()>>,
     timer: Option<JoinHandle<()>>,
 }

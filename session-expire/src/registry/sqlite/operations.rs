@@ -17,8 +17,8 @@ use super::{
     file::{lists, rows::hashed},
     queue::{Priority, Queue},
     reader::{self, ReadTask},
+    report_queue,
     shared::Shared,
-    subscribers,
     task::{BoxedTask, Task, TaskOptions},
     write::{
         Tx,
@@ -226,7 +226,7 @@ impl Registry for SqliteRegistry {
     }
 
     fn subscribe(&self, listener: ChangeListener) -> Box<dyn Subscription> {
-        subscribers::subscribe(&self.shared, listener)
+        report_queue::subscribe(&self.shared, listener)
     }
 
     fn enforces_limits(&self) -> bool {

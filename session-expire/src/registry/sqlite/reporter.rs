@@ -1,9 +1,9 @@
-//! Thread that reports changes of sessions to the subscribers.
+//! Thread that reports changes of sessions to the listeners.
 //!
 //! Each change of a session adds a row to the table `changes` in its transaction. While there is a
-//! subscriber, this thread reads ten times a second whether the file has changed, and then the new
-//! rows. The writer wakes it after an own change. It reports the changes of all processes, so the
-//! reports have the order of the commits.
+//! listener, this thread checks ten times a second whether the file has changed, and reads the new
+//! rows. The writer wakes the thread after each durable commit. The thread reports the
+//! changes by all processes, including its own, in the order of the commits.
 
 use std::sync::Arc;
 
@@ -12,8 +12,8 @@ use rusqlite::Connection;
 use super::{
     error::FileError,
     file::changes::{last_number, read_from},
+    report_queue::Round,
     shared::{Shared, data_version},
-    subscribers::Round,
 };
 use crate::registry::change::Change;
 
@@ -35,7 +35,7 @@ impl Reporter {
 
     /// Reports changes until the registry is dropped.
     pub(super) fn run(mut self) {
-        while let Some(round) = self.shared.subscribers.next_round() {
+        while let Some(round) = self.shared.report_queue.next_round() {
             self.execute(round);
         }
     }
@@ -45,7 +45,8 @@ impl Reporter {
             self.last = None;
         }
         let mut outcome = self.report_new().map_err(|error| self.shared.error(error));
-        // After an error, until the file is back: otherwise each check would log the error again.
+        // After an error, each round checks the file. Otherwise a round without checks would reset
+        // `has_failed`, and the next check would log the error again.
         if self.has_failed || !round.checks.is_empty() {
             outcome = outcome.and_then(|()| self.shared.check_file());
         }
@@ -53,7 +54,7 @@ impl Reporter {
         round.checks.into_iter().for_each(|check| check.send(outcome.clone().map(|()| true)));
     }
 
-    /// Logs the first of several errors.
+    /// Logs the first of successive errors.
     fn log(&mut self, outcome: &Result<(), FileError>) {
         if let Err(error) = outcome
             && !self.has_failed
@@ -66,7 +67,7 @@ impl Reporter {
 
     /// Reports the changes since the last read.
     fn report_new(&mut self) -> rusqlite::Result<()> {
-        // Read first: the next read detects a change that occurs in the meantime.
+        // Read before the changes, so the next round detects a change in the meantime.
         let version = data_version(&self.db)?;
         match self.last {
             Some(_) if self.version == Some(version) => {}
@@ -83,7 +84,7 @@ impl Reporter {
             return self.report_any();
         }
         for (number, change) in changes.into_iter().skip(1) {
-            self.shared.subscribers.report(change);
+            self.shared.report_queue.report(change);
             self.last = Some(number);
         }
         Ok(())
@@ -92,15 +93,15 @@ impl Reporter {
     /// Reports that any session may have changed.
     fn report_any(&mut self) -> rusqlite::Result<()> {
         self.last = Some(last_number(&self.db)?);
-        self.shared.subscribers.report(Change::Any);
+        self.shared.report_queue.report(Change::Any);
         Ok(())
     }
 }
 
 impl Drop for Reporter {
-    /// Also after a panic of a listener: checks then fail.
+    /// Ends the reports, also after a panic of a listener. Later checks fail.
     fn drop(&mut self) {
-        self.shared.subscribers.close();
+        self.shared.report_queue.close();
     }
 }
 

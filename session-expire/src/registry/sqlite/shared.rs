@@ -14,7 +14,7 @@ use super::{
     deadlines::Deadlines,
     error::FileError,
     file::{head, identity::FileIdentity},
-    subscribers::Subscribers,
+    report_queue::ReportQueue,
     unpoisoned,
     write::History,
 };
@@ -45,7 +45,7 @@ pub(super) struct Shared {
     pub(super) writer: i64,
     pub(super) cache: Cache,
     pub(super) deadlines: Deadlines,
-    pub(super) subscribers: Subscribers,
+    pub(super) report_queue: ReportQueue,
     checkers: Vec<Mutex<Option<Checker>>>,
     options: Mutex<Options>,
 }
@@ -70,7 +70,7 @@ impl Shared {
             writer: rand::random(),
             cache: Cache::new(),
             deadlines: Deadlines::default(),
-            subscribers: Subscribers::default(),
+            report_queue: ReportQueue::default(),
             checkers: checkers.collect(),
             options: Mutex::default(),
         }

@@ -84,7 +84,7 @@ impl Drop for SqliteRegistry {
         self.lists.close();
         self.loads.close();
         self.checkpoints.close();
-        self.shared.subscribers.close();
+        self.shared.report_queue.close();
         let writer = self.threads.pop();
         self.threads.drain(..).for_each(join);
         self.shared.close_checkers();

@@ -169,7 +169,7 @@ impl Writer {
             self.last_commit = written.before + 1;
             shared.cache.apply(self.last_commit, after_foreign, &written.changes);
             if !is_volatile {
-                shared.subscribers.wake();
+                shared.report_queue.wake();
             }
             self.checkpoint.committed(&self.db);
         }

@@ -8,8 +8,8 @@ for _, text in ipairs(redis.call('HMGET', ends, unpack(numbers))) do
   if how.call == args.call then return { how.count } end
 end
 allow_when_full()
--- The first tag has the key of the epoch. One message with the new epoch follows the scripts of all
--- tags.
+-- The script of the first tag gets the key of the epoch. After the scripts of all tags, one message
+-- reports the new epoch.
 if KEYS[7] then redis.call('SET', KEYS[7], args.call) end
 
 -- Sessions that an earlier call has ended may be in the list of former sessions.

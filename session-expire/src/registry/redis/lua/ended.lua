@@ -66,8 +66,8 @@ local function set_unreadable_aside(user, entry)
   add_tombstones(user, { entry }, now + history_age)
 end
 
--- Ends a record as `SessionRecord::end` does, deletes its data, and adds its text to `ended` and its
--- id to `ended_ids`.
+-- Ends a record as `SessionRecord::end` does, and deletes its data. Adds its text to `ended` and
+-- its id to `ended_ids`.
 local function end_record(ended, user, entry, how)
   local name = name_of(entry)
   local record = read(name)

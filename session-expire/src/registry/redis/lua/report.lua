@@ -1,9 +1,9 @@
--- Reports of changes to the subscribers of all processes; see changes.rs.
+-- Reports of changes to the listeners of all processes; see changes.rs.
 
 -- Public ids of the sessions that this script has ended.
 local ended_ids = {}
 
--- The first report of a process: without the permission for the channel, nothing may change.
+-- The first script of a registry must change nothing if the user may not publish to the channel.
 if args.tests_channel then redis.call('PUBLISH', args.channel, '') end
 
 -- Reports changes in one message. Each word is the public id of a session, or `*` for all sessions

@@ -17,7 +17,7 @@ pub(crate) struct Channel {
     name: String,
     epoch_key: String,
     listeners: Listeners,
-    /// Cache that is invalidated before a report: a load after the report must see the change.
+    /// Cache that is invalidated before a report, because a later load must return the change.
     cache: Option<Arc<Cache>>,
     state: Mutex<ChannelState>,
     /// Notified when the connection fails.
@@ -32,7 +32,7 @@ pub(crate) struct ChannelState {
     /// Epoch of the last `end_everyone` that was reported; `None` before the subscription.
     epoch: Option<String>,
     /// Replication id of the server; `None` for a replica.
-    pub(crate) primary: Option<String>,
+    pub(crate) replication_id: Option<String>,
     pub(crate) is_closed: bool,
 }
 
@@ -75,8 +75,8 @@ impl Channel {
         self.lock().clone()
     }
 
-    pub(crate) fn set_primary(&self, primary: Option<String>) {
-        self.lock().primary = primary;
+    pub(crate) fn set_replication_id(&self, replication_id: Option<String>) {
+        self.lock().replication_id = replication_id;
     }
 
     /// Handles a push message of the connection with this number.
@@ -99,9 +99,10 @@ impl Channel {
         }
     }
 
-    /// Returns `true` if all reports so far have arrived, now that the epoch was read over the
-    /// connection. `before` is the state before that.
-    pub(crate) fn has_all(&self, before: &ChannelState, epoch: Option<&str>) -> bool {
+    /// Returns `true` if all earlier reports have arrived. Otherwise reports [`Change::Any`], and
+    /// marks the connection as closed. `epoch` was read over the connection, and `before` is the
+    /// state before the command was sent.
+    pub(crate) fn check_epoch(&self, before: &ChannelState, epoch: Option<&str>) -> bool {
         let mut state = self.lock();
         // A new connection has reported that any session may have changed.
         let is_new = state.connection != before.connection;
@@ -109,7 +110,7 @@ impl Channel {
         if is_new || epoch.is_some() && is_known(epoch) {
             return true;
         }
-        // A new connection begins an epoch if there is none.
+        // Closed, because the next connection begins an epoch if there is none.
         state.is_closed = true;
         drop(state);
         self.failed.notify_one();
@@ -118,9 +119,9 @@ impl Channel {
     }
 
     /// Completes a subscription: from now on, every change is reported.
-    pub(crate) fn complete(&self, epoch: Option<String>, primary: Option<String>) {
+    pub(crate) fn complete(&self, epoch: Option<String>, replication_id: Option<String>) {
         let mut state = self.lock();
-        (state.epoch, state.primary) = (epoch, primary);
+        (state.epoch, state.replication_id) = (epoch, replication_id);
         drop(state);
         self.report(Change::Any);
     }
@@ -145,7 +146,7 @@ impl Channel {
 impl ChannelState {
     /// Returns the changes in a message.
     fn read_message(&mut self, text: &[u8]) -> Vec<Change> {
-        // A process tests its permission with an empty message.
+        // A registry checks its permission with an empty message.
         if text.is_empty() {
             return vec![];
         }
@@ -201,8 +202,8 @@ mod tests {
             self.reports.try_iter().collect()
         }
 
-        fn has_all(&self, epoch: &str) -> bool {
-            self.channel.has_all(&self.channel.state(), Some(epoch))
+        fn check_epoch(&self, epoch: &str) -> bool {
+            self.channel.check_epoch(&self.channel.state(), Some(epoch))
         }
     }
 
@@ -218,20 +219,20 @@ mod tests {
     #[test]
     fn other_epoch_shows_that_a_report_is_missing() {
         let connected = connected();
-        assert!(connected.has_all("first"));
+        assert!(connected.check_epoch("first"));
         assert_eq!(connected.receive(&message()), [Change::user("alice")]);
         assert_eq!(connected.receive(""), []);
         let before = connected.channel.state();
         assert_eq!(connected.receive("second"), [Change::Any]);
-        assert!(connected.channel.has_all(&before, Some("first")), "it came later");
-        assert!(connected.has_all("second") && !connected.channel.state().is_closed);
-        assert!(!connected.has_all("third") && connected.channel.state().is_closed);
-        assert!(!connected.channel.has_all(&connected.channel.state(), None), "a flush");
+        assert!(connected.channel.check_epoch(&before, Some("first")), "replaced after the read");
+        assert!(connected.check_epoch("second") && !connected.channel.state().is_closed);
+        assert!(!connected.check_epoch("third") && connected.channel.state().is_closed);
+        assert!(!connected.channel.check_epoch(&connected.channel.state(), None), "a flush");
         assert_eq!(connected.reports.try_iter().collect::<Vec<_>>(), [Change::Any, Change::Any]);
     }
 
-    /// A load that starts in the listener must not find the former record in the cache, nor may a
-    /// load that is under way store it.
+    /// A load that starts in the listener must not find the former record in the cache. A load that
+    /// started earlier must not store it there.
     #[test]
     fn cache_is_invalid_before_a_report() {
         let login = NewLogin::new("alice", Timestamp::from_millis(0), &Policy::new());
@@ -264,6 +265,6 @@ mod tests {
         let closed = PushInfo { kind: PushKind::Disconnection, data: vec![] };
         connected.channel.receive(connected.connection, &closed);
         assert!(!connected.channel.state().is_closed);
-        assert!(connected.channel.has_all(&before, None), "the new connection reports `Any`");
+        assert!(connected.channel.check_epoch(&before, None), "the new connection reports `Any`");
     }
 }

@@ -31,7 +31,7 @@ impl Connection {
         if has_line(&info, "cluster_enabled:1") {
             return Err(RedisConnectError::Cluster { server: self.address() });
         }
-        self.set_primary(&info);
+        self.set_replication_id(&info);
         self.warn_of_eviction(&info);
         self.check_permissions().await?;
         self.measure_time().await.map_err(|error| self.connect_error(error))?;
@@ -84,7 +84,7 @@ impl Connection {
         let command = redis::cmd("INFO").arg("replication").take();
         let info = self.query(&command, CHECK_TIMEOUT).await?;
         let info: String = redis::from_redis_value(info).map_err(|_| OperationError::Response)?;
-        self.set_primary(&info);
+        self.set_replication_id(&info);
         if has_line(&info, "role:slave") {
             self.discard(number);
         }
@@ -111,7 +111,7 @@ fn may_evict_keys(info: &str) -> bool {
 
 /// Returns the replication id in a response to `INFO`; `None` for a replica. Servers with the same
 /// id have the same history of changes.
-pub(crate) fn read_primary(info: &str) -> Option<String> {
+pub(crate) fn read_replication_id(info: &str) -> Option<String> {
     let id = info.lines().find_map(|line| line.strip_prefix("master_replid:"))?;
     (!has_line(info, "role:slave")).then(|| id.to_owned())
 }

@@ -16,14 +16,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use redis::{
-    AsyncConnectionConfig, Client, ConnectionAddr, ProtocolVersion, PushInfo, RedisError,
-    aio::MultiplexedConnection,
-};
+use redis::{Client, ConnectionAddr, RedisError, aio::MultiplexedConnection};
 use tokio::sync::watch;
 
 use super::{
-    channel::Channel, check::read_primary, clock::ServerClock, io_thread::IoThread, retry::PAUSE,
+    channel::Channel,
+    check::read_replication_id,
+    clock::ServerClock,
+    connect::{install_crypto_provider, with_notifications},
+    io_thread::IoThread,
+    retry::PAUSE,
 };
 use crate::registry::redis::{cache::Cache, error::RedisConnectError};
 
@@ -47,15 +49,15 @@ type Connected = Result<NumberedConnection, RedisError>;
 
 /// Connection to a server, which reconnects.
 pub(crate) struct Connection {
-    client: Client,
+    pub(super) client: Client,
     io: Arc<IoThread>,
     state: Mutex<ConnectionState>,
     /// Cache that the server invalidates over this connection.
     pub(crate) cache: Option<Arc<Cache>>,
     /// Channel to which this connection subscribes.
-    channel: Option<Arc<Channel>>,
+    pub(super) channel: Option<Arc<Channel>>,
     /// Replication id of the server in the most recent `INFO`; `None` for a replica.
-    primary: Mutex<Option<String>>,
+    replication_id: Mutex<Option<String>>,
     /// How many replicas must acknowledge a login or an end.
     pub(crate) replicas: AtomicU32,
     /// Second connection, for acknowledged scripts.
@@ -96,7 +98,7 @@ impl Connection {
             state: <_>::default(),
             cache,
             channel: None,
-            primary: <_>::default(),
+            replication_id: <_>::default(),
             replicas: <_>::default(),
             acknowledging: <_>::default(),
             acknowledged_on: <_>::default(),
@@ -116,7 +118,7 @@ impl Connection {
 
     /// Returns another connection to the same server, which subscribes to a channel.
     pub(crate) fn subscribing(&self, channel: Arc<Channel>) -> Self {
-        // With the former client, an attempt to connect returns an error.
+        // A client without notifications returns an error from each attempt to subscribe.
         let client = with_notifications(&self.client).unwrap_or_else(|_| self.client.clone());
         let second = Self::new(client, Arc::clone(&self.io), None);
         Self { channel: Some(channel), ..second }
@@ -188,42 +190,6 @@ impl Connection {
         Ok(current)
     }
 
-    async fn connect(&self) -> Result<MultiplexedConnection, RedisError> {
-        // The defaults of redis-rs are shorter than `START_TIMEOUT` and than long operation
-        // timeouts.
-        let config =
-            AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
-        match (&self.cache, &self.channel) {
-            (Some(cache), _) => self.connect_with_cache(cache, config).await,
-            (_, Some(channel)) => self.connect_to_channel(channel, config).await,
-            _ => self.open_connection(&config).await,
-        }
-    }
-
-    pub(crate) async fn open_connection(
-        &self,
-        config: &AsyncConnectionConfig,
-    ) -> Result<MultiplexedConnection, RedisError> {
-        self.client.get_multiplexed_async_connection_with_config(config).await
-    }
-
-    async fn connect_with_cache(
-        &self,
-        cache: &Arc<Cache>,
-        config: AsyncConnectionConfig,
-    ) -> Result<MultiplexedConnection, RedisError> {
-        let receiver = Arc::clone(cache);
-        let receive = move |message: PushInfo| {
-            receiver.receive(&message);
-            Ok::<_, redis::aio::SendError>(())
-        };
-        let mut connection = self.open_connection(&config.set_push_sender(receive)).await?;
-        redis::cmd("CLIENT").arg("TRACKING").arg("ON").exec_async(&mut connection).await?;
-        // The server does not track the keys that the previous connection has read.
-        cache.clear();
-        Ok(connection)
-    }
-
     fn current(&self) -> Option<NumberedConnection> {
         self.state().current.clone()
     }
@@ -234,13 +200,14 @@ impl Connection {
     }
 
     /// Returns the replication id of the server in the most recent `INFO`; `None` for a replica.
-    pub(crate) fn primary(&self) -> Option<String> {
-        self.primary.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub(crate) fn replication_id(&self) -> Option<String> {
+        self.replication_id.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Stores the replication id in a response to `INFO`.
-    pub(crate) fn set_primary(&self, info: &str) {
-        *self.primary.lock().unwrap_or_else(PoisonError::into_inner) = read_primary(info);
+    pub(crate) fn set_replication_id(&self, info: &str) {
+        *self.replication_id.lock().unwrap_or_else(PoisonError::into_inner) =
+            read_replication_id(info);
     }
 
     /// Returns the number of the newest connection.
@@ -265,23 +232,5 @@ impl Connection {
 
     fn state(&self) -> std::sync::MutexGuard<'_, ConnectionState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Returns the same client with RESP3, the protocol with notifications.
-fn with_notifications(client: &Client) -> Result<Client, RedisConnectError> {
-    let info = client.get_connection_info().clone();
-    let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
-    let client = Client::open(info.set_redis_settings(settings));
-    client.map_err(|error| RedisConnectError::Url(error.into()))
-}
-
-/// Installs the `CryptoProvider` of ring unless the application has installed one. rustls panics
-/// without a provider.
-fn install_crypto_provider() {
-    #[cfg(feature = "redis-tls")]
-    if rustls::crypto::CryptoProvider::get_default().is_none() {
-        // Fails if another thread has just installed one.
-        let _ = rustls::crypto::ring::default_provider().install_default();
     }
 }

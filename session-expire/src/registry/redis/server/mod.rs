@@ -4,6 +4,7 @@ pub(crate) mod acknowledge;
 pub(crate) mod channel;
 pub(crate) mod check;
 pub(crate) mod clock;
+mod connect;
 pub(crate) mod connection;
 pub(crate) mod io_thread;
 pub(crate) mod permissions;

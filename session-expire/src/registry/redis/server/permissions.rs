@@ -54,8 +54,8 @@ impl Connection {
         self.check_subscribe().await
     }
 
-    /// Checks that the user may subscribe, over another connection: a subscribed one accepts no
-    /// other commands. The channel is not checked, because its prefix is set later.
+    /// Checks that the user may subscribe. It uses another connection, because a subscribed one may
+    /// accept no other commands. The channel is not checked, because its prefix is set later.
     async fn check_subscribe(&self) -> Result<(), RedisConnectError> {
         let command = redis::cmd("SUBSCRIBE").arg("sx0:check").take();
         match Arc::new(self.second()).query_at_start(&command).await {

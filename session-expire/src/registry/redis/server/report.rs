@@ -1,8 +1,8 @@
 //! Message with the changes that a script has made.
 //!
-//! Its words are the partition key of a user, and the public ids of changed sessions; the word `*`
-//! means all sessions of the user. A message of one word means all sessions of all users; the word is
-//! the new epoch. A message contains no user id and no secret.
+//! The first word is the partition key of a user. Each other word is the public id of a changed
+//! session, or `*` for all sessions of the user. A message of one word, the new epoch, means all
+//! sessions of all users. No message contains a user id or a secret.
 
 use std::str;
 
@@ -18,7 +18,8 @@ pub(crate) enum Report {
 }
 
 impl Report {
-    /// Reads a message. An unknown word, such as that of a newer version, means all sessions.
+    /// Reads a message. An unknown word, such as one of a newer version, means all sessions of all
+    /// users.
     pub(crate) fn read(message: &[u8]) -> Self {
         let Ok(text) = str::from_utf8(message) else { return Self::User(vec![Change::Any]) };
         match text.split_once(' ') {

@@ -1,15 +1,15 @@
 //! Connection of a subscription, which exists while there is a listener.
 //!
-//! It sends no command by itself. Three things show that it has failed: the server closes it, the
-//! connection of the registry leads to another primary, or a check fails. The registry sends
-//! `INFO` over its own connection every second, so it soon notices a failover or a server that does
-//! not respond. The subscriber reads the state of its server only if the registry had to reconnect.
+//! The subscriber replaces the connection if the server closes it, if the registry is connected to
+//! another primary, or if a check fails. The registry sends `INFO` over its own connection every
+//! second, and thereby detects a failover or a server that does not respond. The subscriber reads
+//! the state of its own server only if the registry has reconnected or has another primary.
 //!
-//! After every connection, all sessions may have changed.
+//! Each new connection reports [`Change::Any`], because earlier reports may have been lost.
 //!
-//! A report follows the script, before replicas have acknowledged its change. If the primary fails
-//! in between, the change may be lost. A listener may then have seen an end that did not last, which
-//! closes a stream too early; the reconnection to the new primary reports [`Change::Any`].
+//! A change is reported before replicas have acknowledged it. If the primary fails in between, the
+//! change may be lost. A listener may then have received the report of an end that was lost, and a
+//! stream ends too early. The connection to the new primary reports [`Change::Any`].
 
 use std::{
     sync::{
@@ -23,7 +23,7 @@ use redis::{AsyncConnectionConfig, Pipeline, PushInfo, RedisError, aio::Multiple
 
 use super::{
     channel::Channel,
-    check::{CHECK_TIMEOUT, read_primary},
+    check::{CHECK_TIMEOUT, read_replication_id},
     connection::Connection,
     pipeline::convert,
 };
@@ -44,7 +44,7 @@ pub(crate) struct Subscriber {
     timeout: Duration,
     /// Number of the registry's connection at the last comparison.
     registry_number: AtomicU64,
-    /// Set while the two connections lead to different primaries.
+    /// Set while the two connections are to different primaries.
     has_other_primary: AtomicBool,
     is_unavailable: AtomicBool,
 }
@@ -97,11 +97,11 @@ impl Subscriber {
         connected.is_ok()
     }
 
-    /// Returns `true` if both connections lead to the same primary. Sends commands only after the
-    /// registry's connection has changed.
+    /// Returns `true` if both connections are to the same primary, or if the subscriber has none.
+    /// Sends commands only if the registry has reconnected or has another primary.
     async fn has_same_primary(&self) -> bool {
         let number = self.registry.number();
-        let is_same = || self.registry.primary() == self.channel.state().primary;
+        let is_same = || self.registry.replication_id() == self.channel.state().replication_id;
         let has_reconnected = self.registry_number.swap(number, Ordering::Relaxed) != number;
         if !self.connection.is_connected_as(self.connection.number()) {
             return true;
@@ -112,8 +112,8 @@ impl Subscriber {
         is_alive && is_same()
     }
 
-    /// Reports [`Change::Any`] when the registry's connection has followed to another primary.
-    /// Loads after the earlier reports may have read the former one.
+    /// Reports [`Change::Any`] when the registry has also connected to the new primary. Loads after
+    /// earlier reports may have read from the former primary.
     fn report_same_primary(&self, is_same: bool) {
         let had_other = self.has_other_primary.swap(!is_same, Ordering::Relaxed);
         if is_same && had_other {
@@ -127,17 +127,17 @@ impl Subscriber {
         let inspection = inspection(&self.channel);
         let response = self.connection.query_pipeline(&inspection, CHECK_TIMEOUT).await?;
         let (epoch, info): (Option<String>, String) = convert(response)?;
-        self.channel.set_primary(read_primary(&info));
-        self.channel.has_all(&before, epoch.as_deref());
+        self.channel.set_replication_id(read_replication_id(&info));
+        self.channel.check_epoch(&before, epoch.as_deref());
         Ok(())
     }
 
-    /// Returns `true` if all reports so far have arrived: one command.
+    /// Returns `true` if all earlier reports have arrived. Sends one command.
     pub(crate) async fn check(&self) -> Result<bool, OperationError> {
         let before = self.channel.state();
         let epoch = self.connection.query(&self.channel.epoch_command(), self.timeout).await?;
         let epoch: Option<String> = convert(epoch)?;
-        Ok(self.channel.has_all(&before, epoch.as_deref()))
+        Ok(self.channel.check_epoch(&before, epoch.as_deref()))
     }
 
     /// Logs an outage once.
@@ -148,7 +148,7 @@ impl Subscriber {
                 event = "sys_redis_subscription",
                 server = self.connection.address(),
                 %error,
-                "no subscription to changes on the Redis server; open streams may end late"
+                "no subscription to session changes; open streams may end late"
             );
         }
     }
@@ -170,7 +170,7 @@ impl Connection {
         connection.subscribe(channel.name()).await?;
         channel.begin_epoch_command().exec_async(&mut connection).await?;
         let (epoch, info): (_, String) = inspection(channel).query_async(&mut connection).await?;
-        channel.complete(epoch, read_primary(&info));
+        channel.complete(epoch, read_replication_id(&info));
         Ok(connection)
     }
 }

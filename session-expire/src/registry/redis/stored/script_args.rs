@@ -144,7 +144,7 @@ pub(crate) struct ScriptArgs {
     /// Channel of the reports.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) channel: Option<String>,
-    /// Set if the script must test the permission for the channel before it writes.
+    /// Set if the script must check the permission for the channel before it writes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) tests_channel: Option<AsString<u8>>,
     /// Number of records of a page.

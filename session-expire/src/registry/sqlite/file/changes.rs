@@ -1,12 +1,12 @@
-//! Changes of sessions that the file contains for the subscribers of all registries.
+//! Table of the latest changes of sessions, for the listeners of all registries.
 //!
-//! Triggers write them, see `version_3.sql`. The reporter reads them.
+//! Triggers write the rows, see `version_3.sql`. The reporter reads them.
 
 use rusqlite::{Connection, Row};
 
 use crate::{registry::change::Change, session::key::PublicId};
 
-/// Returns the numbered changes from `first` on, in their order.
+/// Returns the changes from number `first` on, in their order.
 pub(crate) fn read_from(db: &Connection, first: i64) -> rusqlite::Result<Vec<(i64, Change)>> {
     let mut select = db.prepare_cached(SELECT)?;
     let rows = select.query_map([first], |row| Ok((row.get(0)?, read_change(row)?)))?;

@@ -249,7 +249,7 @@ pub(crate) fn erase(db: &Connection, user: &str) -> rusqlite::Result<u64> {
     Ok(u64::try_from(count).unwrap_or(u64::MAX))
 }
 
-/// Reports that the sessions of `user` have changed, and removes its public ids from the reports.
+/// Adds a change of all sessions of `user`, and removes their public ids from the changes.
 pub(crate) fn report_user(db: &Connection, user: &str) -> rusqlite::Result<()> {
     let key = partition_key(user);
     db.execute("INSERT INTO changes (partition_key) VALUES (?1)", [&key])?;

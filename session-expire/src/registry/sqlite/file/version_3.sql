@@ -82,7 +82,7 @@ CREATE TABLE changes (                      -- latest changes of sessions, for o
     partition_key TEXT,                     -- first characters of `key_hash`; NULL: any session
     id TEXT                                 -- public id before the change; NULL: any of the user
 ) STRICT;
--- The readers expect the last change that they have read, so the table is never empty.
+-- A reporter expects to read the last change that it has reported, so the table is never empty.
 INSERT INTO changes DEFAULT VALUES;
 -- Triggers also report the changes of processes that use an older version, and of other programs.
 -- They do not run for activity and session data.
@@ -91,7 +91,7 @@ CREATE TRIGGER session_began AFTER INSERT ON sessions WHEN NEW.ended_at IS NULL 
 END;
 CREATE TRIGGER session_ended AFTER UPDATE OF ended_at ON sessions
     WHEN OLD.ended_at IS NULL AND NEW.ended_at IS NOT NULL
-        -- Otherwise the end of all sessions has been reported.
+        -- The end by `end_everyone` has already been reported.
         AND NEW.generation > (SELECT coalesce(max(generation), -1) FROM ends_of_everyone)
 BEGIN
     INSERT INTO changes (partition_key, id) VALUES (substr(OLD.key_hash, 1, 8), OLD.id);

@@ -1,4 +1,4 @@
-//! Tests of the reports of changes to subscribers.
+//! Tests of the reports of changes.
 
 use std::{
     io,
@@ -14,8 +14,8 @@ use crate::registry::{
     sqlite::{
         error::FileError,
         file::{changes::SELECT, connect_reader},
+        report_queue::{Round, subscribe as subscribe_shared},
         reporter::Reporter,
-        subscribers::{Round, subscribe as subscribe_shared},
     },
 };
 
@@ -50,8 +50,8 @@ impl Manual {
     /// Returns a reporter that has reported its start, and a registry on the same file.
     fn new(folder: &Folder) -> (Self, SqliteRegistry) {
         let (other, registry) = (folder.open(), folder.open());
-        // The thread of the registry ends; the reporter of the test replaces it.
-        registry.shared.subscribers.close();
+        // The reporter of the test replaces the thread of the registry, which ends.
+        registry.shared.report_queue.close();
         let reporter =
             Reporter::new(connect_reader(&folder.file()).unwrap(), Arc::clone(&registry.shared));
         let (sender, receiver) = mpsc::channel();
@@ -76,7 +76,7 @@ impl Manual {
         response.blocking_recv().unwrap()
     }
 
-    /// Returns how often the changes were read.
+    /// Returns the number of times that the changes were read.
     fn reads(&self) -> i32 {
         let select = self.reporter.db.prepare_cached(SELECT).unwrap();
         select.get_status(StatementStatus::Run)
@@ -193,7 +193,7 @@ fn rotation_policy_and_ends_are_reported_once() {
     assert_eq!(next(&receiver), Change::session(&session));
     wait(registry.end_everyone(Ended::new(Reason::Revoked, NOON))).unwrap();
     assert_eq!(next(&receiver), Change::Any);
-    // Retention writes the end of each session afterwards, which is not reported again.
+    // Retention then writes the end of each session. These ends are not reported again.
     let bob = log_in(&registry, "bob", NOON);
     assert_eq!(next(&receiver), Change::user("bob"));
     let sql = "SELECT count(*) FROM sessions WHERE user = 'alice' AND ended_at IS NULL";
@@ -204,7 +204,7 @@ fn rotation_policy_and_ends_are_reported_once() {
     assert_eq!(next(&receiver), change(&bob));
 }
 
-/// An older version of the crate does not know the table of changes.
+/// An older version of the crate does not use the table of changes.
 #[test]
 fn changes_by_another_program_are_reported() {
     let folder = Folder::new();
@@ -260,7 +260,7 @@ fn failed_read_fails_the_check_and_loses_no_change() {
     folder.execute("ALTER TABLE changes RENAME TO hidden");
     let login = log_in(&registry, "alice", NOON);
     let error = wait(subscription.check()).unwrap_err();
-    assert!(full_message(&error).contains("could not check for changes"));
+    assert!(full_message(&error).contains("could not check for lost reports"));
     log_out(&registry, &login, NOON);
     folder.execute("ALTER TABLE hidden RENAME TO changes");
     assert!(wait(subscription.check()).unwrap());
@@ -280,7 +280,7 @@ fn check_reports_the_changes_of_other_processes_first() {
     }
 }
 
-/// Returns how many files of the folder this process has open.
+/// Returns the number of files in the folder that this process has open.
 #[cfg(target_os = "linux")]
 fn open_files(folder: &Folder) -> usize {
     let open = fs::read_dir("/proc/self/fd").unwrap().filter_map(Result::ok);
@@ -311,15 +311,15 @@ fn file_is_not_read_without_a_subscription() {
     let registry = folder.open();
     for _ in 0..3 {
         let (receiver, subscription) = subscribe(&registry);
-        assert!(!registry.shared.subscribers.is_idle());
+        assert!(!registry.shared.report_queue.is_idle());
         drop(subscription);
         let began = Instant::now();
-        while !registry.shared.subscribers.is_idle() {
+        while !registry.shared.report_queue.is_idle() {
             assert!(began.elapsed() < LIMIT, "the reporter still reads");
             thread::yield_now();
         }
         log_in(&registry, "alice", NOON);
-        assert!(registry.shared.subscribers.is_idle());
+        assert!(registry.shared.report_queue.is_idle());
         assert_eq!(receiver.try_iter().count(), 0);
     }
 }

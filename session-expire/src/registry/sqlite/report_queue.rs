@@ -1,4 +1,4 @@
-//! Subscribers to the changes of sessions, and the work of the reporter for them.
+//! Subscriptions to the changes of sessions, and the rounds of the reporter for them.
 
 use std::{
     mem,
@@ -17,12 +17,12 @@ use crate::{
     },
 };
 
-/// Time between two reads of the file, which detect the changes of other processes.
+/// Time between two rounds, which detect the changes by other processes.
 const INTERVAL: Duration = Duration::from_millis(100);
 
-/// Subscribers of one registry.
+/// Subscriptions of one registry.
 #[derive(Default)]
-pub(super) struct Subscribers {
+pub(super) struct ReportQueue {
     listeners: Listeners,
     state: Mutex<State>,
     changed: Condvar,
@@ -30,35 +30,35 @@ pub(super) struct Subscribers {
 
 #[derive(Default)]
 struct State {
-    /// The reporter must read without waiting for the interval.
+    /// Set if the reporter must read without waiting for the interval.
     is_due: bool,
     checks: Vec<Responder<bool>>,
     is_closed: bool,
-    /// The reporter waits for a subscriber, or has not read since.
+    /// Set while the reporter waits for a subscription, until its next round.
     is_idle: bool,
 }
 
-/// Read of the reporter.
+/// One read by the reporter.
 pub(super) struct Round {
-    /// There was no subscriber before.
+    /// Set for the first round after a time without subscriptions.
     pub(super) is_first: bool,
-    /// Checks that the read completes.
+    /// Checks that the round completes.
     pub(super) checks: Vec<Responder<bool>>,
 }
 
-impl Subscribers {
+impl ReportQueue {
     fn add(&self, listener: ChangeListener) -> Box<dyn Subscription> {
         let listening = self.listeners.subscribe(listener, false);
         self.wake();
         listening
     }
 
-    /// Reports a change to the subscribers.
+    /// Reports a change to the listeners.
     pub(super) fn report(&self, change: Change) {
         self.listeners.report(|| change);
     }
 
-    /// Lets the reporter read at once. Without a subscriber, it costs one atomic load.
+    /// Wakes the reporter, which reads at once. Without subscriptions, this costs one atomic load.
     pub(super) fn wake(&self) {
         if !self.listeners.is_empty() {
             unpoisoned(&self.state).is_due = true;
@@ -66,7 +66,7 @@ impl Subscribers {
         }
     }
 
-    /// Adds a check, which the next read completes. After the end of the reporter, it fails.
+    /// Adds a check, which the next round completes. The check fails if the reporter has ended.
     fn check(&self, check: Responder<bool>) {
         let mut state = unpoisoned(&self.state);
         if !state.is_closed {
@@ -76,7 +76,7 @@ impl Subscribers {
         }
     }
 
-    /// Waits until the reporter must read; `None` if the registry is dropped.
+    /// Waits until the reporter must read. Returns `None` if the registry was dropped.
     pub(super) fn next_round(&self) -> Option<Round> {
         let next = Instant::now() + INTERVAL;
         let mut state = unpoisoned(&self.state);
@@ -122,19 +122,19 @@ struct SqliteSubscription {
 
 /// Subscribes `listener` to the changes of the file.
 pub(super) fn subscribe(shared: &Arc<Shared>, listener: ChangeListener) -> Box<dyn Subscription> {
-    let listening = shared.subscribers.add(listener);
+    let listening = shared.report_queue.add(listener);
     Box::new(SqliteSubscription { shared: Arc::downgrade(shared), _listening: listening })
 }
 
 impl Subscription for SqliteSubscription {
-    /// Waits for a read that begins after this call.
+    /// Waits for a round that begins after this call.
     fn check(&self) -> RegistryFuture<'_, bool> {
-        const NAME: &str = "check for changes";
+        const NAME: &str = "check for lost reports";
         let Some(shared) = self.shared.upgrade() else {
             return RegistryFuture::ready(Err(RegistryError::new(NAME, FileError::Stopped)));
         };
         let (responder, response) = shared.deadlines.responder(shared.options().timeout);
-        shared.subscribers.check(responder);
+        shared.report_queue.check(responder);
         outcome(NAME, response)
     }
 }
