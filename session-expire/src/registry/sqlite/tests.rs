@@ -246,6 +246,21 @@ fn change_by_another_registry_is_loaded_at_once() {
     assert_eq!(reason(&registries[1], login.key), Some(Reason::Revoked));
 }
 
+/// A transaction that changes nothing sees the commit of another registry. The next own commit must
+/// not count as the first one after it.
+#[test]
+fn end_by_another_registry_is_loaded_after_a_transaction_without_changes() {
+    let folder = Folder::new();
+    let registries = [folder.open(), folder.open()];
+    let login = log_in(&registries[0], "alice", NOON);
+    assert_eq!(reason(&registries[1], login.key), None);
+    log_out(&registries[0], &login, NOON);
+    let unknown = log_out(&registries[1], &alice(NOON), NOON);
+    assert_eq!(unknown, []);
+    log_in(&registries[1], "bob", NOON);
+    assert_eq!(reason(&registries[1], login.key), Some(Reason::LoggedOut));
+}
+
 #[test]
 fn change_by_another_program_is_loaded_at_once() {
     let folder = Folder::new();

@@ -172,12 +172,15 @@ impl Writer {
                 shared.report_queue.wake();
             }
             self.checkpoint.committed(&self.db);
+        } else if after_foreign {
+            // The next own commit will not count as the first one after the foreign commit.
+            self.last_commit = written.before;
+            shared.cache.apply(written.before, true, &written.changes);
         }
         self.progress = progress;
         self.is_unfinished = written.is_unfinished.unwrap_or(self.is_unfinished);
         if after_foreign {
             self.shared_at = Some(Instant::now());
-            self.last_commit = self.last_commit.max(written.before);
         }
         Ok(())
     }
