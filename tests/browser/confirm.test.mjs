@@ -190,7 +190,7 @@ test("changed password signs an open page out with its cause", at(FLAGS, async (
   assert.match(await other.textContent("#messages"), /your password was changed/);
 }));
 
-test("refused login continues with a chosen session", at([...FLAGS, "--max-sessions", "1", "--overflow", "refuse"], async (page, site) => {
+test("refused login continues with a chosen session", at([...FLAGS, "--max-sessions", "1", "--overflow", "refuse", "--live", "off"], async (page, site) => {
   const holder = await visit(page.context().browser(), site);
   await signIn(holder);
   await page.goto("/login?next=/editor");

@@ -46,7 +46,7 @@ test("extension in one tab closes the warning of the others", at(["--idle", "6s"
   assert.deepEqual([path(page), path(tab)], ["/dashboard", "/dashboard"]);
 }));
 
-test("end found by one tab redirects the others", at(["--idle", "10m", "--max-sessions", "1"], async (page, site) => {
+test("end found by one tab redirects the others", at(["--idle", "10m", "--max-sessions", "1", "--live", "off"], async (page, site) => {
   await signIn(page);
   const tab = await second(page, site);
   await tab.waitForTimeout(1200);
