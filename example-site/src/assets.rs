@@ -25,38 +25,23 @@ pub(crate) const STYLE: Asset = Asset {
     content: include_str!("../static/site.css"),
 };
 
-pub(crate) const COUNTDOWN: Asset = Asset {
-    name: "countdown.js",
-    kind: "text/javascript; charset=utf-8",
-    content: include_str!("../static/countdown.js"),
-};
+pub(crate) const COUNTDOWN: Asset = script("countdown.js", include_str!("../static/countdown.js"));
 
-pub(crate) const DRAFT: Asset = Asset {
-    name: "draft.js",
-    kind: "text/javascript; charset=utf-8",
-    content: include_str!("../static/draft.js"),
-};
+pub(crate) const DRAFT: Asset = script("draft.js", include_str!("../static/draft.js"));
 
-pub(crate) const CHAT: Asset = Asset {
-    name: "chat.js",
-    kind: "text/javascript; charset=utf-8",
-    content: include_str!("../static/chat.js"),
-};
+pub(crate) const CHAT: Asset = script("chat.js", include_str!("../static/chat.js"));
 
-pub(crate) const DEVICES: Asset = Asset {
-    name: "devices.js",
-    kind: "text/javascript; charset=utf-8",
-    content: include_str!("../static/devices.js"),
-};
+pub(crate) const DEVICES: Asset = script("devices.js", include_str!("../static/devices.js"));
 
-pub(crate) const SUBMIT_ONCE: Asset = Asset {
-    name: "submit_once.js",
-    kind: "text/javascript; charset=utf-8",
-    content: include_str!("../static/submit_once.js"),
-};
+pub(crate) const SUBMIT_ONCE: Asset =
+    script("submit_once.js", include_str!("../static/submit_once.js"));
 
 pub(crate) const ICON: Asset =
     Asset { name: "icon.svg", kind: "image/svg+xml", content: include_str!("../static/icon.svg") };
+
+const fn script(name: &'static str, content: &'static str) -> Asset {
+    Asset { name, kind: "text/javascript; charset=utf-8", content }
+}
 
 impl fmt::Display for Asset {
     /// Writes a URL that changes with the content, which lets browsers cache the file indefinitely.

@@ -231,8 +231,6 @@ impl Watched {
     ///
     /// Panics after 120 seconds.
     pub fn wait(self) -> StreamEnd {
-        // Only the end is needed from here.
-        drop(self.activity);
         crate::block_on(async {
             let ended = actix_web::rt::time::timeout(LIMIT, self.end).await;
             ended.expect("the stream ends")

@@ -4,7 +4,7 @@ use actix_web::HttpRequest;
 
 use super::{Config, EVENTS, KEEP_ALIVE, LOGOUT, SIGNED_IN, STATUS};
 use crate::{
-    dialog::assets::{SCRIPT, SIGNED_IN_SCRIPT, SIGNED_IN_STYLE, STYLE},
+    dialog::assets::ASSETS,
     policy::Policy,
     request::return_path::{is_at, is_at_or_below},
 };
@@ -43,8 +43,7 @@ impl Config {
 
 /// Returns `true` for the path of an endpoint under the prefix.
 fn is_endpoint(path: &str) -> bool {
-    let assets = [SCRIPT, SIGNED_IN_SCRIPT, SIGNED_IN_STYLE, STYLE];
-    let is_asset = |name| assets.iter().any(|asset| asset.path() == name);
+    let is_asset = |name| ASSETS.iter().any(|asset| asset.path() == name);
     [STATUS, KEEP_ALIVE, LOGOUT, SIGNED_IN, EVENTS].contains(&path)
         || path.strip_prefix('/').is_some_and(is_asset)
 }

@@ -7,45 +7,47 @@
 pub(crate) struct Asset {
     name: &'static str,
     extension: &'static str,
+    /// Hash of the content, calculated at compile time: every page contains it.
+    hash: u64,
     pub(crate) content_type: &'static str,
     pub(crate) content: &'static str,
 }
 
 /// `tests/browser/minify.mjs` builds `session.min.js` from `session.js`.
-pub(crate) const SCRIPT: Asset = Asset {
-    name: "session",
-    extension: "js",
-    content_type: "text/javascript; charset=utf-8",
-    content: include_str!("session.min.js"),
-};
+pub(crate) const SCRIPT: Asset = Asset::script("session", include_str!("session.min.js"));
 
 /// Script of `signed-in`, the last page of the sign-in for a locked page.
-pub(crate) const SIGNED_IN_SCRIPT: Asset = Asset {
-    name: "signed_in",
-    extension: "js",
-    content_type: "text/javascript; charset=utf-8",
-    content: include_str!("signed_in.js"),
-};
+pub(crate) const SIGNED_IN_SCRIPT: Asset = Asset::script("signed_in", include_str!("signed_in.js"));
 
-pub(crate) const STYLE: Asset = Asset {
-    name: "session",
-    extension: "css",
-    content_type: "text/css; charset=utf-8",
-    content: include_str!("session.css"),
-};
+pub(crate) const STYLE: Asset = Asset::style("session", include_str!("session.css"));
 
 /// Style of `signed-in`.
-pub(crate) const SIGNED_IN_STYLE: Asset = Asset {
-    name: "signed_in",
-    extension: "css",
-    content_type: "text/css; charset=utf-8",
-    content: include_str!("signed_in.css"),
-};
+pub(crate) const SIGNED_IN_STYLE: Asset = Asset::style("signed_in", include_str!("signed_in.css"));
+
+/// All files.
+pub(crate) const ASSETS: [Asset; 4] = [SCRIPT, SIGNED_IN_SCRIPT, SIGNED_IN_STYLE, STYLE];
 
 impl Asset {
+    const fn script(name: &'static str, content: &'static str) -> Self {
+        Self::new(name, "js", "text/javascript; charset=utf-8", content)
+    }
+
+    const fn style(name: &'static str, content: &'static str) -> Self {
+        Self::new(name, "css", "text/css; charset=utf-8", content)
+    }
+
+    const fn new(
+        name: &'static str,
+        extension: &'static str,
+        content_type: &'static str,
+        content: &'static str,
+    ) -> Self {
+        Self { name, extension, hash: fnv1a(content.as_bytes()), content_type, content }
+    }
+
     /// Returns the path under the prefix, such as `session.0123456789abcdef.js`.
     pub(crate) fn path(&self) -> String {
-        format!("{}.{:016x}.{}", self.name, fnv1a(self.content.as_bytes()), self.extension)
+        format!("{}.{:016x}.{}", self.name, self.hash, self.extension)
     }
 }
 

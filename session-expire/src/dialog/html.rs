@@ -42,6 +42,12 @@ impl fmt::Display for Markup {
 #[cfg(feature = "askama")]
 impl askama::filters::HtmlSafe for Markup {}
 
+/// Returns the attribute with the name of the channel over which the tabs of a browser notify each
+/// other. All scripts of an application must use the same one.
+pub(crate) fn channel_attribute(prefix: &str) -> String {
+    format!(" data-channel=\"session-expire{}\"", escape(prefix))
+}
+
 /// Escapes a text for HTML content and for attributes in double quotes.
 pub(crate) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('"', "&quot;").replace('<', "&lt;").replace('>', "&gt;")

@@ -21,11 +21,11 @@ use rand::RngExt;
 
 use super::status::{
     CORP, PageFacts, PageParams, PageState, StatusBody, apply_page_policy, belongs_to_other_user,
+    refuse,
 };
 use crate::{
-    context::{RequestContext, access::AccessState},
+    context::RequestContext,
     error::SetupError,
-    response::problem::{cross_site, unavailable},
     session::{
         reason::Reason,
         record::SessionRecord,
@@ -56,12 +56,8 @@ pub(super) async fn events(
     page: Option<web::Query<PageParams>>,
 ) -> Result<HttpResponse, SetupError> {
     let context = RequestContext::get(&req)?;
-    context.update_intent(|intent| intent.queries_status = true);
-    if context.config().allowed_origins.refuses(&req) {
-        return Ok(cross_site());
-    }
-    if *context.access() == AccessState::Unavailable {
-        return Ok(unavailable());
+    if let Some(refusal) = refuse(&context, &req) {
+        return Ok(refusal);
     }
     let page = page.map(web::Query::into_inner).unwrap_or_default();
     let facts = PageFacts::new(&context, apply_page_policy(&context, &page, &req)?);

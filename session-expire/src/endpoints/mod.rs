@@ -18,7 +18,7 @@ use self::{
 };
 use crate::{
     config::{EVENTS, KEEP_ALIVE, LOGOUT, SIGNED_IN, STATUS},
-    dialog::assets::{SCRIPT, SIGNED_IN_SCRIPT, SIGNED_IN_STYLE, STYLE},
+    dialog::assets::ASSETS,
     middleware::SessionExpire,
     policy::PolicyPatch,
 };
@@ -68,11 +68,9 @@ impl SessionExpire {
             .route(KEEP_ALIVE, web::post().to(keep_alive))
             .route(LOGOUT, web::post().to(logout))
             .route(SIGNED_IN, web::get().to(signed_in))
-            .route(SIGNED_IN, web::head().to(signed_in))
-            .service(asset_resource(SCRIPT))
-            .service(asset_resource(SIGNED_IN_SCRIPT))
-            .service(asset_resource(SIGNED_IN_STYLE))
-            .service(asset_resource(STYLE));
+            .route(SIGNED_IN, web::head().to(signed_in));
+        let scope =
+            ASSETS.into_iter().fold(scope, |scope, asset| scope.service(asset_resource(asset)));
         let scope = match self.config().live_pages {
             true => scope.route(EVENTS, web::get().to(events)),
             false => scope,

@@ -15,7 +15,7 @@ use crate::{
     context::{RequestContext, access::AccessState},
     dialog::{
         assets::{SIGNED_IN_SCRIPT, SIGNED_IN_STYLE},
-        html::{Markup, escape},
+        html::{Markup, channel_attribute, escape},
         texts::DialogTexts,
     },
     error::SetupError,
@@ -53,10 +53,8 @@ pub(super) async fn signed_in(req: HttpRequest) -> Result<HttpResponse, SetupErr
 }
 
 fn signed_in_page(texts: &DialogTexts, prefix: &str) -> Markup {
-    let (escaped, script) = (escape(prefix), SIGNED_IN_SCRIPT.path());
-    let head = format!(
-        "<script src=\"{escaped}/{script}\" data-channel=\"session-expire{escaped}\" defer></script>"
-    );
+    let (path, channel) = (SIGNED_IN_SCRIPT.path(), channel_attribute(prefix));
+    let head = format!("<script src=\"{}/{path}\"{channel} defer></script>", escape(prefix));
     page(texts, prefix, &texts.signed_in, &head, "")
 }
 

@@ -135,17 +135,23 @@ impl StatusBody {
     }
 }
 
+/// Marks the request as a query of the status. Returns an error response to a request from another
+/// origin, and during an outage.
+pub(super) fn refuse(context: &RequestContext, req: &HttpRequest) -> Option<HttpResponse> {
+    context.update_intent(|intent| intent.queries_status = true);
+    if context.config().allowed_origins.refuses(req) {
+        return Some(cross_site());
+    }
+    (*context.access() == AccessState::Unavailable).then(unavailable)
+}
+
 pub(super) async fn status(
     req: HttpRequest,
     page: Option<web::Query<PageParams>>,
 ) -> Result<HttpResponse, SetupError> {
     let context = RequestContext::get(&req)?;
-    context.update_intent(|intent| intent.queries_status = true);
-    if context.config().allowed_origins.refuses(&req) {
-        return Ok(cross_site());
-    }
-    if *context.access() == AccessState::Unavailable {
-        return Ok(unavailable());
+    if let Some(refusal) = refuse(&context, &req) {
+        return Ok(refusal);
     }
     let page = page.map(web::Query::into_inner).unwrap_or_default();
     let token = apply_page_policy(&context, &page, &req)?;

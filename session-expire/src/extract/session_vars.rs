@@ -17,7 +17,7 @@ use crate::{
     context::{RequestContext, facts::RequestFacts},
     dialog::{
         assets::SCRIPT,
-        html::{Markup, escape},
+        html::{Markup, channel_attribute, escape},
     },
     policy::{Policy, at_end::AtEnd, limit::Limit},
     session::{
@@ -211,7 +211,7 @@ fn script(context: &RequestContext, req: &HttpRequest, deadlines: Deadlines) -> 
         RemainingSeconds::from_limit(limit).0.map(|left| left.to_string()).unwrap_or_default()
     };
     let (idle, session) = (seconds(deadlines.idle_end), seconds(deadlines.session_end));
-    let lock = lock_attributes(&policy);
+    let (lock, channel) = (lock_attributes(&policy), channel_attribute(&context.config().prefix));
     let query = format!("policy={token}&amp;login={page}");
     let events = match context.config().live_pages {
         true => format!(" data-events=\"{prefix}{EVENTS}?{query}\""),
@@ -219,7 +219,7 @@ fn script(context: &RequestContext, req: &HttpRequest, deadlines: Deadlines) -> 
     };
     format!(
         "<script src=\"{prefix}/{source}\" data-status=\"{prefix}/status?{query}\"{events} \
-         data-keep-alive=\"{prefix}/keep-alive\" data-channel=\"session-expire{prefix}\" \
+         data-keep-alive=\"{prefix}/keep-alive\"{channel} \
          data-idle-end=\"{idle}\" data-session-end=\"{session}\" data-warn=\"{}\" data-login=\"{login}\"{next}{lock} defer></script>",
         warn.as_secs_f32(),
     )
