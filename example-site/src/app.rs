@@ -53,7 +53,7 @@ impl Shared {
         let room = Room::new(settings.chat_rate);
         let mut builder = settings
             .registry
-            .open(settings.log_limit, settings.redis_ca.as_deref(), options(&settings, &audit))
+            .open(settings.log_limit, (&settings).into(), options(&settings, &audit))
             .await?;
         builder = declared.declare(builder);
         if let Some(clock) = settings.clock {

@@ -1,20 +1,13 @@
 //! Registries of the flag `--registry`.
 
-use std::{
-    fmt, fs,
-    path::{Path, PathBuf},
-    str::FromStr,
-};
+use std::{fmt, path::PathBuf, str::FromStr};
 
-use session_expire::{
-    Limit, MemoryRegistry, RedisRegistry, SessionExpireBuilder, SqliteRegistry,
-    registry::{
-        RedisConnectError,
-        redis_rs::{Client, TlsCertificates},
-    },
-};
+use session_expire::{Limit, MemoryRegistry, SessionExpireBuilder, SqliteRegistry};
 
-use crate::error::SiteError;
+use crate::{error::SiteError, redis_servers::RedisOptions};
+
+const REDIS_SCHEMES: [&str; 6] =
+    ["redis", "rediss", "redis+cluster", "rediss+cluster", "redis+sentinel", "rediss+sentinel"];
 
 /// Registry to store sessions in.
 #[derive(Clone, PartialEq, Eq)]
@@ -24,7 +17,7 @@ pub enum RegistryKind {
     Memory,
     /// In this SQLite file.
     Sqlite(PathBuf),
-    /// On the Redis server with this URL, which several processes can share.
+    /// On the Redis servers at this URL, which several processes can share.
     Redis(String),
 }
 
@@ -46,11 +39,15 @@ impl FromStr for RegistryKind {
         match text.split_once(':') {
             None if text == "memory" => Ok(Self::Memory),
             Some(("sqlite", path)) if !path.is_empty() => Ok(Self::Sqlite(path.into())),
-            Some(("redis" | "rediss", _)) => Ok(Self::Redis(text.to_owned())),
+            Some((scheme, _)) if REDIS_SCHEMES.contains(&scheme) => {
+                Ok(Self::Redis(text.to_owned()))
+            }
             // Accepted here, because an error of clap would print the password. The connection then
             // fails with a message without the URL.
             Some((_, rest)) if rest.contains('@') => Ok(Self::Redis(text.to_owned())),
-            _ => Err("expected memory, sqlite:PATH, redis://HOST:PORT/DB or rediss://HOST:PORT/DB"),
+            _ => Err("expected memory, sqlite:PATH, redis://HOST:PORT/DB, \
+                 redis+cluster://HOST:PORT,HOST:PORT, redis+sentinel://HOST:PORT,HOST:PORT/NAME/DB, \
+                 or rediss… for TLS"),
         }
     }
 }
@@ -60,12 +57,13 @@ impl RegistryKind {
     ///
     /// # Errors
     ///
-    /// Returns [`SiteError::Sqlite`] or [`SiteError::Redis`] if it cannot be opened, and
-    /// [`SiteError::RedisCa`] if `redis_ca` cannot be used.
+    /// Returns [`SiteError::Sqlite`] or [`SiteError::Redis`] if it cannot be opened,
+    /// [`SiteError::RedisCa`] if the certificates cannot be used, and [`SiteError::ClusterUrl`] or
+    /// [`SiteError::SentinelUrl`] if the URL is incomplete.
     pub(crate) async fn open(
         &self,
         log_limit: Limit<u32>,
-        redis_ca: Option<&Path>,
+        redis: RedisOptions<'_>,
         builder: SessionExpireBuilder,
     ) -> Result<SessionExpireBuilder, SiteError> {
         Ok(match self {
@@ -74,24 +72,10 @@ impl RegistryKind {
                 builder.registry(SqliteRegistry::open(path)?.history_limit(log_limit))
             }
             Self::Redis(url) => {
-                builder.registry(connect(url, redis_ca).await?.history_limit(log_limit))
+                builder.registry(redis.connect(url).await?.history_limit(log_limit))
             }
         })
     }
-}
-
-/// Connects to the server at `url`. Its certificate must be valid under `ca`, or else under those
-/// of the operating system.
-async fn connect(url: &str, ca: Option<&Path>) -> Result<RedisRegistry, SiteError> {
-    let mut client = Client::open(url).map_err(|error| RedisConnectError::Url(error.into()))?;
-    if let Some(path) = ca {
-        let unusable = |source| SiteError::RedisCa { path: path.to_owned(), source };
-        let root_cert = Some(fs::read(path).map_err(|error| unusable(error.into()))?);
-        let certificates = TlsCertificates { client_tls: None, root_cert };
-        client = Client::build_with_tls(client.get_connection_info().clone(), certificates)
-            .map_err(|error| unusable(error.into()))?;
-    }
-    Ok(RedisRegistry::from_client(client).await?)
 }
 
 #[cfg(test)]
@@ -105,10 +89,13 @@ mod tests {
             ("sqlite:a:b.db", RegistryKind::Sqlite("a:b.db".into())),
             ("redis://h:1/2", RegistryKind::Redis("redis://h:1/2".into())),
             ("rediss://u:p@h:1/2", RegistryKind::Redis("rediss://u:p@h:1/2".into())),
+            ("redis+cluster://h:1,i", RegistryKind::Redis("redis+cluster://h:1,i".into())),
+            ("rediss+sentinel://h/n", RegistryKind::Redis("rediss+sentinel://h/n".into())),
         ] {
             assert_eq!(text.parse(), Ok(kind));
         }
-        for text in ["", "sqlite", "sqlite:", "memory:", "postgres://h", "redis"] {
+        for text in ["", "sqlite", "sqlite:", "memory:", "postgres://h", "redis", "redis+other://h"]
+        {
             assert!(text.parse::<RegistryKind>().is_err(), "{text}");
         }
     }

@@ -65,8 +65,20 @@ pub enum SiteError {
     #[error("{0} (flag --registry)")]
     Sqlite(#[from] SqliteError),
     /// The Redis server cannot be reached or used.
-    #[error("{} (flag --registry)", with_source(.0))]
+    #[error("{} (flag --registry)", with_sources(.0))]
     Redis(#[from] RedisConnectError),
+    /// The URL of a Redis Cluster is incomplete.
+    #[error(
+        "the URL of the Redis Cluster lacks an address; use \
+         redis+cluster://USER:PASSWORD@HOST:PORT,HOST:PORT (flag --registry)"
+    )]
+    ClusterUrl,
+    /// The URL of Sentinels is incomplete.
+    #[error(
+        "the URL of the Sentinels lacks an address or the name of the primary; use \
+         redis+sentinel://USER:PASSWORD@HOST:PORT,HOST:PORT/NAME/DB (flag --registry)"
+    )]
+    SentinelUrl,
     /// The certificates for the Redis server cannot be used.
     #[error("cannot use the certificates in {}: {source} (flag --redis-ca)", path.display())]
     RedisCa {
@@ -80,10 +92,16 @@ pub enum SiteError {
     Stopped(io::Error),
 }
 
-/// Returns the messages of `error` and of its source, which contains the error of the server.
-fn with_source(error: &dyn Error) -> String {
-    match error.source() {
-        Some(source) => format!("{error}: {source}"),
-        None => error.to_string(),
+/// Returns the messages of `error` and of its sources, which contain the error of the server.
+fn with_sources(error: &dyn Error) -> String {
+    let (mut text, mut source) = (error.to_string(), error.source());
+    while let Some(error) = source {
+        let message = error.to_string();
+        // Some errors of the Redis client return themselves as their source.
+        if !text.ends_with(&message) {
+            text = format!("{text}: {message}");
+        }
+        source = error.source();
     }
+    text
 }

@@ -34,6 +34,7 @@ mod layout;
 mod message_rate;
 mod pages;
 mod passwords;
+mod redis_servers;
 mod room;
 mod settings;
 mod shutdown;
@@ -53,6 +54,7 @@ pub use app::{Shared, app};
 pub use backends::RegistryKind;
 pub use error::SiteError;
 pub use message_rate::MessageRate;
+pub use redis_servers::Password;
 pub use settings::{Flags, PageIdles, Settings};
 pub use users::{USERS, User};
 

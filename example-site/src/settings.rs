@@ -15,6 +15,7 @@ use crate::{
     flag_values::{duration, expired_url, log_limit, overflow, session_limit, site_data, switch},
     key_file,
     message_rate::MessageRate,
+    redis_servers::Password,
 };
 
 /// Default number of ended sessions that the registry keeps per user.
@@ -150,8 +151,10 @@ pub struct Flags {
     #[arg(long, env = "SESSION_EXPIRE_TRUSTED_PROXY", value_delimiter = ',')]
     pub trusted_proxy: Vec<TrustedProxy>,
 
-    /// Where to store sessions: memory, sqlite:PATH, redis://USER:PASSWORD@HOST:PORT/DB, or
-    /// rediss://… for TLS
+    /// Where to store sessions: memory, sqlite:PATH, redis://USER:PASSWORD@HOST:PORT/DB,
+    /// redis+cluster://USER:PASSWORD@HOST:PORT,HOST:PORT for a Redis Cluster,
+    /// redis+sentinel://USER:PASSWORD@HOST:PORT,HOST:PORT/NAME/DB for servers behind Sentinels, or
+    /// rediss… for TLS. The user and the password are those of the servers
     #[arg(
         long,
         env = "SESSION_EXPIRE_REGISTRY",
@@ -160,10 +163,19 @@ pub struct Flags {
     )]
     pub registry: RegistryKind,
 
-    /// PEM file with the root certificates for the Redis server [default: the file in
+    /// PEM file with the root certificates for the Redis servers [default: the file in
     /// SSL_CERT_FILE, or those of the operating system]
     #[arg(long, env = "SESSION_EXPIRE_REDIS_CA", value_name = "FILE")]
     pub redis_ca: Option<PathBuf>,
+
+    /// Password of the Sentinels, if they have one
+    #[arg(
+        long,
+        env = "SESSION_EXPIRE_REDIS_SENTINEL_PASSWORD",
+        value_name = "PASSWORD",
+        hide_env_values = true
+    )]
+    pub redis_sentinel_password: Option<Password>,
 
     /// Removed: the registry stores session data
     #[arg(
@@ -204,6 +216,7 @@ impl Flags {
             key: key_file::read_or_create(&self.key_file)?,
             registry: self.registry,
             redis_ca: self.redis_ca,
+            redis_sentinel_password: self.redis_sentinel_password,
             log_limit: self.log_limit,
             proxies: self.trusted_proxy,
             standards: self.comply,
@@ -260,8 +273,10 @@ pub struct Settings {
     pub key: Key,
     /// Registry to store sessions in.
     pub registry: RegistryKind,
-    /// Root certificates for a Redis server with TLS; `None` for those of the operating system.
+    /// Root certificates for Redis servers with TLS; `None` for those of the operating system.
     pub redis_ca: Option<PathBuf>,
+    /// Password of the Sentinels; `None` if they have none.
+    pub redis_sentinel_password: Option<Password>,
     /// Number of ended sessions to keep per user.
     pub log_limit: Limit<u32>,
     /// Proxies whose `X-Forwarded-For` is trusted.
@@ -288,6 +303,7 @@ impl Default for Settings {
             key: Key::generate(),
             registry: RegistryKind::Memory,
             redis_ca: None,
+            redis_sentinel_password: None,
             log_limit: Limit::At(LOG_LIMIT),
             proxies: vec![],
             standards: vec![],
@@ -313,7 +329,7 @@ mod tests {
         assert!(flags.live);
         assert_eq!((flags.expired_url, flags.clear_site_data), (None, vec![]));
         assert_eq!(flags.registry, RegistryKind::Sqlite("example-site.sqlite".into()));
-        assert_eq!(flags.redis_ca, None);
+        assert_eq!((flags.redis_ca, flags.redis_sentinel_password), (None, None));
         assert_eq!(flags.sessions, None);
     }
 
@@ -357,8 +373,15 @@ mod tests {
 
     #[test]
     fn redis_url_with_password_is_no_part_of_messages() {
-        for url in ["rediss://u:s3cret@h:1/2", "redi://u:s3cret@h", "redis:u:s3cret@h"] {
-            let flags = Flags::try_parse_from(["example-site", "--registry", url]).unwrap();
+        for url in [
+            "rediss://u:s3cret@h:1/2",
+            "redi://u:s3cret@h",
+            "redis:u:s3cret@h",
+            "redis+cluster://u:s3cret@h,i",
+            "redis+sentinel://u:s3cret@h/",
+        ] {
+            let words = ["example-site", "--redis-sentinel-password", "s3cret", "--registry", url];
+            let flags = Flags::try_parse_from(words).unwrap();
             assert_eq!(flags.registry, RegistryKind::Redis(url.to_owned()));
             assert!(!format!("{flags:?}").contains("s3cret"), "{flags:?}");
         }

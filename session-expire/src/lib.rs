@@ -230,6 +230,10 @@ pub mod guide {
     #[doc = include_str!("../docs/deployment.md")]
     pub mod deployment {}
     // The guide links to items of these features.
+    #[cfg(all(feature = "redis", feature = "sqlite"))]
+    #[doc = include_str!("../docs/redis.md")]
+    pub mod redis {}
+    // The guide links to items of these features.
     #[cfg(feature = "askama")]
     #[doc = include_str!("../docs/templates.md")]
     pub mod templates {}

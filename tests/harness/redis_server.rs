@@ -1,9 +1,11 @@
 //! Redis server that a test starts and stops.
 
 use std::{
+    fs,
     hash::{BuildHasher, Hasher, RandomState},
     io::{BufRead, BufReader},
     net::{Ipv4Addr, TcpListener},
+    path::PathBuf,
     process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -17,6 +19,21 @@ use tempfile::TempDir;
 const RUN_UNTIL_INPUT_ENDS: &str =
     r#""$@" >/dev/null & echo $!; read -r _; kill -9 $!; wait $! 2>/dev/null"#;
 
+/// Options with a user for replicas and Sentinels. A test disables the user to cut them off.
+pub(crate) const WATCHING: [&str; 11] = [
+    "--user",
+    "watch",
+    "on",
+    ">watching",
+    "~*",
+    "&*",
+    "+@all",
+    "--masteruser",
+    "watch",
+    "--masterauth",
+    "watching",
+];
+
 /// A server on a free port, with a directory of its own. Dropping it stops the server.
 ///
 /// Needs `redis-server` in `PATH`, or its path in `REDIS_SERVER`.
@@ -24,6 +41,8 @@ pub struct RedisServer {
     running: Option<Running>,
     options: Vec<String>,
     directory: TempDir,
+    /// User and password for the commands of the test, as in a URL.
+    user: String,
     /// Port, which stays the same after a restart.
     pub port: u16,
 }
@@ -45,16 +64,51 @@ impl RedisServer {
     ///
     /// Panics if the server does not start.
     pub fn with_options(options: &[&str]) -> Self {
-        let options: Vec<_> = options.iter().map(|&word| word.to_owned()).collect();
+        Self::with_user("", options)
+    }
+
+    /// Starts an empty server with these options. [`command`](Self::command) connects as `user`,
+    /// such as `name:password@`.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the server does not start.
+    pub fn with_user(user: &str, options: &[&str]) -> Self {
+        Self::start_with(user, || options.iter().map(|&word| word.to_owned()).collect())
+    }
+
+    /// Starts an empty server with the options that `options` returns. It is called again for each
+    /// attempt, because another process may have taken a port by now.
+    pub(crate) fn start_with(user: &str, mut options: impl FnMut() -> Vec<String>) -> Self {
         for _ in 0..5 {
-            let (options, directory) = (options.clone(), TempDir::new().unwrap());
-            let mut server = Self { running: None, options, directory, port: find_free_port() };
-            // Another process may have taken the port by now.
+            let mut server = Self::new(user, options());
             if server.try_start().is_ok() {
                 return server;
             }
         }
         panic!("{} does not start", program());
+    }
+
+    /// Starts a Sentinel with this configuration.
+    pub(crate) fn sentinel(user: &str, configuration: &str) -> Self {
+        for _ in 0..5 {
+            let mut server = Self::new(user, vec![]);
+            fs::write(server.sentinel_file(), configuration).unwrap();
+            if server.try_start().is_ok() {
+                return server;
+            }
+        }
+        panic!("{} --sentinel does not start", program());
+    }
+
+    fn new(user: &str, options: Vec<String>) -> Self {
+        let (directory, user, port) = (TempDir::new().unwrap(), user.to_owned(), find_free_port());
+        Self { running: None, options, directory, user, port }
+    }
+
+    /// Returns the configuration file of a Sentinel, which the Sentinel rewrites.
+    fn sentinel_file(&self) -> PathBuf {
+        self.directory.path().join("sentinel.conf")
     }
 
     /// Starts a replica of this server, and waits until it has copied its records.
@@ -138,12 +192,15 @@ impl RedisServer {
     }
 
     fn try_start(&mut self) -> Result<(), &'static str> {
+        let file = Some(self.sentinel_file()).filter(|file| file.exists());
         let mut shell = Command::new("sh")
             .args(["-c", RUN_UNTIL_INPUT_ENDS, "sh", &program()])
+            .args(&file)
             .args(["--port", &self.port.to_string()])
             .args(["--bind", "127.0.0.1", "--save", "", "--repl-diskless-sync-delay", "0", "--dir"])
             .arg(self.directory.path())
             .args(&self.options)
+            .args(file.map(|_| "--sentinel"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -164,7 +221,7 @@ impl RedisServer {
     /// Returns `true` if the server responds, and an error if another process has its port.
     fn is_ready(&self) -> Result<bool, &'static str> {
         let Ok(mut connection) = self.client().get_connection() else {
-            return Ok(false);
+            return if self.has_ended() { Err("the server has ended") } else { Ok(false) };
         };
         let info: Result<String, _> = redis::cmd("INFO").arg("server").query(&mut connection);
         match info {
@@ -180,6 +237,14 @@ impl RedisServer {
                 Ok(needs_password && error.code() == Some("NOAUTH"))
             }
         }
+    }
+
+    /// Returns `true` if the process has ended, for example because another one has a port of it.
+    fn has_ended(&self) -> bool {
+        let pid = &self.running.as_ref().unwrap().pid;
+        // The shell does not collect it before the test stops it. The state follows the name.
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        stat.rsplit_once(") ").is_some_and(|(_, state)| state.starts_with('Z'))
     }
 
     /// Kills the server.
@@ -202,16 +267,25 @@ impl RedisServer {
     }
 
     fn client(&self) -> redis::Client {
-        redis::Client::open(self.url()).unwrap()
+        redis::Client::open(format!("redis://{}127.0.0.1:{}/", self.user, self.port)).unwrap()
     }
 
     /// Sends a command to the server, without a registry.
     pub fn command<T: redis::FromRedisValue>(&self, words: &[&str]) -> T {
+        self.try_command(words).unwrap()
+    }
+
+    /// Sends a command to the server, without a registry.
+    ///
+    /// # Errors
+    ///
+    /// Returns the error of the server, or that of the connection.
+    pub fn try_command<T: redis::FromRedisValue>(&self, words: &[&str]) -> redis::RedisResult<T> {
         let mut command = redis::Cmd::new();
         words.iter().for_each(|word| {
             command.arg(word);
         });
-        command.query(&mut self.client().get_connection().unwrap()).unwrap()
+        command.query(&mut self.client().get_connection()?)
     }
 
     /// Connects a registry whose timeout allows for a busy machine.

@@ -10,9 +10,9 @@ use std::{
 
 use actix_web::rt::System;
 use example_site::{RegistryKind, Settings, Site};
-use session_expire_tests::{Browser, RedisServer};
+use session_expire_tests::{Authority, Browser, RedisServer};
 
-use crate::tls::{Authority, TlsServer, write_file};
+use crate::tls::{TlsServer, write_file};
 
 const OPEN: &str = "SESSION_EXPIRE_TEST_URL";
 const NO_CLIENT_CERTIFICATES: [&str; 2] = ["--tls-auth-clients", "no"];

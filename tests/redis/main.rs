@@ -22,6 +22,7 @@ mod reports;
 #[path = "../rounds.rs"]
 mod rounds;
 mod same_as_memory;
+mod servers;
 mod storage;
 mod tls;
 mod tombstones;

@@ -4,7 +4,6 @@ use std::{
     env,
     process::{Command, Stdio},
     sync::Arc,
-    time::Duration,
 };
 
 use session_expire::{
@@ -14,11 +13,23 @@ use session_expire::{
 use session_expire_tests::RedisServer;
 use tokio::task::JoinSet;
 
-use crate::{NOON, committed, login, revoked, rounds};
+use crate::{
+    NOON, committed, login, revoked, rounds,
+    servers::{Servers, tests_on_all_servers},
+};
+
+tests_on_all_servers! {
+    logins_in_two_processes_leave_one_session
+    takeovers_in_two_processes_leave_one_session
+}
 
 const LOGINS: u32 = 25;
 
-const URL: &str = "SESSION_EXPIRE_RACE";
+/// Environment variable with the description of the servers.
+const SERVERS: &str = "SESSION_EXPIRE_RACE";
+
+/// Environment variable with the URL of the server at which the processes meet.
+const MEETING: &str = "SESSION_EXPIRE_RACE_MEETING";
 
 fn overflow_in(round: u32) -> Overflow {
     if round.is_multiple_of(2) { Overflow::Evict } else { Overflow::Refuse }
@@ -43,9 +54,9 @@ async fn commit_at_once(registry: &Arc<RedisRegistry>, logins: Vec<NewLogin>) ->
 /// Commits the logins of each round when both processes are ready. `logins` gets the number of the
 /// round and the number of the process, which may differ in each round.
 async fn race(logins: impl AsyncFn(&RedisRegistry, u32, usize) -> Vec<NewLogin>) {
-    let Ok(url) = env::var(URL) else { return };
-    let registry = RedisRegistry::connect(&url).await.unwrap().timeout(Duration::from_secs(30));
-    let registry = Arc::new(registry);
+    let Ok(servers) = env::var(SERVERS) else { return };
+    let registry = Arc::new(Servers::connect(&servers).await);
+    let url = env::var(MEETING).unwrap();
     let mut server = redis::Client::open(url).unwrap().get_connection().unwrap();
     for round in 0..rounds::times(20) {
         let (prepared, ready) = (format!("prepared {round}"), format!("ready {round}"));
@@ -60,11 +71,13 @@ async fn race(logins: impl AsyncFn(&RedisRegistry, u32, usize) -> Vec<NewLogin>)
 }
 
 /// Runs the ignored test `name` in two processes. Asserts that each round leaves one session.
-async fn run_race(server: &RedisServer, name: &str, expected: impl Fn(u32) -> u32) {
+async fn run_race(servers: &Servers, name: &str, expected: impl Fn(u32) -> u32) {
+    let meeting = RedisServer::start();
     let processes = [(); 2].map(|()| {
         Command::new(env::current_exe().unwrap())
             .args(["--exact", name, "--ignored"])
-            .env(URL, server.url())
+            .env(SERVERS, servers.description())
+            .env(MEETING, meeting.url())
             .stdout(Stdio::null())
             .spawn()
             .unwrap()
@@ -72,11 +85,11 @@ async fn run_race(server: &RedisServer, name: &str, expected: impl Fn(u32) -> u3
     for mut process in processes {
         assert!(process.wait().unwrap().success());
     }
-    let registry = server.registry().await;
+    let registry = servers.registry().await;
     for round in 0..rounds::times(20) {
         let open = registry.list(Query::open(user(round))).await.unwrap();
         assert_eq!(open.len(), 1, "round {round}");
-        let committed: u32 = server.command(&["GET", &format!("committed {round}")]);
+        let committed: u32 = meeting.command(&["GET", &format!("committed {round}")]);
         assert_eq!(committed, expected(round), "round {round}");
     }
 }
@@ -91,11 +104,9 @@ async fn process() {
     .await;
 }
 
-#[tokio::test]
-async fn logins_in_two_processes_leave_one_session() {
-    let server = RedisServer::start();
+async fn logins_in_two_processes_leave_one_session(servers: &Servers) {
     let expected = |round| if overflow_in(round) == Overflow::Refuse { 1 } else { 2 * LOGINS };
-    run_race(&server, "races::process", expected).await;
+    run_race(servers, "races::process", expected).await;
 }
 
 /// Returns the keys of the two tickets of a round.
@@ -122,10 +133,8 @@ async fn taking_over() {
     .await;
 }
 
-#[tokio::test]
-async fn takeovers_in_two_processes_leave_one_session() {
-    let server = RedisServer::start();
-    let registry = server.registry().await;
+async fn takeovers_in_two_processes_leave_one_session(servers: &Servers) {
+    let registry = servers.registry().await;
     for round in 0..rounds::times(20) {
         committed(registry.commit(login(&user(round), &Policy::new())).await.unwrap());
         for key in tickets(round) {
@@ -133,5 +142,5 @@ async fn takeovers_in_two_processes_leave_one_session() {
             registry.issue_ticket(ticket.with_key(key)).await.unwrap();
         }
     }
-    run_race(&server, "races::taking_over", |_| 1).await;
+    run_race(servers, "races::taking_over", |_| 1).await;
 }

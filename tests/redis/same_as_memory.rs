@@ -15,10 +15,15 @@ use session_expire::{
         SigningKey, Stamp, StoredMessage, Takeover, UserExport,
     },
 };
-use session_expire_tests::RedisServer;
+use session_expire_tests::{Moves, RedisCluster};
+use tokio::runtime::Runtime;
 
-use crate::{NOON, raw, rounds};
+use crate::{
+    NOON, raw, rounds,
+    servers::{Servers, tests_on_all_servers},
+};
 
+const USERS: [&str; 2] = ["alice", "bob"];
 const TEXTS: [&str; 7] = [
     "[]",
     "{}",
@@ -63,7 +68,7 @@ macro_rules! both {
 
 impl Pair {
     fn user(&mut self) -> Arc<str> {
-        self.rng.choice(["alice", "bob"]).unwrap().into()
+        self.rng.choice(USERS).unwrap().into()
     }
 
     fn at(&mut self) -> Timestamp {
@@ -313,25 +318,49 @@ fn sorted(export: UserExport) -> (Vec<String>, BTreeMap<PublicId, String>) {
     (records, data.map(|(session, data)| (session.id, text(data))).collect())
 }
 
-#[tokio::test]
-async fn random_operations_match_the_memory_registry() {
-    let server = RedisServer::start();
+async fn random_operations_match_the_memory_registry(servers: &Servers) {
     for seed in 0..u64::from(rounds::times(4)) {
-        // The order of logins with the same time is not defined. A clock that is set back causes
-        // such logins.
-        let sets_clock_back = seed % 2 == 0;
-        let limit = if sets_clock_back { Limit::Off } else { Limit::At(3) };
-        let redis = server.registry().await.prefix(&format!("run{seed}")).history_limit(limit);
-        let memory = MemoryRegistry::new().history_limit(limit);
-        let (rng, step) = (Rng::with_seed(seed), String::new());
-        let (keys, sessions, tickets) = (vec![], vec![], vec![]);
-        let mut pair = Pair { redis, memory, rng, now: NOON, keys, sessions, tickets, step };
-        for step in 0..250 {
-            pair.step = format!("in step {step} of seed {seed}");
-            // In milliseconds: equal times should be rare, because their order is not defined.
-            pair.now = pair.now.plus(Duration::from_millis(pair.rng.u64(1..300_000)));
-            pair.step(sets_clock_back).await;
-            pair.compare_last_records().await;
-        }
+        compare(servers.registry_for(seed).await, seed).await;
     }
+}
+
+/// Applies random operations to the registry and to a memory registry.
+async fn compare(redis: RedisRegistry, seed: u64) {
+    // The order of logins with the same time is not defined. A clock that is set back causes such
+    // logins.
+    let sets_clock_back = seed.is_multiple_of(2);
+    let limit = if sets_clock_back { Limit::Off } else { Limit::At(3) };
+    let redis = redis.history_limit(limit);
+    let memory = MemoryRegistry::new().history_limit(limit);
+    let (rng, step) = (Rng::with_seed(seed), String::new());
+    let (keys, sessions, tickets) = (vec![], vec![], vec![]);
+    let mut pair = Pair { redis, memory, rng, now: NOON, keys, sessions, tickets, step };
+    for step in 0..250 {
+        pair.step = format!("in step {step} of seed {seed}");
+        // In milliseconds: equal times should be rare, because their order is not defined.
+        pair.now = pair.now.plus(Duration::from_millis(pair.rng.u64(1..300_000)));
+        pair.step(sets_clock_back).await;
+        pair.compare_last_records().await;
+    }
+}
+
+tests_on_all_servers! {
+    random_operations_match_the_memory_registry
+}
+
+#[test]
+#[ignore = "run by `tests/run --all`"]
+fn moving_slots_do_not_change_outcomes() {
+    let (cluster, runtime) = (RedisCluster::start(), Runtime::new().unwrap());
+    let registries: Vec<_> = (0..u64::from(rounds::times(4)))
+        .map(|seed| (seed, runtime.block_on(cluster.registry())))
+        .collect();
+    let moves = cluster.while_slots_move(&USERS, || {
+        for (seed, registry) in registries {
+            let registry = registry.prefix(&format!("{seed}-")).timeout(Duration::from_secs(30));
+            runtime.block_on(compare(registry, seed));
+        }
+    });
+    println!("{moves:?}");
+    assert_ne!(moves, Moves::default(), "the test was too short");
 }

@@ -2,7 +2,6 @@
 
 use std::{error::Error, fs, path::Path};
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use session_expire::{
     RedisRegistry,
     registry::{
@@ -10,36 +9,10 @@ use session_expire::{
         redis_rs::{Client, ClientTlsConfig, RedisResult, TlsCertificates},
     },
 };
-use session_expire_tests::{RedisServer, find_free_port};
+use session_expire_tests::{Authority, RedisServer, find_free_port};
 use tempfile::TempDir;
 
 use crate::{is_open, sign_in};
-
-pub struct Authority(CertifiedIssuer<'static, KeyPair>);
-
-impl Authority {
-    pub fn new() -> Self {
-        let mut params = CertificateParams::new(vec![]).unwrap();
-        params.distinguished_name.push(DnType::CommonName, "authority");
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
-    }
-
-    pub fn pem(&self) -> Vec<u8> {
-        self.0.pem().into_bytes()
-    }
-
-    /// Returns a certificate for the local host, and its key.
-    fn issue(&self) -> ClientTlsConfig {
-        let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-        let key = KeyPair::generate().unwrap();
-        let certificate = params.signed_by(&key, &self.0).unwrap();
-        ClientTlsConfig {
-            client_cert: certificate.pem().into_bytes(),
-            client_key: key.serialize_pem().into_bytes(),
-        }
-    }
-}
 
 /// A server that requires client certificates by default.
 pub struct TlsServer {

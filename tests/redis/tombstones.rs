@@ -1,17 +1,19 @@
 //! Tombstones of adopted sessions: their number, and the work for them in one script.
 
+use crate::{
+    NOON, active, end, login, revoked,
+    servers::{Servers, tests_on_all_servers},
+};
 use session_expire::{
     Limit, Policy, PublicId,
     clock::Timestamp,
     hours,
     registry::{KeyRotation, Registry, SessionRef},
 };
-use session_expire_tests::RedisServer;
 
-use crate::{NOON, active, end, login, revoked};
-
-fn tag(server: &RedisServer) -> String {
-    server.command::<Vec<String>>(&["KEYS", "*}"]).pop().unwrap()
+tests_on_all_servers! {
+    rotated_keys_of_an_adopted_session_are_limited
+    surplus_tombstones_of_adopted_sessions_are_moved_in_small_steps
 }
 
 fn adopted_until() -> Option<Timestamp> {
@@ -19,10 +21,8 @@ fn adopted_until() -> Option<Timestamp> {
 }
 
 /// Only the tombstone of the first key is kept until the end of adoption.
-#[tokio::test]
-async fn rotated_keys_of_an_adopted_session_are_limited() {
-    let server = RedisServer::start();
-    let registry = server.registry().await;
+async fn rotated_keys_of_an_adopted_session_are_limited(servers: &Servers) {
+    let registry = servers.registry().await;
     let mut login = login("alice", &Policy::new());
     login.adopted_until = adopted_until();
     let (first, mut key, mut id) = (login.key(), login.key(), login.id);
@@ -37,16 +37,15 @@ async fn rotated_keys_of_an_adopted_session_are_limited() {
     for kept in [first, key] {
         assert!(registry.load(kept, false).await.unwrap().is_some());
     }
-    let fields: usize = server.command(&["HLEN", &tag(&server)]);
+    let tag = servers.hash_key();
+    let fields: usize = servers.command(&tag, &["HLEN", &tag]);
     assert!(fields <= 1_010, "{fields}");
 }
 
 /// The tombstones of adopted sessions stay, even if there are many. A script must not read all
 /// surplus tombstones.
-#[tokio::test]
-async fn surplus_tombstones_of_adopted_sessions_are_moved_in_small_steps() {
-    let server = RedisServer::start();
-    let registry = server.registry().await.history_limit(Limit::At(0));
+async fn surplus_tombstones_of_adopted_sessions_are_moved_in_small_steps(servers: &Servers) {
+    let registry = servers.registry().await.history_limit(Limit::At(0));
     let mut keys = vec![];
     for _ in 0..1_200 {
         let mut adopted = login("alice", &Policy::new());
@@ -55,7 +54,8 @@ async fn surplus_tombstones_of_adopted_sessions_are_moved_in_small_steps() {
         registry.commit(adopted.clone()).await.unwrap();
         registry.cancel(adopted.key(), revoked()).await.unwrap();
     }
-    let counter = || server.command::<u64>(&["HGET", &tag(&server), "counter"]);
+    let tag = servers.hash_key();
+    let counter = || servers.command::<u64>(&tag, &["HGET", &tag, "counter"]);
     let before = counter();
     let last = login("alice", &Policy::new());
     registry.commit(last.clone()).await.unwrap();

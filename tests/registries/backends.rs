@@ -1,8 +1,12 @@
-//! Registries for the tests: on a new SQLite file each, and on Redis servers that tests share.
+//! Registries for the tests: each on a new SQLite file, or on a shared Redis server, a shared
+//! Cluster or shared servers behind Sentinels.
 
-use std::sync::{
-    Arc, LazyLock,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc, LazyLock,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use session_expire::{
@@ -15,12 +19,13 @@ use session_expire::{
         UpdateOutcome, UserExport, conformance::Work,
     },
 };
-use session_expire_tests::RedisServer;
+use session_expire_tests::{RedisCluster, RedisServer, SentinelTrio};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 /// Two registries on one file, which share nothing else, and the folder of the file, which is
-/// deleted with them. They take turns, so every outcome is in the file when its operation completes.
+/// deleted with them. They take turns, so every outcome is in the file when its operation
+/// completes.
 pub struct InFolder {
     registries: [SqliteRegistry; 2],
     turn: AtomicUsize,
@@ -153,6 +158,29 @@ pub async fn caching_redis() -> RedisRegistry {
     REDIS.caching().await.prefix(&new_prefix())
 }
 
+/// Returns a registry on the shared Cluster, with its own keys.
+pub async fn cluster() -> RedisRegistry {
+    CLUSTER.registry().await.prefix(&new_prefix())
+}
+
+/// Returns a registry on a Cluster whose slots move, with its own keys.
+pub async fn moving(cluster: &RedisCluster) -> RedisRegistry {
+    let start = Instant::now();
+    let registry = loop {
+        match RedisRegistry::cluster(cluster.urls()).await {
+            Ok(registry) => break registry,
+            // A primary that hands over its slots accepts no writes.
+            Err(error) => assert!(start.elapsed() < Duration::from_secs(60), "{error}"),
+        }
+    };
+    registry.prefix(&new_prefix()).timeout(Duration::from_secs(30)).history_limit(Limit::Off)
+}
+
+/// Returns a registry on the shared servers behind Sentinels, with its own keys.
+pub async fn sentinel() -> RedisRegistry {
+    SENTINEL.registry().await.prefix(&new_prefix())
+}
+
 /// Returns a registry on `server`, without a record and with an unlimited history.
 pub async fn emptied(server: &RedisServer) -> RedisRegistry {
     let _: String = server.command(&["FLUSHALL"]);
@@ -165,8 +193,10 @@ pub async fn emptied_caching(server: &RedisServer) -> RedisRegistry {
     server.caching().await.history_limit(Limit::Off)
 }
 
-/// The server that tests share.
+/// Servers that the tests share.
 static REDIS: LazyLock<RedisServer> = LazyLock::new(RedisServer::start);
+static CLUSTER: LazyLock<RedisCluster> = LazyLock::new(RedisCluster::start);
+static SENTINEL: LazyLock<SentinelTrio> = LazyLock::new(SentinelTrio::start);
 
 /// Servers for one test each, which empties them.
 pub static REDIS_OF_EQUIVALENCE: LazyLock<RedisServer> = LazyLock::new(RedisServer::start);

@@ -21,7 +21,7 @@ use steps::{Scenario, Step, steps};
 
 /// Applies `steps` to both registries, and compares each outcome, and every record at the end.
 /// `registry` is empty and has an unlimited history.
-fn compare(registry: &dyn Registry, run: Runner, steps: &[Step]) {
+pub fn compare(registry: &dyn Registry, run: Runner, steps: &[Step]) {
     run(Box::pin(async {
         let (reference, mut scenario) = (Reference::default(), Scenario::default());
         for (number, step) in steps.iter().enumerate() {
@@ -41,13 +41,14 @@ fn compare(registry: &dyn Registry, run: Runner, steps: &[Step]) {
 
 /// One test for each registry.
 macro_rules! equivalence_tests {
-    ($($name:ident: $count:expr, $runner:expr, $fresh:expr;)*) => { $(
+    ($($(#[$attribute:meta])* $name:ident: $count:expr, $runner:expr, $fresh:expr;)*) => { $(
             proptest! {
                 #![proptest_config(ProptestConfig {
                     failure_persistence: None,
                     ..ProptestConfig::with_cases(rounds::times($count))
                 })]
                 #[test]
+                $(#[$attribute])*
                 fn $name(steps in vec(steps(), 1..60)) {
                     let mut opened = None;
                     let run: Runner = $runner;
@@ -68,6 +69,14 @@ equivalence_tests! {
     };
     caching_redis_matches_the_reference: 40, backends::tokio, async {
         backends::emptied_caching(&backends::REDIS_OF_CACHED_EQUIVALENCE).await
+    };
+    #[ignore = "run by `tests/run --all`"]
+    cluster_matches_the_reference: 10, backends::tokio, async {
+        backends::cluster().await.history_limit(Limit::Off)
+    };
+    #[ignore = "run by `tests/run --all`"]
+    sentinel_matches_the_reference: 10, backends::tokio, async {
+        backends::sentinel().await.history_limit(Limit::Off)
     };
 }
 

@@ -151,20 +151,25 @@ fn run_plans(
     (races, None)
 }
 
+/// Fails if no order explains one of `count` plans.
+pub fn assert_atomic(count: u32, run: Runner, fresh: impl Fn() -> Box<dyn Registry>) {
+    let (races, unexplained) = run_plans(count, run, fresh);
+    println!("{races} of {count} plans were races");
+    assert!(unexplained.is_none(), "no order explains:\n{}", unexplained.unwrap());
+}
+
 /// One test for each registry, which is empty and has an unlimited history.
 macro_rules! linearizability_tests {
-    ($($name:ident: $count:expr, $runner:expr, $fresh:expr;)*) => { $(
+    ($($(#[$attribute:meta])* $name:ident: $count:expr, $runner:expr, $fresh:expr;)*) => { $(
         #[test]
+        $(#[$attribute])*
         fn $name() {
             let run: Runner = $runner;
-            let count = rounds::times($count);
-            let (races, unexplained) = run_plans(count, run, || {
+            assert_atomic(rounds::times($count), run, || {
                 let mut opened: Option<Box<dyn Registry>> = None;
                 run(Box::pin(async { opened = Some(Box::new($fresh.await)) }));
                 opened.unwrap()
             });
-            println!("{races} of {count} plans were races");
-            assert!(unexplained.is_none(), "no order explains:\n{}", unexplained.unwrap());
         }
     )* };
 }
@@ -179,6 +184,14 @@ linearizability_tests! {
     };
     operations_on_caching_redis_are_atomic: 100, backends::tokio, async {
         backends::emptied_caching(&backends::REDIS_OF_CACHED_THREADS).await
+    };
+    #[ignore = "run by `tests/run --all`"]
+    operations_on_a_cluster_are_atomic: 20, backends::tokio, async {
+        backends::cluster().await.history_limit(Limit::Off)
+    };
+    #[ignore = "run by `tests/run --all`"]
+    operations_with_sentinels_are_atomic: 20, backends::tokio, async {
+        backends::sentinel().await.history_limit(Limit::Off)
     };
 }
 

@@ -223,8 +223,8 @@ pub trait Registry: Send + Sync + 'static {
     /// - [`Change::Any`] if reports may have been lost, or if the subscription takes effect only
     ///   after this call
     ///
-    /// Activity and session data are not reported. Changes that do not overlap in time are reported
-    /// in their order.
+    /// Activity and session data are not reported. Changes of one user that do not overlap in time
+    /// are reported in their order.
     ///
     /// A change is reported after it has taken effect. A load that starts after the report must
     /// return the changed record.

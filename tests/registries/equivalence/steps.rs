@@ -121,7 +121,7 @@ pub struct Change {
     message: u8,
 }
 
-const USERS: [&str; 3] = ["alice", "bob", ""];
+pub const USERS: [&str; 3] = ["alice", "bob", ""];
 
 /// Longer than any sequence: with a clock that is set back, an expired reservation would hold
 /// again.

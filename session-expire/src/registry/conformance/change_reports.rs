@@ -2,6 +2,7 @@
 
 use std::{
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread,
     time::Duration,
 };
 
@@ -22,6 +23,10 @@ use crate::{
 const ATTEMPTS: u32 = 30;
 /// Time for which the report of one marker is awaited.
 const ATTEMPT: Duration = Duration::from_secs(1);
+
+/// Maximum number of checks of a new subscription, and the pause between two checks.
+const CHECKS: u32 = 20;
+const CHECK_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Changes that were reported to a subscriber.
 #[derive(Default)]
@@ -55,6 +60,8 @@ pub(super) struct Subscriber<'a> {
     run: Runner,
     pub(super) received: Arc<Received>,
     pub(super) subscription: Box<dyn Subscription>,
+    /// Set if the checks of the registry succeed.
+    can_check: bool,
 }
 
 impl<'a> Subscriber<'a> {
@@ -63,13 +70,37 @@ impl<'a> Subscriber<'a> {
         let received = Arc::<Received>::default();
         let added = Arc::clone(&received);
         let subscription = registry.subscribe(ChangeListener::new(move |change| added.add(change)));
-        let subscriber = Self { registry, run, received, subscription };
+        let subscriber = Self { registry, run, received, subscription, can_check: false };
         subscriber.wait();
-        subscriber
+        let can_check = subscriber.succeeds_to_check(CHECKS);
+        Self { can_check, ..subscriber }
+    }
+
+    /// Repeats the check until it succeeds. Returns `false` if it does not.
+    fn succeeds_to_check(&self, checks: u32) -> bool {
+        let check = |_| {
+            let mut is_complete = false;
+            run_one(self.run, async {
+                is_complete = self.subscription.check().await.unwrap_or(false);
+            });
+            if !is_complete {
+                thread::sleep(CHECK_INTERVAL);
+            }
+            is_complete
+        };
+        (0..checks).any(check)
     }
 
     /// Waits until all earlier changes have been reported.
     pub(super) fn wait(&self) {
+        self.wait_for_marker();
+        // Other servers may report the changes of other users.
+        if self.can_check {
+            self.succeeds_to_check(ATTEMPTS * CHECKS);
+        }
+    }
+
+    fn wait_for_marker(&self) {
         let mut markers = vec![];
         for _ in 0..ATTEMPTS {
             let marker = login(&user("marker"), now());

@@ -10,9 +10,8 @@
 //! tags. A check reads the key. If the epoch is missing or was not reported, a report is missing or
 //! the database was flushed.
 //!
-//! Redis Cluster is not supported: its `PUBLISH` reaches all nodes, but not in the order of the
-//! responses. Each node would need a subscription to one sharded channel per tag (`SSUBSCRIBE`,
-//! `SPUBLISH`), and a check would need a command per node.
+//! In a Cluster, each tag has a sharded channel in the slot of its keys. A subscription has a
+//! connection to each primary, see [`ClusterSubscriber`].
 //!
 //! [`Change::Any`]: crate::registry::change::Change::Any
 
@@ -23,9 +22,11 @@ use super::{
     lists::tags,
     operations::Operations,
     run_operation,
-    script::REPORT_ANY,
-    server::{channel::Channel, subscriber::Subscriber},
-    stored::{as_string::flag, script_args::ScriptArgs},
+    server::{
+        channel::Channel, cluster::subscriber::ClusterSubscriber, pipeline::ScriptCall,
+        subscriber::ServerSubscriber,
+    },
+    stored::{as_string::flag, names::tag, script_args::ScriptArgs},
 };
 use crate::registry::{
     RegistryFuture,
@@ -37,6 +38,22 @@ use crate::registry::{
 pub(super) struct Changes {
     listeners: Listeners,
     subscriber: Mutex<Weak<Subscriber>>,
+}
+
+/// Connections of a subscription.
+enum Subscriber {
+    Server(Arc<ServerSubscriber>),
+    Cluster(Arc<ClusterSubscriber>),
+}
+
+impl Subscriber {
+    async fn check(&self) -> Result<bool, OperationError> {
+        match self {
+            Self::Server(subscriber) => subscriber.check().await,
+            // Boxed, because its future is much larger.
+            Self::Cluster(subscriber) => Box::pin(subscriber.check()).await,
+        }
+    }
 }
 
 /// Subscription of one listener. Dropping the last subscription closes the connection.
@@ -63,26 +80,43 @@ impl Operations {
 
     fn start_subscriber(&self) -> Arc<Subscriber> {
         let (listeners, cache) = (self.changes.listeners.clone(), self.connection.cache.clone());
-        let channel = Channel::new(self.channel_name(), self.epoch_key(), listeners, cache);
-        Subscriber::start(&self.connection, channel, self.timeout)
+        let channel =
+            Channel::new(self.channel_name(&first_tag()), self.epoch_key(), listeners, cache);
+        let (connection, timeout) = (&self.connection, self.timeout);
+        Arc::new(match connection.cluster() {
+            Some(cluster) => {
+                let names = tags().map(|tag| self.channel_name(&tag));
+                let start = ClusterSubscriber::start;
+                Subscriber::Cluster(start(connection, cluster, names, channel, timeout))
+            }
+            None => Subscriber::Server(ServerSubscriber::start(connection, channel, timeout)),
+        })
     }
 
     /// Returns the arguments of a script that reports its changes. The first script of a registry
-    /// checks the permission for the channel before it writes.
+    /// checks the permission for the channel before it writes. In a Cluster, each script does,
+    /// because each node has its own permissions.
     pub(super) fn reported(&self, partition_key: &str, arguments: ScriptArgs) -> ScriptArgs {
+        let is_cluster = self.connection.is_cluster();
         ScriptArgs {
             partition: Some(partition_key.to_owned()),
-            channel: Some(self.channel_name()),
-            tests_channel: flag(!self.has_reported.load(Ordering::Relaxed)),
+            channel: Some(self.channel_name(tag(partition_key))),
+            has_slot: flag(is_cluster),
+            tests_channel: flag(is_cluster || !self.has_reported.load(Ordering::Relaxed)),
             ..arguments
         }
     }
 
-    /// Reports the end of all sessions. `arguments` are those of the scripts that ended them.
-    pub(super) async fn report_any(&self, arguments: ScriptArgs) -> Result<(), OperationError> {
-        let args = ScriptArgs { channel: Some(self.channel_name()), ..arguments };
-        let (keys, arguments) = self.call(&first_tag(), &args)?;
-        self.connection.run(&REPORT_ANY, &keys, &[&arguments], self.timeout).await.map(drop)
+    /// Returns the call that reports the end of all sessions. `arguments` are those of the scripts
+    /// that end them.
+    pub(super) fn report_of_all(
+        &self,
+        arguments: ScriptArgs,
+    ) -> Result<ScriptCall, OperationError> {
+        let tag = first_tag();
+        let channel = Some(self.channel_name(&tag));
+        let has_slot = flag(self.connection.is_cluster());
+        self.call(&tag, &ScriptArgs { channel, has_slot, ..arguments })
     }
 
     /// Returns the key of the epoch, in the tag with which `end_everyone` begins.

@@ -8,6 +8,7 @@ use std::{fmt, io, time::Duration};
 
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 
+use super::server::cluster::{is_lost, is_unavailable};
 use crate::{
     error::{Source, write_with_sources},
     time::format_duration,
@@ -34,15 +35,87 @@ pub enum RedisConnectError {
          (\"rediss://\" needs the feature `redis-tls`)"
     )]
     Url(#[source] Source),
-    /// The server is a node of a Redis Cluster, which the registry does not support.
+    /// The list of Sentinels or nodes is empty.
+    #[error("the list of {list} is empty")]
+    #[non_exhaustive]
+    NoAddress {
+        /// `Sentinels` or `nodes`.
+        list: &'static str,
+    },
+    /// The URLs of Sentinels or nodes differ in more than their addresses.
     #[error(
-        "the Redis server at {server} is in cluster mode; use a server with `cluster-enabled no`, \
-         and replicas for high availability"
+        "the URLs must have the same user, password and database, and all or none must use \
+         `rediss://`"
     )]
+    MixedUrls,
+    /// The URL of a node names a database other than 0.
+    #[error("a Redis Cluster has only database 0, but a URL names database {database}")]
+    #[non_exhaustive]
+    Database {
+        /// Number of the database in the URL.
+        database: i64,
+    },
+    /// The server is a node of a Redis Cluster.
+    #[error("the Redis server at {server} is in cluster mode; use `RedisRegistry::cluster`")]
     #[non_exhaustive]
     Cluster {
         /// Address of the server, without user and password.
         server: String,
+    },
+    /// The server is not a node of a Redis Cluster.
+    #[error("the Redis server at {server} is not in cluster mode; use `RedisRegistry::connect`")]
+    #[non_exhaustive]
+    NotACluster {
+        /// Address of the server, without user and password.
+        server: String,
+    },
+    /// The Sentinels know no primary with this name.
+    #[error(
+        "the Sentinels at {server} know no primary of this name; compare it with `sentinel monitor` \
+         in their configuration"
+    )]
+    #[non_exhaustive]
+    UnknownName {
+        /// Addresses of the Sentinels, without user and password, and the name.
+        server: String,
+    },
+    /// The server is not a Sentinel.
+    #[error(
+        "the server at {server} is not a Sentinel; use `RedisRegistry::connect` or the addresses of \
+         the Sentinels, whose usual port is 26379"
+    )]
+    #[non_exhaustive]
+    NotASentinel {
+        /// Addresses of the servers, without user and password, and the name.
+        server: String,
+    },
+    /// The server is a Sentinel.
+    #[error("the Redis server at {server} is a Sentinel; use `RedisRegistry::sentinel`")]
+    #[non_exhaustive]
+    Sentinel {
+        /// Address of the server, without user and password.
+        server: String,
+    },
+    /// No Sentinel is reachable, or the Sentinels refuse the connection or a command.
+    #[error(
+        "cannot use the Sentinels at {server}; check that they are running, and check their \
+         password (`RedisRegistry::from_sentinel`) and certificates"
+    )]
+    #[non_exhaustive]
+    Sentinels {
+        /// Addresses of the Sentinels, without user and password, and the name.
+        server: String,
+        /// Error from the connection or a Sentinel.
+        source: Source,
+    },
+    /// The version of a node is too old for a Cluster.
+    #[error("the Redis server at {server} has version {version}; a Cluster needs 7.0 or newer")]
+    #[non_exhaustive]
+    Version {
+        /// Address of the server, without user and password.
+        server: String,
+        /// Version of the server.
+        version: String,
     },
     /// The Redis user may not run some commands that the registry needs.
     #[error(
@@ -94,8 +167,12 @@ impl fmt::Debug for RedisConnectError {
 pub(super) enum OperationError {
     #[error(transparent)]
     Redis(RedisError),
-    #[error("the Redis server is in cluster mode, which `RedisRegistry` does not support")]
+    #[error("the Redis server is in cluster mode; use `RedisRegistry::cluster`")]
     Cluster(#[source] RedisError),
+    #[error("a slot of the Redis Cluster has no primary at the moment, or is moving")]
+    Unavailable(#[source] RedisError),
+    #[error("the connection to a node of the Redis Cluster has failed; the change may be stored")]
+    Lost(#[source] RedisError),
     #[error(
         "the Redis user may not use the channel of the registry; see \"Permissions\" in the guide \
          on deployment"
@@ -124,6 +201,18 @@ pub(super) enum OperationError {
 }
 
 impl OperationError {
+    /// Converts the error of a command that was sent to a Cluster.
+    pub(super) fn in_cluster(error: RedisError) -> Self {
+        let has_no_primary = is_unavailable(&error)
+            || error.is_cluster_error()
+            || error.kind() == ServerErrorKind::ReadOnly.into();
+        match has_no_primary {
+            true => Self::Unavailable(error),
+            false if is_lost(&error) => Self::Lost(error),
+            false => error.into(),
+        }
+    }
+
     /// Returns `true` if the server does not know the script of an `EVALSHA`.
     pub(super) fn is_unknown_script(&self) -> bool {
         let unknown = ErrorKind::Server(ServerErrorKind::NoScript);

@@ -12,10 +12,8 @@ use redis::Cmd;
 use super::{
     error::OperationError,
     lists::{lists_open, login_times, tags},
-    operations::{Operations, read_records},
-    script::RECORDS,
+    operations::Operations,
     server::pipeline::convert,
-    stored::script_args::ScriptArgs,
 };
 use crate::{registry::query::Query, session::record::SessionRecord};
 
@@ -24,6 +22,9 @@ const FILTERED_ROUND: usize = 200;
 
 /// Largest number of entries of one set that a command returns, except for simultaneous logins.
 const MAX_ENTRIES: usize = 1_000;
+
+/// Length of the name of a record.
+const NAME_LENGTH: usize = 22;
 
 /// Sorted set of one tag.
 struct TagList {
@@ -38,6 +39,14 @@ struct Entry {
     login: f64,
     list: usize,
     name: String,
+}
+
+impl Entry {
+    /// Returns the name of the record, without the letters that order simultaneous logins.
+    fn record_name(&self) -> &str {
+        let length = self.name.len().saturating_sub(NAME_LENGTH);
+        self.name.get(length..).unwrap_or(&self.name)
+    }
 }
 
 /// Lists of all tags during a merge.
@@ -189,21 +198,10 @@ impl<'a> TagLists<'a> {
 
     /// Reads the records of entries, and returns those that match.
     async fn read_records(&self, entries: &[Entry]) -> Result<Vec<SessionRecord>, OperationError> {
-        let mut by_tag: Vec<_> =
-            entries.iter().map(|entry| (&*self.lists[entry.list].tag, &*entry.name)).collect();
-        by_tag.sort_unstable();
-        let calls = by_tag.chunk_by(|a, b| a.0 == b.0).map(|entries| {
-            let names = entries.iter().map(|(_, name)| (*name).to_owned()).collect();
-            let args = ScriptArgs { entries: Some(names), ..self.operations.args_now() };
-            self.operations.call(entries[0].0, &args)
-        });
-        let calls: Vec<_> = calls.collect::<Result<_, _>>()?;
-        let Operations { connection, timeout, .. } = self.operations;
-        let mut records = vec![];
-        for response in connection.run_all(&RECORDS, &calls, *timeout).await? {
-            let read = read_records(&convert::<Vec<_>>(response)?);
-            records.extend(self.operations.listed(read, self.query));
-        }
+        let name =
+            |entry: &Entry| (self.lists[entry.list].tag.clone(), entry.record_name().to_owned());
+        let records = self.operations.read_records(entries.iter().map(name).collect()).await?;
+        let mut records: Vec<_> = self.operations.listed(records, self.query).collect();
         records.sort_by_key(|record| Reverse(Query::cursor(record)));
         Ok(records)
     }

@@ -8,7 +8,7 @@ use super::{
     error::OperationError,
     list_all::TagLists,
     operations::{Operations, read_listed, read_records},
-    script::{END_EVERYONE, ERASE, EXPORT, LIST},
+    script::{ERASE, EXPORT, LIST},
     server::pipeline::convert,
     stored::{
         as_string::{AsString, flag, time},
@@ -105,6 +105,10 @@ impl Operations {
 
     /// Returns `true` if the lists of former sessions may contain entries.
     pub(super) async fn has_former_sessions(&self) -> Result<bool, OperationError> {
+        // A failover may lose the key of one primary, but not those of the others.
+        if self.connection.is_cluster() {
+            return Ok(true);
+        }
         // `end_everyone` begins with this tag.
         let Some(first) = tags().next() else { return Ok(false) };
         let mut command = redis::cmd("EXISTS");
@@ -117,17 +121,9 @@ impl Operations {
         let args = ScriptArgs { call, ..self.args(ended.at).ended(&ended) };
         let mut calls: Vec<_> =
             tags().map(|tag| self.call(&tag, &args)).collect::<Result<_, _>>()?;
-        // The first script begins an epoch. If this future is dropped before the report, a check
-        // detects the missing report.
+        // The first script begins an epoch.
         calls.iter_mut().take(1).for_each(|(keys, _)| keys.push(self.epoch_key()));
-        let responses = self.connection.run_all(&END_EVERYONE, &calls, self.timeout).await;
-        // Some tags may have changed even if others failed.
-        if let Some(cache) = &self.connection.cache {
-            cache.clear();
-        }
-        // If this fails, a check detects the missing report.
-        let _ = self.report_any(args).await;
-        let responses = responses?.into_iter();
+        let responses = self.end_all_tags(calls, args).await?.into_iter();
         responses.map(|response| parse_count(&convert::<Vec<_>>(response)?)).sum()
     }
 

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use redis::Cmd;
+use redis::{Cmd, Value};
 
 use super::{
     error::OperationError,
@@ -20,7 +20,9 @@ use super::{
 };
 use crate::{
     registry::StoredSession,
-    session::{data::SessionData, ended::Ended, key::RecordKey, record::SessionRecord},
+    session::{
+        data::SessionData, ended::Ended, key::RecordKey, reason::Reason, record::SessionRecord,
+    },
 };
 
 /// Number of calls of `end_everyone` that the server remembers; `common.lua` has the same number.
@@ -51,8 +53,10 @@ impl Operations {
         if let Some(loaded) = &mut loaded
             && is_of_earlier_generation(&loaded.record, generation)
         {
-            let ended =
-                Box::pin(self.end_after(&key, loaded.record.generation, generation)).await?;
+            let tag = tag(key.partition_key());
+            let command = self.end_command(tag, loaded.record.generation, generation);
+            let response = Box::pin(self.connection.query(&command, self.timeout)).await?;
+            let ended = read_end(response, &loaded.record)?;
             Arc::make_mut(&mut loaded.record).ended = Some(ended);
             loaded.data = Arc::default();
         }
@@ -80,24 +84,27 @@ impl Operations {
         convert(response).map(|(fields, open): (_, u32)| (fields, Some(open)))
     }
 
-    /// Returns the end by the first call of `end_everyone` after the generation of a login.
-    async fn end_after(
-        &self,
-        key: &RecordKey,
-        generation: u64,
-        current: u64,
-    ) -> Result<Ended, OperationError> {
+    /// Returns the command that reads the end of an open record of an earlier `generation`: that by
+    /// the first call of `end_everyone` after it, or by the oldest remembered call.
+    pub(super) fn end_command(&self, tag: &str, generation: u64, current: u64) -> Cmd {
         let oldest = (current + 1).saturating_sub(REMEMBERED_ENDS);
         let mut command = redis::cmd("HGET");
-        command.arg(format!("{}:ends", self.tag_key(tag(key.partition_key()))));
-        command.arg((generation + 1).max(oldest));
-        let text: Option<Vec<u8>> = convert(self.connection.query(&command, self.timeout).await?)?;
-        let text = text.ok_or(OperationError::Response)?;
-        StoredFields::parse(&text)?.ended()?.ok_or(OperationError::Response)
+        command.arg(format!("{}:ends", self.tag_key(tag))).arg((generation + 1).max(oldest));
+        command
     }
 }
 
-fn is_of_earlier_generation(record: &SessionRecord, generation: u64) -> bool {
+/// Reads the response to [`Operations::end_command`] for a record. A failed migration can lose the
+/// stored end, but the session has ended nevertheless.
+pub(super) fn read_end(response: Value, record: &SessionRecord) -> Result<Ended, OperationError> {
+    let lost = || Ended::new(Reason::Revoked, record.last_seen);
+    match convert::<Option<Vec<u8>>>(response)? {
+        Some(text) => Ok(StoredFields::parse(&text)?.ended()?.unwrap_or_else(lost)),
+        None => Ok(lost()),
+    }
+}
+
+pub(super) fn is_of_earlier_generation(record: &SessionRecord, generation: u64) -> bool {
     record.ended.is_none() && record.generation < generation
 }
 

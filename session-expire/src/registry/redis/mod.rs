@@ -57,6 +57,10 @@
 
 mod cache;
 mod changes;
+mod connect;
+mod connect_cluster;
+mod connect_sentinel;
+mod end_everyone;
 mod error;
 mod list_all;
 mod lists;
@@ -67,6 +71,8 @@ mod redis_registry;
 mod script;
 mod server;
 mod stored;
+mod tag_records;
+mod urls;
 
 use std::sync::Arc;
 

@@ -62,18 +62,27 @@ impl Operations {
     }
 
     /// Returns the Redis keys of a tag, in the order of the scripts. The scripts add the keys of
-    /// users, which have the same slot of a cluster.
+    /// users, which have the same slot of a Cluster.
+    ///
+    /// The last key never exists. While a slot moves, a node refuses a script if one of its keys
+    /// does not exist there (`TRYAGAIN`). No script therefore runs between the first and the last
+    /// key that moves.
     pub(super) fn tag_keys(&self, tag: &str) -> Vec<String> {
         let tag = self.tag_key(tag);
-        let names = ["open", "ended", "due", "ends", "former"];
+        let names = ["open", "ended", "due", "ends", "former", "none"];
         let others = names.map(|name| format!("{tag}:{name}"));
         iter::once(tag).chain(others).collect()
     }
 
-    /// Returns the name of the channel. The name contains the number of the database, because all
-    /// databases of a server share its channels.
-    pub(super) fn channel_name(&self) -> String {
-        format!("{}{LAYOUT}:changes:{}", self.prefix, self.connection.database())
+    /// Returns the name of the channel for changes under a tag.
+    ///
+    /// A Cluster has a channel per tag, in the slot of its keys. On one server, the name contains
+    /// the number of the database, because all databases share the channels.
+    pub(super) fn channel_name(&self, tag: &str) -> String {
+        match self.connection.is_cluster() {
+            true => format!("{}:changes", self.tag_key(tag)),
+            false => format!("{}{LAYOUT}:changes:{}", self.prefix, self.connection.database()),
+        }
     }
 
     /// Returns the arguments that all scripts need.

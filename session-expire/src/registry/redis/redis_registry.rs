@@ -1,17 +1,27 @@
 //! [`RedisRegistry`] and its options.
 //!
-//! An application connects at startup and passes the registry to the middleware.
+//! The constructors are in `connect`, `connect_cluster` and `connect_sentinel`.
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use redis::Client;
-
 use super::{
-    cache::Cache, error::RedisConnectError, operations::Operations, server::connection::Connection,
+    cache::Cache,
+    error::RedisConnectError,
+    operations::Operations,
+    server::{connection::Connection, servers::Servers},
 };
 use crate::{policy::limit::Limit, time::hours};
 
-/// Session registry on a Redis server (6.2 or newer) or Valkey, for any number of processes.
+/// Default timeout of operations.
+const TIMEOUT: Duration = Duration::from_millis(500);
+
+/// Session registry on Redis or Valkey, for any number of processes.
+///
+/// | constructor | servers |
+/// |---|---|
+/// | [`connect`](Self::connect) | one server, or a primary behind a proxy (Redis 6.2 or newer) |
+/// | [`sentinel`](Self::sentinel) | the primary that Sentinel names (Redis 6.2 or newer) |
+/// | [`cluster`](Self::cluster) | the primaries of a Redis Cluster (7.0 or newer) |
 ///
 /// ```no_run
 /// # async fn start() -> Result<(), Box<dyn std::error::Error>> {
@@ -21,12 +31,11 @@ use crate::{policy::limit::Limit, time::hours};
 /// # Ok(()) }
 /// ```
 ///
-/// # Configuration of the server
+/// # Configuration of the servers
 ///
 /// - Set `maxmemory-policy noeviction`: other policies delete active sessions.
 /// - Set `appendonly yes`: a restart without persistence signs all users out.
-/// - Connect to the primary. A replica may return an older state. The registry refuses a server in
-///   cluster mode.
+/// - Connect to the primary. A replica may return an older state.
 /// - Give the Redis user the permissions in the guide on deployment.
 ///
 /// # Performance
@@ -35,7 +44,7 @@ use crate::{policy::limit::Limit, time::hours};
 /// for others. If the server does not know a script, a second command sends its code. The duration
 /// of an operation grows with the logarithm of the number of records, and with the number of
 /// sessions that it ends or returns. A login of a user with 1,000 open sessions takes about as long
-/// as one of a user with a single session. The server needs about 700 bytes for a user with one
+/// as one of a user with a single session. The server needs about 900 bytes for a user with one
 /// session.
 ///
 /// A [`list`](crate::registry::Registry::list) of all users merges 3,844 lists. Its first page
@@ -44,29 +53,42 @@ use crate::{policy::limit::Limit, time::hours};
 /// 3,844 short scripts in several round trips. It ends the sessions of some users before those of
 /// others.
 ///
+/// In a Cluster, all records of a user are in one slot, so operations on one user are as exact as
+/// on one server. Lists of all users and `end_everyone` send commands to all primaries.
+///
 /// # Reports
 ///
 /// While a subscription exists, the registry has one more connection, with RESP3. An operation that
 /// logs in, ends or erases sessions, rotates a key, or changes a user policy or signing key
 /// publishes one message. It does so even without subscriptions. A message takes the server about a
-/// microsecond. Other operations cost nothing more.
+/// microsecond. Other operations have no extra cost.
 ///
 /// While its connection lasts, a subscription sends only one command for each
 /// [`check`](crate::registry::Subscription::check). After a failover, the subscription connects to
 /// the new primary within about a second, and reports
 /// [`Change::Any`](crate::registry::Change::Any).
 ///
+/// In a Cluster, a subscription has a connection to each primary. Every second, it sends two
+/// commands to one primary to detect changed owners of slots. A check sends two commands to each
+/// primary. While slots move, the subscription reports `Change::Any` up to twice a second, and most
+/// checks return `false`.
+///
 /// # Outages
 ///
 /// No operation takes longer than the [`timeout`](Self::timeout). While the server is unavailable,
 /// every operation returns an error. Afterwards the registry reconnects automatically. Operations
 /// wait while the server loads its data after a restart. A login whose response was lost may be
-/// stored. Such a session takes its slot until it expires.
+/// stored. Its session counts towards the session limit until it expires.
 ///
-/// The connection may reach the primary through a proxy or a host name. After a failover, writes
-/// reach the new primary at once, and loads within a second. Without
-/// [`wait_for_replicas`](Self::wait_for_replicas), the new primary may miss the last changes: a
-/// login is lost, or an ended session is open again.
+/// After a failover, writes reach the new primary at once, and loads within a second. Behind
+/// Sentinels, both change to it when a Sentinel reports the failover. Operations wait for the new
+/// primary until their timeout. In a Cluster, a failover affects only the users whose slots the
+/// failed primary owned. Operations also wait while their slot moves to another node.
+///
+/// Without [`wait_for_replicas`](Self::wait_for_replicas), the new primary may lack the last
+/// changes: a login is lost, or an ended session is open again. Behind Sentinels, a primary that is
+/// cut off accepts changes until it is reconnected, and these changes are lost, too. In a Cluster,
+/// it refuses commands after `cluster-node-timeout`.
 ///
 /// If the memory of the server is full, sign-outs work, but logins and larger session data return
 /// errors.
@@ -86,121 +108,16 @@ use crate::{policy::limit::Limit, time::hours};
 pub struct RedisRegistry(pub(super) Operations);
 
 impl RedisRegistry {
-    /// Connects to the server at `url`, such as `redis://user:password@host:6379/0` or
-    /// `unix:///path`.
-    ///
-    /// A `rediss://` URL (TLS) needs the feature `redis-tls`. The certificate of the server must be
-    /// valid under the root certificates of the operating system; use
-    /// [`from_client`](Self::from_client) for others.
-    ///
-    /// # Errors
-    ///
-    /// - Returns [`RedisConnectError::Url`] if the URL is invalid.
-    /// - Returns [`RedisConnectError::Server`] if the connection or a first command fails.
-    /// - Returns [`RedisConnectError::NoResponse`] if the server does not respond within five seconds.
-    /// - Returns [`RedisConnectError::Cluster`] if the server is in cluster mode.
-    /// - Returns [`RedisConnectError::Permissions`] if the user may not run all commands.
-    /// - Returns [`RedisConnectError::Thread`] if the thread of the connection does not start.
-    ///
-    /// ```no_run
-    /// # async fn start() -> Result<(), Box<dyn std::error::Error>> {
-    /// use session_expire::RedisRegistry;
-    /// let registry = RedisRegistry::connect("redis://127.0.0.1/0").await?;
-    /// # Ok(()) }
-    /// ```
-    pub async fn connect(url: &str) -> Result<Self, RedisConnectError> {
-        Self::from_client(parse_url(url)?).await
-    }
-
-    /// Connects with a [`Client`] of the crate `redis`, version 1. It sets the user, the password,
-    /// the database, root certificates and a client certificate.
-    ///
-    /// For TLS, the registry uses the process-wide `CryptoProvider` of rustls, and installs that of
-    /// ring if there is none.
-    ///
-    /// # Errors
-    ///
-    /// Returns the errors of [`connect`](Self::connect).
-    ///
-    /// ```no_run
-    /// # #[cfg(feature = "redis-tls")]
-    /// # async fn start() -> Result<(), Box<dyn std::error::Error>> {
-    /// use session_expire::{RedisRegistry, registry::redis_rs};
-    /// let certificates = redis_rs::TlsCertificates {
-    ///     client_tls: None,
-    ///     root_cert: Some(std::fs::read("/etc/redis/ca.pem")?),
-    /// };
-    /// let client = redis_rs::Client::build_with_tls("rediss://redis.internal/", certificates)?;
-    /// let registry = RedisRegistry::from_client(client).await?;
-    /// # Ok(()) }
-    /// ```
-    pub async fn from_client(client: Client) -> Result<Self, RedisConnectError> {
-        Self::open(client, None).await
-    }
-
-    /// Connects to the server at `url`, and caches recently used sessions that have no session
-    /// data: neither entries of `Session` nor flash messages.
-    ///
-    /// Most requests with these sessions then need no command. Other sessions are loaded for every
-    /// request, as with [`connect`](Self::connect). The server notifies the process of changes by
-    /// other processes (RESP3 and `CLIENT TRACKING`). A change of this process is visible to it at
-    /// once.
-    ///
-    /// All processes of an application must cache, or none. A process that uses
-    /// [`connect`](Self::connect) does not wait for the caches of the others. They may then miss
-    /// the first data of a session for up to 40 milliseconds.
-    ///
-    /// # Performance
-    ///
-    /// Every response makes the cache valid until 40 milliseconds after its command was sent. A
-    /// busy process therefore sends at least 25 commands per second. If a round trip takes longer
-    /// than 40 milliseconds, the cache has no effect.
-    ///
-    /// A request that adds the first data of a session takes 40 milliseconds longer. Its response
-    /// waits until the caches of the other processes are invalid, so a redirect to another process
-    /// shows its flash message. Use [`connect`](Self::connect) if most sessions have data, such as
-    /// a CSRF token.
-    ///
-    /// The cache takes about 500 bytes for each of up to 100,000 sessions. A change of a session
-    /// also removes up to 31 other sessions from the cache.
-    ///
-    /// # Security
-    ///
-    /// A session that another process has ended may stay active in this process for up to 40
-    /// milliseconds. If notifications are lost, for example with a proxy that does not support
-    /// tracking or after `SWAPDB`, it may stay active for up to 10 seconds.
-    ///
-    /// # Errors
-    ///
-    /// Returns the errors of [`connect`](Self::connect), and [`RedisConnectError::Server`] if the
-    /// server does not support RESP3.
-    ///
-    /// ```no_run
-    /// # async fn start() -> Result<(), Box<dyn std::error::Error>> {
-    /// use session_expire::{Policy, RedisRegistry, SessionExpire};
-    /// let registry = RedisRegistry::connect_caching("unix:///run/redis/redis.sock").await?;
-    /// let expire = SessionExpire::builder(Policy::new()).registry(registry).build()?;
-    /// # Ok(()) }
-    /// ```
-    pub async fn connect_caching(url: &str) -> Result<Self, RedisConnectError> {
-        Self::from_client_caching(parse_url(url)?).await
-    }
-
-    /// Connects like [`from_client`](Self::from_client), and caches like
-    /// [`connect_caching`](Self::connect_caching).
-    ///
-    /// # Errors
-    ///
-    /// Returns the errors of [`connect_caching`](Self::connect_caching).
-    pub async fn from_client_caching(client: Client) -> Result<Self, RedisConnectError> {
-        Self::open(client, Some(Arc::default())).await
-    }
-
-    async fn open(client: Client, cache: Option<Arc<Cache>>) -> Result<Self, RedisConnectError> {
+    pub(super) async fn open(
+        servers: Servers,
+        cache: Option<Arc<Cache>>,
+    ) -> Result<Self, RedisConnectError> {
+        let connection = Connection::open(servers, cache).await?;
+        connection.set_timeout(TIMEOUT);
         Ok(Self(Operations {
-            connection: Connection::open(client, cache).await?,
+            connection,
             prefix: "sx".to_owned(),
-            timeout: Duration::from_millis(500),
+            timeout: TIMEOUT,
             history_limit: Limit::At(20),
             history_age: hours(24 * 90),
             last_write: <_>::default(),
@@ -213,6 +130,7 @@ impl RedisRegistry {
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.0.timeout = timeout;
+        self.0.connection.set_timeout(timeout);
         self
     }
 
@@ -220,8 +138,8 @@ impl RedisRegistry {
     /// or a failed re-authentication. Default: 0.
     ///
     /// Replication is asynchronous. Without acknowledgement, a primary that fails can lose a login.
-    /// An ended session can also be open again on the replica that takes over. Set it to the number
-    /// of all replicas to prevent both. Also set `min-replicas-to-write` on the servers: a former
+    /// An ended session can also be open again on the replica that takes over. To prevent both, set
+    /// the number of all replicas. Also set `min-replicas-to-write` on the servers: a former
     /// primary that is cut off then refuses logins and ends.
     ///
     /// An operation returns an error if fewer replicas have acknowledged it within two fifths of
@@ -286,10 +204,6 @@ impl RedisRegistry {
         self.0.history_age = age;
         self
     }
-}
-
-fn parse_url(url: &str) -> Result<Client, RedisConnectError> {
-    Client::open(url).map_err(|error| RedisConnectError::Url(error.into()))
 }
 
 impl fmt::Debug for RedisRegistry {

@@ -18,7 +18,7 @@ impl Script {
     }
 }
 
-/// Functions that all scripts share except `LOAD`.
+/// Functions that all scripts share except `LOAD` and `END_EVERYONE`.
 const COMMON: &[&str] = &[
     include_str!("lua/common.lua"),
     include_str!("lua/report.lua"),
@@ -41,7 +41,6 @@ macro_rules! script {
 pub(super) static LOAD: LazyLock<Script> =
     LazyLock::new(|| Script::new(&[include_str!("lua/load.lua")]));
 script!(LIST, "list.lua");
-script!(RECORDS, "records.lua");
 script!(ISSUE_TICKET, "issue_ticket.lua");
 script!(COUNT_CONFIRMATION_ATTEMPT, "count_confirmation_attempt.lua", RETRY);
 script!(RESERVE, "reserve.lua", LIMIT);
@@ -51,7 +50,10 @@ script!(UPDATE, "update.lua", DATA);
 script!(ROTATE, "rotate.lua", DATA);
 script!(END, "end.lua", RETRY);
 script!(ENFORCE_LIMIT, "enforce_limit.lua", RETRY, LIMIT);
-script!(END_EVERYONE, "end_everyone.lua");
+/// Runs for every tag, and has only the functions that it needs, because each one takes time.
+pub(super) static END_EVERYONE: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(&[include_str!("lua/common.lua"), include_str!("lua/end_everyone.lua")])
+});
 script!(REPORT_ANY, "report_any.lua");
 script!(ERASE, "erase.lua");
 script!(EXPORT, "export.lua");

@@ -1,7 +1,8 @@
 -- Functions that all writing scripts share. Arguments are texts, because cjson would round numbers.
 --
 -- A `user` is the hash of a user id. An `entry` is three letters of a public id, followed by the
--- name of the record. A class is a range of scores in the index of a user; see mod.rs.
+-- name of the record. A class is a range of scores in the index of a user; see mod.rs. KEYS[7] never
+-- exists; see operations.rs.
 local tag, open_list, ended_list, due_list, ends = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local former_list = KEYS[6]
 local args = cjson.decode(ARGV[1])
@@ -29,7 +30,11 @@ local ALL_LISTS = { open_list, ended_list, due_list, former_list }
 local OPEN_CLASSES = { COUNTED, SEEN, EXPIRY, UNCOUNTED, UNCOUNTED_EXPIRY, ID }
 
 -- Number of calls of `end_everyone`.
-local generation = tonumber(redis.call('HGET', ends, 'generation') or 0)
+-- The target of a migration may have lost one of the keys.
+local generation = math.max(
+  tonumber(redis.call('HGET', ends, 'generation') or 0),
+  tonumber(redis.call('HGET', tag, 'generation') or 0)
+)
 -- How long the keys of the tag and of some users must be kept, in milliseconds.
 local longest_retention, touched_users = 0, {}
 
@@ -96,7 +101,8 @@ local function read(name)
   local own = tonumber(record.generation or 0)
   if record.ended or own >= generation then return record, text end
   local how = end_after(own)
-  record.ended, record.reason, record.cause, record.by = how.ended, how.reason, how.cause, how.by
+  record.ended, record.reason = how.ended or args.at, how.reason or 'revoked'
+  record.cause, record.by = how.cause, how.by
   return record, render(record)
 end
 

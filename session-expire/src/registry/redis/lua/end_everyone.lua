@@ -10,7 +10,7 @@ end
 allow_when_full()
 -- The script of the first tag gets the key of the epoch. After the scripts of all tags, one message
 -- reports the new epoch.
-if KEYS[7] then redis.call('SET', KEYS[7], args.call) end
+if KEYS[8] then redis.call('SET', KEYS[8], args.call) end
 
 -- Sessions that an earlier call has ended may be in the list of former sessions.
 local function merge_with_former()
@@ -26,8 +26,10 @@ how.call, how.count = args.call, text_of(redis.call('ZCARD', open_list))
 local number = text_of(generation + 1)
 redis.call('HSET', ends, 'generation', number, number, render(how))
 redis.call('HDEL', ends, text_of(generation + 1 - REMEMBERED_ENDS))
+-- A tag without open sessions may have sessions that earlier calls have ended. A load finds their
+-- ends by the current generation.
+if redis.call('EXISTS', tag) == 1 then redis.call('HSET', tag, 'generation', number) end
 if how.count == '0' then return { how.count } end
-redis.call('HSET', tag, 'generation', number)
 if redis.call('EXISTS', former_list) == 1 then
   merge_with_former()
 else

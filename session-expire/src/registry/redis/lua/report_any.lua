@@ -1,3 +1,3 @@
 -- Reports that all sessions of all users may have changed.
-redis.call('PUBLISH', args.channel, args.call)
+publish(args.call)
 return {}

@@ -43,8 +43,9 @@ impl Connection {
     }
 
     /// Returns `true` if enough replicas have acknowledged the last change of this connection.
+    /// Returns `false` for a Cluster: the last change may have been on another node.
     pub(crate) fn has_replicas(&self) -> bool {
-        self.is_connected_as(self.acknowledged_on.load(Ordering::Relaxed))
+        !self.is_cluster() && self.is_connected_as(self.acknowledged_on.load(Ordering::Relaxed))
     }
 
     /// Returns the response of a script. Returns an error if too few replicas have its changes,
@@ -87,20 +88,15 @@ pub(crate) fn acknowledged(script: Cmd, key: &str, wait: Wait) -> Pipeline {
     pipeline.add_command(script);
     // If an earlier attempt has run, the script changes nothing. `WAIT` covers only writes of its
     // own connection, so it needs this write, which follows that of the earlier attempt.
-    add_test_write(&mut pipeline, key, wait);
+    wait.add_to(&mut pipeline, key);
     pipeline
 }
 
 /// Returns a pipeline that waits until replicas have a write without effect.
 pub(crate) fn test_write(key: &str, wait: Wait) -> Pipeline {
     let mut pipeline = redis::pipe();
-    add_test_write(&mut pipeline, key, wait);
+    wait.add_to(&mut pipeline, key);
     pipeline
-}
-
-fn add_test_write(pipeline: &mut Pipeline, key: &str, wait: Wait) {
-    pipeline.cmd("SET").arg(format!("{key}:wait")).arg("").arg("PX").arg(1_000);
-    pipeline.cmd("WAIT").arg(wait.replicas).arg(wait.millis());
 }
 
 /// Number of replicas that must have a change, and the deadline of the operation.
@@ -111,6 +107,23 @@ pub(crate) struct Wait {
 }
 
 impl Wait {
+    /// Adds a test write, and a command that waits until replicas have received it and all earlier
+    /// writes of the connection.
+    pub(crate) fn add_to(self, pipeline: &mut Pipeline, key: &str) {
+        pipeline.cmd("SET").arg(format!("{key}:wait")).arg("").arg("PX").arg(1_000);
+        pipeline.cmd("WAIT").arg(self.replicas).arg(self.millis());
+    }
+
+    /// Returns an error if the responses to these commands report too few replicas.
+    pub(crate) fn check(self, responses: Vec<Value>) -> Result<(), OperationError> {
+        let ((), replicas) = convert(Value::Array(responses))?;
+        let expected = self.replicas;
+        match replicas >= expected {
+            true => Ok(()),
+            false => Err(OperationError::Replicas { replicas, expected }),
+        }
+    }
+
     /// Returns the maximum time of `WAIT`. It leaves time for a second attempt.
     fn millis(self) -> u32 {
         let remaining = self.end.saturating_duration_since(Instant::now());

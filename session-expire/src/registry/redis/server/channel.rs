@@ -50,6 +50,10 @@ impl Channel {
         &self.name
     }
 
+    pub(crate) fn epoch_key(&self) -> &str {
+        &self.epoch_key
+    }
+
     /// Returns the command that reads the epoch.
     pub(crate) fn epoch_command(&self) -> Cmd {
         let mut command = redis::cmd("GET");
@@ -87,9 +91,8 @@ impl Channel {
         }
         match (&message.kind, message.data.last()) {
             (PushKind::Message, Some(Value::BulkString(text))) => {
-                let changes = state.read_message(text);
                 drop(state);
-                changes.into_iter().for_each(|change| self.report(change));
+                self.receive_text(text);
             }
             (PushKind::Disconnection, _) => {
                 state.is_closed = true;
@@ -97,6 +100,12 @@ impl Channel {
             }
             _ => {}
         }
+    }
+
+    /// Reports the changes in a message.
+    pub(crate) fn receive_text(&self, text: &[u8]) {
+        let changes = self.lock().read_message(text);
+        changes.into_iter().for_each(|change| self.report(change));
     }
 
     /// Returns `true` if all earlier reports have arrived. Otherwise reports [`Change::Any`], and
@@ -122,6 +131,14 @@ impl Channel {
     pub(crate) fn complete(&self, epoch: Option<String>, replication_id: Option<String>) {
         let mut state = self.lock();
         (state.epoch, state.replication_id) = (epoch, replication_id);
+        drop(state);
+        self.report(Change::Any);
+    }
+
+    /// Completes a subscription to a Cluster, and reopens it after a connection has failed.
+    pub(crate) fn restart(&self, epoch: Option<String>) {
+        let mut state = self.lock();
+        (state.epoch, state.is_closed) = (epoch, false);
         drop(state);
         self.report(Change::Any);
     }

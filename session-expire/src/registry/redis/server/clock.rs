@@ -1,4 +1,5 @@
-//! Time of the server, which all processes share.
+//! Time of the server, which all processes share. In a Cluster, it is the primary of the first slot.
+//! While that one is not available, an application starts with the time of another node.
 //!
 //! It is measured when the registry connects, and then once a minute. Between two measurements, the
 //! monotonic clock of the process extends it.
@@ -8,14 +9,20 @@ use std::{
         Arc,
         atomic::{AtomicI64, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use redis::Value;
 
-use super::{check::CHECK_TIMEOUT, connection::Connection};
-use crate::registry::redis::{error::OperationError, stored::as_string::millis};
+use super::{check::CHECK_TIMEOUT, connection::Connection, start_primaries::StartPrimaries};
+use crate::registry::redis::{
+    error::{OperationError, RedisConnectError},
+    stored::as_string::millis,
+};
 use crate::time::Timestamp;
+
+/// Timeout of the first measurement while a node of a Cluster is not available.
+const INCOMPLETE_TIMEOUT: Duration = Duration::from_millis(300);
 
 /// Clock that extends the most recent measurement.
 pub(crate) struct ServerClock {
@@ -60,9 +67,35 @@ impl Connection {
 
     /// Measures the time of the server.
     pub(crate) async fn measure_time(self: &Arc<Self>) -> Result<(), OperationError> {
+        self.measure_time_within(CHECK_TIMEOUT).await
+    }
+
+    async fn measure_time_within(
+        self: &Arc<Self>,
+        timeout: Duration,
+    ) -> Result<(), OperationError> {
         let sent = Instant::now();
-        let response = self.query(&redis::cmd("TIME"), CHECK_TIMEOUT).await?;
+        let response = self.query_slot(0, &redis::cmd("TIME"), timeout).await?;
         self.clock.set(sent, response)
+    }
+
+    /// Measures the time when an application starts.
+    pub(crate) async fn measure_time_at_start(
+        self: &Arc<Self>,
+        primaries: &mut StartPrimaries,
+    ) -> Result<(), RedisConnectError> {
+        let is_incomplete = primaries.is_incomplete();
+        let timeout = if is_incomplete { INCOMPLETE_TIMEOUT } else { CHECK_TIMEOUT };
+        let measured = match self.measure_time_within(timeout).await {
+            Err(_) if self.is_cluster() => {
+                let sent = Instant::now();
+                let times = self.query_primaries_at_start(primaries, &redis::cmd("TIME")).await?;
+                let time = times.into_iter().next().map(|(_, time)| time);
+                self.clock.set(sent, time.unwrap_or(Value::Nil))
+            }
+            measured => measured,
+        };
+        measured.map_err(|error| self.connect_error(error))
     }
 }
 

@@ -8,7 +8,7 @@
 //! - It runs on the event loop of the worker that connects.
 
 use std::{
-    io,
+    io, iter,
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicU32, AtomicU64},
@@ -16,16 +16,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use redis::{Client, ConnectionAddr, RedisError, aio::MultiplexedConnection};
+use redis::RedisError;
 use tokio::sync::watch;
 
 use super::{
     channel::Channel,
     check::read_replication_id,
     clock::ServerClock,
-    connect::{install_crypto_provider, with_notifications},
+    cluster::Cluster,
+    connect::install_crypto_provider,
     io_thread::IoThread,
     retry::PAUSE,
+    servers::{Link, Servers},
 };
 use crate::registry::redis::{cache::Cache, error::RedisConnectError};
 
@@ -40,8 +42,10 @@ const RECONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 pub(crate) struct NumberedConnection {
     pub(crate) number: u64,
-    pub(crate) connection: MultiplexedConnection,
+    pub(crate) link: Link,
     opened_at: Instant,
+    /// Number of primaries that Sentinel had named when the connection was opened.
+    pub(crate) primary: u64,
 }
 
 /// Outcome of an attempt to connect.
@@ -49,7 +53,7 @@ type Connected = Result<NumberedConnection, RedisError>;
 
 /// Connection to a server, which reconnects.
 pub(crate) struct Connection {
-    pub(super) client: Client,
+    pub(super) servers: Servers,
     io: Arc<IoThread>,
     state: Mutex<ConnectionState>,
     /// Cache that the server invalidates over this connection.
@@ -78,22 +82,21 @@ struct ConnectionState {
 
 impl Connection {
     pub(crate) async fn open(
-        client: Client,
+        servers: Servers,
         cache: Option<Arc<Cache>>,
     ) -> Result<Arc<Self>, RedisConnectError> {
-        let client = if cache.is_some() { with_notifications(&client)? } else { client };
-        if let ConnectionAddr::TcpTls { .. } = client.get_connection_info().addr() {
+        if servers.uses_tls() {
             install_crypto_provider();
         }
         let io = Arc::new(IoThread::start().map_err(RedisConnectError::Thread)?);
-        let connection = Arc::new(Self::new(client, io, cache));
+        let connection = Arc::new(Self::new(servers, io, cache));
         connection.check_server().await?;
         Ok(connection)
     }
 
-    fn new(client: Client, io: Arc<IoThread>, cache: Option<Arc<Cache>>) -> Self {
+    fn new(servers: Servers, io: Arc<IoThread>, cache: Option<Arc<Cache>>) -> Self {
         Self {
-            client,
+            servers,
             io,
             state: <_>::default(),
             cache,
@@ -111,31 +114,46 @@ impl Connection {
         self.io.spawn(task);
     }
 
-    /// Returns another connection to the same server.
+    /// Returns another connection to the same servers.
     pub(crate) fn second(&self) -> Self {
-        Self::new(self.client.clone(), Arc::clone(&self.io), None)
+        Self::new(self.servers.clone(), Arc::clone(&self.io), None)
     }
 
     /// Returns another connection to the same server, which subscribes to a channel.
     pub(crate) fn subscribing(&self, channel: Arc<Channel>) -> Self {
-        // A client without notifications returns an error from each attempt to subscribe.
-        let client = with_notifications(&self.client).unwrap_or_else(|_| self.client.clone());
-        let second = Self::new(client, Arc::clone(&self.io), None);
-        Self { channel: Some(channel), ..second }
+        Self { channel: Some(channel), ..self.second() }
     }
 
     pub(crate) fn database(&self) -> i64 {
-        self.client.get_connection_info().redis_settings().db()
+        self.servers.database()
     }
 
-    /// Returns the address of the server, without user and password.
+    /// Returns the address of the servers, without user and password.
     pub(crate) fn address(&self) -> String {
-        let info = self.client.get_connection_info();
-        let (address, database) = (info.addr(), self.database());
-        match address {
-            ConnectionAddr::Unix(path) => format!("unix://{}", path.display()),
-            ConnectionAddr::TcpTls { .. } => format!("rediss://{address}/{database}"),
-            _ => format!("redis://{address}/{database}"),
+        self.servers.address()
+    }
+
+    /// Returns the nodes of the Cluster; `None` for other servers.
+    pub(crate) fn cluster(&self) -> Option<&Arc<Cluster>> {
+        match &self.servers {
+            Servers::Cluster(cluster) => Some(cluster),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn is_cluster(&self) -> bool {
+        self.servers.is_cluster()
+    }
+
+    /// Sets the timeout of operations. Connections to a Cluster depend on it, and are opened again.
+    pub(crate) fn set_timeout(&self, timeout: Duration) {
+        if let Servers::Cluster(cluster) = &self.servers
+            && cluster.set_timeout(timeout)
+        {
+            let acknowledging = self.acknowledging.get().map(Arc::as_ref);
+            for connection in iter::once(self).chain(acknowledging) {
+                connection.discard(connection.number());
+            }
         }
     }
 
@@ -168,6 +186,7 @@ impl Connection {
         if let Some(attempt) = state.attempt.as_ref().filter(is_under_way) {
             return attempt.clone();
         }
+        self.leave_former_primary(&mut state);
         let (sender, attempt) = watch::channel(state.current.clone().map(Ok));
         if state.current.is_none() {
             state.attempt = Some(attempt.clone());
@@ -178,20 +197,35 @@ impl Connection {
     }
 
     async fn replace(&self) -> Connected {
-        let timeout = if self.number() == 0 { START_TIMEOUT } else { RECONNECT_TIMEOUT };
-        let connected = tokio::time::timeout(timeout, self.connect()).await;
-        let connection =
+        let is_patient = self.number() == 0 || self.is_cluster();
+        let timeout = if is_patient { START_TIMEOUT } else { RECONNECT_TIMEOUT };
+        let connected = tokio::time::timeout(timeout, self.find_and_connect()).await;
+        let (link, primary) =
             connected.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))?;
         let mut state = self.state();
         state.opened += 1;
         let (number, opened_at) = (state.opened, Instant::now());
-        let current = NumberedConnection { number, connection, opened_at };
+        let current = NumberedConnection { number, link, opened_at, primary };
         state.current = Some(current.clone());
         Ok(current)
     }
 
+    async fn find_and_connect(&self) -> Result<(Link, u64), RedisError> {
+        let primary = self.servers.find_primary().await?;
+        Ok((self.connect().await?, primary))
+    }
+
     fn current(&self) -> Option<NumberedConnection> {
-        self.state().current.clone()
+        let mut state = self.state();
+        self.leave_former_primary(&mut state);
+        state.current.clone()
+    }
+
+    /// Discards the connection if Sentinel has named another primary since then. The former primary
+    /// may still respond, even to writes that the new primary never receives.
+    fn leave_former_primary(&self, state: &mut ConnectionState) {
+        let number = self.servers.primary_number();
+        state.current = state.current.take().filter(|current| current.primary == number);
     }
 
     /// Returns `true` if the connection with this number has not been discarded.

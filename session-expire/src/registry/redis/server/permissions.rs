@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use redis::{Cmd, RedisError, Script};
 
-use super::connection::Connection;
+use super::{connection::Connection, start_primaries::StartPrimaries};
 use crate::registry::redis::error::RedisConnectError;
 
 const CHECK: &str = include_str!("../lua/check_permissions.lua");
+const CHECK_CLUSTER: &str = include_str!("../lua/check_cluster_permissions.lua");
 
 /// Every command of the scripts and of other operations, with arguments that have no effect.
 const CALLS: &[&str] = &[
@@ -23,7 +24,6 @@ const CALLS: &[&str] = &[
     "hset sx0:check a 1 without-a-value",
     "pexpire sx0:check 1",
     "pttl sx0:check",
-    "publish sx0:check a",
     "rename sx0:check sx0:other",
     "set sx0:check 1 not-an-option",
     "zadd sx0:check not-a-number a",
@@ -37,21 +37,52 @@ const CALLS: &[&str] = &[
     "zscore sx0:check a",
 ];
 
+/// Calls that publish a report to one server, and to a Cluster.
+const PUBLISH: (&str, &str) = ("publish sx0:check a", "spublish sx0:check a");
+
+/// Other commands that a Cluster needs. The cluster client sends `CLUSTER SLOTS` first.
+const CLUSTER_COMMANDS: [&str; 5] =
+    ["asking", "cluster|info", "cluster|myid", "cluster|nodes", "ssubscribe"];
+
 impl Connection {
     /// Checks that the user may run every command.
-    pub(crate) async fn check_permissions(self: &Arc<Self>) -> Result<(), RedisConnectError> {
+    pub(crate) async fn check_permissions(
+        self: &Arc<Self>,
+        primaries: &mut StartPrimaries,
+    ) -> Result<(), RedisConnectError> {
         let script = Script::new(CHECK);
+        let (to_server, to_cluster) = PUBLISH;
+        let publish = if self.is_cluster() { to_cluster } else { to_server };
         for (verb, script) in [("EVAL", CHECK), ("EVALSHA", script.get_hash())] {
             let mut command = Cmd::new();
-            command.arg(verb).arg(script).arg(0).arg(CALLS);
-            let denied = self.query_at_start(&command).await?;
+            command.arg(verb).arg(script).arg(0).arg(CALLS).arg(publish);
+            self.check_denied(primaries, &command).await?;
+        }
+        match self.is_cluster() {
+            true => {
+                let mut command = redis::cmd("EVAL");
+                command.arg(CHECK_CLUSTER).arg(0).arg(&CLUSTER_COMMANDS);
+                self.check_denied(primaries, &command).await
+            }
+            false => self.check_subscribe().await,
+        }
+    }
+
+    /// Sends a script that returns the commands that the user may not run.
+    async fn check_denied(
+        self: &Arc<Self>,
+        primaries: &mut StartPrimaries,
+        script: &Cmd,
+    ) -> Result<(), RedisConnectError> {
+        for (server, denied) in self.query_primaries_at_start(primaries, script).await? {
             let denied: Vec<String> = redis::from_redis_value(denied).unwrap_or_default();
             if !denied.is_empty() {
-                let (server, commands) = (self.address(), denied.join(", "));
+                let server = if self.is_cluster() { server } else { self.address() };
+                let commands = denied.join(", ");
                 return Err(RedisConnectError::Permissions { server, commands });
             }
         }
-        self.check_subscribe().await
+        Ok(())
     }
 
     /// Checks that the user may subscribe. It uses another connection, because a subscribed one may
@@ -83,8 +114,12 @@ mod tests {
         let files = fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
         let used: BTreeSet<_> =
             files.flat_map(|file| commands(&fs::read_to_string(file).unwrap())).collect();
-        let checked: BTreeSet<_> =
-            CALLS.iter().filter_map(|call| call.split(' ').next()).map(str::to_owned).collect();
+        let checked: BTreeSet<_> = CALLS
+            .iter()
+            .chain([&PUBLISH.0, &PUBLISH.1])
+            .filter_map(|call| call.split(' ').next())
+            .map(str::to_owned)
+            .collect();
         let missing: Vec<_> = used.difference(&checked).collect();
         assert!(!used.is_empty() && missing.is_empty(), "{missing:?}");
     }

@@ -5,9 +5,9 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::future::try_join_all;
-use redis::{Cmd, FromRedisValue, Pipeline, Value, from_redis_value};
+use redis::{Arg, Cmd, FromRedisValue, Pipeline, Value, from_redis_value};
 
-use super::connection::Connection;
+use super::{connection::Connection, groups::Batch};
 use crate::registry::redis::{error::OperationError, script::Script};
 
 /// Maximum numbers of commands and of script calls in one round trip. Between two round trips, the
@@ -27,6 +27,9 @@ impl Connection {
         commands: &[Cmd],
         timeout: Duration,
     ) -> Result<Vec<Value>, OperationError> {
+        if self.is_cluster() {
+            return self.query_nodes(commands, timeout).await;
+        }
         let rounds: Vec<_> = commands.chunks(COMMANDS_PER_ROUND).map(pipeline).collect();
         run_rounds(rounds.iter().map(|round| self.query_pipeline(round, timeout))).await
     }
@@ -42,6 +45,10 @@ impl Connection {
         // The first call loads the script.
         let Some(((keys, argument), others)) = calls.split_first() else { return Ok(vec![]) };
         let mut responses = vec![self.run(script, keys, &[argument], timeout).await?];
+        if self.is_cluster() {
+            responses.extend(self.run_on_nodes(script, others, timeout).await?);
+            return Ok(responses);
+        }
         let rounds = others.chunks(CALLS_PER_ROUND);
         responses
             .extend(run_rounds(rounds.map(|calls| self.run_round(script, calls, timeout))).await?);
@@ -50,6 +57,39 @@ impl Connection {
             self.run(script, keys, &[argument], timeout).await?;
         }
         Ok(responses)
+    }
+
+    /// Sends commands to the nodes that have their keys.
+    async fn query_nodes(
+        self: &Arc<Self>,
+        commands: &[Cmd],
+        timeout: Duration,
+    ) -> Result<Vec<Value>, OperationError> {
+        let batch = Batch {
+            commands: commands.to_vec(),
+            keys: commands.iter().map(key_of).collect(),
+            script: None,
+            round: COMMANDS_PER_ROUND,
+            timeout,
+        };
+        self.run_batch(&batch).await
+    }
+
+    /// Runs a script on the nodes that have its keys.
+    async fn run_on_nodes(
+        self: &Arc<Self>,
+        script: &Script,
+        calls: &[ScriptCall],
+        timeout: Duration,
+    ) -> Result<Vec<Value>, OperationError> {
+        let batch = Batch {
+            commands: calls.iter().map(|call| script_call("EVALSHA", &script.hash, call)).collect(),
+            keys: calls.iter().map(|(keys, _)| keys.first().map_or("", String::as_str)).collect(),
+            script: Some((script, calls)),
+            round: CALLS_PER_ROUND,
+            timeout,
+        };
+        self.run_batch(&batch).await
     }
 
     /// Runs a script several times in one round trip. Sends its code if the server does not know
@@ -89,6 +129,14 @@ where
         for round in try_join_all(pair).await? {
             responses.extend(convert::<Vec<Value>>(round)?);
         }
+    }
+}
+
+/// Returns the key of a command, which is its first argument.
+fn key_of(command: &Cmd) -> &str {
+    match command.args_iter().nth(1) {
+        Some(Arg::Simple(key)) => str::from_utf8(key).unwrap_or_default(),
+        _ => "",
     }
 }
 

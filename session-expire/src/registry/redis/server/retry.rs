@@ -2,7 +2,12 @@
 
 use std::time::Duration;
 
-use redis::RedisError;
+use redis::{ErrorKind, RedisError};
+
+use super::{
+    cluster::{is_lost, is_unavailable},
+    sentinel::SentinelFailure,
+};
 
 /// Pause before a refused command is sent again. Also the minimum age of a connection to a replica
 /// before the registry replaces it.
@@ -18,6 +23,8 @@ pub(crate) enum Retry {
     Replica,
     /// The server is loading its data and refused the command.
     Loading,
+    /// There is no connection to a primary, or the slot is moving. No server has run the command.
+    Unavailable,
 }
 
 impl Retry {
@@ -33,6 +40,32 @@ impl Retry {
             _ => None,
         }
     }
+
+    /// Returns the reason to send a command to a Cluster again.
+    pub(crate) fn in_cluster(error: &RedisError) -> Option<Self> {
+        let codes = ["READONLY", "MASTERDOWN", "LOADING"];
+        let has_no_primary = codes.iter().any(|code| has_code(error, code))
+            || is_unavailable(error)
+            || error.is_cluster_error()
+            || error.kind() == ErrorKind::ClusterConnectionNotFound;
+        match error {
+            _ if is_lost(error) || has_code(error, "UNBLOCKED") => Some(Self::Lost),
+            _ if is_closed_link(error) => Some(Self::Lost),
+            _ if has_no_primary || error.is_io_error() => Some(Self::Unavailable),
+            _ => None,
+        }
+    }
+
+    /// Returns the reason to connect again after an attempt that found no primary.
+    pub(crate) fn after_connecting(error: &RedisError) -> Option<Self> {
+        let is_temporary = has_code(error, "LOADING") || SentinelFailure::is_temporary_error(error);
+        is_temporary.then_some(Self::Unavailable)
+    }
+}
+
+/// Returns `true` if the cluster client itself has ended. Errors of its nodes have no source.
+pub(crate) fn is_closed_link(error: &RedisError) -> bool {
+    error.is_io_error() && std::error::Error::source(error).is_some()
 }
 
 /// Returns `true` for an error with this code. Redis 6 reports the error of a command in a script

@@ -4,15 +4,18 @@
 //! the server refuses for a while, during a failover or while it loads its file, is repeated until
 //! the timeout.
 
-use std::{borrow::Cow, pin::pin, sync::Arc, time::Duration};
+use std::{borrow::Cow, io, pin::pin, sync::Arc, time::Duration};
 
+use futures_util::future::{Either, select};
 use redis::{Cmd, Pipeline, RedisError, Value};
 use tokio::time::Instant;
 
 use super::{
     acknowledge::read_responses,
     connection::{Connection, NumberedConnection},
-    retry::{PAUSE, Retry},
+    pipeline::convert,
+    retry::{PAUSE, Retry, is_closed_link},
+    servers::{Link, Servers},
 };
 use crate::registry::redis::error::OperationError;
 
@@ -46,35 +49,77 @@ struct Attempts {
     deadline: Deadline,
     /// Set if the server may have run an earlier attempt.
     was_lost: bool,
-    refusal: Option<RedisError>,
+    refusal: Option<OperationError>,
 }
 
 impl Attempts {
     /// Returns the reason for another attempt, or the error if there is none.
-    fn after(&mut self, error: RedisError) -> Result<Retry, OperationError> {
+    fn after(&mut self, Failure { error, retry }: Failure) -> Result<Retry, OperationError> {
         let may_repeat = |retry: &Retry| !(self.was_lost && *retry == Retry::Lost);
         let has_time = Instant::now() + PAUSE < self.deadline.end;
-        match Retry::after(&error).filter(may_repeat) {
+        match retry.filter(may_repeat) {
             Some(retry) if has_time => {
                 self.refusal = Some(error);
                 Ok(retry)
             }
-            _ => Err(error.into()),
+            _ => Err(error),
         }
     }
 
     /// Returns the last refusal of the server, which is clearer than a timeout.
     fn timeout(self) -> OperationError {
         let timeout = OperationError::Timeout(self.deadline.timeout);
-        self.refusal.map_or(timeout, OperationError::from)
+        self.refusal.unwrap_or(timeout)
     }
 }
 
-/// Command, commands in one round trip, or a script with commands that wait for replicas.
+/// Failed attempt, with the reason to send the request again if there is one.
+struct Failure {
+    error: OperationError,
+    retry: Option<Retry>,
+}
+
+/// Command, pipeline or script to send.
 pub(super) enum Request<'a> {
     Command(Cow<'a, Cmd>),
+    /// Command for the primary of a slot.
+    Slot(u16, &'a Cmd),
+    /// Command for every primary. The response maps the addresses of the primaries to their
+    /// responses.
+    Primaries(&'a Cmd),
+    /// Commands in one round trip.
     Pipeline(&'a Pipeline),
+    /// Commands for the primary of a slot. Each response is an array with one element.
+    Group(u16, Pipeline),
+    /// Script, with commands that wait for replicas.
     Acknowledged(Pipeline),
+}
+
+impl Request<'_> {
+    /// Sends the request, and returns the response or the error of the server.
+    async fn send_over(&self, link: &mut Link) -> Result<Value, RedisError> {
+        // redis-rs returns server errors as values.
+        match self {
+            Self::Command(command) => {
+                link.send_command(command).await.and_then(Value::extract_error)
+            }
+            Self::Slot(slot, command) => {
+                let response = Box::pin(link.send_to_slot(*slot, command));
+                response.await.and_then(Value::extract_error)
+            }
+            Self::Primaries(command) => Box::pin(link.send_to_primaries(command)).await,
+            Self::Pipeline(pipeline) => {
+                let responses = Box::pin(link.send_commands(pipeline));
+                responses.await.map(Value::Array).and_then(Value::extract_error)
+            }
+            Self::Group(slot, pipeline) => {
+                Box::pin(link.send_group(pipeline, *slot)).await.map(Value::Array)
+            }
+            Self::Acknowledged(pipeline) => {
+                Box::pin(link.send_commands(pipeline)).await.and_then(read_responses)
+            }
+        }
+    }
 }
 
 impl Connection {
@@ -85,6 +130,26 @@ impl Connection {
         timeout: Duration,
     ) -> Result<Value, OperationError> {
         self.send(|_| Request::Command(Cow::Borrowed(command)), Deadline::new(timeout)).await
+    }
+
+    /// Sends a command to the primary of a slot. It may run twice without harm.
+    pub(crate) async fn query_slot(
+        self: &Arc<Self>,
+        slot: u16,
+        command: &Cmd,
+        timeout: Duration,
+    ) -> Result<Value, OperationError> {
+        self.send(|_| Request::Slot(slot, command), Deadline::new(timeout)).await
+    }
+
+    /// Sends a command to every primary, and returns the responses with their addresses. It may run
+    /// twice without harm.
+    pub(crate) async fn query_primaries(
+        self: &Arc<Self>,
+        command: &Cmd,
+        timeout: Duration,
+    ) -> Result<Vec<(String, Value)>, OperationError> {
+        convert(self.send(|_| Request::Primaries(command), Deadline::new(timeout)).await?)
     }
 
     /// Sends commands that may run twice without harm, in one round trip.
@@ -111,13 +176,14 @@ impl Connection {
         let first_request = request(false);
         // Pinned here, because the outer future stores a moved future twice.
         let first = pin!(self.send_once(&first_request));
+        // In a Cluster, the connection to the node has its own timer for half of the timeout.
+        let first_end = if self.is_cluster() { deadline.end } else { deadline.half() };
         // One timer only: every request would pay for a second one.
-        let retry = match tokio::time::timeout_at(deadline.half(), first).await {
-            Ok(Err(error)) => match Retry::after(&error) {
-                Some(retry) => retry,
-                None => return Err(error.into()),
-            },
+        let retry = match tokio::time::timeout_at(first_end, first).await {
             Ok(Ok(response)) => return Ok(response),
+            Ok(Err(Failure { retry: Some(retry), .. })) => retry,
+            Ok(Err(Failure { error, .. })) => return Err(error),
+            Err(_) if self.is_cluster() => return Err(OperationError::Timeout(deadline.timeout)),
             Err(_) => {
                 self.discard(number);
                 Retry::Lost
@@ -140,10 +206,12 @@ impl Connection {
             let sent = self.send_once(&request);
             match tokio::time::timeout_at(deadline.end, sent).await {
                 Ok(Ok(response)) => return Ok(response),
-                Ok(Err(error)) => retry = attempts.after(error)?,
+                Ok(Err(failure)) => retry = attempts.after(failure)?,
                 Err(_) => {
                     // The connection may have failed silently.
-                    self.discard(number);
+                    if !self.is_cluster() {
+                        self.discard(number);
+                    }
                     return Err(attempts.timeout());
                 }
             }
@@ -151,27 +219,53 @@ impl Connection {
         }
     }
 
-    async fn send_once(self: &Arc<Self>, request: &Request<'_>) -> Result<Value, RedisError> {
-        let NumberedConnection { number, mut connection, .. } = self.get_or_connect().await?;
-        // redis-rs returns server errors as values.
-        let response = match request {
-            Request::Command(command) => {
-                connection.send_packed_command(command).await.and_then(Value::extract_error)
+    async fn send_once(self: &Arc<Self>, request: &Request<'_>) -> Result<Value, Failure> {
+        let connected = self.get_or_connect().await;
+        let NumberedConnection { number, mut link, primary, .. } =
+            connected.map_err(|error| self.after_connecting(error))?;
+        let response = pin!(request.send_over(&mut link));
+        let response = match &self.servers {
+            // Without this, a request would wait for a former primary that does not respond.
+            Servers::Sentinel(sentinels) => {
+                let replaced = Box::pin(sentinels.wait_for_other_than(primary));
+                match select(response, replaced).await {
+                    Either::Left((response, _)) => response,
+                    Either::Right(_) => {
+                        Err(io::Error::from(io::ErrorKind::ConnectionAborted).into())
+                    }
+                }
             }
-            Request::Pipeline(pipeline) => {
-                let responses = connection.send_packed_commands(pipeline, 0, pipeline.len());
-                Box::pin(responses).await.map(Value::Array).and_then(Value::extract_error)
-            }
-            Request::Acknowledged(pipeline) => {
-                let responses = connection.send_packed_commands(pipeline, 0, pipeline.len());
-                Box::pin(responses).await.and_then(read_responses)
-            }
+            _ => response.await,
         };
-        match response.as_ref().err().and_then(Retry::after) {
+        response.map_err(|error| self.after_command(number, error))
+    }
+
+    fn after_connecting(&self, error: RedisError) -> Failure {
+        let retry = match &self.servers {
+            Servers::Single(_) => Retry::after(&error),
+            _ => Retry::after_connecting(&error),
+        };
+        let error = match self.is_cluster() {
+            true => OperationError::in_cluster(error),
+            false => error.into(),
+        };
+        Failure { error, retry }
+    }
+
+    fn after_command(&self, number: u64, error: RedisError) -> Failure {
+        if self.is_cluster() {
+            if is_closed_link(&error) {
+                self.discard(number);
+            }
+            let retry = Retry::in_cluster(&error);
+            return Failure { error: OperationError::in_cluster(error), retry };
+        }
+        let retry = Retry::after(&error);
+        match retry {
             Some(Retry::Lost) => self.discard(number),
             Some(Retry::Replica) => self.discard_replica(number),
             _ => {}
         }
-        response
+        Failure { error: error.into(), retry }
     }
 }

@@ -1,4 +1,4 @@
-//! Connection of a subscription, which exists while there is a listener.
+//! Connection of a subscription to one server, which exists while there is a listener.
 //!
 //! The subscriber replaces the connection if the server closes it, if the registry is connected to
 //! another primary, or if a check fails. The registry sends `INFO` over its own connection every
@@ -36,7 +36,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 const RETRY_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Connection of a subscription. Dropping it closes the connection.
-pub(crate) struct Subscriber {
+pub(crate) struct ServerSubscriber {
     /// Connection of the registry.
     registry: Arc<Connection>,
     connection: Arc<Connection>,
@@ -49,7 +49,7 @@ pub(crate) struct Subscriber {
     is_unavailable: AtomicBool,
 }
 
-impl Subscriber {
+impl ServerSubscriber {
     /// Returns a subscriber that connects in the background.
     pub(crate) fn start(
         registry: &Arc<Connection>,
@@ -144,14 +144,18 @@ impl Subscriber {
     fn log(&self, error: Option<&RedisError>) {
         let was_unavailable = self.is_unavailable.swap(error.is_some(), Ordering::Relaxed);
         if let Some(error) = error.filter(|_| !was_unavailable) {
-            tracing::error!(
-                event = "sys_redis_subscription",
-                server = self.connection.address(),
-                %error,
-                "no subscription to session changes; open streams may end late"
-            );
+            log_outage(&self.connection.address(), error);
         }
     }
+}
+
+pub(crate) fn log_outage(server: &str, error: &RedisError) {
+    tracing::error!(
+        event = "sys_redis_subscription",
+        server,
+        %error,
+        "no subscription to session changes; open streams may end late"
+    );
 }
 
 impl Connection {
@@ -166,7 +170,8 @@ impl Connection {
             receiver.receive(number, &message);
             Ok::<_, redis::aio::SendError>(())
         };
-        let mut connection = self.open_connection(&config.set_push_sender(receive)).await?;
+        let mut connection =
+            self.servers.connect_to_server(&config.set_push_sender(receive), true).await?;
         connection.subscribe(channel.name()).await?;
         channel.begin_epoch_command().exec_async(&mut connection).await?;
         let (epoch, info): (_, String) = inspection(channel).query_async(&mut connection).await?;

@@ -129,9 +129,6 @@ pub(crate) struct ScriptArgs {
     /// Id of the call, by which a retry detects that the call was already executed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) call: Option<AsString<PublicId>>,
-    /// Entries of the records to read.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) entries: Option<Vec<String>>,
     /// Earliest login time of a list.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) earliest: Option<AsString<i64>>,
@@ -144,6 +141,9 @@ pub(crate) struct ScriptArgs {
     /// Channel of the reports.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) channel: Option<String>,
+    /// Set if the channel belongs to a slot of a Cluster.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) has_slot: Option<AsString<u8>>,
     /// Set if the script must check the permission for the channel before it writes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) tests_channel: Option<AsString<u8>>,
