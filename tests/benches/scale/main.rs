@@ -1,11 +1,14 @@
 //! Cost of many sessions, in each registry.
 //!
 //! `cargo bench -p session-expire-tests --bench scale` prints tables: a million sessions in memory,
-//! durable logins in an SQLite file, 100,000 sessions on a Redis server, and reports of changes over
-//! that server. An argument (`-- memory`, `-- sqlite`, `-- redis`, `-- reports`) selects one.
+//! durable logins in an SQLite file, 100,000 sessions on a Redis server, reports of changes over
+//! that server, operations on all users of a Cluster, and numbers to size servers with. An argument
+//! (`-- memory`, `-- sqlite`, `-- redis`, `-- reports`, `-- cluster`, `-- planning`) selects one.
 
 mod memory;
+mod planning;
 mod redis;
+mod redis_cluster;
 mod redis_reports;
 mod sqlite;
 
@@ -16,11 +19,13 @@ fn main() {
         return;
     }
     let named: Vec<_> = args.iter().filter(|arg| !arg.starts_with("--")).collect();
-    let parts: [(&str, fn()); 4] = [
+    let parts: [(&str, fn()); 6] = [
         ("memory", memory::measure),
         ("sqlite", sqlite::measure),
         ("redis", redis::measure),
         ("reports", redis_reports::measure),
+        ("cluster", redis_cluster::measure),
+        ("planning", planning::measure),
     ];
     for (name, measure) in parts {
         if named.is_empty() || named.iter().any(|wanted| *wanted == name) {

@@ -160,12 +160,18 @@ async fn fill(registry: &Arc<RedisRegistry>, records: usize) -> Vec<(RecordKey, 
 }
 
 /// Commits logins, many at once.
-async fn commit_all<'a>(
+pub(crate) async fn commit_all<'a>(
     registry: &Arc<RedisRegistry>,
     logins: impl Iterator<Item = (&'a str, Timestamp)>,
     limit: SessionLimit,
 ) -> Vec<(RecordKey, SessionRef)> {
-    let logins: Vec<_> = logins.map(|(user, at)| login(user, at, limit)).collect();
+    commit_logins(registry, logins.map(|(user, at)| login(user, at, limit)).collect()).await
+}
+
+pub(crate) async fn commit_logins(
+    registry: &Arc<RedisRegistry>,
+    logins: Vec<NewLogin>,
+) -> Vec<(RecordKey, SessionRef)> {
     let mut sessions = vec![];
     for logins in logins.chunks(100) {
         let mut commits = JoinSet::new();

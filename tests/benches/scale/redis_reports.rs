@@ -12,7 +12,7 @@ use session_expire::{
         SessionRef, Subscription,
     },
 };
-use session_expire_tests::RedisServer;
+use session_expire_tests::{RedisCluster, RedisServer};
 use tokio::runtime::Runtime;
 
 use crate::{
@@ -24,33 +24,58 @@ const ENDS: usize = 1_000;
 
 pub(crate) fn measure() {
     Runtime::new().unwrap().block_on(async {
+        println!("{:<44}{:>12}{:>12}", "", "p50 µs", "p99 µs");
         let server = RedisServer::start();
         let (here, there) = (server.registry().await, server.registry().await);
-        println!("{:<44}{:>12}{:>12}", "", "p50 µs", "p99 µs");
-        measure_ends(&server, &there, None).await;
-        let (_subscription, reports) = subscribe(&here);
-        measure_ends(&server, &there, Some(&reports)).await;
+        measure_subscriber(Some(&server), &here, &there).await;
+        println!("Redis Cluster of 3 primaries and 3 replicas");
+        let cluster = RedisCluster::start();
+        let (here, there) = (cluster.registry().await, cluster.registry().await);
+        measure_subscriber(None, &here, &there).await;
     });
 }
 
-fn subscribe(registry: &RedisRegistry) -> (Box<dyn Subscription>, Receiver<(Instant, Change)>) {
+async fn measure_subscriber(
+    server: Option<&RedisServer>,
+    here: &RedisRegistry,
+    there: &RedisRegistry,
+) {
+    measure_ends(server, there, None).await;
+    let (subscription, reports) = subscribe(here).await;
+    measure_ends(server, there, Some(&reports)).await;
+    let mut times = vec![];
+    for _ in 0..ENDS {
+        let began = Instant::now();
+        assert!(subscription.check().await.unwrap());
+        times.push(began.elapsed());
+    }
+    row("check", times);
+}
+
+/// Subscribes, and waits until a check succeeds.
+async fn subscribe(
+    registry: &RedisRegistry,
+) -> (Box<dyn Subscription>, Receiver<(Instant, Change)>) {
     let (sender, reports) = channel();
     let listener = ChangeListener::new(move |change| _ = sender.send((Instant::now(), change)));
     let subscription = registry.subscribe(listener);
-    reports.recv().unwrap();
+    while !subscription.check().await.unwrap() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    reports.try_iter().for_each(drop);
     (subscription, reports)
 }
 
 /// Prints the times of logins and ends, and the times from the call of an end to its report.
 async fn measure_ends(
-    server: &RedisServer,
+    server: Option<&RedisServer>,
     registry: &RedisRegistry,
     reports: Option<&Receiver<(Instant, Change)>>,
 ) {
     let count = if reports.is_some() { "one subscriber" } else { "no subscriber" };
     let limit = SessionLimit::new(5, Overflow::Evict);
     let logins: Vec<_> = (0..ENDS).map(|n| login(&format!("{count} {n}"), at(n), limit)).collect();
-    reset_stats(server);
+    server.into_iter().for_each(reset_stats);
     let mut times = vec![];
     for login in &logins {
         let began = Instant::now();
@@ -58,11 +83,11 @@ async fn measure_ends(
         times.push(began.elapsed());
     }
     row(&format!("login, {count}"), times);
-    print_server_times(server);
+    server.into_iter().for_each(print_server_times);
     if let Some(reports) = reports {
         drop(reports.iter().take(ENDS).collect::<Vec<_>>());
     }
-    reset_stats(server);
+    server.into_iter().for_each(reset_stats);
     let (mut times, mut delays) = (vec![], vec![]);
     for login in &logins {
         let began = Instant::now();
@@ -73,7 +98,7 @@ async fn measure_ends(
         }
     }
     row(&format!("end, {count}"), times);
-    print_server_times(server);
+    server.into_iter().for_each(print_server_times);
     if !delays.is_empty() {
         row("call of an end to its report", delays);
     }
