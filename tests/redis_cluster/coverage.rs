@@ -53,6 +53,7 @@ fn restart_first_shard(cluster: &mut RedisCluster) {
 }
 
 #[tokio::test]
+#[ignore = "takes half a minute; run by `tests/run --all`"]
 async fn other_shards_work_while_one_is_down() {
     let options = [&OPTIONS[..], &["--cluster-require-full-coverage", "no"]].concat();
     let mut cluster = RedisCluster::with_options(&options);

@@ -146,6 +146,7 @@ fn isolated_primary_acknowledges_nothing() {
 
 /// The connection to the former primary is open, but silent.
 #[test]
+#[ignore = "takes half a minute; run by `tests/run --all`"]
 fn requests_leave_a_silent_primary_after_half_of_their_timeout() {
     let mut cluster = RedisCluster::with_options(&NODE_TIMEOUT);
     let runtime = Runtime::new().unwrap();

@@ -24,6 +24,7 @@ fn run(work: Work<'_>) {
 }
 
 #[test]
+#[ignore = "takes half a minute; run by `tests/run --all`"]
 fn promises_about_reports_hold() {
     let (cluster, runtime) = (RedisCluster::start(), Runtime::new().unwrap());
     let registry = runtime.block_on(cluster.registry());
@@ -79,6 +80,7 @@ fn no_end_is_lost_while_primaries_fail() {
 }
 
 #[test]
+#[ignore = "takes half a minute; run by `tests/run --all`"]
 fn no_end_is_lost_with_a_connection() {
     let cluster = RedisCluster::start();
     let watch = start(&cluster);

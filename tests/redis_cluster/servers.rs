@@ -8,6 +8,7 @@ use session_expire_tests::{RedisCluster, SentinelTrio};
 const KEY: &str = "foo";
 
 #[tokio::test]
+#[ignore = "takes half a minute; run by `tests/run --all`"]
 async fn registries_connect() {
     let registry = RedisCluster::without_replicas(&[]).registry().await;
     println!("{registry:?}");
@@ -141,6 +142,7 @@ fn isolated_primary_is_replaced() {
 }
 
 #[test]
+#[ignore = "takes half a minute; run by `tests/run --all`"]
 fn trio_with_passwords_or_tls_fails_over() {
     for mut trio in [SentinelTrio::with_passwords(), SentinelTrio::with_tls()] {
         let killed = trio.kill_primary();

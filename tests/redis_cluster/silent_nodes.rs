@@ -44,6 +44,7 @@ impl Loads {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes half a minute; run by `tests/run --all`"]
 async fn silent_zone_fails_no_load_of_other_nodes() {
     let mut cluster = RedisCluster::with_nodes(3, 2, &[]);
     let zone = [0, 4, 8];
