@@ -23,7 +23,7 @@ pub use moving_slots::Moves;
 pub use pages::{Barrier, configure as pages};
 pub use redis_cluster::RedisCluster;
 pub use redis_sentinel::SentinelTrio;
-pub use redis_server::{RedisServer, find_free_port};
+pub use redis_server::{RedisServer, find_free_port, read_pages};
 pub use registry::{KeyFault, TestRegistry};
 pub use server::{CONNECTION_TIMEOUT, Server, block_on};
 pub use site::{Site, SiteBuilder, describe_event, seal_anonymous_cookie};

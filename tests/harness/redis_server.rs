@@ -11,7 +11,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use session_expire::RedisRegistry;
+use session_expire::{
+    RedisRegistry,
+    registry::{Query, Registry, SessionRecord},
+};
 use tempfile::TempDir;
 
 /// Runs the server, and kills it when standard input ends. A killed test leaves no server
@@ -305,6 +308,25 @@ impl RedisServer {
         let line = stats.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{command}:")));
         let calls = line.and_then(|line| line.strip_prefix("calls=")?.split(',').next());
         calls.map_or(0, |calls| calls.parse().unwrap())
+    }
+}
+
+/// Reads all pages of a query.
+///
+/// # Panics
+///
+/// Panics if the registry returns an error.
+pub async fn read_pages(
+    registry: &RedisRegistry,
+    query: &Query,
+    limit: usize,
+) -> Vec<SessionRecord> {
+    let (mut all, mut query) = (vec![], query.clone().limit(limit));
+    loop {
+        let page = registry.list(query.clone()).await.unwrap();
+        let Some(last) = page.last() else { return all };
+        query = query.after(Query::cursor(last));
+        all.extend(page);
     }
 }
 

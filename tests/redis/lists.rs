@@ -6,7 +6,7 @@ use session_expire::{
     minutes,
     registry::{EndSessions, EndTarget, Ended, NewLogin, Query, Registry, SessionRecord},
 };
-use session_expire_tests::RedisServer;
+use session_expire_tests::{RedisServer, read_pages};
 
 use crate::{NOON, committed, session};
 
@@ -34,17 +34,6 @@ fn in_network(network: &str) -> Query {
     let mut query = Query::new();
     query.network = Some(network.parse().unwrap());
     query
-}
-
-/// Reads all pages of a query.
-async fn read_pages(registry: &RedisRegistry, query: &Query, limit: usize) -> Vec<SessionRecord> {
-    let (mut all, mut query) = (vec![], query.clone().limit(limit));
-    loop {
-        let page = registry.list(query.clone()).await.unwrap();
-        let Some(last) = page.last() else { return all };
-        query = query.after(Query::cursor(last));
-        all.extend(page);
-    }
 }
 
 #[tokio::test]

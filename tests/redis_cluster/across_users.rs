@@ -15,12 +15,12 @@ use session_expire::{
     minutes,
     registry::{
         EndSessions, EndTarget, Ended, LoginOutcome, NewLogin, Query, RecordKey, Registry,
-        ReserveOutcome, SessionLimit, SessionRecord, SessionRef, partition_key,
+        ReserveOutcome, SessionLimit, SessionRecord, SessionRef,
     },
 };
-use session_expire_tests::RedisCluster;
+use session_expire_tests::{RedisCluster, read_pages};
 
-use crate::{NOON, committed};
+use crate::{NOON, committed, hash_key};
 
 fn login(user: &str, at: Timestamp) -> NewLogin {
     let mut login = NewLogin::new(user, at, &Policy::new());
@@ -57,24 +57,9 @@ fn revoked() -> Ended {
     Ended::new(Reason::Revoked, NOON.plus(minutes(60)))
 }
 
-fn key_of(user: &str) -> String {
-    format!("sx3:{{{}}}", &partition_key(user)[..2])
-}
-
 /// Returns the slots of the first `users` users.
 fn slots(cluster: &RedisCluster, users: u32) -> Vec<u16> {
-    (0..users).map(|n| cluster.slot_of(&key_of(&user(n)))).collect()
-}
-
-/// Reads all pages of a query.
-async fn read_pages(registry: &RedisRegistry, query: &Query, limit: usize) -> Vec<SessionRecord> {
-    let (mut all, mut query) = (vec![], query.clone().limit(limit));
-    loop {
-        let page = registry.list(query.clone()).await.unwrap();
-        let Some(last) = page.last() else { return all };
-        query = query.after(Query::cursor(last));
-        all.extend(page);
-    }
+    (0..users).map(|n| cluster.slot_of(&hash_key(&user(n)))).collect()
 }
 
 #[tokio::test]
@@ -88,7 +73,7 @@ async fn list_needs_commands_only_for_its_page() {
     }
     let page = registry.list(Query::new().limit(10)).await.unwrap();
     let calls = |command| cluster.calls(command);
-    let tags: HashSet<_> = page.iter().map(|record| key_of(&record.user)).collect();
+    let tags: HashSet<_> = page.iter().map(|record| hash_key(&record.user)).collect();
     assert_eq!(calls("hmget"), tags.len() as u64);
     // For each list, a command reads its newest login. Further commands read the lists of the page.
     assert_eq!(calls("zrevrange"), 3 * 62 * 62);
@@ -181,7 +166,7 @@ async fn end_everyone_waits_for_a_slot_that_moves() {
         let owner = cluster.owner_of(slot);
         let target = (owner + 1) % 3;
         cluster.begin_migration(slot, owner, target);
-        cluster.move_some_keys(&[key_of(&user(0))], owner, target);
+        cluster.move_some_keys(&[hash_key(&user(0))], owner, target);
         let ends = registry.end_everyone(revoked());
         let finish = async {
             tokio::time::sleep(Duration::from_millis(100)).await;

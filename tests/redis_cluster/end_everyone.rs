@@ -15,17 +15,7 @@ use session_expire::{
 use session_expire_tests::RedisCluster;
 use tokio::time::{sleep, timeout};
 
-use crate::{committed, hash_key, login, revoked};
-
-/// Returns a user whose slot a node owns.
-fn user_of(cluster: &RedisCluster, node: usize) -> String {
-    let slots = cluster.slots_of(node);
-    let has_slot = |user: &String| {
-        let slot = cluster.slot_of(&hash_key(user));
-        slots.iter().any(|range| range.contains(&slot))
-    };
-    (0..).map(|n| format!("user {n}")).find(has_slot).unwrap()
-}
+use crate::{committed, hash_key, login, revoked, user_of};
 
 async fn is_open(registry: &RedisRegistry, login: &NewLogin) -> bool {
     let loaded = registry.load(login.key(), false).await.unwrap();

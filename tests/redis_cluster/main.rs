@@ -38,6 +38,7 @@ use session_expire::{
         StoredSession,
     },
 };
+use session_expire_tests::RedisCluster;
 
 pub const NOON: Timestamp = Timestamp::from_millis(1_767_268_800_000);
 
@@ -63,6 +64,12 @@ pub fn revoked() -> Ended {
 /// Returns the key of the hash with the records of a user.
 pub fn hash_key(user: &str) -> String {
     format!("sx3:{{{}}}", &RecordKey::random(user).partition_key()[..2])
+}
+
+/// Returns a user whose records a node has.
+pub fn user_of(cluster: &RedisCluster, node: usize) -> String {
+    let is_owned = |user: &String| cluster.owner_of(cluster.slot_of(&hash_key(user))) == node;
+    (0..).map(|n| format!("user {n}")).find(is_owned).unwrap()
 }
 
 /// Loads a record, and waits while the servers are unavailable.

@@ -11,7 +11,7 @@ use session_expire::{
 };
 use session_expire_tests::RedisCluster;
 
-use crate::{committed, hash_key, load_when_available, login, revoked};
+use crate::{committed, load_when_available, login, revoked, user_of};
 
 /// Server that is not a node of the Cluster.
 struct OtherServer(Child);
@@ -32,12 +32,6 @@ impl Drop for OtherServer {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
-}
-
-/// Returns a user whose records a node has.
-fn user_of(cluster: &RedisCluster, node: usize) -> String {
-    let is_owned = |user: &String| cluster.owner_of(cluster.slot_of(&hash_key(user))) == node;
-    (0..).map(|n| format!("user {n}")).find(is_owned).unwrap()
 }
 
 async fn is_open(registry: &RedisRegistry, login: &NewLogin) -> bool {

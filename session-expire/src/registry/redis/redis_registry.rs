@@ -8,12 +8,12 @@ use super::{
     cache::Cache,
     error::RedisConnectError,
     operations::Operations,
-    server::{connection::Connection, servers::Servers},
+    server::{
+        connection::{Connection, DEFAULT_TIMEOUT},
+        servers::Servers,
+    },
 };
 use crate::{policy::limit::Limit, time::hours};
-
-/// Default timeout of operations.
-const TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Session registry on Redis or Valkey, for any number of processes.
 ///
@@ -112,12 +112,10 @@ impl RedisRegistry {
         servers: Servers,
         cache: Option<Arc<Cache>>,
     ) -> Result<Self, RedisConnectError> {
-        let connection = Connection::open(servers, cache).await?;
-        connection.set_timeout(TIMEOUT);
         Ok(Self(Operations {
-            connection,
+            connection: Connection::open(servers, cache).await?,
             prefix: "sx".to_owned(),
-            timeout: TIMEOUT,
+            timeout: DEFAULT_TIMEOUT,
             history_limit: Limit::At(20),
             history_age: hours(24 * 90),
             last_write: <_>::default(),

@@ -31,6 +31,9 @@ use super::{
 };
 use crate::registry::redis::{cache::Cache, error::RedisConnectError};
 
+/// Timeout of operations unless the application sets another one.
+pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_millis(500);
+
 /// Time to wait for the server when an application starts.
 pub(crate) const START_TIMEOUT: Duration = Duration::from_secs(5);
 

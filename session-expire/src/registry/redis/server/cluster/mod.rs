@@ -16,7 +16,8 @@ pub(crate) mod subscriber;
 mod view;
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering},
+    mem,
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -25,7 +26,10 @@ use redis::TlsCertificates;
 use redis::{Client, ConnectionInfo, ErrorKind, RedisError, cluster::ClusterClientBuilder};
 
 use self::seen_nodes::SeenNodes;
-use super::servers::{is_tls, with_address};
+use super::{
+    connection::DEFAULT_TIMEOUT,
+    servers::{is_tls, with_address},
+};
 
 pub(crate) use self::{
     link::ClusterLink,
@@ -53,8 +57,8 @@ pub(crate) struct Cluster {
     seen: SeenNodes,
     #[cfg(feature = "redis-tls")]
     certificates: Option<TlsCertificates>,
-    /// Timeout of operations, in milliseconds.
-    timeout: AtomicU64,
+    /// Timeout of operations.
+    timeout: Mutex<Duration>,
 }
 
 impl Cluster {
@@ -66,7 +70,7 @@ impl Cluster {
             seen: <_>::default(),
             #[cfg(feature = "redis-tls")]
             certificates: None,
-            timeout: AtomicU64::new(500),
+            timeout: Mutex::new(DEFAULT_TIMEOUT),
         }
     }
 
@@ -78,13 +82,16 @@ impl Cluster {
     /// Sets the timeout of operations, which applies to new connections. Returns `true` if it has
     /// changed.
     pub(crate) fn set_timeout(&self, timeout: Duration) -> bool {
-        let millis = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
-        self.timeout.swap(millis, Ordering::Relaxed) != millis
+        mem::replace(&mut *self.lock_timeout(), timeout) != timeout
+    }
+
+    fn lock_timeout(&self) -> MutexGuard<'_, Duration> {
+        self.timeout.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Connects to all nodes.
     pub(crate) async fn connect(&self) -> Result<ClusterLink, RedisError> {
-        let timeout = Duration::from_millis(self.timeout.load(Ordering::Relaxed));
+        let timeout = *self.lock_timeout();
         let builder = ClusterClientBuilder::new(self.known_nodes())
             // After half of its timeout, a command gets a new connection.
             .response_timeout(timeout / 2)
