@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 /// A file may use its own module and the modules before it.
 const ORDER: &str = "error time policy compliance session registry watch messages event sessions dialog \
-    request cookies migration diagnostics response config context settle extract middleware \
+    translation request cookies migration diagnostics response config context settle extract middleware \
     endpoints";
 
 fn name(path: &str) -> &str {

@@ -96,6 +96,11 @@ pub enum ConfigError {
         /// All breaches.
         breaches: Vec<Breach>,
     },
+    /// A translation is invalid.
+    #[cfg(feature = "translations")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "translations")))]
+    #[error(transparent)]
+    Translation(#[from] TranslationError),
 }
 
 /// Option that does not meet a requirement of a declared standard. Its display is one line:
@@ -185,6 +190,87 @@ pub enum DurationError {
     /// The duration is longer than a hundred years.
     #[error("it is longer than a hundred years")]
     TooLong,
+}
+
+/// Error returned when parsing a [`Translation`](crate::page::Translation).
+#[cfg(feature = "translations")]
+#[cfg_attr(docsrs, doc(cfg(feature = "translations")))]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TranslationError {
+    /// The text is not a JSON object of texts.
+    #[error("translation is not a JSON object of texts: {problem}")]
+    #[non_exhaustive]
+    Json {
+        /// The problem, with its line.
+        problem: String,
+    },
+    /// `lang` is missing, or is not a language tag.
+    #[error("`lang`: {value:?} is not a language tag; write one such as \"pt-BR\"")]
+    #[non_exhaustive]
+    Language {
+        /// The value.
+        value: String,
+    },
+    /// `dir` is neither `ltr` nor `rtl`.
+    #[error("`dir`: {value:?} is neither \"ltr\" nor \"rtl\"")]
+    #[non_exhaustive]
+    Direction {
+        /// The value.
+        value: String,
+    },
+    /// Keys are missing, and this crate has no translation into the language.
+    #[error("translation {lang:?} lacks the keys {}", keys.join(", "))]
+    #[non_exhaustive]
+    MissingKeys {
+        /// The language.
+        lang: String,
+        /// All missing keys.
+        keys: Vec<String>,
+    },
+    /// A key is unknown, or is a plural category that the language does not have.
+    #[error("translation {lang:?} has the unknown key {key:?}")]
+    #[non_exhaustive]
+    UnknownKey {
+        /// The language.
+        lang: String,
+        /// The key.
+        key: String,
+    },
+    /// A text is empty, or consists of spaces.
+    #[error("`{key}` is empty")]
+    #[non_exhaustive]
+    EmptyText {
+        /// The key of the text.
+        key: String,
+    },
+    /// A text lacks a placeholder of the English text.
+    #[error("`{key}` lacks the placeholder {{{placeholder}}}")]
+    #[non_exhaustive]
+    MissingPlaceholder {
+        /// The key of the text.
+        key: String,
+        /// The placeholder.
+        placeholder: String,
+    },
+    /// A text has a placeholder more than once.
+    #[error("`{key}` has the placeholder {{{placeholder}}} more than once")]
+    #[non_exhaustive]
+    RepeatedPlaceholder {
+        /// The key of the text.
+        key: String,
+        /// The placeholder.
+        placeholder: String,
+    },
+    /// A text has a placeholder that the English text does not have.
+    #[error("`{key}` has the unknown placeholder {{{placeholder}}}")]
+    #[non_exhaustive]
+    UnknownPlaceholder {
+        /// The key of the text.
+        key: String,
+        /// The placeholder.
+        placeholder: String,
+    },
 }
 
 /// Error returned when parsing a [`PublicId`](crate::PublicId).

@@ -11,7 +11,7 @@ use crate::{
     Limit, PolicyPatch,
     messages::notice::Languages,
     policy::local_path::{MAX_PATH_LEN, local_path},
-    request::user_agent::device_name,
+    request::device_name,
     session::{page_token, signing_key::SigningKey},
     time::{format_duration, parse_duration},
 };

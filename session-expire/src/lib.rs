@@ -104,6 +104,7 @@
 //! | `metrics` | counters of events and histograms of the registry, for the crate `metrics` |
 //! | `conformance` | `registry::conformance_tests!`, which tests a registry of your own |
 //! | `testing` | `SessionExpire::cookie_for`, which signs a user in within a test |
+//! | `translations` | texts in English, German, French, Spanish, Polish and Arabic, and `page::Translation` for your own |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(not(test), warn(clippy::print_stderr, clippy::print_stdout))]
@@ -132,6 +133,8 @@ mod session;
 mod sessions;
 mod settle;
 mod time;
+#[cfg(feature = "translations")]
+mod translation;
 mod watch;
 
 pub use event::Event;
@@ -170,6 +173,9 @@ pub mod clock {
 
 /// Types that pages render: texts, messages, countdowns, markup.
 pub mod page {
+    #[cfg(feature = "translations")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "translations")))]
+    pub use crate::translation::Translation;
     pub use crate::{
         dialog::{html::Markup, texts::DialogTexts},
         extract::session_vars::RemainingSeconds,

@@ -5,11 +5,14 @@
 mod logins;
 mod paths;
 mod policies;
+mod texts;
 
 use std::{collections::HashMap, fmt, pin::Pin, sync::Arc, time::Duration};
 
 use actix_web::HttpRequest;
 
+#[cfg(feature = "translations")]
+use crate::translation::Translations;
 use crate::{
     compliance::DeclaredStandards,
     cookies::CookieConfig,
@@ -44,6 +47,9 @@ pub(crate) type EndedTextFn = Arc<dyn Fn(&Notice<'_>) -> String + Send + Sync>;
 /// Function that returns the texts of the warning dialog for the languages of a user.
 pub(crate) type DialogTextsFn = Arc<dyn Fn(&Languages) -> DialogTexts + Send + Sync>;
 
+/// Function that returns the language that the user of a request has chosen.
+pub(crate) type UserLanguageFn = Arc<dyn Fn(&HttpRequest) -> Option<String> + Send + Sync>;
+
 /// Function that returns the policy patch of a user.
 pub(crate) type UserPolicyFn = Arc<dyn Fn(String) -> PatchFuture + Send + Sync>;
 pub(crate) type PatchFuture = Pin<Box<dyn Future<Output = PolicyPatch>>>;
@@ -76,6 +82,9 @@ pub(crate) struct Config {
     /// Text of the application by cause.
     pub(crate) cause_texts: HashMap<Box<str>, Box<str>>,
     pub(crate) dialog_texts: Option<DialogTextsFn>,
+    pub(crate) user_language: Option<UserLanguageFn>,
+    #[cfg(feature = "translations")]
+    pub(crate) translations: Translations,
     pub(crate) passive_predicate: Option<RequestPredicate>,
     pub(crate) api_predicate: Option<RequestPredicate>,
     pub(crate) events: Emitter,
@@ -162,16 +171,6 @@ impl Config {
 
     pub(crate) fn is_api(&self, req: &HttpRequest) -> bool {
         self.api_predicate.as_ref().is_some_and(|is_api| is_api(req))
-    }
-
-    /// Returns the text about an ended session: the policy's message, else the application's text,
-    /// else the default.
-    pub(crate) fn ended_text(&self, notice: &Notice<'_>, policy: &Policy) -> String {
-        match (&policy.message, &self.texts) {
-            (Some(message), _) => message.to_string(),
-            (None, Some(texts)) => texts(notice),
-            (None, None) => notice.default_text(),
-        }
     }
 
     /// Returns the time until which an ended session cannot be adopted again; `None` without

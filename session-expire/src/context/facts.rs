@@ -22,7 +22,7 @@ pub(crate) struct RequestFacts {
 
 impl RequestFacts {
     pub(crate) fn new(config: &Config, req: &HttpRequest) -> Self {
-        let info = RequestInfo::new(req, config.is_api(req));
+        let info = config.request_info(req);
         let is_unseen = matches!(info.kind, RequestKind::Speculative | RequestKind::Preflight);
         Self {
             is_other_site: is_from_other_site(req),

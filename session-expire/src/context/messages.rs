@@ -6,7 +6,6 @@ use actix_web::HttpRequest;
 
 use super::{RequestContext, access::AccessState};
 use crate::{
-    dialog::texts::DialogTexts,
     messages::{
         flash::{FlashLevel, FlashMessage, StoredFlash},
         notice::Notice,
@@ -28,12 +27,6 @@ impl RequestContext {
         self.session.user() != super::session_data::NamedUser::Missing
     }
 
-    /// Returns the texts of the dialog for the languages of the request.
-    pub(crate) fn dialog_texts(&self, req: &HttpRequest) -> DialogTexts {
-        let texts = self.config().dialog_texts.as_ref();
-        texts.map(|texts| texts(&self.info(req).languages)).unwrap_or_default()
-    }
-
     /// Returns the text about the end of this session. It is empty if the application wants none.
     pub(crate) fn ended_text(&self, reason: Reason, info: &RequestInfo) -> String {
         let ended = self.ended();
@@ -47,6 +40,7 @@ impl RequestContext {
             languages: &info.languages,
             device: ended.and_then(|ended| ended.by.as_deref()),
             at: ended.map(|ended| ended.at),
+            texts: self.config().ended_texts(&info.languages),
         };
         self.config().ended_text(&notice, &self.policy())
     }

@@ -235,7 +235,7 @@ impl RequestContext {
     }
 
     pub(crate) fn info(&self, req: &HttpRequest) -> RequestInfo {
-        RequestInfo::new(req, self.config().is_api(req))
+        self.config().request_info(req)
     }
 
     /// Returns `true` if another middleware has taken the entries out of the session.

@@ -47,7 +47,17 @@ impl Asset {
 
     /// Returns the path under the prefix, such as `session.0123456789abcdef.js`.
     pub(crate) fn path(&self) -> String {
-        format!("{}.{:016x}.{}", self.name, self.hash, self.extension)
+        format!("{}.{}.{}", self.name, self.version(), self.extension)
+    }
+
+    /// Returns the path pattern that matches all versions.
+    pub(crate) fn path_pattern(&self) -> String {
+        format!("{}.{{version:[0-9a-f]{{16}}}}.{}", self.name, self.extension)
+    }
+
+    /// Returns the version of the content, such as `0123456789abcdef`.
+    pub(crate) fn version(&self) -> String {
+        format!("{:016x}", self.hash)
     }
 }
 

@@ -4,10 +4,6 @@
   const { channel } = document.currentScript.dataset;
   try {
     new BroadcastChannel(channel).postMessage("changed");
-  } catch {
-    try {
-      localStorage.setItem(channel, Math.random());
-    } catch {} // the browser may forbid storage; a tab queries the server when it gets the focus
-  }
+  } catch {} // the browser may refuse a channel; a tab queries the server when it gets the focus
   window.close();
 })();

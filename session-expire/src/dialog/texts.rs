@@ -9,8 +9,9 @@ use super::{
     html::{Markup, escape},
 };
 
-/// Texts of the warning dialog. Default: English. Set them with
-/// [`dialog_texts`](crate::SessionExpireBuilder::dialog_texts).
+/// Texts of the warning dialog. Set them with
+/// [`dialog_texts`](crate::SessionExpireBuilder::dialog_texts). Default: English texts, or texts in
+/// the language of the user with the feature `translations`.
 ///
 /// The script replaces `{time}` with the remaining time, such as "2 minutes" or "45 seconds". Its
 /// language is that of the nearest `lang` attribute.
@@ -65,12 +66,16 @@ pub struct DialogTexts {
     pub sign_in: Cow<'static, str>,
     /// Language of `signed-in`, such as `en` (WCAG 3.1.1).
     pub lang: Cow<'static, str>,
+    /// Direction of `signed-in`: `ltr` or `rtl`.
+    pub dir: Cow<'static, str>,
     /// Button that tries again.
     pub retry: Cow<'static, str>,
     /// Error message if the server cannot be reached to extend the session.
     pub failed: Cow<'static, str>,
     /// Button that signs out.
     pub sign_out: Cow<'static, str>,
+    /// Attributes of a translated dialog: language, direction, and the forms of the units of time.
+    pub(crate) attributes: Cow<'static, str>,
 }
 
 impl Default for DialogTexts {
@@ -86,7 +91,7 @@ impl Default for DialogTexts {
                 "Every session ends after a fixed time, and yours ends in {time}. It can't be \
                       extended: save your work, then sign in again."
                     .into(),
-            ok: "OK".into(),
+            ok: "Continue working".into(),
             ended_title: "Your session has ended".into(),
             ended:
                 "This page is hidden because you have probably been signed out. The site can't be \
@@ -105,15 +110,27 @@ impl Default for DialogTexts {
             not_signed_in: "You are not signed in.".into(),
             sign_in: "Sign in".into(),
             lang: "en".into(),
+            dir: "ltr".into(),
             retry: "Try again".into(),
             failed: "Your session could not be extended. Check your connection and try again."
                 .into(),
             sign_out: "Sign out".into(),
+            attributes: "".into(),
         }
     }
 }
 
 impl DialogTexts {
+    /// Returns the translatable texts with their keys.
+    #[cfg(feature = "translations")]
+    pub(crate) fn fields(&mut self) -> Vec<(&'static str, &mut Cow<'static, str>)> {
+        crate::messages::fields!(self:
+            dir, idle_title, idle, stay, session_title, session, ok, ended_title, ended,
+            locked_title, locked, sign_in_again, tab_blocked, signed_in, not_signed_in, sign_in,
+            retry, failed, sign_out
+        )
+    }
+
     /// Returns the link to the style, and the closed dialog. If `locks` is `true`, the dialog
     /// contains the texts of a locked page.
     pub(crate) fn markup(&self, prefix: &str, locks: bool) -> Markup {
@@ -129,14 +146,16 @@ impl DialogTexts {
         Markup::new(format!(
             "<link rel=\"stylesheet\" href=\"{prefix}/{style}\">\
              <dialog class=\"session-expire\" role=\"alertdialog\" \
-             aria-labelledby=\"session-expire-title\" aria-describedby=\"session-expire-text\">\
-             <h2 id=\"session-expire-title\"{}></h2>\
+             aria-labelledby=\"session-expire-title\" aria-describedby=\"session-expire-text\"{}>\
+             <h2 id=\"session-expire-title\"{}>{}</h2>\
              <p aria-hidden=\"true\"{text}></p>\
              <p id=\"session-expire-text\" aria-live=\"assertive\"{text}></p>\
              <p role=\"alert\" data-text=\"{}\"{blocked}></p>\
              <form method=\"post\" action=\"{prefix}/logout\">\
              <button type=\"button\" autofocus{}></button><button>{}</button></form></dialog>",
+            self.attributes,
             states(&self.idle_title, &self.session_title, &self.ended_title, &self.locked_title),
+            escape(&self.idle_title), // a heading must not be empty; the script replaces the text
             escape(&self.failed),
             states(&self.stay, &self.ok, &self.retry, &self.sign_in_again),
             escape(&self.sign_out),
@@ -155,6 +174,12 @@ fn state_attributes(idle: &str, session: &str, ended: &str, locked: Option<&str>
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn texts_without_a_translation_have_no_language() {
+        let markup = DialogTexts::default().markup("/session", true).to_string();
+        assert!(markup.contains("describedby=\"session-expire-text\"><h2"), "{markup}");
+    }
 
     #[test]
     fn texts_are_escaped() {

@@ -13,7 +13,10 @@ use std::{
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    http::header::{CACHE_CONTROL, CONTENT_ENCODING, HeaderName, X_CONTENT_TYPE_OPTIONS},
+    http::{
+        Method,
+        header::{CACHE_CONTROL, CONTENT_ENCODING, HeaderName, X_CONTENT_TYPE_OPTIONS},
+    },
     web::{self, Bytes},
 };
 use futures_core::Stream;
@@ -66,6 +69,10 @@ pub(super) async fn events(
     // the client still sends its key.
     if matches!(verdict, Verdict::Anonymous | Verdict::Expired(Reason::LoggedOut)) {
         return Ok(HttpResponse::NoContent().finish());
+    }
+    // The client reads no body after HEAD, so a stream would stay open unread.
+    if *req.method() == Method::HEAD {
+        return Ok(respond(EventStream::empty()));
     }
     if belongs_to_other_user(&context, &page) {
         return Ok(respond(EventStream::single(&StatusBody::from_state(PageState::Replaced))));
@@ -139,6 +146,11 @@ impl OpenPage {
 impl EventStream {
     fn open(status: &StatusBody, watch: Watch, page: OpenPage) -> Self {
         Self { next: Some(first_event(status)), open: Some((watch, page)) }
+    }
+
+    /// Returns a stream without events.
+    fn empty() -> Self {
+        Self { next: None, open: None }
     }
 
     /// Returns a stream of one event.

@@ -37,6 +37,10 @@ impl SessionExpire {
     /// | `GET session.….js`, `session.….css` | script and style of [`SessionVars`](crate::SessionVars) |
     /// | `GET signed_in.….js`, `signed_in.….css` | script and style of `signed-in` |
     ///
+    /// `HEAD` returns the status and the headers of `GET`, and opens no stream. Other methods
+    /// receive 405 with `Allow`. A request for another version of a script or style receives this
+    /// version with `no-cache`, because processes differ during a rolling deployment.
+    ///
     /// The body of a keep-alive is a form or JSON: `idle_for` is the number of seconds since the
     /// user was active. An empty body means zero.
     ///
@@ -64,15 +68,14 @@ impl SessionExpire {
     /// ```
     pub fn endpoints(&self) -> impl HttpServiceFactory + 'static {
         let scope = web::scope(&self.config().prefix)
-            .route(STATUS, web::get().to(status))
-            .route(KEEP_ALIVE, web::post().to(keep_alive))
-            .route(LOGOUT, web::post().to(logout))
-            .route(SIGNED_IN, web::get().to(signed_in))
-            .route(SIGNED_IN, web::head().to(signed_in));
+            .service(web::resource(STATUS).get(status).head(status))
+            .service(web::resource(KEEP_ALIVE).post(keep_alive))
+            .service(web::resource(LOGOUT).post(logout))
+            .service(web::resource(SIGNED_IN).get(signed_in).head(signed_in));
         let scope =
             ASSETS.into_iter().fold(scope, |scope, asset| scope.service(asset_resource(asset)));
         let scope = match self.config().live_pages {
-            true => scope.route(EVENTS, web::get().to(events)),
+            true => scope.service(web::resource(EVENTS).get(events).head(events)),
             false => scope,
         };
         scope.wrap(PolicyPatch::new().passive(true))

@@ -34,7 +34,8 @@ pub(super) async fn signed_in(req: HttpRequest) -> Result<HttpResponse, SetupErr
     if *context.access() == AccessState::Unavailable {
         return Ok(unavailable());
     }
-    let (config, texts) = (context.config(), context.dialog_texts(&req));
+    let config = context.config();
+    let texts = config.dialog_texts(&req);
     let page = match context.verdict() {
         Verdict::Active(_) => signed_in_page(&texts, &config.prefix),
         _ => {
@@ -65,10 +66,10 @@ fn visitor_page(texts: &DialogTexts, prefix: &str, login: &str) -> Markup {
 
 /// Returns a page with `text` as its heading and its title.
 fn page(texts: &DialogTexts, prefix: &str, text: &str, head: &str, end: &str) -> Markup {
-    let (lang, text) = (escape(&texts.lang), escape(text));
+    let (lang, dir, text) = (escape(&texts.lang), escape(&texts.dir), escape(text));
     let (prefix, style) = (escape(prefix), SIGNED_IN_STYLE.path());
     Markup::new(format!(
-        "<!doctype html><html lang=\"{lang}\"><head><meta charset=\"utf-8\">\
+        "<!doctype html><html lang=\"{lang}\" dir=\"{dir}\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width\">\
          <meta name=\"color-scheme\" content=\"light dark\">\
          <title>{text}</title>\
@@ -83,9 +84,13 @@ mod tests {
     #[test]
     fn texts_and_paths_are_escaped() {
         let mut texts = DialogTexts::default();
-        for text in
-            [&mut texts.signed_in, &mut texts.not_signed_in, &mut texts.sign_in, &mut texts.lang]
-        {
+        for text in [
+            &mut texts.signed_in,
+            &mut texts.not_signed_in,
+            &mut texts.sign_in,
+            &mut texts.lang,
+            &mut texts.dir,
+        ] {
             *text = "\"><b>".into();
         }
         for page in [signed_in_page(&texts, "/\"><b>"), visitor_page(&texts, "/\"><b>", "/\"><b>")]

@@ -181,6 +181,19 @@ impl SessionHandle {
         Sessions { own, ..config.sessions(Some(config.client(&self.req))) }
     }
 
+    /// Returns the translation for the languages of the user, for example for durations and device
+    /// names in a template.
+    ///
+    /// Each call runs the function for
+    /// [`user_language`](crate::SessionExpireBuilder::user_language) and parses `Accept-Language`.
+    #[cfg(feature = "translations")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "translations")))]
+    #[must_use]
+    pub fn translation(&self) -> Arc<crate::translation::Translation> {
+        let config = self.context.config();
+        Arc::clone(config.translations.best_of(&config.languages(&self.req)))
+    }
+
     /// Sends the handler's response unchanged, even if it is an empty 401. Without this call, an
     /// empty 401 becomes a challenge. A login endpoint of an API uses it for "wrong password".
     pub fn keep_response(&self) {

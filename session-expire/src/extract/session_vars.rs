@@ -158,7 +158,7 @@ fn after_this_request(context: &RequestContext, req: &HttpRequest) -> Option<Dea
 }
 
 fn warning_dialog(context: &RequestContext, req: &HttpRequest, deadlines: Deadlines) -> Markup {
-    let texts = context.dialog_texts(req);
+    let texts = context.config().dialog_texts(req);
     Markup::new(format!(
         "{}{}",
         texts.markup(&context.config().prefix, lock_time(&context.policy()).is_some()),

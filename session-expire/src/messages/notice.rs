@@ -2,10 +2,10 @@
 //!
 //! The default texts contain no user input. The device name is composed of fixed words.
 
-use crate::{
-    session::{ended::Ended, reason::Reason},
-    time::Timestamp,
-};
+use std::iter;
+
+use super::ended_texts::{ENGLISH, EndedTexts};
+use crate::{session::reason::Reason, time::Timestamp};
 
 /// Languages of a user, most preferred first, in lower case, such as `["de-at", "en"]`.
 ///
@@ -43,19 +43,27 @@ impl Languages {
         self.0.iter().map(String::as_str)
     }
 
-    /// Returns the language of `available` that the user prefers, or `None` if none matches. `de`
-    /// matches a user who prefers `de-at`.
+    /// Returns the language of `available` that the user prefers, or `None` if none matches (lookup,
+    /// RFC 4647 §3.4). `de` matches a user who prefers `de-at`.
     #[must_use]
     pub fn best_of<'a>(&self, available: &[&'a str]) -> Option<&'a str> {
+        let find = |tag: &str| available.iter().find(|language| language.eq_ignore_ascii_case(tag));
+        self.lookup(find).copied()
+    }
+
+    /// Returns the first result of `find` for a language of the user, or for a prefix of its tag.
+    pub(crate) fn lookup<T>(&self, find: impl Fn(&str) -> Option<T>) -> Option<T> {
         self.iter().find_map(|wanted| {
-            let primary = wanted.split('-').next().unwrap_or(wanted);
-            let exact = available.iter().find(|language| language.eq_ignore_ascii_case(wanted));
-            exact
-                .or_else(|| {
-                    available.iter().find(|language| language.eq_ignore_ascii_case(primary))
-                })
-                .copied()
+            let prefixes = iter::successors(Some(wanted), |tag| Some(tag.rsplit_once('-')?.0));
+            prefixes.into_iter().find_map(&find)
         })
+    }
+
+    /// Adds `tag` as the most preferred language. Ignores an invalid tag.
+    pub(crate) fn prefer(&mut self, tag: &str) {
+        if is_tag(tag) {
+            self.0.insert(0, tag.to_ascii_lowercase());
+        }
     }
 }
 
@@ -107,22 +115,34 @@ pub struct Notice<'a> {
     pub at: Option<Timestamp>,
     /// Text of the application for the cause.
     pub(crate) cause_text: Option<&'a str>,
+    /// Texts in the language of the user.
+    pub(crate) texts: &'a EndedTexts,
 }
 
 impl<'a> Notice<'a> {
     /// Returns a notice without cause, device and time, for tests of
-    /// [`ended_texts`](crate::SessionExpireBuilder::ended_texts). The fields can be set.
+    /// [`ended_texts`](crate::SessionExpireBuilder::ended_texts). The fields can be set. Its
+    /// [`default_text`](Self::default_text) is English.
     #[must_use]
     pub fn new(reason: Reason, languages: &'a Languages) -> Self {
-        Self { reason, cause: None, languages, device: None, at: None, cause_text: None }
+        Self {
+            reason,
+            cause: None,
+            languages,
+            device: None,
+            at: None,
+            cause_text: None,
+            texts: &ENGLISH,
+        }
     }
 
     /// Returns the default text: the application's
-    /// [`cause_text`](crate::SessionExpireBuilder::cause_text), else the English text for the
-    /// cause, else the English text for the reason.
+    /// [`cause_text`](crate::SessionExpireBuilder::cause_text), else the text of this crate for the
+    /// cause, else its text for the reason.
     ///
-    /// The causes `administrator`, `credential_changed`, `password_changed` and `too_many_attempts`
-    /// have English texts.
+    /// This crate has texts for the causes `administrator`, `credential_changed`,
+    /// `password_changed` and `too_many_attempts`. Its texts are English. With the feature
+    /// `translations`, they are in the language of the user.
     ///
     /// ```
     /// use session_expire::{Policy, SessionExpire, page::Notice};
@@ -139,62 +159,10 @@ impl<'a> Notice<'a> {
     /// ```
     #[must_use]
     pub fn default_text(&self) -> String {
-        if let Some(text) = self.cause_text.or_else(|| text_of_cause(self.cause?)) {
-            return text.to_owned();
+        match self.cause_text {
+            Some(text) => text.to_owned(),
+            None => self.texts.text(self),
         }
-        let text = match self.reason {
-            Reason::Idle => "You were signed out because you had not been active for a while.",
-            Reason::Absolute => {
-                "You were signed out because your session had reached its time limit."
-            }
-            Reason::Evicted => return evicted_text(self),
-            // Any device or administrator may have ended it: only the application knows.
-            Reason::Revoked if self.cause.is_some() => "You were signed out. Please sign in again.",
-            // A login with a ticket took the slot.
-            Reason::Revoked if self.device.is_some() => return evicted_text(self),
-            Reason::Revoked => "You were signed out from another device.",
-            Reason::LoggedOut => "You have signed out.",
-            Reason::Unknown | Reason::Renewed => {
-                "Your session is no longer valid. Please sign in again."
-            }
-        };
-        text.to_owned()
-    }
-}
-
-/// Returns the English text for a cause that the library or most applications use.
-fn text_of_cause(cause: &str) -> Option<&'static str> {
-    Some(match cause {
-        "administrator" => "An administrator has signed you out. Please sign in again.",
-        Ended::CREDENTIAL_CHANGED => {
-            "You were signed out because your sign-in details have changed. Please sign in again."
-        }
-        "password_changed" => {
-            "You were signed out because your password was changed. Please sign in again."
-        }
-        "too_many_attempts" => {
-            "You were signed out after too many failed attempts to confirm your identity. \
-             Please sign in again."
-        }
-        _ => return None,
-    })
-}
-
-/// Returns the text about an evicted session.
-///
-/// Times are in UTC, because the server does not know the user's time zone. Without a device, the
-/// text names no login: a page with a lower session limit may have evicted the session.
-fn evicted_text(notice: &Notice<'_>) -> String {
-    let time = notice.at.map(|at| at.to_utc().format("%H:%M UTC").to_string());
-    let device = notice.device.filter(|device| !device.is_empty());
-    let why = match device {
-        Some(_) => "you signed in on another device",
-        None => "your account is in use on another device",
-    };
-    let details: Vec<_> = device.into_iter().chain(time.as_deref()).collect();
-    match details.is_empty() {
-        true => format!("You were signed out because {why}."),
-        false => format!("You were signed out because {why} ({}).", details.join(", ")),
     }
 }
 

@@ -14,8 +14,10 @@ use actix_web::{
 };
 use ipnet::{IpNet, Ipv4Net};
 
-use super::user_agent::device_name;
-use crate::{error::ConfigError, session::client::Client};
+use crate::{
+    error::ConfigError,
+    session::{client::Client, device_name::device_name},
+};
 
 /// Largest number of hops that are read.
 const MAX_HOPS: usize = 32;

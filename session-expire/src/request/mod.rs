@@ -9,16 +9,12 @@ pub(crate) mod login_pages;
 pub(crate) mod origin;
 pub(crate) mod privacy;
 pub(crate) mod return_path;
-pub(crate) mod user_agent;
 
-pub use self::{
-    client_ip::TrustedProxy, origin::is_cross_site, privacy::RecordedAddress,
-    user_agent::device_name,
-};
-pub use crate::policy::local_path::local_path;
+pub use self::{client_ip::TrustedProxy, origin::is_cross_site, privacy::RecordedAddress};
+pub use crate::{policy::local_path::local_path, session::device_name::device_name};
 use actix_web::{
     HttpRequest,
-    http::header::{self, AsHeaderName, HeaderMap},
+    http::header::{AsHeaderName, HeaderMap},
 };
 
 use self::{
@@ -41,16 +37,16 @@ pub(crate) struct RequestInfo {
 }
 
 impl RequestInfo {
-    /// Reads `req`. `is_api` is the result of the application's own predicate.
+    /// Reads `req`, except for the languages, which `Config::request_info` adds. `is_api` is the
+    /// result of the application's own predicate.
     pub(crate) fn new(req: &HttpRequest, is_api: bool) -> Self {
         let format = ResponseFormat::classify(req, is_api);
-        let languages = header_text(req.headers(), header::ACCEPT_LANGUAGE).map(Languages::parse);
         Self {
             kind: RequestKind::classify(req, is_api),
             format,
             is_safe_method: req.method().is_safe(),
             return_path: return_path(req, format),
-            languages: languages.unwrap_or_default(),
+            languages: Languages::default(),
             path: req.path().to_owned(),
         }
     }
@@ -116,13 +112,5 @@ mod tests {
             assert_eq!(info.submits_to("/login?lang=de#form"), is_submitted, "{method} {uri}");
             assert_eq!(info.retry_path(), retry, "{method} {uri}");
         }
-    }
-
-    #[test]
-    fn languages_are_parsed() {
-        let req = TestRequest::default().insert_header(("accept-language", "de, en;q=0.5"));
-        let info = RequestInfo::new(&req.to_http_request(), true);
-        assert_eq!(info.languages.best_of(&["en", "de"]), Some("de"));
-        assert_eq!(info.format, ResponseFormat::Api);
     }
 }

@@ -5,6 +5,7 @@
 
 pub(crate) mod client;
 pub(crate) mod data;
+pub(crate) mod device_name;
 pub(crate) mod ended;
 pub(crate) mod freshness;
 pub(crate) mod key;

@@ -10,6 +10,8 @@ use super::{
 };
 #[cfg(feature = "metrics")]
 use crate::registry::metrics::MeasuredRegistry;
+#[cfg(feature = "translations")]
+use crate::translation::Translations;
 use crate::{
     compliance::{BuilderFacts, DeclaredStandards},
     config::Config,
@@ -92,6 +94,9 @@ impl SessionExpireBuilder {
             texts: self.texts,
             cause_texts: self.cause_texts,
             dialog_texts: self.dialog_texts,
+            user_language: self.user_language,
+            #[cfg(feature = "translations")]
+            translations: Translations::new(self.translations)?,
             passive_predicate: self.passive_predicate,
             api_predicate: self.api_predicate,
             events,

@@ -7,11 +7,7 @@ use std::{error::Error, sync::Arc};
 use actix_web::HttpRequest;
 
 use super::SessionExpireBuilder;
-use crate::{
-    dialog::texts::DialogTexts,
-    messages::notice::{Languages, Notice},
-    policy::PolicyPatch,
-};
+use crate::policy::PolicyPatch;
 
 impl SessionExpireBuilder {
     /// Sets the function that returns the policy patch of a user. Default: none.
@@ -88,80 +84,6 @@ impl SessionExpireBuilder {
         C: Future<Output = Result<Option<String>, Box<dyn Error + Send + Sync>>> + 'static,
     {
         self.credential = Some(Arc::new(move |user| Box::pin(credential(user))));
-        self
-    }
-
-    /// Sets the function that returns the text about an ended session, by reason, cause and
-    /// language (`Accept-Language`). Default: [`Notice::default_text`], an English sentence per
-    /// reason.
-    ///
-    /// A policy's [`message`](crate::Policy::message) takes precedence. If the text is empty, no
-    /// message is shown.
-    ///
-    /// ```
-    /// use session_expire::{Policy, Reason, SessionExpire};
-    ///
-    /// let expire = SessionExpire::builder(Policy::new())
-    ///     .ended_texts(|notice| match notice.reason {
-    ///         Reason::LoggedOut => "See you soon.".to_owned(),
-    ///         Reason::Idle => "You were away for a while.".to_owned(),
-    ///         _ => "Please sign in again.".to_owned(),
-    ///     })
-    ///     .build()?;
-    /// # Ok::<(), session_expire::error::ConfigError>(())
-    /// ```
-    pub fn ended_texts<F>(mut self, texts: F) -> Self
-    where
-        F: Fn(&Notice<'_>) -> String + Send + Sync + 'static,
-    {
-        self.texts = Some(Arc::new(texts));
-        self
-    }
-
-    /// Sets the text about a session that ended with `cause`, such as `password_changed`. Default:
-    /// an English text for some causes, else a text for the reason. An empty text shows no message.
-    ///
-    /// [`Notice::default_text`] returns this text. For several languages, set
-    /// [`ended_texts`](Self::ended_texts), which receives the cause and takes precedence. A
-    /// policy's [`message`](crate::Policy::message) takes precedence over both.
-    ///
-    /// ```
-    /// use session_expire::{Policy, SessionExpire, error::RegistryError};
-    ///
-    /// let expire = SessionExpire::builder(Policy::new())
-    ///     .cause_text("account_closed", "Your account was closed. Write to us to open it again.")
-    ///     .build()?;
-    ///
-    /// async fn close_account(expire: &SessionExpire, user: &str) -> Result<usize, RegistryError> {
-    ///     expire.sessions().with_cause("account_closed").end_all(user).await
-    /// }
-    /// # Ok::<(), session_expire::error::ConfigError>(())
-    /// ```
-    pub fn cause_text(mut self, cause: impl Into<Box<str>>, text: impl Into<Box<str>>) -> Self {
-        self.cause_texts.insert(cause.into(), text.into());
-        self
-    }
-
-    /// Sets the function that returns the texts of the
-    /// [warning dialog](crate::SessionVars::warning_dialog), by language. Default: English texts.
-    ///
-    /// ```
-    /// use session_expire::{Policy, SessionExpire, page::DialogTexts};
-    ///
-    /// let expire = SessionExpire::builder(Policy::new())
-    ///     .dialog_texts(|_languages| {
-    ///         let mut texts = DialogTexts::default();
-    ///         texts.idle = "For your safety, the bank signs you out in {time}.".into();
-    ///         texts
-    ///     })
-    ///     .build()?;
-    /// # Ok::<(), session_expire::error::ConfigError>(())
-    /// ```
-    pub fn dialog_texts<F>(mut self, texts: F) -> Self
-    where
-        F: Fn(&Languages) -> DialogTexts + Send + Sync + 'static,
-    {
-        self.dialog_texts = Some(Arc::new(texts));
         self
     }
 

@@ -1,8 +1,7 @@
 //! Builder of the middleware.
 //!
-//! The other modules have more options: `callbacks` and `observers` those that take a function,
-//! `cookie_options`, `live`, `login_pages`, `privacy`, `sign_out` and `standards`. `build`
-//! validates all options.
+//! More options are in `callbacks`, `cookie_options`, `live`, `login_pages`, `observers`,
+//! `privacy`, `sign_out`, `standards` and `texts`. `build` validates all options.
 
 mod build;
 mod callbacks;
@@ -13,13 +12,18 @@ mod observers;
 mod privacy;
 mod sign_out;
 mod standards;
+mod texts;
 
 use std::{collections::HashMap, fmt, num::NonZeroUsize, sync::Arc, time::Duration};
 
 use super::SessionExpire;
+#[cfg(feature = "translations")]
+use crate::translation::Translation;
 use crate::{
     compliance::{Deviation, Standard},
-    config::{CredentialFn, DialogTextsFn, EndedTextFn, RequestPredicate, UserPolicyFn},
+    config::{
+        CredentialFn, DialogTextsFn, EndedTextFn, RequestPredicate, UserLanguageFn, UserPolicyFn,
+    },
     context::session_data::IDENTITY_KEY,
     cookies::CookieConfig,
     event::{
@@ -65,6 +69,9 @@ pub struct SessionExpireBuilder {
     texts: Option<EndedTextFn>,
     cause_texts: HashMap<Box<str>, Box<str>>,
     dialog_texts: Option<DialogTextsFn>,
+    user_language: Option<UserLanguageFn>,
+    #[cfg(feature = "translations")]
+    translations: Vec<Translation>,
     passive_predicate: Option<RequestPredicate>,
     api_predicate: Option<RequestPredicate>,
     observer: Option<Observer>,
@@ -114,6 +121,9 @@ impl SessionExpire {
             texts: None,
             cause_texts: HashMap::new(),
             dialog_texts: None,
+            user_language: None,
+            #[cfg(feature = "translations")]
+            translations: vec![],
             passive_predicate: None,
             api_predicate: None,
             observer: None,

@@ -43,6 +43,9 @@ const SYSTEMS: [(&str, &str); 8] = [
     ("Linux", "Linux"),
 ];
 
+/// Name of a device whose `User-Agent` contains no known token.
+pub(crate) const UNKNOWN_DEVICE: &str = "Unknown device";
+
 /// Returns a name for the device that sent a `User-Agent`, such as `Firefox on Linux`, or `Unknown
 /// device`.
 ///
@@ -62,8 +65,17 @@ pub fn device_name(user_agent: &str) -> String {
     match (known(&BROWSERS), known(&SYSTEMS)) {
         (Some(browser), Some(system)) => format!("{browser} on {system}"),
         (Some(name), None) | (None, Some(name)) => name.to_owned(),
-        (None, None) => "Unknown device".to_owned(),
+        (None, None) => UNKNOWN_DEVICE.to_owned(),
     }
+}
+
+/// Returns the browser and the system in a name that [`device_name`] has returned. Returns `None`
+/// for any other text, and for a name without browser or system.
+#[cfg(feature = "translations")]
+pub(crate) fn browser_and_system(name: &str) -> Option<(&str, &str)> {
+    let is_in = |names: &[(&str, &str)], word| names.iter().any(|(_, name)| *name == word);
+    let (browser, system) = name.split_once(" on ")?;
+    (is_in(&BROWSERS, browser) && is_in(&SYSTEMS, system)).then_some((browser, system))
 }
 
 #[cfg(test)]
