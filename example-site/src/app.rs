@@ -10,19 +10,22 @@ use actix_web::{
     middleware::{DefaultHeaders, from_fn},
     web,
 };
-use session_expire::{SessionExpire, SessionExpireBuilder};
+use session_expire::{SessionExpire, SessionExpireBuilder, page::Notice};
 
 use crate::{
     assets,
     audit::AuditLog,
     compliance::Declared,
-    csrf,
+    compression, csrf,
     device::LOST_DEVICE,
     error::SiteError,
+    language::Language,
+    methods,
     pages::{self, PageOptions, editor::Drafts},
     passwords::{self, Passwords},
     room::Room,
     settings::Settings,
+    shutdown::{self, Requests},
     text_size::TextSize,
     users::User,
 };
@@ -37,6 +40,7 @@ pub struct Shared {
     passwords: web::Data<Passwords>,
     room: web::Data<Room>,
     declared: web::Data<Declared>,
+    requests: Requests,
 }
 
 impl Shared {
@@ -67,6 +71,7 @@ impl Shared {
             passwords: web::Data::default(),
             room: web::Data::new(room),
             declared: web::Data::new(declared),
+            requests: Requests::default(),
         })
     }
 }
@@ -75,6 +80,11 @@ impl Shared {
     /// Returns the middleware.
     pub(crate) fn expire(&self) -> &SessionExpire {
         &self.expire
+    }
+
+    /// Returns the counter of the requests in progress.
+    pub(crate) fn requests(&self) -> &Requests {
+        &self.requests
     }
 }
 
@@ -86,7 +96,8 @@ fn options(settings: &Settings, audit: &AuditLog) -> SessionExpireBuilder {
         .trusted_proxies(settings.proxies.iter().cloned())
         .api_when(|req| req.path().starts_with("/api/") || req.path() == pages::chat::SOCKET)
         .user_policy(|user| async move { User::policy_for(&user) })
-        .cause_text(LOST_DEVICE, "You were signed out because this device was reported as lost.")
+        .ended_texts(ended_text)
+        .user_language(|req| Language::chosen(req).map(|language| language.tag().to_owned()))
         .clear_site_data(settings.clear_site_data.iter().copied())
         .on_sign_out(TextSize::delete)
         .live_pages(settings.is_live)
@@ -94,6 +105,17 @@ fn options(settings: &Settings, audit: &AuditLog) -> SessionExpireBuilder {
     match &settings.expired_url {
         Some(path) => builder.expired_url(path.as_str()),
         None => builder,
+    }
+}
+
+/// Returns the text about an ended session: the site's text for its own cause, else the default.
+fn ended_text(notice: &Notice<'_>) -> String {
+    let language = Language::best_of(notice.languages);
+    match notice.cause {
+        Some(LOST_DEVICE) => {
+            language.t("You were signed out because this device was reported as lost.").to_owned()
+        }
+        _ => notice.default_text(),
     }
 }
 
@@ -109,7 +131,7 @@ pub fn app(
         InitError = (),
     >,
 > {
-    let Shared { expire, audit, pages, drafts, .. } = shared;
+    let Shared { expire, audit, pages, drafts, requests, .. } = shared;
     App::new()
         .app_data(shared.declared)
         .app_data(drafts)
@@ -117,17 +139,22 @@ pub fn app(
         .app_data(shared.room)
         .app_data(web::Data::new(audit))
         .app_data(web::Data::new(expire.clone()))
+        .app_data(web::Data::new(requests))
         .app_data(pages::form_config())
         .configure(|config| pages::configure(config, pages))
         .service(assets::service())
         .service(expire.endpoints())
+        .service(methods::other_paths())
         .default_service(web::to(pages::not_found))
+        .wrap(from_fn(pages::show_errors))
         .wrap(from_fn(passwords::end_outdated))
         .wrap(from_fn(csrf::refuse_cross_site))
         .wrap(expire.clone())
         .wrap(from_fn(pages::notify_others))
         .wrap(from_fn(pages::unavailable))
+        .wrap(from_fn(compression::compress))
         .wrap(security_headers())
+        .wrap(from_fn(shutdown::count))
 }
 
 fn security_headers() -> DefaultHeaders {

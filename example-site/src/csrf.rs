@@ -11,7 +11,7 @@ use actix_web::{
 };
 use session_expire::request::is_cross_site;
 
-use crate::pages::error_page;
+use crate::{language::Language, pages::error_page};
 
 /// Middleware that responds with 403 to unsafe requests from other origins.
 ///
@@ -24,10 +24,11 @@ pub(crate) async fn refuse_cross_site(
     if req.method().is_safe() || is_endpoint(req.path()) || !is_cross_site(req.request()) {
         return next.call(req).await.map(ServiceResponse::map_into_boxed_body);
     }
+    let language = Language::new(req.request());
     let page = error_page::render(
         StatusCode::FORBIDDEN,
-        "This form came from another site",
-        "Nothing was changed. Open the form on this site and send it again.",
+        language.t("This form came from another site"),
+        language.t("Nothing was changed. Open the form on this site and send it again."),
         req.request(),
     )?;
     Ok(req.into_response(page))

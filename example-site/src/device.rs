@@ -8,7 +8,11 @@ use session_expire::{
     registry::{Client, SessionRecord},
 };
 
-use crate::format::{ago, as_date};
+use crate::{
+    format::{ago, as_date},
+    language::Language,
+    layout::Appearance,
+};
 
 /// Cause of an end by an administrator.
 pub(crate) const ADMINISTRATOR: &str = "administrator";
@@ -38,7 +42,8 @@ pub(crate) struct Device {
     pub(crate) ago: String,
     /// `true` for the session of the request.
     pub(crate) is_current: bool,
-    /// `true` if all earlier logins came from other devices or networks. It is a hint for the user.
+    /// `true` if the latest earlier logins came from other devices or networks. It is a hint for the
+    /// user.
     pub(crate) is_new: bool,
     pub(crate) end: Option<End>,
 }
@@ -51,87 +56,124 @@ pub(crate) struct End {
     pub(crate) cause: Option<Arc<str>>,
     /// Device whose login evicted the session, if it is known.
     pub(crate) by: Option<String>,
+    language: Language,
 }
 
 /// Time. Displays a date for users.
-pub(crate) struct Moment(pub(crate) Timestamp);
+pub(crate) struct Moment {
+    at: Timestamp,
+    language: Language,
+}
 
 impl Moment {
+    pub(crate) fn new(at: Timestamp, language: Language) -> Self {
+        Self { at, language }
+    }
+
     /// Returns the value of the attribute `datetime`.
     pub(crate) fn to_rfc3339(&self) -> String {
-        self.0.to_utc().format("%Y-%m-%dT%H:%M:%SZ").to_string()
+        self.at.to_utc().format("%Y-%m-%dT%H:%M:%SZ").to_string()
     }
 }
 
 impl fmt::Display for Moment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&as_date(self.0))
+        f.write_str(&as_date(self.at, self.language))
     }
 }
 
 impl Device {
-    /// Returns all sessions of a user, for a request of the session `current`.
+    /// Describes `records` for a request of the session `current`. A device is new if it differs
+    /// from those of the earlier sessions in `known`.
     pub(crate) fn list(
-        all: &[SessionRecord],
+        records: &[SessionRecord],
+        known: &[SessionRecord],
         now: Timestamp,
         current: Option<PublicId>,
+        language: Language,
     ) -> Vec<Self> {
-        let device =
-            |record| Self { is_new: is_new(record, all), ..Self::new(record, now, current) };
-        all.iter().map(device).collect()
+        let new = |record| Self::new(record, now, current, language);
+        let device = |record| Self { is_new: is_new(record, known), ..new(record) };
+        records.iter().map(device).collect()
     }
 
     /// Describes `record` for a request of the session `current`.
-    pub(crate) fn new(record: &SessionRecord, now: Timestamp, current: Option<PublicId>) -> Self {
+    pub(crate) fn new(
+        record: &SessionRecord,
+        now: Timestamp,
+        current: Option<PublicId>,
+        language: Language,
+    ) -> Self {
         Self {
             id: record.id,
             user: record.user.to_string(),
-            name: device_name(&record.client),
+            name: device_name(&record.client, language),
             ip: record.client.ip.map(|ip| ip.to_string()),
-            last: last_client(record),
+            last: last_client(record, language),
             actor: record.actor.as_deref().map(str::to_owned),
-            signed_in: Moment(record.logged_in_at),
-            last_seen: Moment(record.last_seen),
-            ago: ago(now.since(record.last_seen)),
+            signed_in: Moment::new(record.logged_in_at, language),
+            last_seen: Moment::new(record.last_seen, language),
+            ago: ago(now.since(record.last_seen), language),
             is_current: current == Some(record.id),
             is_new: false,
-            end: End::new(record, now),
+            end: End::new(record, now, language),
         }
     }
 }
 
-/// Returns `true` if the user has signed in before `record`, and only from other devices or
-/// networks.
-fn is_new(record: &SessionRecord, all: &[SessionRecord]) -> bool {
-    let is_earlier = |other: &&SessionRecord| other.logged_in_at < record.logged_in_at;
-    all.iter().any(|other| is_earlier(&other)) && !record.seen_before(all.iter().filter(is_earlier))
+impl Device {
+    /// Returns the label of the button that ends the session, for screen readers.
+    pub(crate) fn sign_out_label(&self, layout: &Appearance) -> String {
+        let text = |text| {
+            let address = self.ip.as_deref().unwrap_or_default();
+            layout.language.fill(text, [("device", &self.name), ("address", &address)])
+        };
+        match (self.is_current, &self.ip) {
+            (true, _) => text("Sign out on {device}, this device"),
+            (false, Some(_)) => text("Sign out on {device}, {address}"),
+            (false, None) => text("Sign out on {device}"),
+        }
+    }
 }
 
-pub(crate) fn device_name(client: &Client) -> String {
+/// Returns `true` if some of the `known` logins are earlier than `record`, and all of these came
+/// from other devices or networks.
+fn is_new(record: &SessionRecord, known: &[SessionRecord]) -> bool {
+    let is_earlier = |other: &&SessionRecord| other.logged_in_at < record.logged_in_at;
+    let mut earlier = known.iter().filter(is_earlier).peekable();
+    earlier.peek().is_some() && !record.seen_before(earlier)
+}
+
+pub(crate) fn device_name(client: &Client, language: Language) -> String {
     match &*client.device {
-        "" => "Unknown device".to_owned(),
-        name => name.to_owned(),
+        "" => language.t("Unknown device").to_owned(),
+        name => language.device_name(name),
     }
 }
 
 /// Returns device and address of the last activity, as far as they differ from the login.
-fn last_client(record: &SessionRecord) -> Option<String> {
+fn last_client(record: &SessionRecord, language: Language) -> Option<String> {
     let last = record.last_client.as_deref()?;
-    let device = (last.device != record.client.device).then(|| device_name(last));
+    let device = (last.device != record.client.device).then(|| device_name(last, language));
     let ip = last.ip.filter(|ip| Some(*ip) != record.client.ip).map(|ip| ip.to_string());
-    let parts: Vec<_> = device.into_iter().chain(ip).collect();
-    (!parts.is_empty()).then(|| parts.join(", "))
+    match (device, ip) {
+        (Some(device), Some(ip)) => {
+            Some(language.fill("{device}, {address}", [("device", &device), ("address", &ip)]))
+        }
+        (device, ip) => device.or(ip),
+    }
 }
 
 impl End {
     /// Returns the end of a session that has ended or expired.
     ///
     /// An expired session is open until its next request, but the list must not show it as active.
-    fn new(record: &SessionRecord, now: Timestamp) -> Option<Self> {
+    fn new(record: &SessionRecord, now: Timestamp, language: Language) -> Option<Self> {
         if let Some(ended) = &record.ended {
-            let by = ended.by.as_ref().filter(|by| !by.is_empty()).map(ToString::to_string);
-            let (at, cause) = (Moment(ended.at), ended.cause.clone());
-            return Some(Self { at, reason: ended.reason, cause, by });
+            let by = ended.by.as_ref().filter(|by| !by.is_empty());
+            let by = by.map(|by| language.device_name(by));
+            let (at, cause) = (Moment::new(ended.at, language), ended.cause.clone());
+            return Some(Self { at, reason: ended.reason, cause, by, language });
         }
         let reason = record.expiry_reason(now)?;
         let (start, limit) = match reason {
@@ -139,31 +181,35 @@ impl End {
             _ => (record.last_seen, record.idle),
         };
         let at = limit.at().map_or(now, |limit| start.plus(limit));
-        Some(Self { at: Moment(at), reason, cause: None, by: None })
+        Some(Self { at: Moment::new(at, language), reason, cause: None, by: None, language })
     }
 
     /// Returns the reason as text.
     pub(crate) fn text(&self) -> String {
+        let language = self.language;
         match (self.reason, &self.by) {
-            (Reason::Idle, _) => "Inactive for too long".to_owned(),
-            (Reason::Absolute, _) => "Time limit reached".to_owned(),
-            (Reason::Evicted, Some(by)) => format!("Replaced by a sign-in on {by}"),
-            (Reason::Evicted, None) => "Replaced by another session".to_owned(),
-            (Reason::Revoked, _) => self.revoked_text().to_owned(),
-            (Reason::LoggedOut, _) => "Signed out".to_owned(),
-            _ => "Ended".to_owned(),
+            (Reason::Idle, _) => language.t("Inactive for too long"),
+            (Reason::Absolute, _) => language.t("Time limit reached"),
+            (Reason::Evicted, Some(by)) => {
+                return language.fill("Replaced by a sign-in on {device}", [("device", by)]);
+            }
+            (Reason::Evicted, None) => language.t("Replaced by another session"),
+            (Reason::Revoked, _) => self.revoked_text(),
+            (Reason::LoggedOut, _) => language.t("Signed out"),
+            _ => language.t("Ended"),
         }
+        .to_owned()
     }
 
     fn revoked_text(&self) -> &'static str {
+        let language = self.language;
         match self.cause.as_deref() {
-            Some(ADMINISTRATOR) => "Ended by an administrator",
-            Some(LOST_DEVICE) => "Device reported as lost",
-            Some(PASSWORD_CHANGED) => "Password changed",
-            Some(CREDENTIAL_CHANGED) => "Password changed",
-            Some(TOO_MANY_ATTEMPTS) => "Too many wrong passwords",
-            Some(_) => "Ended",
-            None => "Ended from another session",
+            Some(ADMINISTRATOR) => language.t("Ended by an administrator"),
+            Some(LOST_DEVICE) => language.t("Device reported as lost"),
+            Some(PASSWORD_CHANGED | CREDENTIAL_CHANGED) => language.t("Password changed"),
+            Some(TOO_MANY_ATTEMPTS) => language.t("Too many wrong passwords"),
+            Some(_) => language.t("Ended"),
+            None => language.t("Ended from another session"),
         }
     }
 }

@@ -6,6 +6,7 @@ use session_expire::{
     error::ConfigError,
     registry::{RedisConnectError, SqliteError},
 };
+use tracing_subscriber::filter::FromEnvError;
 
 /// Error that keeps the site from starting.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +18,9 @@ pub enum SiteError {
          out the flag"
     )]
     SessionsFlag,
+    /// The environment variable `RUST_LOG` is not a valid log filter.
+    #[error("RUST_LOG: {0}; use a level such as info, or directives such as session_expire=debug")]
+    LogFilter(#[from] FromEnvError),
     /// The policy contains contradictory limits.
     #[error("{0} (flags --idle, --absolute and --warn)")]
     Policy(#[from] ConfigError),
@@ -87,6 +91,9 @@ pub enum SiteError {
         /// The error of the operating system or of the Redis client.
         source: Box<dyn Error + Send + Sync>,
     },
+    /// The signal handlers cannot be installed.
+    #[error("cannot install signal handlers: {0}")]
+    Signals(io::Error),
     /// The server stopped with an error.
     #[error("the server stopped: {0}")]
     Stopped(io::Error),

@@ -23,32 +23,36 @@ mod app;
 mod assets;
 mod audit;
 mod backends;
+mod catalog;
 mod compliance;
+mod compression;
 mod csrf;
 mod device;
 mod error;
 mod flag_values;
 mod format;
 mod key_file;
+mod language;
 mod layout;
 mod message_rate;
+mod methods;
 mod pages;
 mod passwords;
 mod redis_servers;
 mod room;
 mod settings;
 mod shutdown;
+mod sign_in_notice;
+mod text_length;
 mod text_size;
 mod users;
 
-use std::{any::Any, net::SocketAddr, time::Duration};
+use std::{any::Any, io, net::SocketAddr, pin::Pin, time::Duration};
 
-use actix_web::{
-    HttpServer,
-    dev::{Extensions, Server},
-    rt::{self, net::TcpStream},
-};
+use actix_web::{HttpServer, dev::Extensions, rt::net::TcpStream};
 use socket2::SockRef;
+
+use shutdown::Signals;
 
 pub use app::{Shared, app};
 pub use backends::RegistryKind;
@@ -60,9 +64,6 @@ pub use users::{USERS, User};
 
 /// Two workers demonstrate that workers share one registry.
 const WORKERS: usize = 2;
-
-/// Seconds for open requests to finish when the site stops.
-const SHUTDOWN_TIMEOUT: u64 = 2;
 
 /// Time after which a client that reads nothing is disconnected.
 const STALL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -83,8 +84,8 @@ fn limit_stall(connection: &dyn Any, _: &mut Extensions) {
 pub struct Site {
     /// Address that the site listens on, with the chosen port instead of 0.
     pub address: SocketAddr,
-    /// Serves requests until it is stopped. Await or spawn it.
-    pub server: Server,
+    /// Serves requests until SIGTERM or SIGINT. Await or spawn it.
+    pub server: Pin<Box<dyn Future<Output = io::Result<()>>>>,
 }
 
 impl Site {
@@ -96,17 +97,17 @@ impl Site {
     pub async fn start(settings: Settings) -> Result<Self, SiteError> {
         let bind = settings.bind;
         let shared = Shared::new(settings).await?;
-        let expire = shared.expire().clone();
+        let (expire, requests) = (shared.expire().clone(), shared.requests().clone());
         let server = HttpServer::new(move || app(shared.clone()))
             .workers(WORKERS)
             .disable_signals()
-            .shutdown_timeout(SHUTDOWN_TIMEOUT)
+            .shutdown_timeout(shutdown::STOP_TIMEOUT.as_secs())
             .on_connect(limit_stall)
             .bind(bind)
             .map_err(|source| SiteError::Bind { address: bind, source })?;
         let address = server.addrs().first().copied().unwrap_or(bind);
-        let server = server.run();
-        rt::spawn(shutdown::stop_at_signal(expire, server.handle()));
+        let signals = Signals::listen().map_err(SiteError::Signals)?;
+        let server = Box::pin(shutdown::serve(server.run(), signals, expire, requests));
         Ok(Self { address, server })
     }
 }

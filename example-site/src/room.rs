@@ -21,10 +21,16 @@ use tokio::{
     sync::broadcast::{Receiver, Sender, channel, error::RecvError},
 };
 
-use crate::message_rate::{MessageRate, Schedule};
+use crate::{
+    message_rate::{MessageRate, Schedule},
+    text_length::text_length,
+};
 
-/// Longest message in bytes.
+/// Longest frame and message in bytes. The longest message has up to three bytes per code unit.
 pub(crate) const MAX_MESSAGE_BYTES: usize = 4_000;
+
+/// Longest message, as [`text_length`] counts it.
+pub(crate) const MAX_MESSAGE_LENGTH: usize = 1_000;
 
 /// Number of messages that a slow member may be behind. It bounds the memory of the room.
 const MAX_BACKLOG: usize = 128;
@@ -114,7 +120,7 @@ impl Room {
         message: AggregatedMessage,
     ) -> Result<(), Option<CloseCode>> {
         match message {
-            AggregatedMessage::Text(text) => self.say(member, &text),
+            AggregatedMessage::Text(text) => return self.say(member, &text),
             AggregatedMessage::Ping(bytes) => in_time(member.session.pong(&bytes)).await?,
             AggregatedMessage::Close(_) => return Err(Some(CloseCode::Normal)),
             AggregatedMessage::Binary(_) => return Err(Some(CloseCode::Unsupported)),
@@ -123,14 +129,20 @@ impl Room {
         Ok(())
     }
 
-    fn say(&self, member: &mut Member, text: &str) {
-        let Ok(line) = serde_json::to_string(&Line { user: member.user, text }) else { return };
+    fn say(&self, member: &mut Member, text: &str) -> Result<(), Option<CloseCode>> {
+        if text_length(text) > MAX_MESSAGE_LENGTH {
+            return Err(Some(CloseCode::Size));
+        }
+        let Ok(line) = serde_json::to_string(&Line { user: member.user, text }) else {
+            return Ok(());
+        };
         let now = Instant::now();
         let due = self.schedule.add(member.user, now);
         member.waiting = Some((due, line.into()));
         if due == now {
             self.send_waiting(member);
         }
+        Ok(())
     }
 
     fn send_waiting(&self, member: &mut Member) {

@@ -26,7 +26,7 @@ const LOG_LIMIT: u32 = 20;
 /// Durations are written 90s, 10m or 1h30m; "never" turns a limit off.
 #[derive(Debug, Clone, Parser)]
 // The error for a value such as -1 then names the flag.
-#[command(version, mut_args(|arg| arg.allow_negative_numbers(true)))]
+#[command(version, after_help = "RUST_LOG sets the log levels [default: info]", mut_args(|arg| arg.allow_negative_numbers(true)))]
 pub struct Flags {
     /// Address to listen on; port 0 picks a free one
     #[arg(long, env = "SESSION_EXPIRE_BIND", default_value = "127.0.0.1:8080")]

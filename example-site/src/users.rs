@@ -10,6 +10,8 @@ use actix_identity::Identity;
 use actix_web::{Error, FromRequest, HttpRequest, dev::Payload, error::ErrorUnauthorized};
 use session_expire::{Limit, PolicyPatch, SessionHandle};
 
+use crate::catalog::text;
+
 /// Demo account.
 #[derive(Debug, PartialEq, Eq)]
 pub struct User {
@@ -44,7 +46,7 @@ impl User {
     /// Returns the name of the role.
     #[must_use]
     pub fn role(&self) -> &'static str {
-        if self.superuser { "Superuser" } else { "Member" }
+        if self.superuser { text("Superuser") } else { text("Member") }
     }
 
     /// Returns the account with this name.

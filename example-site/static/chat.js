@@ -7,6 +7,7 @@
   const room = document.querySelector("[data-chat]");
   const log = room.querySelector("[data-log]");
   const state = room.querySelector("[data-state]");
+  const texts = state.dataset; // in the language of the page
   const form = room.querySelector("form");
   const field = form.elements.text;
   const user = document.querySelector("[data-user]").textContent;
@@ -48,7 +49,7 @@
     socket.onopen = () => {
       failures = 0;
       isSignedOut = false;
-      announce("Connected.");
+      announce(texts.connected);
     };
     socket.onmessage = ({ data }) => {
       const { user: from, text } = JSON.parse(data);
@@ -68,7 +69,7 @@
     hasEnded = true;
     log.remove();
     form.remove();
-    announce("Your session has ended. Reload the page to sign in again.");
+    announce(texts.ended);
   };
 
   const handleClose = ({ code, reason }) => {
@@ -77,7 +78,7 @@
     // The user may have signed in again in another tab, so the script reconnects once.
     if (reason === "logged_out") {
       isSignedOut = true;
-      announce("You were signed out. Reconnecting…");
+      announce(texts.signedOut);
       timer = setTimeout(connect, FIRST_DELAY);
       return;
     }
@@ -86,16 +87,14 @@
       failures += 1;
       return connect();
     }
-    announce(
-      code === TOO_LONG ? "Your message was too long." : "The connection is lost. Reconnecting…",
-    );
+    announce(code === TOO_LONG ? texts.tooLong : texts.lost);
     reconnectIn(code === TRY_LATER ? LATER_DELAY : FIRST_DELAY);
   };
 
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     if (socket?.readyState !== WebSocket.OPEN) {
-      return announce("You are not connected. Your message was not sent.");
+      return announce(texts.notSent);
     }
     socket.send(field.value);
     field.value = "";

@@ -7,15 +7,6 @@
   let ends = JSON.parse(document.getElementById("countdown").textContent);
   let since = performance.now();
 
-  const two = (number) => String(number).padStart(2, "0");
-
-  const asClock = (seconds) => {
-    const hours = Math.floor(seconds / 3600);
-    const minutes = Math.floor(seconds / 60) % 60;
-    const rest = two(seconds % 60);
-    return hours ? `${hours}:${two(minutes)}:${rest}` : `${minutes}:${rest}`;
-  };
-
   const show = (card) => {
     const end = ends[card.dataset.countdown];
     if (end === null) return;

@@ -7,12 +7,16 @@
   const lists = document.querySelector("[data-lists]");
   const news = document.querySelector("[data-news]");
   const INTERVAL = 1000; // shortest time between two requests, in milliseconds
+  const TIMEOUT = 10_000; // of a request, in milliseconds
   let requestedAt = -Infinity;
+  // Other scripts change the lists, for example their times.
+  let shown = lists.innerHTML.trim();
   let timer, isLoading;
+  let isStale; // a change has arrived during the request
 
   const isCovered = () => document.documentElement.hasAttribute("data-session-over");
 
-  // The sessions and the reasons of their ends. The displayed times change without a new event.
+  // Returns the sessions with their end reasons, but without times: they change without an event.
   const sessions = () =>
     [...lists.querySelectorAll("[data-session]")]
       .map(({ dataset }) => `${dataset.session} ${dataset.endedReason ?? ""}`)
@@ -22,39 +26,51 @@
   const keepFocus = () => {
     const { activeElement } = document;
     if (!lists.contains(activeElement)) return () => {};
-    const action = activeElement.closest("form")?.getAttribute("action");
+    const target = (element) => element.form?.getAttribute("action") ?? element.getAttribute("href");
+    const focused = target(activeElement);
     return () => {
-      const form = [...lists.querySelectorAll("form")].find(
-        (form) => form.getAttribute("action") === action,
-      );
-      (form?.querySelector("button") ?? lists.querySelector("h2")).focus({ preventScroll: true });
+      const same = [...lists.querySelectorAll("button, a")].find((e) => target(e) === focused);
+      (same ?? lists.querySelector("h2")).focus({ preventScroll: true });
     };
   };
 
   const replace = (html) => {
+    const parsed = new DOMParser().parseFromString(html, "text/html");
+    const received = parsed.body.innerHTML.trim();
+    if (received === shown) return;
+    shown = received;
     const before = sessions();
     const restoreFocus = keepFocus();
-    const parsed = new DOMParser().parseFromString(html, "text/html");
-    if (parsed.body.innerHTML.trim() === lists.innerHTML.trim()) return;
     lists.replaceChildren(...parsed.body.childNodes);
     restoreFocus();
-    if (sessions() !== before) news.textContent = "The list of your devices has changed.";
+    if (sessions() !== before) news.textContent = news.dataset.news;
+  };
+
+  const request = async () => {
+    const aborter = new AbortController();
+    setTimeout(() => aborter.abort(), TIMEOUT);
+    const options = { cache: "no-store", signal: aborter.signal };
+    try {
+      const response = await fetch(lists.dataset.lists, options);
+      if (response.ok) return await response.text();
+    } catch {} // the lists stay as they are until the next change or a reload
   };
 
   const load = async () => {
+    isStale = isLoading;
     if (isLoading || isCovered()) return;
     isLoading = true;
     requestedAt = performance.now();
-    try {
-      const response = await fetch(lists.dataset.lists, { cache: "no-store" });
-      const html = response.ok ? await response.text() : "";
-      if (html && !isCovered()) replace(html);
-    } catch {} // the lists stay as they are until the next change or a reload
+    const html = await request();
     isLoading = false;
+    if (isStale) loadSoon();
+    if (html && !isCovered()) replace(html);
   };
 
-  document.addEventListener("session-expire:active", () => {
+  const loadSoon = () => {
     clearTimeout(timer);
     timer = setTimeout(load, Math.max(0, requestedAt + INTERVAL - performance.now()));
-  });
+  };
+
+  document.addEventListener("session-expire:active", loadSoon);
 })();

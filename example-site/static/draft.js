@@ -1,7 +1,7 @@
-// Restores the draft of a user after their session has ended.
+// Restores the draft of a user after their session has ended or the language has changed.
 //
-// The draft is stored for this tab, under the name of the user. It is removed when another user signs
-// in, and not stored when the user signs out.
+// The draft is stored for this tab, under the name of the user. It is removed when the user saves
+// it or another user signs in, and not stored when the user signs out.
 (() => {
   "use strict";
   const user = document.querySelector("[data-user]")?.textContent;
@@ -28,7 +28,9 @@
 
   if (user) setSignOutTime(0);
   document.addEventListener("submit", ({ target }) => {
-    if (target.getAttribute("action")?.endsWith("/logout")) setSignOutTime(Date.now());
+    if (!target.getAttribute("action")?.endsWith("/logout")) return;
+    setSignOutTime(Date.now());
+    sessionStorage.removeItem(ownKey);
   });
   for (const key of Object.keys(sessionStorage)) {
     if (user && key.startsWith(PREFIX) && key !== ownKey) sessionStorage.removeItem(key);
@@ -36,6 +38,8 @@
   if (!form) return;
 
   const read = () => JSON.stringify([...new FormData(form)]);
+  // The server has refused to save this text.
+  const isUnsaved = form.hasAttribute("data-unsaved");
   const original = read();
   const draft = sessionStorage.getItem(ownKey);
   if (draft) {
@@ -43,10 +47,18 @@
       if (form.elements[name]) form.elements[name].value = value;
     }
     sessionStorage.removeItem(ownKey);
-    form.querySelector("[data-restored]").textContent = "Your draft was restored. It is not saved yet.";
+    const note = form.querySelector("[data-restored]");
+    note.textContent = note.dataset.restored;
   }
+  const store = () => {
+    if (draft || isUnsaved || read() !== original) sessionStorage.setItem(ownKey, read());
+  };
   document.addEventListener("session-expire:end", ({ detail }) => {
-    const isUnwanted = detail.state === "replaced" || hasSignedOut();
-    if (!isUnwanted && (draft || read() !== original)) sessionStorage.setItem(ownKey, read());
+    if (detail.state === "replaced" || hasSignedOut()) sessionStorage.removeItem(ownKey);
+    else store();
+  });
+  document.addEventListener("submit", ({ target }) => {
+    if (target.matches(".language")) store(); // the browser loads the page again
+    if (target === form) sessionStorage.removeItem(ownKey);
   });
 })();

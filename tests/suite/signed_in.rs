@@ -142,7 +142,11 @@ fn signed_in_page_has_the_texts_of_the_language() {
     let site = Site::builder().customise(move |builder| builder.dialog_texts(texts)).start();
     let alice = site.signed_in("alice");
     let page = alice.request("GET", "/session/signed-in").header("accept-language", "de").send();
-    assert!(page.body.starts_with("<!doctype html><html lang=\"de\">"), "{}", page.body);
+    assert!(
+        page.body.starts_with("<!doctype html><html lang=\"de\" dir=\"ltr\">"),
+        "{}",
+        page.body
+    );
     assert!(page.body.contains("<h1>Sie sind angemeldet &amp; können"), "{}", page.body);
     assert!(page.header("vary").contains("Accept-Language"));
 }

@@ -15,8 +15,8 @@ use askama::Template;
 use serde::Deserialize;
 use session_expire::{FlashMessages, SessionHandle, SessionVars};
 
-use super::{error_page, html, html_with, safe_next, see_other};
-use crate::{layout::Layout, passwords::Passwords, users::SignedIn};
+use super::{error_page, html, html_with, safe_next, see_other, with_next};
+use crate::{language::Language, layout::Layout, passwords::Passwords, users::SignedIn};
 
 pub(super) fn service() -> impl HttpServiceFactory {
     let page = web::resource("/confirm").get(form).head(form).post(confirm);
@@ -33,8 +33,12 @@ pub(super) async fn refuse_actor(
     let Some(user) = user.filter(|user| user.actor().is_some()) else {
         return next.call(req).await.map(ServiceResponse::map_into_boxed_body);
     };
-    let (title, name) = ("You cannot open this page", user.name);
-    let detail = format!("It concerns the password of {name}. Only {name} can continue.");
+    let language = Language::new(req.request());
+    let title = language.t("You cannot open this page");
+    let detail = language.fill(
+        "It requires the password of {name}. Only {name} can continue.",
+        [("name", &user.name)],
+    );
     let page = error_page::render(StatusCode::FORBIDDEN, title, &detail, req.request())?;
     Ok(req.into_response(page))
 }
@@ -54,21 +58,23 @@ struct Confirm<'a> {
 
 impl Confirm<'_> {
     /// Returns the URL to which the form is sent. It contains `next`, because the browser then
-    /// shows this URL. If the session ends, the login returns to it.
+    /// shows this URL. The language switch and, if the session ends, the login return to it.
     fn action(&self) -> String {
-        let query = serde_urlencoded::to_string([("next", self.next)]);
-        format!("/confirm?{}", query.unwrap_or_default())
+        with_next("/confirm", self.next)
     }
 
-    /// Returns what the user is about to do.
-    fn purpose(&self) -> &'static str {
+    /// Returns a sentence about the action that needs the password.
+    fn purpose(&self) -> &str {
         match self.next.split(['?', '/']).nth(1) {
-            Some("devices") => {
-                "You are about to sign out a device. You will return to the list of your devices. \
-                 Choose the device again there."
+            Some("devices") if self.next == "/devices/others" => {
+                self.layout.t("You are about to sign out everywhere else.")
             }
-            Some("settings") => "You are about to open your settings.",
-            _ => "You are about to open a protected page.",
+            Some("devices") => self.layout.t(
+                "You are about to sign out a device. You will return to the list of your devices. \
+                 Choose the device again there.",
+            ),
+            Some("settings") => self.layout.t("You are about to open your settings."),
+            _ => self.layout.t("You are about to open a protected page."),
         }
     }
 }

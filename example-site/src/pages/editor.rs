@@ -6,16 +6,19 @@ use std::{
     time::Duration,
 };
 
-use actix_web::{HttpResponse, Resource, Result, web};
+use actix_web::{HttpResponse, Resource, Result, http::StatusCode, web};
 use askama::Template;
 use serde::Deserialize;
 use session_expire::{
     AtEnd, FlashMessages, Limit, PolicyPatch, SessionVars, hours, session_policy,
 };
 
-use super::{html, see_other};
+use super::{html, html_with, see_other};
 use crate::{
+    catalog::text,
+    language::Language,
     layout::Layout,
+    text_length::text_length,
     users::{SignedIn, User},
 };
 
@@ -27,6 +30,42 @@ struct Draft {
     audience: String,
     summary: String,
     body: String,
+}
+
+/// Longest texts, as [`text_length`] counts them.
+const MAX_TITLE: usize = 200;
+const MAX_SUMMARY: usize = 1_000;
+const MAX_BODY: usize = 20_000;
+
+impl Draft {
+    /// Returns the reasons why the draft cannot be saved.
+    fn failures(&self, language: Language) -> Failures {
+        Failures {
+            title: too_long(&self.title, MAX_TITLE, language),
+            summary: too_long(&self.summary, MAX_SUMMARY, language),
+            body: too_long(&self.body, MAX_BODY, language),
+        }
+    }
+}
+
+/// Reasons why a draft cannot be saved, by field.
+#[derive(Default)]
+struct Failures {
+    title: Option<String>,
+    summary: Option<String>,
+    body: Option<String>,
+}
+
+impl Failures {
+    fn is_empty(&self) -> bool {
+        [&self.title, &self.summary, &self.body].iter().all(|failure| failure.is_none())
+    }
+}
+
+fn too_long(content: &str, limit: usize, language: Language) -> Option<String> {
+    let length = text_length(content);
+    let english = text("Shorten this text to {limit} characters. It has {length} now.");
+    (length > limit).then(|| language.fill(english, [("limit", &limit), ("length", &length)]))
 }
 
 /// Drafts of all users, in memory.
@@ -83,9 +122,10 @@ struct Editor {
     layout: Layout,
     draft: Draft,
     audiences: [&'static str; 3],
+    failures: Failures,
 }
 
-const AUDIENCES: [&str; 3] = ["Everyone", "My team", "Only me"];
+const AUDIENCES: [&str; 3] = [text("Everyone"), text("My team"), text("Only me")];
 
 async fn form(
     user: SignedIn,
@@ -95,16 +135,27 @@ async fn form(
     drafts: web::Data<Drafts>,
 ) -> Result<HttpResponse> {
     let draft = drafts.get(&user);
-    html(&Editor { user: Some(user), session, messages, layout, draft, audiences: AUDIENCES })
+    let (user, failures) = (Some(user), Failures::default());
+    html(&Editor { user, session, messages, layout, draft, audiences: AUDIENCES, failures })
 }
 
+/// Saves the draft. If a text is too long, returns the form with all texts, and saves nothing.
 async fn save(
     user: SignedIn,
     form: web::Form<Draft>,
+    session: SessionVars,
     messages: FlashMessages,
+    layout: Layout,
     drafts: web::Data<Drafts>,
 ) -> Result<HttpResponse> {
-    drafts.save(&user, form.into_inner());
-    messages.success("Your draft is saved.");
+    let (draft, language) = (form.into_inner(), layout.language);
+    let failures = draft.failures(language);
+    if !failures.is_empty() {
+        let (user, audiences) = (Some(user), AUDIENCES);
+        let page = Editor { user, session, messages, layout, draft, audiences, failures };
+        return html_with(StatusCode::UNPROCESSABLE_ENTITY, &page);
+    }
+    drafts.save(&user, draft);
+    messages.success(language.t("Your draft is saved."));
     Ok(see_other("/editor"))
 }

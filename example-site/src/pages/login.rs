@@ -12,15 +12,15 @@ use askama::Template;
 use serde::Deserialize;
 use session_expire::{
     FlashMessages, PublicId, SessionHandle, Sessions, SignInError, days,
-    page::{FlashLevel, FlashMessage},
+    page::FlashMessage,
     registry::SessionRecord,
-    request::device_name,
     sign_in::{SignInOptions, TakeoverTicket},
 };
 
-use super::{html, html_with, safe_next, see_other};
+use super::{html, html_with, safe_next, see_other, with_next};
 use crate::{
-    compliance::Declared, device::Device, layout::Layout, passwords::Passwords, users::SignedIn,
+    compliance::Declared, device::Device, language::Language, layout::Layout, passwords::Passwords,
+    sign_in_notice, users::SignedIn,
 };
 
 #[derive(Template)]
@@ -34,6 +34,14 @@ struct Login<'a> {
     /// Whether "Keep me signed in" is checked; `None` if it is not offered.
     keep: Option<bool>,
     failure: Option<Failure>,
+}
+
+impl Login<'_> {
+    /// Returns the URL to which the form is sent. It contains `next`, because the browser then
+    /// shows this URL, and the language switch returns to it. Only the field `next` is read.
+    fn action(&self) -> String {
+        self.next.map_or_else(|| "/login".to_owned(), |next| with_next("/login", next))
+    }
 }
 
 /// Why the form is shown again.
@@ -153,7 +161,8 @@ async fn sign_in_with_password(
                 true => None,
                 false => issue_ticket(name, options, handle).await?,
             };
-            return Ok(Some(Failure::TooManySessions(devices(&active, handle), ticket)));
+            let devices = devices(&active, handle, Language::new(req));
+            return Ok(Some(Failure::TooManySessions(devices, ticket)));
         }
         Err(error) => return Err(error.into()),
     }
@@ -202,14 +211,11 @@ struct Announcement {
 /// Prepares a message about the new session `id` for the other sessions of `user`.
 fn announce(user: &'static str, id: PublicId, handle: &SessionHandle, req: &HttpRequest) {
     let agent = req.headers().get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
-    let device = device_name(agent.unwrap_or_default());
-    let device = if device.is_empty() { "an unknown device" } else { &device };
-    let text = format!("New sign-in from {device}. If this was not you, change your password.");
     req.extensions_mut().insert(Announcement {
         sessions: handle.sessions(),
         user,
         session: id,
-        message: FlashMessage::new(FlashLevel::Info, text),
+        message: sign_in_notice::message(agent.unwrap_or_default()),
     });
 }
 
@@ -229,8 +235,8 @@ pub(crate) async fn notify_others<B: MessageBody>(
     Ok(res)
 }
 
-fn devices(records: &[SessionRecord], handle: &SessionHandle) -> Vec<Device> {
-    records.iter().map(|record| Device::new(record, handle.now(), None)).collect()
+fn devices(records: &[SessionRecord], handle: &SessionHandle, language: Language) -> Vec<Device> {
+    records.iter().map(|record| Device::new(record, handle.now(), None, language)).collect()
 }
 
 /// Returns `false` for API clients, which get the problem response of session-expire.

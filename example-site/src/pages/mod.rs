@@ -9,6 +9,7 @@ mod devices;
 pub(crate) mod editor;
 pub(crate) mod error_page;
 mod home;
+mod language;
 mod login;
 mod logout;
 mod session_ended;
@@ -22,14 +23,14 @@ use actix_web::{
     error::ErrorInternalServerError,
     http::{
         StatusCode,
-        header::{ContentType, LOCATION},
+        header::{ContentType, LOCATION, VARY},
     },
     web,
 };
 use askama::Template;
 use session_expire::{AtEnd, Limit, PolicyPatch, request::local_path};
 
-pub(crate) use error_page::{not_found, unavailable};
+pub(crate) use error_page::{not_found, show_errors, unavailable};
 pub(crate) use login::notify_others;
 
 use crate::{
@@ -75,6 +76,7 @@ pub(crate) fn configure(config: &mut web::ServiceConfig, options: PageOptions) {
         .service(login::login_form)
         .service(login::sign_in)
         .service(logout::logout)
+        .service(language::service())
         .service(dashboard::dashboard)
         .service(chat::page)
         .service(chat::socket)
@@ -103,15 +105,13 @@ const MAX_FORM_BYTES: usize = 512 * 1024;
 
 /// Returns the size limit of forms and their error page.
 pub(crate) fn form_config() -> web::FormConfig {
-    web::FormConfig::default().limit(MAX_FORM_BYTES).error_handler(|error, req| {
-        error_page::error(
-            error.status_code(),
-            "Your form could not be read",
-            "Nothing was changed. Go back, reload the page and send the form again.",
-            req,
-        )
-    })
+    web::FormConfig::default()
+        .limit(MAX_FORM_BYTES)
+        .error_handler(|error, req| error_page::unreadable_form(error.status_code(), req))
 }
+
+/// Value of `Vary` for pages. The middleware adds `Cookie`, for the session and the language.
+const VARY_BY_LANGUAGE: &str = "Accept-Language";
 
 fn html(page: &impl Template) -> Result<HttpResponse, Error> {
     html_with(StatusCode::OK, page)
@@ -119,11 +119,19 @@ fn html(page: &impl Template) -> Result<HttpResponse, Error> {
 
 fn html_with(status: StatusCode, page: &impl Template) -> Result<HttpResponse, Error> {
     let body = page.render().map_err(ErrorInternalServerError)?;
-    Ok(HttpResponse::build(status).content_type(ContentType::html()).body(body))
+    let vary = (VARY, VARY_BY_LANGUAGE);
+    let mut response = HttpResponse::build(status);
+    Ok(response.content_type(ContentType::html()).insert_header(vary).body(body))
 }
 
 fn see_other(path: &str) -> HttpResponse {
     HttpResponse::SeeOther().insert_header((LOCATION, path)).finish()
+}
+
+/// Returns the URL of `page` with the return path `next` in its query.
+fn with_next(page: &str, next: &str) -> String {
+    let query = serde_urlencoded::to_string([("next", next)]);
+    format!("{page}?{}", query.unwrap_or_default())
 }
 
 /// Last page of the sign-in for a locked page.

@@ -7,7 +7,7 @@ use askama::Template;
 use serde::Deserialize;
 use session_expire::FlashMessages;
 
-use super::{html, login::after_login};
+use super::{html, login::after_login, with_next};
 use crate::{layout::Layout, users::SignedIn};
 
 pub(super) fn page() -> Resource {
@@ -27,9 +27,7 @@ struct SessionEnded {
 impl SessionEnded {
     /// Returns the URL of the login page, with the return path.
     fn login_url(&self) -> String {
-        let Some(next) = &self.next else { return "/login".to_owned() };
-        let query = serde_urlencoded::to_string([("next", next)]);
-        format!("/login?{}", query.unwrap_or_default())
+        self.next.as_deref().map_or_else(|| "/login".to_owned(), |next| with_next("/login", next))
     }
 }
 

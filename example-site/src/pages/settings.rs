@@ -10,15 +10,18 @@ use session_expire::{FlashMessages, Limit, PolicyPatch, SessionHandle, SessionVa
 
 use super::{confirm::refuse_actor, html, html_with, see_other};
 use crate::{
+    catalog::text,
     device::PASSWORD_CHANGED,
-    format::within,
+    format::time_left,
+    language::Language,
     layout::Layout,
     passwords::Passwords,
+    text_length::text_length,
     text_size::TextSize,
     users::{SignedIn, User},
 };
 
-/// Longest password in characters.
+/// Longest password, as [`text_length`] counts it.
 const MAX_PASSWORD_LEN: usize = 128;
 
 /// The page requires a fresh session. A change of the text size does not.
@@ -44,9 +47,11 @@ struct Settings {
 }
 
 impl Settings {
-    /// Returns the time until the page asks for the password again, such as `in 10 minutes`.
+    /// Returns a sentence about the time until the page asks for the password again.
     fn asks_again(&self) -> Option<String> {
-        self.session.seconds_until_confirm.0.map(|seconds| within(Duration::from_secs(seconds)))
+        let left = Duration::from_secs(self.session.seconds_until_confirm.0?);
+        let time = time_left(left, self.layout.language);
+        Some(self.layout.fill("It will ask again in {time}.", "time", time))
     }
 }
 
@@ -69,10 +74,10 @@ impl NewPassword {
     /// Returns the reason why the password cannot be used. A real site also requires a minimum
     /// length.
     fn failure(&self) -> Option<&'static str> {
-        match self.new_password.chars().count() {
-            0 => Some("Enter a new password. The password was not changed."),
+        match text_length(&self.new_password) {
+            0 => Some(text("Enter a new password. The password was not changed.")),
             1..=MAX_PASSWORD_LEN => None,
-            _ => Some("Enter at most 128 characters. The password was not changed."),
+            _ => Some(text("Enter at most 128 characters. The password was not changed.")),
         }
     }
 }
@@ -91,17 +96,27 @@ async fn change_password(
         let page = Settings { user, session, messages, layout, failure };
         return html_with(StatusCode::BAD_REQUEST, &page);
     }
+    let language = layout.language;
     let stamp = Passwords::new_stamp();
     // Keeps this session signed in. It comes first, so that an outage leaves the password
     // unchanged.
     handle.set_stamp(&stamp).await?;
     passwords.change(user.account(), input.into_inner().new_password, stamp);
-    messages.success(match end_others(&user, &handle).await? {
-        0 => "Your password was changed.".to_owned(),
-        1 => "Your password was changed. You were signed out on one other device.".to_owned(),
-        many => format!("Your password was changed. You were signed out on {many} other devices."),
-    });
+    let ended = end_others(&user, &handle).await?;
+    messages.success(changed_text(ended, language));
     Ok(see_other("/settings"))
+}
+
+/// Returns the message about a password change that has ended `ended` other sessions.
+fn changed_text(ended: usize, language: Language) -> String {
+    match ended {
+        0 => language.t("Your password was changed.").to_owned(),
+        ended => language.plural(
+            ended as u64,
+            "Your password was changed. You were signed out on one other device.",
+            "Your password was changed. You were signed out on {n} other devices.",
+        ),
+    }
 }
 
 #[derive(Deserialize)]
@@ -113,8 +128,9 @@ async fn change_display(
     _user: SignedIn,
     input: web::Form<Display>,
     messages: FlashMessages,
+    language: Language,
 ) -> Result<HttpResponse> {
-    messages.success("Your text size was changed.");
+    messages.success(language.t("Your text size was changed."));
     let mut response = see_other("/settings");
     response.add_cookie(&input.text_size.to_cookie())?;
     Ok(response)

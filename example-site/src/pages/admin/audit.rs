@@ -13,6 +13,7 @@ use crate::{
     audit::AuditLog,
     device::{Moment, device_name},
     format::as_time,
+    language::Language,
     layout::Layout,
     pages::html,
     users::SignedIn,
@@ -52,7 +53,7 @@ struct Entry {
 impl From<&OwnedEvent> for Entry {
     fn from(event: &OwnedEvent) -> Self {
         Self {
-            at: Moment(event.at),
+            at: Moment::new(event.at, Language::English),
             time: as_time(event.at),
             word: event.kind.word(),
             user: event.user.as_deref().map(str::to_owned),
@@ -66,9 +67,10 @@ impl From<&OwnedEvent> for Entry {
 
 /// Returns the device, and the address if it is known.
 fn describe(client: &Client) -> String {
+    let device = device_name(client, Language::English);
     match client.ip {
-        Some(ip) => format!("{}, {ip}", device_name(client)),
-        None => device_name(client),
+        Some(ip) => format!("{device}, {ip}"),
+        None => device,
     }
 }
 

@@ -23,6 +23,7 @@ use session_expire::{
 
 use super::{error_page, html, see_other};
 use crate::{
+    language::Language,
     layout::Layout,
     passwords::Passwords,
     users::{SignedIn, USERS, User},
@@ -82,10 +83,11 @@ async fn refuse_members(
     if user.superuser {
         return next.call(req).await.map(ServiceResponse::map_into_boxed_body);
     }
+    let language = Language::new(req.request());
     let page = error_page::render(
         StatusCode::FORBIDDEN,
-        "You cannot open this page",
-        "Only superusers can. Sign out, then sign in as root.",
+        language.t("You cannot open this page"),
+        language.t("Only superusers can. Sign out, then sign in as root."),
         req.request(),
     )?;
     Ok(req.into_response(page))
@@ -140,10 +142,12 @@ async fn impersonate(
     form: web::Form<Impersonation>,
     passwords: web::Data<Passwords>,
     handle: SessionHandle,
+    language: Language,
     req: HttpRequest,
 ) -> Result<HttpResponse> {
     let Some(user) = User::find(&form.user).filter(|user| user.may_be_impersonated()) else {
-        let (title, detail) = ("You cannot act as this user", "Choose a member from the list.");
+        let title = language.t("You cannot act as this user");
+        let detail = language.t("Choose a member from the list.");
         return Err(error_page::error(StatusCode::FORBIDDEN, title, detail, &req));
     };
     let options = SignInOptions::new().impersonated_by(actor.name).stamp(passwords.stamp(user));

@@ -18,6 +18,7 @@ use session_expire::{
 use super::filters::{Filters, REASONS, State};
 use crate::{
     device::{ADMINISTRATOR, Device, LOST_DEVICE},
+    language::Language,
     layout::Layout,
     pages::{error_page, html, see_other},
     users::SignedIn,
@@ -117,8 +118,8 @@ async fn list_sessions(
 ) -> Result<HttpResponse> {
     let mut records = page.load(&handle).await?;
     let next = (records.len() > PAGE_LENGTH).then(|| last_on_page(&mut records)).flatten();
-    let devices = records.iter().map(|record| Device::new(record, handle.now(), handle.id()));
-    let (devices, is_first) = (devices.collect(), page.query.after.is_none());
+    let device = |record| Device::new(record, handle.now(), handle.id(), Language::English);
+    let (devices, is_first) = (records.iter().map(device).collect(), page.query.after.is_none());
     let filters = page.filters;
     html(&Sessions {
         user: Some(user),
