@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { test } from "node:test";
+import { PAGES } from "./pages.mjs";
+import { test } from "./scenarios.mjs";
 import { at, dialog, inPageTime, isOpen, path, signIn, visit } from "./site.mjs";
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
@@ -20,9 +21,12 @@ const scrollsSideways = (page) => page.evaluate(() => {
 });
 
 const check = async (page) => {
-  for (const colorScheme of ["light", "dark"]) {
-    await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
-    assert.deepEqual(await violations(page), [], colorScheme);
+  for (const [width, height] of [[1280, 720], [360, 640]]) {
+    await page.setViewportSize({ width, height });
+    for (const colorScheme of ["light", "dark"]) {
+      await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+      assert.deepEqual(await violations(page), [], `${colorScheme}, ${width}×${height}`);
+    }
   }
   for (const [width, height] of [[320, 480], [640, 400]]) {
     await page.setViewportSize({ width, height });
@@ -32,16 +36,14 @@ const check = async (page) => {
   assert.equal(await scrollsSideways(page), false, "with text of twice the size");
 };
 
-// Opens each page of the site.
-const pages = {
-  "login page": (page) => page.goto("/login"),
+// States of pages at later times.
+const states = {
   "login page after an expiry": async (page, server) => {
     await signIn(page);
     server.endReason = "idle";
     await server.pass(1201);
     await page.waitForURL("**/login?next=*");
   },
-  "dashboard": async (page) => { await signIn(page); await page.goto("/dashboard"); },
   "warning": async (page, server) => { await signIn(page); await server.pass(1081); assert.equal(await isOpen(page), true); },
   "notice of the absolute timeout": async (page, server) => {
     server.session = 1000;
@@ -56,45 +58,25 @@ const pages = {
     await server.pass(1205, 1085);
     assert.match(await dialog(page).textContent(), /Your session has ended/);
   },
-  "editor": async (page) => { await signIn(page); await page.goto("/editor"); },
+  "locked editor": async (page, server) => {
+    await signIn(page);
+    await page.goto("/editor");
+    server.endReason = "idle";
+    await server.pass(1201);
+    assert.match(await dialog(page).textContent(), /This page is locked/);
+  },
   "login page with a long path": (page) => page.goto("/admin/sessions?user=alice&reason=open&from=2026-01-01&to=2026-12-31"),
-  "list of sessions": async (page) => { await signIn(page, "root"); await page.goto("/admin/sessions?from=2026-01-01"); },
-  "chat": async (page) => {
+  "question before a sign-out": async (page) => {
     await signIn(page);
-    await page.goto("/chat");
-    await page.fill("[name=text]", "Hello");
-    await page.press("[name=text]", "Enter");
-    await page.waitForSelector("[role=log] p");
-  },
-  "devices page": async (page) => { await signIn(page); await page.goto("/devices"); },
-  "settings page": async (page) => { await signIn(page); await page.goto("/settings"); },
-  "confirmation page": async (page) => { await signIn(page); await page.goto("/confirm?next=/devices"); },
-  "confirmation page after a wrong password": async (page) => {
+    await page.context().clearCookies();
     await signIn(page);
-    await page.goto("/confirm?next=/devices");
-    await page.fill("#password", "wrong");
-    await page.press("#password", "Enter");
-    await page.waitForSelector("#failure");
-  },
-  "settings page with large text": async (page) => {
-    await signIn(page);
-    await page.goto("/settings");
-    await page.getByRole("radio", { name: "Large" }).check();
-    await page.getByRole("button", { name: "Save text size" }).click();
-    await page.waitForSelector("body.large");
-  },
-  "audit log": async (page) => { await signIn(page, "root"); await page.goto("/admin/audit"); },
-  "list of users": async (page) => { await signIn(page, "root"); await page.goto("/admin/users"); },
-  "page during an impersonation": async (page) => {
-    await signIn(page, "root");
-    await page.goto("/admin/users");
-    await page.getByRole("button", { name: "Act as alice" }).click();
-    await page.waitForURL("**/dashboard");
     await page.goto("/devices");
+    await page.getByRole("button", { name: "Sign out everywhere else" }).click();
+    await page.locator("dialog.ask[open]").waitFor();
   },
 };
 
-for (const [name, open] of Object.entries(pages)) {
+for (const [name, open] of Object.entries(states)) {
   test(`${name} passes axe and fits small screens`, at(["--idle", "20m"], async (page) => {
     const server = await inPageTime(page);
     await open(page, server);
@@ -102,25 +84,21 @@ for (const [name, open] of Object.entries(pages)) {
   }));
 }
 
-test("page for ended sessions passes axe and fits small screens", at(["--registry", "memory", "--expired-url", "/session-ended", "--max-sessions", "1", "--live", "off"], async (page, site) => {
+for (const [name, { flags, open }] of Object.entries(PAGES)) {
+  test(`${name} passes axe and fits small screens`, at(flags, async (page, site) => {
+    await open(page, site);
+    await check(page);
+  }));
+}
+
+test("page for ended sessions leads back", at(["--registry", "memory", "--expired-url", "/session-ended", "--max-sessions", "1", "--live", "off"], async (page, site) => {
   await signIn(page);
   await signIn(await visit(page.context().browser(), site));
   await page.goto("/dashboard");
   assert.equal(path(page), "/session-ended?next=/dashboard");
   assert.match(await page.locator(".message").textContent(), /you signed in on another device/);
-  await check(page);
   await page.getByRole("link", { name: "Sign in again" }).click();
   await page.waitForURL("**/login?next=%2Fdashboard*");
-}));
-
-test("refused login passes axe and fits small screens", at(["--registry", "memory", "--max-sessions", "1", "--overflow", "refuse"], async (page, site) => {
-  await signIn(await visit(page.context().browser(), site));
-  await page.goto("/login");
-  await page.fill("[name=username]", "alice");
-  await page.fill("[name=password]", "alice");
-  await page.press("[name=password]", "Enter");
-  await page.waitForSelector("[name=end]");
-  await check(page);
 }));
 
 test("dialog works under Trusted Types and a strict policy", at(["--idle", "20m"], async (page) => {

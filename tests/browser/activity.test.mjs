@@ -1,6 +1,6 @@
 // Activity of the user: what is reported to the server.
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { test } from "./scenarios.mjs";
 import { LEAVING_EDITOR, at, inPageTime, isOpen, path, signIn } from "./site.mjs";
 
 const inEditor = (run, limits) => at(["--idle", "20m", ...LEAVING_EDITOR], async (page) => {

@@ -1,6 +1,6 @@
 // Chat of the example site: its messages, its connection, and the end of the session.
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { test } from "./scenarios.mjs";
 import { at, atSite, freePort, newFolder, path, signIn, startProgram, startRedis, startSiteIn, visit } from "./site.mjs";
 
 const lines = (page) => page.locator("[role=log] p").allTextContents();

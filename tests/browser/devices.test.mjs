@@ -1,7 +1,8 @@
 // Devices page of the example site: it shows logins and ends elsewhere without a reload.
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { test } from "./scenarios.mjs";
 import { at, atSite, newFolder, path, signIn, startRedis, startSiteIn, visit } from "./site.mjs";
+import { waitFor } from "./streams.mjs";
 
 const forever = ["--idle", "never"];
 const news = (page) => page.textContent("[data-news]");
@@ -85,6 +86,75 @@ test("without live pages, the page is as before", at([...forever, "--live", "off
   assert.equal(await active(page).count(), 1);
 }));
 
+const logInOften = async (site, times, user = "alice") => {
+  const body = new URLSearchParams({ username: user, password: user });
+  for (let n = 0; n < times; n += 1) {
+    await fetch(`${site.address}/login`, { method: "POST", redirect: "manual", body });
+  }
+};
+
+test("an older page shows an end elsewhere, too", at([...forever, "--log-limit", "unlimited"], async (page, site) => {
+  await logInOften(site, 30);
+  await openDevices(page);
+  const past = page.locator("[aria-labelledby=past]");
+  assert.equal(await past.locator("[data-session]").count(), 20);
+  await Promise.all([
+    page.waitForResponse((response) => response.url().includes("/session/events")),
+    past.getByRole("link", { name: "Older" }).click(),
+  ]);
+  assert.match(path(page), /^\/devices\?past=[^&#]*#past$/);
+  const ids = () => past.locator("[data-session]").evaluateAll((all) => all.map((e) => e.dataset.session).join());
+  const before = await ids();
+  const other = await openOther(page, site);
+  await page.locator("[data-news]:not(:empty)").waitFor();
+  assert.equal(await ids(), before);
+  await past.getByRole("link", { name: "Newer" }).click();
+  await page.waitForURL("**/devices#past");
+  assert.equal(await past.locator("[data-session]").count(), 20);
+}));
+
+test("signing out everywhere else asks once", at([...forever, "--live", "off"], async (page, site) => {
+  const other = await openOther(page, site);
+  await page.bringToFront(); // a browser may send keys only to the tab that is in front
+  await signIn(page);
+  await page.goto("/devices");
+  const ask = page.getByRole("dialog", { name: "Sign out one other session?" });
+  const open = async () => {
+    await page.getByRole("button", { name: "Sign out everywhere else" }).first().press("Enter");
+    await ask.waitFor();
+  };
+  await open();
+  assert.equal(await page.evaluate(() => document.activeElement.textContent), "Cancel");
+  await page.keyboard.press("Enter");
+  await ask.waitFor({ state: "hidden" });
+  await open();
+  await page.keyboard.press("Escape");
+  await ask.waitFor({ state: "hidden" });
+  assert.equal((await other.goto("/dashboard")).url(), `${site.address}/dashboard`);
+  await open();
+  await page.keyboard.press("Tab");
+  await Promise.all([page.waitForResponse("**/devices/end-others"), page.keyboard.press("Enter")]);
+  await page.getByText("You ended one other session.").waitFor();
+  await other.goto("/dashboard");
+  assert.equal(path(other), "/login?next=/dashboard");
+}));
+
+test("times are local, with UTC as tooltip, also after an update", at(forever, async (page, site) => {
+  const local = await visit(page.context().browser(), site, { timezoneId: "Asia/Kolkata", locale: "en" });
+  await openDevices(local);
+  const times = () => local.locator("[data-current] time").evaluateAll((all) => all.map(({ title, textContent, dateTime }) => {
+    const expected = new Intl.DateTimeFormat("en", { dateStyle: "medium", timeStyle: "short" }).format(new Date(dateTime));
+    return { isUtc: title.endsWith(" UTC"), isLocal: textContent === expected, text: textContent };
+  }));
+  for (const count of [1, 2]) {
+    await waitForActive(local, count);
+    const [signedIn, lastSeen] = await times();
+    assert.ok(signedIn.isUtc && signedIn.isLocal && lastSeen.isUtc, JSON.stringify([signedIn, lastSeen]));
+    assert.equal(lastSeen.text, "just now");
+    if (count === 1) await openOther(page, site);
+  }
+}));
+
 async function assertShowsOtherProcess(...flags) {
   const folder = newFolder();
   const start = () => startSiteIn(folder, ...forever, ...flags);
@@ -116,3 +186,41 @@ test("a login in another process on one Redis server appears", async () => {
     redis.stop();
   }
 });
+
+test("change during a request for the lists is shown", at(forever, async (page, site) => {
+  await openDevices(page);
+  await page.evaluate(() => {
+    window.changes = 0;
+    document.addEventListener("session-expire:active", () => { window.changes += 1; });
+  });
+  const held = [];
+  await page.route("**/devices/lists*", async (route) => {
+    const response = await route.fetch();
+    if (held.length === 0) await new Promise((respond) => { held.push(respond); });
+    return route.fulfill({ response });
+  });
+  await openOther(page, site);
+  await waitFor("a request", () => held.length > 0);
+  const changes = await page.evaluate(() => window.changes);
+  await openOther(page, site);
+  await page.waitForFunction((before) => window.changes > before, changes);
+  await page.waitForTimeout(1100); // the script waits for a second between its requests
+  held[0]();
+  await waitForActive(page, 3);
+}));
+
+test("request for the lists without a response ends", at(forever, async (page, site) => {
+  await page.clock.install();
+  await openDevices(page);
+  let requests = 0;
+  await page.route("**/devices/lists*", (route) => {
+    requests += 1;
+    if (requests > 1) return route.fallback();
+  });
+  await openOther(page, site);
+  await page.clock.fastForward(1000);
+  await waitFor("a request", () => requests > 0);
+  await page.clock.fastForward(10_000);
+  await openOther(page, site);
+  await waitForActive(page, 3);
+}));

@@ -1,7 +1,9 @@
 // End of a session: the page is covered, redirected, and not shown again.
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { ENGINE } from "./engine.mjs";
+import { test } from "./scenarios.mjs";
 import { LEAVING_EDITOR, at, inPageTime, isCovered, path, signIn } from "./site.mjs";
+import { signInElsewhere } from "./streams.mjs";
 
 // Not `page.goBack()`: it waits for a load, and the back/forward cache does not load the page.
 const back = async (page) => { await page.evaluate(() => history.back()); await page.waitForTimeout(500); };
@@ -98,6 +100,20 @@ test("page from the back/forward cache is covered until checked", at(["--idle", 
   const seen = await page.evaluate(() => window.shown ?? [false, "visible"]);
   if (seen[0]) assert.equal(seen[1], "hidden");
   assert.equal(await isCovered(page), false, "the session is active");
+}));
+
+// WebKit keeps pages in its back/forward cache although the site forbids browsers to store them.
+test("kept page of an ended session is covered and redirects", at(["--idle", "10m", "--max-sessions", "1"], async (page, site) => {
+  await signIn(page);
+  await page.evaluate(() => addEventListener("pageshow", ({ persisted }) => {
+    sessionStorage.setItem("shown", JSON.stringify([persisted, getComputedStyle(document.querySelector("main")).visibility]));
+  }));
+  await page.goto("/static/icon.svg");
+  await signInElsewhere(site.address);
+  await page.evaluate(() => history.back());
+  await page.waitForURL("**/login?next=*");
+  const shown = await page.evaluate(() => JSON.parse(sessionStorage.getItem("shown")));
+  if (ENGINE === "webkit" || shown) assert.deepEqual(shown, [true, "hidden"]);
 }));
 
 test("limits are shown and enforced without JavaScript", at(["--idle", "2s"], async (page, site) => {

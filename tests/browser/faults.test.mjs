@@ -1,7 +1,8 @@
 // Faults around the script: no private content may stay visible.
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { test } from "./scenarios.mjs";
 import { at, dialog, inPageTime, isCovered, isOpen, path, settle, signIn } from "./site.mjs";
+import { waitFor } from "./streams.mjs";
 
 const shiftWallClock = (page, hours) => page.evaluate((by) => { const real = Date.now; Date.now = () => real() + by * 3_600_000; }, hours);
 const hide = (page, hidden) => page.evaluate((to) => {
@@ -60,6 +61,30 @@ test("covered page recovers when the network is back", at(["--idle", "20m"], asy
   assert.deepEqual([await isCovered(page), await isOpen(page), path(page)], [false, false, "/dashboard"]);
 }));
 
+test("sleep of the machine during a request covers the page", at(["--idle", "20m"], async (page) => {
+  const server = await inPageTime(page);
+  await signIn(page);
+  await page.goto("/dashboard");
+  await server.stopTime();
+  let respond;
+  const isHeld = new Promise((resolve) => {
+    page.route("**/session/status?*", async (route) => {
+      if (respond) return route.fallback();
+      await new Promise((go) => { respond = go; resolve(); });
+      return route.fulfill({ json: { state: "active", seconds_until_idle_end: 1200, seconds_until_session_end: 28_000 } });
+    });
+  });
+  await server.pass(2);
+  await page.evaluate(() => dispatchEvent(new Event("focus")));
+  await isHeld;
+  await shiftWallClock(page, 3);
+  server.away = true;
+  respond();
+  await settle(page);
+  await server.pass(16);
+  assert.deepEqual([await isCovered(page), await isOpen(page)], [true, true]);
+}));
+
 test("dismissed notice is shown again after a new login", at(["--idle", "20m"], async (page) => {
   const server = await inPageTime(page, { session: 1000 });
   await signIn(page);
@@ -76,13 +101,13 @@ test("dismissed notice is shown again after a new login", at(["--idle", "20m"], 
   assert.equal(await isOpen(page), true);
 }));
 
-test("draft survives an expiry that another tab found first", at(["--idle", "2s", "--editor-idle", "30s"], async (page, site) => {
-  await signIn(page);
+test("draft survives an expiry that another tab found first", at(["--idle", "4s", "--editor-idle", "30s"], async (page, site) => {
   const editor = await page.context().newPage();
+  await signIn(page);
   await editor.goto(`${site.address}/editor`);
   await editor.fill("#body", "Dear diary");
   await page.bringToFront();
-  await page.waitForURL("**/login?next=*", { timeout: 8000 });
+  await page.waitForURL("**/login?next=*", { timeout: 15_000 });
   await editor.waitForURL("**/login?next=*", { timeout: 4000 });
   await fillIn(editor);
   await editor.waitForURL("**/editor");
@@ -106,13 +131,19 @@ test("caret is restored after a page was covered by mistake", at(["--editor-idle
   await page.goto("/editor");
   await page.fill("#body", "a long text");
   await page.locator("#body").evaluate((area) => area.setSelectionRange(2, 6));
-  await page.route("**/session/status?*", async (route) => { await new Promise((done) => { setTimeout(done, 300); }); return route.fallback(); });
+  const held = [];
+  let isHolding = true;
+  await page.route("**/session/status?*", (route) => {
+    if (!isHolding) return route.fallback();
+    held.push(route);
+  });
   await shiftWallClock(page, 3);
   await page.evaluate(() => dispatchEvent(new Event("focus")));
-  await page.waitForTimeout(150);
+  await waitFor("a request", () => held.length > 0);
   assert.equal(await isCovered(page), true);
-  await page.waitForTimeout(500);
-  assert.equal(await isCovered(page), false);
+  isHolding = false;
+  await Promise.all(held.map((route) => route.fallback()));
+  await page.waitForFunction(() => !document.documentElement.hasAttribute("data-session-over"));
   assert.deepEqual(await page.evaluate(() => { const { id, selectionStart, selectionEnd } = document.activeElement; return [id, selectionStart, selectionEnd]; }), ["body", 2, 6]);
   await server.pass(1);
 }));
@@ -125,9 +156,81 @@ test("keep-alive that a later status request overtakes counts", at(["--idle", "2
   await page.route("**/session/keep-alive", async (route) => { await new Promise((resolve) => { go = resolve; }); return route.fallback(); });
   await dialog(page).getByRole("button", { name: "Stay signed in" }).click();
   await server.pass(2);
+  await waitFor("the keep-alive", () => go);
+  const before = server.statusRequests;
   await page.evaluate(() => dispatchEvent(new Event("online")));
+  await waitFor("a later request", () => server.statusRequests > before);
   await page.waitForTimeout(200);
   go();
-  await page.waitForTimeout(300);
-  assert.deepEqual([server.keepAlives.length, await isOpen(page)], [1, false]);
+  await waitFor("the dialog closes", async () => !(await isOpen(page)));
+  assert.equal(server.keepAlives.length, 1);
 }));
+
+test("response from before a sleep does not uncover the page", at(["--idle", "20m"], async (page) => {
+  const server = await inPageTime(page);
+  await signIn(page);
+  await page.goto("/dashboard");
+  await server.stopTime();
+  let respond;
+  const isHeld = new Promise((resolve) => {
+    page.route("**/session/status?*", async (route) => {
+      if (respond) return route.abort("connectionrefused"); // the network is not back yet
+      await new Promise((go) => { respond = go; resolve(); });
+      return route.fulfill({ json: { state: "active", seconds_until_idle_end: 1200, seconds_until_session_end: 28_000 } });
+    });
+  });
+  await server.pass(2);
+  await page.evaluate(() => dispatchEvent(new Event("focus")));
+  await isHeld;
+  await shiftWallClock(page, 3);
+  server.now += 2;
+  await page.clock.fastForward(2000);
+  await page.evaluate(() => dispatchEvent(new Event("focus"))); // sends another request
+  await page.waitForFunction(() => document.documentElement.hasAttribute("data-session-over"));
+  respond();
+  await settle(page);
+  await server.pass(16);
+  assert.equal(await isCovered(page), true);
+}));
+
+test("exception of the script at a request is reported", async () => {
+  let complaints;
+  await at(["--idle", "20m"], async (page) => {
+    await inPageTime(page);
+    await page.addInitScript(() => {
+      const { fetch } = window;
+      window.fetch = (url, options) => {
+        if (options.signal) throw new TypeError("fault"); // a failed request rejects the promise
+        return fetch(url, options);
+      };
+    });
+    await signIn(page);
+    await page.evaluate(() => dispatchEvent(new Event("online")));
+    await settle(page);
+    complaints = page.complaints.splice(0);
+  })();
+  assert.match(complaints.join(), /fault/);
+});
+
+for (const [title, markup] of [["", ""], [" despite an element named currentScript", '<img name="currentScript" alt="">']]) {
+  test(`fault at the start reloads the page at its deadline${title}`, at(["--idle", "20m"], async (page) => {
+    await page.route("**/static/*.js?*", (route) => route.abort());
+    await signIn(page);
+    const server = await inPageTime(page, { markup });
+    await page.addInitScript(() => {
+      const Original = URL;
+      window.URL = function (...parameters) {
+        if (parameters.length > 1) throw new Error("fault");
+        return new Original(...parameters);
+      };
+    });
+    await page.goto("/dashboard");
+    let loads = 0;
+    await page.route("**/dashboard", (route) => { loads += 1; return route.fallback(); });
+    await server.pass(1190, 119);
+    assert.equal(loads, 0);
+    await server.pass(20);
+    await waitFor("a reload", () => loads === 1);
+    assert.match(page.complaints.splice(0).join(), /fault/);
+  }));
+}

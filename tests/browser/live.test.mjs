@@ -1,33 +1,18 @@
 // Live pages: one event stream per browser, ends from elsewhere, and the choice of the leader.
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
-import { test } from "node:test";
+import { processOf } from "./engine.mjs";
+import { test } from "./scenarios.mjs";
 import { at, atSite, newFolder, path, signIn, startSiteIn, visit } from "./site.mjs";
 import { LIMIT, countAllStreams, countStreams, observe, openTabs, report, signInElsewhere, waitFor, waitForLeader } from "./streams.mjs";
 
 const FLAGS = ["--idle", "10m"];
-
-// Returns the process that a page keeps busy. The browser may use one process for several tabs.
-async function processOf(page) {
-  const devtools = await page.context().browser().newBrowserCDPSession();
-  const { processInfo } = await devtools.send("SystemInfo.getProcessInfo");
-  const ticks = ({ id }) => {
-    const fields = readFileSync(`/proc/${id}/stat`, "utf8").split(") ")[1].split(" ");
-    return Number(fields[11]) + Number(fields[12]);
-  };
-  const renderers = processInfo.filter(({ type }) => type === "renderer");
-  const before = renderers.map(ticks);
-  await page.evaluate(() => { for (const end = performance.now() + 700; performance.now() < end;); });
-  const used = renderers.map((renderer, n) => ticks(renderer) - before[n]);
-  return renderers[used.indexOf(Math.max(...used))].id;
-}
 
 test("eight tabs in two browsers open one stream each", { timeout: 120_000 }, at([...FLAGS, "--max-sessions", "2"], async (page, site) => {
   const other = await visit(page.context().browser(), site);
   const browsers = [await openTabs(page), await openTabs(other)];
   const before = browsers.map(({ requests }) => requests.length);
   await page.waitForTimeout(2500); // the tabs have asked for the leader twice
-  for (const { tabs } of browsers) assert.equal(await countAllStreams(tabs), 1);
+  for (const { tabs } of browsers) await waitFor("one stream", async () => (await countAllStreams(tabs)) === 1);
   assert.deepEqual(browsers.map(({ requests }) => requests.length), before);
   assert.deepEqual(other.complaints, []);
 }));
@@ -102,6 +87,22 @@ test("stream counts as no activity", at(["--idle", "4s", "--warn", "1s"], async 
   assert.ok(requests.length <= 3, `${requests.length} requests`);
 }));
 
+// WebKit may call the function of a request after it has rejected the request.
+test("tab whose lock was stolen at once opens no stream", at(FLAGS, async (page) => {
+  await page.context().addInitScript(() => {
+    window.calls = 0;
+    if (!window.LockManager) return; // about:blank in Firefox
+    LockManager.prototype.request = (name, options, lead) => {
+      setTimeout(() => { lead(); window.calls += 1; });
+      return Promise.reject(new DOMException("stolen", "AbortError"));
+    };
+  });
+  await observe(page.context());
+  await signIn(page);
+  await waitFor("an attempt", () => page.evaluate(() => window.calls > 0));
+  assert.equal(await page.evaluate(() => window.streams.length), 0);
+}));
+
 for (const name of ["locks", "EventSource", "BroadcastChannel"]) {
   test(`page without ${name} opens no stream`, at(FLAGS, async (page) => {
     await page.context().addInitScript((missing) => {
@@ -115,6 +116,8 @@ for (const name of ["locks", "EventSource", "BroadcastChannel"]) {
     await tab.waitForTimeout(3000);
     assert.equal(requests.length, 0);
     await tab.click(".who button");
+    await tab.waitForURL("**/login");
+    if (name === "BroadcastChannel") await page.evaluate(() => dispatchEvent(new Event("focus")));
     await page.waitForURL("**/login?next=*", { timeout: LIMIT });
   }));
 }

@@ -1,6 +1,7 @@
 // Confirmation of a session with a passkey, at the site of tests/passkey.
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { addAuthenticator } from "./engine.mjs";
+import { test } from "./scenarios.mjs";
 import { atSite, newFolder, path, startProgram, visit } from "./site.mjs";
 
 const OLD = 601; // seconds after which the session is not fresh
@@ -20,23 +21,6 @@ async function signIn(page, user) {
   await page.fill("[name=username]", user);
   await page.fill("[name=password]", user);
   await follow(page, "button", "/");
-}
-
-// Adds an authenticator that confirms each request at once, such as a fingerprint reader.
-async function addAuthenticator(page) {
-  const devtools = await page.context().newCDPSession(page);
-  await devtools.send("WebAuthn.enable");
-  const { authenticatorId } = await devtools.send("WebAuthn.addVirtualAuthenticator", {
-    options: {
-      protocol: "ctap2",
-      transport: "internal",
-      hasResidentKey: true,
-      hasUserVerification: true,
-      isUserVerified: true,
-      automaticPresenceSimulation: true,
-    },
-  });
-  return (method, parameters) => devtools.send(`WebAuthn.${method}`, { authenticatorId, ...parameters });
 }
 
 const START = /\/confirm\/passkey\/start/;
@@ -158,7 +142,7 @@ test("passkey from a page of another origin cannot be registered", signedIn(asyn
 
 test("passkey of another user does not confirm", signedIn(async (page, site, authenticator) => {
   await register(page);
-  const { credentials: [own] } = await authenticator("getCredentials");
+  const [own] = await authenticator.credentials();
   await signIn(page, "bob");
   await register(page);
   await askedToConfirm(page, site);
@@ -175,7 +159,7 @@ test("passkey of another user does not confirm", signedIn(async (page, site, aut
 test("passkey without user verification does not confirm", signedIn(async (page, site, authenticator) => {
   await register(page);
   await askedToConfirm(page, site);
-  await authenticator("setUserVerified", { isUserVerified: false });
+  await authenticator.setUserVerified(false);
   await page.click("[data-confirm]");
   await status(page, "No passkey was used.");
   await changeOptions(page, (options) => { options.userVerification = "discouraged"; });
@@ -226,14 +210,14 @@ test("challenge is valid for five minutes", signedIn(async (page, site) => {
 
 test("cloned passkey does not confirm", signedIn(async (page, site, authenticator) => {
   await register(page);
-  const { credentials: [clone] } = await authenticator("getCredentials");
+  const [clone] = await authenticator.credentials();
   for (let n = 0; n < 2; n += 1) {
     await askedToConfirm(page, site);
     await confirm(page);
   }
   // The clone has not counted these two uses.
-  await authenticator("clearCredentials");
-  await authenticator("addCredential", { credential: clone });
+  await authenticator.clear();
+  await authenticator.add(clone);
   await askedToConfirm(page, site);
   await page.click("[data-confirm]");
   await status(page, "Attempts left: 4");
@@ -242,14 +226,16 @@ test("cloned passkey does not confirm", signedIn(async (page, site, authenticato
 test("passkey and its clone do not both confirm", signedIn(async (page, site, authenticator) => {
   const assertions = record(page, FINISH);
   await register(page);
-  const { credentials: [credential] } = await authenticator("getCredentials");
+  const [credential] = await authenticator.credentials();
   const other = await visit(page.context().browser(), site);
   await signIn(other, "alice");
-  await (await addAuthenticator(other))("addCredential", { credential });
+  await page.bringToFront(); // a browser may ask for a passkey only in the tab that is in front
   await askedToConfirm(page, site);
   await page.route(FINISH, (route) => route.abort());
   await page.click("[data-confirm]");
   await status(page, "That did not work.");
+  await (await addAuthenticator(other)).add(credential);
+  await other.bringToFront();
   await other.goto("/settings");
   await confirm(other);
   await page.unroute(FINISH);

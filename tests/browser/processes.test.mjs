@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { get } from "node:http";
-import { test } from "node:test";
+import { test } from "./scenarios.mjs";
 import { freePort, newFolder, startRedis, startSite, startSiteIn } from "./site.mjs";
 
 const signIn = async (site, user = "alice") => {

@@ -1,6 +1,5 @@
-// Starts the example site and Chromium.
+// Starts the example site and a browser.
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
@@ -8,11 +7,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { after } from "node:test";
-import { chromium } from "playwright-core";
+import { killChildren, startChild } from "./children.mjs";
+import { startBrowser } from "./engine.mjs";
 
 const TARGET = process.env.CARGO_TARGET_DIR ?? new URL("../../target", import.meta.url).pathname;
 const PROGRAMS = join(TARGET, "debug");
-const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
 
 const folders = [];
 process.on("exit", () => folders.forEach((folder) => rmSync(folder, { recursive: true, force: true })));
@@ -36,7 +35,7 @@ export const startSiteIn = (folder, ...flags) =>
 // Starts a program that prints the address at which it listens. Returns also its input and the
 // lines of its output.
 export async function startProgram(name, flags, folder) {
-  const site = spawn(join(PROGRAMS, name), flags, {
+  const site = startChild(join(PROGRAMS, name), flags, {
     cwd: folder,
     env: { ...process.env, RUST_LOG: "warn" },
     stdio: ["pipe", "pipe", "pipe"],
@@ -66,7 +65,7 @@ export const freePort = async () => {
 // Starts a Redis server. Returns its URL and a function that stops it.
 export async function startRedis(...options) {
   const port = await freePort();
-  const server = spawn(process.env.REDIS_SERVER ?? "redis-server", ["--port", port, "--bind", "127.0.0.1", "--save", "", ...options], {
+  const server = startChild(process.env.REDIS_SERVER ?? "redis-server", ["--port", port, "--bind", "127.0.0.1", "--save", "", ...options], {
     cwd: newFolder(), stdio: ["ignore", "pipe", "inherit"],
   });
   for await (const line of server.stdout) if (String(line).includes("Ready to accept")) break;
@@ -74,28 +73,18 @@ export async function startRedis(...options) {
   return { url: `redis://127.0.0.1:${port}/0`, stop: () => server.kill() };
 }
 
-const startBrowser = () =>
-  chromium.launch({
-    executablePath: CHROMIUM,
-    // As in a real browser: with the back/forward cache and with sleeping tabs.
-    ignoreDefaultArgs: [
-      "--disable-back-forward-cache",
-      "--disable-background-timer-throttling",
-      "--disable-backgrounding-occluded-windows",
-      "--disable-renderer-backgrounding",
-    ],
-    args: ["--no-sandbox", "--disable-quic", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
-  });
-
 // The tests of a file share a browser. Each has contexts of its own.
 let started;
 const sharedBrowser = () => (started ??= startBrowser());
-after(async () => (await started)?.close());
+after(async () => {
+  await (await started)?.close();
+  killChildren(); // a test that has timed out leaves its site running
+});
 
 // Opens a page in a new browser context. `page.complaints` collects script errors and
 // Content-Security-Policy violations.
-export async function visit(browser, site) {
-  const context = await browser.newContext({ baseURL: site.address });
+export async function visit(browser, site, options = {}) {
+  const context = await browser.newContext({ baseURL: site.address, ...options });
   const page = await context.newPage();
   page.complaints = [];
   page.on("pageerror", (error) => page.complaints.push(String(error)));
@@ -118,7 +107,8 @@ export const at = (flags, run) => atSite(() => startSite(...flags), run);
 
 // The same at the site that `start` starts.
 export const atSite = (start, run) => async () => {
-  const [browser, site] = await Promise.all([sharedBrowser(), start()]);
+  const browser = await sharedBrowser(); // first, so that a failure leaves no site running
+  const site = await start();
   try {
     const page = await visit(browser, site);
     await run(page, site);
@@ -164,8 +154,8 @@ export const settle = async (page) => {
 
 // Replaces the endpoints for status and keep-alive with a server that uses the page's clock: `pass`
 // advances both. It responds as the site does, and records the requests. `markup` is inserted at
-// the start of the body.
-export async function inPageTime(page, { idle = 1200, session = 28800, warn = 120, away = false, markup = "" } = {}) {
+// the start of the body, and `headers` replace those of the page.
+export async function inPageTime(page, { idle = 1200, session = 28800, warn = 120, away = false, markup = "", headers = {} } = {}) {
   const server = { now: 0, seen: 0, session, away, statusRequests: 0, keepAlives: [], endReason: null };
   const left = () => {
     const [idleLeft, sessionLeft] = [server.seen + idle - server.now, server.session - server.now];
@@ -201,7 +191,7 @@ export async function inPageTime(page, { idle = 1200, session = 28800, warn = 12
       .replace(/data-session-end="\d*"/, `data-session-end="${server.session - server.now}"`)
       .replace(/data-warn="[\d.]*"/, `data-warn="${warn}"`)
       .replace("<body>", () => `<body>${markup}`);
-    return route.fulfill({ response, body });
+    return route.fulfill({ response, headers: { ...response.headers(), ...headers }, body });
   });
   server.pass = async (seconds, step = seconds) => {
     for (let elapsed = 0; elapsed < seconds; elapsed += step) {

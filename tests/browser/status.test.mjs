@@ -1,6 +1,6 @@
 // Status responses with an unknown state or a stale policy.
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { test } from "./scenarios.mjs";
 import { at, inPageTime, isCovered, isOpen, path, settle, signIn } from "./site.mjs";
 
 // Runs a test with a page whose requests for status and keep-alive get `respond.json` once it is set.

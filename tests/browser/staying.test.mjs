@@ -1,6 +1,6 @@
 // Extension of a session from the warning, and its failures.
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { test } from "./scenarios.mjs";
 import { at, dialog, inPageTime, isCovered, isOpen, path, settle, signIn } from "./site.mjs";
 
 const about = (run, limits) => at(["--idle", "20m"], async (page) => {

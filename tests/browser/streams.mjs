@@ -47,11 +47,11 @@ export async function openTabs(page, count = 4) {
   return { ...browser, tabs, leader: await waitForLeader(tabs) };
 }
 
-export async function waitFor(what, condition) {
+export async function waitFor(what, condition, limit = LIMIT) {
   for (const start = performance.now(); ; await new Promise((resolve) => setTimeout(resolve, 20))) {
     const value = await condition();
     if (value) return value;
-    assert.ok(performance.now() - start < LIMIT, `${what}: not within ${LIMIT} ms`);
+    assert.ok(performance.now() - start < limit, `${what}: not within ${limit} ms`);
   }
 }
 

@@ -79,9 +79,19 @@ async fn quiet_subscription_asks_one_node_per_second_and_a_check_all_primaries()
     let registry = cluster.registry().await;
     let reports = Reports::connected(&registry).await;
     let reset = || (0..6).for_each(|n| cluster.command_on(n, &["CONFIG", "RESETSTAT"]));
-    reset();
-    tokio::time::sleep(Duration::from_secs(3)).await;
-    let quiet = calls(&cluster, 6);
+    let measure = async || {
+        reset();
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        calls(&cluster, 6)
+    };
+    let mut quiet = measure().await;
+    for _ in 0..4 {
+        // On a busy machine, the registry may have replaced a connection, and identified its node.
+        if !quiet.contains_key("cluster|myid") {
+            break;
+        }
+        quiet = measure().await;
+    }
     let names: Vec<_> = quiet.keys().map(String::as_str).collect();
     assert_eq!(names, ["cluster|info", "cluster|nodes"]);
     assert!(quiet.values().all(|calls| (1..=4).contains(calls)), "{quiet:?}");
