@@ -61,15 +61,13 @@ test("covered page recovers when the network is back", at(["--idle", "20m"], asy
   assert.deepEqual([await isCovered(page), await isOpen(page), path(page)], [false, false, "/dashboard"]);
 }));
 
-test("sleep of the machine during a request covers the page", at(["--idle", "20m"], async (page) => {
-  const server = await inPageTime(page);
-  await signIn(page);
-  await page.goto("/dashboard");
-  await server.stopTime();
+// Holds the response to the next status request, which says that the session is active. `later`
+// handles the requests after it. Returns a function that sends the response.
+async function holdStatus(page, server, later) {
   let respond;
   const isHeld = new Promise((resolve) => {
     page.route("**/session/status?*", async (route) => {
-      if (respond) return route.fallback();
+      if (respond) return later(route);
       await new Promise((go) => { respond = go; resolve(); });
       return route.fulfill({ json: { state: "active", seconds_until_idle_end: 1200, seconds_until_session_end: 28_000 } });
     });
@@ -77,6 +75,15 @@ test("sleep of the machine during a request covers the page", at(["--idle", "20m
   await server.pass(2);
   await page.evaluate(() => dispatchEvent(new Event("focus")));
   await isHeld;
+  return respond;
+}
+
+test("sleep of the machine during a request covers the page", at(["--idle", "20m"], async (page) => {
+  const server = await inPageTime(page);
+  await signIn(page);
+  await page.goto("/dashboard");
+  await server.stopTime();
+  const respond = await holdStatus(page, server, (route) => route.fallback());
   await shiftWallClock(page, 3);
   server.away = true;
   respond();
@@ -171,17 +178,8 @@ test("response from before a sleep does not uncover the page", at(["--idle", "20
   await signIn(page);
   await page.goto("/dashboard");
   await server.stopTime();
-  let respond;
-  const isHeld = new Promise((resolve) => {
-    page.route("**/session/status?*", async (route) => {
-      if (respond) return route.abort("connectionrefused"); // the network is not back yet
-      await new Promise((go) => { respond = go; resolve(); });
-      return route.fulfill({ json: { state: "active", seconds_until_idle_end: 1200, seconds_until_session_end: 28_000 } });
-    });
-  });
-  await server.pass(2);
-  await page.evaluate(() => dispatchEvent(new Event("focus")));
-  await isHeld;
+  // The network is not back yet at the later requests.
+  const respond = await holdStatus(page, server, (route) => route.abort("connectionrefused"));
   await shiftWallClock(page, 3);
   server.now += 2;
   await page.clock.fastForward(2000);

@@ -488,35 +488,6 @@ fn next_never_leads_to_other_site_or_to_login() {
 }
 
 #[test]
-fn head_has_the_status_of_get() {
-    let site = start(usual());
-    let (visitor, root) = (site.browser(), site.signed_in("root"));
-    for path in [
-        "/",
-        "/login",
-        "/dashboard",
-        "/editor",
-        "/vault",
-        "/devices",
-        "/confirm",
-        "/settings",
-        "/admin",
-        "/admin/",
-        "/admin/audit",
-        "/admin/users",
-        "/admin/sessions",
-        "/api/me",
-        "/api/poll",
-        "/nowhere",
-    ] {
-        for browser in [&visitor, &root] {
-            let (get, head) = (browser.get(path), browser.request("HEAD", path).send());
-            assert_eq!((head.status, head.body.len()), (get.status, 0), "{path}");
-        }
-    }
-}
-
-#[test]
 fn lost_key_signs_no_user_out() {
     let server = RedisServer::start();
     let settings = || {
