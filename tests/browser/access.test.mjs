@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { PAGES } from "./pages.mjs";
 import { test } from "./scenarios.mjs";
-import { at, dialog, inPageTime, isOpen, path, signIn, visit } from "./site.mjs";
+import { LOGIN_WITH_RETURN, at, dialog, inPageTime, isOpen, path, signIn, visit } from "./site.mjs";
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
@@ -42,7 +42,7 @@ const states = {
     await signIn(page);
     server.endReason = "idle";
     await server.pass(1201);
-    await page.waitForURL("**/login?next=*");
+    await page.waitForURL(LOGIN_WITH_RETURN);
   },
   "warning": async (page, server) => { await signIn(page); await server.pass(1081); assert.equal(await isOpen(page), true); },
   "notice of the absolute timeout": async (page, server) => {

@@ -1,7 +1,7 @@
 // Activity of the user: what is reported to the server.
 import assert from "node:assert/strict";
 import { test } from "./scenarios.mjs";
-import { LEAVING_EDITOR, at, inPageTime, isOpen, path, signIn } from "./site.mjs";
+import { LEAVING_EDITOR, LOGIN_WITH_RETURN, at, inPageTime, isOpen, path, signIn } from "./site.mjs";
 
 const inEditor = (run, limits) => at(["--idle", "20m", ...LEAVING_EDITOR], async (page) => {
   const server = await inPageTime(page, limits);
@@ -81,7 +81,7 @@ test("session ends at the limit after the last key", inEditor(async (page, serve
   assert.equal(server.keepAlives.length, 1);
   assert.ok(Math.abs(server.keepAlives[0] - 60) < 2, `idle for ${server.keepAlives[0]}`);
   await server.pass(1145, 15);
-  await page.waitForURL("**/login?next=*");
+  await page.waitForURL(LOGIN_WITH_RETURN);
 }));
 
 test("typing keeps the session alive in real time", { timeout: 60_000 }, at(["--idle", "2s", "--editor-idle", "2s", ...LEAVING_EDITOR], async (page) => {
@@ -93,6 +93,6 @@ test("typing keeps the session alive in real time", { timeout: 60_000 }, at(["--
     await page.waitForTimeout(250);
     assert.equal(path(page), "/editor", `after ${n / 4} s`);
   }
-  await page.waitForURL("**/login?next=*", { timeout: 5000 });
+  await page.waitForURL(LOGIN_WITH_RETURN, { timeout: 5000 });
   assert.match(await page.textContent(".message"), /not been active/);
 }));

@@ -3,7 +3,7 @@
 // them.
 import assert from "node:assert/strict";
 import { test } from "./scenarios.mjs";
-import { at, inPageTime, path, settle, signIn } from "./site.mjs";
+import { LOGIN_WITH_RETURN, at, inPageTime, path, settle, signIn } from "./site.mjs";
 
 const named = (names) => names.map((name) => `<img name="${name}" id="${name}" alt="">`).join("");
 
@@ -63,7 +63,7 @@ const worksToTheEnd = async (page, server) => {
   assert.equal((await look(page)).covered, true);
   server.away = false;
   await server.pass(6, 3);
-  await page.waitForURL("**/login?next=*", { timeout: 3000 });
+  await page.waitForURL(LOGIN_WITH_RETURN, { timeout: 3000 });
   assert.equal(new URL(page.url()).searchParams.get("next"), "/vault");
 };
 

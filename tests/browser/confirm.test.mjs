@@ -1,7 +1,7 @@
 // Re-authentication: the confirmation page, parallel tabs and requests, pages without JavaScript.
 import assert from "node:assert/strict";
 import { test } from "./scenarios.mjs";
-import { at, isCovered, path, signIn, visit } from "./site.mjs";
+import { LOGIN_WITH_RETURN, at, isCovered, path, signIn, visit } from "./site.mjs";
 import { waitFor } from "./streams.mjs";
 
 const FLAGS = ["--registry", "memory", "--idle", "10m"];
@@ -199,7 +199,7 @@ test("changed password signs an open page out with its cause", at(FLAGS, async (
   await page.waitForSelector(".message.success");
   await other.waitForTimeout(1200);
   await other.evaluate(() => dispatchEvent(new Event("online")));
-  await other.waitForURL("**/login?next=*", { timeout: 3000 });
+  await other.waitForURL(LOGIN_WITH_RETURN, { timeout: 3000 });
   assert.match(await other.textContent("#messages"), /your password was changed/);
 }));
 

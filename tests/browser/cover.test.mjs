@@ -1,7 +1,7 @@
 // Covered page: nothing of its content can be seen, and its dialog stays in front.
 import assert from "node:assert/strict";
 import { test } from "./scenarios.mjs";
-import { at, dialog, path, signIn } from "./site.mjs";
+import { LOGIN_WITH_RETURN, at, dialog, path, signIn } from "./site.mjs";
 
 const LIMIT = 20_000; // milliseconds, on a busy machine
 const FLAGS = ["--idle", "10m", "--editor-idle", "2s"];
@@ -90,7 +90,7 @@ test("body replaced while the page is locked stays hidden", { timeout: 60_000 },
     };
     look();
   });
-  await page.waitForURL("**/login?next=*", { timeout: LIMIT });
+  await page.waitForURL(LOGIN_WITH_RETURN, { timeout: LIMIT });
   assert.deepEqual(shown, []);
 }));
 

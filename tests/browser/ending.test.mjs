@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { ENGINE } from "./engine.mjs";
 import { test } from "./scenarios.mjs";
-import { LEAVING_EDITOR, at, inPageTime, isCovered, path, signIn } from "./site.mjs";
+import { LEAVING_EDITOR, LOGIN_WITH_RETURN, at, inPageTime, isCovered, path, signIn } from "./site.mjs";
 import { signInElsewhere } from "./streams.mjs";
 
 // Not `page.goBack()`: it waits for a load, and the back/forward cache does not load the page.
@@ -22,13 +22,13 @@ test("expired page is covered before the redirect", at(["--idle", "20m"], async 
     sessionStorage.setItem("seen", JSON.stringify([detail, getComputedStyle(document.querySelector("main")).visibility]));
   }));
   await server.pass(11);
-  await page.waitForURL("**/login?next=*");
+  await page.waitForURL(LOGIN_WITH_RETURN);
   assert.deepEqual(await page.evaluate(() => JSON.parse(sessionStorage.getItem("seen"))), [{ state: "expired", reason: "idle" }, "hidden"]);
 }));
 
 test("login page announces the reason once", at(["--idle", "2s"], async (page) => {
   await signIn(page);
-  await page.waitForURL("**/login?next=*", { timeout: 8000 });
+  await page.waitForURL(LOGIN_WITH_RETURN, { timeout: 8000 });
   const message = page.locator("[role=status] .message");
   assert.match(await message.textContent(), /not been active/);
   assert.equal(await page.evaluate(() => document.activeElement.getAttribute("aria-describedby")), "messages", "the message describes the focused field");
@@ -41,13 +41,13 @@ test("draft is restored after an expiry for the same user only", at(["--idle", "
   await page.goto("/editor");
   await page.fill("#body", "Dear diary");
   await page.selectOption("#audience", "Only me");
-  await page.waitForURL("**/login?next=*", { timeout: 10_000 });
+  await page.waitForURL(LOGIN_WITH_RETURN, { timeout: 10_000 });
   await fillIn(page);
   await page.waitForURL("**/editor");
   assert.equal(await page.inputValue("#body"), "Dear diary");
   assert.equal(await page.inputValue("#audience"), "Only me");
   assert.match(await page.textContent("[data-restored]"), /not saved yet/);
-  await page.waitForURL("**/login?next=*", { timeout: 10_000 });
+  await page.waitForURL(LOGIN_WITH_RETURN, { timeout: 10_000 });
   await fillIn(page, "bob");
   await page.waitForURL("**/editor");
   assert.equal(await page.inputValue("#body"), "");
@@ -111,7 +111,7 @@ test("kept page of an ended session is covered and redirects", at(["--idle", "10
   await page.goto("/static/icon.svg");
   await signInElsewhere(site.address);
   await page.evaluate(() => history.back());
-  await page.waitForURL("**/login?next=*");
+  await page.waitForURL(LOGIN_WITH_RETURN);
   const shown = await page.evaluate(() => JSON.parse(sessionStorage.getItem("shown")));
   if (ENGINE === "webkit" || shown) assert.deepEqual(shown, [true, "hidden"]);
 }));
@@ -141,7 +141,7 @@ test("page is covered after a sleep until it is checked", at(["--idle", "20m"], 
   await page.waitForTimeout(200);
   assert.equal(await isCovered(page), true);
   respond();
-  await page.waitForURL("**/login?next=*");
+  await page.waitForURL(LOGIN_WITH_RETURN);
 }));
 
 test("visible page detects a sleep of the machine", at(["--idle", "20m"], async (page) => {
@@ -150,7 +150,7 @@ test("visible page detects a sleep of the machine", at(["--idle", "20m"], async 
   await page.evaluate(() => { const real = Date.now; Date.now = () => real() + 3 * 3_600_000; });
   server.now += 3 * 3600;
   await server.pass(16);
-  await page.waitForURL("**/login?next=*");
+  await page.waitForURL(LOGIN_WITH_RETURN);
 }));
 
 test("frozen tab whose session expired redirects when shown", at(["--idle", "20m"], async (page) => {
@@ -164,5 +164,5 @@ test("frozen tab whose session expired redirects when shown", at(["--idle", "20m
   server.now += 1201;
   await page.clock.setSystemTime(Date.now() + 1_201_000);
   await hide(false);
-  await page.waitForURL("**/login?next=*");
+  await page.waitForURL(LOGIN_WITH_RETURN);
 }));

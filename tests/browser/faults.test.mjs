@@ -1,7 +1,7 @@
 // Faults around the script: no private content may stay visible.
 import assert from "node:assert/strict";
 import { test } from "./scenarios.mjs";
-import { at, dialog, inPageTime, isCovered, isOpen, path, settle, signIn } from "./site.mjs";
+import { LOGIN_WITH_RETURN, at, dialog, inPageTime, isCovered, isOpen, path, settle, signIn } from "./site.mjs";
 import { waitFor } from "./streams.mjs";
 
 const shiftWallClock = (page, hours) => page.evaluate((by) => { const real = Date.now; Date.now = () => real() + by * 3_600_000; }, hours);
@@ -23,7 +23,7 @@ test("invalid language does not break the dialog", at(["--idle", "20m"], async (
   await server.pass(1);
   assert.equal(await isOpen(page), true);
   await server.pass(130, 10);
-  await page.waitForURL("**/login?next=*", { timeout: 3000 });
+  await page.waitForURL(LOGIN_WITH_RETURN, { timeout: 3000 });
 }));
 
 test("expired page is hidden without the style sheet", at(["--idle", "20m"], async (page) => {
@@ -35,7 +35,7 @@ test("expired page is hidden without the style sheet", at(["--idle", "20m"], asy
   }));
   server.away = true;
   await server.pass(1205, 1085);
-  await page.waitForURL("**/login?next=*", { timeout: 3000 });
+  await page.waitForURL(LOGIN_WITH_RETURN, { timeout: 3000 });
   assert.equal(await page.evaluate(() => sessionStorage.getItem("seen")), "none");
 }));
 
@@ -46,7 +46,7 @@ test("hidden tab redirects although the clock was set", at(["--idle", "20m"], as
   await hide(page, true);
   await shiftWallClock(page, -1);
   await server.pass(1200, 40);
-  await page.waitForURL("**/login?next=*");
+  await page.waitForURL(LOGIN_WITH_RETURN);
 }));
 
 test("covered page recovers when the network is back", at(["--idle", "20m"], async (page) => {
@@ -114,8 +114,8 @@ test("draft survives an expiry that another tab found first", at(["--idle", "4s"
   await editor.goto(`${site.address}/editor`);
   await editor.fill("#body", "Dear diary");
   await page.bringToFront();
-  await page.waitForURL("**/login?next=*", { timeout: 15_000 });
-  await editor.waitForURL("**/login?next=*", { timeout: 4000 });
+  await page.waitForURL(LOGIN_WITH_RETURN, { timeout: 15_000 });
+  await editor.waitForURL(LOGIN_WITH_RETURN, { timeout: 4000 });
   await fillIn(editor);
   await editor.waitForURL("**/editor");
   assert.equal(await editor.inputValue("#body"), "Dear diary");
@@ -128,7 +128,7 @@ test("sign-out in one tab deletes the draft of another", at(["--idle", "10m"], a
   await editor.fill("#body", "Dear diary");
   await page.waitForTimeout(1200);
   await page.click(".who button");
-  await editor.waitForURL("**/login?next=*", { timeout: 4000 });
+  await editor.waitForURL(LOGIN_WITH_RETURN, { timeout: 4000 });
   assert.equal(await editor.evaluate(() => Object.keys(sessionStorage).length), 0);
 }));
 

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { processOf } from "./engine.mjs";
 import { test } from "./scenarios.mjs";
-import { at, atSite, newFolder, path, signIn, startSiteIn, visit } from "./site.mjs";
+import { LOGIN_WITH_RETURN, at, atSite, newFolder, path, signIn, startSiteIn, visit } from "./site.mjs";
 import { LIMIT, countAllStreams, countStreams, observe, openTabs, report, signInElsewhere, waitFor, waitForLeader } from "./streams.mjs";
 
 const FLAGS = ["--idle", "10m"];
@@ -29,7 +29,7 @@ test("eviction in another process hides all visible tabs", { timeout: 120_000 },
     report("eviction hides the last of four tabs", start);
     assert.ok(ends.every(({ covered }) => covered));
     assert.ok(ends.some(({ reason }) => reason === "evicted"), JSON.stringify(ends.map(({ reason }) => reason)));
-    await Promise.all(tabs.map((tab) => tab.waitForURL("**/login?next=*")));
+    await Promise.all(tabs.map((tab) => tab.waitForURL(LOGIN_WITH_RETURN)));
     const messages = await Promise.all(tabs.map((tab) => tab.locator(".message").allTextContents()));
     assert.ok(messages.flat().some((text) => /another device/.test(text)), messages.join());
   })();
@@ -82,7 +82,7 @@ test("stream counts as no activity", at(["--idle", "4s", "--warn", "1s"], async 
   await signIn(page);
   await waitForLeader([page]);
   await signInElsewhere(site.address); // causes an event
-  await page.waitForURL("**/login?next=*", { timeout: LIMIT });
+  await page.waitForURL(LOGIN_WITH_RETURN, { timeout: LIMIT });
   assert.match(await page.textContent(".message"), /not been active/);
   assert.ok(requests.length <= 3, `${requests.length} requests`);
 }));
@@ -118,7 +118,7 @@ for (const name of ["locks", "EventSource", "BroadcastChannel"]) {
     await tab.click(".who button");
     await tab.waitForURL("**/login");
     if (name === "BroadcastChannel") await page.evaluate(() => dispatchEvent(new Event("focus")));
-    await page.waitForURL("**/login?next=*", { timeout: LIMIT });
+    await page.waitForURL(LOGIN_WITH_RETURN, { timeout: LIMIT });
   }));
 }
 

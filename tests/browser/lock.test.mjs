@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { accessibleTexts } from "./engine.mjs";
 import { test } from "./scenarios.mjs";
-import { at, dialog, inPageTime, isCovered, path, settle, signIn, visit } from "./site.mjs";
+import { LOGIN_WITH_RETURN, at, dialog, inPageTime, isCovered, path, settle, signIn, visit } from "./site.mjs";
 
 const LIMIT = 20_000; // milliseconds, on a busy machine
 const FLAGS = ["--idle", "4s", "--editor-idle", "5s"];
@@ -236,19 +236,19 @@ test("sign-out, eviction and the absolute limit leave", { timeout: 120_000 }, at
   const tab = await page.context().newPage();
   await tab.goto("/dashboard");
   await tab.click(".who button");
-  await page.waitForURL("**/login?next=*", { timeout: LIMIT });
+  await page.waitForURL(LOGIN_WITH_RETURN, { timeout: LIMIT });
   await fillIn(page);
   await page.waitForURL("**/editor");
   await signIn(await visit(page.context().browser(), site));
   await comeBack(page);
-  await page.waitForURL("**/login?next=*", { timeout: LIMIT });
+  await page.waitForURL(LOGIN_WITH_RETURN, { timeout: LIMIT });
   assert.match(await page.textContent(".message"), /another device/);
 }));
 
 test("absolute limit leaves the page", at(["--absolute", "2s"], async (page) => {
   await signIn(page);
   await page.goto("/editor");
-  await page.waitForURL("**/login?next=*", { timeout: LIMIT });
+  await page.waitForURL(LOGIN_WITH_RETURN, { timeout: LIMIT });
   assert.match(await page.textContent(".message"), /time limit/);
 }));
 
@@ -276,7 +276,7 @@ test("locked page leaves after lock_for", locking(async (page, server) => {
   await server.pass(3500, 350);
   assert.equal(await isLocked(page), true);
   await server.pass(120, 15);
-  await page.waitForURL("**/login?next=*", { timeout: LIMIT });
+  await page.waitForURL(LOGIN_WITH_RETURN, { timeout: LIMIT });
 }));
 
 test("locked page stays without a limit of lock_for", locking(async (page, server) => {
@@ -372,7 +372,7 @@ test("page of a visitor locks only at its own idle limit", at(["--editor-idle", 
   await server.pass(30);
   await page.route("**/session/status?*", (route) => route.fulfill({ json: { state: "anonymous" } }));
   await comeBack(page);
-  await page.waitForURL("**/login?next=*", { timeout: LIMIT });
+  await page.waitForURL(LOGIN_WITH_RETURN, { timeout: LIMIT });
 }));
 
 test("page locks if another tab has announced the end by the idle limit", at(["--editor-idle", "20m"], async (page) => {
@@ -389,5 +389,5 @@ test("page without the style sheet leaves instead of locking", at(FLAGS, async (
   await page.route("**/session/session.*.css", (route) => route.abort());
   await signIn(page);
   await page.goto("/editor");
-  await page.waitForURL("**/login?next=*", { timeout: LIMIT });
+  await page.waitForURL(LOGIN_WITH_RETURN, { timeout: LIMIT });
 }));

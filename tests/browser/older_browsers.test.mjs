@@ -8,7 +8,7 @@ import { readFileSync } from "node:fs";
 import { parse } from "acorn";
 import { newerApis } from "./newer_apis.mjs";
 import { test } from "./scenarios.mjs";
-import { at, dialog, inPageTime, isCovered, isOpen, path, settle, signIn } from "./site.mjs";
+import { LOGIN_WITH_RETURN, at, dialog, inPageTime, isCovered, isOpen, path, settle, signIn } from "./site.mjs";
 
 const LIMIT = 20_000; // milliseconds, on a busy machine
 
@@ -76,7 +76,7 @@ test("warning, keep-alive, lost network, return and end work without newer APIs"
   await server.pass(6, 3);
   assert.deepEqual([await isCovered(page), await isOpen(page), path(page)], [false, false, "/dashboard"]);
   await server.pass(1206, 201);
-  await page.waitForURL("**/login?next=*", { timeout: LIMIT });
+  await page.waitForURL(LOGIN_WITH_RETURN, { timeout: LIMIT });
 }));
 
 test("locked page is unlocked without newer APIs", { timeout: 120_000 }, older({}, async (page, server) => {
@@ -111,7 +111,7 @@ for (const missing of ["locks", "BroadcastChannel", "both"]) {
     await server.pass(1081);
     assert.equal(await isOpen(page), true);
     await server.pass(125, 25);
-    await page.waitForURL("**/login?next=*", { timeout: LIMIT });
+    await page.waitForURL(LOGIN_WITH_RETURN, { timeout: LIMIT });
   }));
 }
 

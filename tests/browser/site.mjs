@@ -119,6 +119,10 @@ export const atSite = (start, run) => async () => {
   }
 };
 
+// Matches the login page with a return path. A glob does not: the server leaves slashes of the path
+// as they are, the script percent-encodes them, and `*` stops at a slash.
+export const LOGIN_WITH_RETURN = /\/login\?next=/;
+
 export const path = (page) => { const { pathname, search, hash } = new URL(page.url()); return pathname + search + hash; };
 
 // Counts the requests of the script whose responses it has not read.

@@ -1,7 +1,7 @@
 // Status responses with an unknown state or a stale policy.
 import assert from "node:assert/strict";
 import { test } from "./scenarios.mjs";
-import { at, inPageTime, isCovered, isOpen, path, settle, signIn } from "./site.mjs";
+import { LOGIN_WITH_RETURN, at, inPageTime, isCovered, isOpen, path, settle, signIn } from "./site.mjs";
 
 // Runs a test with a page whose requests for status and keep-alive get `respond.json` once it is set.
 const responding = (run, limits = {}) => at(["--idle", "20m"], async (page) => {
@@ -71,7 +71,7 @@ test("ended session redirects under a stale policy", responding(async (page, ser
   respond.json = { ...expired, reason: "revoked", policy: "stale" };
   await server.pass(10);
   await ask(page);
-  await page.waitForURL("**/login?next=*", { timeout: 3000 });
+  await page.waitForURL(LOGIN_WITH_RETURN, { timeout: 3000 });
 }));
 
 test("stale policy token is dropped and activity is reported", responding(async (page, server, respond) => {

@@ -1,7 +1,7 @@
 // Extension of a session from the warning, and its failures.
 import assert from "node:assert/strict";
 import { test } from "./scenarios.mjs";
-import { at, dialog, inPageTime, isCovered, isOpen, path, settle, signIn } from "./site.mjs";
+import { LOGIN_WITH_RETURN, at, dialog, inPageTime, isCovered, isOpen, path, settle, signIn } from "./site.mjs";
 
 const about = (run, limits) => at(["--idle", "20m"], async (page) => {
   const server = await inPageTime(page, limits);
@@ -40,7 +40,7 @@ for (const away of [true, 503, "html"]) {
 test("extension of an ended session redirects", about(async (page, server) => {
   server.endReason = "evicted";
   await stay(page);
-  await page.waitForURL("**/login?next=*");
+  await page.waitForURL(LOGIN_WITH_RETURN);
 }));
 
 test("offline page is covered at the end and redirects later", about(async (page, server) => {
@@ -55,7 +55,7 @@ test("offline page is covered at the end and redirects later", about(async (page
   assert.deepEqual([await isCovered(page), await isOpen(page)], [true, true], "Escape uncovers the page");
   server.away = false;
   await dialog(page).getByRole("button", { name: "Try again" }).click();
-  await page.waitForURL("**/login?next=*");
+  await page.waitForURL(LOGIN_WITH_RETURN);
 }));
 
 test("page covered by mistake is shown again", about(async (page, server) => {

@@ -1,7 +1,7 @@
 // Events of the stream, refused streams, and logins in another tab.
 import assert from "node:assert/strict";
 import { test } from "./scenarios.mjs";
-import { at, inPageTime, isCovered, path, signIn } from "./site.mjs";
+import { LOGIN_WITH_RETURN, at, inPageTime, isCovered, path, signIn } from "./site.mjs";
 import { LIMIT, observe, openTabs, signInElsewhere, waitFor, waitForLeader } from "./streams.mjs";
 
 const FLAGS = ["--idle", "10m"];
@@ -12,7 +12,7 @@ test("page shows no private content after an event", at(FLAGS, async (page) => {
   await page.route("**/session/status?*", (route) => route.fulfill({ json: { state: "expired", reason: "revoked", login_url: "/login" } }));
   const { ends } = await observe(page.context());
   await signIn(page);
-  await page.waitForURL("**/login?next=*", { timeout: LIMIT });
+  await page.waitForURL(LOGIN_WITH_RETURN, { timeout: LIMIT });
   assert.deepEqual(ends.map(({ state, reason, covered }) => [state, reason, covered]), [["expired", "revoked", true]]);
 }));
 
@@ -49,7 +49,7 @@ test("late event extends no deadline", { timeout: 120_000 }, at(["--idle", "20m"
   await held[0].fulfill({ contentType: "text/event-stream", body: `retry: 10000000\n\ndata: ${data}\n\n` });
   await waitFor("a query", () => server.statusRequests > before);
   await server.pass(1215 - server.now, 15);
-  await page.waitForURL("**/login?next=*", { timeout: LIMIT });
+  await page.waitForURL(LOGIN_WITH_RETURN, { timeout: LIMIT });
 }));
 
 test("login elsewhere is an event of the leader and of other tabs", at(FLAGS, async (page, site) => {

@@ -1,7 +1,7 @@
 // Several tabs of one browser.
 import assert from "node:assert/strict";
 import { test } from "./scenarios.mjs";
-import { at, dialog, inPageTime, isOpen, path, settle, signIn } from "./site.mjs";
+import { LOGIN_WITH_RETURN, at, dialog, inPageTime, isOpen, path, settle, signIn } from "./site.mjs";
 
 const second = async (page, site, where = "/dashboard") => {
   const tab = await page.context().newPage();
@@ -15,7 +15,7 @@ test("sign-out in one tab redirects the others", at(["--idle", "10m"], async (pa
   const tab = await second(page, site);
   await tab.waitForTimeout(1200);
   await tab.click(".who button");
-  await page.waitForURL("**/login?next=*", { timeout: 1500 });
+  await page.waitForURL(LOGIN_WITH_RETURN, { timeout: 1500 });
 }));
 
 test("login of another user reloads the other tabs", at(["--idle", "10m"], async (page, site) => {
@@ -53,8 +53,8 @@ test("end found by one tab redirects the others", at(["--idle", "10m", "--max-se
   const elsewhere = await (await page.context().browser().newContext({ baseURL: site.address })).newPage();
   await signIn(elsewhere);
   await tab.evaluate(() => dispatchEvent(new Event("online")));
-  await tab.waitForURL("**/login?next=*", { timeout: 2000 });
-  await page.waitForURL("**/login?next=*", { timeout: 1500 });
+  await tab.waitForURL(LOGIN_WITH_RETURN, { timeout: 2000 });
+  await page.waitForURL(LOGIN_WITH_RETURN, { timeout: 1500 });
 }));
 
 test("tab queries the server at its focus without BroadcastChannel", at(["--idle", "10m"], async (page, site) => {
@@ -65,7 +65,7 @@ test("tab queries the server at its focus without BroadcastChannel", at(["--idle
   await tab.click(".who button");
   await tab.waitForURL("**/login");
   await page.evaluate(() => dispatchEvent(new Event("focus")));
-  await page.waitForURL("**/login?next=*", { timeout: 5000 });
+  await page.waitForURL(LOGIN_WITH_RETURN, { timeout: 5000 });
 }));
 
 test("invalid messages of other scripts change nothing", at(["--idle", "20m"], async (page) => {

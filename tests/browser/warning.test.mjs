@@ -1,7 +1,7 @@
 // The warning dialog: time, texts, focus.
 import assert from "node:assert/strict";
 import { test } from "./scenarios.mjs";
-import { at, dialog, inPageTime, isOpen, path, settle, signIn } from "./site.mjs";
+import { LOGIN_WITH_RETURN, at, dialog, inPageTime, isOpen, path, settle, signIn } from "./site.mjs";
 
 const text = (page) => page.locator("dialog.session-expire [aria-hidden]").textContent();
 const announcement = (page) => page.locator("dialog.session-expire [aria-live]").textContent();
@@ -109,7 +109,7 @@ test("notice of the absolute timeout offers no extension", warned({ idle: 1200, 
   await server.pass(60, 10);
   assert.deepEqual([await isOpen(page), server.keepAlives], [false, []], "the notice stays closed");
   await server.pass(70, 10);
-  await page.waitForURL("**/login?next=*");
+  await page.waitForURL(LOGIN_WITH_RETURN);
 }));
 
 test("wrong clock of the machine changes nothing", warned({}, async (page, server) => {

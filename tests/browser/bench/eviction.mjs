@@ -6,7 +6,7 @@
 // process evicts the session of the first browser, 20 times on SQLite and on Redis. Prints the time
 // from the response to the login until all four tabs are covered: median, 90th percentile, maximum.
 import { chromium } from "playwright-core";
-import { newFolder, signIn, startRedis, startSiteIn, visit } from "../site.mjs";
+import { LOGIN_WITH_RETURN, newFolder, signIn, startRedis, startSiteIn, visit } from "../site.mjs";
 import { openTabs, signInElsewhere, waitFor, waitForLeader } from "../streams.mjs";
 
 const EVICTIONS = 20;
@@ -31,7 +31,7 @@ async function openBrowser(browser, site) {
 
 // Signs in again in the tabs of a browser, which leave after their end.
 async function signInAgain({ tabs }) {
-  await Promise.all(tabs.map((tab) => tab.waitForURL("**/login?*")));
+  await Promise.all(tabs.map((tab) => tab.waitForURL(LOGIN_WITH_RETURN)));
   await signIn(tabs[0]);
   await Promise.all(tabs.slice(1).map((tab) => tab.goto("/dashboard")));
   await waitForLeader(tabs);

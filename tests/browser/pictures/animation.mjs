@@ -1,6 +1,6 @@
 // The animation of the README: sign-in, countdown, warning, and eviction by another device.
 import { IPHONE } from "../pages.mjs";
-import { inPageTime, settle } from "../site.mjs";
+import { LOGIN_WITH_RETURN, inPageTime, settle } from "../site.mjs";
 
 // Time in milliseconds between the frames of a movement.
 const STEP = 100;
@@ -132,7 +132,7 @@ async function signInOnPhone(film) {
 }
 
 async function beEvicted(film) {
-  await film.desktop.waitForURL("**/login?next=*");
+  await film.desktop.waitForURL(LOGIN_WITH_RETURN);
   await film.addPhone(300);
   await film.addDesktop(7700, { caption: "The open page leaves at once, and the login page says why." });
 }

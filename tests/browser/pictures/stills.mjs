@@ -1,6 +1,6 @@
 // The four stills of the README.
 import { signInElsewhere } from "../pages.mjs";
-import { inPageTime, signIn, startSite } from "../site.mjs";
+import { LOGIN_WITH_RETURN, inPageTime, signIn, startSite } from "../site.mjs";
 
 const DESKTOP = { width: 880, height: 650 };
 const PHONE = { width: 360, height: 700 };
@@ -35,7 +35,7 @@ async function reason(browser, site) {
   const page = await openPage(browser, site);
   await signIn(page);
   for (const number of [0, 1, 2]) await signInElsewhere(site, "alice", number);
-  await page.waitForURL("**/login?next=*");
+  await page.waitForURL(LOGIN_WITH_RETURN);
   return picture(page);
 }
 
