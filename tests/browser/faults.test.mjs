@@ -18,7 +18,7 @@ const fillIn = async (page, user = "alice") => {
 test("invalid language does not break the dialog", at(["--idle", "20m"], async (page) => {
   const server = await inPageTime(page);
   await signIn(page);
-  await page.evaluate(() => { document.documentElement.lang = "en_US"; });
+  await page.evaluate(() => { document.querySelector("dialog.session-expire").lang = "no language"; });
   await server.pass(1081);
   await server.pass(1);
   assert.equal(await isOpen(page), true);
@@ -132,28 +132,37 @@ test("sign-out in one tab deletes the draft of another", at(["--idle", "10m"], a
   assert.equal(await editor.evaluate(() => Object.keys(sessionStorage).length), 0);
 }));
 
-test("caret is restored after a page was covered by mistake", at(["--editor-idle", "20m"], async (page) => {
-  const server = await inPageTime(page);
-  await signIn(page);
-  await page.goto("/editor");
-  await page.fill("#body", "a long text");
-  await page.locator("#body").evaluate((area) => area.setSelectionRange(2, 6));
-  const held = [];
-  let isHolding = true;
-  await page.route("**/session/status?*", (route) => {
-    if (!isHolding) return route.fallback();
-    held.push(route);
-  });
-  await shiftWallClock(page, 3);
-  await page.evaluate(() => dispatchEvent(new Event("focus")));
-  await waitFor("a request", () => held.length > 0);
-  assert.equal(await isCovered(page), true);
-  isHolding = false;
-  await Promise.all(held.map((route) => route.fallback()));
-  await page.waitForFunction(() => !document.documentElement.hasAttribute("data-session-over"));
-  assert.deepEqual(await page.evaluate(() => { const { id, selectionStart, selectionEnd } = document.activeElement; return [id, selectionStart, selectionEnd]; }), ["body", 2, 6]);
-  await server.pass(1);
-}));
+for (const [title, limits, prepare] of [
+  ["", {}, () => {}],
+  [" during the warning time, after the user closed the notice", { session: 1000 }, async (page, server) => {
+    await server.pass(881);
+    await page.keyboard.press("Enter"); // closes the notice
+  }],
+]) {
+  test(`caret is restored after a page was covered by mistake${title}`, at(["--editor-idle", "20m"], async (page) => {
+    const server = await inPageTime(page, limits);
+    await signIn(page);
+    await page.goto("/editor");
+    await page.fill("#body", "a long text");
+    await prepare(page, server);
+    await page.locator("#body").evaluate((area) => { area.focus(); area.setSelectionRange(2, 6); });
+    const held = [];
+    let isHolding = true;
+    await page.route("**/session/status?*", (route) => {
+      if (!isHolding) return route.fallback();
+      held.push(route);
+    });
+    await shiftWallClock(page, 3);
+    await page.evaluate(() => dispatchEvent(new Event("focus")));
+    await waitFor("a request", () => held.length > 0);
+    assert.equal(await isCovered(page), true);
+    isHolding = false;
+    await Promise.all(held.map((route) => route.fallback()));
+    await page.waitForFunction(() => !document.documentElement.hasAttribute("data-session-over"));
+    assert.deepEqual(await page.evaluate(() => { const { id, selectionStart, selectionEnd } = document.activeElement; return [id, selectionStart, selectionEnd]; }), ["body", 2, 6]);
+    await server.pass(1);
+  }));
+}
 
 test("keep-alive that a later status request overtakes counts", at(["--idle", "20m"], async (page) => {
   const server = await inPageTime(page);
@@ -171,6 +180,28 @@ test("keep-alive that a later status request overtakes counts", at(["--idle", "2
   go();
   await waitFor("the dialog closes", async () => !(await isOpen(page)));
   assert.equal(server.keepAlives.length, 1);
+}));
+
+test("response to an overtaken status request changes nothing", at(["--idle", "20m"], async (page) => {
+  const server = await inPageTime(page);
+  await signIn(page);
+  await page.goto("/dashboard");
+  await server.stopTime();
+  await server.pass(500);
+  const idleTimes = () => page.evaluate(() => window.idleTimes);
+  await page.evaluate(() => {
+    window.idleTimes = [];
+    document.addEventListener("session-expire:active", ({ detail }) => window.idleTimes.push(detail.idle));
+  });
+  const respond = await holdStatus(page, server, (route) => route.fallback());
+  server.now += 2;
+  await page.clock.fastForward(2000);
+  await page.evaluate(() => dispatchEvent(new Event("focus"))); // sends another request
+  await waitFor("the later response", async () => (await idleTimes()).length > 0);
+  const later = await idleTimes();
+  respond();
+  await settle(page);
+  assert.deepEqual(await idleTimes(), later);
 }));
 
 test("response from before a sleep does not uncover the page", at(["--idle", "20m"], async (page) => {

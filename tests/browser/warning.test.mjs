@@ -135,14 +135,16 @@ test("warning has a button to sign out", at(["--idle", "20m"], async (page) => {
 }));
 
 // The dialog has no translation, as without the feature `translations`.
-test("warning uses the language of the page", warned({}, async (page, server) => {
-  await page.evaluate(() => {
-    document.documentElement.lang = "de";
-    const { attributes } = document.querySelector("dialog.session-expire");
-    for (const { name } of [...attributes]) {
-      if (/^(lang|dir|data-(minute|second)-.*)$/.test(name)) attributes.removeNamedItem(name);
-    }
-  });
-  await server.pass(1081);
-  assert.match(await text(page), /in 2 Minuten\.$/);
-}));
+for (const [name, lang] of [["language", "de"], ["locale", "de_DE"]]) {
+  test(`warning uses the ${name} of the page`, warned({}, async (page, server) => {
+    await page.evaluate((to) => {
+      document.documentElement.lang = to;
+      const { attributes } = document.querySelector("dialog.session-expire");
+      for (const { name } of [...attributes]) {
+        if (/^(lang|dir|data-(minute|second)-.*)$/.test(name)) attributes.removeNamedItem(name);
+      }
+    }, lang);
+    await server.pass(1081);
+    assert.match(await text(page), /in 2 Minuten\.$/);
+  }));
+}

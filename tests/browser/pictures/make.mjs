@@ -1,5 +1,5 @@
 // Makes the pictures of the README from the running site: `node tests/browser/pictures/make.mjs`.
-// The animation plays once.
+// The animation plays once. Readers who prefer reduced motion get its last frame.
 import { startBrowser } from "../engine.mjs";
 import { startSite } from "../site.mjs";
 import { STAGE, record } from "./animation.mjs";
@@ -17,7 +17,9 @@ const openStage = async (browser, viewport) => {
 async function makeAnimation(browser) {
   const site = await startSite("--registry", "memory", "--max-sessions", "1", "--warn", "1m");
   try {
-    writeAnimation(`${FOLDER}session.webp`, await record(browser, site, await openStage(browser, STAGE)));
+    const frames = await record(browser, site, await openStage(browser, STAGE));
+    writeAnimation(`${FOLDER}session.webp`, frames);
+    writePicture(`${FOLDER}session-still.webp`, frames.at(-1).picture);
   } finally {
     site.stop();
   }
