@@ -16,8 +16,8 @@ use crate::language::Language;
 
 /// Translations into one language.
 pub(crate) struct Catalog {
-    language: Language,
     texts: HashMap<String, Entry>,
+    rules: Option<PluralRules>,
     /// Texts of the library in this language.
     library: Option<Translation>,
 }
@@ -48,9 +48,10 @@ impl Catalog {
     fn new(language: Language) -> Self {
         let File { texts } = serde_json::from_str(file(language)).unwrap_or_default();
         let tag = language.tag();
+        let locale = tag.parse::<LanguageIdentifier>().ok();
         Self {
-            language,
             texts,
+            rules: locale.and_then(|locale| PluralRules::try_new_cardinal(locale.into()).ok()),
             library: Translation::parse(&format!(r#"{{"lang":"{tag}"}}"#)).ok(),
         }
     }
@@ -66,29 +67,24 @@ impl Catalog {
     /// Returns the form of `text` for `n`, with the placeholder `{n}` unless the form needs none.
     pub(crate) fn plural(&self, text: &str, n: u64) -> Option<&str> {
         let Entry::Plural(forms) = self.texts.get(text)? else { return None };
-        forms
-            .get(plural_category(self.language, n))
-            .or_else(|| forms.get("other"))
-            .map(String::as_str)
+        forms.get(self.plural_category(n)).or_else(|| forms.get("other")).map(String::as_str)
+    }
+
+    /// Returns the CLDR plural category of `n`.
+    fn plural_category(&self, n: u64) -> &'static str {
+        match self.rules.as_ref().map(|rules| rules.category_for(n)) {
+            Some(PluralCategory::Zero) => "zero",
+            Some(PluralCategory::One) => "one",
+            Some(PluralCategory::Two) => "two",
+            Some(PluralCategory::Few) => "few",
+            Some(PluralCategory::Many) => "many",
+            Some(PluralCategory::Other) | None => "other",
+        }
     }
 
     /// Returns the texts of the library.
     pub(crate) fn library(&self) -> Option<&Translation> {
         self.library.as_ref()
-    }
-}
-
-/// Returns the CLDR plural category of `n`. The rules are compiled in, so this parses nothing.
-fn plural_category(language: Language, n: u64) -> &'static str {
-    let locale = language.tag().parse::<LanguageIdentifier>().ok();
-    let rules = locale.and_then(|locale| PluralRules::try_new_cardinal(locale.into()).ok());
-    match rules.map(|rules| rules.category_for(n)) {
-        Some(PluralCategory::Zero) => "zero",
-        Some(PluralCategory::One) => "one",
-        Some(PluralCategory::Two) => "two",
-        Some(PluralCategory::Few) => "few",
-        Some(PluralCategory::Many) => "many",
-        Some(PluralCategory::Other) | None => "other",
     }
 }
 
@@ -134,7 +130,6 @@ mod tests {
     fn catalogs_are_in_the_order_of_languages() {
         for language in Language::ALL {
             let catalog = Catalog::of(language);
-            assert_eq!(catalog.language, language);
             assert_eq!(catalog.library().map(Translation::lang), Some(language.tag()));
             assert_eq!(catalog.library().map(Translation::dir), Some(language.dir()));
         }
@@ -155,7 +150,7 @@ mod tests {
             (Language::Arabic, 11, "many"),
             (Language::Arabic, 100, "other"),
         ] {
-            assert_eq!(plural_category(language, n), category, "{language:?} {n}");
+            assert_eq!(Catalog::of(language).plural_category(n), category, "{language:?} {n}");
         }
     }
 

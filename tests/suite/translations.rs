@@ -126,7 +126,7 @@ fn handler_gets_the_translation_of_the_user() {
     let (visitor, alice) = (site.browser(), site.signed_in("alice"));
     for browser in [&visitor, &alice] {
         let text = get(browser, "/translation", "pl");
-        assert_eq!(text, "pl 1 godzinę i 30 minut Firefox, Linux");
+        assert_eq!(text, "pl 1 godzinę 30 minut Firefox, Linux");
         assert_eq!(get(browser, "/translation", "it"), "en 1 hour 30 minutes Firefox on Linux");
     }
 }

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Catalog, Entry, file, plural_category};
+use super::{Catalog, Entry, file};
 use crate::language::Language;
 
 /// Names that are the same in all languages.
@@ -124,7 +124,7 @@ fn files_translate_exactly_the_texts_of_the_site() {
 #[test]
 fn translations_have_the_placeholders_and_plural_forms_of_their_language() {
     for (language, catalog) in translations() {
-        let categories = (0..200).map(|n| plural_category(language, n));
+        let categories = (0..200).map(|n| Catalog::of(language).plural_category(n));
         let categories: BTreeSet<_> = categories.chain(["other"]).collect();
         for (key, entry) in &catalog.texts {
             match entry {
