@@ -93,6 +93,6 @@ test("typing keeps the session alive in real time", { timeout: 60_000 }, at(["--
     await page.waitForTimeout(250);
     assert.equal(path(page), "/editor", `after ${n / 4} s`);
   }
-  await page.waitForURL(LOGIN_WITH_RETURN, { timeout: 5000 });
+  await page.waitForURL(LOGIN_WITH_RETURN);
   assert.match(await page.textContent(".message"), /not been active/);
 }));

@@ -63,7 +63,7 @@ const worksToTheEnd = async (page, server) => {
   assert.equal((await look(page)).covered, true);
   server.away = false;
   await server.pass(6, 3);
-  await page.waitForURL(LOGIN_WITH_RETURN, { timeout: 3000 });
+  await page.waitForURL(LOGIN_WITH_RETURN);
   assert.equal(new URL(page.url()).searchParams.get("next"), "/vault");
 };
 

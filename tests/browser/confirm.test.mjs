@@ -199,7 +199,7 @@ test("changed password signs an open page out with its cause", at(FLAGS, async (
   await page.waitForSelector(".message.success");
   await other.waitForTimeout(1200);
   await other.evaluate(() => dispatchEvent(new Event("online")));
-  await other.waitForURL(LOGIN_WITH_RETURN, { timeout: 3000 });
+  await other.waitForURL(LOGIN_WITH_RETURN);
   assert.match(await other.textContent("#messages"), /your password was changed/);
 }));
 

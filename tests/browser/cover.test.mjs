@@ -3,12 +3,11 @@ import assert from "node:assert/strict";
 import { test } from "./scenarios.mjs";
 import { LOGIN_WITH_RETURN, at, dialog, path, signIn } from "./site.mjs";
 
-const LIMIT = 20_000; // milliseconds, on a busy machine
 const FLAGS = ["--idle", "10m", "--editor-idle", "2s"];
 
 const button = (page) => dialog(page).getByRole("button", { name: "Sign in again" });
 
-const waitForLock = (page) => button(page).waitFor({ timeout: LIMIT });
+const waitForLock = (page) => button(page).waitFor();
 
 const openEditor = async (page) => {
   await signIn(page);
@@ -90,7 +89,7 @@ test("body replaced while the page is locked stays hidden", { timeout: 60_000 },
     };
     look();
   });
-  await page.waitForURL(LOGIN_WITH_RETURN, { timeout: LIMIT });
+  await page.waitForURL(LOGIN_WITH_RETURN);
   assert.deepEqual(shown, []);
 }));
 
@@ -108,8 +107,8 @@ test("modal dialog of the page does not stay before that of a locked page", { ti
     reminder.showModal();
   });
   assert.notEqual(await page.evaluate(() => document.activeElement.textContent), "Sign in again");
-  await page.waitForFunction(() => document.activeElement.textContent === "Sign in again", null, { timeout: LIMIT });
-  const [tab] = await Promise.all([page.waitForEvent("popup", { timeout: LIMIT }), button(page).click()]);
+  await page.waitForFunction(() => document.activeElement.textContent === "Sign in again");
+  const [tab] = await Promise.all([page.waitForEvent("popup"), button(page).click()]);
   await tab.waitForSelector("[name=username]");
   assert.equal(await page.evaluate(() => window.announcements), 0);
 }));

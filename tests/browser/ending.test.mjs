@@ -28,7 +28,7 @@ test("expired page is covered before the redirect", at(["--idle", "20m"], async 
 
 test("login page announces the reason once", at(["--idle", "2s"], async (page) => {
   await signIn(page);
-  await page.waitForURL(LOGIN_WITH_RETURN, { timeout: 8000 });
+  await page.waitForURL(LOGIN_WITH_RETURN);
   const message = page.locator("[role=status] .message");
   assert.match(await message.textContent(), /not been active/);
   assert.equal(await page.evaluate(() => document.activeElement.getAttribute("aria-describedby")), "messages", "the message describes the focused field");
@@ -41,13 +41,13 @@ test("draft is restored after an expiry for the same user only", at(["--idle", "
   await page.goto("/editor");
   await page.fill("#body", "Dear diary");
   await page.selectOption("#audience", "Only me");
-  await page.waitForURL(LOGIN_WITH_RETURN, { timeout: 10_000 });
+  await page.waitForURL(LOGIN_WITH_RETURN);
   await fillIn(page);
   await page.waitForURL("**/editor");
   assert.equal(await page.inputValue("#body"), "Dear diary");
   assert.equal(await page.inputValue("#audience"), "Only me");
   assert.match(await page.textContent("[data-restored]"), /not saved yet/);
-  await page.waitForURL(LOGIN_WITH_RETURN, { timeout: 10_000 });
+  await page.waitForURL(LOGIN_WITH_RETURN);
   await fillIn(page, "bob");
   await page.waitForURL("**/editor");
   assert.equal(await page.inputValue("#body"), "");

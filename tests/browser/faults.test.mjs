@@ -23,7 +23,7 @@ test("invalid language does not break the dialog", at(["--idle", "20m"], async (
   await server.pass(1);
   assert.equal(await isOpen(page), true);
   await server.pass(130, 10);
-  await page.waitForURL(LOGIN_WITH_RETURN, { timeout: 3000 });
+  await page.waitForURL(LOGIN_WITH_RETURN);
 }));
 
 test("expired page is hidden without the style sheet", at(["--idle", "20m"], async (page) => {
@@ -35,7 +35,7 @@ test("expired page is hidden without the style sheet", at(["--idle", "20m"], asy
   }));
   server.away = true;
   await server.pass(1205, 1085);
-  await page.waitForURL(LOGIN_WITH_RETURN, { timeout: 3000 });
+  await page.waitForURL(LOGIN_WITH_RETURN);
   assert.equal(await page.evaluate(() => sessionStorage.getItem("seen")), "none");
 }));
 
@@ -108,14 +108,14 @@ test("dismissed notice is shown again after a new login", at(["--idle", "20m"], 
   assert.equal(await isOpen(page), true);
 }));
 
-test("draft survives an expiry that another tab found first", at(["--idle", "4s", "--editor-idle", "30s"], async (page, site) => {
+test("draft survives an expiry that another tab found first", at(["--idle", "4s", "--editor-idle", "60s"], async (page, site) => {
   const editor = await page.context().newPage();
   await signIn(page);
   await editor.goto(`${site.address}/editor`);
   await editor.fill("#body", "Dear diary");
   await page.bringToFront();
-  await page.waitForURL(LOGIN_WITH_RETURN, { timeout: 15_000 });
-  await editor.waitForURL(LOGIN_WITH_RETURN, { timeout: 4000 });
+  await page.waitForURL(LOGIN_WITH_RETURN);
+  await editor.waitForURL(LOGIN_WITH_RETURN);
   await fillIn(editor);
   await editor.waitForURL("**/editor");
   assert.equal(await editor.inputValue("#body"), "Dear diary");
@@ -128,7 +128,7 @@ test("sign-out in one tab deletes the draft of another", at(["--idle", "10m"], a
   await editor.fill("#body", "Dear diary");
   await page.waitForTimeout(1200);
   await page.click(".who button");
-  await editor.waitForURL(LOGIN_WITH_RETURN, { timeout: 4000 });
+  await editor.waitForURL(LOGIN_WITH_RETURN);
   assert.equal(await editor.evaluate(() => Object.keys(sessionStorage).length), 0);
 }));
 

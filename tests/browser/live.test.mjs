@@ -82,7 +82,7 @@ test("stream counts as no activity", at(["--idle", "4s", "--warn", "1s"], async 
   await signIn(page);
   await waitForLeader([page]);
   await signInElsewhere(site.address); // causes an event
-  await page.waitForURL(LOGIN_WITH_RETURN, { timeout: LIMIT });
+  await page.waitForURL(LOGIN_WITH_RETURN);
   assert.match(await page.textContent(".message"), /not been active/);
   assert.ok(requests.length <= 3, `${requests.length} requests`);
 }));
@@ -118,7 +118,7 @@ for (const name of ["locks", "EventSource", "BroadcastChannel"]) {
     await tab.click(".who button");
     await tab.waitForURL("**/login");
     if (name === "BroadcastChannel") await page.evaluate(() => dispatchEvent(new Event("focus")));
-    await page.waitForURL(LOGIN_WITH_RETURN, { timeout: LIMIT });
+    await page.waitForURL(LOGIN_WITH_RETURN);
   }));
 }
 

@@ -5,15 +5,14 @@ import { accessibleTexts } from "./engine.mjs";
 import { test } from "./scenarios.mjs";
 import { LOGIN_WITH_RETURN, at, dialog, inPageTime, isCovered, path, settle, signIn, visit } from "./site.mjs";
 
-const LIMIT = 20_000; // milliseconds, on a busy machine
 const FLAGS = ["--idle", "4s", "--editor-idle", "5s"];
 const TEXT = "Dear diary";
 
 const isLocked = async (page) => (await isCovered(page)) && (await dialog(page).getByRole("button", { name: "Sign in again" }).isVisible());
 
-const waitForLock = (page) => dialog(page).getByRole("button", { name: "Sign in again" }).waitFor({ timeout: LIMIT });
+const waitForLock = (page) => dialog(page).getByRole("button", { name: "Sign in again" }).waitFor();
 
-const waitForUnlock = (page) => page.waitForFunction(() => !document.documentElement.hasAttribute("data-session-over"), null, { timeout: LIMIT });
+const waitForUnlock = (page) => page.waitForFunction(() => !document.documentElement.hasAttribute("data-session-over"));
 
 // Opens the editor with a text, and waits until it is locked.
 async function openLocked(page) {
@@ -50,7 +49,7 @@ async function fillIn(tab, user = "alice") {
 
 async function signInAgain(page, user) {
   const tab = await openLogin(page);
-  const closed = tab.waitForEvent("close", { timeout: LIMIT });
+  const closed = tab.waitForEvent("close");
   await fillIn(tab, user);
   await closed;
 }
@@ -81,7 +80,7 @@ test("typing is activity again after the sign-in", { timeout: 60_000 }, at(FLAGS
     const { state, policy } = await response.json();
     return state === "active" && policy === undefined;
   };
-  await Promise.all([page.waitForResponse(usesNewToken, { timeout: LIMIT }), signInAgain(page)]);
+  await Promise.all([page.waitForResponse(usesNewToken), signInAgain(page)]);
   const start = Date.now();
   while (Date.now() - start < 7000) {
     await page.press("#body", "x");
@@ -104,7 +103,7 @@ test("login of another user leaves the page", at(FLAGS, async (page) => {
     look();
   }, TEXT);
   await signInAgain(page, "bob");
-  await page.waitForFunction(() => document.querySelector("[data-user]")?.textContent === "bob", null, { timeout: LIMIT });
+  await page.waitForFunction(() => document.querySelector("[data-user]")?.textContent === "bob");
   assert.deepEqual([shown, await page.inputValue("#body")], [[], ""]);
 }));
 
@@ -120,7 +119,7 @@ for (const [name, flags] of [["name of the user", FLAGS], ["name with live pages
     assert.equal(await dialog(page).getByRole("button").count(), 1);
     for (const text of ["alice", TEXT]) assert.equal(await page.getByText(text).filter({ visible: true }).count(), 0);
     await page.evaluate(() => { document.title = "alice has mail"; });
-    await page.waitForFunction(() => !/alice/.test(document.title), null, { timeout: LIMIT });
+    await page.waitForFunction(() => !/alice/.test(document.title));
     await signInAgain(page);
     await waitForUnlock(page);
     assert.equal(await page.title(), "alice has mail");
@@ -153,7 +152,7 @@ test("locked page works with the keyboard", at(FLAGS, async (page) => {
   const [tab] = await Promise.all([page.waitForEvent("popup"), page.keyboard.press("Enter")]);
   await tab.waitForSelector("[name=username]");
   assert.equal(await tab.evaluate(() => window.opener), null);
-  const closed = tab.waitForEvent("close", { timeout: LIMIT });
+  const closed = tab.waitForEvent("close");
   await fillIn(tab);
   await closed;
   await waitForUnlock(page);
@@ -236,19 +235,19 @@ test("sign-out, eviction and the absolute limit leave", { timeout: 120_000 }, at
   const tab = await page.context().newPage();
   await tab.goto("/dashboard");
   await tab.click(".who button");
-  await page.waitForURL(LOGIN_WITH_RETURN, { timeout: LIMIT });
+  await page.waitForURL(LOGIN_WITH_RETURN);
   await fillIn(page);
   await page.waitForURL("**/editor");
   await signIn(await visit(page.context().browser(), site));
   await comeBack(page);
-  await page.waitForURL(LOGIN_WITH_RETURN, { timeout: LIMIT });
+  await page.waitForURL(LOGIN_WITH_RETURN);
   assert.match(await page.textContent(".message"), /another device/);
 }));
 
 test("absolute limit leaves the page", at(["--absolute", "2s"], async (page) => {
   await signIn(page);
   await page.goto("/editor");
-  await page.waitForURL(LOGIN_WITH_RETURN, { timeout: LIMIT });
+  await page.waitForURL(LOGIN_WITH_RETURN);
   assert.match(await page.textContent(".message"), /time limit/);
 }));
 
@@ -276,7 +275,7 @@ test("locked page leaves after lock_for", locking(async (page, server) => {
   await server.pass(3500, 350);
   assert.equal(await isLocked(page), true);
   await server.pass(120, 15);
-  await page.waitForURL(LOGIN_WITH_RETURN, { timeout: LIMIT });
+  await page.waitForURL(LOGIN_WITH_RETURN);
 }));
 
 test("locked page stays without a limit of lock_for", locking(async (page, server) => {
@@ -360,7 +359,7 @@ for (const [what, response, isKept] of [
       await page.waitForTimeout(500);
       assert.equal(await isLocked(page), true);
     } else {
-      await page.waitForFunction(() => !window.first, null, { timeout: LIMIT });
+      await page.waitForFunction(() => !window.first);
     }
   }));
 }
@@ -372,7 +371,7 @@ test("page of a visitor locks only at its own idle limit", at(["--editor-idle", 
   await server.pass(30);
   await page.route("**/session/status?*", (route) => route.fulfill({ json: { state: "anonymous" } }));
   await comeBack(page);
-  await page.waitForURL(LOGIN_WITH_RETURN, { timeout: LIMIT });
+  await page.waitForURL(LOGIN_WITH_RETURN);
 }));
 
 test("page locks if another tab has announced the end by the idle limit", at(["--editor-idle", "20m"], async (page) => {
@@ -389,5 +388,5 @@ test("page without the style sheet leaves instead of locking", at(FLAGS, async (
   await page.route("**/session/session.*.css", (route) => route.abort());
   await signIn(page);
   await page.goto("/editor");
-  await page.waitForURL(LOGIN_WITH_RETURN, { timeout: LIMIT });
+  await page.waitForURL(LOGIN_WITH_RETURN);
 }));

@@ -10,7 +10,6 @@ import { newerApis } from "./newer_apis.mjs";
 import { test } from "./scenarios.mjs";
 import { LOGIN_WITH_RETURN, at, dialog, inPageTime, isCovered, isOpen, path, settle, signIn } from "./site.mjs";
 
-const LIMIT = 20_000; // milliseconds, on a busy machine
 
 const text = (page) => page.locator("dialog.session-expire [aria-hidden]").textContent();
 const title = (page) => dialog(page).locator("h2").textContent();
@@ -76,7 +75,7 @@ test("warning, keep-alive, lost network, return and end work without newer APIs"
   await server.pass(6, 3);
   assert.deepEqual([await isCovered(page), await isOpen(page), path(page)], [false, false, "/dashboard"]);
   await server.pass(1206, 201);
-  await page.waitForURL(LOGIN_WITH_RETURN, { timeout: LIMIT });
+  await page.waitForURL(LOGIN_WITH_RETURN);
 }));
 
 test("locked page is unlocked without newer APIs", { timeout: 120_000 }, older({}, async (page, server) => {
@@ -111,7 +110,7 @@ for (const missing of ["locks", "BroadcastChannel", "both"]) {
     await server.pass(1081);
     assert.equal(await isOpen(page), true);
     await server.pass(125, 25);
-    await page.waitForURL(LOGIN_WITH_RETURN, { timeout: LIMIT });
+    await page.waitForURL(LOGIN_WITH_RETURN);
   }));
 }
 
@@ -147,7 +146,7 @@ const recordTitles = async (page) => {
 // Advances the clock until the page leaves. The clock passes on the errors of timers.
 const passUntilLeft = async (page, server, seconds) => {
   for (let elapsed = 0; elapsed < seconds; elapsed += 50) await server.pass(50).catch(() => {});
-  await page.waitForFunction(() => !window.isOld, null, { timeout: LIMIT });
+  await page.waitForFunction(() => !window.isOld);
 };
 
 const assertFault = (page, titles, name) => {

@@ -5,20 +5,20 @@ import { LOGIN_WITH_RETURN, at, path, signIn } from "./site.mjs";
 
 test("page redirects at the idle timeout", at(["--idle", "2s"], async (page) => {
   await signIn(page);
-  await page.waitForURL(LOGIN_WITH_RETURN, { timeout: 8000 });
+  await page.waitForURL(LOGIN_WITH_RETURN);
   assert.equal(path(page), "/login?next=%2Fdashboard");
 }));
 
 test("page redirects at the absolute timeout", at(["--absolute", "2s"], async (page) => {
   await signIn(page);
-  await page.waitForURL(LOGIN_WITH_RETURN, { timeout: 8000 });
+  await page.waitForURL(LOGIN_WITH_RETURN);
   assert.match(await page.textContent(".message"), /time limit/);
 }));
 
 test("login returns to the page with query and fragment", at(["--idle", "3s"], async (page) => {
   await signIn(page);
   await page.goto("/dashboard?tab=2#details");
-  await page.waitForURL(LOGIN_WITH_RETURN, { timeout: 8000 });
+  await page.waitForURL(LOGIN_WITH_RETURN);
   await page.fill("[name=username]", "alice");
   await page.fill("[name=password]", "alice");
   await page.press("[name=password]", "Enter");
@@ -29,7 +29,7 @@ test("login returns to the page with query and fragment", at(["--idle", "3s"], a
 test("page with a fragment redirects", at(["--idle", "2s"], async (page) => {
   await signIn(page);
   await page.evaluate(() => { location.hash = "here"; });
-  await page.waitForURL(LOGIN_WITH_RETURN, { timeout: 8000 });
+  await page.waitForURL(LOGIN_WITH_RETURN);
   assert.equal(path(page), "/login?next=%2Fdashboard%23here");
 }));
 
@@ -68,7 +68,7 @@ test("response to a form returns to the page of the form", at(["--idle", "60s"],
     .replace(/data-status="[^"]*"/, 'data-status="/nowhere"');
   await page.route("**/form-response", (route) => route.fulfill({ contentType: "text/html", body: `<!doctype html><title>Sent</title>${forged}` }));
   await page.goto("/form-response");
-  await page.waitForURL(LOGIN_WITH_RETURN, { timeout: 8000 });
+  await page.waitForURL(LOGIN_WITH_RETURN);
   assert.equal(path(page), "/login?next=%2Feditor");
 }));
 
@@ -80,14 +80,14 @@ test("redirect without a return path has no parameter", at(["--idle", "60s"], as
     .replace(/data-status="[^"]*"/, 'data-status="/nowhere"');
   await page.route("**/form-response", (route) => route.fulfill({ contentType: "text/html", body: `<!doctype html><title>Sent</title>${forged}` }));
   await page.goto("/form-response");
-  await page.waitForURL("**/login", { timeout: 8000 });
+  await page.waitForURL("**/login");
   assert.equal(path(page), "/login");
 }));
 
 test("Back shows no private content after an expiry", at(["--idle", "2s"], async (page) => {
   await page.goto("/");
   await signIn(page);
-  await page.waitForURL(LOGIN_WITH_RETURN, { timeout: 8000 });
+  await page.waitForURL(LOGIN_WITH_RETURN);
   await page.evaluate(() => history.back());
   await page.waitForTimeout(700);
   assert.equal(await page.locator("[data-user]").count(), 0);

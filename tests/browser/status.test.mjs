@@ -71,7 +71,7 @@ test("ended session redirects under a stale policy", responding(async (page, ser
   respond.json = { ...expired, reason: "revoked", policy: "stale" };
   await server.pass(10);
   await ask(page);
-  await page.waitForURL(LOGIN_WITH_RETURN, { timeout: 3000 });
+  await page.waitForURL(LOGIN_WITH_RETURN);
 }));
 
 test("stale policy token is dropped and activity is reported", responding(async (page, server, respond) => {

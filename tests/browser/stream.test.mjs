@@ -12,7 +12,7 @@ test("page shows no private content after an event", at(FLAGS, async (page) => {
   await page.route("**/session/status?*", (route) => route.fulfill({ json: { state: "expired", reason: "revoked", login_url: "/login" } }));
   const { ends } = await observe(page.context());
   await signIn(page);
-  await page.waitForURL(LOGIN_WITH_RETURN, { timeout: LIMIT });
+  await page.waitForURL(LOGIN_WITH_RETURN);
   assert.deepEqual(ends.map(({ state, reason, covered }) => [state, reason, covered]), [["expired", "revoked", true]]);
 }));
 
@@ -49,7 +49,7 @@ test("late event extends no deadline", { timeout: 120_000 }, at(["--idle", "20m"
   await held[0].fulfill({ contentType: "text/event-stream", body: `retry: 10000000\n\ndata: ${data}\n\n` });
   await waitFor("a query", () => server.statusRequests > before);
   await server.pass(1215 - server.now, 15);
-  await page.waitForURL(LOGIN_WITH_RETURN, { timeout: LIMIT });
+  await page.waitForURL(LOGIN_WITH_RETURN);
 }));
 
 test("login elsewhere is an event of the leader and of other tabs", at(FLAGS, async (page, site) => {
@@ -62,7 +62,7 @@ test("login elsewhere is an event of the leader and of other tabs", at(FLAGS, as
   }
   await page.waitForTimeout(1200);
   await signInElsewhere(site.address);
-  for (const tab of tabs) await tab.waitForFunction(() => window.seen > 0, null, { timeout: LIMIT });
+  for (const tab of tabs) await tab.waitForFunction(() => window.seen > 0);
 }));
 
 test("event causes one query of each tab", { timeout: 120_000 }, at(FLAGS, async (page, site) => {
@@ -117,12 +117,12 @@ for (const live of ["on", "off"]) {
       await other.goto("/dashboard");
       if (live === "on") await waitForLeader([page, other]);
       const tab = await page.context().newPage();
-      const queries = [page, other].map((kept) => kept.waitForResponse(/\/session\/status/, { timeout: LIMIT }));
+      const queries = [page, other].map((kept) => kept.waitForResponse(/\/session\/status/));
       await signIn(tab, user);
       await Promise.all(queries);
       for (const kept of [page, other]) {
         await kept.waitForFunction((name) => document.querySelector("[data-user]")?.textContent === name
-          && !document.documentElement.hasAttribute("data-session-over"), user, { timeout: LIMIT });
+          && !document.documentElement.hasAttribute("data-session-over"), user);
       }
       assert.deepEqual([path(page), path(other)], ["/editor", "/dashboard"]);
       assert.equal(await page.inputValue("#body"), text);
