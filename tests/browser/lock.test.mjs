@@ -229,7 +229,7 @@ test("forged messages do not unlock", at(FLAGS, async (page) => {
   assert.equal(await isLocked(page), true);
 }));
 
-test("sign-out, eviction and the absolute limit leave", { timeout: 120_000 }, at(["--idle", "10m", "--max-sessions", "1"], async (page, site) => {
+test("sign-out and eviction leave the page", { timeout: 120_000 }, at(["--idle", "10m", "--max-sessions", "1", "--live", "off"], async (page, site) => {
   await signIn(page);
   await page.goto("/editor");
   const tab = await page.context().newPage();
