@@ -1,7 +1,7 @@
 // Activity of the user: what is reported to the server.
 import assert from "node:assert/strict";
 import { test } from "./scenarios.mjs";
-import { LEAVING_EDITOR, LOGIN_WITH_RETURN, at, inPageTime, isOpen, path, signIn } from "./site.mjs";
+import { LEAVING_EDITOR, LOGIN_WITH_RETURN, at, inPageTime, isOpen, path, signIn, signInTo } from "./site.mjs";
 
 const inEditor = (run, limits) => at(["--idle", "20m", ...LEAVING_EDITOR], async (page) => {
   const server = await inPageTime(page, limits);
@@ -84,11 +84,10 @@ test("session ends at the limit after the last key", inEditor(async (page, serve
   await page.waitForURL(LOGIN_WITH_RETURN);
 }));
 
-test("typing keeps the session alive in real time", { timeout: 60_000 }, at(["--idle", "2s", "--editor-idle", "2s", ...LEAVING_EDITOR], async (page) => {
-  await signIn(page);
-  await page.goto("/editor");
+test("typing keeps the session alive in real time", { timeout: 60_000 }, at(["--idle", "5s", "--editor-idle", "5s", ...LEAVING_EDITOR], async (page) => {
+  await signInTo(page, "/editor");
   await page.focus("#body");
-  for (let n = 0; n < 20; n += 1) {
+  for (let n = 0; n < 32; n += 1) {
     await page.keyboard.type("x");
     await page.waitForTimeout(250);
     assert.equal(path(page), "/editor", `after ${n / 4} s`);

@@ -1,18 +1,15 @@
 // Covered page: nothing of its content can be seen, and its dialog stays in front.
 import assert from "node:assert/strict";
 import { test } from "./scenarios.mjs";
-import { LOGIN_WITH_RETURN, at, dialog, path, signIn } from "./site.mjs";
+import { LOGIN_WITH_RETURN, at, dialog, path, signInTo } from "./site.mjs";
 
-const FLAGS = ["--idle", "10m", "--editor-idle", "2s"];
+const FLAGS = ["--idle", "10m", "--editor-idle", "4s"];
 
 const button = (page) => dialog(page).getByRole("button", { name: "Sign in again" });
 
 const waitForLock = (page) => button(page).waitFor();
 
-const openEditor = async (page) => {
-  await signIn(page);
-  await page.goto("/editor");
-};
+const openEditor = (page) => signInTo(page, "/editor");
 
 // Returns an image of the page above the dialog, without the scroll bar: its height is not private.
 const shoot = (page) => page.screenshot({ clip: { x: 0, y: 0, width: 1200, height: 200 } });

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { ENGINE } from "./engine.mjs";
 import { test } from "./scenarios.mjs";
-import { LEAVING_EDITOR, LOGIN_WITH_RETURN, at, inPageTime, isCovered, path, signIn } from "./site.mjs";
+import { LEAVING_EDITOR, LOGIN_WITH_RETURN, at, inPageTime, isCovered, path, signIn, signInTo } from "./site.mjs";
 import { signInElsewhere } from "./streams.mjs";
 
 // Not `page.goBack()`: it waits for a load, and the back/forward cache does not load the page.
@@ -36,9 +36,8 @@ test("login page announces the reason once", at(["--idle", "2s"], async (page) =
   assert.equal(await message.count(), 0);
 }));
 
-test("draft is restored after an expiry for the same user only", at(["--idle", "10m", "--editor-idle", "3s", ...LEAVING_EDITOR], async (page) => {
-  await signIn(page);
-  await page.goto("/editor");
+test("draft is restored after an expiry for the same user only", at(["--idle", "10m", "--editor-idle", "5s", ...LEAVING_EDITOR], async (page) => {
+  await signInTo(page, "/editor");
   await page.fill("#body", "Dear diary");
   await page.selectOption("#audience", "Only me");
   await page.waitForURL(LOGIN_WITH_RETURN);

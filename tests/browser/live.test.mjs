@@ -77,7 +77,7 @@ test("another tab leads after the leader was left, which joins again", { timeout
   await waitForLeader([leader]);
 }));
 
-test("stream counts as no activity", at(["--idle", "4s", "--warn", "1s"], async (page, site) => {
+test("stream counts as no activity", at(["--idle", "8s", "--warn", "1s"], async (page, site) => {
   const { requests } = await observe(page.context());
   await signIn(page);
   await waitForLeader([page]);

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { accessibleTexts } from "./engine.mjs";
 import { test } from "./scenarios.mjs";
-import { LOGIN_WITH_RETURN, at, dialog, inPageTime, isCovered, path, settle, signIn, visit } from "./site.mjs";
+import { LOGIN_WITH_RETURN, at, dialog, inPageTime, isCovered, path, settle, signIn, signInTo, visit } from "./site.mjs";
 
 const FLAGS = ["--idle", "4s", "--editor-idle", "5s"];
 const TEXT = "Dear diary";
@@ -16,11 +16,7 @@ const waitForUnlock = (page) => page.waitForFunction(() => !document.documentEle
 
 // Opens the editor with a text, and waits until it is locked.
 async function openLocked(page) {
-  // On a busy machine, the session may end before the editor opens.
-  do {
-    await signIn(page);
-    await page.goto("/editor");
-  } while (path(page) !== "/editor");
+  await signInTo(page, "/editor");
   await page.evaluate(() => {
     window.events = [];
     for (const type of ["lock", "unlock", "end"]) {

@@ -1,7 +1,7 @@
 // `{{ session.redirect_to_login_immediately }}` in a browser.
 import assert from "node:assert/strict";
 import { test } from "./scenarios.mjs";
-import { LOGIN_WITH_RETURN, at, path, signIn } from "./site.mjs";
+import { LOGIN_WITH_RETURN, at, path, signIn, signInTo } from "./site.mjs";
 
 test("page redirects at the idle timeout", at(["--idle", "2s"], async (page) => {
   await signIn(page);
@@ -16,8 +16,7 @@ test("page redirects at the absolute timeout", at(["--absolute", "2s"], async (p
 }));
 
 test("login returns to the page with query and fragment", at(["--idle", "3s"], async (page) => {
-  await signIn(page);
-  await page.goto("/dashboard?tab=2#details");
+  await signInTo(page, "/dashboard?tab=2#details");
   await page.waitForURL(LOGIN_WITH_RETURN);
   await page.fill("[name=username]", "alice");
   await page.fill("[name=password]", "alice");
@@ -26,17 +25,17 @@ test("login returns to the page with query and fragment", at(["--idle", "3s"], a
   assert.equal(path(page), "/dashboard?tab=2#details");
 }));
 
-test("page with a fragment redirects", at(["--idle", "2s"], async (page) => {
+test("page with a fragment redirects", at(["--idle", "4s"], async (page) => {
   await signIn(page);
   await page.evaluate(() => { location.hash = "here"; });
   await page.waitForURL(LOGIN_WITH_RETURN);
   assert.equal(path(page), "/login?next=%2Fdashboard%23here");
 }));
 
-test("inactive tab stays while another tab is active", at(["--idle", "3s"], async (page, site) => {
+test("inactive tab stays while another tab is active", at(["--idle", "6s"], async (page, site) => {
   await signIn(page);
   const other = await page.context().newPage();
-  for (let n = 0; n < 6; n += 1) {
+  for (let n = 0; n < 10; n += 1) {
     await other.goto(`${site.address}/`);
     await page.waitForTimeout(900);
   }

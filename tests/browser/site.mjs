@@ -101,6 +101,14 @@ export async function signIn(page, user = "alice") {
   await Promise.all([page.waitForURL("**/dashboard"), page.press("[name=password]", "Enter")]);
 }
 
+// Signs in and opens a page. On a busy machine, a short session may end before the page opens.
+export async function signInTo(page, where) {
+  do {
+    await signIn(page);
+    await page.goto(where);
+  } while (path(page) !== where);
+}
+
 // Runs a test with a new page at a new site. The test fails on a script error or a
 // Content-Security-Policy violation.
 export const at = (flags, run) => atSite(() => startSite(...flags), run);
