@@ -10,6 +10,7 @@ mod node_id;
 mod owners;
 mod questions;
 mod seen_nodes;
+mod slot_ranges;
 pub(crate) mod slots;
 mod subscribed_node;
 pub(crate) mod subscriber;

@@ -1,40 +1,24 @@
 //! Owners of the slots of a Cluster.
 
-use std::ops::RangeInclusive;
+use redis::Value;
 
-use redis::{FromRedisValue, Value};
+use super::slot_ranges::{SlotRange, read_ranges};
+use crate::registry::redis::error::OperationError;
 
-use crate::registry::redis::{error::OperationError, server::pipeline::convert};
-
-/// Ids of the primaries, with their slots.
-pub(crate) struct SlotOwners(Vec<(RangeInclusive<u16>, String)>);
+/// Primaries, with their slots.
+pub(crate) struct SlotOwners(Vec<SlotRange>);
 
 impl SlotOwners {
     /// Reads the response to `CLUSTER SLOTS`.
     pub(crate) fn read(response: Value) -> Result<Self, OperationError> {
-        let ranges = convert::<Vec<Vec<Value>>>(response)?;
-        ranges.into_iter().map(read_range).collect::<Result<_, _>>().map(Self)
+        read_ranges(response).map(Self).map_err(|_| OperationError::Response)
     }
 
     /// Returns the id of the primary that owns a slot; `None` if none does.
     pub(crate) fn owner_of(&self, slot: u16) -> Option<&str> {
-        let range = self.0.iter().find(|(slots, _)| slots.contains(&slot));
-        range.map(|(_, owner)| owner.as_str())
+        let range = self.0.iter().find(|range| range.slots.contains(&slot))?;
+        range.nodes.first()?.id.as_deref()
     }
-}
-
-/// Reads a range: its first and last slot, its primary and its replicas. A node is an address, a
-/// port and an id.
-fn read_range(range: Vec<Value>) -> Result<(RangeInclusive<u16>, String), OperationError> {
-    let mut range = range.into_iter();
-    let (first, last) = (next(&mut range)?, next(&mut range)?);
-    let primary: Vec<Value> = next(&mut range)?;
-    let owner = next(&mut primary.into_iter().skip(2))?;
-    Ok((first..=last, owner))
-}
-
-fn next<T: FromRedisValue>(values: &mut impl Iterator<Item = Value>) -> Result<T, OperationError> {
-    convert(values.next().ok_or(OperationError::Response)?)
 }
 
 #[cfg(test)]

@@ -7,7 +7,9 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use redis::{RedisError, Value, from_redis_value};
+use redis::{RedisError, Value};
+
+use super::slot_ranges::{SlotNode, read_ranges};
 
 /// Host and port of each node. Clones share them.
 #[derive(Clone, Default)]
@@ -16,7 +18,8 @@ pub(super) struct SeenNodes(Arc<Mutex<BTreeSet<(String, u16)>>>);
 impl SeenNodes {
     /// Replaces the addresses with those in a response to `CLUSTER SLOTS`.
     pub(super) fn read(&self, response: Value) -> Result<(), RedisError> {
-        let addresses = read_addresses(response)?;
+        let nodes = read_ranges(response)?.into_iter().flat_map(|range| range.nodes);
+        let addresses: BTreeSet<_> = nodes.filter_map(address).collect();
         if !addresses.is_empty() {
             *self.0.lock().unwrap_or_else(PoisonError::into_inner) = addresses;
         }
@@ -28,23 +31,10 @@ impl SeenNodes {
     }
 }
 
-/// Reads the nodes of all ranges of slots. Each follows the first and the last slot of its range,
-/// and begins with its host and its port.
-fn read_addresses(response: Value) -> Result<BTreeSet<(String, u16)>, RedisError> {
-    let ranges: Vec<Vec<Value>> = from_redis_value(response)?;
-    let nodes = ranges.into_iter().flat_map(|range| range.into_iter().skip(2));
-    let addresses = nodes.map(read_address).collect::<Result<Vec<_>, _>>()?;
-    Ok(addresses.into_iter().flatten().collect())
-}
-
-/// Returns `None` if the node does not know the host.
-fn read_address(node: Value) -> Result<Option<(String, u16)>, RedisError> {
-    let mut node = from_redis_value::<Vec<Value>>(node)?.into_iter();
-    let (host, port) = (node.next().unwrap_or(Value::Nil), node.next().unwrap_or(Value::Nil));
-    let host: Option<String> = from_redis_value(host)?;
-    let host = host.filter(|host| !host.is_empty() && host != "?");
-    let port = from_redis_value(port)?;
-    Ok(host.map(|host| (host, port)))
+/// Returns `None` if the host is unknown.
+fn address(node: SlotNode) -> Option<(String, u16)> {
+    let host = node.host.filter(|host| !host.is_empty() && host != "?")?;
+    Some((host, node.port))
 }
 
 #[cfg(test)]

@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use redis::{ErrorKind, ParsingError, Pipeline, RedisError, Value, from_redis_value};
+use redis::{ErrorKind, Pipeline, RedisError, Value, from_redis_value};
+
+use super::slot_ranges::{SlotNode, SlotRange, read_ranges};
 
 /// View of a node.
 #[derive(Debug)]
@@ -66,7 +68,7 @@ impl View {
         let mut next = || responses.next().unwrap_or(Value::Nil).extract_error();
         let (info, nodes): (String, String) =
             (from_redis_value(next()?)?, from_redis_value(next()?)?);
-        let preferred = read_addresses(next().unwrap_or(Value::Nil), host)?;
+        let preferred = preferred_addresses(read_ranges(next().unwrap_or(Value::Nil))?, host);
         let nodes: Vec<_> = nodes.lines().filter_map(NodeLine::read).collect();
         let own = nodes.iter().find(|node| node.is("myself")).ok_or_else(unknown)?;
         let primaries: Vec<_> = nodes.iter().filter(|node| node.is_primary()).collect();
@@ -172,29 +174,15 @@ fn reachable(host: &str, responding: &str) -> String {
     if is_unnamed { responding } else { host }.to_owned()
 }
 
-/// Reads a response to `CLUSTER SLOTS`: the preferred addresses of its primaries.
-fn read_addresses(
-    response: Value,
-    responding: &str,
-) -> Result<HashMap<String, (String, u16)>, ParsingError> {
-    let mut addresses = HashMap::new();
-    let ranges: Vec<Vec<Value>> = match response {
-        Value::Nil => vec![],
-        response => from_redis_value(response)?,
+/// Returns the preferred addresses of the primaries.
+fn preferred_addresses(ranges: Vec<SlotRange>, responding: &str) -> HashMap<String, (String, u16)> {
+    let primaries = ranges.into_iter().filter_map(|range| range.nodes.into_iter().next());
+    let known = primaries.filter(|primary| primary.host.as_deref() != Some("?"));
+    let address = |primary: SlotNode| {
+        let host = reachable(&primary.host.unwrap_or_default(), responding);
+        Some((primary.id?, (host, primary.port)))
     };
-    for primary in ranges.into_iter().filter_map(|range| range.into_iter().nth(2)) {
-        let mut fields: Vec<Value> = from_redis_value(primary)?;
-        fields.truncate(3);
-        if let Ok([host, port, id]) = <[Value; 3]>::try_from(fields) {
-            let host: Option<String> = from_redis_value(host)?;
-            let address =
-                (reachable(&host.unwrap_or_default(), responding), from_redis_value(port)?);
-            if address.0 != "?" {
-                addresses.insert(from_redis_value(id)?, address);
-            }
-        }
-    }
-    Ok(addresses)
+    known.filter_map(address).collect()
 }
 
 /// Returns a field of a response to `CLUSTER INFO`.
