@@ -28,43 +28,18 @@ mod tls;
 mod tombstones;
 mod versions;
 
-use std::time::{Duration, Instant};
-
 use session_expire::{
-    Policy, Reason, RedisRegistry,
+    Policy, RedisRegistry,
     clock::Timestamp,
-    registry::{
-        EndSessions, EndTarget, Ended, LoginOutcome, NewLogin, RecordKey, Registry, SessionRecord,
-        SessionRef, SessionUpdate, StoredSession,
-    },
+    registry::{EndSessions, EndTarget, NewLogin, RecordKey, Registry, SessionUpdate},
 };
-
-pub const NOON: Timestamp = Timestamp::from_millis(1_767_268_800_000);
-
-pub fn committed(outcome: LoginOutcome) -> (SessionRecord, Vec<SessionRecord>) {
-    match outcome {
-        LoginOutcome::Committed { record, ended } => (record, ended),
-        other => panic!("{other:?}"),
-    }
-}
-
-pub fn login(user: &str, policy: &Policy) -> NewLogin {
-    NewLogin::new(user, NOON, policy)
-}
+use session_expire_tests::{NOON, committed, load_when_available, login, revoked, session};
 
 /// Commits a login of Alice.
 pub async fn sign_in(registry: &RedisRegistry) -> NewLogin {
     let login = login("alice", &Policy::new());
     committed(registry.commit(login.clone()).await.unwrap());
     login
-}
-
-pub fn session(login: &NewLogin) -> SessionRef {
-    SessionRef::new(login.user.clone(), login.id)
-}
-
-pub fn revoked() -> Ended {
-    Ended::new(Reason::Revoked, NOON)
 }
 
 pub fn all(user: &str) -> EndTarget {
@@ -79,23 +54,6 @@ pub async fn end(registry: &RedisRegistry, target: EndTarget) -> usize {
 pub async fn is_open(registry: &RedisRegistry, key: RecordKey) -> bool {
     let loaded = registry.load(key, false).await.unwrap();
     loaded.is_some_and(|loaded| loaded.record.ended.is_none())
-}
-
-/// Loads a record. Waits for a server that was away.
-pub async fn load_when_available(
-    registry: &RedisRegistry,
-    key: RecordKey,
-) -> Option<StoredSession> {
-    let start = Instant::now();
-    loop {
-        match registry.load(key, false).await {
-            Ok(loaded) => return loaded,
-            Err(error) => {
-                let is_late = start.elapsed() > Duration::from_secs(20);
-                assert!(!is_late, "the server is not available: {error}");
-            }
-        }
-    }
 }
 
 /// Returns an update that records activity at `at`.
