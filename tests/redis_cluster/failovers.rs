@@ -3,15 +3,10 @@
 use std::sync::Arc;
 
 use session_expire::{Policy, RedisRegistry, registry::Registry};
-use session_expire_tests::{RedisCluster, SentinelTrio};
+use session_expire_tests::{Counts, Load, Progress, RedisCluster, SentinelTrio};
 use tokio::{runtime::Runtime, task::JoinSet};
 
-use crate::{
-    committed, hash_key,
-    load::{Load, Progress},
-    login,
-    user::Counts,
-};
+use crate::{committed, hash_key, login};
 
 const USERS: usize = 200;
 

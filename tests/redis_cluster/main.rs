@@ -11,7 +11,6 @@ mod example_site;
 mod failovers;
 mod handshakes;
 mod live;
-mod load;
 mod lost_responses;
 mod many_requests;
 mod migration;
@@ -25,7 +24,6 @@ mod silent_nodes;
 mod simultaneous;
 mod start;
 mod subscriptions;
-mod user;
 mod watch;
 
 use session_expire::registry::RecordKey;

@@ -2,14 +2,10 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use session_expire_tests::RedisCluster;
+use session_expire_tests::{Counts, Load, Progress, RedisCluster};
 use tokio::runtime::Runtime;
 
-use crate::{
-    hash_key,
-    load::{Load, Progress},
-    user::Counts,
-};
+use crate::hash_key;
 
 const USERS: usize = 1_000;
 

@@ -8,15 +8,11 @@ use std::{
 };
 
 use session_expire::RedisRegistry;
-use session_expire_tests::{RedisCluster, SentinelTrio};
+use session_expire_tests::{Counts, Load, Progress, RedisCluster, SentinelTrio};
 use tokio::runtime::Runtime;
 
 use self::report::Report;
-use crate::{
-    hash_key,
-    load::{Load, Progress},
-    user::Counts,
-};
+use crate::hash_key;
 
 const USERS: usize = 100;
 
@@ -34,7 +30,7 @@ fn load(connect: impl AsyncFn() -> RedisRegistry, replicas: u32) -> Load {
     let runtime = Runtime::new().unwrap();
     let connect = || runtime.block_on(connect()).timeout(TIMEOUT).wait_for_replicas(replicas);
     let registries = [(); 2].map(|()| connect());
-    Load::new(runtime, registries, USERS, replicas > 0).with_task_per_user()
+    Load::new(runtime, registries, USERS, replicas > 0).users_per_task(1)
 }
 
 /// Causes one fault after another until the time is over, and each fault at least once.

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
-use crate::{load::Measured, user::Counts};
+use session_expire_tests::{Counts, Measured};
 
 /// Measured values of a run.
 #[derive(Default)]
