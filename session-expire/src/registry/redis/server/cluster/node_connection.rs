@@ -13,7 +13,9 @@ use redis::{
 use tokio::{sync::Mutex, task::JoinHandle};
 
 use super::{
-    node_error::{is_away, lost, outdated, timed_out, unavailable, was_interrupted},
+    node_error::{
+        is_away, is_interruption, lost, outdated, timed_out, unavailable, was_interrupted,
+    },
     node_id::NodeId,
     questions::Questions,
 };
@@ -94,13 +96,23 @@ impl NodeConnection {
         let Numbered { number, mut connection } = self.get_or_connect().await?;
         match connection.send_packed_commands(pipeline, 0, pipeline.len()).await {
             Err(error) if error.is_io_error() => {
-                let mut state = self.state.lock().await;
-                state.current = state.current.take().filter(|current| current.number != number);
+                self.discard(number).await;
                 let cause = error.to_string();
                 Err(if may_have_run { lost(&cause) } else { self.unavailable(&cause) })
             }
+            // A primary that becomes a replica interrupts `WAIT`, and then closes the connection.
+            Ok(responses) if responses.iter().any(is_interruption) => {
+                self.discard(number).await;
+                Ok(responses)
+            }
             responses => responses,
         }
+    }
+
+    /// Discards a connection, unless a later command has replaced it.
+    async fn discard(&self, number: u64) {
+        let mut state = self.state.lock().await;
+        state.current = state.current.take().filter(|current| current.number != number);
     }
 
     /// Returns the connection, and connects if there is none. Other commands wait meanwhile.

@@ -53,6 +53,12 @@ pub(super) fn unavailable(node: impl fmt::Display, cause: &str) -> RedisError {
     redis::make_extension_error(UNAVAILABLE.to_owned(), Some(format!("{node}: {cause}")))
 }
 
+/// Returns `true` for the error of a command that a primary has interrupted, because it became a
+/// replica.
+pub(super) fn is_interruption(response: &Value) -> bool {
+    matches!(response, Value::ServerError(error) if error.code() == "UNBLOCKED")
+}
+
 /// Returns `true` if the first command of a pipeline has run and a later one must be repeated.
 pub(super) fn was_interrupted(responses: &[Value]) -> bool {
     let must_be_repeated = |response: &Value| {
