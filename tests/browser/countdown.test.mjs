@@ -10,7 +10,8 @@ test("countdown and poll show hours", at(idle, async (page) => {
   const clock = page.locator("[data-countdown=idleEnd] [role=timer]");
   assert.match(await clock.textContent(), /^(2:00:00|1:59:\d\d)$/);
   await page.locator("[data-poll] button").click();
-  await page.getByText(/Time left without activity: (2:00:00|1:59:\d\d)\./).waitFor();
+  const isShown = () => /Time left without activity: (2:00:00|1:59:\d\d)\./.test(document.querySelector("[data-poll]").textContent);
+  await page.waitForFunction(isShown);
 }));
 
 test("without JavaScript, the dashboard offers no poll", at(idle, async (page, site) => {
