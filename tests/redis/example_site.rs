@@ -68,7 +68,8 @@ fn certificates_of_the_environment_are_trusted() {
 #[test]
 #[ignore = "a process of certificates_of_the_environment_are_trusted"]
 fn site_in_an_environment_signs_in() {
-    assert_signs_in(start(&env::var(OPEN).unwrap(), None).unwrap());
+    let Ok(url) = env::var(OPEN) else { return };
+    assert_signs_in(start(&url, None).unwrap());
 }
 
 #[test]
