@@ -24,7 +24,9 @@ pub use live::{BodyEnd, StreamClient, Watched, watch_session};
 pub use load::{Counts, Load, Measured, Progress, Recovery};
 pub use moving_slots::Moves;
 pub use pages::{Barrier, configure as pages};
-pub use records::{NOON, committed, load_when_available, login, revoked, session};
+pub use records::{
+    NOON, committed, is_open, load_when_available, login, revoked, session, sign_in,
+};
 pub use redis_cluster::RedisCluster;
 pub use redis_sentinel::SentinelTrio;
 pub use redis_server::{RedisServer, find_free_port, read_pages};

@@ -37,6 +37,19 @@ pub fn revoked() -> Ended {
     Ended::new(Reason::Revoked, NOON)
 }
 
+/// Commits a login of Alice.
+pub async fn sign_in(registry: &RedisRegistry) -> NewLogin {
+    let login = login("alice", &Policy::new());
+    committed(registry.commit(login.clone()).await.unwrap());
+    login
+}
+
+/// Returns `true` if the session of this key has not ended.
+pub async fn is_open(registry: &RedisRegistry, key: RecordKey) -> bool {
+    let loaded = registry.load(key, false).await.unwrap();
+    loaded.is_some_and(|loaded| loaded.record.ended.is_none())
+}
+
 /// Loads a record, and waits while the servers are unavailable.
 pub async fn load_when_available(
     registry: &RedisRegistry,

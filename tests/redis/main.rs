@@ -29,18 +29,13 @@ mod tombstones;
 mod versions;
 
 use session_expire::{
-    Policy, RedisRegistry,
+    RedisRegistry,
     clock::Timestamp,
-    registry::{EndSessions, EndTarget, NewLogin, RecordKey, Registry, SessionUpdate},
+    registry::{EndSessions, EndTarget, Registry, SessionUpdate},
 };
-use session_expire_tests::{NOON, committed, load_when_available, login, revoked, session};
-
-/// Commits a login of Alice.
-pub async fn sign_in(registry: &RedisRegistry) -> NewLogin {
-    let login = login("alice", &Policy::new());
-    committed(registry.commit(login.clone()).await.unwrap());
-    login
-}
+use session_expire_tests::{
+    NOON, committed, is_open, load_when_available, login, revoked, session, sign_in,
+};
 
 pub fn all(user: &str) -> EndTarget {
     EndTarget::All(user.into())
@@ -49,11 +44,6 @@ pub fn all(user: &str) -> EndTarget {
 /// Ends sessions. Returns the number of those that were open.
 pub async fn end(registry: &RedisRegistry, target: EndTarget) -> usize {
     registry.end(EndSessions::new(target, revoked())).await.unwrap().len()
-}
-
-pub async fn is_open(registry: &RedisRegistry, key: RecordKey) -> bool {
-    let loaded = registry.load(key, false).await.unwrap();
-    loaded.is_some_and(|loaded| loaded.record.ended.is_none())
 }
 
 /// Returns an update that records activity at `at`.

@@ -20,11 +20,10 @@ use session_expire::{
     error::RegistryError,
     registry::{
         DataChanges, EndSessions, EndTarget, Ended, LoginOutcome, NewLogin, Registry,
-        RegistryFuture, SessionRecord, SessionRef, SessionUpdate, UpdateOutcome,
+        RegistryFuture, SessionRecord, SessionUpdate, UpdateOutcome,
     },
 };
-
-pub const NOON: Timestamp = Timestamp::from_millis(1_767_268_800_000);
+pub use session_expire_tests::{NOON, session};
 
 const FILE: &str = "SESSION_EXPIRE_TEST_FILE";
 
@@ -119,10 +118,6 @@ pub fn log_in(registry: &SqliteRegistry, user: &str) -> Result<NewLogin, Registr
     let outcome = wait(registry.commit(login.clone()))?;
     assert!(matches!(outcome, LoginOutcome::Committed { .. }));
     Ok(login)
-}
-
-pub fn session(login: &NewLogin) -> SessionRef {
-    SessionRecord::new(login).session_ref()
 }
 
 pub fn log_out(

@@ -13,6 +13,7 @@ use session_expire::{
         Registry, ReserveOutcome, RotationOutcome, SessionLimit, SessionUpdate,
     },
 };
+use session_expire_tests::revoked;
 
 use crate::child::{Folder, NOON, log_in, log_out, record_activity, session, store_data, wait};
 
@@ -51,10 +52,6 @@ fn with_columns(test: impl Fn(&SqliteRegistry, &Connection)) {
             test(&folder.open(), &db);
         }
     }
-}
-
-fn revoked() -> Ended {
-    Ended::new(Reason::Revoked, NOON)
 }
 
 fn loaded_end(registry: &SqliteRegistry, key: RecordKey) -> Option<Ended> {

@@ -8,7 +8,8 @@ use session_expire::{
 };
 use session_expire_tests::SentinelTrio;
 
-use super::{MARGIN, NOON, TIMEOUT, end_all, is_open, sign_in, start_with_login, wait_for_the_end};
+use super::{MARGIN, TIMEOUT, end_all, is_open, sign_in, start_with_login, wait_for_the_end};
+use crate::NOON;
 
 /// Returns `true` if the server has the keys of sessions.
 fn has_sessions(trio: &SentinelTrio, n: usize) -> bool {

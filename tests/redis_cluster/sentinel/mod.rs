@@ -9,13 +9,10 @@ mod views;
 use std::time::{Duration, Instant};
 
 use session_expire::{
-    Policy, Reason, RedisRegistry,
-    clock::Timestamp,
-    registry::{EndSessions, EndTarget, Ended, LoginOutcome, NewLogin, RecordKey, Registry},
+    RedisRegistry,
+    registry::{EndSessions, EndTarget, NewLogin, RecordKey, Registry},
 };
-use session_expire_tests::SentinelTrio;
-
-const NOON: Timestamp = Timestamp::from_millis(1_767_268_800_000);
+use session_expire_tests::{SentinelTrio, is_open, revoked, sign_in};
 
 /// Additional time that an operation may take on a busy machine.
 const MARGIN: Duration = Duration::from_secs(10);
@@ -31,23 +28,10 @@ async fn start_with_login(trio: &SentinelTrio) -> (RedisRegistry, NewLogin) {
     (registry.wait_for_replicas(0), login)
 }
 
-/// Commits a login of Alice.
-async fn sign_in(registry: &RedisRegistry) -> NewLogin {
-    let login = NewLogin::new("alice", NOON, &Policy::new());
-    let outcome = registry.commit(login.clone()).await.unwrap();
-    assert!(matches!(outcome, LoginOutcome::Committed { .. }), "{outcome:?}");
-    login
-}
-
 /// Ends all sessions of Alice. Returns their number.
 async fn end_all(registry: &RedisRegistry) -> usize {
     let target = EndTarget::All("alice".into());
-    registry.end(EndSessions::new(target, Ended::new(Reason::Revoked, NOON))).await.unwrap().len()
-}
-
-async fn is_open(registry: &RedisRegistry, key: RecordKey) -> bool {
-    let loaded = registry.load(key, false).await.unwrap();
-    loaded.is_some_and(|loaded| loaded.record.ended.is_none())
+    registry.end(EndSessions::new(target, revoked())).await.unwrap().len()
 }
 
 /// Loads until the session has ended. Returns how long that took.
